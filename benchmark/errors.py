@@ -1,0 +1,39 @@
+"""The errors that a user can cause, and how their messages are worded (a leaf: standard library only)."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["GridbenchError", "InputError", "RunFailed", "nearest"]
+
+
+class GridbenchError(Exception):
+    """An error with a message meant for the person at the keyboard; the CLI prints it without a traceback."""
+
+    exit_code = 1
+
+
+class InputError(GridbenchError, ValueError):
+    """Something the user gave is wrong, and nothing has run yet (exit code 2)."""
+
+    exit_code = 2
+
+
+class RunFailed(GridbenchError, RuntimeError):
+    """A run started and could not be finished (exit code 1)."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Name the closest known spelling as the tail of a message.
+
+    Args:
+        name: What the user typed.
+        known: The spellings that exist.
+
+    Returns:
+        `" Did you mean 'grid'?"`, or an empty string when nothing is close.
+    """
+    lowered = {candidate.lower(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
+    return f" Did you mean {lowered[close[0]]!r}?" if close else ""

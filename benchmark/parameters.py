@@ -1,0 +1,176 @@
+"""Typed parameters with a range and a source, declared once on a dataclass (a leaf)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from gridbench.errors import InputError, nearest
+
+__all__ = ["Specification", "describe", "parameter", "parse"]
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True)
+class Specification:
+    """What a parameter may be: its bounds, its choices, the words it also takes, its source."""
+
+    help: str
+    source: str
+    low: float = -math.inf
+    high: float = math.inf
+    choices: tuple[Any, ...] = ()
+    words: tuple[str, ...] = ()
+    low_open: bool = False
+
+    def allowed(self, kind: type) -> str:
+        """Describe the allowed values in words for a message."""
+        if self.choices:
+            return "one of " + ", ".join(str(choice) for choice in self.choices)
+        noun = {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "text")
+        if self.low > -math.inf or self.high < math.inf:
+            low = f"above {self.low:g}" if self.low_open else f"from {self.low:g}"
+            if self.low == -math.inf:
+                noun += f" up to {self.high:g}"
+            else:
+                noun += f" {low}" + (f" to {self.high:g}" if self.high < math.inf else " upwards")
+        return noun + (f", or {' or '.join(map(repr, self.words))}" if self.words else "")
+
+
+def parameter(
+    default: Any,
+    help: str,
+    source: str,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    low_open: bool = False,
+    choices: tuple[Any, ...] = (),
+    words: tuple[str, ...] = (),
+) -> Any:
+    """Declare a parameter as the default of a dataclass field.
+
+    Args:
+        default: Its value when the user says nothing; None when the harness fills it in (`words` says how).
+        help: One line for `gridbench list`.
+        source: Where the default comes from: a paper's section, a repository, or "ours".
+        low: Smallest allowed number.
+        high: Largest allowed number.
+        low_open: Whether `low` itself is excluded.
+        choices: The only allowed values, if they are few.
+        words: Words that are allowed besides a number, such as `"slnir"`.
+
+    Returns:
+        A dataclass field; a trailing underscore of its name is not shown to the user (`lambda_` is `lambda`).
+    """
+    spec = Specification(help, source, low, high, choices, words, low_open)
+    return dataclasses.field(default=default, metadata={"specification": spec})
+
+
+def public_name(field_name: str) -> str:
+    """Return the name that users type for a field: `lambda_` is `lambda`."""
+    return field_name.rstrip("_")
+
+
+def describe(cls: type[Any]) -> list[tuple[str, type, Any, Specification]]:
+    """List (public name, type, default, specification) of each declared parameter of a dataclass.
+
+    Raises:
+        TypeError: A field is annotated with something else than int, float, bool, str or one of them | None.
+    """
+    rows = []
+    for field in dataclasses.fields(cls):
+        spec = field.metadata.get("specification")
+        if spec is not None:
+            rows.append((public_name(field.name), _kind(cls, field), field.default, spec))
+    return rows
+
+
+def _kind(cls: type[Any], field: dataclasses.Field[Any]) -> type:
+    # An annotation is text under `from __future__ import annotations`, and a type or a union without it.
+    hint = field.type.__name__ if isinstance(field.type, type) else str(field.type)
+    for kind in (int, float, bool, str):
+        if hint.split("|")[0].strip() == kind.__name__:
+            return kind
+    raise TypeError(
+        f"{cls.__qualname__}.{field.name} is annotated {hint!r}; a parameter is int, float, bool or str"
+    )
+
+
+def parse(cls: type[P], given: Mapping[str, Any], owner: str) -> P:
+    """Build a parameter dataclass from what the user typed, checking name, type and range of each value.
+
+    Args:
+        cls: Dataclass whose fields were made with `parameter`.
+        given: Public name -> value; text is converted to the field's type.
+        owner: Whose parameters these are, for messages, such as `"method grid"`.
+
+    Returns:
+        An instance of `cls` with defaults for what was not given.
+
+    Raises:
+        InputError: An unknown name (with the nearest one), a wrong type, or a value outside its range.
+    """
+    rows = {name: (kind, spec) for name, kind, _, spec in describe(cls)}
+    values: dict[str, Any] = {}
+    fields = {public_name(field.name): field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for name, value in given.items():
+        if name not in rows:
+            known = ", ".join(rows) or "none"
+            raise InputError(f"The {owner} has no parameter {name!r}.{nearest(name, rows)} It has: {known}.")
+        kind, spec = rows[name]
+        values[fields[name]] = _convert(name, value, kind, spec, owner)
+    return cls(**values)
+
+
+def _convert(name: str, value: Any, kind: type, spec: Specification, owner: str) -> Any:
+    wrong = InputError(
+        f"The parameter {name!r} of the {owner} is {value!r}; allowed is {spec.allowed(kind)}."
+    )
+    if isinstance(value, str) and value in spec.words:
+        return value
+    converted = _typed(value, kind, wrong)
+    if spec.choices:
+        if converted not in spec.choices:
+            raise InputError(f"{wrong}{nearest(str(value), map(str, spec.choices))}")
+        return converted
+    if kind in (int, float):
+        too_low = converted < spec.low or (spec.low_open and converted == spec.low)
+        if not math.isfinite(converted) or too_low or converted > spec.high:
+            raise wrong
+    return converted
+
+
+def _typed(value: Any, kind: type, wrong: InputError) -> Any:
+    if kind is bool:
+        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value.lower() in words:
+            return words[value.lower()]
+        raise wrong
+    if kind is str:
+        if isinstance(value, str):
+            return value
+        raise wrong
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise wrong
+    try:
+        if kind is float:
+            return float(value)
+        try:
+            return int(value) if isinstance(value, str) else _whole(value)
+        except ValueError:
+            return _whole(float(value))
+    except (ValueError, OverflowError):
+        raise wrong from None
+
+
+def _whole(number: float) -> int:
+    if number != int(number):
+        raise ValueError(f"{number} is not whole")
+    return int(number)

@@ -1,0 +1,267 @@
+"""Registries of interchangeable components: methods, losses, noise models and data sets.
+
+A registry is a leaf: it imports the standard library and other leaves only, so every folder may import it.
+Built-in components are *placed* by name and imported when first asked for; outside packages are found through
+entry points; a plug-in file registers by decorator when it is imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+from gridbench.errors import InputError, nearest
+from gridbench.source import docstring, failing_line, first_line, module_file
+
+__all__ = [
+    "DATASETS",
+    "LOSSES",
+    "METHODS",
+    "NOISE",
+    "DuplicateName",
+    "Registry",
+    "UnknownName",
+    "register_dataset",
+    "register_loss",
+    "register_method",
+    "register_noise",
+]
+
+T = TypeVar("T")
+C = TypeVar("C", bound=type[Any])
+
+
+class UnknownName(InputError):
+    """A name that nothing is registered under."""
+
+
+class DuplicateName(InputError):
+    """Two different components that claim one name."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a component lives: a module, the attribute in it, and who said so."""
+
+    module: str
+    attribute: str
+    origin: str
+
+    def holds(self, component: object) -> bool:
+        """Tell whether a component was defined in the module, or in a part of the package of that name."""
+        module = str(getattr(component, "__module__", ""))
+        return module == self.module or module.startswith(self.module + ".")
+
+
+class Registry(Generic[T]):
+    """Name -> component, imported on first use; a collision is an error that names both origins.
+
+    Args:
+        kind: Singular noun for messages, such as `"method"`.
+        home: Package that places the built-in components when imported, such as `"gridbench.methods"`.
+        group: Entry-point group through which installed packages add theirs.
+        required: Attributes that a component must have.
+    """
+
+    def __init__(self, kind: str, home: str, group: str, required: tuple[str, ...] = ()) -> None:
+        self.kind = kind
+        self.home = home
+        self.group = group
+        self.required = required
+        self._places: dict[str, _Place] = {}
+        self._loaded: dict[str, tuple[T, str]] = {}
+        self._discovered = False
+        self._lock = threading.RLock()
+
+    def place(self, name: str, module: str, attribute: str, origin: str = "gridbench") -> None:
+        """Announce a component without importing it.
+
+        Args:
+            name: Registry name.
+            module: Importable module that holds it.
+            attribute: Name of the component in that module.
+            origin: Who announces it, for messages.
+
+        Raises:
+            DuplicateName: Another component has that name.
+        """
+        with self._lock:
+            place = _Place(module, attribute, origin)
+            known = self._places.get(name)
+            if known is not None and (known.module, known.attribute) != (module, attribute):
+                raise self._collision(name, known.origin, origin)
+            if known is None and name in self._loaded:
+                raise self._collision(name, self._loaded[name][1], origin)
+            self._places[name] = known or place
+
+    def register(self, component: T, name: str, origin: str) -> T:
+        """Enter a component under a name.
+
+        Raises:
+            DuplicateName: Another component has that name.
+            InputError: The component lacks an attribute that its kind must have.
+        """
+        self._check(name, component, origin)
+        self._discover()
+        with self._lock:
+            known = self._places.get(name)
+            if known is not None and not known.holds(component):
+                raise self._collision(name, known.origin, origin)
+            self._enter(name, component, known.origin if known else origin)
+        return component
+
+    def get(self, name: str) -> T:
+        """Return the component of that name, importing it if need be.
+
+        Raises:
+            UnknownName: With the nearest name and the list of what there is.
+            InputError: The component's module cannot be imported; the message names module and line.
+        """
+        self._discover()
+        if name not in self._loaded:
+            if name not in self._places:
+                raise UnknownName(self._unknown(name))
+            self._load(name, self._places[name])
+        return self._loaded[name][0]
+
+    def names(self) -> list[str]:
+        """Return every name in alphabetical order, without importing the components."""
+        self._discover()
+        with self._lock:
+            return sorted({*self._places, *self._loaded})
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def origin(self, name: str) -> str:
+        """Return who registered that name: `"gridbench"`, a package with its version, or a file."""
+        self._discover()
+        if name in self._loaded:
+            return self._loaded[name][1]
+        if name in self._places:
+            return self._places[name].origin
+        raise UnknownName(self._unknown(name))
+
+    def summary(self, name: str) -> str:
+        """Return the first line of the component's documentation, read without importing it."""
+        self._discover()
+        if name in self._loaded:
+            component = self._loaded[name][0]
+            module = sys.modules.get(getattr(component, "__module__", ""))
+            return first_line(getattr(module, "__doc__", None) or getattr(component, "__doc__", None))
+        if name not in self._places:
+            raise UnknownName(self._unknown(name))
+        place = self._places[name]
+        return first_line(docstring(place.module, place.attribute))
+
+    # Nothing is imported while the lock is held: a thread that imports holds Python's lock of that module,
+    # and two threads that take the two locks in opposite orders would wait for each other for ever.
+
+    def _discover(self) -> None:
+        if self._discovered:
+            return
+        importlib.import_module(self.home)
+        for entry in importlib.metadata.entry_points(group=self.group):
+            origin = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+            self.place(entry.name, entry.module, entry.attr, origin)
+        self._discovered = True
+
+    def _load(self, name: str, place: _Place) -> None:
+        try:
+            module = importlib.import_module(place.module)
+            component = cast(T, getattr(module, place.attribute) if place.attribute else module)
+        except Exception as error:
+            where = failing_line(error, module_file(place.module))
+            raise InputError(
+                f"The {self.kind} {name!r} of {place.origin} cannot be imported: "
+                f"{type(error).__name__}: {error}{where}"
+            ) from error
+        self._check(name, component, place.origin)
+        with self._lock:
+            self._enter(name, component, place.origin)
+
+    def _check(self, name: str, component: T, origin: str) -> None:
+        """Refuse a component that lacks what its kind must have, or that goes by another name."""
+        missing = [attribute for attribute in self.required if not hasattr(component, attribute)]
+        if missing:
+            raise InputError(f"The {self.kind} {name!r} from {origin} lacks {', '.join(missing)}.")
+        if isinstance(component, type):
+            # Only a name of its own counts: a subclass inherits that of the component it extends.
+            own = vars(component).get("name")
+            if own is None:
+                component.name = name  # type: ignore[attr-defined]
+        else:
+            own = getattr(component, "name", None)
+        if own is not None and own != name:
+            raise InputError(
+                f"The {self.kind} {name!r} from {origin} calls itself {own!r}; use one name for it."
+            )
+
+    def _enter(self, name: str, component: T, origin: str) -> None:
+        if name in self._loaded:
+            earlier, earlier_origin = self._loaded[name]
+            # A file that is imported once more defines the same thing anew; anything else is a second claim.
+            again = earlier_origin == origin and _qualified(earlier) == _qualified(component)
+            if earlier is not component and not again:
+                raise self._collision(name, earlier_origin, origin)
+        self._loaded[name] = (component, origin)
+
+    def _collision(self, name: str, first: str, second: str) -> DuplicateName:
+        return DuplicateName(
+            f"Two {self.kind}s are called {name!r}: one from {first}, one from {second}. Rename one of them."
+        )
+
+    def _unknown(self, name: str) -> str:
+        names = self.names()
+        known = ", ".join(names) or "none"
+        return f"There is no {self.kind} {name!r}.{nearest(name, names)} There are: {known}."
+
+
+def _qualified(component: object) -> tuple[str, str]:
+    owner = component if hasattr(component, "__qualname__") else type(component)
+    return str(getattr(component, "__module__", "")), str(getattr(owner, "__qualname__", ""))
+
+
+METHODS: Registry[Any] = Registry("method", "gridbench.methods", "gridbench.methods", ("step", "describe"))
+LOSSES: Registry[Any] = Registry("loss", "gridbench.methods.losses", "gridbench.losses", ("entries", "task"))
+NOISE: Registry[Any] = Registry("noise model", "gridbench.noise", "gridbench.noise", ("corrupt",))
+DATASETS: Registry[Any] = Registry("data set", "gridbench.datasets", "gridbench.datasets", ("open",))
+
+
+def _decorator(registry: Registry[Any], name: str | None) -> Callable[[C], C]:
+    def enter(component: C) -> C:
+        chosen = name or component.__module__.rsplit(".", 1)[-1]
+        module = component.__module__
+        origin = "gridbench" if module.startswith("gridbench.") else (module_file(module) or module)
+        registry.register(component, chosen, origin)
+        return component
+
+    return enter
+
+
+def register_method(name: str | None = None) -> Callable[[C], C]:
+    """Register the decorated class as a method; the name defaults to its file's name."""
+    return _decorator(METHODS, name)
+
+
+def register_loss(name: str | None = None) -> Callable[[C], C]:
+    """Register the decorated class as a loss; the name defaults to its file's name."""
+    return _decorator(LOSSES, name)
+
+
+def register_noise(name: str | None = None) -> Callable[[C], C]:
+    """Register the decorated class as a noise model; the name defaults to its file's name."""
+    return _decorator(NOISE, name)
+
+
+def register_dataset(name: str | None = None) -> Callable[[C], C]:
+    """Register the decorated class as a data set; the name defaults to its file's name."""
+    return _decorator(DATASETS, name)
