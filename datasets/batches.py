@@ -1,0 +1,156 @@
+"""Batches for training and evaluation, drawn from an archive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from gridbench.datasets.archive import Archive
+from gridbench.datasets.augment import Augmentation, centre_cuts, draw_cuts, window
+from gridbench.datasets.pixels import hold
+from numpy.typing import NDArray
+from torch import Tensor
+
+__all__ = ["TrainingBatch", "TrainingSet", "batches_of", "evaluation_batches"]
+
+
+@dataclass(frozen=True)
+class TrainingBatch:
+    """One mini-batch; every tensor is on the training device.
+
+    Attributes:
+        images: (B, bands, h, w) float32, standardised and augmented.
+        scene_labels: (B, C) float32 in {0, 1}.
+        label_maps: (B, h, w) int64, 255 = ignore, cut and mirrored like the images; None without maps.
+        positions: (B,) int64 positions in the training set.
+        top: (B,) int64, first row of the cut in the stored image.
+        left: (B,) int64, first column of the cut.
+        mirrored: (B,) bool, whether left and right are exchanged.
+        flipped: (B,) bool, whether top and bottom are exchanged.
+    """
+
+    images: Tensor
+    scene_labels: Tensor
+    label_maps: Tensor | None
+    positions: Tensor
+    top: Tensor
+    left: Tensor
+    mirrored: Tensor
+    flipped: Tensor
+
+
+class TrainingSet:
+    """The images that a run trains on, with the labels it is given for them.
+
+    Args:
+        archive: Where the images come from.
+        indices: (N,) positions in the archive.
+        scene_labels: (N, C) labels for exactly those images.
+        label_maps: (N, H, W) maps for exactly those images, or None.
+        augmentation: What may change at random.
+        device: Where batches are wanted.
+        limit_bytes: Largest size that is held in memory or on the device; None to decide by room.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        indices: NDArray[np.int64],
+        scene_labels: NDArray[np.generic],
+        label_maps: NDArray[np.generic] | None,
+        augmentation: Augmentation,
+        device: torch.device,
+        limit_bytes: int | None = None,
+    ) -> None:
+        if len(scene_labels) != len(indices) or (label_maps is not None and len(label_maps) != len(indices)):
+            raise ValueError(f"labels for {len(indices)} images are needed")
+        if label_maps is not None and tuple(label_maps.shape[1:]) != archive.image_size:
+            raise ValueError(
+                f"label maps of {label_maps.shape[1:]} do not lie on images of {archive.image_size}"
+            )
+        window(archive.image_size, augmentation.crop)
+        self.archive = archive
+        self.indices = np.asarray(indices, dtype=np.int64)
+        self.augmentation = augmentation
+        self.device = device
+        self._labels = torch.from_numpy(np.ascontiguousarray(scene_labels, dtype=np.float32)).to(device)
+        self._has_maps = label_maps is not None
+        self._pixels = hold(archive, self.indices, label_maps, device, limit_bytes)
+        mean, scale = archive.scaling()
+        self._mean, self._scale = mean.to(device), scale.to(device)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def batch(self, positions: NDArray[np.int64], rng: np.random.Generator) -> TrainingBatch:
+        """Put one mini-batch together.
+
+        Args:
+            positions: (B,) positions in this set.
+            rng: Decides cuts and brightness.
+        """
+        positions = np.ascontiguousarray(positions, dtype=np.int64)
+        cuts = draw_cuts(len(positions), self.archive.image_size, self.augmentation, rng)
+        images = self._pixels.cut(positions, cuts).sub_(self._mean).mul_(self._scale)
+        if self.augmentation.brightness:
+            images += self._on_device(cuts.shift).view(-1, 1, 1, 1)
+        where = self._on_device(positions)
+        return TrainingBatch(
+            images=images,
+            scene_labels=self._labels.index_select(0, where),
+            label_maps=self._pixels.cut_maps(positions, cuts) if self._has_maps else None,
+            positions=where,
+            top=self._on_device(cuts.top),
+            left=self._on_device(cuts.left),
+            mirrored=self._on_device(cuts.mirrored),
+            flipped=self._on_device(cuts.flipped),
+        )
+
+    def _on_device(self, values: NDArray[np.generic]) -> Tensor:
+        return torch.from_numpy(values).to(self.device)
+
+
+def batches_of(order: NDArray[np.int64] | Sequence[int], batch_size: int) -> list[NDArray[np.int64]]:
+    """Divide an order of positions into mini-batches; a last one of one position joins the one before it.
+
+    Args:
+        order: Positions in the order of the epoch.
+        batch_size: Positions per mini-batch, at least 1.
+    """
+    if batch_size < 1:
+        raise ValueError(f"a batch holds at least 1 image, not {batch_size}")
+    positions = np.asarray(order, dtype=np.int64)
+    batches = [positions[start : start + batch_size] for start in range(0, len(positions), batch_size)]
+    if batch_size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
+        last = batches.pop()
+        batches[-1] = np.concatenate([batches[-1], last])
+    return batches
+
+
+def evaluation_batches(
+    archive: Archive,
+    indices: NDArray[np.int64],
+    crop: int | None,
+    batch_size: int,
+    device: torch.device,
+) -> Iterator[Tensor]:
+    """Yield standardised images in the order of `indices`, cut at the centre, without any randomness.
+
+    Args:
+        archive: Where the images come from.
+        indices: (N,) positions in the archive.
+        crop: Side of the crop in pixels; None for the whole image.
+        batch_size: Images per batch.
+        device: Where they are wanted.
+
+    Yields:
+        (B, bands, h, w) float32 on the device.
+    """
+    mean, scale = (values.to(device) for values in archive.scaling())
+    pixels = hold(archive, np.asarray(indices, dtype=np.int64), None, device, limit_bytes=0)
+    for start in range(0, len(indices), batch_size):
+        positions = np.arange(start, min(start + batch_size, len(indices)))
+        cuts = centre_cuts(len(positions), archive.image_size, crop)
+        yield pixels.cut(positions, cuts).sub_(mean).mul_(scale)

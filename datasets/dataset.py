@@ -1,0 +1,38 @@
+"""What the registry of data sets holds: something that opens an Archive and brings recipes along."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from gridbench.datasets.recipe import Recipe
+
+if TYPE_CHECKING:
+    from gridbench.datasets.archive import Archive
+
+__all__ = ["Dataset", "Progress", "silent"]
+
+Progress = Callable[[int, int, str], None]
+"""Called with (done, total, message); total is 0 while it is not known."""
+
+
+def silent(done: int, total: int, message: str) -> None:
+    """Report nothing."""
+
+
+class Dataset(Protocol):
+    """A data set that gridbench can open by name.
+
+    Attributes:
+        summary: One line for `gridbench list datasets`.
+        version: Raised when the archive that it builds changes.
+        recipes: Recipe for labels of the whole image ("scene") and of each pixel ("pixel").
+    """
+
+    summary: str
+    version: int
+    recipes: Mapping[str, Recipe]
+
+    def open(self, cache: Path, progress: Progress | None = None) -> Archive:
+        """Return the archive, building it in the cache on first use."""

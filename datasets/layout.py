@@ -1,0 +1,69 @@
+"""The shape of an archive and of one sample, as readers hand them to the packer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["IGNORE", "SPLITS", "GroupLayout", "Layout", "Sample"]
+
+IGNORE = 255
+"""Value of a label map's pixels that have no class."""
+
+SPLITS = ("train", "val", "test")
+"""The splits in the order of their stored codes 0, 1, 2."""
+
+
+@dataclass(frozen=True)
+class GroupLayout:
+    """The bands that share one resolution.
+
+    Attributes:
+        name: Short name, part of a file name, such as `"10m"`.
+        bands: Band names in stored order.
+        height: Rows.
+        width: Columns.
+        dtype: `"uint8"` or `"uint16"`.
+    """
+
+    name: str
+    bands: tuple[str, ...]
+    height: int
+    width: int
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What every sample of an archive looks like.
+
+    Attributes:
+        groups: Resolution groups, the finest first.
+        class_names: Names of the C classes.
+        map_size: (H, W) of the label maps, or None without maps.
+        clean_labels: Whether a second, clean set of scene labels comes along.
+    """
+
+    groups: tuple[GroupLayout, ...]
+    class_names: tuple[str, ...]
+    map_size: tuple[int, int] | None = None
+    clean_labels: bool = False
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image with its labels.
+
+    Attributes:
+        images: One (bands, H, W) array for each group of the layout.
+        scene_labels: (C,) in {0, 1}.
+        label_map: (H, W) class of each pixel, 255 = none; None without maps.
+        clean_scene_labels: (C,) in {0, 1}, or None.
+    """
+
+    images: tuple[NDArray[np.generic], ...]
+    scene_labels: NDArray[np.generic]
+    label_map: NDArray[np.generic] | None = None
+    clean_scene_labels: NDArray[np.generic] | None = None

