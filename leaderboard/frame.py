@@ -1,0 +1,58 @@
+"""The long, tidy table of everything that was measured."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from gridbench.leaderboard.runs import Run, Setting, collect
+from gridbench.leaderboard.units import unit_of
+
+__all__ = ["load"]
+
+_FIRST = ["id", "cell", "dataset", "method", "loss", "noise", "slnir", "seed", "metric", "value", "unit"]
+
+
+def load(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Load a folder of run records as a long, tidy table.
+
+    Args:
+        path: The folder that runs are written to.
+
+    Returns:
+        One row a finished run and metric: id, cell, dataset, method, loss, noise, slnir (percent), seed,
+        metric, value as recorded (rates are fractions; `unit` says), then every other field of the
+        configuration, with parameters as `parameters.<name>`. An empty folder gives no rows.
+        `attrs["left_out"]` lists (folder, state, reason) of each record that is not a result.
+
+    Raises:
+        InputError: The folder does not exist, or holds one run twice with different numbers.
+    """
+    found = collect(Path(path))
+    runs = found.runs
+    position = [at for at, run in enumerate(runs) for _ in run.metrics]
+    names = [metric for run in runs for metric in run.metrics]
+    settings = pd.DataFrame([_recorded(run) for run in runs])
+    settings.insert(0, "id", pd.Series([run.id for run in runs], dtype=object))
+    settings.insert(1, "cell", pd.Series([run.cell for run in runs], dtype=object))
+    settings["reference"] = [run.reference for run in runs]
+    settings["origin"] = [run.origin for run in runs]
+    settings["folder"] = [run.stored.folder.name for run in runs]
+    if runs:
+        settings["slnir"] = settings["slnir"].astype(float)
+    frame = settings.iloc[position].reset_index(drop=True)
+    frame["metric"] = names
+    frame["value"] = [value for run in runs for value in run.metrics.values()]
+    frame["unit"] = [unit_of(name).recorded for name in names]
+    frame = frame.reindex(columns=[*_FIRST, *(name for name in frame.columns if name not in _FIRST)])
+    frame.attrs["left_out"] = [(str(item.folder), item.state, item.reason) for item in found.left_out]
+    return frame
+
+
+def _recorded(run: Run) -> dict[str, Setting]:
+    recorded = {**run.settings, "seed": run.seed}
+    if "noise_seed" in recorded and recorded["noise_seed"] is None:
+        recorded["noise_seed"] = run.seed
+    return recorded

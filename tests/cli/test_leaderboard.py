@@ -1,0 +1,117 @@
+"""`gridbench leaderboard` as people type it."""
+
+import hashlib
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+from click.testing import CliRunner
+
+from gridbench.cli.leaderboard import leaderboard
+from gridbench.errors import InputError
+
+CONFIG = {
+    "dataset": "bluemarble", "method": "bce", "loss": "bce", "parameters": {}, "noise": "swap", "slnir": "30",
+    "seed": 0, "noise_seed": None, "protocol": "paper", "k": 20, "epochs": 3,
+}  # fmt: skip
+
+
+@pytest.fixture
+def write(tmp_path):
+    def one(seed=0, ndcg=0.5, **fields):
+        config = CONFIG | fields
+        cell = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+        identity = hashlib.sha256(f"{cell}{seed}".encode()).hexdigest()
+        folder = tmp_path / "runs" / f"run-{identity[:8]}"
+        folder.mkdir(parents=True)
+        document = {"schema": 1, "id": identity, "cell": cell, "config": config | {"seed": seed}}
+        document |= {"versions": {"protocol": 1}, "dataset_fingerprint": "f", "plugin": None, "note": ""}
+        result = {"schema": 1, "id": identity, "metrics": {"ndcg@20": ndcg, "map@20": 0.3}}
+        for name, content in (("config", document), ("result", result)):
+            (folder / f"{name}.json").write_text(json.dumps(content))
+        (folder / "done").write_text(json.dumps({"schema": 1, "files": {}}))
+        return folder
+
+    return one
+
+
+def run(*arguments):
+    return CliRunner().invoke(leaderboard, list(arguments))
+
+
+def test_every_format_to_the_screen_and_to_a_file(write, tmp_path):
+    write(seed=0, ndcg=0.5)
+    write(seed=1, ndcg=0.6)
+    for name, suffix in (("terminal", "txt"), ("markdown", "md"), ("csv", "csv")):
+        shown = run("--runs", str(tmp_path / "runs"), "--format", name)
+        assert shown.exit_code == 0, shown.output
+        assert "55.0" in shown.stdout
+        target = tmp_path / f"table.{suffix}"
+        assert run("--runs", str(tmp_path / "runs"), "--out", str(target)).exit_code == 0
+        assert target.read_text() == shown.stdout
+
+
+def test_an_unknown_format_is_refused_with_the_choices(write, tmp_path):
+    write()
+    refused = run("--runs", str(tmp_path / "runs"), "--format", "docx")
+    assert refused.exit_code == 2
+    assert "docx" in refused.stderr
+    assert "terminal" in refused.stderr
+    assert "markdown" in refused.stderr
+
+
+def test_an_empty_folder_says_what_to_do(tmp_path, write):
+    (tmp_path / "runs").mkdir()
+    refused = run("--runs", str(tmp_path / "runs"))
+    assert isinstance(refused.exception, InputError)
+    assert refused.exception.exit_code == 2
+    assert "There is no finished run" in str(refused.exception)
+    assert "gridbench run --method grid" in str(refused.exception)
+    (write() / "done").unlink()
+    assert "1 incomplete" in str(run("--runs", str(tmp_path / "runs")).exception)
+
+
+def test_an_unknown_data_set_or_metric_names_the_nearest(write, tmp_path):
+    write()
+    wrong = run("--runs", str(tmp_path / "runs"), "--dataset", "bluemarbel")
+    assert "Did you mean 'bluemarble'" in str(wrong.exception)
+    wrong = run("--runs", str(tmp_path / "runs"), "--metric", "map@21")
+    assert "Did you mean 'map@20'" in str(wrong.exception)
+
+
+def test_what_is_left_out_is_said_beside_the_table(write, tmp_path):
+    write()
+    broken = write(method="elr")
+    (broken / "result.json").write_text("{")
+    shown = run("--runs", str(tmp_path / "runs"), "--format", "csv")
+    assert shown.exit_code == 0
+    assert f"Left out {broken.name}" in shown.stderr
+    assert "Left out" not in shown.stdout
+
+
+def test_a_file_in_a_folder_that_is_not_there_is_refused(write, tmp_path):
+    write()
+    refused = run("--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "no" / "table.md"))
+    assert isinstance(refused.exception, InputError)
+    assert "There is no folder" in str(refused.exception)
+
+
+def test_a_hundred_results_take_a_moment_and_no_torch(write, tmp_path):
+    for seed in range(10):
+        for slnir in range(0, 100, 10):
+            write(seed=seed, slnir=str(slnir))
+    program = (
+        "import sys; from gridbench.cli.leaderboard import leaderboard; "
+        "leaderboard(['--runs', sys.argv[1]], standalone_mode=False); "
+        "sys.exit(sum(name in sys.modules for name in ('torch', 'pandas', 'scipy', 'matplotlib')))"
+    )
+    started = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "runs")], capture_output=True, text=True, cwd=tmp_path
+    )
+    took = time.perf_counter() - started
+    assert done.returncode == 0, done.stderr
+    assert "n = 10, seeds 0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in done.stdout
+    assert took < 1.5

@@ -1,0 +1,167 @@
+"""What stands where in the table, what is best, and what is said of it."""
+
+import pytest
+
+from gridbench.errors import InputError
+from gridbench.leaderboard.runs import collect
+from gridbench.leaderboard.table import Request, tables_of
+
+
+def tables(runs, **request):
+    return tables_of(collect(runs), Request(**request))
+
+
+def row(table, *names):
+    return next(row for row in (*table.rows, *table.references) if row.names == names)
+
+
+def test_methods_by_noise_rates(study):
+    (table,) = tables(study)
+    assert table.columns == ("0", "30", "60")
+    assert [line.names for line in table.rows] == [("grid", "bce"), ("elr", "bce"), ("bce", "bce")]
+    assert [line.names for line in table.references] == [("oracle", "bce"), ("untrained", ""), ("random", "")]
+    assert row(table, "grid", "bce").entries[1].cell.mean == pytest.approx(0.51)
+    assert row(table, "elr", "bce").entries[2].cell is None
+    assert row(table, "elr", "bce").entries[2].expected == 3
+    assert table.seeds == (0, 1, 2)
+    assert "ddof 1" in table.caption
+    assert "n = 1 to 3, seeds 0, 1, 2" in table.caption
+    assert table.notes == ("Rows are ordered by their mean over 0, 30.",)
+
+
+def test_best_and_second_are_marked_per_column_and_never_a_reference(study):
+    (table,) = tables(study)
+    places = {line.names[0]: [entry.place for entry in line.entries] for line in table.rows}
+    assert places == {
+        "grid": ["best", "best", "best"],
+        "elr": ["", "second", ""],
+        "bce": ["second", "", "second"],
+    }
+    assert all(entry.place == "" for line in table.references for entry in line.entries)
+
+
+def test_values_that_look_equal_share_a_place(runs, write_run):
+    for method, ndcg in (("bce", 0.50001), ("elr", 0.50004), ("grid", 0.48)):
+        write_run(runs, method=method, ndcg=ndcg)
+    (table,) = tables(runs)
+    places = {line.names[0]: line.entries[0].place for line in table.rows}
+    assert places == {"bce": "best", "elr": "best", "grid": "second"}
+
+
+def test_a_single_row_is_not_the_best_of_anything(runs, write_run):
+    write_run(runs)
+    (table,) = tables(runs)
+    assert table.rows[0].entries[0].place == ""
+
+
+def test_lower_is_better_for_seconds_and_nothing_is_for_prevalence(runs, write_run):
+    write_run(runs, method="bce", result={"seconds": {"train": 9.0}})
+    write_run(runs, method="grid", result={"seconds": {"train": 12.0}})
+    (table,) = tables(runs, metric="seconds/train")
+    assert [(line.names[0], line.entries[0].place) for line in table.rows] == [
+        ("bce", "best"),
+        ("grid", "second"),
+    ]
+    (table,) = tables(runs, metric="predicted_prevalence")
+    assert {line.entries[0].place for line in table.rows} == {""}
+
+
+def test_rows_that_differ_in_a_setting_stay_apart_and_show_it(runs, write_run):
+    write_run(runs, epochs=30)
+    write_run(runs, epochs=120, seed=1)
+    (table,) = tables(runs)
+    assert table.headings == ("method", "loss", "epochs")
+    assert {line.names for line in table.rows} == {("bce", "bce", "30"), ("bce", "bce", "120")}
+
+
+def test_cells_that_no_setting_tells_apart_show_their_hash(runs, write_run):
+    import json
+
+    write_run(runs, folder="one")
+    folder = write_run(runs, folder="two")
+    for name in ("config.json", "result.json"):
+        content = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps(content | {"id": "b" * 64, "cell": "c" * 64}))
+    (table,) = tables(runs)
+    assert table.headings == ("method", "loss", "cell")
+    assert len(table.rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"dataset": "dlrsd"}, "dlrsd"),
+        ({"dataset_fingerprint": "a" * 64}, "data fingerprint aaaa"),
+        ({"versions": {"protocol": 2, "method": 1, "loss": 1, "noise": 1}}, "protocol version 2"),
+        ({"protocol": "authors_code"}, "protocol authors_code"),
+        ({"noise": "missing"}, "noise missing"),
+        ({"noise_parameters": {"scope": "class"}}, "noise parameters.scope class"),
+        ({"k": 30}, "bluemarble"),
+    ],
+)
+def test_what_cannot_be_compared_is_never_in_one_table(runs, write_run, fields, words):
+    write_run(runs)
+    write_run(runs, seed=1, **fields)
+    both = tables(runs)
+    assert len(both) == 2
+    assert all(len(table.rows) == 1 for table in both)
+    assert any(words in table.title for table in both)
+
+
+def test_share_of_the_lost_ndcg_won_back(study):
+    (table,) = tables(study)
+    shares = {line.names[0]: [entry.won_back for entry in line.entries] for line in table.rows}
+    assert shares["grid"][0] is None
+    assert shares["grid"][1] == pytest.approx(100 * (0.510 - 0.479) / (0.566 - 0.479))
+    assert shares["elr"][1] == pytest.approx(100 * (0.500 - 0.479) / (0.566 - 0.479))
+    assert shares["bce"] == [None, None, None]
+
+
+def test_no_share_without_all_three_at_the_same_setting(runs, write_run):
+    write_run(runs, method="bce", ndcg=0.4)
+    write_run(runs, method="grid", ndcg=0.5)
+    write_run(runs, method="oracle", ndcg=0.6, epochs=5)
+    (table,) = tables(runs)
+    assert all(entry.won_back is None for line in table.rows for entry in line.entries)
+
+
+def test_the_share_uses_the_seeds_that_all_three_have(runs, write_run):
+    write_run(runs, method="bce", ndcg=0.4, seed=0)
+    write_run(runs, method="bce", ndcg=0.1, seed=1)
+    write_run(runs, method="grid", ndcg=0.5, seed=0)
+    write_run(runs, method="oracle", ndcg=0.6, seed=0)
+    (table,) = tables(runs)
+    assert row(table, "grid", "bce").entries[0].won_back == pytest.approx(50)
+
+
+def test_no_share_where_noise_cost_next_to_nothing(runs, write_run):
+    for method, ndcg in (("bce", 0.595), ("grid", 0.65), ("oracle", 0.6)):
+        write_run(runs, method=method, ndcg=ndcg)
+    (table,) = tables(runs)
+    assert row(table, "grid", "bce").entries[0].won_back is None
+
+
+def test_what_must_be_said_of_a_method_stands_below_the_table(runs, write_run):
+    write_run(runs, method="lnc", loss="pce", note="Our re-implementation.")
+    (table,) = tables(runs)
+    assert table.rows[0].note == "[1]"
+    assert table.notes == ("[1] Our re-implementation.",)
+
+
+def test_seeds_of_failed_runs_are_counted_as_missing(runs, write_run):
+    write_run(runs, seed=0)
+    write_run(runs, seed=1, state="failed")
+    write_run(runs, seed=2, state="incomplete", dataset="elsewhere")
+    (table,) = tables(runs)
+    assert table.rows[0].entries[0].expected == 2
+
+
+def test_rows_and_columns_can_be_any_setting(study):
+    (table,) = tables(study, rows=("slnir",), columns=("method",))
+    assert table.headings == ("SLNIR (%)", "loss")
+    assert table.columns == ("bce", "elr", "grid", "oracle", "random", "untrained")
+
+
+def test_an_unknown_setting_names_the_nearest(study):
+    with pytest.raises(InputError, match=r"No result has the setting 'epoch'.*Did you mean 'epochs'"):
+        tables(study, rows=("method", "epoch"))
