@@ -1,0 +1,102 @@
+"""Checkpoints: everything a run needs to go on exactly, as safetensors and JSON, whole or not there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from gridbench.atomic import file_hash, read_json, write_bytes, write_json
+
+__all__ = ["Checkpoint", "clear_checkpoints", "load_checkpoint", "restore_optimizer", "save_checkpoint"]
+
+INDEX = "checkpoint.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state after an epoch.
+
+    Attributes:
+        epoch: Number of finished epochs.
+        tensors: Named tensors: `method/...`, `optimizer/...`, and `best/...` where the best epoch is kept.
+        state: Plain values: history, best score and so on.
+    """
+
+    epoch: int
+    tensors: Mapping[str, Tensor]
+    state: Mapping[str, Any]
+
+
+def save_checkpoint(folder: Path, run_id: str, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint; the one before it stays valid until the new one is whole."""
+    name = f"checkpoint-{checkpoint.epoch:06d}.safetensors"
+    tensors = {key: value.detach().cpu().contiguous() for key, value in checkpoint.tensors.items()}
+    digest = write_bytes(folder / name, save(tensors))
+    index = {
+        "id": run_id,
+        "epoch": checkpoint.epoch,
+        "file": name,
+        "sha256": digest,
+        "state": checkpoint.state,
+    }
+    write_json(folder / INDEX, index)
+    for old in folder.glob("checkpoint-*.safetensors"):
+        if old.name != name:
+            old.unlink(missing_ok=True)
+
+
+def load_checkpoint(folder: Path, run_id: str) -> Checkpoint | None:
+    """Read the last checkpoint of a run.
+
+    Returns:
+        The checkpoint, or None when there is none.
+
+    Raises:
+        ValueError: There is one and it is damaged or another run's; the message says how.
+    """
+    if not (folder / INDEX).exists():
+        return None
+    try:
+        index = read_json(folder / INDEX)
+        name, epoch = str(index["file"]), int(index["epoch"])
+        if index["id"] != run_id:
+            raise ValueError("it belongs to another run")
+        if Path(name).name != name or not (folder / name).is_file():
+            raise ValueError(f"{name} is missing")
+        if file_hash(folder / name) != index["sha256"]:
+            raise ValueError(f"{name} was changed")
+        return Checkpoint(epoch, load((folder / name).read_bytes()), dict(index["state"]))
+    except (KeyError, TypeError, OSError, ValueError) as error:
+        raise ValueError(f"the checkpoint cannot be used: {error}") from error
+
+
+def clear_checkpoints(folder: Path) -> None:
+    """Remove every checkpoint file of a run folder."""
+    (folder / INDEX).unlink(missing_ok=True)
+    for path in folder.glob("checkpoint-*.safetensors"):
+        path.unlink(missing_ok=True)
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return an optimiser's per-parameter state as named tensors."""
+    return {
+        f"optimizer/{index}/{name}": value if isinstance(value, Tensor) else torch.tensor(value)
+        for index, state in optimizer.state_dict()["state"].items()
+        for name, value in state.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put named tensors back into an optimiser built over the same parameters."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer/"):
+            _, index, name = key.split("/", 2)
+            state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

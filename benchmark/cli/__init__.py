@@ -1,0 +1,101 @@
+"""The command line: one file per command, imported only when that command is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+import gridbench
+from gridbench.errors import GridbenchError, nearest
+
+__all__ = ["main"]
+
+# Name -> (module, attribute, help); the help stands here so that `gridbench --help` imports no command.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "run": ("gridbench.cli.run", "run", "Corrupt labels, train a method, retrieve and score: one run."),
+    "leaderboard": ("gridbench.cli.leaderboard", "leaderboard", "Tabulate the finished runs of a folder."),
+    "list": (
+        "gridbench.cli.listing",
+        "listing",
+        "List methods, losses, noise models, data sets or backbones.",
+    ),
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            known = ", ".join(COMMANDS)
+            raise click.UsageError(
+                f"There is no command {args[0]!r}.{nearest(args[0], COMMANDS)} There are: {known}.", ctx
+            )
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry[2]) for name, entry in COMMANDS.items()])
+
+
+@click.group(
+    cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
+@click.version_option(gridbench.__version__, prog_name="gridbench")
+@click.option("--debug", is_flag=True, help="Show the traceback of errors.")
+def cli(debug: bool) -> None:
+    r"""Compare label-noise-robust image representation learning methods under one harness.
+
+    Start here:
+
+    \b
+      gridbench run --method grid --loss bce --slnir 30
+      gridbench run --method bce --slnir 30
+      gridbench leaderboard
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 a run failed, 2 bad input, 130 interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    # --debug is taken anywhere, as people type it where they think of it.
+    words = [word for word in words if word != "--debug"]
+    try:
+        cli.main(args=words, prog_name="gridbench", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\nInterrupted. The same command goes on after the last finished epoch.", err=True)
+        sys.exit(130)
+    except GridbenchError as error:
+        if debug:
+            raise
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output went away; what is left of it goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if debug:
+            raise
+        kind = type(error).__name__
+        click.echo(f"Error: {kind}: {error}\nThis looks like a defect; run again with --debug.", err=True)
+        sys.exit(1)

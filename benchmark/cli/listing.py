@@ -1,0 +1,118 @@
+"""`gridbench list`: what there is to choose from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+__all__ = ["listing"]
+
+
+@click.group(name="list")
+def listing() -> None:
+    """List methods, losses, noise models, data sets or backbones."""
+
+
+def _print_registry(registry: Any, name: str | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if name is not None:
+        _print_component(console, registry, name)
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("name")
+    table.add_column("what it is")
+    outside = any(registry.origin(each) != "gridbench" for each in registry)
+    if outside:
+        table.add_column("from")
+    for each in registry:
+        origin = registry.origin(each)
+        table.add_row(each, registry.summary(each), *([origin] if outside else []))
+    console.print(table)
+
+
+def _print_component(console: Any, registry: Any, name: str) -> None:
+    """Print one component with its parameters: range, default and where the default is from."""
+    from rich.table import Table
+
+    from gridbench.parameters import describe
+
+    component = registry.get(name)
+    console.print(f"{name}: {registry.summary(name)}", highlight=False)
+    losses = getattr(component, "losses", None)
+    if losses:
+        console.print(
+            "goes with " + ("every loss" if losses == ("*",) else ", ".join(losses)), highlight=False
+        )
+    rows = describe(component.Parameters) if hasattr(component, "Parameters") else []
+    if not rows:
+        console.print("no parameters")
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("parameter", "default", "allowed", "what it is", "default from"):
+        table.add_column(column)
+    for parameter, kind, default, spec in rows:
+        shown = "derived" if default is None else str(default)
+        table.add_row(parameter, shown, spec.allowed(kind), spec.help, spec.source)
+    console.print(table)
+
+
+@listing.command()
+@click.argument("name", required=False)
+def methods(name: str | None) -> None:
+    """List the training strategies, or one with its parameters."""
+    from gridbench.registry import METHODS
+
+    _print_registry(METHODS, name)
+
+
+@listing.command()
+@click.argument("name", required=False)
+def losses(name: str | None) -> None:
+    """List the losses, or one with its parameters."""
+    from gridbench.registry import LOSSES
+
+    _print_registry(LOSSES, name)
+
+
+@listing.command()
+@click.argument("name", required=False)
+def noise(name: str | None) -> None:
+    """List the noise models, or one with its parameters."""
+    from gridbench.registry import NOISE
+
+    _print_registry(NOISE, name)
+
+
+@listing.command()
+@click.option(
+    "--cache", type=click.Path(file_okay=False), default=None, metavar="DIR", help="Folder of archives."
+)
+def datasets(cache: str | None) -> None:
+    """List the built-in data sets and the archives prepared from the user's own files."""
+    from pathlib import Path
+
+    from gridbench.datasets.cache import default_cache, prepared_names
+    from gridbench.registry import DATASETS
+
+    _print_registry(DATASETS, None)
+    folder = Path(cache) if cache else default_cache()
+    prepared = [name for name in prepared_names(folder) if name not in DATASETS]
+    click.echo(f"prepared in {folder}: {', '.join(prepared) or 'none'}")
+
+
+@listing.command()
+@click.argument("pattern", default="*")
+def backbones(pattern: str) -> None:
+    """List timm models whose name matches PATTERN, such as 'resnet*'."""
+    import timm
+
+    from gridbench.errors import InputError
+
+    names = timm.list_models(pattern if "*" in pattern else f"*{pattern}*")
+    if not names:
+        raise InputError(f"No timm model matches {pattern!r}. Try 'resnet*'.")
+    click.echo("\n".join(names))

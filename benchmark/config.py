@@ -1,0 +1,145 @@
+"""RunConfig: the one truth for CLI flags, YAML files, a run's identity and its stored copy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+import yaml
+from pydantic import ConfigDict, Field, field_validator
+
+from gridbench.errors import InputError, nearest
+
+__all__ = ["Protocol", "RunConfig", "load_yaml", "make_config"]
+
+Protocol = Literal["paper", "authors_code"]
+
+
+class RunConfig(pydantic.BaseModel):
+    """What a run computes. A field left at None takes the value of the data set's recipe, the method or the loss.
+
+    Every field changes the run's numbers and is part of its identity; where and how fast it runs is not in here.
+
+    Attributes:
+        dataset: Name of a registered or prepared archive.
+        method: Name of the method.
+        loss: Name of the loss; None takes the method's own, or the data set's usual one.
+        parameters: Parameters of method and loss by their public names.
+        noise: Name of the noise model.
+        noise_parameters: Parameters of the noise model.
+        slnir: Synthetic label noise injection ratio in percent, an exact decimal.
+        seed: Seed of every random stream.
+        noise_seed: Seed of the stream "noise"; None takes `seed`.
+        protocol: `paper`, or `authors_code` for the published code's literal behaviour.
+        backbone: A timm model name.
+        pretrained: Start from timm's published weights.
+        weights: Start from this weights file.
+        output_stride: Stride of the feature map, where the backbone can be dilated.
+        descriptor_map: Non-negative map applied to descriptors: relu or softplus.
+        distance: What retrieval orders by.
+        k: Length of the scored ranking.
+        ideal: What the ideal ranking of NDCG is taken over: the archive, or that many retrieved images.
+        epochs: Number of epochs.
+        batch_size: Mini-batch size.
+        learning_rate: Learning rate of Adam.
+        train_size: Number of training images, the first of the packed order; None takes the recipe's, 0 all.
+        crop: Side of the random crop in pixels; 0 for none.
+        flips: Mirror images left-right and top-bottom at random.
+        brightness: Half-width of the random brightness offset on standardised images.
+        precision: Arithmetic of the backbone.
+        select: Which epoch's weights are scored: the last, or the best on validation.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    dataset: str = "bluemarble"
+    method: str = "grid"
+    loss: str | None = None
+    parameters: dict[str, float | int | bool | str] = Field(default_factory=dict)
+    noise: str = "swap"
+    noise_parameters: dict[str, float | int | bool | str] = Field(default_factory=dict)
+    slnir: Decimal = Field(default=Decimal(0), ge=0, le=100, allow_inf_nan=False)
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    noise_seed: int | None = Field(default=None, ge=0, lt=2**63)
+    protocol: Protocol = "paper"
+    backbone: str | None = None
+    pretrained: bool = False
+    weights: str | None = None
+    output_stride: int | None = Field(default=None, ge=1, le=64)
+    descriptor_map: Literal["relu", "softplus"] | None = None
+    distance: Literal["chi2", "euclidean", "cosine", "manhattan"] = "chi2"
+    k: int | None = Field(default=None, ge=1)
+    ideal: Literal["archive"] | int | None = None
+    epochs: int | None = Field(default=None, ge=1, le=100_000)
+    batch_size: int | None = Field(default=None, ge=2)
+    learning_rate: float | None = Field(default=None, gt=0, le=100, allow_inf_nan=False)
+    train_size: int | None = Field(default=None, ge=0)
+    crop: int | None = Field(default=None, ge=0)
+    flips: bool | None = None
+    brightness: float | None = Field(default=None, ge=0, le=10, allow_inf_nan=False)
+    precision: Literal["float32", "bfloat16"] = "float32"
+    select: Literal["last", "best"] = "last"
+
+    @field_validator("slnir", mode="before")
+    @classmethod
+    def _exact(cls, value: Any) -> Any:
+        """Read a float as the decimal that it prints as, so that 0.1 is a tenth."""
+        return str(value) if isinstance(value, float) else value
+
+    @field_validator("slnir")
+    @classmethod
+    def _plain(cls, value: Decimal) -> Decimal:
+        """Write 30, 30.0 and 3e1 alike, so that they are one cell."""
+        return Decimal(format(value.normalize(), "f"))
+
+    def canonical(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values, SLNIR as the text of an exact decimal."""
+        return self.model_dump(mode="json")
+
+
+def make_config(values: Mapping[str, Any]) -> RunConfig:
+    """Build a config, turning every problem into one clear message.
+
+    Raises:
+        InputError: An unknown key (with the nearest one), a wrong type or a value outside its range.
+    """
+    for key in values:
+        if key not in RunConfig.model_fields:
+            names = list(RunConfig.model_fields)
+            raise InputError(
+                f"There is no setting {key!r}.{nearest(key, names)} There are: {', '.join(names)}."
+            )
+    try:
+        return RunConfig(**values)
+    except pydantic.ValidationError as error:
+        raise InputError("\n".join(_explain(problem) for problem in error.errors())) from None
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """Read settings from a YAML file whose keys are RunConfig's field names.
+
+    Raises:
+        InputError: The file cannot be read, or holds no mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"The file {str(path)!r} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"The file {str(path)!r} is not YAML: {error}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise InputError(f"The file {str(path)!r} must hold settings as `name: value` lines.")
+    return content
+
+
+def _explain(problem: Any) -> str:
+    name = ".".join(str(part) for part in problem["loc"]) or "settings"
+    flag = "--" + str(problem["loc"][0]).replace("_", "-") if problem["loc"] else ""
+    got = problem.get("input")
+    text = problem["msg"][0].lower() + problem["msg"][1:]
+    return f"The setting {name!r} ({flag}) is {got!r}: {text}."

@@ -1,0 +1,259 @@
+"""One planned run in memory: its corrupted labels, its method, its trainer and its scores; no files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from gridbench.backbones import BackboneSpec, TimmBackbone, build_backbone, check_distance, probe
+from gridbench.datasets.augment import Augmentation
+from gridbench.datasets.batches import TrainingSet, evaluation_batches
+from gridbench.epochlog import Truth, memorised_share
+from gridbench.errors import RunFailed
+from gridbench.evaluation import Retrieval, Splits, predict, score_method
+from gridbench.methods.base import Method, Objective, Setup
+from gridbench.plan import Plan
+from gridbench.streams import numpy_stream, torch_scope
+from gridbench.thumbnails import fixed_queries, thumbnails
+from gridbench.trainer import Trainer, TrainingSettings
+
+__all__ = ["Experiment", "Outcome"]
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run found: the content of result.json, and of the arrays beside it."""
+
+    result: dict[str, Any]
+    retrieval: dict[str, Array]
+    descriptors: dict[str, Array]
+
+
+class Experiment:
+    """Builds everything that a plan needs; what the user could still be told is wrong raises InputError here.
+
+    Args:
+        plan: The plan.
+        device: Where to compute.
+    """
+
+    def __init__(self, plan: Plan, device: torch.device) -> None:
+        self.plan = plan
+        self.device = device
+        config, archive = plan.config, plan.archive
+        train = archive.indices("train")
+        train = train[: config.train_size] if config.train_size else train
+        self.splits = Splits(train, archive.indices("val"), archive.indices("test"))
+        self.relevance = archive.clean_scene_labels
+        if self.relevance is None:
+            self.relevance = archive.scene_labels
+        self.corruption = self._corrupt()
+        self.truth = Truth(self.corruption.changed, len(train), float(config.slnir))
+        self.method = self._build_method()
+        self.trainer = self._build_trainer() if plan.method.labels != "none" else None
+
+    @cached_property
+    def objective(self) -> Objective | None:
+        """The task and its loss; None for a method that trains nothing."""
+        if self.plan.loss is None:
+            return None
+        task = self.plan.loss.task(self.plan.archive.num_classes, self._map_size())
+        return Objective(task, self.plan.loss(self.plan.loss_parameters))
+
+    def noise_document(self) -> dict[str, Any]:
+        """Return the summary of the noise manifest."""
+        return {"schema": 1, **self.manifest.summary()}
+
+    def weights(self) -> bytes:
+        """Return the descriptor network's weights as safetensors that load into `timm.create_model`."""
+        from safetensors.torch import save
+
+        network = self.method.descriptor_network
+        model = network.model if isinstance(network, TimmBackbone) else network
+        return save({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()})
+
+    def score(self) -> Outcome:
+        """Retrieve with the learnt descriptors and gather all scores.
+
+        Raises:
+            RunFailed: The descriptors cannot be compared with the chosen distance.
+        """
+        config = self.plan.config
+        best_epoch = self.trainer.use_best() if self.trainer and config.select == "best" else None
+        try:
+            results, descriptors = self._score_pairs()
+        except ValueError as error:
+            raise RunFailed(
+                f"The descriptors turned out unusable after training: {error}. The weights are kept; score them with "
+                "another distance: gridbench score RUN --distance euclidean|cosine|manhattan."
+            ) from error
+        metrics = {
+            f"{prefix}{name}": float(values.mean())
+            for prefix, pair in results.items()
+            for name, values in pair.scores.items()
+        }
+        present = self._present()
+        last = self.trainer.history[-1] if self.trainer else {}
+        result = {
+            "schema": 1,
+            "id": self.plan.id,
+            "metrics": metrics,
+            "noise": {
+                "requested": str(config.slnir),
+                "realised": self.manifest.summary()["realised"],
+                "sha256": self.manifest.summary()["sha256"],
+            },
+            "noisy_images": float(self.truth.noisy.mean()),
+            "detection": last.get("detection"),
+            "loss_detection": last.get("loss_detection"),
+            "memorised": None if present is None else memorised_share(present, self.truth),
+            "predicted_prevalence": None if present is None else float(present.mean()),
+            "true_prevalence": float(self.relevance[self.splits.train].mean()),
+            "parameters": self._count_parameters(),
+            "best_epoch": best_epoch,
+        }
+        return Outcome(result, self._retrieval_arrays(results), descriptors)
+
+    def _corrupt(self) -> Any:
+        """Corrupt the training labels by the run's noise model, and keep the manifest."""
+        plan, train = self.plan, self.splits.train
+        rng = numpy_stream(plan.config.noise_seed or 0, "noise")
+        maps = plan.archive.label_maps[train] if plan.kind == "pixel" else None
+        corruption = plan.noise.corrupt(
+            plan.archive.scene_labels[train],
+            maps,
+            plan.archive.num_classes,
+            str(plan.config.slnir),
+            rng,
+            plan.kind,
+        )
+        self.manifest = plan.noise.manifest(corruption, plan)
+        return corruption
+
+    def _build_method(self) -> Method:
+        plan, config = self.plan, self.plan.config
+        objective = self.objective
+        size = config.crop or plan.archive.image_size
+        spec = BackboneSpec(
+            name=config.backbone or "",
+            bands=plan.archive.bands,
+            image_size=(size, size) if isinstance(size, int) else size,
+            reads=objective.task.reads if objective else "descriptor",
+            pretrained=config.pretrained,
+            weights=config.weights,
+            output_stride=config.output_stride,
+            descriptor_map=config.descriptor_map,
+        )
+        setup = Setup(
+            backbone=lambda name: self._seeded(f"init/{name}", partial(build_backbone, spec)),
+            build=lambda name, factory: self._seeded(f"init/{name}", factory),
+            objective=objective,
+            num_samples=len(self.splits.train),
+            num_classes=plan.archive.num_classes,
+            epochs=config.epochs or 0,
+            map_size=self._map_size(),
+        )
+        method = plan.method(setup, plan.method_parameters)
+        if plan.method.ranking == "descriptors" and isinstance(method.descriptor_network, TimmBackbone):
+            check_distance(probe(method.descriptor_network, spec), config.distance, spec)
+        return method.to(self.device)
+
+    def _seeded(self, stream: str, factory: Callable[[], nn.Module]) -> nn.Module:
+        with torch_scope(torch.device("cpu"), self.plan.config.seed, stream):
+            return factory()
+
+    def _build_trainer(self) -> Trainer:
+        plan, config, train = self.plan, self.plan.config, self.splits.train
+        assert self.objective is not None
+        scene, maps = plan.archive.scene_labels[train], None
+        if plan.kind == "pixel":
+            maps = plan.archive.label_maps[train]
+        if plan.method.labels == "noisy":
+            scene, maps = (
+                (scene, self.corruption.labels) if plan.kind == "pixel" else (self.corruption.labels, maps)
+            )
+        augmentation = Augmentation(config.crop or None, bool(config.flips), float(config.brightness or 0))
+        data = TrainingSet(plan.archive, train, scene, maps, augmentation, self.device)
+        settings = TrainingSettings(
+            seed=config.seed,
+            epochs=config.epochs or 0,
+            batch_size=config.batch_size or 0,
+            learning_rate=config.learning_rate or 0.0,
+            adam_epsilon=1e-7 if config.protocol == "authors_code" else 1e-8,
+            precision=config.precision,
+            select_best=config.select == "best",
+        )
+        return Trainer(
+            self.method, self.objective.task, data, self.truth, settings, self.device, self._validation_score
+        )
+
+    def _validation_score(self) -> float:
+        results, _ = self._score_pairs(("validation/",))
+        return float(results["validation/"].scores[f"ndcg@{self.plan.config.k}"].mean())
+
+    def _score_pairs(
+        self, pairs: tuple[str, ...] | None = None
+    ) -> tuple[dict[str, Retrieval], dict[str, Array]]:
+        config = self.plan.config
+        settings = {
+            "k": config.k,
+            "distance": config.distance,
+            "ideal": config.ideal,
+            "crop": config.crop or None,
+            "precision": config.precision,
+            "device": self.device,
+            "seed": config.seed,
+        }
+        chosen = {} if pairs is None else {"pairs": pairs}
+        return score_method(self.method, self.plan.archive, self.splits, self.relevance, settings, **chosen)
+
+    def _present(self) -> Array | None:
+        """Return (N, C) bool, what the trained model says is in each training image; None without a head."""
+        if self.objective is None:
+            return None
+        config = self.plan.config
+        batches = evaluation_batches(
+            self.plan.archive, self.splits.train, config.crop or None, 256, self.device
+        )
+        task = self.objective.task
+        parts = [task.present(part).cpu().numpy() for part in predict(self.method, batches, config.precision)]
+        return np.concatenate(parts) if parts else None
+
+    def _count_parameters(self) -> dict[str, int]:
+        network = self.method.descriptor_network
+        return {
+            "total": sum(p.numel() for p in self.method.parameters()),
+            "backbone": sum(p.numel() for p in network.parameters()),
+        }
+
+    def _retrieval_arrays(self, results: dict[str, Retrieval]) -> dict[str, Array]:
+        """Return per-query scores and rankings of every pair, and pictures of a few fixed queries."""
+        arrays: dict[str, Array] = {}
+        for prefix, pair in results.items():
+            tag = prefix.rstrip("/") or "test"
+            arrays.update(
+                {f"{tag}.{name}": values.astype(np.float32) for name, values in pair.scores.items()}
+            )
+            arrays[f"{tag}.ranking"] = pair.ranking
+        shown = fixed_queries(len(self.splits.train))
+        retrieved = self.splits.test[results[""].ranking[shown][:, :10]]
+        arrays["thumbnail.queries"] = self.splits.train[shown]
+        arrays["thumbnail.retrieved"] = retrieved
+        arrays["thumbnail.query_images"] = thumbnails(self.plan.archive, self.splits.train[shown])
+        flat = thumbnails(self.plan.archive, retrieved.reshape(-1))
+        arrays["thumbnail.retrieved_images"] = flat.reshape(*retrieved.shape, *flat.shape[1:])
+        return arrays
+
+    def _map_size(self) -> tuple[int, int] | None:
+        if self.plan.kind != "pixel":
+            return None
+        crop = self.plan.config.crop
+        return (crop, crop) if crop else self.plan.archive.image_size

@@ -1,0 +1,262 @@
+"""From what the user asked for to what will run: names looked up, gaps filled in, contradictions refused."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gridbench.config import RunConfig
+from gridbench.datasets import Archive, Recipe, open_archive
+from gridbench.datasets.dataset import Progress
+from gridbench.datasets.open import recipes_of
+from gridbench.errors import InputError
+from gridbench.methods.base import ANY_LOSS, Context, Loss, Method
+from gridbench.parameters import describe, parse, public_name
+from gridbench.registry import LOSSES, METHODS, NOISE, Registry
+
+__all__ = ["PROTOCOL_VERSION", "Plan", "make_plan"]
+
+PROTOCOL_VERSION = 1
+"""Raised when the harness itself changes what a run computes."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run ready to be computed.
+
+    Attributes:
+        config: The config with every gap filled in.
+        archive: The opened archive.
+        method: The method's class.
+        method_parameters: Its resolved parameters.
+        loss: The loss's class, or None.
+        loss_parameters: Its parameters.
+        noise: The noise model.
+        kind: Level of the labels that are corrupted: scene or pixel.
+        versions: Declared versions of everything used.
+        plugin: sha256 over the sources of outside components, or None.
+    """
+
+    config: RunConfig
+    archive: Archive
+    method: type[Method]
+    method_parameters: Any
+    loss: type[Loss] | None
+    loss_parameters: Any
+    noise: Any
+    kind: str
+    versions: Mapping[str, Any]
+    plugin: str | None
+
+    @property
+    def cell(self) -> str:
+        """The identity without the seed: what the cell of a table stands for."""
+        return _digest(self._identity(without_seed=True))
+
+    @property
+    def id(self) -> str:
+        """The identity: a hash of everything that can change the run's numbers."""
+        return _digest(self._identity(without_seed=False))
+
+    @property
+    def folder_name(self) -> str:
+        """A readable folder name that ends in the identity."""
+        c = self.config
+        parts = [c.dataset, c.method, c.loss if c.loss and c.loss != c.method else "", f"slnir{c.slnir}"]
+        readable = "-".join(part for part in parts if part)
+        return f"{_safe(readable)}-seed{c.seed}-{self.id[:10]}"
+
+    def document(self) -> dict[str, Any]:
+        """Return what config.json holds."""
+        return {
+            "schema": 1,
+            "id": self.id,
+            "cell": self.cell,
+            "config": self.config.canonical(),
+            "kind": self.kind,
+            "versions": dict(self.versions),
+            "dataset_fingerprint": self.archive.fingerprint,
+            "plugin": self.plugin,
+            "note": self.method.note,
+            "reference": self.method.labels != "noisy",
+        }
+
+    def _identity(self, without_seed: bool) -> dict[str, Any]:
+        fields = self.config.canonical()
+        if without_seed:
+            tied = fields["noise_seed"] == fields["seed"]
+            fields["seed"] = None
+            fields["noise_seed"] = "seed" if tied else fields["noise_seed"]
+        return {
+            "config": fields,
+            "versions": dict(self.versions),
+            "fingerprint": self.archive.fingerprint,
+            "plugin": self.plugin,
+        }
+
+
+def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) -> Plan:
+    """Look up every name, refuse what does not go together, open the archive and fill in what was left out.
+
+    Raises:
+        InputError: With what was wrong and what is allowed; nothing has been written.
+    """
+    method: type[Method] = METHODS.get(config.method)
+    loss = _loss_for(method, config)
+    noise_class = NOISE.get(config.noise)
+    noise = noise_class(
+        parse(noise_class.Parameters, config.noise_parameters, f"noise model {config.noise!r}")
+    )
+    ours, theirs = _split_parameters(method, loss, config.parameters)
+    method_parameters = parse(method.Parameters, ours, f"method {config.method!r}")
+    loss_parameters = parse(loss.Parameters, theirs, f"loss {loss.name!r}") if loss else None
+    method_parameters = method.resolve(method_parameters, Context(loss, float(config.slnir)))
+
+    archive = open_archive(config.dataset, cache, progress)
+    kind = loss.task.annotation if loss else "scene"
+    if kind == "pixel" and not archive.has_maps:
+        raise InputError(
+            f"The loss {loss.name!r} learns from label maps, and the data set {config.dataset!r} has none. "  # type: ignore[union-attr]
+            f"Losses that go with it: {', '.join(_losses_of_kind('scene'))}."
+        )
+    recipes = recipes_of(config.dataset, archive.kind)
+    if kind not in recipes:
+        raise InputError(f"The data set {config.dataset!r} has no recipe for {kind}-level labels.")
+    filled = _fill(config, recipes[kind], loss, method_parameters, loss_parameters, noise)
+    filled = _fit_to_archive(config, filled, archive)
+    return Plan(
+        config=filled,
+        archive=archive,
+        method=method,
+        method_parameters=method_parameters,
+        loss=loss,
+        loss_parameters=loss_parameters,
+        noise=noise,
+        kind=kind,
+        versions={
+            "protocol": PROTOCOL_VERSION,
+            "method": method.version,
+            "loss": loss.version if loss else None,
+            "noise": noise_class.version,
+        },
+        plugin=_plugin_hash([method, loss, noise_class]),
+    )
+
+
+def _loss_for(method: type[Method], config: RunConfig) -> type[Loss] | None:
+    if not method.losses:
+        if config.loss is not None:
+            raise InputError(f"The method {method.name!r} trains nothing, so it takes no --loss.")
+        return None
+    everything = method.losses == ANY_LOSS
+    name = config.loss or ("bce" if everything else method.losses[0])
+    loss: type[Loss] = LOSSES.get(name)
+    if not everything and name not in method.losses:
+        raise InputError(
+            f"The method {method.name!r} does not go with the loss {name!r}; "
+            f"it goes with: {', '.join(method.losses)}."
+        )
+    return loss
+
+
+def _split_parameters(
+    method: type[Method], loss: type[Loss] | None, given: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give the loss the parameters that only it has, and the method all others, known or not."""
+    of_method = {row[0] for row in describe(method.Parameters)}
+    of_loss = {row[0] for row in describe(loss.Parameters)} if loss else set()
+    theirs = {name: value for name, value in given.items() if name in of_loss - of_method}
+    return {name: value for name, value in given.items() if name not in theirs}, theirs
+
+
+def _losses_of_kind(kind: str) -> list[str]:
+    return [name for name in LOSSES if LOSSES.get(name).task.annotation == kind]
+
+
+def _fill(
+    config: RunConfig,
+    recipe: Recipe,
+    loss: type[Loss] | None,
+    method_parameters: Any,
+    loss_parameters: Any,
+    noise: Any,
+) -> RunConfig:
+    values = config.model_dump()
+    values["loss"] = loss.name if loss else None
+    values["noise_seed"] = config.seed if config.noise_seed is None else config.noise_seed
+    values["ideal"] = config.ideal if config.ideal is not None else "archive"
+    for name, value in asdict(recipe).items():
+        if name in values and values[name] is None:
+            values[name] = value
+    values["crop"] = values["crop"] or 0
+    values["train_size"] = values["train_size"] or 0
+    values["parameters"] = {**_values_of(loss_parameters), **_values_of(method_parameters)}
+    values["noise_parameters"] = _values_of(noise.parameters)
+    return RunConfig(**values)
+
+
+def _fit_to_archive(asked: RunConfig, filled: RunConfig, archive: Archive) -> RunConfig:
+    """Refuse sizes that the archive cannot give, and shorten a recipe's k to what a small archive can.
+
+    Raises:
+        InputError: The archive is too small for what the user asked.
+    """
+    sizes = {split: len(archive.indices(split)) for split in ("train", "val", "test")}
+    if sizes["train"] < 2 or sizes["test"] < 1:
+        raise InputError(f"The data set {asked.dataset!r} is too small to train on and search in: {sizes}.")
+    if not 2 <= (filled.train_size or 2) <= sizes["train"]:
+        size, have = filled.train_size, sizes["train"]
+        if asked.train_size is not None:
+            raise InputError(f"The setting 'train_size' is {size}; allowed is 2 to {have}, or 0 for all.")
+        filled = filled.model_copy(update={"train_size": 0})
+    searched = min(sizes[split] for split in ("val", "test") if sizes[split])
+    assert filled.k is not None
+    if filled.k > searched:
+        if asked.k is not None:
+            raise InputError(f"The setting 'k' is {filled.k}, but only {searched} images can be retrieved.")
+        filled = filled.model_copy(update={"k": searched})
+    side = min(archive.image_size)
+    if filled.crop and filled.crop > side:
+        if asked.crop is not None:
+            raise InputError(f"The setting 'crop' is {filled.crop}, but the images have {side} pixels.")
+        filled = filled.model_copy(update={"crop": 0})
+    return filled
+
+
+def _values_of(parameters: Any) -> dict[str, Any]:
+    if parameters is None:
+        return {}
+    return {public_name(name): value for name, value in asdict(parameters).items() if value is not None}
+
+
+def _plugin_hash(components: list[Any]) -> str | None:
+    """Hash the source files of components that did not come with gridbench."""
+    outside = [c for c in components if c is not None and _registry_origin(c) != "gridbench"]
+    if not outside:
+        return None
+    digest = hashlib.sha256()
+    for file in sorted({inspect.getfile(component) for component in outside}):
+        digest.update(Path(file).read_bytes())
+    return digest.hexdigest()
+
+
+def _registry_origin(component: Any) -> str:
+    registries: tuple[Registry[Any], ...] = (METHODS, LOSSES, NOISE)
+    for registry in registries:
+        if component.name in registry and registry.get(component.name) is component:
+            return registry.origin(component.name)
+    return component.__module__  # type: ignore[no-any-return]
+
+
+def _digest(value: Mapping[str, Any]) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _safe(text: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_.+" else "_" for c in text)[:80]

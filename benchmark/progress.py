@@ -1,0 +1,99 @@
+"""Progress of long work: a live bar on a terminal, plain timestamped lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+__all__ = ["ProgressReporter"]
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class ProgressReporter:
+    """Shows how far training and building have come, with the time left.
+
+    Args:
+        quiet: Show nothing.
+        label: What is being done, before the bar.
+    """
+
+    def __init__(self, quiet: bool = False, label: str = "training") -> None:
+        self._quiet = quiet
+        self._label = label
+        self._console = Console(stderr=True)
+        self._bars: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._first: dict[str, tuple[float, int]] = {}
+        self._last_line: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        if not self._quiet and self._console.is_terminal:
+            self._bars = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[detail]}"),
+                console=self._console,
+            )
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def epoch(self, done: int, total: int, row: Mapping[str, Any]) -> None:
+        """Report a finished epoch."""
+        detail = f"loss {row['loss']:.4f}"
+        detection = row.get("detection")
+        if detection and detection.get("precision") is not None:
+            detail += (
+                f"  detection {100 * detection['precision']:.0f} % of {100 * detection['prevalence']:.0f} %"
+            )
+        self.show(self._label, done, total, detail)
+
+    def build(self, done: int, total: int, message: str) -> None:
+        """Report a step of building an archive."""
+        self.show(message, done, total, "")
+
+    def say(self, line: str) -> None:
+        """Print one line above the bar."""
+        if not self._quiet:
+            self._console.print(line, markup=False, highlight=False)
+
+    def show(self, label: str, done: int, total: int, detail: str) -> None:
+        """Advance the bar or print a line, whichever this output can do."""
+        if self._quiet:
+            return
+        if self._bars is not None:
+            if label not in self._tasks:
+                self._tasks[label] = self._bars.add_task(label, total=max(total, 1), detail=detail)
+            self._bars.update(self._tasks[label], completed=done, total=max(total, 1), detail=detail)
+            return
+        now = time.monotonic()
+        self._first.setdefault(label, (now, done))
+        if done < total and now - self._last_line.get(label, -1e9) < SECONDS_BETWEEN_LINES:
+            return
+        self._last_line[label] = now
+        left = self._left(label, done, total, now)
+        clock = datetime.now().strftime("%H:%M:%S")
+        print(f"{clock}  {label} {done}/{total}  {left}{detail}", file=sys.stderr, flush=True)
+
+    def _left(self, label: str, done: int, total: int, now: float) -> str:
+        started, first = self._first[label]
+        if done <= first or done >= total:
+            return ""
+        return f"{(now - started) / (done - first) * (total - done):.0f} s left  "

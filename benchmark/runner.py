@@ -1,0 +1,224 @@
+"""From a plan to a run record: corrupt, train, retrieve, score, write; resumable at any moment."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from gridbench.atomic import write_bytes, write_json
+from gridbench.checkpoint import clear_checkpoints, load_checkpoint, save_checkpoint
+from gridbench.config import RunConfig
+from gridbench.datasets import default_cache
+from gridbench.datasets.dataset import Progress
+from gridbench.environment import choose_device, describe_environment
+from gridbench.errors import GridbenchError, InputError, RunFailed
+from gridbench.experiment import Experiment
+from gridbench.plan import Plan, make_plan
+from gridbench.record import DONE, FAILED, RunRecord, finish_record, read_record
+from gridbench.trainer import TrainingProgress
+
+__all__ = ["Execution", "execute", "run"]
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Where and how a run is computed; nothing in here changes its numbers.
+
+    Attributes:
+        runs: Folder that holds the run folders.
+        cache: Folder of packed archives; None for the user's own.
+        device: auto, cpu, cuda or cuda:N.
+        keep: light (no weights, no pictures), weights, or all (descriptors too).
+        force: Run anew even if the record is there.
+        threads: Threads of the CPU arithmetic; None leaves torch's choice.
+        progress: Told after every epoch.
+        building: Told while an archive is built.
+        say: Told one line about what happens.
+    """
+
+    runs: Path = Path("runs")
+    cache: Path | None = None
+    device: str = "auto"
+    keep: str = "weights"
+    force: bool = False
+    threads: int | None = None
+    progress: TrainingProgress | None = None
+    building: Progress | None = None
+    say: Callable[[str], None] = field(default=lambda line: None)
+
+
+class _Silent:
+    def epoch(self, done: int, total: int, row: Any) -> None:
+        pass
+
+
+def run(config: RunConfig, execution: Execution | None = None) -> RunRecord:
+    """Compute a run, or return its record when it is already there.
+
+    Args:
+        config: What to compute.
+        execution: Where and how; the defaults write below `./runs`.
+
+    Returns:
+        The finished run's record.
+
+    Raises:
+        InputError: Something in the config is wrong; nothing was written.
+        RunFailed: The run started and could not be finished; its folder says why.
+    """
+    execution = execution or Execution()
+    if execution.threads:
+        torch.set_num_threads(execution.threads)
+    plan = make_plan(config, execution.cache or default_cache(), execution.building)
+    return execute(plan, execution)
+
+
+def execute(plan: Plan, execution: Execution) -> RunRecord:
+    """Compute a plan's run, or return its record when it is already there.
+
+    Raises:
+        InputError: The runs folder cannot be written, or another process is computing this run.
+        RunFailed: The run started and could not be finished.
+    """
+    folder = execution.runs / plan.folder_name
+    found = read_record(folder, verify=True) if folder.exists() else None
+    if isinstance(found, RunRecord) and found.id == plan.id and not execution.force:
+        execution.say(f"Nothing to do: {folder} is done. Use --force to run it anew.")
+        return found
+    device = choose_device(execution.device)
+    # Everything that the user can still be told is wrong is found here, before anything is on disk.
+    experiment = Experiment(plan, device)
+    with _locked(execution.runs, folder):
+        found = read_record(folder, verify=True) if folder.exists() else None
+        if isinstance(found, RunRecord) and found.id == plan.id and not execution.force:
+            return found
+        _prepare(folder, found, plan, execution)
+        try:
+            return _compute(experiment, folder, execution)
+        except KeyboardInterrupt:
+            raise
+        except Exception as error:
+            raise _failed(error, folder, plan) from error
+
+
+def _compute(experiment: Experiment, folder: Path, execution: Execution) -> RunRecord:
+    plan = experiment.plan
+    environment = describe_environment(experiment.device)
+    trainer = experiment.trainer
+    if trainer is not None:
+        _resume(experiment, folder, execution)
+        trainer.train(execution.progress or _Silent(), lambda c: save_checkpoint(folder, plan.id, c))
+    if execution.keep != "light":
+        write_bytes(folder / "weights.safetensors", experiment.weights())
+    started = time.perf_counter()
+    outcome = experiment.score()
+    environment["seconds"] = {
+        "training": round(trainer.seconds if trainer else 0.0, 3),
+        "retrieval": round(time.perf_counter() - started, 3),
+    }
+    documents = {
+        "environment.json": environment,
+        "history.json": trainer.history if trainer else [],
+        "noise.json": experiment.noise_document(),
+        "result.json": outcome.result,
+    }
+    arrays = {"noise.npz": {"changed": experiment.corruption.changed}, "retrieval.npz": outcome.retrieval}
+    if execution.keep == "light":
+        arrays["retrieval.npz"] = {
+            k: v for k, v in outcome.retrieval.items() if not k.startswith("thumbnail")
+        }
+    if execution.keep == "all":
+        arrays["descriptors.npz"] = outcome.descriptors
+    finish_record(folder, documents, arrays)
+    clear_checkpoints(folder)
+    record = read_record(folder)
+    assert isinstance(record, RunRecord), record.reason
+    return record
+
+
+def _resume(experiment: Experiment, folder: Path, execution: Execution) -> None:
+    """Go on from the last checkpoint; one that cannot be used is set aside, and the run starts over."""
+    assert experiment.trainer is not None
+    try:
+        checkpoint = load_checkpoint(folder, experiment.plan.id)
+        if checkpoint is not None:
+            experiment.trainer.restore(checkpoint)
+            execution.say(f"Going on after epoch {checkpoint.epoch}.")
+    except ValueError as error:
+        aside = _free_name(folder / "checkpoint.damaged")
+        aside.mkdir()
+        for path in folder.glob("checkpoint*"):
+            if path.is_file():
+                path.replace(aside / path.name)
+        execution.say(f"In {folder.name} {error}. It was set aside as {aside.name}; the run starts over.")
+
+
+def _prepare(folder: Path, found: Any, plan: Plan, execution: Execution) -> None:
+    """Make the run folder ready: set a damaged or foreign one aside, and write config.json."""
+    foreign = found is not None and found.config and found.id != plan.id
+    if found is not None and (found.state == "corrupt" or foreign):
+        aside = _free_name(folder.with_name(f".{folder.name}.damaged"))
+        folder.replace(aside)
+        reason = "it belongs to another run" if foreign else found.reason
+        execution.say(f"{folder.name} cannot be trusted ({reason}). It was set aside as {aside.name}.")
+    elif found is not None and execution.force:
+        (folder / DONE).unlink(missing_ok=True)
+        clear_checkpoints(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FAILED).unlink(missing_ok=True)
+    write_json(folder / "config.json", plan.document())
+
+
+def _failed(error: Exception, folder: Path, plan: Plan) -> GridbenchError:
+    """Note a failure in the run folder and word it for the user."""
+    message = str(error) or type(error).__name__
+    document = {"schema": 1, "id": plan.id, "message": message, "traceback": traceback.format_exc()}
+    try:
+        write_json(folder / FAILED, document)
+    except OSError:
+        message += " (and the failure could not be noted in the run folder)"
+    if isinstance(error, OSError):
+        message = f"The run could not write its files: {message}. What was finished before is intact."
+    if isinstance(error, RunFailed):
+        return RunFailed(f"{message} The run folder is {folder}.")
+    return RunFailed(
+        f"The run failed: {message} The traceback is in {folder / FAILED}; the same command resumes it."
+    )
+
+
+@contextmanager
+def _locked(runs: Path, folder: Path) -> Iterator[None]:
+    """Hold a run folder against other processes."""
+    try:
+        (runs / ".locks").mkdir(parents=True, exist_ok=True)
+        lock = FileLock(runs / ".locks" / f"{folder.name}.lock", timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise InputError(
+            f"Another process is computing this run in {folder}. Wait for it, or give another --seed."
+        ) from None
+    except OSError as error:
+        raise InputError(
+            f"The runs folder {str(runs)!r} cannot be written: {error}. Give another --runs."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _free_name(path: Path) -> Path:
+    number = 0
+    while True:
+        candidate = path.with_name(f"{path.name}-{number}")
+        if not candidate.exists():
+            return candidate
+        number += 1

@@ -1,0 +1,14 @@
+"""Training strategies, one file each, named as registered; their losses and tasks are in the folders below."""
+
+from __future__ import annotations
+
+from gridbench.registry import METHODS
+
+for _name, _class in (
+    ("bce", "BCE"),
+    ("grid", "GRID"),
+    ("oracle", "Oracle"),
+    ("random", "Random"),
+    ("untrained", "Untrained"),
+):
+    METHODS.place(_name, f"gridbench.methods.{_name}", _class)

@@ -1,0 +1,258 @@
+"""The contracts between methods, tasks, losses and the trainer: what a step is given and what it returns."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from gridbench.methods.tasks.task import Task
+
+__all__ = [
+    "ANY_LOSS",
+    "Backbone",
+    "Batch",
+    "Context",
+    "Geometry",
+    "Loss",
+    "Method",
+    "Objective",
+    "Setup",
+    "StepOutput",
+]
+
+
+ANY_LOSS = ("*",)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How each image of a batch was cut and mirrored, so that a method can undo it.
+
+    All fields have shape (B,): the first row and column of the crop in the stored image, then whether the crop
+    was mirrored left-right and top-bottom.
+    """
+
+    top: Tensor
+    left: Tensor
+    mirrored: Tensor
+    flipped: Tensor
+
+    def only(self, keep: Tensor) -> Geometry:
+        """Return the geometry of the samples marked in `keep` (B,) bool."""
+        return Geometry(self.top[keep], self.left[keep], self.mirrored[keep], self.flipped[keep])
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one training step sees.
+
+    Attributes:
+        images: (B, bands, H, W) float32, standardised and augmented.
+        scene_labels: (B, C) float32 in {0, 1}, as corrupted for training.
+        label_maps: (B, H, W) int64 class maps as corrupted for training, 255 = ignore; None without maps.
+        indices: (B,) int64, position of each image in the training set.
+        epoch: Epoch from 0.
+        step: Step within the epoch from 0.
+        generator: Random numbers of the stream "method" for this very step.
+        geometry: How the images were cut and mirrored.
+    """
+
+    images: Tensor
+    scene_labels: Tensor
+    label_maps: Tensor | None
+    indices: Tensor
+    epoch: int
+    step: int
+    generator: torch.Generator
+    geometry: Geometry | None = None
+
+    def only(self, keep: Tensor) -> Batch:
+        """Return the batch of the samples marked in `keep` (B,) bool."""
+        maps, geometry = self.label_maps, self.geometry
+        return replace(
+            self,
+            images=self.images[keep],
+            scene_labels=self.scene_labels[keep],
+            label_maps=None if maps is None else maps[keep],
+            indices=self.indices[keep],
+            geometry=None if geometry is None else geometry.only(keep),
+        )
+
+
+@dataclass(frozen=True)
+class StepOutput:
+    """What one training step returns.
+
+    Attributes:
+        loss: Scalar that the trainer differentiates.
+        per_sample_loss: (B,) loss of each image under the descriptor network's head, with its graph.
+        noisy_score: (B,) higher means more probably mislabelled, or None when the method has no opinion.
+        selected: (B,) bool, images that this step treated as noisy, or None.
+        prediction: The head's output, detached, for memorisation and prevalence; None when there is none.
+        logs: Name -> scalar to average over the epoch.
+    """
+
+    loss: Tensor
+    per_sample_loss: Tensor
+    noisy_score: Tensor | None = None
+    selected: Tensor | None = None
+    prediction: Tensor | None = None
+    logs: Mapping[str, float | Tensor] = field(default_factory=dict)
+
+
+class Backbone(Protocol):
+    """A network that turns images into what heads read and what retrieval compares."""
+
+    width: int
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return what heads read: (B, width) descriptors or a (B, width, h, w) feature map, as the task asks."""
+
+    def pool(self, features: Tensor) -> Tensor:
+        """Return the (B, width) descriptors of features."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return (B, width) descriptors, what retrieval compares."""
+
+
+class Loss(ABC):
+    """A per-sample loss of one task; a concrete loss is one file named as it is registered.
+
+    Attributes:
+        task: The task whose predictions it scores.
+        version: Raised when its numbers change.
+        lambda_percent: The share of a mini-batch that GRID takes for noisy with this loss (paper, Section V-A).
+    """
+
+    name: ClassVar[str]
+    task: ClassVar[type[Task]]
+    version: ClassVar[int] = 1
+    lambda_percent: ClassVar[float] = 20.0
+
+    @dataclass(frozen=True)
+    class Parameters:
+        """No parameters."""
+
+    def __init__(self, parameters: Any = None) -> None:
+        self.parameters = self.Parameters() if parameters is None else parameters
+
+    @abstractmethod
+    def entries(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the loss of every entry and, where some do not count, a bool mask of the valid ones.
+
+        Args:
+            prediction: (B, ...) head output, float32.
+            target: The task's target, of the shape that the loss states.
+
+        Returns:
+            (B, ...) losses, and a mask of the same shape or None when every entry counts.
+        """
+
+    def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Return (B,): the mean loss over each sample's valid entries, in float32 whatever autocast says."""
+        with torch.autocast(prediction.device.type, enabled=False):
+            losses, valid = self.entries(prediction.float(), target)
+            flat = losses.flatten(1)
+            if valid is None:
+                return flat.mean(1)
+            mask = valid.flatten(1)
+            return torch.where(mask, flat, 0.0).sum(1) / mask.sum(1).clamp_min(1)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A task with one of its losses: all that a method knows about what is learnt."""
+
+    task: Task
+    loss: Loss
+
+    def per_sample(self, prediction: Tensor, batch: Batch) -> Tensor:
+        """Return the (B,) losses of a head's output on a batch."""
+        return self.loss(prediction, self.task.target(batch))
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a method's parameters may be derived from before anything is built."""
+
+    loss: type[Loss] | None
+    slnir: float
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a method builds itself from.
+
+    Attributes:
+        backbone: Builds the backbone whose initial weights belong to the given stream name; one name, one network.
+        build: Builds a module whose initial weights belong to the given stream name.
+        objective: Task and loss; None for a method that trains nothing.
+        num_samples: Number of training images N.
+        num_classes: Number of classes C.
+        epochs: Number of epochs of the run.
+        map_size: (H, W) of the stored label maps, or None.
+    """
+
+    backbone: Callable[[str], Any]
+    build: Callable[[str, Callable[[], Any]], Any]
+    objective: Objective | None
+    num_samples: int
+    num_classes: int
+    epochs: int
+    map_size: tuple[int, int] | None = None
+
+
+class Method(nn.Module):
+    """A training strategy; a concrete method is one file named as it is registered.
+
+    Attributes:
+        losses: Names of the losses that it goes with, `ANY_LOSS`, or empty when it trains nothing.
+        labels: Which labels it learns from: the corrupted ones, the clean ones (a reference row), or none.
+        ranking: What retrieval orders by: the descriptors, or chance (a reference row).
+        version: Raised when its numbers change.
+        note: What every table must say of it, such as that it is a re-implementation; empty for most.
+    """
+
+    name: ClassVar[str]
+    losses: ClassVar[tuple[str, ...]] = ()
+    labels: ClassVar[Literal["noisy", "clean", "none"]] = "noisy"
+    ranking: ClassVar[Literal["descriptors", "chance"]] = "descriptors"
+    version: ClassVar[int] = 1
+    note: ClassVar[str] = ""
+
+    @dataclass(frozen=True)
+    class Parameters:
+        """No parameters."""
+
+    def __init__(self, setup: Setup, parameters: Any = None) -> None:
+        super().__init__()
+        self.p: Any = self.Parameters() if parameters is None else parameters
+
+    @classmethod
+    def resolve(cls, parameters: Any, context: Context) -> Any:
+        """Fill in parameters whose default depends on the loss or the noise rate."""
+        return parameters
+
+    @property
+    @abstractmethod
+    def descriptor_network(self) -> nn.Module:
+        """The network whose output retrieval compares, and whose weights a run keeps."""
+
+    def describe(self, images: Tensor) -> Tensor:
+        """Return the (B, D) descriptors of images (B, bands, H, W)."""
+        descriptors: Tensor = self.descriptor_network(images)
+        return descriptors
+
+    def predict(self, images: Tensor) -> Tensor | None:
+        """Return the trained head's output for images, or None when the method has no head."""
+        return None
+
+    @abstractmethod
+    def step(self, batch: Batch) -> StepOutput:
+        """Compute the loss of one mini-batch; the trainer does the backward pass and the optimiser's step."""

@@ -1,0 +1,39 @@
+"""Plain supervised training: a backbone, a head and one loss, without any defence against label noise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from gridbench.methods.base import Batch, Method, Objective, Setup, StepOutput
+
+__all__ = ["Plain"]
+
+
+class Plain(Method):
+    """Discriminative reasoning only: minimise the mean loss over the mini-batch (paper, eq. 1)."""
+
+    def __init__(self, setup: Setup, parameters: Any = None) -> None:
+        super().__init__(setup, parameters)
+        assert setup.objective is not None  # the border admits no training method without a loss
+        self.objective: Objective = setup.objective
+        self.backbone = setup.backbone("backbone")
+        self.head: nn.Module = setup.build("head", lambda: self.objective.task.head(self.backbone.width))
+
+    @property
+    def descriptor_network(self) -> nn.Module:
+        """The backbone."""
+        network: nn.Module = self.backbone
+        return network
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Return the head's output for images."""
+        prediction: Tensor = self.head(self.backbone.features(images))
+        return prediction
+
+    def step(self, batch: Batch) -> StepOutput:
+        """Return the mean of the per-sample losses."""
+        prediction = self.predict(batch.images)
+        losses = self.objective.per_sample(prediction, batch)
+        return StepOutput(losses.mean(), losses, prediction=prediction.detach())

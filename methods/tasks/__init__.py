@@ -1,0 +1,1 @@
+"""Tasks: what is predicted from an image, one file each."""

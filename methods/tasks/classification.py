@@ -1,0 +1,38 @@
+"""Multi-label image classification from scene labels (paper, Section IV-B, first scenario)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from gridbench.methods.tasks.task import Task
+
+if TYPE_CHECKING:
+    from gridbench.methods.base import Batch
+
+__all__ = ["Classification"]
+
+
+class Classification(Task):
+    """One fully connected layer from the descriptor to a logit per class."""
+
+    name = "classification"
+    annotation = "scene"
+    reads = "descriptor"
+
+    def head(self, width: int) -> nn.Module:
+        """Build the FC layer `width` -> C."""
+        return nn.Linear(width, self.num_classes)
+
+    def target(self, batch: Batch) -> Tensor:
+        """Return the (B, C) scene labels."""
+        return batch.scene_labels
+
+    def valid(self, batch: Batch) -> Tensor | None:
+        """Return None: every image has scene labels, if only absent ones."""
+        return None
+
+    def present(self, prediction: Tensor) -> Tensor:
+        """Return (B, C) bool: probability above one half."""
+        return prediction > 0
