@@ -1,0 +1,42 @@
+"""Distances and exact top-k, NDCG@k and its relatives, and scores for the detection of mislabelled images.
+
+Nothing here knows networks or runs. The names are imported when first used, so that reading a table of
+results does not import torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_EXPORTS = {
+    "DISTANCES": "gridbench.metrics.measures",
+    "average_precision_at_k": "gridbench.metrics.ranking",
+    "backend": "gridbench.metrics.fused",
+    "chance_ndcg_at_k": "gridbench.metrics.ndcg",
+    "chi2_distances": "gridbench.metrics.distance",
+    "chi2_topk": "gridbench.metrics.nearest",
+    "detection_scores": "gridbench.metrics.detection",
+    "distances": "gridbench.metrics.distance",
+    "ndcg_at_k": "gridbench.metrics.ndcg",
+    "precision_at_k": "gridbench.metrics.ranking",
+    "recall_at_k": "gridbench.metrics.ranking",
+    "relevant_counts": "gridbench.metrics.ranking",
+    "retrieval_ndcg": "gridbench.metrics.ndcg",
+    "top_share": "gridbench.metrics.detection",
+    "topk": "gridbench.metrics.nearest",
+}
+
+__all__ = sorted(_EXPORTS)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _EXPORTS:
+        value = getattr(importlib.import_module(_EXPORTS[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'gridbench.metrics' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

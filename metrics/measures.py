@@ -1,0 +1,152 @@
+"""The four distances between descriptors, each as a term per dimension that is summed over fixed tiles.
+
+All of them are sums of non-negative terms of the difference u - v, so that a descriptor is at distance 0 from
+its copies, equal descriptors get equal distances bit for bit, and near neighbours lose no digits to
+cancellation (a matrix product would be faster for euclidean and cosine and gives up all three).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["DISTANCES", "Measure", "Tile"]
+
+CPU_TILE_BYTES = 2 << 20
+"""Per buffer and thread: larger ones leave the cache, smaller ones cost more in calls than they save."""
+
+DEVICE_TILE_BYTES = 32 << 20
+"""Per buffer on an accelerator, where a launch costs more than the memory traffic of a small tile."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One distance.
+
+    Attributes:
+        terms: Writes the terms of every dimension of a tile into its first buffer.
+        finish: Turns a block of sums into distances, in place, given the prepared queries and archive.
+        prepare: Maps a block of descriptors (n, d) to what `terms` compares.
+        largest: Largest magnitude that cannot overflow, given the type and the width d.
+        nonnegative: Whether negative descriptors are refused.
+    """
+
+    terms: Callable[[Tensor, Tensor, Tensor, Tensor], None]
+    finish: Callable[[Tensor, Tensor, Tensor], None]
+    prepare: Callable[[Tensor], Tensor]
+    largest: Callable[[torch.dtype, int], float]
+    nonnegative: bool = False
+
+
+class Tile:
+    """Two preallocated buffers through which a block of distances is computed.
+
+    The tile has one shape for a given width, and the sum always runs over the whole of it: how the terms of a
+    pair are added up, and so its last bit, depends neither on its neighbours nor on where a block ends.
+
+    Args:
+        width: Dimensions d of a descriptor.
+        dtype: float32 or float64.
+        device: Where the descriptors are.
+    """
+
+    def __init__(self, width: int, dtype: torch.dtype, device: torch.device) -> None:
+        size = DEVICE_TILE_BYTES
+        if device.type == "cpu":
+            size = min(DEVICE_TILE_BYTES, CPU_TILE_BYTES * torch.get_num_threads())
+        rows = max(2, size // (width * dtype.itemsize))
+        self.queries = math.isqrt(rows)
+        self.archive = rows // self.queries
+        shape = (self.queries, self.archive, width)
+        self._first = torch.zeros(shape, dtype=dtype, device=device)
+        self._second = torch.zeros(shape, dtype=dtype, device=device)
+        self._sums = torch.zeros(shape[:2], dtype=dtype, device=device)
+
+    def fill(self, measure: Measure, queries: Tensor, archive: Tensor, out: Tensor) -> None:
+        """Write the distances of prepared queries (q, d) to a prepared archive (a, d) into `out` (q, a)."""
+        for top in range(0, len(queries), self.queries):
+            rows = queries[top : top + self.queries, None]
+            for left in range(0, len(archive), self.archive):
+                columns = archive[None, left : left + self.archive]
+                height, breadth = rows.shape[0], columns.shape[1]
+                first, second = self._first[:height, :breadth], self._second[:height, :breadth]
+                measure.terms(rows, columns, first, second)
+                torch.sum(self._first, dim=-1, out=self._sums)
+                out[top : top + height, left : left + breadth] = self._sums[:height, :breadth]
+        measure.finish(out, queries, archive)
+
+
+def _chi2_terms(u: Tensor, v: Tensor, first: Tensor, second: Tensor) -> None:
+    # d * (d / s) neither overflows nor underflows where d * d / s would; the floor turns 0 / 0 into 0 and
+    # changes no other term but those of subnormal numbers.
+    torch.add(u, v, out=second)
+    second.clamp_(min=torch.finfo(second.dtype).tiny)
+    torch.sub(u, v, out=first)
+    torch.div(first, second, out=second)
+    first.mul_(second)
+
+
+def _manhattan_terms(u: Tensor, v: Tensor, first: Tensor, second: Tensor) -> None:
+    torch.sub(u, v, out=first)
+    first.abs_()
+
+
+def _squared_terms(u: Tensor, v: Tensor, first: Tensor, second: Tensor) -> None:
+    torch.sub(u, v, out=first)
+    first.mul_(first)
+
+
+def _as_is(block: Tensor) -> Tensor:
+    return block
+
+
+def _unit_rows(block: Tensor) -> Tensor:
+    # Dividing by the largest magnitude first keeps the squares of tiny and huge rows representable.
+    scale = block.abs().amax(dim=1, keepdim=True)
+    scaled = block / scale.masked_fill(scale == 0, 1)
+    norm: Tensor = torch.linalg.vector_norm(scaled.double(), dim=1, keepdim=True)
+    return scaled / norm.to(block.dtype).masked_fill(norm == 0, 1)
+
+
+def _halve(out: Tensor, queries: Tensor, archive: Tensor) -> None:
+    out.mul_(0.5)
+
+
+def _keep(out: Tensor, queries: Tensor, archive: Tensor) -> None:
+    return None
+
+
+def _root(out: Tensor, queries: Tensor, archive: Tensor) -> None:
+    out.sqrt_()
+
+
+def _cosine(out: Tensor, queries: Tensor, archive: Tensor) -> None:
+    # Of unit vectors, |u - v|^2 / 2 is 1 - cos(u, v).
+    out.mul_(0.5).clamp_(max=2)
+    out[~queries.any(dim=1)] = 1
+    out[:, ~archive.any(dim=1)] = 1
+
+
+def _largest_sum(dtype: torch.dtype, width: int) -> float:
+    return torch.finfo(dtype).max / (2.0 * width)
+
+
+def _largest_square(dtype: torch.dtype, width: int) -> float:
+    return math.sqrt(torch.finfo(dtype).max / (4.0 * width))
+
+
+def _largest(dtype: torch.dtype, width: int) -> float:
+    return torch.finfo(dtype).max
+
+
+DISTANCES: dict[str, Measure] = {
+    "chi2": Measure(_chi2_terms, _halve, _as_is, _largest_sum, nonnegative=True),
+    "euclidean": Measure(_squared_terms, _root, _as_is, _largest_square),
+    "cosine": Measure(_squared_terms, _cosine, _unit_rows, _largest),
+    "manhattan": Measure(_manhattan_terms, _keep, _as_is, _largest_sum),
+}
+"""Name -> distance."""
