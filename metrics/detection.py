@@ -1,0 +1,124 @@
+"""How well mislabelled images are found, from scores, from a selection, or both."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gridbench.metrics.relevance import to_numpy
+
+__all__ = ["detection_scores", "top_share"]
+
+
+def detection_scores(truth: Any, score: Any = None, selected: Any = None) -> dict[str, float | None]:
+    """Score the detection of mislabelled images; what is undefined or was not given is None, never NaN.
+
+    Args:
+        truth: (N,) bool, whether any label of the image was changed.
+        score: (N,) higher means more probably mislabelled, or None.
+        selected: (N,) bool, the images W taken for mislabelled, or None.
+
+    Returns:
+        From `selected`: `precision` |W and noisy| / |W| (the paper's "detection accuracy", Figs. 2-5),
+        `recall`, `f1`, `accuracy` over all images, `selected_share` |W| / N. From `score`: `auroc` (ties
+        count half) and `average_precision` (tied scores form one threshold). Always: `prevalence`, the share
+        of noisy images, which is the precision and the average precision of a random guess.
+
+    Raises:
+        ValueError: Lengths that differ, flags other than 0 and 1, or a score that is not a number.
+    """
+    noisy = _flags(truth, "truth", None)
+    count = len(noisy)
+    result: dict[str, float | None] = dict.fromkeys(
+        ("precision", "recall", "f1", "accuracy", "selected_share", "auroc", "average_precision")
+    )
+    result["prevalence"] = _share(noisy.sum(), count)
+    if selected is not None:
+        chosen = _flags(selected, "selection", count)
+        found = (chosen & noisy).sum()
+        result["precision"] = _share(found, chosen.sum())
+        result["recall"] = _share(found, noisy.sum())
+        result["f1"] = _share(2 * found, chosen.sum() + noisy.sum())
+        result["accuracy"] = _share((chosen == noisy).sum(), count)
+        result["selected_share"] = _share(chosen.sum(), count)
+    if score is not None:
+        result["auroc"], result["average_precision"] = _ranking_scores(noisy, _scores(score, count))
+    return result
+
+
+def top_share(score: Any, percent: int | float | str | Decimal) -> npt.NDArray[np.bool_]:
+    """Select exactly floor(N * percent / 100) images with the highest scores; ties go to the lower index.
+
+    Args:
+        score: (N,).
+        percent: 0 to 100, taken as the decimal number it is written as: 0.3 is three tenths, not the binary
+            fraction just below.
+
+    Returns:
+        (N,) bool.
+
+    Raises:
+        ValueError: A percentage outside 0 to 100, or a score that is not a number.
+    """
+    values = _scores(score, None)
+    try:
+        share = Fraction(Decimal(str(percent))) / 100
+    except (InvalidOperation, ValueError, OverflowError):
+        share = Fraction(-1)
+    if isinstance(percent, bool) or not 0 <= share <= 1:
+        raise ValueError(f"percent is {percent!r}; allowed is a number from 0 to 100.")
+    mask = np.zeros(len(values), dtype=np.bool_)
+    mask[np.argsort(-values, kind="stable")[: int(share * len(values))]] = True
+    return mask
+
+
+def _ranking_scores(
+    noisy: npt.NDArray[np.bool_], score: npt.NDArray[np.float64]
+) -> tuple[float | None, float | None]:
+    positives = int(noisy.sum())
+    negatives = len(noisy) - positives
+    if positives == 0:
+        return None, None
+    values, place = np.unique(-score, return_inverse=True)
+    hits = np.bincount(place, noisy, minlength=len(values))
+    misses = np.bincount(place, ~noisy, minlength=len(values))
+    found, falsely = hits.cumsum(), misses.cumsum()
+    average_precision = float((hits * found / (found + falsely)).sum() / positives)
+    if negatives == 0:
+        return None, average_precision
+    # Of each noisy image: the clean ones ranked below it, and half of those that tie with it.
+    auroc = float((hits * (negatives - falsely + misses / 2)).sum() / positives / negatives)
+    return auroc, average_precision
+
+
+def _share(part: Any, whole: Any) -> float | None:
+    return float(part) / float(whole) if whole else None
+
+
+def _flags(values: Any, name: str, count: int | None) -> npt.NDArray[np.bool_]:
+    array = to_numpy(values)
+    if array.ndim != 1 or (count is not None and len(array) != count):
+        raise ValueError(
+            f"The {name} has shape {array.shape}; expected ({'N' if count is None else count},)."
+        )
+    flags = array.astype(np.bool_)
+    if array.dtype.kind not in "biuf" or not np.array_equal(flags, array):
+        raise ValueError(f"The {name} holds values other than 0 and 1.")
+    return flags
+
+
+def _scores(values: Any, count: int | None) -> npt.NDArray[np.float64]:
+    array = to_numpy(values)
+    if array.ndim != 1 or array.dtype.kind not in "biuf" or (count is not None and len(array) != count):
+        expected = "N" if count is None else count
+        raise ValueError(
+            f"The score has shape {array.shape} and type {array.dtype}; expected numbers ({expected},)."
+        )
+    scores = array.astype(np.float64)
+    if np.isnan(scores).any():
+        raise ValueError(f"The score of image {int(np.isnan(scores).argmax())} is not a number.")
+    return scores

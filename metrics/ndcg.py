@@ -1,0 +1,156 @@
+"""NDCG@k with exponential gain over shared labels, the paper's retrieval score.
+
+Gain of a retrieved image: 2^s - 1, where s is the number of labels that it shares with the query. Discount
+of rank r (from 1): 1 / log2(1 + r). NDCG@k is the discounted gain of the first k ranks, divided by that of
+the best possible ranking.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from gridbench.metrics.relevance import Floats, Ints, Pool, checked_depth, checked_ranking, level_counts
+
+__all__ = ["chance_ndcg_at_k", "ndcg_at_k", "retrieval_ndcg"]
+
+Ideal = Literal["archive"] | int
+
+
+def retrieval_ndcg(
+    query_descriptors: Any,
+    query_labels: Any,
+    archive_descriptors: Any,
+    archive_labels: Any,
+    k: int,
+    ideal: Ideal = "archive",
+    distance: str = "chi2",
+) -> Floats:
+    """Rank the archive for each query and score the ranking by NDCG@k.
+
+    Args:
+        query_descriptors: (n, d) numpy array or tensor.
+        query_labels: (n, C) of 0 and 1, clean.
+        archive_descriptors: (m, d).
+        archive_labels: (m, C) of 0 and 1, clean.
+        k: Ranks that count, 1 to m (the paper: 20 for DLRSD, 30 for BigEarthNet).
+        ideal: `"archive"`, or the number P of retrieved images (k to m) among which the best ranking is
+            sought; the authors' code does the latter with 420 and 1000.
+        distance: `"chi2"`, `"euclidean"`, `"cosine"` or `"manhattan"`.
+
+    Returns:
+        (n,) from 0 to 1; 0 for a query that shares a label with nothing.
+
+    Raises:
+        ValueError: Input that does not fit, as `topk` and `ndcg_at_k` say.
+    """
+    # Scoring a stored ranking must not need torch.
+    from gridbench.metrics.nearest import topk
+
+    pool, k, depth = _checked(query_labels, archive_labels, k, ideal)
+    for name, side, rows in (
+        ("query", query_descriptors, pool.queries),
+        ("archive", archive_descriptors, pool.size),
+    ):
+        if len(side) != rows:
+            raise ValueError(f"There are {len(side)} {name} descriptors but labels of {rows} images.")
+    _, ranking = topk(query_descriptors, archive_descriptors, depth, distance)
+    return _ndcg(pool, checked_ranking(ranking, pool.queries, pool.size, depth), k, ideal)
+
+
+def ndcg_at_k(
+    ranking: Any, query_labels: Any, archive_labels: Any, k: int, ideal: Ideal = "archive"
+) -> Floats:
+    """Score rankings by NDCG@k (gain 2^shared - 1, discount 1 / log2(1 + rank)).
+
+    Args:
+        ranking: (n, at least k) indices into the archive, best first; at least P of them when `ideal` is P.
+        query_labels: (n, C) of 0 and 1.
+        archive_labels: (m, C) of 0 and 1.
+        k: Ranks that count.
+        ideal: `"archive"`, or the number P of retrieved images among which the best ranking is sought.
+
+    Returns:
+        (n,) from 0 to 1; 0 for a query that shares a label with nothing it could retrieve.
+
+    Raises:
+        ValueError: Labels other than 0 and 1, too few ranks, indices outside the archive, a bad k or `ideal`.
+
+    Example:
+        >>> ndcg_at_k([[0, 1]], [[1, 1]], [[1, 0], [1, 1]], k=2).round(6)
+        array([0.796708])
+    """
+    pool, k, depth = _checked(query_labels, archive_labels, k, ideal)
+    return _ndcg(pool, checked_ranking(ranking, pool.queries, pool.size, depth), k, ideal)
+
+
+def chance_ndcg_at_k(query_labels: Any, archive_labels: Any, k: int) -> Floats:
+    """Compute the expectation of NDCG@k over all random rankings of the archive.
+
+    Args:
+        query_labels: (n, C) of 0 and 1.
+        archive_labels: (m, C) of 0 and 1.
+        k: Ranks that count, 1 to m.
+
+    Returns:
+        (n,): mean gain of the archive times the sum of the discounts, over the ideal.
+
+    Raises:
+        ValueError: Labels that are not 0 or 1, or a bad k.
+    """
+    pool, k, _ = _checked(query_labels, archive_labels, k, "archive")
+    counts = pool.histogram()
+    mean: Floats = counts @ _gains(pool.levels) / pool.size
+    return _ratio(mean * _discounts(k).sum(), _ideal_dcg(counts, k))
+
+
+def _checked(query_labels: Any, archive_labels: Any, k: Any, ideal: Any) -> tuple[Pool, int, int]:
+    pool, k = Pool(query_labels, archive_labels), checked_depth(k)
+    if k > pool.size:
+        raise ValueError(f"k is {k}, but the archive has {pool.size} images.")
+    if isinstance(ideal, str):
+        if ideal != "archive":
+            raise ValueError(f"ideal is {ideal!r}; allowed is 'archive' or a number of retrieved images.")
+        return pool, k, k
+    depth = checked_depth(ideal, "ideal")
+    if not k <= depth <= pool.size:
+        raise ValueError(f"ideal is {depth}; allowed is 'archive' or a number from k = {k} to {pool.size}.")
+    return pool, k, depth
+
+
+def _ndcg(pool: Pool, ranking: Ints, k: int, ideal: Ideal) -> Floats:
+    gained, best = np.zeros(pool.queries), np.zeros(pool.queries)
+    gains, discounts = _gains(pool.levels), _discounts(k)
+    for block in pool.blocks(ranking.shape[1]):
+        grades = pool.grades(block, ranking)
+        gained[block.rows] = gains[grades[:, :k]] @ discounts
+        if ideal != "archive":
+            best[block.rows] = _ideal_dcg(level_counts(grades, pool.levels), k)
+    return _ratio(gained, _ideal_dcg(pool.histogram(), k) if ideal == "archive" else best)
+
+
+def _gains(levels: int) -> Floats:
+    return np.exp2(np.arange(levels + 1, dtype=np.float64)) - 1.0
+
+
+def _discounts(k: int) -> Floats:
+    discounts: Floats = 1.0 / np.log2(np.arange(2, k + 2, dtype=np.float64))
+    return discounts
+
+
+def _ideal_dcg(counts: Ints, k: int) -> Floats:
+    """Return the DCG of the best ranking from how many items (q, levels + 1) there are at each level."""
+    # Rank r holds a level >= s exactly when r <= (items at s or above), so each level adds its gain's step
+    # over the one below for that many ranks.
+    at_or_above = np.minimum(counts[:, :0:-1].cumsum(axis=1)[:, ::-1], k)
+    steps = np.diff(_gains(counts.shape[1] - 1))
+    total = np.concatenate(([0.0], _discounts(k).cumsum()))
+    best: Floats = total[at_or_above] @ steps
+    return best
+
+
+def _ratio(dcg: Floats, ideal: Floats) -> Floats:
+    ratio: npt.NDArray[np.float64] = np.divide(dcg, ideal, out=np.zeros_like(dcg), where=ideal > 0)
+    return np.minimum(ratio, 1.0)

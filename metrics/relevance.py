@@ -1,0 +1,176 @@
+"""Graded relevance: how many labels two images share, looked up for rankings and counted over archives."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Block", "Pool", "checked_depth", "checked_labels", "checked_ranking", "to_numpy"]
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+PAIRS = 1 << 20
+"""Query-archive pairs that are looked at together, so that they stay in the cache."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Shared labels of some queries with the distinct label sets of the archive.
+
+    Attributes:
+        rows: The queries it covers, as a slice.
+        shared: (q, u) shared labels of each query with each distinct set.
+    """
+
+    rows: slice
+    shared: npt.NDArray[np.uint8 | np.uint16]
+
+
+class Pool:
+    """Labels of queries and archive; label sets are compared once each, since many images have the same ones.
+
+    Attributes:
+        queries: Number of queries n.
+        size: Number of archive images m.
+        levels: Largest number of labels that a query can share.
+
+    Args:
+        query_labels: (n, C) of 0 and 1.
+        archive_labels: (m, C) of 0 and 1.
+
+    Raises:
+        ValueError: Labels that are not 0 or 1, or numbers of classes that differ.
+    """
+
+    def __init__(self, query_labels: Any, archive_labels: Any) -> None:
+        self._queries = checked_labels(query_labels, "query labels")
+        archive = checked_labels(archive_labels, "archive labels")
+        if self._queries.shape[1] != archive.shape[1]:
+            raise ValueError(
+                f"The queries have {self._queries.shape[1]} classes and the archive {archive.shape[1]}; "
+                "both must use one list of classes."
+            )
+        self.size = len(archive)
+        self._distinct, self._set_of, self._copies = _distinct_rows(archive)
+        self.queries = len(self._queries)
+        self.levels = int(self._queries.sum(axis=1, dtype=np.int64).max(initial=0))
+
+    def blocks(self, depth: int = 0) -> Iterator[Block]:
+        """Yield the queries in blocks of bounded size, also when `depth` ranks of each are looked at."""
+        return self._compared(self._queries, depth)
+
+    def grades(self, block: Block, ranking: Ints) -> npt.NDArray[np.uint8 | np.uint16]:
+        """Return the shared labels (q, k) of the archive items that the block's queries retrieved."""
+        return np.take_along_axis(block.shared, self._set_of[ranking[block.rows]], axis=1)
+
+    def histogram(self) -> Ints:
+        """Count, for each query, the archive items that share 0, 1, ... labels with it: (n, levels + 1)."""
+        distinct, set_of, _ = _distinct_rows(self._queries)
+        counts = np.zeros((len(distinct), self.levels + 1), dtype=np.int64)
+        copies = self._copies.astype(np.float64)
+        for block in self._compared(distinct, 0):
+            for level in range(1, self.levels + 1):
+                counts[block.rows, level] = (block.shared == level).astype(np.float64) @ copies
+        counts[:, 0] = self.size - counts.sum(axis=1)
+        return counts[set_of]
+
+    def relevant(self) -> Ints:
+        """Count, for each query, the archive items that share a label with it: (n,)."""
+        return self.size - self.histogram()[:, 0]
+
+    def _compared(self, queries: npt.NDArray[np.bool_], depth: int) -> Iterator[Block]:
+        step = max(1, PAIRS // max(1, len(self._distinct), depth))
+        dtype = np.uint8 if queries.shape[1] < 256 else np.uint16
+        sets = self._distinct.T.astype(np.float32)
+        for first in range(0, len(queries), step):
+            rows = slice(first, min(first + step, len(queries)))
+            # Sums of at most 2^24 ones are exact in float32.
+            yield Block(rows, (queries[rows].astype(np.float32) @ sets).astype(dtype))
+
+
+def level_counts(shared: npt.NDArray[Any], levels: int) -> Ints:
+    """Count the entries of each row by value.
+
+    Args:
+        shared: (q, k) whole numbers from 0 to `levels`.
+        levels: Largest value.
+
+    Returns:
+        (q, levels + 1).
+    """
+    keys = shared + np.arange(len(shared), dtype=np.int64)[:, None] * (levels + 1)
+    return np.bincount(keys.ravel(), minlength=len(shared) * (levels + 1)).reshape(len(shared), levels + 1)
+
+
+def to_numpy(values: Any) -> npt.NDArray[Any]:
+    """Return an array, taking tensors from whatever device they are on."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+    return np.asarray(values)
+
+
+def checked_labels(labels: Any, name: str) -> npt.NDArray[np.bool_]:
+    """Return multi-hot labels as booleans (n, C).
+
+    Raises:
+        ValueError: Not a matrix with at least one class, or values other than 0 and 1.
+    """
+    array = to_numpy(labels)
+    if array.ndim != 2 or array.shape[1] == 0 or array.dtype.kind not in "biuf":
+        raise ValueError(
+            f"The {name} have shape {array.shape} and type {array.dtype}; expected (images, classes)."
+        )
+    present = array.astype(np.bool_)
+    if not np.array_equal(present, array):
+        row, column = np.argwhere(present != array)[0]
+        raise ValueError(f"The {name} hold {array[row, column]} in row {row}; allowed are 0 and 1.")
+    return present
+
+
+def checked_ranking(ranking: Any, queries: int, size: int, depth: int) -> Ints:
+    """Return a ranking (n, >= depth) as int64, cut to its first `depth` ranks.
+
+    Raises:
+        ValueError: Another shape, fewer ranks, or indices outside the archive.
+    """
+    array = to_numpy(ranking)
+    if array.ndim != 2 or array.dtype.kind not in "iu" or len(array) != queries:
+        raise ValueError(
+            f"The ranking has shape {array.shape} and type {array.dtype}; expected ({queries}, ranks)."
+        )
+    if array.shape[1] < depth:
+        raise ValueError(f"The ranking holds {array.shape[1]} ranks a query; {depth} are needed.")
+    array = array[:, :depth].astype(np.int64)
+    if array.size and (array.min() < 0 or array.max() >= size):
+        raise ValueError(
+            f"The ranking holds indices {array.min()} to {array.max()}; the archive has 0 to {size - 1}."
+        )
+    return array
+
+
+def checked_depth(k: Any, name: str = "k") -> int:
+    """Return a number of ranks.
+
+    Raises:
+        ValueError: It is not a whole number from 1.
+    """
+    try:
+        number = operator.index(k)
+    except TypeError:
+        raise ValueError(f"{name} is {k!r}; allowed is a whole number from 1.") from None
+    if isinstance(k, bool) or number < 1:
+        raise ValueError(f"{name} is {k!r}; allowed is a whole number from 1.")
+    return number
+
+
+def _distinct_rows(labels: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_], Ints, Ints]:
+    packed = np.ascontiguousarray(np.packbits(labels, axis=1))
+    keys = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
+    _, first, set_of, copies = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
+    return labels[first], set_of.reshape(-1).astype(np.int64), copies.astype(np.int64)
