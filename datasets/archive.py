@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from gridbench.datasets.arrayfile import file_sha256
 from gridbench.datasets.dataset import Progress, silent
 from gridbench.datasets.layout import SPLITS
 from gridbench.errors import InputError, nearest
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import torch
@@ -88,7 +89,7 @@ class Archive:
             verify: Whether to read every byte and compare it with the recorded hashes.
 
         Raises:
-            InputError: There is no archive, it is not one of ours, or a file is missing, cut short or changed.
+            InputError: There is none, it is not one of ours, or a file is missing, cut short or changed.
         """
         directory = Path(directory)
         index = _read_index(directory)
@@ -157,6 +158,7 @@ class Archive:
             (B, bands, H, W) float32; coarser groups are upsampled by the bicubic kernel a = -0.5.
         """
         import torch
+
         from gridbench.datasets.upsampling import upsample
 
         parts = []

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from gridbench.errors import InputError
 from numpy.typing import NDArray
 from torch import Tensor
+
+from gridbench.errors import InputError
 
 __all__ = ["Augmentation", "Cuts", "centre_cuts", "cut_rows", "cut_tensor", "draw_cuts", "window"]
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
 from gridbench.datasets.archive import Archive
 from gridbench.datasets.augment import Augmentation, centre_cuts, draw_cuts, window
 from gridbench.datasets.pixels import hold
-from numpy.typing import NDArray
-from torch import Tensor
 
 __all__ = ["TrainingBatch", "TrainingSet", "batches_of", "evaluation_batches"]
 

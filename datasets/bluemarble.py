@@ -1,13 +1,15 @@
 """The built-in archive: NASA Blue Marble imagery labelled by the MODIS land cover map, cut into tiles.
 
 Images and labels are real. The image is Blue Marble Next Generation (Terra MODIS) at 5400 x 2700 pixels, the
-labels are the majority IGBP class of MCD12C1 for 2019 at 0.05 degrees, joined at the nearest pixel centre. Tiles
-do not overlap, have at least half land and lie north of 60 degrees south; a class counts from 2 % of a tile.
+labels are the majority IGBP class of MCD12C1 for 2019 at 0.05 degrees, joined at the nearest pixel centre.
+Tiles do not overlap, have at least half land and lie north of 60 degrees south; a class counts from 2 % of a
+tile.
 
 The split goes by squares of 256 image pixels (17 degrees; 8 x 8 tiles of 32 px, 4 x 4 tiles of 64 px): a whole
-square is training, validation or test, so no square is in two splits. That leaves 2,377 / 395 / 539 tiles of 32 px
-in 105 squares, and 593 / 101 / 134 of 64 px in 97 squares. The squares are dealt out in a scattered order that
-hangs on `BLOCK_ORDER` alone: 9 is the first number with which every class occurs in every split at both sizes.
+square is training, validation or test, so no square is in two splits. That leaves 2,377 / 395 / 539 tiles of
+32 px in 105 squares, and 593 / 101 / 134 of 64 px in 97 squares. The squares are dealt out in a scattered order
+that hangs on `BLOCK_ORDER` alone: 9 is the first number with which every class occurs in every split at both
+sizes.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
+
 from gridbench.datasets.archive import Archive
 from gridbench.datasets.cache import archive_directory
 from gridbench.datasets.dataset import Progress, silent
@@ -27,7 +31,6 @@ from gridbench.datasets.layout import GroupLayout, Layout, Sample
 from gridbench.datasets.packing import ArchiveWriter, build_once
 from gridbench.datasets.recipe import Recipe
 from gridbench.datasets.wheelfile import WheelFile, locate
-from numpy.typing import NDArray
 
 __all__ = ["BLUEMARBLE", "BLUEMARBLE64", "BlueMarble", "assign_blocks"]
 
@@ -125,7 +128,10 @@ class BlueMarble:
         def build(folder: Path) -> None:
             _build(folder, self.name, self.side, cache, report)
 
-        return build_once(archive_directory(cache, self.name), build, waiting=report)
+        directory = archive_directory(cache, self.name)
+        archive = build_once(directory, build)
+        outdated = archive.report["version"] != self.version
+        return build_once(directory, build, force=True) if outdated else archive
 
 
 BLUEMARBLE = BlueMarble("bluemarble", 32)
@@ -146,7 +152,7 @@ def _build(folder: Path, name: str, side: int, cache: Path, progress: Progress) 
         if i % 256 == 0:
             progress(i, len(tiles.names), f"packing {name}")
     sources = {file.requirement: {"file": file.member, "sha256": file.sha256} for file in (IMAGE, LAND_COVER)}
-    report: dict[str, Any] = {"sources": sources, "block_pixels": BLOCK_PIXELS, "failed": []}
+    report: dict[str, Any] = {"version": BlueMarble.version, "sources": sources, "block_pixels": BLOCK_PIXELS}
     writer.finish(name, "bluemarble", report, progress)
     progress(len(tiles.names), len(tiles.names), f"packed {name}")
 

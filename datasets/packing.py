@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 from filelock import FileLock
+from numpy.typing import NDArray
+
 from gridbench.datasets.archive import INDEX, SCHEMA, Archive, content_fingerprint, index_checksum
 from gridbench.datasets.arrayfile import RowFile, file_sha256, fsync_directory, write_array, write_atomically
 from gridbench.datasets.dataset import Progress, silent
 from gridbench.datasets.layout import IGNORE, SPLITS, Layout, Sample
 from gridbench.datasets.statistics import band_statistics
 from gridbench.errors import InputError
-from numpy.typing import NDArray
 
 __all__ = ["ArchiveWriter", "build_once", "packed_order"]
 
@@ -217,9 +218,7 @@ class ArchiveWriter:
         return index
 
 
-def build_once(
-    directory: Path, build: Callable[[Path], None], *, force: bool = False, waiting: Progress = silent
-) -> Archive:
+def build_once(directory: Path, build: Callable[[Path], None], *, force: bool = False) -> Archive:
     """Open an archive, building it first when it is not there; processes that ask at once build it once.
 
     Args:
@@ -227,15 +226,11 @@ def build_once(
         build: Fills the folder that it is given completely, or raises; what it leaves there is offered again
             to the next attempt.
         force: Whether to build anew and replace what is there.
-        waiting: Told when another process is building it.
     """
     if (directory / INDEX).is_file() and not force:
         return Archive.open(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(directory.with_name(f".{directory.name}.lock"))
-    waiting(
-        0, 0, f"waiting for the archive {directory.name}" if lock.is_locked else f"building {directory.name}"
-    )
     with lock:
         if (directory / INDEX).is_file() and not force:
             return Archive.open(directory)

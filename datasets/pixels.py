@@ -6,11 +6,12 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
 from gridbench.datasets.archive import Archive
 from gridbench.datasets.augment import Cuts, cut_rows, cut_tensor
 from gridbench.datasets.upsampling import upsample
-from numpy.typing import NDArray
-from torch import Tensor
 
 __all__ = ["Pixels", "hold"]
 

