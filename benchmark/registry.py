@@ -216,7 +216,7 @@ class Registry(Generic[T]):
 
     def _collision(self, name: str, first: str, second: str) -> DuplicateName:
         return DuplicateName(
-            f"Two {self.kind}s are called {name!r}: one from {first}, one from {second}. Rename one of them."
+            f"The name of the {self.kind} {name!r} is taken twice: by {first} and by {second}. Rename one of them."
         )
 
     def _unknown(self, name: str) -> str:

@@ -3,35 +3,60 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.util
 import sys
+import traceback
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 __all__ = ["docstring", "failing_line", "first_line", "module_file"]
 
 
 def module_file(module: str) -> str | None:
-    """Return the source file of a module, which may fail to import, or None."""
+    """Return the source file of a module without importing it or the package that it is in; None if unknown."""
     loaded = getattr(sys.modules.get(module), "__file__", None)
     if loaded is not None:
         return str(loaded)
     try:
-        spec = importlib.util.find_spec(module)
-    except Exception:  # finding a submodule runs its package, which may raise anything
+        spec = _find(module)
+    except (ImportError, ValueError):
         return None
     return spec.origin if spec else None
 
 
+def _find(module: str) -> ModuleSpec | None:
+    parent = module.rpartition(".")[0]
+    if not parent or parent in sys.modules:
+        return importlib.util.find_spec(module)
+    package = _find(parent)
+    if package is None or package.submodule_search_locations is None:
+        return None
+    return PathFinder.find_spec(module, package.submodule_search_locations)
+
+
 def failing_line(error: BaseException, file: str | None) -> str:
-    """Say where in `file` an exception arose, as the tail of a message; empty when it did not pass there."""
+    """Say where an import failed, as the tail of a message.
+
+    Args:
+        error: What was raised.
+        file: The file that was imported, if it is known.
+
+    Returns:
+        The last line of that file that was run, else the last line of any file that is neither ours nor
+        Python's machinery; empty when no line was reached.
+    """
     if isinstance(error, SyntaxError) and error.filename:
         return f" ({error.filename}, line {error.lineno})"
-    trace, line = error.__traceback__, None
-    while trace is not None:
-        if file and Path(trace.tb_frame.f_code.co_filename) == Path(file):
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return f" ({file}, line {line})" if line else ""
+    machinery = (Path(__file__).parent, Path(importlib.__file__).parent)
+    inside = outside = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        place = f" ({frame.filename}, line {frame.lineno})"
+        if frame.filename == file:
+            inside = place
+        elif Path(frame.filename).exists() and not any(map(Path(frame.filename).is_relative_to, machinery)):
+            outside = place
+    return inside or outside
 
 
 def docstring(module: str, attribute: str) -> str | None:
