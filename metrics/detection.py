@@ -55,8 +55,8 @@ def top_share(score: Any, percent: int | float | str | Decimal) -> npt.NDArray[n
 
     Args:
         score: (N,).
-        percent: 0 to 100, taken as the decimal number it is written as: 0.3 is three tenths, not the binary
-            fraction just below.
+        percent: 0 to 100, exact when a whole number, a `Decimal` or text; a float is read to 12 significant
+            digits, so that neither 0.3 nor 0.29 * 100 is the binary fraction just below.
 
     Returns:
         (N,) bool.
@@ -66,7 +66,8 @@ def top_share(score: Any, percent: int | float | str | Decimal) -> npt.NDArray[n
     """
     values = _scores(score, None)
     try:
-        share = Fraction(Decimal(str(percent))) / 100
+        written = f"{float(str(percent)):.12g}" if isinstance(percent, (float, np.floating)) else str(percent)
+        share = Fraction(Decimal(written)) / 100
     except (InvalidOperation, ValueError, OverflowError):
         share = Fraction(-1)
     if isinstance(percent, bool) or not 0 <= share <= 1:

@@ -102,7 +102,7 @@ def chance_ndcg_at_k(query_labels: Any, archive_labels: Any, k: int) -> Floats:
     """
     pool, k, _ = _checked(query_labels, archive_labels, k, "archive")
     counts = pool.histogram()
-    mean: Floats = counts @ _gains(pool.levels) / pool.size
+    mean: Floats = counts @ (np.exp2(np.arange(pool.levels + 1)) - 1) / pool.size
     return _ratio(mean * _discounts(k).sum(), _ideal_dcg(counts, k))
 
 
@@ -122,17 +122,12 @@ def _checked(query_labels: Any, archive_labels: Any, k: Any, ideal: Any) -> tupl
 
 def _ndcg(pool: Pool, ranking: Ints, k: int, ideal: Ideal) -> Floats:
     gained, best = np.zeros(pool.queries), np.zeros(pool.queries)
-    gains, discounts = _gains(pool.levels), _discounts(k)
     for block in pool.blocks(ranking.shape[1]):
         grades = pool.grades(block, ranking)
-        gained[block.rows] = gains[grades[:, :k]] @ discounts
+        gained[block.rows] = _dcg(grades[:, :k])
         if ideal != "archive":
             best[block.rows] = _ideal_dcg(level_counts(grades, pool.levels), k)
     return _ratio(gained, _ideal_dcg(pool.histogram(), k) if ideal == "archive" else best)
-
-
-def _gains(levels: int) -> Floats:
-    return np.exp2(np.arange(levels + 1, dtype=np.float64)) - 1.0
 
 
 def _discounts(k: int) -> Floats:
@@ -140,15 +135,22 @@ def _discounts(k: int) -> Floats:
     return discounts
 
 
+def _dcg(grades: npt.NDArray[Any]) -> Floats:
+    """Return the discounted gain (q,) of shared labels by rank (q, k)."""
+    # A matrix product would round differently with the number of rows.
+    gains = np.exp2(np.arange(int(grades.max(initial=0)) + 1, dtype=np.float64)) - 1.0
+    total: Floats = (gains[grades] * _discounts(grades.shape[1])).sum(axis=1)
+    return total
+
+
 def _ideal_dcg(counts: Ints, k: int) -> Floats:
     """Return the DCG of the best ranking from how many items (q, levels + 1) there are at each level."""
-    # Rank r holds a level >= s exactly when r <= (items at s or above), so each level adds its gain's step
-    # over the one below for that many ranks.
-    at_or_above = np.minimum(counts[:, :0:-1].cumsum(axis=1)[:, ::-1], k)
-    steps = np.diff(_gains(counts.shape[1] - 1))
-    total = np.concatenate(([0.0], _discounts(k).cumsum()))
-    best: Floats = total[at_or_above] @ steps
-    return best
+    grades = np.zeros((len(counts), k), dtype=np.int64)
+    at_or_above = counts[:, :0:-1].cumsum(axis=1)
+    for level in range(at_or_above.shape[1]):
+        # The best ranking holds s labels or more at rank r exactly where r items or more do.
+        grades += np.arange(k) < at_or_above[:, level, None]
+    return _dcg(grades)
 
 
 def _ratio(dcg: Floats, ideal: Floats) -> Floats:
