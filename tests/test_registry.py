@@ -287,22 +287,27 @@ def test_threads_that_ask_at_once_get_one_component(registry, folder):
     assert len(set(found)) == 1
 
 
-def test_a_thread_that_imports_a_component_and_one_that_asks_for_it_do_not_lock_each_other_out(
-    registry, folder
-):
-    # The module registers itself while its import lock is held; the registry must not wait for that lock
-    # while holding its own.
-    source = "import time, hook\ntime.sleep(0.2)\n\n\nclass Thing:\n    act = None\n\n\nhook.enter(Thing)\n"
+def test_a_thread_that_imports_and_one_that_asks_do_not_lock_each_other_out(registry, folder, monkeypatch):
+    # The module registers itself while Python holds its import lock, and by then the other thread waits for
+    # that lock: it must not hold the registry's own meanwhile.
+    source = """
+        import time, hook
+        hook.started.set()
+        time.sleep(0.2)
+        class Thing:
+            act = None
+        hook.enter(Thing)
+    """
     write(folder, "home/slow.py", source)
     hook = ModuleType("hook")
+    hook.started = threading.Event()
     hook.enter = lambda made: registry.register(made, "slow", "gridbench")
-    sys.modules["hook"] = hook
+    monkeypatch.setitem(sys.modules, "hook", hook)
     registry.place("slow", "home.slow", "Thing")
-    registry.names()
-    try:
-        together(lambda: importlib.import_module("home.slow"), lambda: registry.get("slow"))
-    finally:
-        del sys.modules["hook"]
+    together(
+        lambda: importlib.import_module("home.slow"),
+        lambda: hook.started.wait(5) and registry.get("slow"),
+    )
     assert registry.get("slow") is sys.modules["home.slow"].Thing
 
 
