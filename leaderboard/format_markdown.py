@@ -8,62 +8,42 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from gridbench.leaderboard.table import Entry, Row, Table
-from gridbench.leaderboard.text import clean, mean_text, missing_text, seeds_text, spread_text
-from gridbench.leaderboard.units import Unit
+from gridbench.leaderboard.sheet import Line, Mark, Sheet
+from gridbench.leaderboard.text import clean
 
 __all__ = ["render_markdown"]
 
-
-def render_markdown(tables: Sequence[Table]) -> str:
-    """Write every table; the best value of a column in bold, the second best underlined."""
-    return "\n\n".join(_table(table) for table in tables) + "\n"
+_PLACE = {"": "{}", "best": "**{}**", "second": "<u>{}</u>"}
 
 
-def _table(table: Table) -> str:
-    head = [*map(_escape, table.headings), *map(_escape, table.columns)]
-    lines = [_line(row, table.unit) for row in table.rows]
-    if table.references:
-        label = ["*reference*", *[""] * (len(head) - 1)]
-        lines += [label, *(_line(row, table.unit) for row in table.references)]
-    align = ["left"] * len(table.headings) + ["right"] * len(table.columns)
-    parts = [
-        f"**{_escape(table.title)}**: {_escape(table.metric)} ({table.unit.shown}) by {_escape(table.over)}; "
-        f"{table.caption}.",
-        _pipes(lines, head, align),
-    ]
-    shares = [
-        [*_names(row), *("" if entry.won_back is None else f"{entry.won_back:.0f}" for entry in row.entries)]
-        for row in table.rows
-        if any(entry.won_back is not None for entry in row.entries)
-    ]
-    if shares:
-        parts += ["Share of the NDCG lost to noise that was won back (%):", _pipes(shares, head, align)]
-    notes = [_escape(note) for note in table.notes]
-    return "\n\n".join([*parts, *(["  \n".join(notes)] if notes else [])])
+def render_markdown(sheets: Sequence[Sheet]) -> str:
+    """Write every sheet; the best value of a column in bold, the second best underlined."""
+    return "\n\n".join(map(_sheet, sheets)) + "\n"
 
 
-def _pipes(lines: list[list[str]], head: list[str], align: list[str]) -> str:
-    return tabulate(lines, headers=head, tablefmt="pipe", colalign=align, disable_numparse=True)
+def _sheet(sheet: Sheet) -> str:
+    head = [_escape(text) for text in (*sheet.headings, *sheet.columns)]
+    lines = [_line(line) for line in sheet.lines]
+    if sheet.references:
+        lines += [["*reference*", *[""] * (len(head) - 1)], *map(_line, sheet.references)]
+    align = ["left"] * len(sheet.headings) + ["right"] * len(sheet.columns)
+    title = f"**{_escape(sheet.title, 300)}**: " if sheet.title else ""
+    parts = [f"{title}{_escape(sheet.caption, 1000)}."]
+    if lines:
+        parts.append(tabulate(lines, headers=head, tablefmt="pipe", colalign=align, disable_numparse=True))
+    if sheet.notes:
+        parts.append("  \n".join(_escape(note, 1000) for note in sheet.notes))
+    return "\n\n".join(parts)
 
 
-def _line(row: Row, unit: Unit) -> list[str]:
-    return [*_names(row), *(_entry(entry, unit) for entry in row.entries)]
+def _line(line: Line) -> list[str]:
+    return [*(_escape(name) for name in line.names), *map(_mark, line.marks)]
 
 
-def _names(row: Row) -> list[str]:
-    names = [_escape(name) for name in row.names]
-    return [f"{names[0]} {_escape(row.note)}".rstrip(), *names[1:]]
+def _mark(mark: Mark) -> str:
+    value = _PLACE[mark.place].format(_escape(mark.text))
+    return " ".join(filter(None, [value, f"± {mark.spread}" if mark.spread else "", _escape(mark.extra)]))
 
 
-def _entry(entry: Entry, unit: Unit) -> str:
-    if entry.cell is None:
-        return missing_text(entry)
-    mean = mean_text(entry, unit)
-    marked = {"": mean, "best": f"**{mean}**", "second": f"<u>{mean}</u>"}[entry.place]
-    spread = spread_text(entry, unit)
-    return " ".join(filter(None, [marked, f"± {spread}" if spread else "", seeds_text(entry)]))
-
-
-def _escape(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]|~#])", r"\\\1", html.escape(clean(text), quote=False))
+def _escape(text: str, longest: int = 60) -> str:
+    return re.sub(r"([\\`*_{}\[\]|~#])", r"\\\1", html.escape(clean(text, longest), quote=False))

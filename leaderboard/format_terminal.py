@@ -9,39 +9,33 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from gridbench.leaderboard.table import Entry, Row, Table
-from gridbench.leaderboard.text import clean, mean_text, missing_text, seeds_text, spread_text
-from gridbench.leaderboard.units import Unit
+from gridbench.leaderboard.sheet import Line, Mark, Sheet
+from gridbench.leaderboard.text import clean
 
-__all__ = ["print_tables"]
+__all__ = ["print_sheets"]
 
 UNBOUNDED = 10_000
 _STYLE = {"": "", "best": "bold", "second": "underline"}
 
 
-def print_tables(tables: Sequence[Table], console: Console) -> None:
-    """Print every table; the best value of a column in bold, the second best underlined.
+def print_sheets(sheets: Sequence[Sheet], console: Console) -> None:
+    """Print every sheet; the best value of a column in bold, the second best underlined.
 
-    A table that is wider than the console puts the spread below the mean.
+    A sheet that is wider than the console puts the spread below the mean; no number is ever cut off.
     """
-    for at, table in enumerate(tables):
-        if at:
+    for at, sheet in enumerate(sheets):
+        if sheet.title and at:
             console.print()
-        console.print(Text(clean(table.title, 200), style="bold"), soft_wrap=True)
-        console.print(
-            Text(f"{clean(table.metric)} ({table.unit.shown}) by {table.over}; {table.caption}"),
-            soft_wrap=True,
-        )
-        grid = _grid(table, stacked=False)
-        if _width(grid, console) > console.width:
-            grid = _grid(table, stacked=True)
-        _print_whole(grid, console)
-        shares = _shares(table)
-        if shares:
-            console.print(Text("Share of the NDCG lost to noise that was won back (%)"), soft_wrap=True)
-            _print_whole(shares, console)
-        for note in table.notes:
-            console.print(Text(clean(note, 300), style="dim"), soft_wrap=True)
+        if sheet.title:
+            console.print(Text(clean(sheet.title, 300), style="bold"), soft_wrap=True)
+        console.print(Text(clean(sheet.caption, 1000)), soft_wrap=True)
+        if sheet.lines or sheet.references:
+            grid = _grid(sheet, stacked=False)
+            if _width(grid, console) > console.width:
+                grid = _grid(sheet, stacked=True)
+            _print_whole(grid, console)
+        for note in sheet.notes:
+            console.print(Text(clean(note, 1000), style="dim"), soft_wrap=True)
 
 
 def _width(grid: Grid, console: Console) -> int:
@@ -55,52 +49,28 @@ def _print_whole(grid: Grid, console: Console) -> None:
     console.width = width
 
 
-def _empty(table: Table) -> Grid:
+def _grid(sheet: Sheet, stacked: bool) -> Grid:
     grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in table.headings:
+    for name in sheet.headings:
         grid.add_column(Text(clean(name)), no_wrap=True)
-    for name in table.columns:
+    for name in sheet.columns:
         grid.add_column(Text(clean(name)), justify="right", no_wrap=True)
-    return grid
-
-
-def _grid(table: Table, stacked: bool) -> Grid:
-    grid = _empty(table)
-    for row in table.rows:
-        grid.add_row(*_names(row), *(_entry(entry, table.unit, stacked) for entry in row.entries))
-    if table.references:
+    for line in sheet.lines:
+        grid.add_row(*_texts(line, stacked))
+    if sheet.references:
         grid.add_section()
-        for row in table.references:
-            grid.add_row(
-                *_names(row), *(_entry(entry, table.unit, stacked) for entry in row.entries), style="dim"
-            )
+    for line in sheet.references:
+        grid.add_row(*_texts(line, stacked), style="dim")
     return grid
 
 
-def _shares(table: Table) -> Grid | None:
-    grid = _empty(table)
-    for row in table.rows:
-        if any(entry.won_back is not None for entry in row.entries):
-            texts = ("" if entry.won_back is None else f"{entry.won_back:.0f}" for entry in row.entries)
-            grid.add_row(*_names(row), *texts)
-    return grid if grid.row_count else None
+def _texts(line: Line, stacked: bool) -> list[Text]:
+    return [*(Text(clean(name, 36)) for name in line.names), *(_text(mark, stacked) for mark in line.marks)]
 
 
-def _names(row: Row) -> list[Text]:
-    first, *others = (clean(name, 32) for name in row.names)
-    return [Text(f"{first} {row.note}".rstrip()), *map(Text, others)]
-
-
-def _entry(entry: Entry, unit: Unit, stacked: bool) -> Text:
-    if entry.cell is None:
-        return Text(missing_text(entry), style="dim")
-    text = Text(mean_text(entry, unit), style=_STYLE[entry.place])
-    rest = Text(style="not bold not underline")
-    spread, seeds = spread_text(entry, unit), seeds_text(entry)
-    if spread:
-        rest.append(f"±{spread}")
-    if seeds:
-        rest.append(f" {seeds}" if spread else seeds)
-    if rest:
-        text = Text("\n" if stacked else " ").join([text, rest])
-    return text
+def _text(mark: Mark, stacked: bool) -> Text:
+    value = Text(clean(mark.text), style="dim" if mark.faint else _STYLE[mark.place])
+    rest = " ".join(filter(None, [f"±{mark.spread}" if mark.spread else "", mark.extra]))
+    if not rest:
+        return value
+    return Text("\n" if stacked else " ").join([value, Text(rest)])

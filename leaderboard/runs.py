@@ -17,6 +17,8 @@ __all__ = ["Collection", "LeftOut", "Run", "Setting", "collect"]
 
 Setting = str | int | float | bool | None
 
+_SINGLE = ("memorised", "predicted_prevalence", "true_prevalence", "noisy_images")
+
 LONGEST_NAME = 200
 """A component's name or a setting longer than this is not one that gridbench wrote."""
 
@@ -47,6 +49,12 @@ class Run:
     note: str
     origin: str
     stored: StoredRun
+
+    def value(self, name: str) -> Setting:
+        """Return a setting, the seed or the origin by name."""
+        if name == "seed":
+            return self.seed
+        return self.origin if name == "origin" else self.settings.get(name)
 
 
 @dataclass(frozen=True)
@@ -144,7 +152,7 @@ def _run(stored: StoredRun, origin: str) -> Run | LeftOut:
 def _settings(config: Mapping[str, Any]) -> tuple[dict[str, Setting], int]:
     settings = dict(flatten(config["config"]))
     settings |= {f"versions.{name}": version for name, version in config["versions"].items()}
-    settings |= {name: config.get(name) for name in ("dataset_fingerprint", "plugin")}
+    settings |= {name: config.get(name) for name in ("kind", "dataset_fingerprint", "plugin")}
     seed = settings.pop("seed")
     if not isinstance(seed, int) or isinstance(seed, bool):
         raise ValueError(f"its seed is {seed!r}, not a whole number")
@@ -165,8 +173,8 @@ def _settings(config: Mapping[str, Any]) -> tuple[dict[str, Setting], int]:
 
 def _metrics(result: Mapping[str, Any]) -> dict[str, float]:
     values: dict[str, Any] = dict(result["metrics"])
-    values |= {name: result.get(name) for name in ("memorised", "predicted_prevalence", "true_prevalence")}
-    for group in ("detection", "parameters", "seconds"):
+    values |= {name: result.get(name) for name in _SINGLE}
+    for group in ("detection", "loss_detection", "parameters", "seconds"):
         values |= {f"{group}/{name}": value for name, value in (result.get(group) or {}).items()}
     noise = result.get("noise") or {}
     values["noise/realised"] = noise.get("realised")
@@ -178,7 +186,7 @@ def _metrics(result: Mapping[str, Any]) -> dict[str, float]:
             raise ValueError(f"its {name} is {value!r:.40}, not a number")
         if not math.isfinite(value):
             raise ValueError(f"its {name} is {value}")
-        if value < 0 and not name.startswith("detection/"):
+        if value < 0:
             raise ValueError(f"its {name} is negative ({value})")
         metrics[name] = float(value)
     return metrics

@@ -6,20 +6,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from gridbench.errors import InputError, nearest
+from gridbench.errors import InputError
 from gridbench.leaderboard.cells import Cell, cells_of, differing, order_of
+from gridbench.leaderboard.filters import setting_name
 from gridbench.leaderboard.runs import Collection
 from gridbench.leaderboard.units import Unit, shown, unit_of
 from gridbench.leaderboard.won_back import won_back
 
 __all__ = ["Entry", "Request", "Row", "Table", "heading", "tables_of"]
 
-APART = ("dataset", "dataset_fingerprint", "versions.protocol", "protocol", "noise", "versions.noise")
+APART = (
+    "dataset", "kind", "dataset_fingerprint", "versions.protocol", "protocol", "noise", "versions.noise",
+)  # fmt: skip
 """Settings whose values are never ranked against each other: each combination is a table of its own."""
 
 _REFERENCES = ("oracle", "untrained", "random")
 _HEADINGS = {
     "slnir": "SLNIR (%)",
+    "kind": "labels",
     "dataset_fingerprint": "data fingerprint",
     "versions.protocol": "protocol version",
     "versions.method": "method version",
@@ -133,7 +137,7 @@ def tables_of(found: Collection, request: Request) -> list[Table]:
         InputError: A metric or setting that no record has.
     """
     cells = cells_of(found, request.metric)
-    _check_settings(cells, (*request.rows, *request.columns))
+    request = _resolved(request, found)
     apart = dict.fromkeys(
         (*APART, *(n for c in cells for n in c.settings if n.startswith("noise_parameters.")))
     )
@@ -263,11 +267,12 @@ def _tried(cells: Sequence[Cell], found: Collection) -> set[int]:
     }
 
 
-def _check_settings(cells: Sequence[Cell], names: Iterable[str]) -> None:
-    known = {name for cell in cells for name in cell.settings} | {"origin"}
-    for name in names:
-        if cells and name not in known:
-            raise InputError(
-                f"No result has the setting {name!r}.{nearest(name, known)} "
-                f"There are: {', '.join(sorted(known))}."
-            )
+def _resolved(request: Request, found: Collection) -> Request:
+    rows, columns = (
+        tuple(setting_name(name, found) for name in names) for names in (request.rows, request.columns)
+    )
+    if "seed" in rows + columns:
+        raise InputError(
+            "A cell averages its seeds, so they cannot head rows or columns; --filter seed=0 picks one."
+        )
+    return Request(request.metric, rows, columns)

@@ -37,7 +37,11 @@ _PREFIXES = {
     "memorised": Unit("fraction", "percent", "%", 100.0, 1, "lower"),
     "predicted_prevalence": Unit("fraction", "percent", "%", 100.0, 1, ""),
     "true_prevalence": Unit("fraction", "percent", "%", 100.0, 1, ""),
+    "noisy_images": Unit("fraction", "percent", "%", 100.0, 1, ""),
     "detection/prevalence": Unit("fraction", "percent", "%", 100.0, 1, ""),
+    "loss_detection/prevalence": Unit("fraction", "percent", "%", 100.0, 1, ""),
+    "detection/selected_share": Unit("fraction", "percent", "%", 100.0, 1, ""),
+    "loss_detection/selected_share": Unit("fraction", "percent", "%", 100.0, 1, ""),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,52 +10,68 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gridbench.errors import InputError, nearest
+from gridbench.errors import InputError
 
 if TYPE_CHECKING:
     from gridbench.leaderboard.runs import Collection
+    from gridbench.leaderboard.sheet import Sheet
     from gridbench.leaderboard.table import Table
 
-FORMATS = ("terminal", "markdown", "csv")
+FORMATS = ("terminal", "markdown", "latex", "csv", "json")
 WIDEST = 1000
 MOST_REPORTED = 5
-_SUFFIXES = {".md": "markdown", ".csv": "csv", ".txt": "terminal"}
+_SUFFIXES = {".md": "markdown", ".tex": "latex", ".csv": "csv", ".json": "json"}
+
+
+def _names(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (value or "").split(",") if name.strip())
 
 
 @click.command()
 @click.option(
     "--runs", default="runs", show_default=True, metavar="DIR", help="Folder that results are read from."
 )
-@click.option("--metric", metavar="NAME", help="What to compare [default: ndcg at each run's own k].")
+@click.option("--metric", metavar="NAME", help="What to compare  [default: ndcg at each run's own k]")
+@click.option("--dataset", multiple=True, metavar="NAME", help="Only this data set; can be repeated.")
 @click.option(
-    "--dataset", multiple=True, metavar="NAME", help="Only this data set; may be given several times."
+    "--filter", "filters", multiple=True, metavar="CONDITION", help="Such as slnir>=30; can be repeated."
 )
 @click.option(
-    "--format", "format_", type=click.Choice(FORMATS), help="[default: by the suffix of --out, or terminal]"
+    "--rows", callback=_names, metavar="NAMES", help="Settings that head the rows  [default: method,loss]"
 )
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead.")
+@click.option(
+    "--columns", callback=_names, metavar="NAMES", help="Settings that head the columns  [default: slnir]"
+)
+@click.option(
+    "--format", "format_", type=click.Choice(FORMATS), help="[default: as --out ends, else terminal]"
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
 def leaderboard(
-    runs: str, metric: str | None, dataset: tuple[str, ...], format_: str | None, out: Path | None
+    runs: str,
+    metric: str | None,
+    dataset: tuple[str, ...],
+    filters: tuple[str, ...],
+    rows: tuple[str, ...],
+    columns: tuple[str, ...],
+    format_: str | None,
+    out: Path | None,
 ) -> None:
     """Compare the results in a folder: methods by noise rates, averaged over seeds and nothing else."""
+    from gridbench.leaderboard.filters import Condition, keep, parse_condition
     from gridbench.leaderboard.runs import collect
     from gridbench.leaderboard.table import Request, tables_of
 
-    found = collect(Path(runs))
+    conditions = [parse_condition(text) for text in filters]
     if dataset:
-        known = sorted({str(run.settings["dataset"]) for run in found.runs})
-        for name in dataset:
-            if found.runs and name not in known:
-                raise InputError(
-                    f"No result is of the data set {name!r}.{nearest(name, known)} "
-                    f"There are: {', '.join(known)}."
-                )
-        found.runs = [run for run in found.runs if run.settings["dataset"] in dataset]
+        conditions.insert(0, Condition("dataset", "=", dataset))
+    found = collect(Path(runs))
     if not found.runs:
         raise InputError(_nothing(runs, [item.state for item in found.left_out]))
-    tables = tables_of(found, Request(metric=metric))
+    found = keep(found, conditions)
+    request = Request(metric, rows or Request.rows, columns or Request.columns)
+    tables = tables_of(found, request)
     chosen = format_ or (_SUFFIXES.get(out.suffix.lower(), "terminal") if out else "terminal")
-    _write(tables, chosen, out)
+    _write(_text(tables, chosen, out), out)
     _report(found)
 
 
@@ -65,39 +82,49 @@ def _nothing(runs: str, states: list[str]) -> str:
     return f"There is no finished run in {runs!r}.{seen} Make a result with: {first} --runs {runs}"
 
 
-def _write(tables: Sequence[Table], format_: str, out: Path | None) -> None:
-    if format_ == "terminal":
-        _print(tables, out)
-        return
+def _text(tables: Sequence[Table], format_: str, out: Path | None) -> str:
+    """Return the tables in a format; what goes to a terminal is printed at once and leaves nothing to write."""
     if format_ == "csv":
-        from gridbench.leaderboard.format_csv import render_csv as render
-    else:
-        from gridbench.leaderboard.format_markdown import render_markdown as render
-    text = render(tables)
-    if out is None:
-        click.echo(text, nl=False)
-    else:
-        _save(out, text)
+        from gridbench.leaderboard.format_csv import render_csv
+
+        return render_csv(tables)
+    if format_ == "json":
+        from gridbench.leaderboard.format_json import render_json
+
+        return render_json(tables)
+    from gridbench.leaderboard.sheet import sheets_of
+
+    sheets = [sheet for table in tables for sheet in sheets_of(table)]
+    if format_ == "markdown":
+        from gridbench.leaderboard.format_markdown import render_markdown
+
+        return render_markdown(sheets)
+    if format_ == "latex":
+        from gridbench.leaderboard.format_latex import render_latex
+
+        return render_latex(sheets)
+    return _printed(sheets, out is None)
 
 
-def _print(tables: Sequence[Table], out: Path | None) -> None:
-    import io
-
+def _printed(sheets: Sequence[Sheet], to_screen: bool) -> str:
     from rich.console import Console
 
-    from gridbench.leaderboard.format_terminal import print_tables
+    from gridbench.leaderboard.format_terminal import print_sheets
 
-    if out is None:
-        print_tables(tables, Console(highlight=False, width=None if sys.stdout.isatty() else WIDEST))
-        return
     text = io.StringIO()
-    print_tables(tables, Console(file=text, highlight=False, width=WIDEST))
-    _save(out, text.getvalue())
+    live = to_screen and sys.stdout.isatty()
+    print_sheets(
+        sheets, Console(highlight=False) if live else Console(file=text, highlight=False, width=WIDEST)
+    )
+    return text.getvalue()
 
 
-def _save(out: Path, text: str) -> None:
+def _write(text: str, out: Path | None) -> None:
     from gridbench.atomic import write_bytes
 
+    if out is None:
+        click.echo(text, nl=False)
+        return
     if not out.parent.is_dir():
         raise InputError(f"There is no folder {str(out.parent)!r} to write {out.name!r} to.")
     write_bytes(out, text.encode())

@@ -13,7 +13,7 @@ DEFAULTS = {
     "batch_size": 64, "learning_rate": 0.001, "train_size": 600, "crop": 32,
     "flips": True, "brightness": 0.1, "precision": "float32", "select": "last",
 }  # fmt: skip
-TOP = ("note", "reference", "dataset_fingerprint", "plugin", "versions")
+TOP = ("note", "kind", "reference", "dataset_fingerprint", "plugin", "versions")
 
 
 def identity(value):
@@ -22,7 +22,7 @@ def identity(value):
 
 def record_documents(ndcg=0.5, metrics=None, result=None, **fields):
     """Return (config document, result document); `fields` override configuration and top-level fields."""
-    top = {"note": "", "dataset_fingerprint": "f" * 64, "plugin": None}
+    top = {"note": "", "kind": "scene", "dataset_fingerprint": "f" * 64, "plugin": None}
     top["versions"] = {"protocol": 1, "method": 1, "loss": 1, "noise": 1}
     top["reference"] = fields.get("method") in ("oracle", "untrained", "random")
     top |= {name: fields.pop(name) for name in TOP if name in fields}

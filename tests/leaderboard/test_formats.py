@@ -2,28 +2,58 @@
 
 import csv
 import io
+import json
 import re
+import shutil
+import subprocess
 
 import pytest
 from rich.console import Console
 
 from gridbench.leaderboard.format_csv import render_csv
+from gridbench.leaderboard.format_json import render_json
+from gridbench.leaderboard.format_latex import render_latex
 from gridbench.leaderboard.format_markdown import render_markdown
-from gridbench.leaderboard.format_terminal import print_tables
+from gridbench.leaderboard.format_terminal import print_sheets
 from gridbench.leaderboard.runs import collect
+from gridbench.leaderboard.sheet import sheets_of
 from gridbench.leaderboard.table import Request, tables_of
 
-HOSTILE = ["=1+1", "<script>alert(1)</script>", "a|b", "\x1b[31mred", "[bold]x[/bold]", "@SUM(A1)", "-2+3"]
+LATEX = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs}\begin{document}"
+HOSTILE = [
+    "=1+1",
+    "<script>alert(1)</script>",
+    "a|b",
+    "\x1b[31mred",
+    "[bold]x[/bold]",
+    "@SUM(A1)",
+    "-2+3",
+    r"\input{/etc/passwd}",
+    "50% & #1_x^2~$",
+    "naïve 中 λ",
+]
 
 
 def tables(runs, **request):
     return tables_of(collect(runs), Request(**request))
 
 
+def sheets(found):
+    return [sheet for table in found for sheet in sheets_of(table)]
+
+
 def terminal(found, width=200, **options):
     console = Console(file=io.StringIO(), width=width, **options)
-    print_tables(found, console)
+    print_sheets(sheets(found), console)
     return console.file.getvalue()
+
+
+def markdown_of(found):
+    return render_markdown(sheets(found))
+
+
+def latex(found):
+    return render_latex(sheets(found))
 
 
 def lines_of(found):
@@ -57,24 +87,31 @@ def test_numbers_are_the_same_in_all_formats(study):
     found = tables(study)
     expected = sorted(f"{float(line['mean']):.1f}" for line in lines_of(found))
     numbers = r"(?<![\d.±])\d\d\.\d(?!\d)"
-    for text in (render_markdown(found), terminal(found)):
+    for text in (markdown_of(found), terminal(found), latex(found)):
         table = text.split("Share of")[0]
         assert sorted(re.findall(numbers, table)) == expected
+    document = json.loads(render_json(found))
+    entries = [entry for table in document["tables"] for row in table["rows"] for entry in row["entries"]]
+    assert sorted(f"{entry['mean']:.1f}" for entry in entries if entry["n"]) == expected
+    assert {entry["std"] for entry in entries if entry["n"] == 3} == {1.0}
+    assert entries[0]["values"] == {"0": 56.0, "1": 57.0, "2": 58.0}
 
 
 def test_best_is_bold_and_second_underlined(study):
     found = tables(study)
-    assert "**51.0** ± 1.0 |" in render_markdown(found)
-    assert "<u>50.0</u> ± 1.0" in render_markdown(found)
+    assert "**51.0** ± 1.0 |" in markdown_of(found)
+    assert "<u>50.0</u> ± 1.0" in markdown_of(found)
     coloured = terminal(found, force_terminal=True)
     assert "\x1b[1m51.0\x1b[0m" in coloured
     assert "\x1b[4m50.0\x1b[0m" in coloured
+    assert r"\textbf{51.0}" in latex(found)
+    assert r"\underline{50.0}" in latex(found)
 
 
 def test_missing_cells_say_how_many_seeds_there_are(study):
-    for text in (terminal(tables(study)), render_markdown(tables(study))):
-        assert "—(0/3)" in text
-        assert "33.0 (1/3)" in text
+    for text in (terminal(tables(study)), markdown_of(tables(study)), latex(tables(study))):
+        assert "—(0/3)" in text.replace("---", "—")
+        assert re.search(r"33\.0\S* \S*(\\scriptsize )?\(1/3\)|33\.0~.*\(1/3\)", text)
 
 
 def test_a_narrow_terminal_keeps_every_number(study):
@@ -89,10 +126,25 @@ def test_a_narrow_terminal_keeps_every_number(study):
 def test_names_from_records_are_only_text(runs, write_run, name):
     write_run(runs, folder="odd", method=name)
     found = tables(runs)
-    markdown, plain = render_markdown(found), terminal(found, force_terminal=True)
+    markdown, plain = markdown_of(found), terminal(found, force_terminal=True)
     assert "<script>" not in markdown
     assert "\x1b[31m" not in plain
     assert "|" not in name or r"a\|b" in markdown
     assert "[bold]" not in name or name in plain
     cell = next(csv.reader(io.StringIO(render_csv(found).splitlines()[1])))[1]
     assert not cell.startswith(("=", "+", "-", "@"))
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+def test_latex_compiles_whatever_the_names_are(study, write_run, tmp_path):
+    for at, name in enumerate(HOSTILE):
+        write_run(study, folder=f"odd{at}", method=name, note=f"A note on {name}.")
+    (tmp_path / "table.tex").write_text(LATEX + latex(tables(study)) + r"\end{document}")
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "table.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "table.pdf").stat().st_size > 1000

@@ -95,6 +95,7 @@ def test_cells_that_no_setting_tells_apart_show_their_hash(runs, write_run):
         ({"versions": {"protocol": 2, "method": 1, "loss": 1, "noise": 1}}, "protocol version 2"),
         ({"protocol": "authors_code"}, "protocol authors_code"),
         ({"noise": "missing"}, "noise missing"),
+        ({"kind": "pixel"}, "labels pixel"),
         ({"noise_parameters": {"scope": "class"}}, "noise parameters.scope class"),
         ({"k": 30}, "bluemarble"),
     ],
