@@ -66,13 +66,17 @@ class Registry(Generic[T]):
         home: Package that places the built-in components when imported, such as `"gridbench.methods"`.
         group: Entry-point group through which installed packages add theirs.
         required: Attributes that a component must have.
+        instances: Whether a component is an object; a class is then made into one, without arguments.
     """
 
-    def __init__(self, kind: str, home: str, group: str, required: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, kind: str, home: str, group: str, required: tuple[str, ...] = (), instances: bool = False
+    ) -> None:
         self.kind = kind
         self.home = home
         self.group = group
         self.required = required
+        self.instances = instances
         self._places: dict[str, _Place] = {}
         self._loaded: dict[str, tuple[T, str]] = {}
         self._discovered = False
@@ -100,7 +104,7 @@ class Registry(Generic[T]):
             self._places[name] = known or place
 
     def register(self, component: T, name: str, origin: str) -> T:
-        """Enter a component under a name.
+        """Enter a component under a name, and return what was entered.
 
         Raises:
             DuplicateName: Another component has that name.
@@ -112,8 +116,7 @@ class Registry(Generic[T]):
             known = self._places.get(name)
             if known is not None and not known.holds(component):
                 raise self._collision(name, known.origin, origin)
-            self._enter(name, component, known.origin if known else origin)
-        return component
+            return self._enter(name, component, known.origin if known else origin)
 
     def get(self, name: str) -> T:
         """Return the component of that name, importing it if need be.
@@ -205,14 +208,16 @@ class Registry(Generic[T]):
                 f"The {self.kind} {name!r} from {origin} calls itself {own!r}; use one name for it."
             )
 
-    def _enter(self, name: str, component: T, origin: str) -> None:
+    def _enter(self, name: str, component: T, origin: str) -> T:
         if name in self._loaded:
             earlier, earlier_origin = self._loaded[name]
             # A file that is imported once more defines the same thing anew; anything else is a second claim.
             again = earlier_origin == origin and _qualified(earlier) == _qualified(component)
             if earlier is not component and not again:
                 raise self._collision(name, earlier_origin, origin)
-        self._loaded[name] = (component, origin)
+        entered = cast(T, component()) if self.instances and isinstance(component, type) else component
+        self._loaded[name] = (entered, origin)
+        return entered
 
     def _collision(self, name: str, first: str, second: str) -> DuplicateName:
         return DuplicateName(
@@ -233,7 +238,9 @@ def _qualified(component: object) -> tuple[str, str]:
 METHODS: Registry[Any] = Registry("method", "gridbench.methods", "gridbench.methods", ("step", "describe"))
 LOSSES: Registry[Any] = Registry("loss", "gridbench.methods.losses", "gridbench.losses", ("entries", "task"))
 NOISE: Registry[Any] = Registry("noise model", "gridbench.noise", "gridbench.noise", ("corrupt",))
-DATASETS: Registry[Any] = Registry("data set", "gridbench.datasets", "gridbench.datasets", ("open",))
+DATASETS: Registry[Any] = Registry(
+    "data set", "gridbench.datasets", "gridbench.datasets", ("open", "recipes"), instances=True
+)
 
 
 def _decorator(registry: Registry[Any], name: str | None) -> Callable[[C], C]:
@@ -263,5 +270,5 @@ def register_noise(name: str | None = None) -> Callable[[C], C]:
 
 
 def register_dataset(name: str | None = None) -> Callable[[C], C]:
-    """Register the decorated class as a data set; the name defaults to its file's name."""
+    """Register an object of the decorated class as a data set; the name defaults to its file's name."""
     return _decorator(DATASETS, name)

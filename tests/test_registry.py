@@ -152,6 +152,22 @@ def test_instances_and_modules_can_be_components(registry, folder):
     assert registry.summary("axe") == "An axe."
 
 
+def test_a_registry_of_objects_makes_one_of_a_class(folder):
+    write(folder, "home/__init__.py", "")
+    write(folder, "objects.py", COMPONENT.format(name="all") + "\n\nSAW = Thing()\n")
+    objects = Registry("thing", "home", GROUP, ("act",), instances=True)
+    objects.place("saw", "objects", "SAW", "tools 1.0")
+    objects.place("axe", "objects", "Thing", "tools 1.0")
+    saw, axe = objects.get("saw"), objects.get("axe")
+    assert type(saw) is type(axe)
+    assert saw is not axe
+    assert axe is objects.get("axe")
+    made = objects.register(thing("mine"), "hammer", "/plugins/mine.py")
+    assert made is objects.get("hammer")
+    assert made.name == "hammer"
+    assert not isinstance(made, type)
+
+
 def test_a_failing_import_names_origin_file_and_line(registry, folder):
     file = write(folder, "broken.py", "import sys\n\n\nlimit = 1 / 0\n")
     registry.place("saw", "broken", "Saw", "tools 1.0")
