@@ -5,7 +5,9 @@ from __future__ import annotations
 from gridbench.registry import METHODS
 
 for _name, _class in (
+    ("asl", "ASL"),
     ("bce", "BCE"),
+    ("fl", "FL"),
     ("grid", "GRID"),
     ("oracle", "Oracle"),
     ("random", "Random"),

@@ -24,6 +24,7 @@ __all__ = [
     "Objective",
     "Setup",
     "StepOutput",
+    "mean_of_valid",
 ]
 
 
@@ -154,15 +155,27 @@ class Loss(ABC):
             (B, ...) losses, and a mask of the same shape or None when every entry counts.
         """
 
-    def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Return (B,): the mean loss over each sample's valid entries, in float32 whatever autocast says."""
+    def per_entry(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return (B, E) losses in float32 whatever autocast says, and the (B, E) mask of valid entries or None."""
         with torch.autocast(prediction.device.type, enabled=False):
             losses, valid = self.entries(prediction.float(), target)
-            flat = losses.flatten(1)
-            if valid is None:
-                return flat.mean(1)
-            mask = valid.flatten(1)
-            return torch.where(mask, flat, 0.0).sum(1) / mask.sum(1).clamp_min(1)
+        return losses.flatten(1), None if valid is None else valid.flatten(1)
+
+    def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Return (B,): the mean loss over each sample's valid entries, in float32 whatever autocast says."""
+        return mean_of_valid(*self.per_entry(prediction, target))
+
+
+def mean_of_valid(values: Tensor, valid: Tensor | None) -> Tensor:
+    """Return the (B,) means over the valid entries of (B, E) values; 0 for a sample without any.
+
+    Args:
+        values: (B, E).
+        valid: (B, E) bool, or None when every entry counts.
+    """
+    if valid is None:
+        return values.mean(1)
+    return torch.where(valid, values, 0.0).sum(1) / valid.sum(1).clamp_min(1)
 
 
 @dataclass(frozen=True)
@@ -175,6 +188,10 @@ class Objective:
     def per_sample(self, prediction: Tensor, batch: Batch) -> Tensor:
         """Return the (B,) losses of a head's output on a batch."""
         return self.loss(prediction, self.task.target(batch))
+
+    def per_entry(self, prediction: Tensor, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Return the (B, E) losses of each entry of a head's output, and the mask of valid entries or None."""
+        return self.loss.per_entry(prediction, self.task.target(batch))
 
 
 @dataclass(frozen=True)
@@ -196,7 +213,7 @@ class Setup:
         num_samples: Number of training images N.
         num_classes: Number of classes C.
         epochs: Number of epochs of the run.
-        map_size: (H, W) of the stored label maps, or None.
+        map_size: (H, W) of the stored label maps, before any crop; None without maps.
     """
 
     backbone: Callable[[str], Any]
@@ -217,6 +234,8 @@ class Method(nn.Module):
         ranking: What retrieval orders by: the descriptors, or chance (a reference row).
         version: Raised when its numbers change.
         note: What every table must say of it, such as that it is a re-implementation; empty for most.
+        authors_code: Parameters by public name whose defaults the protocol of that name replaces, where published
+            code does something else than the paper says; the user's own values win.
     """
 
     name: ClassVar[str]
@@ -225,6 +244,7 @@ class Method(nn.Module):
     ranking: ClassVar[Literal["descriptors", "chance"]] = "descriptors"
     version: ClassVar[int] = 1
     note: ClassVar[str] = ""
+    authors_code: ClassVar[Mapping[str, Any]] = {}
 
     @dataclass(frozen=True)
     class Parameters:

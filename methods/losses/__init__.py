@@ -4,4 +4,5 @@ from __future__ import annotations
 
 from gridbench.registry import LOSSES
 
-LOSSES.place("bce", "gridbench.methods.losses.bce", "BCE")
+for _name, _class in (("asl", "ASL"), ("bce", "BCE"), ("fl", "FL")):
+    LOSSES.place(_name, f"gridbench.methods.losses.{_name}", _class)
