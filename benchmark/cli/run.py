@@ -43,14 +43,14 @@ def run(
     quiet: bool,
     **given: Any,
 ) -> None:
-    r"""Corrupt the training labels, train a method, retrieve, and score the ranking.
+    """Corrupt the training labels, train a method, retrieve, and score the ranking.
 
     \b
     The same command again resumes an unfinished run, and does nothing when it is done. Examples:
       gridbench run --method grid --loss bce --slnir 30
       gridbench run --method grid --slnir 30 -p lambda=40 --seed 1
       gridbench run --config my.yaml --epochs 10
-    """
+    """  # noqa: D301
     from gridbench.config import make_config
 
     config = make_config(collect(given))

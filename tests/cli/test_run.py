@@ -1,0 +1,115 @@
+"""`gridbench run` as a person meets it: the closing table, the next command, dry runs, messages."""
+
+import pytest
+
+from gridbench.cli import main
+
+
+@pytest.fixture
+def cli(capsys, monkeypatch, tmp_path):
+    """Run the command line in an empty folder; returns (exit code, output, messages)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "140")
+
+    def call(*words):
+        with pytest.raises(SystemExit) as stop:
+            main([str(word) for word in words])
+        captured = capsys.readouterr()
+        return stop.value.code or 0, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def short(cache):
+    return [
+        "run", "--dataset", "stripes", "--backbone", "test_resnet", "--epochs", 2, "--batch-size", 16, "--train-size",
+        0, "--k", 5, "--cache", cache, "--device", "cpu", "--threads", 1,
+    ]  # fmt: skip
+
+
+def test_the_closing_table_says_what_a_newcomer_needs(cli, short):
+    code, out, _ = cli(*short, "--method", "grid", "--loss", "bce", "--slnir", 30)
+    assert code == 0
+    for words in (
+        "grid with bce on stripes, SLNIR 30 %, seed 0",
+        "test NDCG@5",
+        "validation NDCG@5",
+        "unseen NDCG@5",
+        "of 30 % asked",
+        "detection precision",
+        "memorised",
+        "parameters",
+        "Record: runs/stripes-grid-bce-slnir30-seed0-",
+        "Next:   gridbench run --method bce --dataset stripes --slnir 30",
+    ):
+        assert words in out
+
+
+def test_the_next_command_is_the_leaderboard_once_the_baseline_is_there(cli, short):
+    cli(*short, "--method", "bce", "--slnir", 30)
+    code, out, _ = cli(*short, "--method", "grid", "--slnir", 30)
+    assert code == 0
+    assert "Next:   gridbench leaderboard" in out
+
+
+def test_progress_without_a_terminal_is_plain_lines_and_quiet_is_silent(cli, short):
+    _, _, messages = cli(*short, "--method", "bce")
+    assert "training 2/2" in messages
+    assert "\x1b" not in messages
+    _, _, messages = cli(*short, "--method", "bce", "--seed", 1, "--quiet")
+    assert messages == ""
+
+
+def test_a_dry_run_shows_everything_and_writes_nothing(cli, short, tmp_path):
+    code, out, _ = cli(*short, "--method", "grid", "--slnir", "12.5", "-p", "lambda=slnir", "--dry-run")
+    assert code == 0
+    assert "'lambda': 12.5" in out
+    assert "not started" in out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_flags_win_over_the_file(cli, short, tmp_path):
+    (tmp_path / "run.yaml").write_text("method: bce\nseed: 3\nslnir: 30\n", encoding="utf-8")
+    code, out, _ = cli(*short, "--config", "run.yaml", "--seed", 4)
+    assert code == 0
+    assert "bce with bce on stripes, SLNIR 30 %, seed 4" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-p", "lambda"], "NAME=VALUE"),
+        (["-p", "lambda=1", "-p", "lambda=2"], "given twice"),
+        (["-p", "lambda=x"], "0 to 100"),
+        (["--epochs", "many"], "epochs"),
+        (["--device", "cuda:99"], "cuda:99"),
+        (["--device", "gpu0"], "gpu0"),
+        (["--config", "absent.yaml"], "absent.yaml"),
+        (["--slnr", "3"], "--slnir"),
+    ],
+)
+def test_bad_words_are_one_message_and_exit_two(cli, short, tmp_path, words, message):
+    code, out, messages = cli(*short, *words)
+    assert code == 2
+    assert message in messages
+    assert "Traceback" not in messages + out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_unknown_command_suggests_the_nearest(cli):
+    code, _, messages = cli("leaderbord")
+    assert code == 2
+    assert "'leaderboard'" in messages
+
+
+def test_lists(cli):
+    for what, name in (("methods", "grid"), ("losses", "bce"), ("datasets", "bluemarble"), ("noise", "swap")):
+        code, out, _ = cli("list", what)
+        assert code == 0
+        assert name in out
+    code, out, _ = cli("list", "methods", "grid")
+    assert "lambda" in out
+    assert "paper, Section V-A" in out
+    assert "densenet121" in cli("list", "backbones", "densenet*")[1]
+    assert cli("list", "backbones", "nothing-like-it")[0] == 2

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gridbench.datasets.layout import GroupLayout, Layout, Sample
+from gridbench.datasets.packing import ArchiveWriter, build_once
+
+CLASSES = 5
+COUNT = 96
+SIDE = 16
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with one prepared archive, `stripes`: each class paints its own rows, so that labels can be learnt."""
+    folder = tmp_path_factory.mktemp("cache")
+    rng = np.random.default_rng(0)
+    layout = Layout(
+        (GroupLayout("rgb", ("r", "g", "b"), SIDE, SIDE, "uint8"),),
+        tuple(f"class {c}" for c in range(CLASSES)),
+        (SIDE, SIDE),
+        False,
+    )
+    names = [f"image{i:03d}" for i in range(COUNT)]
+    split = ["train" if i % 4 < 2 else "val" if i % 4 == 2 else "test" for i in range(COUNT)]
+
+    def build(target: Path) -> None:
+        writer = ArchiveWriter(target, layout, names, split)
+        for i in range(COUNT):
+            labels = np.zeros(CLASSES, dtype=np.uint8)
+            labels[rng.choice(CLASSES, rng.integers(1, 4), replace=False)] = 1
+            image = rng.integers(0, 60, (3, SIDE, SIDE))
+            label_map = np.full((SIDE, SIDE), 255)
+            for c in np.flatnonzero(labels):
+                image[c % 3, 3 * c : 3 * c + 3] += 150
+                label_map[3 * c : 3 * c + 3] = c
+            writer.write(i, Sample((image.astype(np.uint8),), labels, label_map, None))
+        writer.finish("stripes", "folder", {"failed": []})
+
+    build_once(folder / "archives" / "stripes", build)
+    return folder
+
+
+@pytest.fixture
+def settings() -> dict[str, object]:
+    """Settings of a run that takes a fraction of a second."""
+    return {
+        "dataset": "stripes",
+        "backbone": "test_resnet",
+        "epochs": 3,
+        "batch_size": 16,
+        "train_size": 0,
+        "k": 5,
+        "crop": 0,
+        "learning_rate": 1e-3,
+    }
