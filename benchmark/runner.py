@@ -120,10 +120,8 @@ def _compute(experiment: Experiment, folder: Path, execution: Execution) -> RunR
         write_bytes(folder / "weights.safetensors", experiment.weights())
     started = time.perf_counter()
     outcome = experiment.score()
-    environment["seconds"] = {
-        "training": round(trainer.seconds if trainer else 0.0, 3),
-        "retrieval": round(time.perf_counter() - started, 3),
-    }
+    seconds = {**(trainer.seconds if trainer else {}), "retrieval": time.perf_counter() - started}
+    environment["seconds"] = {phase: round(spent, 3) for phase, spent in seconds.items()}
     documents = {
         "environment.json": environment,
         "history.json": trainer.history if trainer else [],

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -22,6 +23,7 @@ from gridbench.streams import numpy_stream, torch_scope, torch_stream
 __all__ = ["Trainer", "TrainingProgress", "TrainingSettings"]
 
 Array = np.ndarray[Any, Any]
+PHASES = ("training", "validation", "checkpoint")
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Trainer:
         device: Where the steps run.
         validate: Returns the validation score of the method as it is; used only to keep the best epoch.
         history: One row per finished epoch.
-        seconds: Seconds spent in training steps.
+        seconds: Phase -> seconds spent in it: training, validation, checkpoint.
     """
 
     method: Method
@@ -78,7 +80,7 @@ class Trainer:
     device: torch.device
     validate: Callable[[], float]
     history: list[dict[str, Any]] = field(default_factory=list)
-    seconds: float = 0.0
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
 
     def __post_init__(self) -> None:
         s = self.settings
@@ -93,15 +95,16 @@ class Trainer:
             RunFailed: A loss or a weight became NaN or infinite; the last checkpoint is from the epoch before.
         """
         for epoch in range(len(self.history), self.settings.epochs):
-            started = time.perf_counter()
-            row = self.train_epoch(epoch)
-            self.seconds += time.perf_counter() - started
+            with self._timed("training"):
+                row = self.train_epoch(epoch)
             self._check_finite(row)
             if self.settings.select_best:
-                row["validation"] = self.validate()
+                with self._timed("validation"):
+                    row["validation"] = self.validate()
                 self._keep_if_best(row)
             self.history.append(row)
-            save(self.checkpoint())
+            with self._timed("checkpoint"):
+                save(self.checkpoint())
             progress.epoch(epoch + 1, self.settings.epochs, row)
 
     def train_epoch(self, epoch: int) -> dict[str, Any]:
@@ -120,7 +123,7 @@ class Trainer:
         tensors = {f"method/{name}": value for name, value in self.method.state_dict().items()}
         tensors.update(optimizer_tensors(self.optimizer))
         tensors.update({f"best/{name}": value for name, value in self._best_weights.items()})
-        state = {"history": self.history, "seconds": self.seconds, "best": self._best}
+        state = {"history": self.history, "seconds": dict(self.seconds), "best": self._best}
         return Checkpoint(len(self.history), tensors, state)
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -142,13 +145,19 @@ class Trainer:
         self._best_weights = parts["best"]
         self._best = checkpoint.state["best"]
         self.history = list(checkpoint.state["history"])
-        self.seconds = float(checkpoint.state["seconds"])
+        self.seconds = {phase: float(checkpoint.state["seconds"].get(phase, 0.0)) for phase in PHASES}
 
     def use_best(self) -> int:
         """Put the weights of the best validation epoch into the method and return that epoch, counted from 1."""
         assert self._best is not None
         self.method.load_state_dict(self._best_weights)
         return int(self._best["epoch"])
+
+    @contextmanager
+    def _timed(self, phase: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.seconds[phase] += time.perf_counter() - started
 
     def _step(self, batch: Batch, log: EpochLog) -> None:
         s = self.settings
