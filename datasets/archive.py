@@ -24,6 +24,8 @@ __all__ = ["INDEX", "SCHEMA", "Archive", "Group", "content_fingerprint", "index_
 
 INDEX = "index.json"
 SCHEMA = 1
+SOURCES = "sources.npy"
+"""(N, 32) uint8, sha256 over each sample's source files: known, but no part of the content."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Archive:
         mean: (bands,) float64 of the train split's stored numbers.
         std: (bands,) float64 of the train split's stored numbers.
         report: What the reader found out while building it.
+        plan: sha256 in hex over what was decided before a pixel was read; the same work has the same.
     """
 
     def __init__(self, directory: Path, index: dict[str, Any]) -> None:
@@ -69,6 +72,7 @@ class Archive:
         self.mean = np.array(index["mean"], dtype=np.float64)
         self.std = np.array(index["std"], dtype=np.float64)
         self.report: dict[str, Any] = index["report"]
+        self.plan: str = index["plan"]
         self._index = index
         groups = [Group(g["name"], tuple(g["bands"]), self._array(g["file"])) for g in index["groups"]]
         self.groups: tuple[Group, ...] = tuple(groups)
@@ -209,7 +213,7 @@ def content_fingerprint(index: dict[str, Any]) -> str:
         "schema": index["schema"],
         "class_names": index["class_names"],
         "groups": index["groups"],
-        "files": {file: facts["sha256"] for file, facts in index["files"].items()},
+        "files": {file: facts["sha256"] for file, facts in index["files"].items() if file != SOURCES},
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

@@ -25,10 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbench.datasets.archive import Archive
+from gridbench.datasets.building import build_once
 from gridbench.datasets.cache import archive_directory
 from gridbench.datasets.dataset import Progress, silent
 from gridbench.datasets.layout import GroupLayout, Layout, Sample
-from gridbench.datasets.packing import ArchiveWriter, build_once
+from gridbench.datasets.packing import ArchiveWriter
 from gridbench.datasets.recipe import Recipe
 from gridbench.datasets.wheelfile import WheelFile, locate
 

@@ -44,12 +44,14 @@ class Layout:
         class_names: Names of the C classes.
         map_size: (H, W) of the label maps, or None without maps.
         clean_labels: Whether a second, clean set of scene labels comes along.
+        sources: Whether the hash of each sample's source files comes along.
     """
 
     groups: tuple[GroupLayout, ...]
     class_names: tuple[str, ...]
     map_size: tuple[int, int] | None = None
     clean_labels: bool = False
+    sources: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,11 @@ class Sample:
         scene_labels: (C,) in {0, 1}.
         label_map: (H, W) class of each pixel, 255 = none; None without maps.
         clean_scene_labels: (C,) in {0, 1}, or None.
+        source: sha256 over the bytes of the files that it was read from, or empty.
     """
 
     images: tuple[NDArray[np.generic], ...]
     scene_labels: NDArray[np.generic]
     label_map: NDArray[np.generic] | None = None
     clean_scene_labels: NDArray[np.generic] | None = None
+    source: bytes = b""

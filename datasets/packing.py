@@ -1,4 +1,4 @@
-"""Writes archives: each row goes to its packed place, and the folder gets its name only when complete."""
+"""Writes archives: each row goes to its packed place as it arrives, in any order and over several attempts."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
-from gridbench.datasets.archive import INDEX, SCHEMA, Archive, content_fingerprint, index_checksum
-from gridbench.datasets.arrayfile import RowFile, file_sha256, fsync_directory, write_array, write_atomically
+from gridbench.datasets.archive import INDEX, SCHEMA, SOURCES
+from gridbench.datasets.arrayfile import RowFile, fsync_directory, write_array, write_atomically
+from gridbench.datasets.building import build_once
 from gridbench.datasets.dataset import Progress, silent
+from gridbench.datasets.indexing import group_file, make_index
 from gridbench.datasets.layout import IGNORE, SPLITS, Layout, Sample
-from gridbench.datasets.statistics import band_statistics
 from gridbench.errors import InputError
 
 __all__ = ["ArchiveWriter", "build_once", "packed_order"]
@@ -27,6 +27,7 @@ __all__ = ["ArchiveWriter", "build_once", "packed_order"]
 _JOURNAL = "journal.npy"
 _PLAN = "plan.json"
 _COMMIT_SECONDS = 5.0
+_TODO, _WRITTEN, _LEFT_OUT = 0, 1, 2
 
 
 def packed_order(names: Sequence[str]) -> NDArray[np.int64]:
@@ -39,17 +40,28 @@ def packed_order(names: Sequence[str]) -> NDArray[np.int64]:
 
 
 class ArchiveWriter:
-    """Fills the folder of an archive being built; rows may come in any order and over several attempts.
+    """Fills the folder of an archive being built; what an earlier attempt with the same plan wrote is kept.
 
     Args:
-        folder: Where the files go; what an earlier attempt with the same plan wrote there is kept.
+        folder: Where the files go.
         layout: What every sample looks like.
         names: Name of each sample, no two alike, in the reader's order.
         split: Split of each sample, one of train, val, test.
+        settings: What else decides the content, as JSON values; an attempt with other settings starts afresh.
+
+    Attributes:
+        plan: sha256 in hex over everything that was decided before a pixel was read.
     """
 
-    def __init__(self, folder: Path, layout: Layout, names: Sequence[str], split: Sequence[str]) -> None:
-        _check(layout, names, split)
+    def __init__(
+        self,
+        folder: Path,
+        layout: Layout,
+        names: Sequence[str],
+        split: Sequence[str],
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        check_plan(layout, names, split)
         self.folder = folder
         self.layout = layout
         order = packed_order(names)
@@ -57,23 +69,34 @@ class ArchiveWriter:
         self._split = np.array([SPLITS.index(split[i]) for i in order], dtype=np.uint8)
         self._place = np.empty(len(order), dtype=np.int64)
         self._place[order] = np.arange(len(order))
+        self.plan = plan_digest(layout, names, split, settings or {})
         self._begin()
         rows, classes = len(names), len(layout.class_names)
+
+        def rows_of(file: str, shape: tuple[int, ...], dtype: str = "uint8") -> RowFile:
+            return RowFile(folder / file, rows, shape, dtype)
+
         self._groups = [
-            RowFile(folder / f"images_{g.name}.npy", rows, (len(g.bands), g.height, g.width), g.dtype)
-            for g in layout.groups
+            rows_of(group_file(g.name), (len(g.bands), g.height, g.width), g.dtype) for g in layout.groups
         ]
-        self._labels = RowFile(folder / "scene_labels.npy", rows, (classes,), "uint8")
-        self._maps = layout.map_size and RowFile(folder / "label_maps.npy", rows, layout.map_size, "uint8")
-        self._clean = (
-            RowFile(folder / "clean_scene_labels.npy", rows, (classes,), "uint8")
-            if layout.clean_labels
-            else None
-        )
-        self._journal = RowFile(folder / _JOURNAL, rows, (), "uint8")
-        self.done = np.load(folder / _JOURNAL, allow_pickle=False)[self._place].astype(bool)
+        self._labels = rows_of("scene_labels.npy", (classes,))
+        self._maps = rows_of("label_maps.npy", layout.map_size) if layout.map_size else None
+        self._clean = rows_of("clean_scene_labels.npy", (classes,)) if layout.clean_labels else None
+        self._sources = rows_of(SOURCES, (32,)) if layout.sources else None
+        self._journal = rows_of(_JOURNAL, ())
+        self._state = np.array(np.load(folder / _JOURNAL, allow_pickle=False))
         self._pending: list[int] = []
         self._committed = time.monotonic()
+
+    @property
+    def done(self) -> NDArray[np.bool_]:
+        """Which samples have been written or left out for good, in the reader's order."""
+        return np.asarray(self._state[self._place] != _TODO)
+
+    @property
+    def written(self) -> int:
+        """Number of samples that have been written."""
+        return int((self._state == _WRITTEN).sum())
 
     def write(self, position: int, sample: Sample) -> None:
         """Store a sample.
@@ -90,18 +113,33 @@ class ArchiveWriter:
             self._write(row, sample)
         except ValueError as error:
             raise InputError(f"The sample {self._names[row]!r} cannot be packed: {error}.") from error
+        self._note(row, _WRITTEN)
+
+    def leave_out(self, position: int) -> None:
+        """Note that a sample does not belong in the archive."""
+        self._note(int(self._place[position]), _LEFT_OUT)
+
+    def _note(self, row: int, state: int) -> None:
+        self._state[row] = state
         self._pending.append(row)
-        self.done[position] = True
-        if time.monotonic() - self._committed > _COMMIT_SECONDS:
+
+    def name_of(self, position: int) -> str:
+        """Return the name of a sample."""
+        return self._names[int(self._place[position])]
+
+    def commit_when_due(self) -> bool:
+        """Commit when the last time is seconds ago; tell whether it was done."""
+        due = time.monotonic() - self._committed > _COMMIT_SECONDS
+        if due:
             self.commit()
+        return due
 
     def commit(self) -> None:
         """Force the rows written so far onto the disk, then note them as done."""
         for file in self._files():
             file.sync()
-        one = np.ones((), dtype=np.uint8)
         for row in self._pending:
-            self._journal.write(row, one)
+            self._journal.write(row, self._state[row : row + 1].reshape(()))
         self._journal.sync()
         self._pending.clear()
         self._committed = time.monotonic()
@@ -116,18 +154,20 @@ class ArchiveWriter:
             progress: Told what is being done.
 
         Raises:
-            InputError: No row was written, or the train split is empty.
+            InputError: No sample of the train split was written.
         """
         self.commit()
-        kept = np.flatnonzero(self.done[np.argsort(self._place)]).astype(np.int64)
+        kept = np.flatnonzero(self._state == _WRITTEN).astype(np.int64)
         split = self._split[kept]
-        if not (split == 0).any():
+        train = np.flatnonzero(split == 0).astype(np.int64)
+        if len(train) == 0:
             raise InputError(
-                f"The archive {name!r} would have no training sample: {len(kept)} samples could be read."
+                f"The archive {name!r} would have no training sample: {len(kept)} of {len(self._state)} samples "
+                "could be read, and none of them is in the train split."
             )
         self._journal.close()
-        (self.folder / _JOURNAL).unlink()
         (self.folder / _PLAN).unlink()
+        (self.folder / _JOURNAL).unlink()
         for file in self._files():
             if len(kept) < file.rows:
                 progress(0, 0, f"closing gaps in {file.path.name}")
@@ -137,7 +177,10 @@ class ArchiveWriter:
         write_array(self.folder / "split.npy", split)
         names = "".join(f"{self._names[i]}\n" for i in kept)
         write_atomically(self.folder / "names.txt", names.encode("utf-8"))
-        index = self._index(name, kind, report, np.flatnonzero(split == 0).astype(np.int64), progress)
+        progress(0, 0, "computing statistics and hashes")
+        files = [*(file.path.name for file in self._files()), "split.npy", "names.txt"]
+        facts = {"name": name, "kind": kind, "plan": self.plan, "report": dict(report)}
+        index = make_index(self.folder, self.layout, files, train, facts)
         write_atomically(self.folder / INDEX, json.dumps(index, indent=1, sort_keys=True).encode("utf-8"))
         fsync_directory(self.folder)
 
@@ -148,13 +191,8 @@ class ArchiveWriter:
             file.close()
 
     def _begin(self) -> None:
-        plan = {
-            "schema": SCHEMA,
-            "layout": dataclasses.asdict(self.layout),
-            "names": hashlib.sha256("\n".join(self._names).encode()).hexdigest(),
-        }
-        text = json.dumps(plan, sort_keys=True).encode()
         path = self.folder / _PLAN
+        text = self.plan.encode()
         if self.folder.exists() and not (path.is_file() and path.read_bytes() == text):
             shutil.rmtree(self.folder)
         if not self.folder.exists():
@@ -162,11 +200,8 @@ class ArchiveWriter:
             write_atomically(path, text)
 
     def _files(self) -> list[RowFile]:
-        return [
-            *self._groups,
-            self._labels,
-            *(file for file in (self._maps, self._clean) if file is not None),
-        ]
+        optional = (self._maps, self._clean, self._sources)
+        return [*self._groups, self._labels, *(file for file in optional if file is not None)]
 
     def _write(self, row: int, sample: Sample) -> None:
         if len(sample.images) != len(self._groups):
@@ -184,82 +219,44 @@ class ArchiveWriter:
             raise ValueError("its clean labels are missing or were not expected")
         if self._clean is not None and sample.clean_scene_labels is not None:
             self._clean.write(row, _binary(sample.clean_scene_labels))
-
-    def _index(
-        self, name: str, kind: str, report: Mapping[str, Any], train: NDArray[np.int64], progress: Progress
-    ) -> dict[str, Any]:
-        progress(0, 0, "band statistics")
-        mean: list[float] = []
-        std: list[float] = []
-        groups = []
-        for group, file in zip(self.layout.groups, self._groups, strict=True):
-            pixels = np.load(file.path, mmap_mode="r", allow_pickle=False)
-            group_mean, group_std = band_statistics(pixels, train)
-            mean += group_mean.tolist()
-            std += group_std.tolist()
-            groups.append({**dataclasses.asdict(group), "file": file.path.name, "bands": list(group.bands)})
-        files = {}
-        for path in [*(f.path for f in self._files()), self.folder / "split.npy", self.folder / "names.txt"]:
-            progress(0, 0, f"hashing {path.name}")
-            files[path.name] = {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
-        index: dict[str, Any] = {
-            "schema": SCHEMA,
-            "name": name,
-            "kind": kind,
-            "class_names": list(self.layout.class_names),
-            "groups": groups,
-            "files": files,
-            "mean": mean,
-            "std": std,
-            "report": dict(report),
-        }
-        index["fingerprint"] = content_fingerprint(index)
-        index["checksum"] = index_checksum(index)
-        return index
+        if self._sources is not None:
+            self._sources.write(row, np.frombuffer(sample.source, dtype=np.uint8))
 
 
-def build_once(directory: Path, build: Callable[[Path], None], *, force: bool = False) -> Archive:
-    """Open an archive, building it first when it is not there; processes that ask at once build it once.
+def plan_digest(
+    layout: Layout, names: Sequence[str], split: Sequence[str], settings: Mapping[str, Any]
+) -> str:
+    """Hash what is decided before a pixel is read, so that the same work can be told from other work."""
+    decided = {
+        "schema": SCHEMA,
+        "layout": dataclasses.asdict(layout),
+        "names": list(names),
+        "split": list(split),
+        "settings": dict(settings),
+    }
+    return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()
 
-    Args:
-        directory: Where the archive belongs.
-        build: Fills the folder that it is given completely, or raises; what it leaves there is offered again
-            to the next attempt.
-        force: Whether to build anew and replace what is there.
+
+def check_plan(layout: Layout, names: Sequence[str], split: Sequence[str]) -> None:
+    """Refuse a layout or names that no archive can have.
+
+    Raises:
+        InputError: No names, a name twice, a name with a line break, class names alike, or a type that does not fit.
     """
-    if (directory / INDEX).is_file() and not force:
-        return Archive.open(directory)
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(directory.with_name(f".{directory.name}.lock"))
-    with lock:
-        if (directory / INDEX).is_file() and not force:
-            return Archive.open(directory)
-        partial = directory.with_name(f".{directory.name}.partial")
-        build(partial)
-        if directory.exists():
-            shutil.rmtree(directory)
-        partial.replace(directory)
-        fsync_directory(directory.parent)
-    return Archive.open(directory)
-
-
-def _check(layout: Layout, names: Sequence[str], split: Sequence[str]) -> None:
     if not names:
         raise InputError("There is nothing to pack: no sample was found.")
     if len(names) != len(split):
         raise ValueError(f"{len(names)} names and {len(split)} splits")
-    if len(set(names)) != len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})[:3] if len(names) < 10**5 else []
-        raise InputError(
-            f"Some samples have the same name: {', '.join(twice) or 'there are too many to list'}."
-        )
-    broken = [name for name in names if "\n" in name or "\r" in name or not name]
-    if broken:
-        raise InputError(f"A sample's name cannot be empty or hold a line break: {broken[0]!r}.")
+    seen: set[str] = set()
+    for name in names:
+        if not name or "\n" in name or "\r" in name:
+            raise InputError(f"A sample's name cannot be empty or hold a line break: {name!r}.")
+        if name in seen:
+            raise InputError(f"Two samples have the same name: {name}.")
+        seen.add(name)
     if len(set(layout.class_names)) != len(layout.class_names) or not 0 < len(layout.class_names) < IGNORE:
-        raise InputError(
-            f"Class names must be distinct, from 1 to {IGNORE - 1}: {', '.join(layout.class_names)}."
-        )
+        given = ", ".join(layout.class_names)
+        raise InputError(f"Class names must be distinct, and 1 to {IGNORE - 1} of them: {given}.")
     for group in layout.groups:
         if group.dtype not in ("uint8", "uint16"):
             raise InputError(

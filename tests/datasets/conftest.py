@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from gridbench.datasets.archive import Archive
+from gridbench.datasets.building import build_once
 from gridbench.datasets.layout import GroupLayout, Layout, Sample
-from gridbench.datasets.packing import ArchiveWriter, build_once
+from gridbench.datasets.packing import ArchiveWriter
 
 MakeArchive = Callable[..., Archive]
 

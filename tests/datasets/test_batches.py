@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from gridbench.datasets.augment import Augmentation, draw_cuts
 from gridbench.datasets.batches import TrainingSet, batches_of, evaluation_batches
+from gridbench.datasets.building import build_once
 from gridbench.datasets.layout import GroupLayout, Layout, Sample
-from gridbench.datasets.packing import ArchiveWriter, build_once
+from gridbench.datasets.packing import ArchiveWriter
 from gridbench.errors import InputError
 
 CPU = torch.device("cpu")

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from gridbench.datasets.archive import Archive
 from gridbench.datasets.arrayfile import RowFile, write_array
+from gridbench.datasets.building import build_once
 from gridbench.datasets.layout import GroupLayout, Layout, Sample
-from gridbench.datasets.packing import ArchiveWriter, build_once, packed_order
+from gridbench.datasets.packing import ArchiveWriter, packed_order
 from gridbench.errors import InputError
 
 LAYOUT = Layout((GroupLayout("g", ("only",), 4, 4, "uint8"),), ("a", "b", "c"))
