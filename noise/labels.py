@@ -1,0 +1,103 @@
+"""Scene labels and label maps as they come from outside: checked, and counted by class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gridbench.errors import InputError
+
+__all__ = ["IGNORE", "checked_maps", "checked_scene_labels", "class_pixels"]
+
+IGNORE = 255
+"""Class id of pixels without a label; negative ids count as such too."""
+
+
+def checked_scene_labels(labels: Any) -> npt.NDArray[Any]:
+    """Return scene labels as an array.
+
+    Args:
+        labels: (N, C) of 0 and 1.
+
+    Raises:
+        InputError: Another shape, or other values; the message names the sample.
+    """
+    array = np.asarray(labels)
+    if array.ndim != 2 or array.dtype.kind not in "biuf":
+        raise InputError(
+            f"The scene labels have shape {array.shape} and type {array.dtype}; expected (samples, classes)."
+        )
+    wrong = (array != 0) & (array != 1)
+    if wrong.any():
+        sample, column = np.argwhere(wrong)[0]
+        raise InputError(
+            f"The scene labels hold {array[sample, column]} for class {column} of sample {sample}; "
+            "allowed are 0 and 1."
+        )
+    return array
+
+
+def checked_maps(maps: Any, num_classes: int, ignore: int = IGNORE) -> npt.NDArray[Any]:
+    """Return label maps as an array, without looking at their pixels.
+
+    Args:
+        maps: (N, H, W) whole numbers.
+        num_classes: Number of classes C.
+        ignore: Class id of pixels without a label.
+
+    Raises:
+        InputError: Another shape or type, or classes that the type cannot hold or that collide with `ignore`.
+    """
+    array = np.asarray(maps)
+    if array.ndim != 3 or array.dtype.kind not in "iu":
+        raise InputError(
+            f"The label maps have shape {array.shape} and type {array.dtype}; "
+            "expected whole numbers (samples, height, width)."
+        )
+    if num_classes < 1 or 0 <= ignore < num_classes:
+        raise InputError(
+            f"There are {num_classes} classes and {ignore} means ignore; allowed are 1 to {ignore} classes."
+        )
+    if num_classes - 1 > np.iinfo(array.dtype).max:
+        raise InputError(f"Label maps of type {array.dtype} cannot hold {num_classes} classes.")
+    return array
+
+
+def class_pixels(maps: npt.NDArray[Any], num_classes: int, ignore: int = IGNORE) -> npt.NDArray[np.int64]:
+    """Count the pixels of each class in each map.
+
+    Args:
+        maps: (N, H, W), as `checked_maps` returns them.
+        num_classes: Number of classes C.
+        ignore: Class id that is left out, as negative ids are.
+
+    Returns:
+        (N, C).
+
+    Raises:
+        InputError: A class id outside the range; the message names the sample.
+    """
+    counts = np.zeros((len(maps), num_classes), dtype=np.int64)
+    for sample, one in enumerate(maps):
+        if one.dtype == np.uint8:
+            found = np.bincount(one.ravel(), minlength=256)
+            if 0 <= ignore < 256:
+                found[ignore] = 0
+        else:
+            known = one[(one != ignore) & (one >= 0)]
+            if known.size and int(known.max()) >= num_classes:
+                raise _outside(sample, int(known.max()), num_classes, ignore)
+            found = np.bincount(known, minlength=num_classes)
+        if found[num_classes:].any():
+            raise _outside(sample, num_classes + int(found[num_classes:].argmax()), num_classes, ignore)
+        counts[sample] = found[:num_classes]
+    return counts
+
+
+def _outside(sample: int, value: int, num_classes: int, ignore: int) -> InputError:
+    return InputError(
+        f"The label map of sample {sample} holds class {value}; "
+        f"allowed are 0 to {num_classes - 1}, and {ignore} for ignored pixels."
+    )
