@@ -4,26 +4,54 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from typing import Any
 
+from gridbench.leaderboard.comparison import Comparison, Standing, compare_rows, ranking_of
+from gridbench.leaderboard.report import Report
+from gridbench.leaderboard.sheet import Mark, Sheet
+from gridbench.leaderboard.statistics import CONFIDENCE, Interval
 from gridbench.leaderboard.table import Entry, Row, Table
 from gridbench.leaderboard.units import Unit, shown
 
-__all__ = ["document_of", "render_json"]
+__all__ = ["document_of", "render_json", "report_document", "sheet_document"]
 
 SCHEMA = 1
 
 
-def render_json(tables: Sequence[Table], more: dict[str, Any] | None = None) -> str:
-    """Write all tables as one JSON document.
+def render_json(report: Report) -> str:
+    """Write a report as one JSON document; numbers in the shown unit, null where there is none."""
+    text = json.dumps(report_document(report), indent=1, allow_nan=False, ensure_ascii=False)
+    return text + "\n"
 
-    Args:
-        tables: The tables.
-        more: Further members of the document.
-    """
-    document = {"schema": SCHEMA, "tables": [document_of(table) for table in tables], **(more or {})}
-    return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+def report_document(report: Report) -> dict[str, Any]:
+    """Return a report as plain values: tables, and what else was asked for."""
+    document: dict[str, Any] = {"schema": SCHEMA, "tables": [document_of(table) for table in report.tables]}
+    if report.statistics:
+        for table, content in zip(report.tables, document["tables"], strict=True):
+            compared = compare_rows(table, report.against)
+            content["against"] = report.against or "plain"
+            for row, one in zip(content["rows"], compared, strict=False):
+                row["statistics"] = _comparison(one, table.unit)
+        document["ranking"] = _standing(ranking_of(report.tables))
+    if report.beside or report.reported:
+        document["reported"] = [sheet_document(sheet) for sheet in report.reported_sheets()]
+    return document
+
+
+def sheet_document(sheet: Sheet) -> dict[str, Any]:
+    """Return a sheet as plain text values."""
+    return {
+        "title": sheet.title,
+        "caption": sheet.caption,
+        "headings": list(sheet.headings),
+        "columns": list(sheet.columns),
+        "rows": [
+            {"names": list(line.names), "values": [_spoken(mark) for mark in line.marks]}
+            for line in (*sheet.lines, *sheet.references)
+        ],
+        "notes": list(sheet.notes),
+    }
 
 
 def document_of(table: Table) -> dict[str, Any]:
@@ -70,3 +98,51 @@ def _entry(entry: Entry, unit: Unit) -> dict[str, Any]:
         "cell": cell.key,
         "settings": {name: value for name, value in cell.settings.items() if value is not None},
     }
+
+
+def _spoken(mark: Mark) -> str:
+    return " ".join(filter(None, [mark.text, f"± {mark.spread}" if mark.spread else "", mark.extra]))
+
+
+def _comparison(one: Comparison, unit: Unit) -> dict[str, Any]:
+    return {
+        "baseline": one.is_baseline,
+        "difference": _interval(one.interval, unit),
+        "by_column": {column: _interval(interval, unit) for column, interval in one.by_column.items()},
+        "wins": _number(one.wins * 100),
+        "area": _number(one.area * unit.scale),
+        "relative_drop": _number(one.drop * 100),
+    }
+
+
+def _interval(interval: Interval | None, unit: Unit) -> dict[str, Any] | None:
+    if interval is None:
+        return None
+    return {
+        "mean": _number(interval.difference * unit.scale),
+        "low": _number(interval.low * unit.scale),
+        "high": _number(interval.high * unit.scale),
+        "confidence": CONFIDENCE,
+        "n": interval.seeds,
+        "verdict": interval.verdict,
+    }
+
+
+def _standing(standing: Standing | None) -> dict[str, Any] | None:
+    if standing is None:
+        return None
+    test = standing.test
+    return {
+        "cells": standing.blocks,
+        "ranks": [
+            {"names": list(names), "mean_rank": rank}
+            for names, rank in zip(standing.names, standing.ranks, strict=True)
+        ],
+        "friedman": None if test is None else {"statistic": test.statistic, "p_value": test.p_value},
+        "critical_difference": None if test is None else test.difference,
+        "not_ranked": [list(names) for names in standing.left_out],
+    }
+
+
+def _number(value: float) -> float | None:
+    return round(value, 4) if math.isfinite(value) else None

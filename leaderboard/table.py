@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +14,7 @@ from gridbench.leaderboard.runs import Collection
 from gridbench.leaderboard.units import Unit, shown, unit_of
 from gridbench.leaderboard.won_back import won_back
 
-__all__ = ["Entry", "Request", "Row", "Table", "heading", "tables_of"]
+__all__ = ["Entry", "Request", "Row", "Table", "common_columns", "heading", "means_over", "tables_of"]
 
 APART = (
     "dataset", "kind", "dataset_fingerprint", "versions.protocol", "protocol", "noise", "versions.noise",
@@ -211,21 +212,51 @@ def _footnote(note: str, notes: dict[str, str]) -> str:
     return f"[{notes.setdefault(note, str(len(notes) + 1))}]"
 
 
+def common_columns(rows: Sequence[Row]) -> list[int]:
+    """Return the columns in which rows can be compared.
+
+    Rows with less than half as many values as the fullest one have no say, or one lonely cell would leave the
+    others nothing to be compared by.
+
+    Returns:
+        Positions of the columns in which all the other rows have a value.
+    """
+    counts = [sum(entry.cell is not None for entry in row.entries) for row in rows]
+    voting = [row for row, count in zip(rows, counts, strict=True) if 2 * count >= max(counts)]
+    return (
+        [at for at in range(len(rows[0].entries)) if all(row.entries[at].cell is not None for row in voting)]
+        if rows
+        else []
+    )
+
+
+def means_over(row: Row, columns: Sequence[int]) -> list[float]:
+    """Return a row's means in these columns, in the recorded unit; nothing when it lacks one of them."""
+    means = [cell.mean for at in columns if (cell := row.entries[at].cell) is not None]
+    return means if len(means) == len(columns) else []
+
+
 def _order(rows: list[Row], columns: Sequence[tuple[str, ...]], unit: Unit) -> tuple[list[Row], list[str]]:
-    shared = [at for at in range(len(columns)) if all(row.entries[at].cell for row in rows)]
     by_name = sorted(rows, key=lambda row: [order_of(name) for name in row.names])
+    shared = common_columns(rows)
     if len(rows) < 2 or not shared or not unit.better:
         return by_name, []
+    sign = -1 if unit.better == "higher" else 1
 
-    def mean(row: Row) -> float:
-        cells = [row.entries[at].cell for at in shared]
-        return sum(cell.mean for cell in cells if cell) / len(shared)
+    def place(row: Row) -> tuple[bool, float]:
+        means = means_over(row, shared)
+        return (not means, sign * math.fsum(means))
 
+    if len(columns) == 1:
+        return sorted(by_name, key=place), []
     which = (
         "all columns" if len(shared) == len(columns) else ", ".join(" · ".join(columns[at]) for at in shared)
     )
-    said = f"Rows are ordered by their mean over {which}." if len(columns) > 1 else ""
-    return sorted(by_name, key=mean, reverse=unit.better == "higher"), [said] if said else []
+    lacking = any(not means_over(row, shared) for row in rows)
+    said = (
+        f"Rows are ordered by their mean over {which}{'; those that lack one come last' if lacking else ''}."
+    )
+    return sorted(by_name, key=place), [said]
 
 
 def _placed(rows: list[Row], unit: Unit) -> list[Row]:

@@ -6,13 +6,12 @@ import math
 from collections.abc import Sequence
 
 from gridbench.leaderboard.cells import Cell
+from gridbench.leaderboard.counterparts import Counterparts
 
 __all__ = ["SMALLEST_LOSS", "won_back"]
 
 SMALLEST_LOSS = 0.01
 """Where noise cost the plain method less than this (one point of NDCG), a share of it says nothing."""
-
-_OWNED = ("method", "versions.method", "plugin", "parameters.")
 
 
 def won_back(cells: Sequence[Cell]) -> dict[int, float]:
@@ -31,11 +30,10 @@ def won_back(cells: Sequence[Cell]) -> dict[int, float]:
     """
     if not cells or "ndcg@" not in cells[0].metric:
         return {}
-    known = {(_setting(cell), cell.text("method")): cell for cell in cells}
+    known = Counterparts(cells)
     shares = {}
     for cell in cells:
-        loss = cell.text("loss")
-        plain, oracle = known.get((_setting(cell), loss)), known.get((_setting(cell), "oracle"))
+        plain, oracle = known.plain(cell), known.oracle(cell)
         if cell.reference or cell is plain or plain is None or oracle is None:
             continue
         seeds = sorted(cell.values.keys() & plain.values.keys() & oracle.values.keys())
@@ -45,13 +43,6 @@ def won_back(cells: Sequence[Cell]) -> dict[int, float]:
         if ceiling - floor >= SMALLEST_LOSS:
             shares[id(cell)] = 100 * (_mean(cell, seeds) - floor) / (ceiling - floor)
     return shares
-
-
-def _setting(cell: Cell) -> tuple[tuple[str, str], ...]:
-    return (
-        ("origin", cell.origin),
-        *sorted((name, cell.text(name)) for name in cell.settings if not name.startswith(_OWNED)),
-    )
 
 
 def _mean(cell: Cell, seeds: Sequence[int]) -> float:

@@ -13,11 +13,12 @@ import click
 from gridbench.errors import InputError
 
 if TYPE_CHECKING:
+    from gridbench.leaderboard.report import Report
     from gridbench.leaderboard.runs import Collection
     from gridbench.leaderboard.sheet import Sheet
-    from gridbench.leaderboard.table import Table
 
 FORMATS = ("terminal", "markdown", "latex", "csv", "json")
+BESIDE_REPORTED = "reported"
 WIDEST = 1000
 MOST_REPORTED = 5
 _SUFFIXES = {".md": "markdown", ".tex": "latex", ".csv": "csv", ".json": "json"}
@@ -45,6 +46,13 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option(
     "--format", "format_", type=click.Choice(FORMATS), help="[default: as --out ends, else terminal]"
 )
+@click.option("--statistics", is_flag=True, help="Add paired differences over seeds, ranks and areas.")
+@click.option(
+    "--against",
+    metavar="METHOD",
+    help="Compare with this method instead of plain training, or with: reported.",
+)
+@click.option("--reported", is_flag=True, help="Add the tables that papers report, set apart.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
 def leaderboard(
     runs: str,
@@ -54,25 +62,42 @@ def leaderboard(
     rows: tuple[str, ...],
     columns: tuple[str, ...],
     format_: str | None,
+    statistics: bool,
+    against: str | None,
+    reported: bool,
     out: Path | None,
 ) -> None:
     """Compare the results in a folder: methods by noise rates, averaged over seeds and nothing else."""
     from gridbench.leaderboard.filters import Condition, keep, parse_condition
-    from gridbench.leaderboard.runs import collect
+    from gridbench.leaderboard.report import Report
+    from gridbench.leaderboard.runs import Collection, collect
     from gridbench.leaderboard.table import Request, tables_of
 
+    chosen = format_ or (_SUFFIXES.get(out.suffix.lower(), "terminal") if out else "terminal")
     conditions = [parse_condition(text) for text in filters]
-    if dataset:
-        conditions.insert(0, Condition("dataset", "=", dataset))
-    found = collect(Path(runs))
-    if not found.runs:
+    only_reported = reported and not Path(runs).is_dir()
+    found = Collection() if only_reported else collect(Path(runs))
+    if not found.runs and not reported:
         raise InputError(_nothing(runs, [item.state for item in found.left_out]))
+    measured = {str(run.settings["dataset"]) for run in found.runs}
+    if reported and not measured.intersection(dataset or measured):
+        found = Collection()
+    elif dataset:
+        conditions.insert(0, Condition("dataset", "=", dataset))
     found = keep(found, conditions)
     request = Request(metric, rows or Request.rows, columns or Request.columns)
-    tables = tables_of(found, request)
-    chosen = format_ or (_SUFFIXES.get(out.suffix.lower(), "terminal") if out else "terminal")
-    _write(_text(tables, chosen, out), out)
-    _report(found)
+    beside = against == BESIDE_REPORTED
+    report = Report(
+        found,
+        tables_of(found, request) if found.runs else [],
+        statistics or bool(against and not beside),
+        None if beside else against,
+        reported,
+        beside,
+        dataset,
+    )
+    _write(_text(report, chosen, out), out)
+    _say(found)
 
 
 def _nothing(runs: str, states: list[str]) -> str:
@@ -82,19 +107,17 @@ def _nothing(runs: str, states: list[str]) -> str:
     return f"There is no finished run in {runs!r}.{seen} Make a result with: {first} --runs {runs}"
 
 
-def _text(tables: Sequence[Table], format_: str, out: Path | None) -> str:
-    """Return the tables in a format; what goes to a terminal is printed at once and leaves nothing to write."""
+def _text(report: Report, format_: str, out: Path | None) -> str:
+    """Return the report in a format; what goes to a terminal is printed at once and leaves nothing to write."""
     if format_ == "csv":
         from gridbench.leaderboard.format_csv import render_csv
 
-        return render_csv(tables)
+        return render_csv(report)
     if format_ == "json":
         from gridbench.leaderboard.format_json import render_json
 
-        return render_json(tables)
-    from gridbench.leaderboard.sheet import sheets_of
-
-    sheets = [sheet for table in tables for sheet in sheets_of(table)]
+        return render_json(report)
+    sheets = report.sheets()
     if format_ == "markdown":
         from gridbench.leaderboard.format_markdown import render_markdown
 
@@ -131,7 +154,7 @@ def _write(text: str, out: Path | None) -> None:
     click.echo(f"Wrote {out}", err=True)
 
 
-def _report(found: Collection) -> None:
+def _say(found: Collection) -> None:
     """Say on standard error what was not counted, and why."""
     from gridbench.leaderboard.text import clean
 

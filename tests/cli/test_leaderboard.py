@@ -115,3 +115,36 @@ def test_a_hundred_results_take_a_moment_and_no_torch(write, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "n = 10, seeds 0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in done.stdout
     assert took < 1.5
+
+
+def test_rows_columns_filters_and_statistics(write, tmp_path):
+    for seed in range(5):
+        for method, gain in (("bce", 0.0), ("elr", 0.02)):
+            write(seed=seed, method=method, ndcg=0.5 + gain + 0.001 * seed)
+    runs = ("--runs", str(tmp_path / "runs"))
+    turned = run(*runs, "--rows", "slnir", "--columns", "method", "--filter", "seed>=1")
+    assert turned.exit_code == 0, turned.output
+    assert "n = 4, seeds 1, 2, 3, 4" in turned.stdout
+    assert "better" in run(*runs, "--statistics").stdout
+    document = json.loads(run(*runs, "--against", "elr", "--format", "json").stdout)
+    bce = next(row for row in document["tables"][0]["rows"] if row["names"][0] == "bce")
+    assert bce["statistics"]["difference"]["verdict"] == "worse"
+    assert bce["statistics"]["difference"]["mean"] == pytest.approx(-2)
+    assert "no place" in str(run(*runs, "--statistics", "--format", "csv").exception)
+    assert "cannot be read" in str(run(*runs, "--filter", "method").exception)
+
+
+def test_reported_numbers_with_and_without_results(write, tmp_path):
+    write(dataset="dlrsd", method="bce", ndcg=0.55)
+    runs = ("--runs", str(tmp_path / "runs"))
+    beside = run(*runs, "--against", "reported").stdout
+    assert "measured beside reported" in beside
+    assert "55.6" in beside
+    lines = run(*runs, "--reported", "--format", "csv").stdout.splitlines()
+    assert sum("measured" in line for line in lines) == 1
+    assert sum("GRID paper, Table V," in line for line in lines) == 42
+    alone = run(
+        "--runs", str(tmp_path / "none"), "--reported", "--dataset", "bigearthnet", "--format", "markdown"
+    )
+    assert alone.exit_code == 0, alone.output
+    assert alone.stdout.count("Reported, not measured: bigearthnet") == 4

@@ -15,7 +15,8 @@ from gridbench.leaderboard.format_json import render_json
 from gridbench.leaderboard.format_latex import render_latex
 from gridbench.leaderboard.format_markdown import render_markdown
 from gridbench.leaderboard.format_terminal import print_sheets
-from gridbench.leaderboard.runs import collect
+from gridbench.leaderboard.report import Report
+from gridbench.leaderboard.runs import Collection, collect
 from gridbench.leaderboard.sheet import sheets_of
 from gridbench.leaderboard.table import Request, tables_of
 
@@ -48,6 +49,10 @@ def terminal(found, width=200, **options):
     return console.file.getvalue()
 
 
+def csv_of(found):
+    return render_csv(Report(Collection(), found))
+
+
 def markdown_of(found):
     return render_markdown(sheets(found))
 
@@ -57,7 +62,7 @@ def latex(found):
 
 
 def lines_of(found):
-    return list(csv.DictReader(io.StringIO(render_csv(found))))
+    return list(csv.DictReader(io.StringIO(csv_of(found))))
 
 
 def test_csv_is_one_line_per_cell_in_percent(study):
@@ -90,7 +95,7 @@ def test_numbers_are_the_same_in_all_formats(study):
     for text in (markdown_of(found), terminal(found), latex(found)):
         table = text.split("Share of")[0]
         assert sorted(re.findall(numbers, table)) == expected
-    document = json.loads(render_json(found))
+    document = json.loads(render_json(Report(Collection(), found)))
     entries = [entry for table in document["tables"] for row in table["rows"] for entry in row["entries"]]
     assert sorted(f"{entry['mean']:.1f}" for entry in entries if entry["n"]) == expected
     assert {entry["std"] for entry in entries if entry["n"] == 3} == {1.0}
@@ -131,7 +136,7 @@ def test_names_from_records_are_only_text(runs, write_run, name):
     assert "\x1b[31m" not in plain
     assert "|" not in name or r"a\|b" in markdown
     assert "[bold]" not in name or name in plain
-    cell = next(csv.reader(io.StringIO(render_csv(found).splitlines()[1])))[1]
+    cell = next(csv.reader(io.StringIO(csv_of(found).splitlines()[1])))[1]
     assert not cell.startswith(("=", "+", "-", "@"))
 
 

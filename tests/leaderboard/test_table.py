@@ -157,6 +157,13 @@ def test_seeds_of_failed_runs_are_counted_as_missing(runs, write_run):
     assert table.rows[0].entries[0].expected == 2
 
 
+def test_one_lonely_cell_does_not_decide_the_order(study, write_run):
+    write_run(study, method="lonely", slnir="30", ndcg=0.99)
+    (table,) = tables(study)
+    assert [line.names[0] for line in table.rows] == ["grid", "elr", "bce", "lonely"]
+    assert table.notes == ("Rows are ordered by their mean over 0, 30; those that lack one come last.",)
+
+
 def test_rows_and_columns_can_be_any_setting(study):
     (table,) = tables(study, rows=("slnir",), columns=("method",))
     assert table.headings == ("SLNIR (%)", "loss")
