@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from gridbench.backbones import BackboneSpec, TimmBackbone, build_backbone, check_distance, probe
 from gridbench.datasets.augment import Augmentation
@@ -65,7 +64,11 @@ class Experiment:
         """The task and its loss; None for a method that trains nothing."""
         if self.plan.loss is None:
             return None
-        task = self.plan.loss.task(self.plan.archive.num_classes, self._map_size())
+        features = None
+        if self.plan.loss.task.reads == "feature_map":
+            look = self._seeded("init/backbone", partial(build_backbone, self._spec))
+            features = probe(look, self._spec).feature_size
+        task = self.plan.loss.task(self.plan.archive.num_classes, self._map_size(), features)
         return Objective(task, self.plan.loss(self.plan.loss_parameters))
 
     def noise_document(self) -> dict[str, Any]:
@@ -138,35 +141,39 @@ class Experiment:
         self.manifest = plan.noise.manifest(corruption, plan)
         return corruption
 
-    def _build_method(self) -> Method:
+    @property
+    def _spec(self) -> BackboneSpec:
         plan, config = self.plan, self.plan.config
-        objective = self.objective
         size = config.crop or plan.archive.image_size
-        spec = BackboneSpec(
+        return BackboneSpec(
             name=config.backbone or "",
             bands=plan.archive.bands,
             image_size=(size, size) if isinstance(size, int) else size,
-            reads=objective.task.reads if objective else "descriptor",
+            reads=plan.loss.task.reads if plan.loss else "descriptor",
             pretrained=config.pretrained,
             weights=config.weights,
             output_stride=config.output_stride,
             descriptor_map=config.descriptor_map,
         )
+
+    def _build_method(self) -> Method:
+        plan, config = self.plan, self.plan.config
+        spec = self._spec
         setup = Setup(
             backbone=lambda name: self._seeded(f"init/{name}", partial(build_backbone, spec)),
             build=lambda name, factory: self._seeded(f"init/{name}", factory),
-            objective=objective,
+            objective=self.objective,
             num_samples=len(self.splits.train),
             num_classes=plan.archive.num_classes,
             epochs=config.epochs or 0,
-            map_size=self._map_size(),
+            map_size=plan.archive.image_size if plan.kind == "pixel" else None,
         )
         method = plan.method(setup, plan.method_parameters)
         if plan.method.ranking == "descriptors" and isinstance(method.descriptor_network, TimmBackbone):
             check_distance(probe(method.descriptor_network, spec), config.distance, spec)
         return method.to(self.device)
 
-    def _seeded(self, stream: str, factory: Callable[[], nn.Module]) -> nn.Module:
+    def _seeded(self, stream: str, factory: Callable[[], Any]) -> Any:
         with torch_scope(torch.device("cpu"), self.plan.config.seed, stream):
             return factory()
 
@@ -253,6 +260,7 @@ class Experiment:
         return arrays
 
     def _map_size(self) -> tuple[int, int] | None:
+        """Return the size of the label maps as a batch holds them: cut like the images."""
         if self.plan.kind != "pixel":
             return None
         crop = self.plan.config.crop

@@ -10,7 +10,9 @@ for _name, _class in (
     ("fl", "FL"),
     ("grid", "GRID"),
     ("oracle", "Oracle"),
+    ("pce", "PCE"),
     ("random", "Random"),
+    ("rrl", "RRL"),
     ("untrained", "Untrained"),
 ):
     METHODS.place(_name, f"gridbench.methods.{_name}", _class)

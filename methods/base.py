@@ -141,7 +141,7 @@ class Loss(ABC):
         """No parameters."""
 
     def __init__(self, parameters: Any = None) -> None:
-        self.parameters = self.Parameters() if parameters is None else parameters
+        self.parameters: Any = self.Parameters() if parameters is None else parameters
 
     @abstractmethod
     def entries(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from gridbench.methods.base import ANY_LOSS, Batch, Context, Method, Objective, Setup, StepOutput
 from gridbench.methods.gate import Gate
+from gridbench.methods.split import split_batch
 from gridbench.methods.vae import SupervisedVAE, draw_epsilon, kl_divergence
 from gridbench.parameters import parameter
 from gridbench.registry import register_method
@@ -29,6 +30,7 @@ class GRID(Method):
     """
 
     losses = ANY_LOSS
+    authors_code: ClassVar[Mapping[str, Any]] = {"epsilon": "batch", "kl_reduction": "axis_one"}
 
     @dataclass(frozen=True)
     class Parameters:
@@ -119,93 +121,62 @@ class GRID(Method):
         to_discriminative, to_generative = Gate(), Gate()
         prediction = self.head(to_discriminative(features))
         discriminative = self.objective.per_sample(prediction, batch)
-        generative, epsilon = self._generative_losses(to_generative(features), batch)
-        reconstruction, divergence = self._elbo_rest(features.detach(), features, epsilon)
+        generative, rest, logs = self._generate(to_generative(features), features.detach(), batch)
 
         noisy, score = split_batch(discriminative.detach(), generative.detach(), self.p.lambda_)
         to_discriminative.let_through(~noisy)
         to_generative.let_through(noisy)
 
-        objective_g = generative.mean() + reconstruction + self.p.kl_weight * divergence
-        logs = self._logs(discriminative, generative, reconstruction, divergence)
+        loss = discriminative.mean() + generative.mean() + rest
         logs["hybrid_loss"] = torch.where(noisy, generative, discriminative).detach().mean()
-        return StepOutput(
-            discriminative.mean() + objective_g, discriminative, score, noisy, prediction.detach(), logs
-        )
+        logs.update(self._logs(discriminative, prediction))
+        return StepOutput(loss, discriminative, score, noisy, prediction.detach(), logs)
 
     def _discriminative(self, features: Tensor, batch: Batch) -> StepOutput:
         prediction = self.head(features)
         losses = self.objective.per_sample(prediction, batch)
-        return StepOutput(losses.mean(), losses, prediction=prediction.detach())
+        logs = self._logs(losses, prediction)
+        return StepOutput(losses.mean(), losses, prediction=prediction.detach(), logs=logs)
 
     def _generative(self, features: Tensor, batch: Batch) -> StepOutput:
         """Train backbone and VAE on the generative label loss of all samples; MSE and KL train the VAE only."""
-        losses, epsilon = self._generative_losses(features, batch)
-        reconstruction, divergence = self._elbo_rest(features.detach(), features, epsilon)
-        loss = losses.mean() + reconstruction + self.p.kl_weight * divergence
-        logs = {"generative_loss": losses.detach().mean(), "reconstruction": reconstruction.detach()}
-        return StepOutput(loss, losses, logs={**logs, "kl": divergence.detach()})
+        losses, rest, logs = self._generate(features, features.detach(), batch)
+        return StepOutput(losses.mean() + rest, losses, logs=logs)
 
     def _joint(self, features: Tensor, batch: Batch) -> StepOutput:
         """Train everything on the sum of both objectives over all samples (paper, Section V-B)."""
         prediction = self.head(features)
         discriminative = self.objective.per_sample(prediction, batch)
-        generative, epsilon = self._generative_losses(features, batch)
-        reconstruction, divergence = self._elbo_rest(features, features, epsilon)
-        loss = discriminative.mean() + generative.mean() + reconstruction + self.p.kl_weight * divergence
-        logs = self._logs(discriminative, generative, reconstruction, divergence)
+        generative, rest, logs = self._generate(features, features, batch)
+        logs.update(self._logs(discriminative, prediction))
+        loss = discriminative.mean() + generative.mean() + rest
         return StepOutput(loss, discriminative, prediction=prediction.detach(), logs=logs)
 
-    def _generative_losses(self, features: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the (B,) label losses of the generative head, and the noise they were drawn with."""
+    def _generate(
+        self, features: Tensor, inputs: Tensor, batch: Batch
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Return the (B,) label losses of the generative head, and the rest of O_g: MSE and weighted KL (eq. 7).
+
+        Args:
+            features: What the label losses are computed from, and send their gradient to.
+            inputs: The same values, as MSE and KL see them; the MSE's target is detached either way.
+            batch: The mini-batch.
+        """
         mean, deviation = self.vae.encode(features)
         epsilon = draw_epsilon(mean, self.p.epsilon == "batch", batch.generator)
-        prediction = self.vae.head(mean + deviation * epsilon)
-        return self.objective.per_sample(prediction, batch), epsilon
+        losses = self.objective.per_sample(self.vae.head(mean + deviation * epsilon), batch)
 
-    def _elbo_rest(self, inputs: Tensor, features: Tensor, epsilon: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean squared reconstruction error against the detached features, and KL (eq. 7)."""
         mean, deviation = self.vae.encode(inputs)
         rebuilt = self.vae.decode(mean + deviation * epsilon).float()
-        return F.mse_loss(rebuilt, features.detach().float()), kl_divergence(
-            mean, deviation, self.p.kl_reduction
-        )
-
-    @staticmethod
-    def _logs(
-        discriminative: Tensor, generative: Tensor, reconstruction: Tensor, divergence: Tensor
-    ) -> dict[str, Tensor]:
-        return {
-            "discriminative_loss": discriminative.detach().mean(),
-            "generative_loss": generative.detach().mean(),
+        reconstruction = F.mse_loss(rebuilt, features.detach().float())
+        divergence = kl_divergence(mean, deviation, self.p.kl_reduction)
+        logs = {
+            "generative_loss": losses.detach().mean(),
             "reconstruction": reconstruction.detach(),
             "kl": divergence.detach(),
         }
+        return losses, reconstruction + self.p.kl_weight * divergence, logs
 
-
-def split_batch(discriminative: Tensor, generative: Tensor, percent: float) -> tuple[Tensor, Tensor]:
-    """Take the samples whose discriminative loss exceeds the generative one most for noisy (eqs. 8 to 10).
-
-    Each head's losses are min-max scaled over the mini-batch on their own (all zero when they are all equal).
-    Exactly floor(B * percent / 100) samples are taken, where the paper's strict inequality would take one less;
-    among equal differences the earlier sample is taken.
-
-    Args:
-        discriminative: (B,) detached losses of the discriminative head.
-        generative: (B,) detached losses of the generative head.
-        percent: Lambda in percent, 0 to 100.
-
-    Returns:
-        (B,) bool, the noisy samples W, and (B,) the differences in [-1, 1].
-    """
-    difference = _scaled(discriminative) - _scaled(generative)
-    count = int(len(difference) * Fraction(str(percent)) // 100)
-    order = torch.sort(difference, descending=True, stable=True).indices
-    noisy = torch.zeros_like(difference, dtype=torch.bool)
-    noisy[order[:count]] = True
-    return noisy, difference
-
-
-def _scaled(losses: Tensor) -> Tensor:
-    low, high = losses.min(), losses.max()
-    return torch.where(high > low, (losses - low) / (high - low), 0.0)
+    def _logs(self, losses: Tensor, prediction: Tensor) -> dict[str, Tensor]:
+        task_logs = self.objective.task.logs(prediction.detach())
+        return {"discriminative_loss": losses.detach().mean(), **task_logs}

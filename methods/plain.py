@@ -36,4 +36,5 @@ class Plain(Method):
         """Return the mean of the per-sample losses."""
         prediction = self.predict(batch.images)
         losses = self.objective.per_sample(prediction, batch)
-        return StepOutput(losses.mean(), losses, prediction=prediction.detach())
+        shown = prediction.detach()
+        return StepOutput(losses.mean(), losses, prediction=shown, logs=self.objective.task.logs(shown))

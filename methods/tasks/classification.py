@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
 from gridbench.methods.tasks.task import Task
@@ -36,3 +37,10 @@ class Classification(Task):
     def present(self, prediction: Tensor) -> Tensor:
         """Return (B, C) bool: probability above one half."""
         return prediction > 0
+
+    def symmetric_kl(self, one: Tensor, other: Tensor) -> Tensor:
+        """Return the (B, C) divergences of the two Bernoulli distributions of each class.
+
+        (p - q) (logit p - logit q) is KL(p||q) + KL(q||p) exactly.
+        """
+        return (torch.sigmoid(one) - torch.sigmoid(other)) * (one - other)

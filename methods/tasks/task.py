@@ -10,7 +10,10 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from gridbench.methods.base import Batch
 
-__all__ = ["Task"]
+__all__ = ["IGNORE", "Task"]
+
+IGNORE = 255
+"""The label of pixels that nobody knows."""
 
 
 class Task(ABC):
@@ -24,15 +27,22 @@ class Task(ABC):
     Args:
         num_classes: Number of classes C.
         map_size: (H, W) of the label maps that a batch holds; None without maps.
+        feature_size: (h, w) of the backbone's feature map for the images of a batch; None when it is not known.
     """
 
     name: ClassVar[str]
     annotation: ClassVar[Literal["scene", "pixel"]]
     reads: ClassVar[Literal["descriptor", "feature_map"]]
 
-    def __init__(self, num_classes: int, map_size: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        num_classes: int,
+        map_size: tuple[int, int] | None = None,
+        feature_size: tuple[int, int] | None = None,
+    ) -> None:
         self.num_classes = num_classes
         self.map_size = map_size
+        self.feature_size = feature_size
 
     @abstractmethod
     def head(self, width: int) -> nn.Module:
@@ -49,3 +59,32 @@ class Task(ABC):
     @abstractmethod
     def present(self, prediction: Tensor) -> Tensor:
         """Return (B, C) bool, the classes that a prediction says are in the image."""
+
+    def symmetric_kl(self, one: Tensor, other: Tensor) -> Tensor:
+        """Return the (B, ...) divergences KL(p||q) + KL(q||p) of two predictions, one for each entry of the loss.
+
+        Raises:
+            NotImplementedError: The task's outputs are no distributions.
+        """
+        raise NotImplementedError(f"Outputs of the task {self.name!r} are no distributions to compare.")
+
+    def logs(self, prediction: Tensor) -> dict[str, Tensor]:
+        """Return scalars worth watching in a prediction, to be averaged over the epoch."""
+        return {}
+
+
+def label_maps(batch: Batch) -> Tensor:
+    """Return the (B, H, W) label maps of a batch.
+
+    Raises:
+        ValueError: The batch holds none.
+    """
+    if batch.label_maps is None:
+        raise ValueError("This task learns from label maps, and the batch holds none.")
+    return batch.label_maps
+
+
+def has_known_pixel(batch: Batch) -> Tensor:
+    """Return (B,) bool: images of which at least one pixel is labelled."""
+    known: Tensor = (label_maps(batch) != IGNORE).flatten(1).any(1)
+    return known

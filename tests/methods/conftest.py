@@ -1,0 +1,130 @@
+"""A small world for methods: a tiny network, set-ups and batches of every kind, a short training."""
+
+import pytest
+import torch
+from torch import nn
+
+from gridbench.methods.base import Batch, Context, Geometry, Objective, Setup
+from gridbench.parameters import parse
+from gridbench.registry import LOSSES, METHODS
+
+CLASSES, SIZE, SAMPLES = 4, 16, 40
+
+
+class TinyBackbone(nn.Module):
+    """Two convolutions with batch normalisation and ReLU; a 4 x 4 feature map of a 16 x 16 image."""
+
+    width = 10
+
+    def __init__(self, reads="descriptor"):
+        super().__init__()
+        self.reads = reads
+        self.net = nn.Sequential(
+            nn.Conv2d(3, 6, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(6),
+            nn.ReLU(),
+            nn.Conv2d(6, 10, 3, stride=2, padding=1),
+            nn.ReLU(),
+        )
+
+    def features(self, images):
+        maps = self.net(images)
+        return maps if self.reads == "feature_map" else maps.mean((2, 3))
+
+    def pool(self, features):
+        return features.mean((2, 3)) if features.ndim == 4 else features
+
+    def forward(self, images):
+        return self.pool(self.features(images))
+
+
+class Lab:
+    """Factories that tests share."""
+
+    classes, size, samples = CLASSES, SIZE, SAMPLES
+
+    def objective(self, loss, **parameters):
+        """An objective by the loss's name."""
+        component = LOSSES.get(loss)
+        task = component.task(CLASSES, (SIZE, SIZE), (SIZE // 4, SIZE // 4))
+        return Objective(task, component(parse(component.Parameters, parameters, f"loss {loss}")))
+
+    def setup(self, loss, *, seed=0, epochs=10, stored=SIZE, samples=SAMPLES, **parameters):
+        """What a method is built from; the same seed and stream name give the same weights."""
+        objective = self.objective(loss, **parameters)
+
+        def build(name, factory):
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(1000 * seed + sum(map(ord, name)))
+                return factory()
+
+        return Setup(
+            backbone=lambda name: build(name, lambda: TinyBackbone(objective.task.reads)),
+            build=build,
+            objective=objective,
+            num_samples=samples,
+            num_classes=CLASSES,
+            epochs=epochs,
+            map_size=(stored, stored),
+        )
+
+    def method(self, name, loss, *, setup=None, slnir=0.0, seed=0, **parameters):
+        """A method by name, its parameters resolved as the harness does."""
+        component = METHODS.get(name)
+        parsed = parse(component.Parameters, parameters, f"method {name}")
+        resolved = component.resolve(parsed, Context(LOSSES.get(loss), slnir))
+        return component(setup or self.setup(loss, seed=seed), resolved)
+
+    def batch(self, size=8, *, seed=0, epoch=0, step=0, indices=None, maps=None):
+        """A batch of random images with scene labels and blocky label maps, some pixels unknown."""
+        generator = torch.Generator().manual_seed(seed)
+        if maps is None:
+            blocks = torch.randint(0, CLASSES, (size, 4, 4), generator=generator)
+            maps = blocks.repeat_interleave(SIZE // 4, 1).repeat_interleave(SIZE // 4, 2)
+            unknown = torch.rand(maps.shape, generator=generator) < 0.1
+            maps = torch.where(unknown, 255, maps)
+        return Batch(
+            images=torch.randn(size, 3, SIZE, SIZE, generator=generator),
+            scene_labels=(torch.rand(size, CLASSES, generator=generator) < 0.4).float(),
+            label_maps=maps,
+            indices=torch.arange(size) if indices is None else torch.as_tensor(indices),
+            epoch=epoch,
+            step=step,
+            generator=torch.Generator().manual_seed(seed + 1),
+            geometry=self.geometry(size),
+        )
+
+    def geometry(self, size, top=0, left=0, mirrored=False, flipped=False):
+        """The same cut for every image of a batch."""
+        return Geometry(
+            torch.full((size,), top),
+            torch.full((size,), left),
+            torch.full((size,), mirrored),
+            torch.full((size,), flipped),
+        )
+
+    def train(self, method, steps, *, size=8, first=0, epoch_of=lambda step: 0, rate=1e-2):
+        """Train for some steps and return the per-sample losses of each."""
+        optimizer = torch.optim.Adam(method.parameters(), lr=rate)
+        trail = []
+        for step in range(first, first + steps):
+            indices = (torch.arange(size) + 3 * step) % SAMPLES
+            output = method.step(self.batch(size, seed=step, epoch=epoch_of(step), indices=indices))
+            optimizer.zero_grad(set_to_none=True)
+            output.loss.backward()
+            optimizer.step()
+            trail.append(output.per_sample_loss.detach().clone())
+        return trail
+
+    def assert_same_training(self, one, other, steps=6, **options):
+        """Check that two methods train alike bit for bit, in all that the first one holds."""
+        for a, b in zip(self.train(one, steps, **options), self.train(other, steps, **options), strict=True):
+            assert torch.equal(a, b)
+        theirs = other.state_dict()
+        for name, value in one.state_dict().items():
+            assert torch.equal(value, theirs[name]), name
+
+
+@pytest.fixture(scope="session")
+def lab():
+    return Lab()
