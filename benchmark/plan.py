@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -17,7 +16,8 @@ from gridbench.datasets.open import recipes_of
 from gridbench.errors import InputError
 from gridbench.methods.base import ANY_LOSS, Context, Loss, Method
 from gridbench.parameters import describe, parse, public_name
-from gridbench.registry import LOSSES, METHODS, NOISE, Registry
+from gridbench.plugins import source_digest
+from gridbench.registry import DATASETS, LOSSES, METHODS, NOISE
 
 __all__ = ["PROTOCOL_VERSION", "Plan", "make_plan"]
 
@@ -144,7 +144,7 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
             "loss": loss.version if loss else None,
             "noise": noise_class.version,
         },
-        plugin=_plugin_hash([method, loss, noise_class]),
+        plugin=source_digest([method, loss, loss and loss.task, noise_class, _dataset(config.dataset)]),
     )
 
 
@@ -172,6 +172,11 @@ def _split_parameters(
     of_loss = {row[0] for row in describe(loss.Parameters)} if loss else set()
     theirs = {name: value for name, value in given.items() if name in of_loss - of_method}
     return {name: value for name, value in given.items() if name not in theirs}, theirs
+
+
+def _dataset(name: str) -> Any:
+    """Return the registered data set, or None for an archive that the user prepared."""
+    return DATASETS.get(name) if name in DATASETS else None
 
 
 def _losses_of_kind(kind: str) -> list[str]:
@@ -232,25 +237,6 @@ def _values_of(parameters: Any) -> dict[str, Any]:
     if parameters is None:
         return {}
     return {public_name(name): value for name, value in asdict(parameters).items() if value is not None}
-
-
-def _plugin_hash(components: list[Any]) -> str | None:
-    """Hash the source files of components that did not come with gridbench."""
-    outside = [c for c in components if c is not None and _registry_origin(c) != "gridbench"]
-    if not outside:
-        return None
-    digest = hashlib.sha256()
-    for file in sorted({inspect.getfile(component) for component in outside}):
-        digest.update(Path(file).read_bytes())
-    return digest.hexdigest()
-
-
-def _registry_origin(component: Any) -> str:
-    registries: tuple[Registry[Any], ...] = (METHODS, LOSSES, NOISE)
-    for registry in registries:
-        if component.name in registry and registry.get(component.name) is component:
-            return registry.origin(component.name)
-    return component.__module__  # type: ignore[no-any-return]
 
 
 def _digest(value: Mapping[str, Any]) -> str:
