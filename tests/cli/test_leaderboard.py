@@ -142,7 +142,7 @@ def test_reported_numbers_with_and_without_results(write, tmp_path):
     assert "55.6" in beside
     lines = run(*runs, "--reported", "--format", "csv").stdout.splitlines()
     assert sum("measured" in line for line in lines) == 1
-    assert sum("GRID paper, Table V," in line for line in lines) == 42
+    assert sum('"GRID paper, Table V"' in line for line in lines) == 42
     alone = run(
         "--runs", str(tmp_path / "none"), "--reported", "--dataset", "bigearthnet", "--format", "markdown"
     )
