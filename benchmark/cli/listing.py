@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from gridbench.cli.options import plugin_option
+
 __all__ = ["listing"]
 
 
@@ -62,6 +64,7 @@ def _print_component(console: Any, registry: Any, name: str) -> None:
 
 @listing.command()
 @click.argument("name", required=False)
+@plugin_option
 def methods(name: str | None) -> None:
     """List the training strategies, or one with its parameters."""
     from gridbench.registry import METHODS
@@ -71,6 +74,7 @@ def methods(name: str | None) -> None:
 
 @listing.command()
 @click.argument("name", required=False)
+@plugin_option
 def losses(name: str | None) -> None:
     """List the losses, or one with its parameters."""
     from gridbench.registry import LOSSES
@@ -80,6 +84,7 @@ def losses(name: str | None) -> None:
 
 @listing.command()
 @click.argument("name", required=False)
+@plugin_option
 def noise(name: str | None) -> None:
     """List the noise models, or one with its parameters."""
     from gridbench.registry import NOISE
@@ -91,6 +96,7 @@ def noise(name: str | None) -> None:
 @click.option(
     "--cache", type=click.Path(file_okay=False), default=None, metavar="DIR", help="Folder of archives."
 )
+@plugin_option
 def datasets(cache: str | None) -> None:
     """List the built-in data sets and the archives prepared from the user's own files."""
     from pathlib import Path

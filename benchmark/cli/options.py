@@ -10,7 +10,15 @@ import click
 
 from gridbench.errors import InputError
 
-__all__ = ["cache_option", "config_options", "parse_assignments", "quiet_option", "runs_option"]
+__all__ = [
+    "cache_option",
+    "collect",
+    "config_options",
+    "parse_assignments",
+    "plugin_option",
+    "quiet_option",
+    "runs_option",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,6 +36,26 @@ cache_option = click.option(
     default=None,
     metavar="DIR",
     help="Folder of packed archives.  [default: the user's cache folder]",
+)
+
+
+def _load_plugins(context: click.Context, parameter: click.Parameter, value: tuple[Path, ...]) -> None:
+    if not value or context.resilient_parsing:
+        return
+    from gridbench.plugins import load_plugin
+
+    for path in value:
+        load_plugin(path)
+
+
+plugin_option = click.option(
+    "--plugin",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    expose_value=False,
+    callback=_load_plugins,
+    metavar="FILE",
+    help="Load methods, losses, noise models or data sets from this Python file; again for more.",
 )
 quiet_option = click.option("--quiet", is_flag=True, help="Show no progress.")
 

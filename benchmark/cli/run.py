@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gridbench.cli.options import cache_option, collect, config_options, quiet_option, runs_option
+from gridbench.cli.options import (
+    cache_option,
+    collect,
+    config_options,
+    plugin_option,
+    quiet_option,
+    runs_option,
+)
 
 if TYPE_CHECKING:
     from gridbench.plan import Plan
@@ -18,6 +25,7 @@ __all__ = ["run"]
 
 @click.command()
 @config_options
+@plugin_option
 @runs_option
 @cache_option
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
