@@ -275,6 +275,10 @@ class Manifest:
 
     def _check_changes(self, present: npt.NDArray[np.bool_]) -> None:
         sample, before, after = self.changed.T
+        samples, classes = present.shape
+        outside = (sample < 0) | (sample >= samples) | (np.maximum(before, after) >= classes)
+        if outside.any() or self.changed.min(initial=0) < -1:
+            raise InputError("The noise manifest names samples or classes that these labels do not have.")
         removed, added = before >= 0, after >= 0
         wrong = np.zeros(len(sample), dtype=np.bool_)
         wrong[removed] = ~present[sample[removed], before[removed]]

@@ -1,0 +1,228 @@
+"""The manifest: reproduces the noisy labels, survives a round trip, and notices whatever does not belong to it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from gridbench.errors import InputError
+from gridbench.noise import Manifest
+from gridbench.registry import NOISE
+
+LABELS = (np.random.default_rng(0).random((40, 7)) < 0.3).astype(np.uint8)
+MAPS = np.random.default_rng(1).integers(0, 3, (12, 5, 5)).astype(np.uint8)
+MAPS[:, 0, 0] = 255
+CLASSES = 7
+
+
+def make(kind: str = "scene", rate: object = "30", seed: int = 5):
+    model = NOISE.get("swap")()
+    rng = np.random.default_rng(seed)
+    corruption = model.corrupt(LABELS, MAPS, CLASSES, rate, rng, kind)
+    return corruption, Manifest.of(corruption, model, seed=seed, fingerprint="ab" * 32)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    _, manifest = make()
+    manifest.save(tmp_path / "kept")
+    return tmp_path / "kept"
+
+
+def test_summary_tells_what_was_asked_for_and_what_came_out():
+    corruption, manifest = make()
+    summary = manifest.summary()
+    assert summary["requested"] == "30"
+    assert summary["positives"] == LABELS.sum()
+    assert summary["affected"] == len(corruption.changed) == LABELS.sum() * 30 // 100
+    assert (
+        summary["realised"]
+        == corruption.realised
+        == pytest.approx(100 * len(corruption.changed) / LABELS.sum())
+    )
+    assert summary["noisy_samples"] == corruption.noisy.sum()
+    assert (summary["model"], summary["version"], summary["parameters"]) == ("swap", 1, {})
+    assert (summary["seed"], summary["fingerprint"], summary["shape"]) == (5, "ab" * 32, [40, 7])
+    per_class = summary["per_class"]
+    removed = ((LABELS == 1) & (corruption.labels == 0)).sum(0)
+    added = ((LABELS == 0) & (corruption.labels == 1)).sum(0)
+    assert per_class["removed"] == per_class["affected"] == removed.tolist()
+    assert per_class["added"] == added.tolist()
+    assert per_class["realised"] == pytest.approx((100 * removed / LABELS.sum(0)).tolist())
+    json.dumps(summary, allow_nan=False)
+
+
+def test_a_class_that_nobody_has_is_no_nan():
+    labels = np.zeros((4, 3), int)
+    model = NOISE.get("swap")()
+    manifest = Manifest.of(model.scene(labels, 50, np.random.default_rng(0)), model)
+    assert manifest.summary()["per_class"]["realised"] == [None] * 3
+    assert manifest.summary()["realised"] == 0.0
+
+
+@pytest.mark.parametrize("kind", ["scene", "pixel"])
+@pytest.mark.parametrize("rate", [0, 30])
+def test_round_trip_reproduces_the_noisy_labels(kind, rate, tmp_path):
+    corruption, manifest = make(kind, rate)
+    manifest.save(tmp_path)
+    loaded = Manifest.load(tmp_path)
+    assert loaded.summary() == manifest.summary()
+    np.testing.assert_array_equal(loaded.changed, corruption.changed)
+    clean = LABELS if kind == "scene" else MAPS
+    before = clean.copy()
+    noisy = loaded.apply(LABELS) if kind == "scene" else loaded.apply_maps(MAPS)
+    np.testing.assert_array_equal(noisy, corruption.labels)
+    assert noisy.dtype == clean.dtype
+    np.testing.assert_array_equal(clean, before)
+
+
+def test_labels_of_another_type_become_noisy_in_that_type():
+    corruption, manifest = make()
+    np.testing.assert_array_equal(manifest.apply(LABELS.astype(np.float32)), corruption.labels)
+    corruption, manifest = make("pixel")
+    np.testing.assert_array_equal(manifest.apply_maps(MAPS.astype(np.int64)), corruption.labels)
+
+
+def test_added_and_removed_labels_are_applied():
+    _, manifest = make()
+    changed = np.array(
+        [[0, -1, int(np.flatnonzero(LABELS[0] == 0)[0])], [1, int(np.flatnonzero(LABELS[1])[0]), -1]]
+    )
+    changed_manifest = Manifest(**{**vars(manifest), "changed": changed})
+    expected = LABELS.copy()
+    expected[0, changed[0, 2]], expected[1, changed[1, 1]] = 1, 0
+    np.testing.assert_array_equal(changed_manifest.apply(LABELS), expected)
+    assert sum(changed_manifest.summary()["per_class"]["removed"]) == 1
+
+
+def test_the_hash_is_known_and_depends_on_every_change():
+    _, manifest = make()
+    fixed = {**vars(manifest), "shape": (2, 3), "changed": np.array([[0, 1, 2]])}
+    # sha256 of b"gridbench noise 1 scene [2, 3]\n" and three little-endian 64-bit integers.
+    assert Manifest(**fixed).sha256 == "b2ab855162e2762599315aa2843a963fb6e145f5a14ff6bad2b420914bc02cf3"
+    others = [
+        {"changed": np.array([[0, 2, 1]])},
+        {"changed": np.array([[0, 1, 2]] * 2)},
+        {"shape": (3, 3)},
+        {"kind": "pixel"},
+    ]
+    hashes = {Manifest(**{**fixed, **other}).sha256 for other in others}
+    assert len(hashes | {Manifest(**fixed).sha256}) == 5
+    big_endian = {**fixed, "changed": fixed["changed"].astype(">i8")}
+    assert Manifest(**big_endian).sha256 == Manifest(**fixed).sha256
+
+
+def test_the_same_noise_gives_the_same_bytes(tmp_path):
+    for name in ("one", "two"):
+        make()[1].save(tmp_path / name)
+    for file in ("noise.json", "noise.npz"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == ["noise.json", "noise.npz"]
+
+
+def test_a_model_describes_its_corruption_of_a_planned_run():
+    model = NOISE.get("swap")()
+    corruption, expected = make()
+    plan = SimpleNamespace(
+        config=SimpleNamespace(noise_seed=5), archive=SimpleNamespace(fingerprint="ab" * 32)
+    )
+    assert model.manifest(corruption, plan).summary() == expected.summary()
+
+
+def test_verify_accepts_its_own_archive():
+    make()[1].verify(fingerprint="ab" * 32, labels=LABELS)
+    make("pixel")[1].verify(fingerprint="ab" * 32, maps=MAPS)
+
+
+OTHER = LABELS.copy()
+OTHER[:, :] = 1 - OTHER
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "message"),
+    [
+        (
+            "scene",
+            {"fingerprint": "cd" * 32},
+            "another archive: its fingerprint is abababababab.*cdcdcdcdcdcd",
+        ),
+        ("scene", {"labels": OTHER}, "other labels: sample .* cannot have gone from class"),
+        ("scene", {"labels": LABELS[:-1]}, r"shape \(40, 7\), but these have \(39, 7\)"),
+        ("scene", {"maps": MAPS}, "of scene labels, not of label maps"),
+        ("pixel", {"labels": LABELS}, "of label maps, not of scene labels"),
+        ("pixel", {"maps": np.full_like(MAPS, 6)}, "other labels"),
+        ("pixel", {"maps": np.full_like(MAPS, 9)}, "holds class 9"),
+    ],
+)
+def test_verify_refuses_what_is_not_its_own(kind, given, message):
+    with pytest.raises(InputError, match=message):
+        make(kind)[1].verify(**given)
+
+
+@pytest.mark.parametrize("row", [[40, 0, 1], [-1, 0, 1], [0, 7, 1], [0, 0, 7], [0, -2, 1], [0, 0, -2]])
+def test_changes_outside_the_labels_are_refused(row):
+    manifest = Manifest(**{**vars(make()[1]), "changed": np.array([row])})
+    with pytest.raises(InputError, match="samples or classes that these labels do not have"):
+        manifest.apply(LABELS)
+
+
+def edit(folder, change):
+    stored = json.loads((folder / "noise.json").read_text())
+    change(stored)
+    (folder / "noise.json").write_text(json.dumps(stored))
+
+
+def rewrite(folder, changed):
+    np.savez_compressed(folder / "noise.npz", changed=changed)
+
+
+TAMPERINGS = {
+    "another change": lambda f: rewrite(f, make()[0].changed[::-1]),
+    "a change less": lambda f: rewrite(f, make()[0].changed[:-1]),
+    "a class that is none": lambda f: rewrite(f, make()[0].changed + 100),
+    "no changes": lambda f: rewrite(f, np.zeros((0, 3), int)),
+    "other arrays": lambda f: np.savez(f / "noise.npz", other=np.zeros(3)),
+    "objects": lambda f: np.savez(f / "noise.npz", changed=np.array([{}], dtype=object)),
+    "no archive of arrays": lambda f: (f / "noise.npz").write_bytes(b"nothing"),
+    "an empty file": lambda f: (f / "noise.npz").write_bytes(b""),
+    "half a file": lambda f: (f / "noise.npz").write_bytes((f / "noise.npz").read_bytes()[:-40]),
+    "missing arrays": lambda f: (f / "noise.npz").unlink(),
+    "missing text": lambda f: (f / "noise.json").unlink(),
+    "broken text": lambda f: (f / "noise.json").write_text("{"),
+    "a list": lambda f: (f / "noise.json").write_text("[]"),
+    "another rate": lambda f: edit(f, lambda s: s.update(realised=29.0)),
+    "another class rate": lambda f: edit(f, lambda s: s["per_class"]["removed"].reverse()),
+    "another shape": lambda f: edit(f, lambda s: s.update(shape=[41, 7])),
+    "another schema": lambda f: edit(f, lambda s: s.update(schema=2)),
+    "another hash": lambda f: edit(f, lambda s: s.update(sha256="0" * 64)),
+    "no positives": lambda f: edit(f, lambda s: s["per_class"].pop("positives")),
+    "no hash": lambda f: edit(f, lambda s: s.pop("sha256")),
+    "no shape": lambda f: edit(f, lambda s: s.update(shape=None)),
+}
+
+
+@pytest.mark.parametrize("tampering", TAMPERINGS)
+def test_tampering_is_noticed(tampering, saved):
+    Manifest.load(saved)
+    TAMPERINGS[tampering](saved)
+    with pytest.raises(InputError, match=r"noise\.(json|npz)"):
+        Manifest.load(saved)
+
+
+def test_nothing_half_written_is_left(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        make()[1].save(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_copied_manifest_is_as_good(saved, tmp_path):
+    shutil.copytree(saved, tmp_path / "elsewhere")
+    assert Manifest.load(tmp_path / "elsewhere").summary() == make()[1].summary()

@@ -1,0 +1,79 @@
+"""The protocol: what the registry hands out, and which labels each model takes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from gridbench import noise
+from gridbench.errors import InputError
+from gridbench.noise import NoiseModel, corrupt_label_maps, corrupt_scene_labels
+from gridbench.registry import NOISE
+
+LABELS = (np.random.default_rng(0).random((30, 6)) < 0.3).astype(np.uint8)
+MAPS = np.random.default_rng(1).integers(0, 3, (8, 4, 4)).astype(np.uint8)
+
+
+def generator() -> np.random.Generator:
+    return np.random.default_rng(3)
+
+
+@pytest.mark.parametrize("name", NOISE.names())
+def test_every_model_keeps_the_protocol(name):
+    model_class = NOISE.get(name)
+    assert issubclass(model_class, NoiseModel)
+    assert model_class.name == name
+    assert isinstance(model_class.version, int)
+    assert model_class.kinds
+    assert set(model_class.kinds) <= {"scene", "pixel"}
+    assert NOISE.summary(name).endswith((".", ":"))
+
+
+def test_swap_is_the_two_functions():
+    model = NOISE.get("swap")()
+    scene = model.corrupt(LABELS, None, 6, "30", generator(), "scene")
+    np.testing.assert_array_equal(scene.changed, corrupt_scene_labels(LABELS, 30, generator()).changed)
+    pixel = model.corrupt(LABELS, MAPS, 6, "30", generator(), "pixel")
+    np.testing.assert_array_equal(pixel.labels, corrupt_label_maps(MAPS, 6, 30, generator()).labels)
+
+
+@pytest.mark.parametrize("kind", ["scene", "pixel"])
+def test_none_changes_nothing(kind):
+    model = NOISE.get("none")()
+    result = model.corrupt(LABELS, MAPS, 6, 0, generator(), kind)
+    clean = LABELS if kind == "scene" else MAPS
+    np.testing.assert_array_equal(result.labels, clean)
+    assert not np.shares_memory(result.labels, clean)
+    assert (len(result.changed), result.realised, result.affected.sum()) == (0, 0.0, 0)
+    with pytest.raises(InputError, match="'none' changes nothing, so a rate of 10 %"):
+        model.corrupt(LABELS, MAPS, 6, 10, generator(), kind)
+
+
+def test_refusals():
+    class OnlyScene(NoiseModel):
+        name = "only-scene"
+        kinds = ("scene",)
+
+    with pytest.raises(InputError, match="'only-scene' corrupts scene labels, not label maps"):
+        OnlyScene().corrupt(LABELS, MAPS, 6, 0, generator(), "pixel")
+    with pytest.raises(InputError, match="not 'image'"):
+        OnlyScene().corrupt(LABELS, MAPS, 6, 0, generator(), "image")
+    with pytest.raises(InputError, match="asked to corrupt label maps, and there are none"):
+        NOISE.get("swap")().corrupt(LABELS, None, 6, 0, generator(), "pixel")
+    with pytest.raises(InputError, match="holds class 2; allowed are 0 to 1"):
+        NOISE.get("none")().corrupt(LABELS, MAPS, 2, 0, generator(), "pixel")
+
+
+def test_the_package_is_light(tmp_path):
+    script = "import sys, gridbench.noise\nassert not {'torch', 'numpy', 'scipy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+
+
+def test_every_exported_name_is_there():
+    for name in noise.__all__:
+        assert getattr(noise, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'swop'"):
+        _ = noise.swop
