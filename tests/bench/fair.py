@@ -96,12 +96,16 @@ def compare(
     if rounds < 3:
         raise ValueError(f"rounds is {rounds}; a median with an interval needs at least 3")
     times: dict[str, list[float]] = {"ours": [], "peer": []}
-    for number in range(-warmup, rounds):
-        sides = [("ours", ours), ("peer", peer)]
-        for side, work in sides if number % 2 == 0 else reversed(sides):
-            seconds = _timed(work, clock)
-            if number >= 0:
-                times[side].append(seconds)
+    gc.freeze()  # so that collecting between the turns looks at their own garbage only, and is quick
+    try:
+        for number in range(-warmup, rounds):
+            sides = [("ours", ours), ("peer", peer)]
+            for side, work in sides if number % 2 == 0 else reversed(sides):
+                seconds = _timed(work, clock)
+                if number >= 0:
+                    times[side].append(seconds)
+    finally:
+        gc.unfreeze()
     ratios = np.divide(times["ours"], times["peer"])
     if measure == "speed":
         ratios = 1 / ratios

@@ -1,0 +1,95 @@
+"""What the documentation shows is run: its Python, its commands, its make targets and its links.
+
+A Python block whose first line is a comment that names a file is written to that file; the others are run after all
+of these, in one process per page and in a folder of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from gridbench.cli import cli
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"# (?:[\w/]+/)?(\w+\.py)\n")
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Return the fenced blocks of one language."""
+    return [text for word, text in BLOCK.findall(page.read_text(encoding="utf-8")) if word == language]
+
+
+def commands(page: Path, program: str) -> list[list[str]]:
+    """Return the words after a program's name in every shell line that calls it."""
+    lines = [line.partition(" #")[0].strip() for block in blocks(page, "sh") for line in block.splitlines()]
+    return [shlex.split(line)[1:] for line in lines if line.split(" ")[0] == program]
+
+
+@each_page
+def test_python_runs(page, tmp_path):
+    code = []
+    for block in blocks(page, "python"):
+        named = FILE.match(block)
+        if named:
+            (tmp_path / named[1]).write_text(block, encoding="utf-8")
+        else:
+            code.append(block)
+    if not code:
+        return
+    (tmp_path / "page.py").write_text("\n\n".join(code), encoding="utf-8")
+    environment = {**os.environ, "GRIDBENCH_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "page.py"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@each_page
+def test_commands_exist_with_the_options_that_are_shown(page):
+    for words in commands(page, "gridbench"):
+        command: click.Command = cli
+        context = click.Context(cli, info_name="gridbench")
+        while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+            found = command.get_command(context, words[0])
+            assert found is not None, f"gridbench {' '.join(words)}"
+            command, words = found, words[1:]
+        context = command.make_context("gridbench", list(words))
+        assert context.command is command
+
+
+@each_page
+def test_make_targets_exist(page):
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    targets = {words[0] for words in commands(page, "make")} | set(re.findall(r"`make (\w+)", text))
+    assert [target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
+
+
+@each_page
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    inside = [link for link in links if "://" not in link]
+    assert [link for link in inside if not (page.parent / link).exists()] == []
+
+
+def test_the_commands_of_the_table_are_all_there_are():
+    table = set(
+        re.findall(r"^\| `gridbench (\w+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    assert table == set(cli.list_commands(click.Context(cli)))
