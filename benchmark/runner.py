@@ -6,7 +6,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,15 @@ from gridbench.plan import Plan, make_plan
 from gridbench.record import DONE, FAILED, RunRecord, finish_record, read_record
 from gridbench.trainer import TrainingProgress
 
-__all__ = ["Execution", "execute", "run"]
+__all__ = ["Execution", "RunBusy", "execute", "run"]
+
+
+def _say_nothing(line: str) -> None:
+    pass
+
+
+class RunBusy(InputError):
+    """Another process is computing this very run."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,7 @@ class Execution:
     threads: int | None = None
     progress: TrainingProgress | None = None
     building: Progress | None = None
-    say: Callable[[str], None] = field(default=lambda line: None)
+    say: Callable[[str], None] = _say_nothing
 
 
 class _Silent:
@@ -200,7 +208,7 @@ def _locked(runs: Path, folder: Path) -> Iterator[None]:
         lock = FileLock(runs / ".locks" / f"{folder.name}.lock", timeout=0)
         lock.acquire()
     except Timeout:
-        raise InputError(
+        raise RunBusy(
             f"Another process is computing this run in {folder}. Wait for it, or give another --seed."
         ) from None
     except OSError as error:

@@ -18,6 +18,7 @@ __all__ = ["main"]
 # Name -> (module, attribute, help); the help stands here so that `gridbench --help` imports no command.
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("gridbench.cli.run", "run", "Corrupt labels, train a method, retrieve and score: one run."),
+    "sweep": ("gridbench.cli.sweep", "sweep", "Compute every combination of methods, noise rates and seeds."),
     "leaderboard": ("gridbench.cli.leaderboard", "leaderboard", "Tabulate the finished runs of a folder."),
     "list": (
         "gridbench.cli.listing",
@@ -57,7 +58,7 @@ class _LazyGroup(click.Group):
 @click.version_option(gridbench.__version__, prog_name="gridbench")
 @click.option("--debug", is_flag=True, help="Show the traceback of errors.")
 def cli(debug: bool) -> None:
-    r"""Compare label-noise-robust image representation learning methods under one harness.
+    """Compare label-noise-robust image representation learning methods under one harness.
 
     Start here:
 
@@ -65,7 +66,7 @@ def cli(debug: bool) -> None:
       gridbench run --method grid --loss bce --slnir 30
       gridbench run --method bce --slnir 30
       gridbench leaderboard
-    """
+    """  # noqa: D301
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,6 +1,7 @@
 """Whole runs on a tiny archive: the record, doing nothing twice, resuming, and what a method may not see."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from gridbench import run
 from gridbench.config import make_config
 from gridbench.errors import InputError, RunFailed
+from gridbench.methods.losses.bce import BCE
 from gridbench.record import iter_records, read_record
 from gridbench.runner import Execution
 
@@ -191,31 +193,27 @@ def test_keep_bounds_what_a_record_holds(go):
     assert light.metrics == everything.metrics
 
 
-def test_a_loss_that_turns_nan_stops_the_run_and_names_the_last_good_epoch(go, tmp_path):
-    with pytest.raises(RunFailed, match=r"epoch 1 .*'bce'.*checkpoint: none"):
-        go(
-            method="bce",
-            learning_rate=100.0,
-            epochs=20,
-            precision="float32",
-            weights=_broken_weights(tmp_path),
-        )
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_loss_that_turns_nan_stops_the_run_and_names_the_last_good_epoch(go, tmp_path, monkeypatch, bad):
+    sound = BCE.entries
+    calls = []
+
+    def breaks_in_the_second_epoch(self, prediction, target):
+        calls.append(None)
+        losses, valid = sound(self, prediction, target)
+        return (losses * bad if len(calls) > 4 else losses), valid
+
+    monkeypatch.setattr(BCE, "entries", breaks_in_the_second_epoch)
+    with pytest.raises(RunFailed, match=r"epoch 2 the loss .*'bce'.* checkpoint: epoch 1"):
+        go(method="bce")
     (stored,) = iter_records(tmp_path / "runs")
     assert stored.state == "failed"
-    failure = json.loads((stored.folder / "failed.json").read_text())
-    assert "Traceback" in failure["traceback"]
-
-
-def _broken_weights(tmp_path):
-    """A weights file whose first convolution overflows float32 on real images but not on the probe's scale."""
-    import timm
-    from safetensors.torch import save_file
-
-    state = timm.create_model("test_resnet", num_classes=0).state_dict()
-    name = next(key for key in state if state[key].ndim == 1 and key.endswith("weight"))
-    state[name] = torch.full_like(state[name], 1e30)
-    save_file(state, tmp_path / "broken.safetensors")
-    return str(tmp_path / "broken.safetensors")
+    assert "Traceback" in json.loads((stored.folder / "failed.json").read_text())["traceback"]
+    monkeypatch.setattr(BCE, "entries", sound)
+    said = []
+    resumed = go(method="bce", said=said)
+    assert said == ["Going on after epoch 1."]
+    assert same_numbers(go(runs="whole", method="bce"), resumed) == []
 
 
 @pytest.mark.parametrize(
