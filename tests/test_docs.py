@@ -1,7 +1,7 @@
 """What the documentation shows is run: its Python, its commands, its make targets and its links.
 
 A Python block whose first line is a comment that names a file is written to that file; the others are run after all
-of these, in one process per page and in a folder of their own.
+of these, in one process per page and in a folder of their own. Commands with `--plugin` are run there too, shortened.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# (?:[\w/]+/)?(\w+\.py)\n")
+SHORT = ["--epochs", "1", "--train-size", "128", "--quiet"]
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
@@ -37,7 +38,7 @@ def commands(page: Path, program: str) -> list[list[str]]:
 
 
 @each_page
-def test_python_runs(page, tmp_path):
+def test_python_and_plugins_run(page, tmp_path):
     code = []
     for block in blocks(page, "python"):
         named = FILE.match(block)
@@ -45,32 +46,33 @@ def test_python_runs(page, tmp_path):
             (tmp_path / named[1]).write_text(block, encoding="utf-8")
         else:
             code.append(block)
-    if not code:
-        return
     (tmp_path / "page.py").write_text("\n\n".join(code), encoding="utf-8")
-    environment = {**os.environ, "GRIDBENCH_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "page.py"],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    lines = [words for words in commands(page, "gridbench") if "--plugin" in words]
+    for words in [["page.py"], *(["-P", "-m", "gridbench", *words, *SHORT] for words in lines)]:
+        environment = {**os.environ, "GRIDBENCH_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            [sys.executable, *words],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
 
 
 @each_page
 def test_commands_exist_with_the_options_that_are_shown(page):
-    for words in commands(page, "gridbench"):
+    inline = re.findall(r"`gridbench ((?:\w|-)[^`]*)`", page.read_text(encoding="utf-8"))
+    for words in [*commands(page, "gridbench"), *(text.split() for text in inline)]:
         command: click.Command = cli
         context = click.Context(cli, info_name="gridbench")
         while isinstance(command, click.Group) and words and not words[0].startswith("-"):
             found = command.get_command(context, words[0])
             assert found is not None, f"gridbench {' '.join(words)}"
             command, words = found, words[1:]
-        context = command.make_context("gridbench", list(words))
-        assert context.command is command
+        context = click.Context(command)
+        command.make_parser(context).parse_args(list(words))
 
 
 @each_page
