@@ -176,12 +176,24 @@ class Archive:
         mean, scale = self.scaling()
         return (images - mean.to(images.device)) * scale.to(images.device)
 
-    def scaling(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return mean and 1 / std as (bands, 1, 1) float32; a band without variation is only centred."""
+    def scaling(self, statistics: str = "train") -> tuple[torch.Tensor, torch.Tensor]:
+        """Return mean and 1 / std as (bands, 1, 1) float32; a band without variation is only centred.
+
+        Args:
+            statistics: `"train"` for those of the train split, `"published"` for the constants of GRID's code.
+
+        Raises:
+            InputError: No constants were published for archives of this kind.
+        """
         import torch
 
-        scale = 1.0 / np.where(self.std > 0, self.std, 1.0)
-        pair = [torch.from_numpy(values.astype(np.float32)).view(-1, 1, 1) for values in (self.mean, scale)]
+        from gridbench.datasets.published import published_statistics
+
+        mean, std = self.mean, self.std
+        if statistics == "published":
+            mean, std = published_statistics(self.kind, self.band_names)
+        scale = 1.0 / np.where(std > 0, std, 1.0)
+        pair = [torch.from_numpy(values.astype(np.float32)).view(-1, 1, 1) for values in (mean, scale)]
         return pair[0], pair[1]
 
     def verify(self, progress: Progress = silent) -> None:

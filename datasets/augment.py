@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,7 +12,18 @@ from torch import Tensor
 
 from gridbench.errors import InputError
 
-__all__ = ["Augmentation", "Cuts", "centre_cuts", "cut_rows", "cut_tensor", "draw_cuts", "window"]
+__all__ = [
+    "Augmentation",
+    "Cuts",
+    "centre_cuts",
+    "cut_rows",
+    "cut_tensor",
+    "draw_cuts",
+    "whole_cuts",
+    "window",
+]
+
+PUBLISHED_CROP_SEED = 42
 
 
 @dataclass(frozen=True)
@@ -22,11 +34,18 @@ class Augmentation:
         crop: Side of the crop in pixels; None for the whole image.
         flips: Whether to mirror left-right and top-bottom, each with probability 1/2.
         brightness: b of the shift U(-b, b) that is added to a standardised image.
+        crop_for: Whether each image gets a crop of its own, or the whole run the same one, as the published code
+            does by drawing from a fixed seed in every batch.
+        brightness_for: Whether each image gets a shift of its own, or each batch one.
+        move_maps: Whether label maps are cut and mirrored with their images; the published code leaves them whole.
     """
 
     crop: int | None = None
     flips: bool = False
     brightness: float = 0.0
+    crop_for: Literal["image", "run"] = "image"
+    brightness_for: Literal["image", "batch"] = "image"
+    move_maps: bool = True
 
 
 @dataclass(frozen=True)
@@ -80,6 +99,12 @@ def draw_cuts(
     if not augmentation.flips:
         coins[:] = False
     shift = (rng.uniform(-1.0, 1.0, count) * augmentation.brightness).astype(np.float32)
+    if augmentation.crop_for == "run":
+        fixed = np.random.default_rng(PUBLISHED_CROP_SEED)
+        top[:] = fixed.integers(0, image_size[0] - height + 1)
+        left[:] = fixed.integers(0, image_size[1] - width + 1)
+    if augmentation.brightness_for == "batch":
+        shift[:] = shift[:1]
     return Cuts(top, left, coins[0], coins[1], shift, (height, width))
 
 
@@ -90,6 +115,11 @@ def centre_cuts(count: int, image_size: tuple[int, int], crop: int | None) -> Cu
     left = np.full(count, (image_size[1] - width) // 2, dtype=np.int64)
     off = np.zeros(count, dtype=np.bool_)
     return Cuts(top, left, off, off, np.zeros(count, dtype=np.float32), (height, width))
+
+
+def whole_cuts(count: int, image_size: tuple[int, int]) -> Cuts:
+    """Return cuts that leave images as they are stored."""
+    return centre_cuts(count, image_size, None)
 
 
 def cut_rows(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gridbench.datasets.archive import Archive
-from gridbench.datasets.augment import Augmentation, centre_cuts, draw_cuts, window
+from gridbench.datasets.augment import Augmentation, Cuts, centre_cuts, draw_cuts, whole_cuts, window
 from gridbench.datasets.pixels import hold
 
 __all__ = ["TrainingBatch", "TrainingSet", "batches_of", "evaluation_batches"]
@@ -24,7 +24,8 @@ class TrainingBatch:
     Attributes:
         images: (B, bands, h, w) float32, standardised and augmented.
         scene_labels: (B, C) float32 in {0, 1}.
-        label_maps: (B, h, w) int64, 255 = ignore, cut and mirrored like the images; None without maps.
+        label_maps: (B, h, w) int64, 255 = ignore, cut and mirrored like the images, or whole where the augmentation
+            says so; None without maps.
         positions: (B,) int64 positions in the training set.
         top: (B,) int64, first row of the cut in the stored image.
         left: (B,) int64, first column of the cut.
@@ -53,6 +54,7 @@ class TrainingSet:
         augmentation: What may change at random.
         device: Where batches are wanted.
         limit_bytes: Largest size that is held in memory or on the device; None to decide by room.
+        statistics: What images are standardised by; see `Archive.scaling`.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class TrainingSet:
         augmentation: Augmentation,
         device: torch.device,
         limit_bytes: int | None = None,
+        statistics: str = "train",
     ) -> None:
         if len(scene_labels) != len(indices) or (label_maps is not None and len(label_maps) != len(indices)):
             raise ValueError(f"labels for {len(indices)} images are needed")
@@ -79,7 +82,7 @@ class TrainingSet:
         self._labels = torch.from_numpy(np.ascontiguousarray(scene_labels, dtype=np.float32)).to(device)
         self._has_maps = label_maps is not None
         self._pixels = hold(archive, self.indices, label_maps, device, limit_bytes)
-        mean, scale = archive.scaling()
+        mean, scale = archive.scaling(statistics)
         self._mean, self._scale = mean.to(device), scale.to(device)
 
     def __len__(self) -> int:
@@ -101,13 +104,17 @@ class TrainingSet:
         return TrainingBatch(
             images=images,
             scene_labels=self._labels.index_select(0, where),
-            label_maps=self._pixels.cut_maps(positions, cuts) if self._has_maps else None,
+            label_maps=self._maps(positions, cuts) if self._has_maps else None,
             positions=where,
             top=self._on_device(cuts.top),
             left=self._on_device(cuts.left),
             mirrored=self._on_device(cuts.mirrored),
             flipped=self._on_device(cuts.flipped),
         )
+
+    def _maps(self, positions: NDArray[np.int64], cuts: Cuts) -> Tensor:
+        whole = whole_cuts(len(positions), self.archive.image_size)
+        return self._pixels.cut_maps(positions, cuts if self.augmentation.move_maps else whole)
 
     def _on_device(self, values: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(values).to(self.device)
@@ -136,6 +143,7 @@ def evaluation_batches(
     crop: int | None,
     batch_size: int,
     device: torch.device,
+    statistics: str = "train",
 ) -> Iterator[Tensor]:
     """Yield standardised images in the order of `indices`, cut at the centre, without any randomness.
 
@@ -145,11 +153,12 @@ def evaluation_batches(
         crop: Side of the crop in pixels; None for the whole image.
         batch_size: Images per batch.
         device: Where they are wanted.
+        statistics: What images are standardised by; see `Archive.scaling`.
 
     Yields:
         (B, bands, h, w) float32 on the device.
     """
-    mean, scale = (values.to(device) for values in archive.scaling())
+    mean, scale = (values.to(device) for values in archive.scaling(statistics))
     pixels = hold(archive, np.asarray(indices, dtype=np.int64), None, device, limit_bytes=0)
     for start in range(0, len(indices), batch_size):
         positions = np.arange(start, min(start + batch_size, len(indices)))

@@ -24,7 +24,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbench.datasets.archive import Archive
+from gridbench.datasets.archive import INDEX, Archive
 from gridbench.datasets.building import build_once
 from gridbench.datasets.cache import archive_directory
 from gridbench.datasets.dataset import Progress, silent
@@ -32,6 +32,7 @@ from gridbench.datasets.layout import GroupLayout, Layout, Sample
 from gridbench.datasets.packing import ArchiveWriter
 from gridbench.datasets.recipe import Recipe
 from gridbench.datasets.wheelfile import WheelFile, locate
+from gridbench.errors import InputError
 
 __all__ = ["BLUEMARBLE", "BLUEMARBLE64", "BlueMarble", "assign_blocks"]
 
@@ -130,7 +131,13 @@ class BlueMarble:
             _build(folder, self.name, self.side, cache, report)
 
         directory = archive_directory(cache, self.name)
-        archive = build_once(directory, build)
+        try:
+            archive = build_once(directory, build)
+        except InputError:
+            if not (directory / INDEX).is_file():
+                raise
+            # What is damaged or of an older form can be had again, so nobody needs to be asked.
+            return build_once(directory, build, force=True)
         outdated = archive.report["version"] != self.version
         return build_once(directory, build, force=True) if outdated else archive
 

@@ -65,7 +65,7 @@ class ArchiveWriter:
         self.folder = folder
         self.layout = layout
         order = packed_order(names)
-        self._names = [names[i] for i in order]
+        self._names: list[str] = [names[i] for i in order]
         self._split = np.array([SPLITS.index(split[i]) for i in order], dtype=np.uint8)
         self._place = np.empty(len(order), dtype=np.int64)
         self._place[order] = np.arange(len(order))

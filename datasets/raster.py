@@ -9,14 +9,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Raster", "Unreadable", "digest_of", "quick_raster_access", "read_raster", "read_shape"]
+__all__ = ["Raster", "Shape", "Unreadable", "digest_of", "quick_raster_access", "read_raster", "read_shape"]
 
 # Without a handler of its own rasterio's messages would be printed beside the ones that users are given.
 logging.getLogger("rasterio").addHandler(logging.NullHandler())
+
+_PNG_START = b"\x89PNG\r\n\x1a\n"
+_PNG_END = b"IEND\xaeB`\x82"
 
 
 class Unreadable(Exception):
@@ -49,6 +53,22 @@ class Raster:
     palette: NDArray[np.uint8] | None
 
 
+class Shape(NamedTuple):
+    """What the head of a raster file tells.
+
+    Attributes:
+        bands: Number of bands without transparency; 3 for a palette file.
+        height: Rows.
+        width: Columns.
+        dtype: Type of the stored numbers.
+    """
+
+    bands: int
+    height: int
+    width: int
+    dtype: str
+
+
 @contextmanager
 def quick_raster_access() -> Iterator[None]:
     """Keep GDAL from listing folders and looking for side-car files, and rasterio from warning about plain images."""
@@ -64,45 +84,57 @@ def quick_raster_access() -> Iterator[None]:
 
 
 def read_raster(path: Path) -> Raster:
-    """Read every band of a file; call it within `quick_raster_access`.
+    """Read every band of a file but those that say how transparent it is; within `quick_raster_access`.
 
     Raises:
         Unreadable: The file is missing, empty, cut short, or of no known format.
     """
-    import rasterio
-    from rasterio.enums import ColorInterp
-    from rasterio.errors import RasterioError
-
-    _check(path)
-    try:
-        with rasterio.open(path) as source:
-            pixels = np.asarray(source.read())
-            palette = None
-            if source.count == 1 and source.colorinterp[0] == ColorInterp.palette:
-                palette = np.zeros((256, 3), dtype=np.uint8)
-                for value, colour in source.colormap(1).items():
-                    if value < 256:
-                        palette[value] = colour[:3]
-    except (RasterioError, OSError, ValueError) as error:
-        raise Unreadable(path, _reason(error)) from error
-    return Raster(pixels, palette)
+    with _opened(path) as source:
+        bands = _visible(source)
+        return Raster(np.asarray(source.read(bands)), _palette(source))
 
 
-def read_shape(path: Path) -> tuple[int, int, int, str]:
-    """Return (bands, height, width, dtype) of a file without reading its pixels; within `quick_raster_access`.
+def read_shape(path: Path) -> Shape:
+    """Return the shape of a file without reading its pixels; within `quick_raster_access`.
 
     Raises:
         Unreadable: As `read_raster`, as far as the head of the file tells.
     """
+    with _opened(path) as source:
+        bands = 3 if _palette(source) is not None else len(_visible(source))
+        return Shape(bands, source.height, source.width, source.dtypes[0])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     import rasterio
     from rasterio.errors import RasterioError
 
     _check(path)
     try:
         with rasterio.open(path) as source:
-            return source.count, source.height, source.width, source.dtypes[0]
+            yield source
     except (RasterioError, OSError, ValueError) as error:
         raise Unreadable(path, _reason(error)) from error
+
+
+def _visible(source: Any) -> list[int]:
+    from rasterio.enums import ColorInterp
+
+    bands = [i + 1 for i, meaning in enumerate(source.colorinterp) if meaning != ColorInterp.alpha]
+    return bands or [1]
+
+
+def _palette(source: Any) -> NDArray[np.uint8] | None:
+    from rasterio.enums import ColorInterp
+
+    if source.count != 1 or source.colorinterp[0] != ColorInterp.palette:
+        return None
+    palette = np.zeros((256, 3), dtype=np.uint8)
+    for value, colour in source.colormap(1).items():
+        if value < 256:
+            palette[value] = colour[:3]
+    return palette
 
 
 def digest_of(paths: Iterable[Path]) -> bytes:
@@ -127,6 +159,26 @@ def _check(path: Path) -> None:
         raise Unreadable(path, "is missing") from None
     if size == 0:
         raise Unreadable(path, "is empty")
+    if path.suffix.lower() == ".png" and not _png_is_whole(path, size):
+        raise Unreadable(path, "is cut short")
+
+
+def _png_is_whole(path: Path, size: int) -> bool:
+    """Look for the end of a PNG file: GDAL reads one that is cut short as black without a word."""
+    with path.open("rb") as file:
+        if file.read(len(_PNG_START)) != _PNG_START:
+            return True
+        file.seek(max(0, size - 64))
+        if _PNG_END in file.read():
+            return True
+        position = len(_PNG_START)
+        while position + 12 <= size:
+            file.seek(position)
+            head = file.read(8)
+            if head[4:] == b"IEND":
+                return True
+            position += 12 + int.from_bytes(head[:4], "big")
+    return False
 
 
 def _reason(error: Exception) -> str:

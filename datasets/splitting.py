@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+from gridbench.datasets.layout import SPLITS
 from gridbench.errors import InputError
 
 __all__ = ["parse_shares", "read_split", "split_by_shares"]
@@ -60,8 +61,8 @@ def split_by_shares(
         groups: (N,) group of each sample; a group is never divided. None when each is its own.
 
     Returns:
-        (N,) splits. Test gets groups until it has its share, then val, and train the rest; each split with a
-        share above zero gets at least one group when there are three.
+        (N,) splits. The largest groups are dealt first, each to the split that lacks most of its share; every
+        split with a share gets at least one group.
 
     Raises:
         InputError: There are too few groups for the splits that were asked for.
@@ -69,26 +70,21 @@ def split_by_shares(
     members: dict[str, list[int]] = {}
     for position, key in enumerate(names if groups is None else groups):
         members.setdefault(key, []).append(position)
-    wanted = [
-        split
-        for split, share in zip(("test", "val", "train"), (shares[2], shares[1], shares[0]), strict=True)
-        if share > 0
-    ]
+    wanted = [(split, share) for split, share in zip(SPLITS, shares, strict=True) if share > 0]
     if len(members) < len(wanted):
         what = "samples" if groups is None else "groups"
-        raise InputError(f"There are {len(members)} {what}, too few for the splits {', '.join(wanted)}.")
-    order = sorted(members, key=lambda key: hashlib.sha256(f"gridbench split/{key}".encode()).digest())
+        asked = ", ".join(split for split, _ in wanted)
+        raise InputError(f"There are {len(members)} {what}, too few for the splits {asked}.")
+    scattered = {key: hashlib.sha256(f"gridbench split/{key}".encode()).digest() for key in members}
+    order = sorted(members, key=lambda key: (-len(members[key]), scattered[key]))
+    lacking = {split: share * len(names) for split, share in wanted}
+    empty = set(lacking)
     result = ["train"] * len(names)
-    start = 0
-    for rank, split in enumerate(wanted):
-        if split == "train":
-            break
-        quota = shares[{"test": 2, "val": 1}[split]] * len(names)
-        dealt = 0
-        last = len(order) - (len(wanted) - rank - 1)
-        while start < last and (dealt == 0 or dealt + len(members[order[start]]) / 2 <= quota):
-            for position in members[order[start]]:
-                result[position] = split
-            dealt += len(members[order[start]])
-            start += 1
+    for rank, key in enumerate(order):
+        candidates = empty if len(order) - rank <= len(empty) else set(lacking)
+        chosen = max(candidates, key=lambda split: (lacking[split], split))
+        lacking[chosen] -= len(members[key])
+        empty.discard(chosen)
+        for position in members[key]:
+            result[position] = chosen
     return result

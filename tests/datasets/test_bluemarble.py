@@ -109,6 +109,13 @@ def test_an_archive_of_an_older_version_is_built_anew(archive, monkeypatch):
     assert open_archive(archive.name, cache).report["version"] == 1
 
 
+def test_a_damaged_archive_is_built_anew(archive):
+    before = archive.fingerprint
+    for damage in ("{}", '{"schema": 0}'):
+        (archive.directory / "index.json").write_text(damage)
+        assert open_archive(archive.name, archive.directory.parent.parent).fingerprint == before
+
+
 def test_cutting_joins_at_the_nearest_pixel_centre():
     land_cover = np.arange(8 * 16).reshape(8, 16) % 17
     image = np.zeros((3, 4, 8), np.uint8)
