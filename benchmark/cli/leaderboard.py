@@ -53,6 +53,9 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
     help="Compare with this method instead of plain training, or with: reported.",
 )
 @click.option("--reported", is_flag=True, help="Add the tables that papers report, set apart.")
+@click.option(
+    "--figures", type=click.Path(file_okay=False, path_type=Path), help="Draw every figure into this folder."
+)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
 def leaderboard(
     runs: str,
@@ -65,6 +68,7 @@ def leaderboard(
     statistics: bool,
     against: str | None,
     reported: bool,
+    figures: Path | None,
     out: Path | None,
 ) -> None:
     """Compare the results in a folder: methods by noise rates, averaged over seeds and nothing else."""
@@ -97,6 +101,8 @@ def leaderboard(
         dataset,
     )
     _write(_text(report, chosen, out), out)
+    if figures:
+        _draw(report, figures)
     _say(found)
 
 
@@ -152,6 +158,19 @@ def _write(text: str, out: Path | None) -> None:
         raise InputError(f"There is no folder {str(out.parent)!r} to write {out.name!r} to.")
     write_bytes(out, text.encode())
     click.echo(f"Wrote {out}", err=True)
+
+
+def _draw(report: Report, folder: Path) -> None:
+    """Write every figure as PDF (for papers) and PNG (for slides)."""
+    from gridbench.atomic import write_bytes
+    from gridbench.leaderboard.figure_style import rendered
+    from gridbench.leaderboard.figures import figures_of
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in figures_of(report):
+        for suffix in ("pdf", "png"):
+            write_bytes(folder / f"{name}.{suffix}", rendered(figure, suffix))
+        click.echo(f"Wrote {folder / name}.pdf and .png", err=True)
 
 
 def _say(found: Collection) -> None:
