@@ -7,8 +7,11 @@ from gridbench.registry import METHODS
 for _name, _class in (
     ("asl", "ASL"),
     ("bce", "BCE"),
+    ("elr", "ELR"),
     ("fl", "FL"),
     ("grid", "GRID"),
+    ("jocor", "JoCoR"),
+    ("lnc", "LNC"),
     ("oracle", "Oracle"),
     ("pce", "PCE"),
     ("random", "Random"),

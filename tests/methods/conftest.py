@@ -38,6 +38,21 @@ class TinyBackbone(nn.Module):
         return self.pool(self.features(images))
 
 
+class FixedOutput(nn.Module):
+    """A network whose output is what it was told, whatever the images are."""
+
+    def __init__(self, output):
+        super().__init__()
+        self.output = nn.Parameter(output.clone())
+        self.width = output.shape[1]
+
+    def features(self, images):
+        return self.output
+
+    def forward(self, images):
+        return self.output
+
+
 class Lab:
     """Factories that tests share."""
 
@@ -66,6 +81,39 @@ class Lab:
             num_classes=CLASSES,
             epochs=epochs,
             map_size=(stored, stored),
+        )
+
+    def fixed(
+        self, name, loss, outputs, *, slnir=0.0, samples=SAMPLES, epochs=10, map_size=None, **parameters
+    ):
+        """A method whose networks, in the order in which it builds them, give fixed outputs through no head."""
+        component, given = METHODS.get(name), iter(outputs)
+        task, classes = LOSSES.get(loss).task, outputs[0].shape[1]
+        objective = Objective(task(classes, map_size), LOSSES.get(loss)())
+        setup = Setup(
+            backbone=lambda stream: FixedOutput(next(given)),
+            build=lambda stream, factory: nn.Identity(),
+            objective=objective,
+            num_samples=samples,
+            num_classes=classes,
+            epochs=epochs,
+            map_size=map_size,
+        )
+        parsed = parse(component.Parameters, parameters, f"method {name}")
+        return component(setup, component.resolve(parsed, Context(LOSSES.get(loss), slnir)))
+
+    def labelled(self, *, scene_labels=None, maps=None, indices=None, epoch=0, geometry=None):
+        """A batch with the given labels, for networks that do not look at images."""
+        labels = maps if scene_labels is None else scene_labels
+        return Batch(
+            images=torch.zeros(len(labels), 1, 1, 1),
+            scene_labels=torch.zeros(len(labels), 1) if scene_labels is None else scene_labels,
+            label_maps=maps,
+            indices=torch.arange(len(labels)) if indices is None else torch.as_tensor(indices),
+            epoch=epoch,
+            step=0,
+            generator=torch.Generator().manual_seed(0),
+            geometry=geometry,
         )
 
     def method(self, name, loss, *, setup=None, slnir=0.0, seed=0, **parameters):

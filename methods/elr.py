@@ -1,0 +1,118 @@
+"""ELR: early-learning regularisation (Liu et al., NeurIPS 2020), in its multi-label form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gridbench.errors import InputError
+from gridbench.methods.base import Batch, Context, Setup, StepOutput
+from gridbench.methods.losses.bce import BCE
+from gridbench.methods.plain import Plain
+from gridbench.parameters import parameter
+from gridbench.registry import register_method
+
+__all__ = ["ELR"]
+
+CERTAIN = 1 - 1e-4
+"""Probabilities are kept within 1e-4 of 0 and 1, as in shengliu66/ELR."""
+
+
+@register_method()
+class ELR(Plain):
+    """Adds lambda * log(1 - t p) to the loss, where t is a running mean of what an image's predictions p were.
+
+    Multi-label form (tomburgert/nar_mlc and RSiM's RCML agree): p is a sigmoid per class and the term a mean over
+    batch and classes. Single-label form (shengliu66/ELR, eqs. 5 and 6 of its paper): p is a softmax, its targets are
+    normalised, the inner product t.p stands in place of t p, and softmax cross entropy in place of the loss. Targets
+    start at zero, are updated before they are used, follow the image's index and receive no gradient.
+    """
+
+    losses = ("bce", "fl", "asl")
+
+    @dataclass(frozen=True)
+    class Parameters:
+        """Parameters of ELR."""
+
+        lambda_: float = parameter(
+            1.0, "weight of the regularisation", "RSiM's RCML; above 2 it may run away", low=0, high=1000
+        )
+        beta: float = parameter(
+            0.9, "share of the old in each update of the targets", "RSiM's RCML", low=0, high=1
+        )
+        form: str = parameter(
+            "multi_label",
+            "a sigmoid per class, or a softmax for archives with one label per image",
+            "paper, Section V: adapted to several labels",
+            choices=("multi_label", "single_label"),
+        )
+        two_sided: bool = parameter(
+            False,
+            "whether absent classes are remembered too: t p + (1 - t)(1 - p) in place of t p",
+            "ours; no source has it",
+        )
+
+    def __init__(self, setup: Setup, parameters: Any = None) -> None:
+        super().__init__(setup, parameters)
+        self.targets: Tensor
+        self.register_buffer("targets", torch.zeros(setup.num_samples, setup.num_classes))
+
+    @classmethod
+    def resolve(cls, parameters: Any, context: Context) -> Any:
+        """Refuse what has no single-label form.
+
+        Raises:
+            InputError: The single-label form with another loss than cross entropy, or two-sided.
+        """
+        if parameters.form == "single_label":
+            if context.loss is not BCE:
+                raise InputError(
+                    "The method 'elr' with form=single_label trains with softmax cross entropy, which takes the place "
+                    "of the loss 'bce' only. Use --loss bce, or form=multi_label."
+                )
+            if parameters.two_sided:
+                raise InputError(
+                    "The method 'elr' is two-sided in its multi-label form only. Leave two_sided or form=single_label."
+                )
+        return parameters
+
+    def step(self, batch: Batch) -> StepOutput:
+        """Update the batch's targets with its predictions, then return label loss plus regularisation."""
+        prediction = self.predict(batch.images)
+        logits = prediction.float()
+        if self.p.form == "single_label":
+            losses = _softmax_cross_entropy(logits, batch.scene_labels)
+            probability = F.softmax(logits, 1).clamp(1 - CERTAIN, CERTAIN)
+            agreement = (self._remember(probability, batch.indices) * probability).sum(1)
+        else:
+            losses = self.objective.per_sample(prediction, batch)
+            probability = torch.sigmoid(logits).clamp(1 - CERTAIN, CERTAIN)
+            targets = self._remember(probability, batch.indices)
+            agreement = targets * probability
+            if self.p.two_sided:
+                agreement = agreement + (1 - targets) * (1 - probability)
+        regularisation = torch.log(1 - agreement).mean()
+        shown = prediction.detach()
+        logs = {"regularisation": regularisation.detach(), **self.objective.task.logs(shown)}
+        return StepOutput(
+            losses.mean() + self.p.lambda_ * regularisation, losses, prediction=shown, logs=logs
+        )
+
+    @torch.no_grad()
+    def _remember(self, probability: Tensor, indices: Tensor) -> Tensor:
+        """Move the targets of the images at `indices` (B,) towards `probability` (B, C) and return them."""
+        if self.p.form == "single_label":
+            probability = probability / probability.sum(1, keepdim=True)
+        updated: Tensor = self.p.beta * self.targets[indices] + (1 - self.p.beta) * probability
+        self.targets[indices] = updated
+        return updated
+
+
+def _softmax_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return (B,) losses; several labels of an image share its target equally, none cost nothing."""
+    target = labels / labels.sum(1, keepdim=True).clamp_min(1)
+    return -(target * F.log_softmax(logits, 1)).sum(1)

@@ -1,0 +1,148 @@
+"""JoCoR: joint training of two networks with co-regularisation (Wei et al., CVPR 2020), in its multi-label form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gridbench.errors import InputError
+from gridbench.methods.base import Batch, Context, Setup, StepOutput, mean_of_valid
+from gridbench.methods.plain import Plain
+from gridbench.parameters import parameter
+from gridbench.registry import register_method
+
+__all__ = ["JoCoR", "drop_rate"]
+
+
+@register_method()
+class JoCoR(Plain):
+    """Two networks learn from the entries, or images, on which their joint loss is small.
+
+    Per entry: (1 - lambda)(l1 + l2) + lambda (KL(p1||p2) + KL(p2||p1)), its eqs. 1 to 4 with the loss and the
+    distributions of the task: Bernoulli per class, categorical per pixel. The divergence is exact and sends its
+    gradient into both networks. The small-loss share 1 - R(epoch) is kept (eq. 5): of all entries of the mini-batch
+    (label-wise, as in youngwk/IDMN), or of its images (sample-wise, as in hongxin001/JoCoR).
+
+    Retrieval compares the descriptors of the first network; neither is ever picked by its score.
+    """
+
+    losses = ("bce", "fl", "asl", "pce")
+
+    @dataclass(frozen=True)
+    class Parameters:
+        """Parameters of JoCoR."""
+
+        lambda_: float = parameter(
+            0.6, "weight of the divergence against the label losses", "youngwk/IDMN", low=0, high=1
+        )
+        selection: str = parameter(
+            "label",
+            "what the small-loss selection drops: single entries (classes, pixels), or whole images",
+            "youngwk/IDMN; sample: hongxin001/JoCoR",
+            choices=("label", "sample"),
+        )
+        tau: float | str | None = parameter(
+            None,
+            "share that is dropped in the end; unset: 0.05 label-wise, 0.2 sample-wise; slnir: told the noise rate",
+            "label-wise: youngwk/IDMN; sample-wise: ours, GRID's 20 %",
+            low=0,
+            high=1,
+            words=("slnir",),
+        )
+        gradual_epochs: int = parameter(
+            10, "epochs T_k over which the dropped share grows", "hongxin001/JoCoR", low=1, high=100_000
+        )
+        exponent: float = parameter(
+            1.0,
+            "exponent c of the share that growth leads to",
+            "hongxin001/JoCoR",
+            low=0,
+            low_open=True,
+            high=100,
+        )
+
+    def __init__(self, setup: Setup, parameters: Any = None) -> None:
+        super().__init__(setup, parameters)
+        self.backbone_2 = setup.backbone("backbone-2")
+        self.head_2: nn.Module = setup.build(
+            "head-2", lambda: self.objective.task.head(self.backbone_2.width)
+        )
+
+    @classmethod
+    def resolve(cls, parameters: Any, context: Context) -> Any:
+        """Fill in tau.
+
+        Raises:
+            InputError: Label-wise selection tied to the noise rate, which says nothing of the share of wrong entries.
+        """
+        if parameters.tau == "slnir":
+            if parameters.selection == "label":
+                raise InputError(
+                    "The method 'jocor' can be told the noise rate (tau=slnir) with selection=sample only: the share "
+                    "of wrong entries also depends on how many labels an image has. Give tau as a number."
+                )
+            return replace(parameters, tau=context.slnir / 100)
+        if parameters.tau is None:
+            return replace(parameters, tau=0.05 if parameters.selection == "label" else 0.2)
+        return parameters
+
+    def step(self, batch: Batch) -> StepOutput:
+        """Return the mean joint loss over what the selection keeps."""
+        one = self.predict(batch.images)
+        other = self.head_2(self.backbone_2.features(batch.images))
+        first, valid = self.objective.per_entry(one, batch)
+        second, _ = self.objective.per_entry(other, batch)
+        divergence = self.objective.task.symmetric_kl(one.float(), other.float()).flatten(1)
+        joint = (1 - self.p.lambda_) * (first + second) + self.p.lambda_ * divergence
+        per_image = mean_of_valid(joint, valid)
+
+        rate = drop_rate(batch.epoch, self.p.tau, self.p.gradual_epochs, self.p.exponent)
+        logs: dict[str, float | Tensor] = {"drop_rate": rate}
+        logs["divergence"] = mean_of_valid(divergence.detach(), valid).mean()
+        selected = None
+        if self.p.selection == "sample":
+            selected = ~_smallest(per_image.detach(), 1 - rate)
+            loss = per_image[~selected].mean()
+        else:
+            counted = torch.ones_like(joint, dtype=torch.bool) if valid is None else valid
+            entries = joint[counted]
+            kept = _smallest(entries.detach(), 1 - rate)
+            loss = entries[kept].mean()
+            logs.update(_kept_positives(kept, counted, batch.scene_labels))
+        label_loss = mean_of_valid(first, valid)
+        return StepOutput(loss, label_loss, per_image.detach(), selected, one.detach(), logs)
+
+
+def drop_rate(epoch: int, tau: float, gradual_epochs: int, exponent: float) -> float:
+    """Return R: from 0 linearly to tau^c over the first T_k epochs, then tau.
+
+    Args:
+        epoch: Epoch from 0.
+        tau: Share that is dropped in the end, 0 to 1.
+        gradual_epochs: T_k.
+        exponent: c.
+    """
+    if epoch >= gradual_epochs:
+        return tau
+    return float(tau**exponent * epoch / max(gradual_epochs - 1, 1))
+
+
+def _smallest(losses: Tensor, share: float) -> Tensor:
+    """Return (n,) bool: the floor(n * share) smallest losses, at least one, the earlier of equal ones."""
+    exact = Fraction(share).limit_denominator(10**9)
+    count = max(int(len(losses) * exact), 1)
+    kept = torch.zeros_like(losses, dtype=torch.bool)
+    kept[torch.sort(losses, stable=True).indices[:count]] = True
+    return kept
+
+
+def _kept_positives(kept: Tensor, counted: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """Return the share of present classes that the selection kept, which favours absent ones; nothing for pixels."""
+    if counted.shape != labels.shape:
+        return {}
+    present = labels[counted] > 0
+    return {"kept_positives": (kept & present).sum() / present.sum().clamp_min(1)}
