@@ -120,7 +120,7 @@ def test_an_absent_class_below_the_margin_costs_nothing_and_sends_no_gradient():
 @pytest.mark.parametrize(
     "loss",
     [BCE(), FL(), focal(gamma=0.5), focal(gamma=0), ASL(), asymmetric(0.5, 0.5, 0.05), asymmetric(0, 0, 0)],
-    ids=repr,
+    ids=lambda loss: f"{loss.name} {loss.parameters}",
 )
 def test_extreme_logits_stay_finite_with_finite_gradients(loss):
     x = torch.tensor([[-200.0, -90.0, -20.0, 0.0, 20.0, 90.0, 200.0]]).repeat(2, 1).requires_grad_()
