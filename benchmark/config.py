@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 import yaml
@@ -49,6 +49,11 @@ class RunConfig(pydantic.BaseModel):
         crop: Side of the random crop in pixels; 0 for none.
         flips: Mirror images left-right and top-bottom at random.
         brightness: Half-width of the random brightness offset on standardised images.
+        move_maps: Cut and mirror label maps with their images.
+        crop_for: Draw a random crop for each image, or one for the whole run.
+        brightness_for: Draw a brightness offset for each image, or for each batch.
+        statistics: Standardise by the train split's statistics, or by those in GRID's published code.
+        adam_epsilon: Added to the denominator of Adam.
         precision: Arithmetic of the backbone.
         select: Which epoch's weights are scored: the last, or the best on validation.
     """
@@ -72,7 +77,7 @@ class RunConfig(pydantic.BaseModel):
     descriptor_map: Literal["relu", "softplus"] | None = None
     distance: Literal["chi2", "euclidean", "cosine", "manhattan"] = "chi2"
     k: int | None = Field(default=None, ge=1)
-    ideal: Literal["archive"] | int | None = None
+    ideal: Literal["archive"] | Annotated[int, Field(ge=1)] | None = None
     epochs: int | None = Field(default=None, ge=1, le=100_000)
     batch_size: int | None = Field(default=None, ge=2)
     learning_rate: float | None = Field(default=None, gt=0, le=100, allow_inf_nan=False)
@@ -80,6 +85,11 @@ class RunConfig(pydantic.BaseModel):
     crop: int | None = Field(default=None, ge=0)
     flips: bool | None = None
     brightness: float | None = Field(default=None, ge=0, le=10, allow_inf_nan=False)
+    move_maps: bool | None = None
+    crop_for: Literal["image", "run"] | None = None
+    brightness_for: Literal["image", "batch"] | None = None
+    statistics: Literal["train", "published"] | None = None
+    adam_epsilon: float | None = Field(default=None, gt=0, le=1, allow_inf_nan=False)
     precision: Literal["float32", "bfloat16"] = "float32"
     select: Literal["last", "best"] = "last"
 

@@ -131,7 +131,7 @@ def score_method(
         archive: The archive.
         splits: Which images play which part.
         relevance: (N, C) clean scene labels of the whole archive.
-        settings: k, distance, ideal, crop, precision, device, seed.
+        settings: k, distance, ideal, crop, precision, statistics, device, seed.
         pairs: Prefixes out of `PAIRS`.
 
     Returns:
@@ -147,7 +147,7 @@ def score_method(
         for split in (query_split, searched_split):
             if split not in descriptors and not by_chance:
                 batches = evaluation_batches(
-                    archive, splits[split], settings["crop"], 256, settings["device"]
+                    archive, splits[split], settings["crop"], 256, settings["device"], settings["statistics"]
                 )
                 descriptors[split] = describe(method, batches, settings["precision"])
         results[prefix] = score_retrieval(

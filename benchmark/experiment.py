@@ -187,14 +187,29 @@ class Experiment:
             scene, maps = (
                 (scene, self.corruption.labels) if plan.kind == "pixel" else (self.corruption.labels, maps)
             )
-        augmentation = Augmentation(config.crop or None, bool(config.flips), float(config.brightness or 0))
-        data = TrainingSet(plan.archive, train, scene, maps, augmentation, self.device)
+        augmentation = Augmentation(
+            crop=config.crop or None,
+            flips=bool(config.flips),
+            brightness=float(config.brightness or 0),
+            crop_for=config.crop_for or "image",
+            brightness_for=config.brightness_for or "image",
+            move_maps=config.move_maps is not False,
+        )
+        data = TrainingSet(
+            plan.archive,
+            train,
+            scene,
+            maps,
+            augmentation,
+            self.device,
+            statistics=config.statistics or "train",
+        )
         settings = TrainingSettings(
             seed=config.seed,
             epochs=config.epochs or 0,
             batch_size=config.batch_size or 0,
             learning_rate=config.learning_rate or 0.0,
-            adam_epsilon=1e-7 if config.protocol == "authors_code" else 1e-8,
+            adam_epsilon=config.adam_epsilon or 1e-8,
             precision=config.precision,
             select_best=config.select == "best",
         )
@@ -217,6 +232,7 @@ class Experiment:
             "crop": config.crop or None,
             "precision": config.precision,
             "device": self.device,
+            "statistics": config.statistics or "train",
             "seed": config.seed,
         }
         chosen = {} if pairs is None else {"pairs": pairs}
@@ -228,7 +244,12 @@ class Experiment:
             return None
         config = self.plan.config
         batches = evaluation_batches(
-            self.plan.archive, self.splits.train, config.crop or None, 256, self.device
+            self.plan.archive,
+            self.splits.train,
+            config.crop or None,
+            256,
+            self.device,
+            config.statistics or "train",
         )
         task = self.objective.task
         parts = [task.present(part).cpu().numpy() for part in predict(self.method, batches, config.precision)]
@@ -263,5 +284,5 @@ class Experiment:
         """Return the size of the label maps as a batch holds them: cut like the images."""
         if self.plan.kind != "pixel":
             return None
-        crop = self.plan.config.crop
+        crop = self.plan.config.crop if self.plan.config.move_maps is not False else 0
         return (crop, crop) if crop else self.plan.archive.image_size

@@ -17,6 +17,7 @@ from gridbench.errors import InputError
 from gridbench.methods.base import ANY_LOSS, Context, Loss, Method
 from gridbench.parameters import describe, parse, public_name
 from gridbench.plugins import source_digest
+from gridbench.protocols import defaults_of
 from gridbench.registry import DATASETS, LOSSES, METHODS, NOISE
 
 __all__ = ["PROTOCOL_VERSION", "Plan", "make_plan"]
@@ -109,10 +110,11 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
     method: type[Method] = METHODS.get(config.method)
     loss = _loss_for(method, config)
     noise_class = NOISE.get(config.noise)
-    noise = noise_class(
-        parse(noise_class.Parameters, config.noise_parameters, f"noise model {config.noise!r}")
-    )
-    ours, theirs = _split_parameters(method, loss, config.parameters)
+    literal = config.protocol == "authors_code"
+    of_noise = {**(noise_class.authors_code if literal else {}), **config.noise_parameters}
+    noise = noise_class(parse(noise_class.Parameters, of_noise, f"noise model {config.noise!r}"))
+    of_method = {**(method.authors_code if literal else {}), **config.parameters}
+    ours, theirs = _split_parameters(method, loss, of_method)
     method_parameters = parse(method.Parameters, ours, f"method {config.method!r}")
     loss_parameters = parse(loss.Parameters, theirs, f"loss {loss.name!r}") if loss else None
     method_parameters = method.resolve(method_parameters, Context(loss, float(config.slnir)))
@@ -127,7 +129,7 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
     recipes = recipes_of(config.dataset, archive.kind)
     if kind not in recipes:
         raise InputError(f"The data set {config.dataset!r} has no recipe for {kind}-level labels.")
-    filled = _fill(config, recipes[kind], loss, method_parameters, loss_parameters, noise)
+    filled = _fill(config, recipes[kind], loss, method_parameters, loss_parameters, noise, archive.kind)
     filled = _fit_to_archive(config, filled, archive)
     return Plan(
         config=filled,
@@ -190,12 +192,12 @@ def _fill(
     method_parameters: Any,
     loss_parameters: Any,
     noise: Any,
+    kind: str,
 ) -> RunConfig:
     values = config.model_dump()
     values["loss"] = loss.name if loss else None
     values["noise_seed"] = config.seed if config.noise_seed is None else config.noise_seed
-    values["ideal"] = config.ideal if config.ideal is not None else "archive"
-    for name, value in asdict(recipe).items():
+    for name, value in {**asdict(recipe), **defaults_of(config.protocol, kind)}.items():
         if name in values and values[name] is None:
             values[name] = value
     values["crop"] = values["crop"] or 0

@@ -31,7 +31,7 @@ class ProgressReporter:
         self._console = Console(stderr=True)
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
-        self._first: dict[str, tuple[float, int]] = {}
+        self._first: dict[str, tuple[float, float]] = {}
         self._last_line: dict[str, float] = {}
 
     def __enter__(self) -> Self:
@@ -74,8 +74,8 @@ class ProgressReporter:
         if not self._quiet:
             self._console.print(line, markup=False, highlight=False)
 
-    def show(self, label: str, done: int, total: int, detail: str) -> None:
-        """Advance the bar or print a line, whichever this output can do."""
+    def show(self, label: str, done: float, total: int, detail: str) -> None:
+        """Advance the bar or print a line, whichever this output can do; `done` may count parts of a step."""
         if self._quiet:
             return
         if self._bars is not None:
@@ -90,9 +90,9 @@ class ProgressReporter:
         self._last_line[label] = now
         left = self._left(label, done, total, now)
         clock = datetime.now().strftime("%H:%M:%S")
-        print(f"{clock}  {label} {done}/{total}  {left}{detail}", file=sys.stderr, flush=True)
+        print(f"{clock}  {label} {done:.0f}/{total}  {left}{detail}", file=sys.stderr, flush=True)
 
-    def _left(self, label: str, done: int, total: int, now: float) -> str:
+    def _left(self, label: str, done: float, total: int, now: float) -> str:
         started, first = self._first[label]
         if done <= first or done >= total:
             return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -50,6 +51,7 @@ class NoiseModel(ABC):
         version: Raised when its results change.
         kinds: Which labels it corrupts: `"scene"`, `"pixel"`.
         needs_difficulty: Whether `scene` needs to be told how hard each label is.
+        authors_code: Parameters whose defaults the protocol of that name replaces.
         Parameters: Dataclass of its parameters.
     """
 
@@ -57,6 +59,7 @@ class NoiseModel(ABC):
     version: ClassVar[int] = 1
     kinds: ClassVar[tuple[Kind, ...]]
     needs_difficulty: ClassVar[bool] = False
+    authors_code: ClassVar[Mapping[str, Any]] = {}
     Parameters: ClassVar[type[Any]] = NoParameters
 
     def __init__(self, parameters: Any = None) -> None:

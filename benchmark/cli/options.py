@@ -91,6 +91,16 @@ _CONFIG_OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--train-size",), {"metavar": "N", "help": "Number of training images, 0 for all.  [default: recipe]"}),
     (("--crop",), {"metavar": "N", "help": "Side of the random crop, 0 for none.  [default: recipe]"}),
     (("--brightness",), {"metavar": "X", "help": "Random brightness offset.  [default: recipe]"}),
+    (
+        ("--crop-for",),
+        {"metavar": "image|run", "help": "Draw a crop per image, or one per run.  [default: protocol]"},
+    ),
+    (
+        ("--brightness-for",),
+        {"metavar": "image|batch", "help": "Draw brightness for each.  [default: protocol]"},
+    ),
+    (("--statistics",), {"metavar": "train|published", "help": "Standardise by these.  [default: protocol]"}),
+    (("--adam-epsilon",), {"metavar": "X", "help": "Epsilon of Adam.  [default: protocol]"}),
     (("--precision",), {"metavar": "NAME", "help": "float32 or bfloat16.  [default: float32]"}),
     (
         ("--select",),
@@ -107,6 +117,9 @@ def config_options(command: F) -> F:
     """Add every RunConfig option to a command, which receives them as keyword arguments that may be None."""
     flags = click.option(
         "--flips/--no-flips", default=None, help="Mirror images at random.  [default: recipe]"
+    )
+    maps = click.option(
+        "--move-maps/--no-move-maps", default=None, help="Cut and mirror label maps too.  [default: protocol]"
     )
     pretrained = click.option("--pretrained", is_flag=True, default=None, help="Start from timm's weights.")
     parameters = click.option(
@@ -130,7 +143,7 @@ def config_options(command: F) -> F:
         metavar="FILE",
         help="YAML file with the same names; flags win.",
     )
-    command = file(parameters(noise(flags(pretrained(command)))))
+    command = file(parameters(noise(flags(maps(pretrained(command))))))
     for names, attributes in reversed(_CONFIG_OPTIONS):
         command = click.option(*names, default=None, **attributes)(command)
     return command

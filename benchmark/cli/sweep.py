@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +121,6 @@ def _compute(engine: Engine, todo: list[Item], progress: ProgressReporter, max_f
 
     finished, failures = 0, 0
     share: dict[int, float] = {}
-    started = time.monotonic()
     # Closing the generator is what ends its workers; a break alone would leave that to the garbage collector.
     with contextlib.closing(engine.compute([item.plan.config for item in todo])) as events:  # type: ignore[type-var]
         event: Event
@@ -137,10 +135,7 @@ def _compute(engine: Engine, todo: list[Item], progress: ProgressReporter, max_f
                 progress.say(
                     f"{event.kind:6} {label}" + (f": {event.detail}" if event.kind != "done" else "")
                 )
-            done = sum(share.values())
-            left = (time.monotonic() - started) / done * (len(todo) - done) if done else None
-            detail = f"{failures} failed" + (f"  about {left:.0f} s left" if left is not None else "")
-            progress.show("sweep", finished, len(todo), detail)
+            progress.show("sweep", sum(share.values()), len(todo), f"{finished} finished, {failures} failed")
             if max_failures and failures >= max_failures:
                 progress.say(f"Stopped after {failures} failures.")
                 break

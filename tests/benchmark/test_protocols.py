@@ -1,0 +1,75 @@
+"""The two protocols: each difference is a setting of its own, and `authors_code` chooses all of them."""
+
+import numpy as np
+import pytest
+
+from gridbench.config import make_config
+from gridbench.datasets.archive import Archive
+from gridbench.errors import InputError
+from gridbench.plan import make_plan
+from gridbench.protocols import defaults_of
+
+
+@pytest.fixture
+def resolved(cache, settings):
+    def resolve(**values):
+        return make_plan(make_config({**settings, **values}), cache)
+
+    return resolve
+
+
+def test_the_paper_is_the_default(resolved):
+    plan = resolved(method="grid")
+    c = plan.config
+    assert (c.protocol, c.move_maps, c.crop_for, c.brightness_for) == ("paper", True, "image", "image")
+    assert (c.statistics, c.ideal, c.adam_epsilon) == ("train", "archive", 1e-8)
+    assert (plan.method_parameters.epsilon, plan.method_parameters.kl_reduction) == ("sample", "sum")
+
+
+def test_authors_code_chooses_every_literal_variant(resolved):
+    plan = resolved(method="grid", protocol="authors_code")
+    c = plan.config
+    assert (c.move_maps, c.crop_for, c.brightness_for, c.adam_epsilon) == (False, "run", "batch", 1e-7)
+    assert (plan.method_parameters.epsilon, plan.method_parameters.kl_reduction) == ("batch", "axis_one")
+
+
+@pytest.mark.parametrize(("kind", "ideal"), [("dlrsd", 420), ("bigearthnet", 1000), ("folder", "archive")])
+def test_the_published_ideal_and_statistics_belong_to_the_published_archives(kind, ideal):
+    chosen = defaults_of("authors_code", kind)
+    assert chosen["ideal"] == ideal
+    assert chosen["statistics"] == ("train" if kind == "folder" else "published")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"move_maps": True},
+        {"crop_for": "image"},
+        {"brightness_for": "image"},
+        {"adam_epsilon": 1e-8},
+        {"ideal": "archive"},
+    ],
+)
+def test_what_the_user_says_wins_over_the_protocol(resolved, values):
+    c = resolved(protocol="authors_code", **values).config
+    for name, value in values.items():
+        assert getattr(c, name) == value
+
+
+def test_parameters_that_the_user_gives_win_over_the_protocol(resolved):
+    plan = resolved(method="grid", protocol="authors_code", parameters={"epsilon": "sample"})
+    assert (plan.method_parameters.epsilon, plan.method_parameters.kl_reduction) == ("sample", "axis_one")
+
+
+def test_the_protocols_are_different_cells(resolved):
+    assert resolved().cell != resolved(protocol="authors_code").cell
+
+
+def test_published_statistics_replace_those_of_the_train_split(cache):
+    archive = Archive.open(cache / "archives" / "stripes")
+    with pytest.raises(InputError, match="'folder'"):
+        archive.scaling("published")
+    archive.kind = "dlrsd"
+    mean, scale = archive.scaling("published")
+    np.testing.assert_allclose(mean.flatten(), [76.548, 76.802, 73.499], rtol=1e-6)
+    np.testing.assert_allclose(1 / scale.flatten(), [72.219, 70.419, 63.127], rtol=1e-6)
