@@ -16,12 +16,20 @@ _EXPORTS = {
     "NoiseModel": "gridbench.noise.model",
     "corrupt_label_maps": "gridbench.noise.swap",
     "corrupt_scene_labels": "gridbench.noise.swap",
+    "estimate_transition": "gridbench.noise.transition",
     "largest_slnir": "gridbench.noise.swap",
 }
 
 __all__ = sorted(_EXPORTS)
 
 for _name, _class in (
+    ("class_dependent", "ClassDependent"),
+    ("confusable", "Confusable"),
+    ("extra", "Extra"),
+    ("grouped", "Grouped"),
+    ("instance", "Instance"),
+    ("missing", "Missing"),
+    ("mixed", "Mixed"),
     ("none", "Unchanged"),
     ("swap", "Swap"),
 ):

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Corruption", "Ints", "Kind", "ordered"]
+__all__ = ["Corruption", "Ints", "Kind", "apply_changes", "scene_corruption"]
 
 Ints = npt.NDArray[np.int64]
 Kind = Literal["scene", "pixel"]
@@ -51,7 +51,31 @@ class Corruption:
         return noisy
 
 
-def ordered(rows: Any) -> Ints:
-    """Return (K, 3) rows of sample, class before, class after, sorted."""
-    changed = np.asarray(rows, dtype=np.int64).reshape(-1, 3)
-    return changed[np.lexsort((changed[:, 2], changed[:, 1], changed[:, 0]))]
+def apply_changes(labels: npt.NDArray[Any], changed: Ints) -> npt.NDArray[Any]:
+    """Return scene labels (N, C) in which each row of sample, class before, class after (-1: none) happened."""
+    noisy = labels.copy()
+    removed, added = changed[changed[:, 1] >= 0], changed[changed[:, 2] >= 0]
+    noisy[removed[:, 0], removed[:, 1]] = 0
+    noisy[added[:, 0], added[:, 2]] = 1
+    return noisy
+
+
+def scene_corruption(labels: npt.NDArray[Any], changed: Ints, requested: Decimal) -> Corruption:
+    """Build the corruption of scene labels whose rate is a share of the labels there are.
+
+    Args:
+        labels: (N, C) clean labels.
+        changed: (K, 3) of sample, class before, class after, in any order.
+        requested: Requested rate in percent.
+
+    Returns:
+        A label that was replaced or removed is counted for its class, one that was only added for the class added.
+    """
+    classes = labels.shape[1] + 1
+    place = (changed[:, 0] * classes + changed[:, 1] + 1) * classes + changed[:, 2] + 1
+    if (place[1:] < place[:-1]).any():
+        changed = changed[np.argsort(place, kind="stable")]
+    counted = np.where(changed[:, 1] >= 0, changed[:, 1], changed[:, 2])
+    positives = (labels != 0).sum(axis=0, dtype=np.int64)
+    affected = np.bincount(counted, minlength=labels.shape[1])
+    return Corruption(apply_changes(labels, changed), changed, requested, "scene", positives, affected)

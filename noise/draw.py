@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from gridbench.noise.corruption import Ints
 
-__all__ = ["capped_pairs", "free_classes", "rank_in_group"]
+__all__ = ["Flags", "capped_pairs", "free_classes", "rank_in_group", "spare_classes"]
 
 Flags = npt.NDArray[np.bool_]
 
@@ -23,6 +23,13 @@ def rank_in_group(groups: Ints) -> Ints:
     """
     starts = np.flatnonzero(np.concatenate(([True], groups[1:] != groups[:-1]))) if len(groups) else groups
     return np.arange(len(groups)) - np.repeat(starts, np.diff(np.append(starts, len(groups))))
+
+
+def spare_classes(present: Flags) -> Ints:
+    """Return how many labels each sample can swap for classes that it does not have: (N,) min(n, C - n)."""
+    held = present.sum(axis=1, dtype=np.int64)
+    room: Ints = np.minimum(held, present.shape[1] - held)
+    return room
 
 
 def capped_pairs(present: Flags, room: Ints, count: int, rng: np.random.Generator) -> tuple[Ints, Ints]:

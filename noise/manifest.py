@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridbench.errors import InputError
-from gridbench.noise.corruption import Corruption, Ints, Kind
+from gridbench.noise.corruption import Corruption, Ints, Kind, apply_changes
 from gridbench.noise.labels import IGNORE, checked_maps, checked_scene_labels, class_pixels
 
 if TYPE_CHECKING:
@@ -227,11 +227,7 @@ class Manifest:
         Raises:
             InputError: The manifest is not of these labels.
         """
-        noisy = self._present(labels).copy()
-        removed, added = self.changed[:, 1] >= 0, self.changed[:, 2] >= 0
-        noisy[self.changed[removed, 0], self.changed[removed, 1]] = 0
-        noisy[self.changed[added, 0], self.changed[added, 2]] = 1
-        return noisy
+        return apply_changes(self._present(labels), self.changed)
 
     def apply_maps(self, maps: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Turn clean label maps into the noisy ones.

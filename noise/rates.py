@@ -9,7 +9,7 @@ import numpy as np
 
 from gridbench.errors import InputError
 
-__all__ = ["Rate", "exact_rate", "largest_percent", "share_of"]
+__all__ = ["Rate", "exact_rate", "largest_percent", "realisable", "share_of"]
 
 Rate = int | float | str | Decimal
 
@@ -52,3 +52,26 @@ def largest_percent(reachable: int, count: int) -> Decimal:
         return Decimal(100)
     # The largest whole number of hundredths below 100 (reachable + 1) / count percent.
     return Decimal(-(-10_000 * (reachable + 1) // count) - 1).scaleb(-2)
+
+
+def realisable(total: int, reachable: int, rate: Decimal, units: str, why: str) -> int:
+    """Return how many units a rate changes.
+
+    Args:
+        total: How many units there are.
+        reachable: How many of them can change.
+        rate: Percent.
+        units: What they are, for messages.
+        why: Why the others cannot change, for messages.
+
+    Raises:
+        InputError: More than can change; the message names the largest rate.
+    """
+    count = share_of(total, rate)
+    if count > reachable:
+        largest = largest_percent(reachable, total)
+        raise InputError(
+            f"A rate of {rate} % would change {count} of {total} {units}, but only {reachable} can change: {why}. "
+            f"The largest rate here is {largest} (--slnir {largest})."
+        )
+    return count

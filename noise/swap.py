@@ -19,12 +19,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gridbench.errors import InputError
-from gridbench.noise.corruption import Corruption, Ints
-from gridbench.noise.draw import Flags, capped_pairs, free_classes
+from gridbench.noise.corruption import Corruption, Ints, scene_corruption
+from gridbench.noise.draw import Flags, capped_pairs, free_classes, spare_classes
 from gridbench.noise.labels import IGNORE, checked_maps, checked_scene_labels, class_pixels
 from gridbench.noise.model import NoiseModel
-from gridbench.noise.rates import Rate, exact_rate, largest_percent, share_of
+from gridbench.noise.rates import Rate, exact_rate, largest_percent, realisable
 from gridbench.registry import register_noise
 
 __all__ = ["Swap", "corrupt_label_maps", "corrupt_scene_labels", "largest_slnir"]
@@ -48,10 +47,7 @@ def corrupt_scene_labels(labels: Any, slnir: Rate, rng: np.random.Generator) -> 
     clean, rate = checked_scene_labels(labels), exact_rate(slnir)
     present = clean != 0
     changed = _draw(present, rate, rng)
-    noisy = clean.copy()
-    noisy[changed[:, 0], changed[:, 1]] = 0
-    noisy[changed[:, 0], changed[:, 2]] = 1
-    return Corruption(noisy, changed, rate, "scene", *_counts(present, changed))
+    return scene_corruption(clean, changed, rate)
 
 
 def corrupt_label_maps(
@@ -81,7 +77,8 @@ def corrupt_label_maps(
     for sample, before, after in changed.tolist():
         # Compared with the clean map, so that a class given to one region is not taken for another's.
         np.copyto(noisy[sample], after, where=clean[sample] == before, casting="unsafe")
-    return Corruption(noisy, changed, rate, "pixel", *_counts(present, changed))
+    affected = np.bincount(changed[:, 1], minlength=num_classes)
+    return Corruption(noisy, changed, rate, "pixel", present.sum(axis=0, dtype=np.int64), affected)
 
 
 def largest_slnir(labels: Any) -> Decimal:
@@ -94,7 +91,7 @@ def largest_slnir(labels: Any) -> Decimal:
         InputError: Labels other than 0 and 1.
     """
     present = checked_scene_labels(labels) != 0
-    return largest_percent(int(_room(present).sum()), int(present.sum()))
+    return largest_percent(int(spare_classes(present).sum()), int(present.sum()))
 
 
 @register_noise()
@@ -121,24 +118,8 @@ class Swap(NoiseModel):
 
 
 def _draw(present: Flags, rate: Decimal, rng: np.random.Generator) -> Ints:
-    total, room = int(present.sum()), _room(present)
-    count = share_of(total, rate)
-    if count > room.sum():
-        largest = largest_percent(int(room.sum()), total)
-        raise InputError(
-            f"A rate of {rate} % would replace {count} of {total} labels, but the images have classes to spare for "
-            f"only {room.sum()}. The largest rate here is {largest} (--slnir {largest})."
-        )
+    room = spare_classes(present)
+    why = "the other images have no classes to spare"
+    count = realisable(int(present.sum()), int(room.sum()), rate, "labels", why)
     samples, before = capped_pairs(present, room, count, rng)
     return np.stack((samples, before, free_classes(present, samples, rng)), axis=1)
-
-
-def _room(present: Flags) -> Ints:
-    held = present.sum(axis=1, dtype=np.int64)
-    room: Ints = np.minimum(held, present.shape[1] - held)
-    return room
-
-
-def _counts(present: Flags, changed: Ints) -> tuple[Ints, Ints]:
-    classes = present.shape[1]
-    return present.sum(axis=0, dtype=np.int64), np.bincount(changed[:, 1], minlength=classes)

@@ -97,7 +97,7 @@ def test_the_largest_rate_is_realisable_and_the_next_one_is_not(labels):
 def test_the_message_names_the_largest_rate_and_that_rate_works():
     labels = np.array([[1, 1, 1, 0], [1, 0, 0, 0]])
     with pytest.raises(
-        InputError, match=r"replace 4 of 4 labels.*only 2\..*largest rate here is (74.99) "
+        InputError, match=r"change 4 of 4 labels, but only 2 can.*largest rate here is (74.99) "
     ) as error:
         corrupt_scene_labels(labels, 100, generator())
     assert "--slnir 74.99" in str(error.value)
@@ -149,7 +149,7 @@ def test_rate_zero_is_the_identity(labels):
 
 
 def test_one_class_cannot_be_swapped():
-    with pytest.raises(InputError, match="only 0"):
+    with pytest.raises(InputError, match="only 0 can change"):
         corrupt_scene_labels(np.ones((10, 1), int), 10, generator())
 
 

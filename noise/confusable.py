@@ -1,0 +1,108 @@
+"""Confusable classes: labels are replaced by the class that theirs is easily taken for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gridbench.errors import InputError
+from gridbench.noise.corruption import Corruption
+from gridbench.noise.draw import Flags
+from gridbench.noise.labels import checked_scene_labels
+from gridbench.noise.model import NoiseModel
+from gridbench.noise.rates import Rate, exact_rate
+from gridbench.noise.transition import replace_by_weight
+from gridbench.parameters import parameter
+from gridbench.registry import register_noise
+
+__all__ = ["Confusable", "Parameters"]
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Which classes are taken for each other."""
+
+    pairs: str = parameter(
+        "auto",
+        "Class numbers such as 0-3,1-2, each taken for the other; auto finds each class's partner in the labels.",
+        "ours",
+    )
+
+
+@register_noise()
+class Confusable(NoiseModel):
+    """The rate is the share of all labels that are replaced: exactly floor(P * rate / 100).
+
+    Labels of paired classes are offered in random order and become a partner that their image does not have. With
+    `auto`, the partner of a class is the one that occurs in the most similar company: the cosine of their
+    co-occurrences with all other classes is largest. A class that never occurs in company has no partner then.
+    """
+
+    kinds = ("scene",)
+    Parameters = Parameters
+
+    def scene(
+        self,
+        labels: npt.NDArray[Any],
+        rate: Rate,
+        rng: np.random.Generator,
+        difficulty: npt.NDArray[Any] | None = None,
+    ) -> Corruption:
+        """Replace labels by their partners."""
+        clean, percent = checked_scene_labels(labels), exact_rate(rate)
+        moves = partners(clean != 0, self.parameters.pairs)
+        source = (moves.sum(axis=1) > 0).astype(np.float64)[np.nonzero(clean)[1]]
+        why = "the others have no partner, or their images have the partner already"
+        return replace_by_weight(clean, percent, source, lambda _, classes: moves[classes], why, rng)
+
+
+def partners(present: Flags, pairs: str) -> npt.NDArray[np.float64]:
+    """Return which class is taken for which.
+
+    Args:
+        present: (N, C) labels.
+        pairs: `"auto"`, or class numbers such as `"0-3,1-2"`.
+
+    Returns:
+        (C, C), 1 where the row's class is taken for the column's class.
+
+    Raises:
+        InputError: `pairs` is neither.
+    """
+    classes = present.shape[1]
+    moves = np.zeros((classes, classes))
+    if pairs == "auto":
+        for one, other in enumerate(_likeliest(present)):
+            if other >= 0:
+                moves[one, other] = 1
+        return moves
+    for pair in pairs.split(","):
+        match = re.fullmatch(r"\s*(\d+)\s*-\s*(\d+)\s*", pair)
+        numbers = [int(number) for number in match.groups()] if match else []
+        if len(set(numbers)) != 2 or max(numbers) >= classes:
+            raise InputError(
+                f"The parameter 'pairs' holds {pair!r}; allowed are 'auto' and two different classes from 0 to "
+                f"{classes - 1} each, such as 0-1,2-3."
+            )
+        moves[numbers, numbers[::-1]] = 1
+    return moves
+
+
+def _likeliest(present: Flags) -> list[int]:
+    together = present.T.astype(np.float64) @ present.astype(np.float64)
+    np.fill_diagonal(together, 0)
+    classes = len(together)
+    best = []
+    for one in range(classes):
+        scores = np.zeros(classes)
+        for other in range(classes):
+            rest = [column for column in range(classes) if column not in (one, other)]
+            u, v = together[one, rest], together[other, rest]
+            length = np.sqrt(u @ u) * np.sqrt(v @ v)
+            scores[other] = u @ v / length if length and other != one else 0.0
+        best.append(int(scores.argmax()) if scores.any() else -1)
+    return best

@@ -1,0 +1,42 @@
+"""Extra labels: images get labels of classes that they do not have, and keep all of theirs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gridbench.noise.corruption import Corruption, scene_corruption
+from gridbench.noise.labels import checked_scene_labels
+from gridbench.noise.model import NoiseModel
+from gridbench.noise.rates import Rate, exact_rate, realisable
+from gridbench.registry import register_noise
+
+__all__ = ["Extra"]
+
+
+@register_noise()
+class Extra(NoiseModel):
+    """The rate is the number of labels added as a share of those there are: exactly floor(P * rate / 100).
+
+    They are drawn uniformly without replacement from all pairs of an image and a class that it does not have.
+    """
+
+    kinds = ("scene",)
+
+    def scene(
+        self,
+        labels: npt.NDArray[Any],
+        rate: Rate,
+        rng: np.random.Generator,
+        difficulty: npt.NDArray[Any] | None = None,
+    ) -> Corruption:
+        """Add labels."""
+        clean, percent = checked_scene_labels(labels), exact_rate(rate)
+        absent = np.flatnonzero(clean == 0)
+        why = "the images have all other classes already"
+        count = realisable(clean.size - len(absent), len(absent), percent, "labels", why)
+        chosen = np.sort(rng.choice(absent, count, replace=False, shuffle=False))
+        samples, after = np.divmod(chosen, max(1, clean.shape[1]))
+        return scene_corruption(clean, np.stack((samples, np.full_like(after, -1), after), axis=1), percent)

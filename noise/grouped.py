@@ -1,0 +1,78 @@
+"""The paper's swap, concentrated in a few groups of images, as when one annotator or one kind of scene went wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gridbench.errors import InputError
+from gridbench.noise.corruption import Corruption, Ints, scene_corruption
+from gridbench.noise.draw import Flags, capped_pairs, free_classes, spare_classes
+from gridbench.noise.labels import checked_scene_labels
+from gridbench.noise.model import NoiseModel
+from gridbench.noise.rates import Rate, exact_rate, realisable
+from gridbench.parameters import parameter
+from gridbench.registry import register_noise
+
+__all__ = ["Grouped", "Parameters"]
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The groups and how many of them are noisy."""
+
+    groups: int = parameter(10, "Groups that the images are divided into, of equal size.", "ours", low=1)
+    noisy: int = parameter(5, "Groups, drawn at random, that hold all the noise.", "ours", low=1)
+    by: str = parameter(
+        "labels",
+        "Images with similar label sets form a group (labels), or any images (random).",
+        "ours",
+        choices=("labels", "random"),
+    )
+
+
+@register_noise()
+class Grouped(NoiseModel):
+    """The rate is the share of all labels that are replaced: exactly floor(P * rate / 100), all in noisy groups.
+
+    Within them the draw is that of the swap. Groups by labels are cut from the images sorted by their label sets.
+    """
+
+    kinds = ("scene",)
+    Parameters = Parameters
+
+    def scene(
+        self,
+        labels: npt.NDArray[Any],
+        rate: Rate,
+        rng: np.random.Generator,
+        difficulty: npt.NDArray[Any] | None = None,
+    ) -> Corruption:
+        """Replace labels of the images in the noisy groups."""
+        clean, percent = checked_scene_labels(labels), exact_rate(rate)
+        wanted = self.parameters
+        if wanted.noisy > wanted.groups:
+            raise InputError(
+                f"{wanted.noisy} of {wanted.groups} groups cannot be noisy; allowed is noisy from 1 to {wanted.groups}."
+            )
+        present = clean != 0
+        group = self._group_of(present, rng)
+        noisy = np.isin(group, rng.choice(wanted.groups, wanted.noisy, replace=False))
+        room = np.where(noisy, spare_classes(present), 0)
+        why = f"{wanted.noisy} of {wanted.groups} groups are noisy, and their images have no more classes to spare"
+        count = realisable(int(present.sum()), int(room.sum()), percent, "labels", why)
+        samples, before = capped_pairs(present, room, count, rng)
+        after = free_classes(present, samples, rng)
+        return scene_corruption(clean, np.stack((samples, before, after), axis=1), percent)
+
+    def _group_of(self, present: Flags, rng: np.random.Generator) -> Ints:
+        order = rng.permutation(len(present))
+        if self.parameters.by == "labels":
+            # Shuffled first, so that equal label sets are cut at random.
+            order = order[np.lexsort(present[order].T[::-1])]
+        group = np.empty(len(present), dtype=np.int64)
+        group[order] = np.arange(len(present)) * self.parameters.groups // max(1, len(present))
+        return group
