@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from gridbench.datasets.dataset import Progress, silent
-from gridbench.datasets.foldersources import FolderOptions, FolderSources, find_sources, keep_complete, listed
+from gridbench.datasets.foldersources import FolderOptions, FolderSources, find_sources, keep_complete
 from gridbench.datasets.folderunit import FolderUnit, Treatment, read_folder_unit, tile_corners
 from gridbench.datasets.imagefiles import choose_form
 from gridbench.datasets.labeltable import LabelTable
 from gridbench.datasets.layout import GroupLayout, Layout
 from gridbench.datasets.masks import Codebook
-from gridbench.datasets.plan import Plan, Unit
+from gridbench.datasets.plan import Plan, Unit, listed
 from gridbench.datasets.raster import Shape, Unreadable, quick_raster_access, read_raster, read_shape
 from gridbench.datasets.splitting import parse_shares, read_split, split_by_shares
 from gridbench.errors import InputError

@@ -9,9 +9,10 @@ from pathlib import Path
 from gridbench.datasets.classtable import ClassTable, read_class_table, table_of_names
 from gridbench.datasets.imagefiles import files_by_key, match_rows, raster_files
 from gridbench.datasets.labeltable import LabelTable, read_label_table
+from gridbench.datasets.plan import listed
 from gridbench.errors import InputError
 
-__all__ = ["FolderOptions", "FolderSources", "MatchedTable", "find_sources", "keep_complete", "listed"]
+__all__ = ["FolderOptions", "FolderSources", "MatchedTable", "find_sources", "keep_complete"]
 
 _IMAGE_FOLDERS = ("images", "image", "img", "imgs")
 _MASK_FOLDERS = ("masks", "mask", "annotations", "labels")
@@ -170,14 +171,6 @@ def keep_complete(sources: FolderSources) -> list[str]:
     if not keys:
         raise InputError("No image has everything that it needs: " + "; ".join(sources.notes) + ".")
     return keys
-
-
-def listed(what: str, names: Sequence[str], shown: int = 5) -> list[str]:
-    """Return one sentence that counts names and shows the first few; none when there are none."""
-    if not names:
-        return []
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return [f"{len(names)} {what}: {', '.join(names[:shown])}{more}"]
 
 
 def _matched(path: Path | None, table: ClassTable | None, images: Mapping[str, Path]) -> MatchedTable | None:

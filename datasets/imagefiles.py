@@ -17,8 +17,22 @@ from gridbench.errors import InputError
 __all__ = ["RASTER_SUFFIXES", "Form", "choose_form", "files_by_key", "fit", "match_rows", "raster_files"]
 
 RASTER_SUFFIXES = frozenset(
-    f".{suffix}"
-    for suffix in "tif tiff png jpg jpeg jp2 j2k bmp gif webp img ntf pgm ppm".split()  # noqa: SIM905
+    (
+        ".tif",
+        ".tiff",
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".jp2",
+        ".j2k",
+        ".bmp",
+        ".gif",
+        ".webp",
+        ".img",
+        ".ntf",
+        ".pgm",
+        ".ppm",
+    )
 )
 
 

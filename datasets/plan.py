@@ -8,7 +8,7 @@ from typing import Any
 
 from gridbench.datasets.layout import Layout, Sample
 
-__all__ = ["Outcome", "Plan", "Unit"]
+__all__ = ["Outcome", "Plan", "Unit", "listed"]
 
 
 @dataclass(frozen=True)
@@ -60,3 +60,11 @@ class Plan:
     read: Callable[[Any], Outcome]
     settings: Mapping[str, Any] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
+
+
+def listed(what: str, names: Sequence[str], shown: int = 5) -> list[str]:
+    """Return one sentence that counts names and shows the first few; none when there are none."""
+    if not names:
+        return []
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return [f"{len(names)} {what}: {', '.join(names[:shown])}{more}"]
