@@ -1,0 +1,76 @@
+"""`gridbench check`: the conformance suite on a component of one's own, or on ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gridbench.cli.options import parse_assignments, plugin_option
+from gridbench.errors import RunFailed
+
+if TYPE_CHECKING:
+    from gridbench.conformance import Finding
+
+__all__ = ["check"]
+
+
+@click.command()
+@click.argument("what", metavar="FILE_OR_NAME")
+@click.option(
+    "-p",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Parameter of the component; again for more.",
+)
+@click.option("--loss", "losses", multiple=True, metavar="NAME", help="Only with this loss; again for more.")
+@plugin_option
+def check(what: str, parameters: tuple[str, ...], losses: tuple[str, ...]) -> None:
+    """Check whether a method, loss, noise model or data set does all that the harness relies on.
+
+    \b
+    FILE_OR_NAME is a plug-in file, all of whose components are checked, or a registered name. Examples:
+      gridbench check my_method.py
+      gridbench check grid
+    """  # noqa: D301
+    import torch
+
+    from gridbench.conformance import check_component, components_named
+    from gridbench.plugins import load_plugin
+    from gridbench.registry import LOSSES
+
+    given = parse_assignments(parameters)
+    for loss in losses:
+        LOSSES.get(loss)
+    # Images of a few pixels: more threads would only wait for each other.
+    torch.set_num_threads(1)
+    path = Path(what)
+    components = load_plugin(path) if path.suffix == ".py" or path.is_file() else components_named(what)
+    failed = 0
+    for kind, name in components:
+        click.echo(f"{kind} {name}")
+        findings = list(check_component(kind, name, given, losses))
+        for line in _lines(findings):
+            click.echo(f"  {line}")
+        failed += sum(not finding.passed for finding in findings)
+    if failed:
+        raise RunFailed(f"{failed} check{'s' if failed > 1 else ''} failed.")
+    click.echo("All checks passed.")
+
+
+def _lines(findings: list[Finding]) -> list[str]:
+    """Return a line for each check that passed, and one for each reason why it failed."""
+    lines = []
+    for check in dict.fromkeys(finding.check for finding in findings):
+        reasons: dict[str, list[str]] = {}
+        for finding in findings:
+            if finding.check == check and not finding.passed:
+                reasons.setdefault(finding.reason, []).append(finding.subject)
+        if not reasons:
+            lines.append(f"ok      {check}")
+        for reason, subjects in reasons.items():
+            where = f" (with {', '.join(subjects)})" if any(subjects) else ""
+            lines.append(f"FAILED  {check}{where}: {reason}")
+    return lines
