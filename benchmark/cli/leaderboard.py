@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from gridbench.leaderboard.runs import Collection
     from gridbench.leaderboard.sheet import Sheet
 
-FORMATS = ("terminal", "markdown", "latex", "csv", "json")
+FORMATS = ("terminal", "markdown", "latex", "csv", "json", "html")
 BESIDE_REPORTED = "reported"
 WIDEST = 1000
 MOST_REPORTED = 5
-_SUFFIXES = {".md": "markdown", ".tex": "latex", ".csv": "csv", ".json": "json"}
+_SUFFIXES = {".md": "markdown", ".tex": "latex", ".csv": "csv", ".json": "json", ".html": "html"}
 
 
 def _names(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
@@ -123,6 +123,10 @@ def _text(report: Report, format_: str, out: Path | None) -> str:
         from gridbench.leaderboard.format_json import render_json
 
         return render_json(report)
+    if format_ == "html":
+        from gridbench.leaderboard.page import render_page
+
+        return render_page(report)
     sheets = report.sheets()
     if format_ == "markdown":
         from gridbench.leaderboard.format_markdown import render_markdown

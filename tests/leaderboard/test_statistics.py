@@ -144,6 +144,17 @@ def test_the_interval_is_about_that_of_student_and_covers_the_truth():
     assert 0.75 < np.median(widths) < 1.1
 
 
+def test_the_interval_is_scipys_bootstrap_at_the_widened_level():
+    values = np.array([0.03, 0.01, 0.05, -0.01, 0.02, 0.04])
+    interval = paired_interval(curve(values), curve(np.zeros(6)))
+    tail = stats.norm.cdf(math.sqrt(6 / 5) * stats.t.ppf(0.025, 5))
+    reference = stats.bootstrap(
+        (values,), np.mean, confidence_level=1 - 2 * tail, n_resamples=50_000, method="percentile", rng=1
+    ).confidence_interval
+    assert interval.low == pytest.approx(reference.low, abs=1e-3)
+    assert interval.high == pytest.approx(reference.high, abs=1e-3)
+
+
 def test_the_same_numbers_give_the_same_interval():
     method, baseline = curve([0.52, 0.49, 0.53, 0.48, 0.56]), curve([0.5] * 5)
     assert paired_interval(method, baseline) == paired_interval(method, baseline)

@@ -1,0 +1,49 @@
+const data = JSON.parse(document.getElementById("data").textContent);
+const $ = (id) => document.getElementById(id);
+
+/* Everything from a record enters the page as text, never as markup. */
+function make(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value !== null && value !== false) node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== ""));
+  return node;
+}
+
+function draw(tag, attributes = {}, ...children) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+}
+
+const label = (names) => names.filter((name, at) => name && !(at === 1 && name === names[0])).join(" · ");
+
+const written = (value, decimals) => (value === null || value === undefined ? "" : value.toFixed(decimals));
+
+function spoken(cell, table) {
+  const spread = cell.s === null ? "" : ` ± ${written(cell.s, table.decimals)}`;
+  return `${written(cell.m, table.decimals)}${spread} (n = ${cell.n})`;
+}
+
+const tip = $("tip");
+function showTip(text, x, y) {
+  tip.textContent = text;
+  tip.hidden = false;
+  const box = tip.getBoundingClientRect();
+  tip.style.left = `${Math.max(4, Math.min(x + 12, innerWidth - box.width - 4))}px`;
+  tip.style.top = `${y + box.height + 20 > innerHeight ? Math.max(4, y - box.height - 10) : y + 14}px`;
+}
+function hideTip() { tip.hidden = true; }
+addEventListener("scroll", hideTip, { capture: true, passive: true });
+
+const themes = ["as the system", "dark", "light"];
+let theme = 0;
+$("theme").addEventListener("click", () => {
+  theme = (theme + 1) % themes.length;
+  if (theme) document.documentElement.dataset.theme = themes[theme];
+  else delete document.documentElement.dataset.theme;
+  $("theme").textContent = `Theme: ${themes[theme]}`;
+});
