@@ -92,12 +92,14 @@ def script(python: str | Path, name: str) -> Path:
 def run(command: list[str | Path], folder: Path) -> str:
     """Run a command in a folder, print how long it took, and return what it printed."""
     words = [str(word) for word in command]
-    inherited = {
+    environment = {
         key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "GRIDBENCH"))
     }
+    # Beside other work, two threads that wait for each other take many times as long as one.
+    environment["OMP_NUM_THREADS"] = "1"
     started = time.perf_counter()
     done = subprocess.run(
-        words, cwd=folder, env=inherited, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        words, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
     took = time.perf_counter() - started
     shown = " ".join([Path(words[0]).name, *words[1:]]).replace(str(ROOT), "REPOSITORY")
