@@ -23,14 +23,19 @@ _EXPORTS = {
 __all__ = sorted(_EXPORTS)
 
 for _name, _class in (
+    ("boundary", "Boundary"),
     ("class_dependent", "ClassDependent"),
+    ("coarse", "Coarse"),
     ("confusable", "Confusable"),
     ("extra", "Extra"),
     ("grouped", "Grouped"),
     ("instance", "Instance"),
     ("missing", "Missing"),
+    ("missing_objects", "MissingObjects"),
     ("mixed", "Mixed"),
     ("none", "Unchanged"),
+    ("region", "Region"),
+    ("shift", "Shift"),
     ("swap", "Swap"),
 ):
     NOISE.place(_name, f"gridbench.noise.{_name}", _class)

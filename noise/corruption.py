@@ -28,6 +28,8 @@ class Corruption:
         positives: (C,) how many units of each class the rate is a share of; for most models the labels there
             are, see the model.
         affected: (C,) how many of them changed.
+        runs: (R, 3) of first pixel, length, class after: the changed pixels, counted through all maps row by row;
+            None where `changed` alone says everything.
     """
 
     labels: npt.NDArray[Any]
@@ -36,6 +38,7 @@ class Corruption:
     kind: Kind
     positives: Ints
     affected: Ints
+    runs: Ints | None = None
 
     @property
     def realised(self) -> float:

@@ -73,5 +73,6 @@ class Instance(NoiseModel):
 
     def _by_rank(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         # Equal values share the mean of their ranks, so that their order in memory means nothing.
-        rank: npt.NDArray[np.float64] = rankdata(values) / max(1, len(values))
-        return rank**self.parameters.sharpness
+        rank = rankdata(values) / max(1, len(values))
+        weights: npt.NDArray[np.float64] = rank**self.parameters.sharpness
+        return weights

@@ -12,7 +12,7 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["Manifest"]
 
 SCHEMA = 1
+RUNS = 1 << 16
+"""Runs of changed pixels that are looked at together."""
+
 TEXT, ARRAYS = "noise.json", "noise.npz"
 
 
@@ -49,6 +52,7 @@ class Manifest:
         positives: (C,) how many units of each class the rate is a share of.
         affected: (C,) how many of them changed.
         changed: (K, 3) of sample, class before, class after; see `Corruption`.
+        runs: (R, 3) of first pixel, length, class after, or None; see `Corruption`.
     """
 
     model: str
@@ -62,6 +66,7 @@ class Manifest:
     positives: Ints
     affected: Ints
     changed: Ints
+    runs: Ints | None = None
 
     @classmethod
     def of(
@@ -91,13 +96,16 @@ class Manifest:
             positives=corruption.positives,
             affected=corruption.affected,
             changed=corruption.changed,
+            runs=corruption.runs,
         )
 
     @property
     def sha256(self) -> str:
         """Hash of the shape and of every change, the same on every platform."""
         digest = hashlib.sha256(f"gridbench noise {SCHEMA} {self.kind} {list(self.shape)}\n".encode())
-        digest.update(np.ascontiguousarray(self.changed, dtype="<i8").tobytes())
+        for name, rows in self.arrays().items():
+            digest.update(f"{name} {len(rows)}\n".encode())
+            digest.update(np.ascontiguousarray(rows, dtype="<i8").tobytes())
         return digest.hexdigest()
 
     def summary(self) -> dict[str, Any]:
@@ -135,7 +143,8 @@ class Manifest:
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return what belongs into the npz beside the summary."""
-        return {"changed": self.changed}
+        arrays = {"changed": self.changed}
+        return arrays if self.runs is None else {**arrays, "runs": self.runs}
 
     def save(self, folder: Path) -> None:
         """Write `noise.json` and `noise.npz` into a folder, each atomically, the json last."""
@@ -172,6 +181,7 @@ class Manifest:
                 positives=np.array(stored["per_class"]["positives"], dtype=np.int64),
                 affected=np.array(stored["per_class"]["affected"], dtype=np.int64),
                 changed=np.asarray(arrays["changed"], dtype=np.int64).reshape(-1, 3),
+                runs=np.asarray(arrays["runs"], dtype=np.int64).reshape(-1, 3) if "runs" in arrays else None,
             )
             derived = manifest.summary()
         except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -242,7 +252,11 @@ class Manifest:
             InputError: The manifest is not of these maps.
         """
         clean = self._pixels(maps)
-        noisy = clean.copy()
+        noisy = np.array(clean, order="C")
+        if self.runs is not None:
+            for pixels, after in _pixels_of(self.runs):
+                noisy.reshape(-1)[pixels] = after
+            return noisy
         for sample, before, after in self.changed.tolist():
             np.copyto(noisy[sample], after, where=clean[sample] == before, casting="unsafe")
         return noisy
@@ -257,8 +271,28 @@ class Manifest:
         classes = len(self.positives)
         clean = checked_maps(maps, classes, IGNORE)
         self._check_shape("pixel", clean)
-        self._check_changes(class_pixels(clean, classes, IGNORE) > 0)
+        present = class_pixels(clean, classes, IGNORE) > 0
+        if self.runs is None:
+            self._check_changes(present)
+        else:
+            self._check_runs(clean, self.runs)
         return clean
+
+    def _check_runs(self, clean: npt.NDArray[Any], runs: Ints) -> None:
+        first, length, after = runs.T
+        inside = (first >= 0) & (length > 0) & (first + length <= clean.size)
+        if not (inside & (after >= 0) & (after < len(self.positives))).all():
+            raise InputError("The noise manifest names pixels or classes that these label maps do not have.")
+        flat = np.ascontiguousarray(clean).reshape(-1)
+        for pixels, become in _pixels_of(runs):
+            before = flat[pixels]
+            wrong = (before == become) | (before == IGNORE) | (before < 0)
+            if wrong.any():
+                sample = int(pixels[wrong.argmax()]) // (clean.shape[1] * clean.shape[2])
+                raise InputError(
+                    f"The noise manifest is of other labels: a pixel of sample {sample} cannot have become class "
+                    f"{become[wrong.argmax()]}."
+                )
 
     def _check_shape(self, kind: Kind, clean: npt.NDArray[Any]) -> None:
         words = {"scene": "scene labels", "pixel": "label maps"}
@@ -285,6 +319,15 @@ class Manifest:
                 f"The noise manifest is of other labels: sample {first[0]} cannot have gone from class {first[1]} "
                 f"to class {first[2]} (-1 is none)."
             )
+
+
+def _pixels_of(runs: Ints) -> Iterator[tuple[Ints, Ints]]:
+    """Yield the pixels of the runs and the classes that they become, some runs at a time."""
+    for start in range(0, len(runs), RUNS):
+        first, length, after = runs[start : start + RUNS].T
+        ends = length.cumsum()
+        within = np.arange(ends[-1]) - np.repeat(ends - length, length)
+        yield np.repeat(first, length) + within, np.repeat(after, length)
 
 
 def _tally(classes: Ints, count: int) -> list[int]:

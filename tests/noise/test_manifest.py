@@ -102,8 +102,8 @@ def test_added_and_removed_labels_are_applied():
 def test_the_hash_is_known_and_depends_on_every_change():
     _, manifest = make()
     fixed = {**vars(manifest), "shape": (2, 3), "changed": np.array([[0, 1, 2]])}
-    # sha256 of b"gridbench noise 1 scene [2, 3]\n" and three little-endian 64-bit integers.
-    assert Manifest(**fixed).sha256 == "b2ab855162e2762599315aa2843a963fb6e145f5a14ff6bad2b420914bc02cf3"
+    # sha256 of b"gridbench noise 1 scene [2, 3]\nchanged 1\n" and three little-endian 64-bit integers.
+    assert Manifest(**fixed).sha256 == "b1a85cc4c027d77e17d94ee225864068fd46fcc988155bdd25ca9832edc9e2fe"
     others = [
         {"changed": np.array([[0, 2, 1]])},
         {"changed": np.array([[0, 1, 2]] * 2)},

@@ -1,0 +1,76 @@
+"""Shifted maps: whole label maps are displaced against their images, as by a registration error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gridbench.noise.corruption import Corruption
+from gridbench.noise.labels import checked_maps, class_pixels
+from gridbench.noise.model import NoiseModel
+from gridbench.noise.pixelwise import labelled, pixel_corruption
+from gridbench.noise.rates import Rate, exact_rate, realisable, share_of
+from gridbench.parameters import parameter
+from gridbench.registry import register_noise
+
+__all__ = ["Parameters", "Shift"]
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """How far."""
+
+    distance: int = parameter(3, "Pixels that a map is displaced by at most, down and across.", "ours", low=1)
+
+
+@register_noise()
+class Shift(NoiseModel):
+    """The rate is the share of maps that are displaced: exactly floor(N * rate / 100) of N maps with a label.
+
+    Maps are drawn uniformly among those that a displacement changes, and each displacement uniformly among those
+    that change its map. What comes in at an edge repeats the edge; ignored pixels stay, and where an ignored pixel
+    would come to lie the class stays. A map counts for the class that covers most of it.
+    """
+
+    kinds = ("pixel",)
+    Parameters = Parameters
+
+    def pixel(
+        self, maps: npt.NDArray[Any], num_classes: int, rate: Rate, rng: np.random.Generator
+    ) -> Corruption:
+        """Displace maps."""
+        clean, percent = checked_maps(maps, num_classes), exact_rate(rate)
+        pixels = class_pixels(clean, num_classes)
+        main, known = pixels.argmax(axis=1), np.flatnonzero(pixels.any(axis=1))
+        wanted = share_of(len(known), percent)
+        noisy = clean.copy()
+        moved: list[int] = []
+        for sample in rng.permutation(known):
+            if len(moved) == wanted:
+                break
+            if np.count_nonzero(pixels[sample]) > 1 and self._displace(clean[sample], noisy[sample], rng):
+                moved.append(int(sample))
+        realisable(len(known), len(moved), percent, "maps", "no displacement changes the others")
+        positives = np.bincount(main[known], minlength=num_classes)
+        affected = np.bincount(main[np.array(moved, dtype=np.int64)], minlength=num_classes)
+        return pixel_corruption(clean, noisy, percent, positives, affected)
+
+    def _displace(self, one: npt.NDArray[Any], out: npt.NDArray[Any], rng: np.random.Generator) -> bool:
+        """Write a displaced map, and say whether any displacement changes it."""
+        side = 2 * self.parameters.distance + 1
+        height, width = one.shape
+        for step in rng.permutation(side * side):
+            down, across = (
+                int(step) // side - self.parameters.distance,
+                int(step) % side - self.parameters.distance,
+            )
+            rows = np.clip(np.arange(height) - down, 0, height - 1)
+            columns = np.clip(np.arange(width) - across, 0, width - 1)
+            came = one[rows[:, None], columns]
+            out[:] = np.where(labelled(one) & labelled(came), came, one)
+            if (out != one).any():
+                return True
+        return False
