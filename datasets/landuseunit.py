@@ -77,7 +77,8 @@ def read_landuse_unit(unit: LandUseUnit) -> Outcome:
 def index_base(maps: Iterable[Path]) -> tuple[int | None, list[str]]:
     """Decide over all label maps whether plain indices count the classes from 0 or from 1.
 
-    Maps with the legend's colours, as a palette or as pixels, do not take part.
+    Maps with the legend's colours, as a palette or as pixels, do not take part; the indices of any other palette
+    count from 1, as in the original.
 
     Args:
         maps: Every label map of the data set.
@@ -101,7 +102,8 @@ def index_base(maps: Iterable[Path]) -> tuple[int | None, list[str]]:
                     f"The label map {path} holds the value {max(values)}; indices go to {_CLASSES}. It looks like a "
                     "picture that was turned grey; take the original map."
                 )
-            seen |= values
+            if raster.palette is None:
+                seen |= values
     if not seen:
         return None, []
     if 0 in seen and _CLASSES in seen:
@@ -132,6 +134,8 @@ def _has_colours(raster: Raster) -> bool:
 def _decode(raster: Raster, path: Path, base: int | None) -> tuple[NDArray[np.uint8], dict[str, int]]:
     if _has_colours(raster):
         return _codebook(None).decode(Raster(np.asarray(colours_of(raster)), None), path)
+    if raster.palette is not None:
+        return _codebook(1).decode(Raster(raster.pixels, None), path)
     if base is None:
         raise Unreadable(path, "holds plain indices, and no other map told from where they count")
     return _codebook(base).decode(Raster(raster.pixels[:1], None), path)

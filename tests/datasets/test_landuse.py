@@ -272,6 +272,15 @@ def test_a_palette_in_another_order_is_read_by_its_colours(original, tmp_path):
     check_content(packed(plan_dlrsd([original], LandUseOptions()), tmp_path))
 
 
+def test_a_palette_of_no_meaning_is_read_by_its_indices(original, tmp_path):
+    for name in NAMES:
+        path = original / "DLRSD" / "Images" / name[:-2] / f"{name}.png"
+        Image.fromarray((classes(name).clip(0, 14) + 1).astype(np.uint8)).convert("P").save(path)
+    archive = packed(plan_dlrsd([original], LandUseOptions()), tmp_path)
+    for name, label_map in zip(archive.names, archive.label_maps, strict=True):
+        np.testing.assert_array_equal(label_map, classes(name).clip(0, 14))
+
+
 def test_indices_that_may_count_from_0_or_from_1_are_not_guessed(original, tmp_path):
     for name in NAMES:
         label_map = classes(name).clip(0, 14)
