@@ -10,8 +10,6 @@ import dataclasses
 import hashlib
 import io
 import json
-import os
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +21,7 @@ import numpy.typing as npt
 from gridbench.errors import InputError
 from gridbench.noise.corruption import Corruption, Ints, Kind, apply_changes
 from gridbench.noise.labels import IGNORE, checked_maps, checked_scene_labels, class_pixels
+from gridbench.noise.manifest_files import read_arrays, read_json, write_bytes
 
 if TYPE_CHECKING:
     from gridbench.noise.model import NoiseModel
@@ -151,9 +150,9 @@ class Manifest:
         folder.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **self.arrays())
-        _write(folder / ARRAYS, buffer.getvalue())
+        write_bytes(folder / ARRAYS, buffer.getvalue())
         text = json.dumps(self.summary(), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
-        _write(folder / TEXT, (text + "\n").encode())
+        write_bytes(folder / TEXT, (text + "\n").encode())
 
     @classmethod
     def load(cls, folder: Path) -> Manifest:
@@ -162,8 +161,8 @@ class Manifest:
         Raises:
             InputError: A file is missing, damaged or changed since; the message says which.
         """
-        stored = _read_json(folder / TEXT)
-        arrays = _read_arrays(folder / ARRAYS)
+        stored = read_json(folder / TEXT)
+        arrays = read_arrays(folder / ARRAYS)
         try:
             if stored["schema"] != SCHEMA:
                 raise InputError(
@@ -333,38 +332,3 @@ def _pixels_of(runs: Ints) -> Iterator[tuple[Ints, Ints]]:
 def _tally(classes: Ints, count: int) -> list[int]:
     counts: list[int] = np.bincount(classes[classes >= 0], minlength=count).tolist()
     return counts
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"There is no noise manifest at {path}: {error.strerror}.") from error
-    except ValueError as error:
-        raise InputError(f"{path} is damaged: {error}.") from error
-    if not isinstance(stored, dict):
-        raise InputError(f"{path} is not a noise manifest: it holds no object.")
-    return stored
-
-
-def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except FileNotFoundError as error:
-        raise InputError(f"The noise manifest is incomplete: {path} is missing.") from error
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
-        raise InputError(f"{path} is damaged: {error}.") from error
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
