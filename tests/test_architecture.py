@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import importlib.util
 import re
 import subprocess
@@ -14,7 +15,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SETUPTOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
 ROOMS = {package: ROOT / folder for package, folder in SETUPTOOLS["package-dir"].items()}
 LONGEST_FILE = 400
 
@@ -333,6 +335,21 @@ def test_light_modules_leave_torch_alone():
 def test_files_stay_readable():
     lengths = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in FILES.items()}
     assert {module: length for module, length in lengths.items() if length > LONGEST_FILE} == {}
+
+
+def test_every_library_that_is_imported_is_declared():
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    for_users = [*PYPROJECT["project"]["dependencies"], *extras["fast"], *extras["lmdb"]]
+    declared = {re.split(r"[^\w-]", line)[0].replace("_", "-").lower() for line in for_users}
+    distributions = importlib.metadata.packages_distributions()
+    undeclared = {
+        (module, library)
+        for module, tree in TREES.items()
+        for library in {target.split(".")[0] for target, _ in imports(tree)}
+        if library not in {*sys.stdlib_module_names, "gridbench"}
+        and not declared & {name.replace("_", "-").lower() for name in distributions.get(library, [library])}
+    }
+    assert undeclared == set()
 
 
 def test_every_folder_with_code_is_a_listed_package():
