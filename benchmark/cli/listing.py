@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from gridbench.cli.options import plugin_option
+from gridbench.cli.parameters_table import parameters
 
 __all__ = ["listing"]
 
@@ -14,6 +15,9 @@ __all__ = ["listing"]
 @click.group(name="list")
 def listing() -> None:
     """List methods, losses, noise models, data sets or backbones."""
+
+
+listing.add_command(parameters)
 
 
 def _print_registry(registry: Any, name: str | None) -> None:
