@@ -15,13 +15,14 @@ class Counterparts:
     """Finds the cell of another method at the same setting.
 
     Args:
-        cells: Cells of one metric.
+        cells: Cells of one metric; only these can be asked about.
     """
 
     def __init__(self, cells: Sequence[Cell]) -> None:
+        self._settings = {id(cell): _setting(cell) for cell in cells}
         self._known: dict[tuple[object, str], list[Cell]] = {}
         for cell in cells:
-            self._known.setdefault((_setting(cell), cell.text("method")), []).append(cell)
+            self._known.setdefault((self._settings[id(cell)], cell.text("method")), []).append(cell)
 
     def plain(self, cell: Cell) -> Cell | None:
         """Return plain training with the cell's loss: the method named after it."""
@@ -33,14 +34,14 @@ class Counterparts:
 
     def method(self, cell: Cell, name: str) -> Cell | None:
         """Return a method's cell; None when it has none or several with other parameters."""
-        found = self._known.get((_setting(cell), name), [])
+        found = self._known.get((self._settings[id(cell)], name), [])
         return found[0] if len(found) == 1 else self._agreeing(cell, name)
 
     def _agreeing(self, cell: Cell, method: str) -> Cell | None:
         """Return the one cell of a method that agrees in all parameters both have: those of the loss."""
         found = [
             other
-            for other in self._known.get((_setting(cell), method), [])
+            for other in self._known.get((self._settings[id(cell)], method), [])
             if all(
                 cell.text(name) == other.text(name)
                 for name in cell.settings.keys() & other.settings.keys()

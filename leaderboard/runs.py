@@ -13,11 +13,14 @@ from typing import Any
 from gridbench.errors import InputError
 from gridbench.record import StoredRun, iter_records
 
-__all__ = ["Collection", "LeftOut", "Run", "Setting", "collect"]
+__all__ = ["IMPORTED", "Collection", "LeftOut", "Run", "Setting", "as_run", "collect", "flatten"]
 
 Setting = str | int | float | bool | None
 
 _SINGLE = ("memorised", "predicted_prevalence", "true_prevalence", "noisy_images")
+
+IMPORTED = "imported"
+"""Folder below the runs that holds what others made, a folder per origin."""
 
 LONGEST_NAME = 200
 """A component's name or a setting longer than this is not one that gridbench wrote."""
@@ -97,8 +100,8 @@ def collect(folder: Path) -> Collection:
         )
     found = Collection()
     known: dict[tuple[str, str], Run] = {}
-    for stored in iter_records(folder):
-        run = _run(stored, origin="")
+    for origin, stored in _stored(folder):
+        run = as_run(stored, origin)
         if isinstance(run, LeftOut):
             found.left_out.append(run)
             continue
@@ -123,7 +126,19 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{name}", json.dumps(value)
 
 
-def _run(stored: StoredRun, origin: str) -> Run | LeftOut:
+def _stored(folder: Path) -> Iterator[tuple[str, StoredRun]]:
+    """Yield (origin, record): one's own, which have no origin, then those imported from others."""
+    for stored in iter_records(folder):
+        yield "", stored
+    imported = folder / IMPORTED
+    if imported.is_dir():
+        for home in sorted(path for path in imported.iterdir() if path.is_dir() and path.name[0] != "."):
+            for stored in iter_records(home):
+                yield home.name, stored
+
+
+def as_run(stored: StoredRun, origin: str) -> Run | LeftOut:
+    """Read a record as a run, or say why it is no result: unfinished, damaged, or with values that cannot be."""
     settings: dict[str, Setting] | None = None
     seed: int | None = None
     try:

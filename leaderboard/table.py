@@ -222,7 +222,8 @@ def common_columns(rows: Sequence[Row]) -> list[int]:
         Positions of the columns in which all the other rows have a value.
     """
     counts = [sum(entry.cell is not None for entry in row.entries) for row in rows]
-    voting = [row for row, count in zip(rows, counts, strict=True) if 2 * count >= max(counts)]
+    fullest = max(counts, default=0)
+    voting = [row for row, count in zip(rows, counts, strict=True) if 2 * count >= fullest]
     return (
         [at for at in range(len(rows[0].entries)) if all(row.entries[at].cell is not None for row in voting)]
         if rows

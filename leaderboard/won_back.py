@@ -28,7 +28,7 @@ def won_back(cells: Sequence[Cell]) -> dict[int, float]:
         `id(cell)` -> percent, for the cells of methods (not for the plain ones, whose share is 0 by
         definition, nor for reference rows). Negative when the method did worse than plain training.
     """
-    if not cells or "ndcg@" not in cells[0].metric:
+    if not any(cell.reference for cell in cells) or "ndcg@" not in cells[0].metric:
         return {}
     known = Counterparts(cells)
     shares = {}

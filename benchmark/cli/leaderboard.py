@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gridbench.cli.sharing import export_bundle, import_records
 from gridbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
     return tuple(name.strip() for name in (value or "").split(",") if name.strip())
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option(
     "--runs", default="runs", show_default=True, metavar="DIR", help="Folder that results are read from."
 )
@@ -57,7 +58,9 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
     "--figures", type=click.Path(file_okay=False, path_type=Path), help="Draw every figure into this folder."
 )
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
+@click.pass_context
 def leaderboard(
+    context: click.Context,
     runs: str,
     metric: str | None,
     dataset: tuple[str, ...],
@@ -72,6 +75,8 @@ def leaderboard(
     out: Path | None,
 ) -> None:
     """Compare the results in a folder: methods by noise rates, averaged over seeds and nothing else."""
+    if context.invoked_subcommand:
+        return
     from gridbench.leaderboard.filters import Condition, keep, parse_condition
     from gridbench.leaderboard.report import Report
     from gridbench.leaderboard.runs import Collection, collect
@@ -104,6 +109,10 @@ def leaderboard(
     if figures:
         _draw(report, figures)
     _say(found)
+
+
+leaderboard.add_command(export_bundle)
+leaderboard.add_command(import_records)
 
 
 def _nothing(runs: str, states: list[str]) -> str:

@@ -31,7 +31,8 @@ def write(tmp_path):
         result = {"schema": 1, "id": identity, "metrics": {"ndcg@20": ndcg, "map@20": 0.3}}
         for name, content in (("config", document), ("result", result)):
             (folder / f"{name}.json").write_text(json.dumps(content))
-        (folder / "done").write_text(json.dumps({"schema": 1, "files": {}}))
+        files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+        (folder / "done").write_text(json.dumps({"schema": 1, "files": files}))
         return folder
 
     return one
@@ -159,3 +160,15 @@ def test_figures_are_written_as_pdf_and_png(write, tmp_path):
         "bluemarble-ndcg@20-over-noise.pdf",
         "bluemarble-ndcg@20-over-noise.png",
     }
+
+
+def test_records_can_be_handed_over_and_taken_in(write, tmp_path):
+    write(seed=0, ndcg=0.5)
+    write(seed=1, ndcg=0.6)
+    runs, bundle = str(tmp_path / "runs"), str(tmp_path / "friend.zip")
+    assert "with 1 records" in run("export", bundle, "--runs", runs, "--filter", "seed=1").output
+    done = run("import", bundle, "--runs", str(tmp_path / "mine"))
+    assert done.exit_code == 0, done.output
+    assert "1 records are now in" in done.output
+    assert "60.0" in run("--runs", str(tmp_path / "mine")).stdout
+    assert isinstance(run("import", bundle, "--runs", runs, "--origin", "../x").exception, InputError)
