@@ -30,7 +30,7 @@ class _Worker:
     pipe: Connection
     slot: int
     index: int | None = None
-    since: float = 0.0
+    since: float | None = None
 
 
 class LocalPool:
@@ -66,9 +66,8 @@ class LocalPool:
                     if worker.index is None and waiting:
                         index, number = waiting.popleft()
                         tries[index] = number
-                        worker.index, worker.since = index, time.monotonic()
+                        worker.index, worker.since = index, None
                         worker.pipe.send(configs[index].canonical())
-                        yield Event(index, "started")
                 yield from self._listen(workers, waiting, tries)
         finally:
             for worker in workers:
@@ -88,15 +87,24 @@ class LocalPool:
                 except (EOFError, OSError):
                     yield from self._replace(workers, worker, waiting, tries)
                     continue
-                if kind == "epoch":
+                if kind == "started":
+                    worker.since = time.monotonic()
+                    yield Event(index, "started")
+                elif kind == "epoch":
                     yield Event(index, "epoch", epoch=rest[0], epochs=rest[1])
                 else:
                     worker.index = None
                     yield Event(index, kind, rest[0])
-            elif self._time_limit is not None and time.monotonic() - worker.since > self._time_limit:
+            elif self._over_time(worker):
                 _end(worker)
                 workers[workers.index(worker)] = self._start(worker.slot)
                 yield Event(index, "failed", f"it took longer than {self._time_limit:g} s")
+
+    def _over_time(self, worker: _Worker) -> bool:
+        """Tell whether a worker's run has taken too long; starting the process does not count."""
+        if self._time_limit is None or worker.since is None:
+            return False
+        return time.monotonic() - worker.since > self._time_limit
 
     def _replace(
         self,
@@ -162,6 +170,7 @@ def _work(pipe: Connection, execution: Execution, cores: list[int]) -> None:
         except (EOFError, KeyboardInterrupt):
             return
         try:
+            pipe.send(("started",))
             record = run(RunConfig(**values), execution)
             answer = ("done", str(record.folder))
         except RunBusy as error:

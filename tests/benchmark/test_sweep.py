@@ -1,0 +1,167 @@
+"""Sweeps: how a declaration is expanded, what is left out, and engines whose workers may die."""
+
+import itertools
+import os
+import signal
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridbench.config import make_config
+from gridbench.engines.inprocess import InProcess
+from gridbench.engines.local import LocalPool, shares_of_cores
+from gridbench.errors import InputError
+from gridbench.record import iter_records
+from gridbench.runner import Execution, run
+from gridbench.sweep import estimate_seconds, expand, make_sweep, values_of
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("grid", ["grid"]),
+        ("grid,bce", ["grid", "bce"]),
+        ("0:60:10", ["0", "10", "20", "30", "40", "50", "60"]),
+        ("0:1:0.1", ["0", "0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "1"]),
+        ("5:5:1", ["5"]),
+        ("0:25:10", ["0", "10", "20"]),
+        ("0,30,0:60:30", ["0", "30", "60"]),
+        (" a , b ", ["a", "b"]),
+    ],
+)
+def test_lists_and_ranges(text, values):
+    assert values_of(text) == values
+
+
+@pytest.mark.parametrize("text", ["0:60:0", "60:0:10", "0:60:-1", "a:b:c", "0:nan:1", "a,,b", "", "0:1:1e-9"])
+def test_ranges_that_have_no_values_are_refused(text):
+    with pytest.raises(InputError):
+        values_of(text)
+
+
+@given(st.decimals(0, 50, places=2), st.decimals(0, 50, places=2), st.decimals("0.5", 20, places=2))
+def test_a_range_holds_exactly_the_multiples_up_to_its_end(start, length, step):
+    stop = start + length
+    values = [Decimal(value) for value in values_of(f"{start}:{stop}:{step}")]
+    assert values[0] == start
+    assert stop - step < values[-1] <= stop
+    assert {b - a for a, b in itertools.pairwise(values)} <= {step}
+
+
+@pytest.fixture
+def sweep(tmp_path, cache, settings):
+    def make(**axes):
+        return make_sweep(expand(axes, settings), tmp_path / "runs", cache)
+
+    return make
+
+
+def test_a_parameter_goes_to_the_methods_that_have_it(sweep):
+    made = sweep(**{"method": ["grid", "bce"], "parameters.lambda": ["10", "20"], "seed": ["0", "1"]})
+    labels = [item.label for item in made.items]
+    assert len(labels) == len(set(labels)) == 2 * 2 + 2
+    assert sum(item.plan.config.method == "bce" for item in made.items) == 2
+
+
+def test_pairs_that_do_not_go_together_are_left_out_with_the_reason(sweep):
+    made = sweep(method=["grid", "bce", "random"], loss=["bce"])
+    assert [item.plan.config.method for item in made.items] == ["grid", "bce"]
+    assert made.left_out == (("random with bce", "it goes with no loss"),)
+
+
+@pytest.mark.parametrize(
+    ("axes", "words"),
+    [
+        ({"method": ["bce"], "parameters.lambda": ["10"]}, "'lambda'"),
+        ({"method": ["random"], "loss": ["bce"]}, "Nothing is left"),
+        ({"method": ["gird"]}, "'grid'"),
+        ({"slnir": ["130"]}, "130"),
+    ],
+)
+def test_a_sweep_that_cannot_run_is_refused_whole(sweep, axes, words):
+    with pytest.raises(InputError, match=words):
+        sweep(**axes)
+
+
+def test_what_is_done_is_not_computed_again(sweep, tmp_path, cache):
+    made = sweep(method=["bce"], seed=["0", "1"])
+    execution = Execution(runs=tmp_path / "runs", cache=cache, device="cpu", threads=1)
+    assert estimate_seconds(made.items, execution.runs) is None
+    run(made.items[0].plan.config, execution)
+    made = sweep(method=["bce"], seed=["0", "1"])
+    assert [item.state for item in made.items] == ["done", "new"]
+    assert len(made.todo(retry_failed=False)) == 1
+    assert estimate_seconds(made.items, execution.runs) > 0
+
+
+def test_failed_runs_wait_until_they_are_asked_for(sweep, tmp_path, cache, monkeypatch):
+    from gridbench.methods.losses.bce import BCE
+
+    execution = Execution(runs=tmp_path / "runs", cache=cache, device="cpu", threads=1)
+    made = sweep(method=["bce"], seed=["0", "1"])
+    entries = BCE.entries
+
+    def broken(self, prediction, target):
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(BCE, "entries", broken)
+    events = list(InProcess(execution).compute([item.plan.config for item in made.items]))
+    assert [event.kind for event in events] == ["started", "failed"] * 2
+    assert "out of luck" in events[1].detail
+    monkeypatch.setattr(BCE, "entries", entries)
+    made = sweep(method=["bce"], seed=["0", "1"])
+    assert made.todo(retry_failed=False) == []
+    assert len(made.todo(retry_failed=True)) == 2
+    events = list(InProcess(execution).compute([item.plan.config for item in made.items]))
+    assert [event.kind for event in events] == ["started", "done"] * 2
+
+
+def test_a_killed_worker_loses_its_place_and_not_its_run(tmp_path, cache, settings):
+    settings = {**settings, "epochs": 60, "method": "bce"}
+    configs = [make_config({**settings, "seed": seed}) for seed in range(2)]
+    execution = Execution(runs=tmp_path / "runs", cache=cache, keep="light")
+    pool = LocalPool(execution, workers=1, devices=("cpu",))
+    kinds, killed = [], False
+    for event in pool.compute(configs):
+        kinds.append((event.index, event.kind))
+        if event.kind == "epoch" and event.epoch >= 2 and not killed:
+            killed = True
+            os.kill(_only_child(), signal.SIGKILL)
+    assert killed
+    assert [kind for _, kind in kinds if kind in {"done", "failed"}] == ["done", "done"]
+    assert kinds.count((0, "started")) == 2
+    whole = run(
+        configs[0], Execution(runs=tmp_path / "whole", cache=cache, device="cpu", threads=1, keep="light")
+    )
+    resumed = next(r for r in iter_records(tmp_path / "runs") if r.id == whole.id)
+    assert resumed.result == whole.result
+
+
+def _only_child():
+    """Return the process id of the pool's worker."""
+    import multiprocessing
+
+    (child,) = multiprocessing.active_children()
+    return child.pid
+
+
+def test_a_run_over_its_time_limit_fails_and_the_next_one_runs(tmp_path, cache, settings):
+    slow = make_config({**settings, "method": "bce", "epochs": 100_000})
+    quick = make_config({**settings, "method": "bce", "epochs": 1})
+    pool = LocalPool(
+        Execution(runs=tmp_path / "runs", cache=cache), workers=1, devices=("cpu",), time_limit=20
+    )
+    ends = [
+        (event.index, event.kind) for event in pool.compute([slow, quick]) if event.kind in {"done", "failed"}
+    ]
+    assert ends == [(0, "failed"), (1, "done")]
+
+
+def test_cores_are_dealt_out_without_overlap():
+    cores = sorted(os.sched_getaffinity(0))
+    for workers in range(1, len(cores) + 1):
+        shares = shares_of_cores(workers)
+        assert sorted(core for share in shares for core in share) == cores
+    assert len(shares_of_cores(len(cores) + 3)) == len(cores) + 3
