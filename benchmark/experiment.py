@@ -14,7 +14,7 @@ from gridbench.backbones import BackboneSpec, TimmBackbone, build_backbone, chec
 from gridbench.datasets.augment import Augmentation
 from gridbench.datasets.batches import TrainingSet, evaluation_batches
 from gridbench.epochlog import Truth, memorised_share
-from gridbench.errors import RunFailed
+from gridbench.errors import InputError, RunFailed
 from gridbench.evaluation import Retrieval, Splits, predict, score_method
 from gridbench.methods.base import Method, Objective, Setup
 from gridbench.plan import Plan
@@ -25,6 +25,7 @@ from gridbench.trainer import Trainer, TrainingSettings
 __all__ = ["Experiment", "Outcome"]
 
 Array = np.ndarray[Any, Any]
+IGNORE = 255
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Experiment:
         if self.relevance is None:
             self.relevance = archive.scene_labels
         self.corruption = self._corrupt()
+        self._check_maps()
         self.truth = Truth(self.corruption.changed, len(train), float(config.slnir))
         self.method = self._build_method()
         self.trainer = self._build_trainer() if plan.method.labels != "none" else None
@@ -155,6 +157,18 @@ class Experiment:
             output_stride=config.output_stride,
             descriptor_map=config.descriptor_map,
         )
+
+    def _check_maps(self) -> None:
+        """Refuse to learn from label maps without a single labelled pixel.
+
+        Raises:
+            InputError: Every pixel of the training maps is to be ignored.
+        """
+        if self.plan.kind == "pixel" and bool((self.corruption.labels == IGNORE).all()):
+            raise InputError(
+                f"No pixel of the {len(self.splits.train)} training maps of {self.plan.config.dataset!r} is labelled "
+                f"(all are {IGNORE}, ignored); a pixel loss has nothing to learn. Use a scene loss: --loss bce."
+            )
 
     def _build_method(self) -> Method:
         plan, config = self.plan, self.plan.config

@@ -136,7 +136,7 @@ def _compute(experiment: Experiment, folder: Path, execution: Execution) -> RunR
         "noise.json": experiment.noise_document(),
         "result.json": outcome.result,
     }
-    arrays = {"noise.npz": {"changed": experiment.corruption.changed}, "retrieval.npz": outcome.retrieval}
+    arrays = {"noise.npz": experiment.manifest.arrays(), "retrieval.npz": outcome.retrieval}
     if execution.keep == "light":
         arrays["retrieval.npz"] = {
             k: v for k, v in outcome.retrieval.items() if not k.startswith("thumbnail")

@@ -151,7 +151,7 @@ def test_a_run_over_its_time_limit_fails_and_the_next_one_runs(tmp_path, cache, 
     slow = make_config({**settings, "method": "bce", "epochs": 100_000})
     quick = make_config({**settings, "method": "bce", "epochs": 1})
     pool = LocalPool(
-        Execution(runs=tmp_path / "runs", cache=cache), workers=1, devices=("cpu",), time_limit=20
+        Execution(runs=tmp_path / "runs", cache=cache), workers=1, devices=("cpu",), time_limit=5
     )
     ends = [
         (event.index, event.kind) for event in pool.compute([slow, quick]) if event.kind in {"done", "failed"}
