@@ -7,7 +7,14 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["CACHE_VARIABLE", "archive_directory", "default_cache", "prepared_names", "sources_directory"]
+__all__ = [
+    "CACHE_VARIABLE",
+    "archive_directory",
+    "default_cache",
+    "prepared_names",
+    "sources_directory",
+    "unfinished_names",
+]
 
 CACHE_VARIABLE = "GRIDBENCH_CACHE"
 
@@ -36,3 +43,10 @@ def prepared_names(cache: Path) -> list[str]:
     return sorted(
         entry.name for entry in folder.iterdir() if (entry / "index.json").is_file() and entry.name[0] != "."
     )
+
+
+def unfinished_names(cache: Path) -> list[str]:
+    """List the archives that an interrupted command left half packed."""
+    folder = cache / "archives"
+    found = folder.glob(".*.partial") if folder.is_dir() else ()
+    return sorted(path.name.removeprefix(".").removesuffix(".partial") for path in found)

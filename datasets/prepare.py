@@ -11,6 +11,7 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from gridbench.datasets.dataset import Progress, silent
 from gridbench.datasets.packing import ArchiveWriter, plan_digest
 from gridbench.datasets.plan import Outcome, Plan, Unit
 from gridbench.datasets.raster import Unreadable, quick_raster_access
-from gridbench.errors import InputError
+from gridbench.errors import InputError, RunFailed
 from gridbench.registry import DATASETS
 
 __all__ = ["check_name", "default_workers", "prepare"]
@@ -180,7 +181,14 @@ def _in_parallel(
             return
         finished, _ = wait(flying, return_when=FIRST_COMPLETED)
         for future in finished:
-            yield from zip(flying.pop(future), future.result(), strict=True)
+            try:
+                outcomes = future.result()
+            except BrokenProcessPool as error:
+                raise RunFailed(
+                    "A reading process was killed, perhaps for lack of memory. The same command goes on from here; "
+                    "--workers 1 needs least."
+                ) from error
+            yield from zip(flying.pop(future), outcomes, strict=True)
 
 
 def _attempt_all(read: Callable[[Any], Outcome], arguments: list[Any]) -> list[Outcome | Unreadable]:
