@@ -1,7 +1,7 @@
 """What the documentation shows is run: its Python, its commands, its make targets and its links.
 
-A Python block whose first line is a comment that names a file is written to that file; the others are run after all
-of these, in one process per page and in a folder of their own. Commands with `--plugin` are run there too, shortened.
+A Python block whose first line is a comment that names a file is written to that file, which must pass `gridbench
+check`; the other blocks are run after these, and commands with `--plugin` too, shortened. A page has one folder.
 """
 
 from __future__ import annotations
@@ -23,6 +23,17 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# (?:[\w/]+/)?(\w+\.py)\n")
 SHORT = ["--epochs", "1", "--train-size", "128", "--quiet"]
+RUN = """
+import shlex, sys
+from gridbench.cli import main
+for line in sys.argv[1:]:
+    print(line)
+    try:
+        main(shlex.split(line))
+    except SystemExit as stop:
+        if stop.code:
+            raise
+"""
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
@@ -39,16 +50,18 @@ def commands(page: Path, program: str) -> list[list[str]]:
 
 @each_page
 def test_python_and_plugins_run(page, tmp_path):
-    code = []
+    code, files = [], []
     for block in blocks(page, "python"):
         named = FILE.match(block)
         if named:
+            files.append(named[1])
             (tmp_path / named[1]).write_text(block, encoding="utf-8")
         else:
             code.append(block)
     (tmp_path / "page.py").write_text("\n\n".join(code), encoding="utf-8")
-    lines = [words for words in commands(page, "gridbench") if "--plugin" in words]
-    for words in [["page.py"], *(["-P", "-m", "gridbench", *words, *SHORT] for words in lines)]:
+    plugged = [[*words, *SHORT] for words in commands(page, "gridbench") if "--plugin" in words]
+    lines = [*(["check", file] for file in files), *plugged]
+    for words in [["page.py"], ["-P", "-c", RUN, *(shlex.join(line) for line in lines)]]:
         environment = {**os.environ, "GRIDBENCH_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
         done = subprocess.run(
             [sys.executable, *words],
@@ -58,7 +71,7 @@ def test_python_and_plugins_run(page, tmp_path):
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @each_page
