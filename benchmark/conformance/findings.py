@@ -45,16 +45,23 @@ def require(condition: object, reason: str) -> None:
         raise Violation(reason)
 
 
-def carry_out(checks: Sequence[Callable[[S], None]], subject: S, name: str, owner: Any) -> Iterator[Finding]:
-    """Carry out checks in their order; the first that fails to build anything makes the rest pointless.
+def carry_out(
+    checks: Sequence[Callable[[S], None]],
+    subject: S,
+    name: str,
+    owner: Any,
+    basic: Sequence[Callable[[S], None]] = (),
+) -> Iterator[Finding]:
+    """Carry out checks in their order, up to a basic one that fails: all others would fail for the same reason.
 
     Args:
         checks: Functions that raise when something is wrong; the first line of their docstring names them.
         subject: What they look at.
         name: What the subject is called in findings.
         owner: The component, whose file's line is named when its code raises.
+        basic: Those of the checks that the others build on.
     """
-    for number, check in enumerate(checks):
+    for check in checks:
         title = (check.__doc__ or check.__name__).strip().splitlines()[0].rstrip(".")
         try:
             check(subject)
@@ -66,7 +73,7 @@ def carry_out(checks: Sequence[Callable[[S], None]], subject: S, name: str, owne
         else:
             yield Finding(title, name)
             continue
-        if number == 0:
+        if check in basic:
             return
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from gridbench.conformance.documentation import check_documentation
 from gridbench.conformance.findings import Finding, carry_out, first_difference, require
 from gridbench.conformance.workbench import (
+    BATCH,
     CLASSES,
     EPOCHS,
     SIDE,
@@ -39,7 +40,7 @@ def check_method(
     everything = LOSSES.names() if method.losses == ANY_LOSS else method.losses
     checks = TRAINED if method.labels != "none" else REFERENCE
     for loss in losses or everything or (None,):
-        yield from carry_out(checks, Subject(bench, method, loss, parameters), loss or "", method)
+        yield from carry_out(checks, Subject(bench, method, loss, parameters), loss or "", method, BASIC)
 
 
 def _check_declarations(method: type[Method]) -> None:
@@ -78,10 +79,7 @@ def starts_alike(subject: Subject) -> None:
 
 def step_has_its_shapes(subject: Subject) -> None:
     """A step returns what it must, in its shapes."""
-    method = subject.fresh().method
-    for size in (8, 5):
-        output = step_on(method, subject.batch(size))
-        _require_shapes(output, size)
+    _require_shapes(step_on(subject.fresh().method, subject.batch()), BATCH)
 
 
 def per_sample_loss_has_its_graph(subject: Subject) -> None:
@@ -144,7 +142,7 @@ def stays_finite_in_bfloat16(subject: Subject) -> None:
     """Under autocast the losses are finite and in float32."""
     method = subject.fresh().method
     output = step_on(method, subject.batch(), autocast=True)
-    _require_shapes(output, 8)
+    _require_shapes(output, BATCH)
     for name, value in (("loss", output.loss), ("per_sample_loss", output.per_sample_loss)):
         require(
             value.dtype == torch.float32, f"{name} is {value.dtype} under autocast: compute it in float32"
@@ -153,9 +151,9 @@ def stays_finite_in_bfloat16(subject: Subject) -> None:
 
 
 def takes_small_batches(subject: Subject) -> None:
-    """Odd batches of two and of nine images work."""
+    """Odd last batches of two, five and nine images work."""
     method = subject.fresh().method
-    for size in (2, 9):
+    for size in (2, 5, 9):
         _require_shapes(step_on(method, subject.batch(size)), size)
         _require_finite_gradients(method)
 
@@ -164,7 +162,7 @@ def takes_equal_labels(subject: Subject) -> None:
     """Batches in which all images have the same label, or all labels, work."""
     for labels in ("one", "all"):
         method = subject.fresh().method
-        _require_shapes(step_on(method, subject.batch(labels=labels)), 8)
+        _require_shapes(step_on(method, subject.batch(labels=labels)), BATCH)
         _require_finite_gradients(method)
 
 
@@ -210,6 +208,7 @@ def is_scored(subject: Subject) -> None:
     require(len(experiment.weights()) > 0, "it has no weights to keep")
 
 
+BASIC: tuple[Callable[[Subject], None], ...] = (builds, step_has_its_shapes)
 REFERENCE: tuple[Callable[[Subject], None], ...] = (
     builds,
     starts_alike,

@@ -76,7 +76,7 @@ def check_noise(model: type[Any], parameters: Mapping[str, Any]) -> Iterator[Fin
         return
     chosen = parse(model.Parameters, parameters, f"noise model {model.name!r}")
     for kind in model.kinds:
-        yield from carry_out(CHECKS, _case(model(chosen), kind), kind, model)
+        yield from carry_out(CHECKS, _case(model(chosen), kind), kind, model, (corrupts,))
 
 
 def _check_declarations(model: type[Any]) -> None:
