@@ -173,6 +173,7 @@ class Trainer:
     def _batch(self, positions: Array, epoch: int, step: int) -> Batch:
         seed = self.settings.seed
         raw = self.data.batch(positions, numpy_stream(seed, "augment", epoch, step))
+        moved = self.data.augmentation.move_maps
         batch = Batch(
             images=raw.images,
             scene_labels=raw.scene_labels,
@@ -181,7 +182,7 @@ class Trainer:
             epoch=epoch,
             step=step,
             generator=torch_stream(self.device, seed, "method", epoch, step),
-            geometry=Geometry(raw.top, raw.left, raw.mirrored, raw.flipped),
+            geometry=Geometry(raw.top, raw.left, raw.mirrored, raw.flipped) if moved else None,
         )
         valid = self.task.valid(batch)
         return batch if valid is None or bool(valid.all()) else batch.only(valid)

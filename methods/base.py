@@ -33,7 +33,7 @@ ANY_LOSS = ("*",)
 
 @dataclass(frozen=True)
 class Geometry:
-    """How each image of a batch was cut and mirrored, so that a method can undo it.
+    """How each image of a batch, and its label map with it, was cut and mirrored, so that a method can undo it.
 
     All fields have shape (B,): the first row and column of the crop in the stored image, then whether the crop
     was mirrored left-right and top-bottom.
@@ -61,7 +61,7 @@ class Batch:
         epoch: Epoch from 0.
         step: Step within the epoch from 0.
         generator: Random numbers of the stream "method" for this very step.
-        geometry: How the images were cut and mirrored.
+        geometry: How images and label maps were cut and mirrored; None when label maps are as stored.
     """
 
     images: Tensor

@@ -164,6 +164,14 @@ def test_corrections_are_written_where_the_crop_was_cut_from(lab, mirrored, flip
         assert (held[~visible] == UNCHANGED).all()
 
 
+def test_maps_that_are_as_stored_are_corrected_in_place(lab):
+    classes = torch.randint(0, 3, (2, 5, 6), generator=torch.Generator().manual_seed(5))
+    method = build(lab, predicting(classes, torch.ones_like(classes, dtype=torch.bool)), size=(5, 6))
+    maps = torch.zeros(2, 5, 6, dtype=torch.int64)
+    method.step(lab.labelled(maps=maps, epoch=WINDOW, indices=[4, 9], geometry=None))
+    assert torch.equal(method.corrections[[4, 9]].long(), classes)
+
+
 def test_the_entropy_term_is_added_on_known_pixels(lab):
     logits = torch.randn(1, 3, 2, 2, generator=torch.Generator().manual_seed(1))
     given = torch.tensor([[[0, 255], [1, 2]]])
