@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from gridbench.leaderboard.cells import Cell, order_of
 from gridbench.leaderboard.counterparts import Counterparts
@@ -140,6 +141,7 @@ def _curve(panel: Axes, row: Row, positions: list[float], look: Look, table: Tab
 
 
 def _band(panel: Axes, band: Band, look: Look, label: str, scale: float) -> None:
+    panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     mean, std = band.mean * scale, band.std * scale
     every = max(1, len(mean) // 6)
     panel.plot(

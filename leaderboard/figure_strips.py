@@ -64,8 +64,9 @@ def _figure(table: Table, at: int, query: int, found: list[tuple[Row, int, list[
     panel.set_xlim(-1.5, width - 1.4)
     panel.set_ylim(height, -0.3)
     panel.set_aspect("equal")
-    said = f"{table.title}, {table.over} {table.columns[at]}; ✗ shares no label with the query"
-    panel.set_title(said, loc="left")
+    marked = any(strips[query].query.labels for _, _, strips in found)
+    said = "; ✗ shares no label with the query" if marked else "; the records keep no labels of the pictures"
+    panel.set_title(f"{table.title}, {table.over} {table.columns[at]}{said}", loc="left")
     return figure
 
 

@@ -1,4 +1,4 @@
-r"""LaTeX: tables with booktabs that compile as they are (`\usepackage{booktabs}`)."""
+r"""LaTeX: tables with booktabs that compile as they are (`\usepackage{booktabs,graphicx}`)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from gridbench.leaderboard.text import clean
 __all__ = ["render_latex"]
 
 _PLACE = {"": "{}", "best": r"\textbf{{{}}}", "second": r"\underline{{{}}}"}
+# A table wider than the page is scaled down to it.
+_FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 _SPECIAL = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
     ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}", "—": "---", "–": "--", "…": r"\dots{}",
@@ -24,7 +26,9 @@ _SPECIAL = {
 
 def render_latex(sheets: Sequence[Sheet]) -> str:
     """Write every sheet as a table float; best values bold, second best underlined, references below a rule."""
-    return "% Needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs}.\n" + "\n".join(map(_sheet, sheets))
+    return "% Needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs,graphicx}.\n" + "\n".join(
+        map(_sheet, sheets)
+    )
 
 
 def _sheet(sheet: Sheet) -> str:
@@ -33,7 +37,7 @@ def _sheet(sheet: Sheet) -> str:
         r"\begin{table}[htbp]",
         r"\centering\small\setlength{\tabcolsep}{4pt}",
         rf"\caption{{{title}{_escape(sheet.caption, 1000)}.}}",
-        *([_tabular(sheet)] if sheet.lines or sheet.references else []),
+        *([_FIT, _tabular(sheet) + "}"] if sheet.lines or sheet.references else []),
         *(rf"\par\smallskip{{\footnotesize {_escape(note, 1000)}\par}}" for note in sheet.notes),
         r"\end{table}",
     ]

@@ -135,7 +135,9 @@ def _noise(run: Run) -> dict[str, str]:
         manifest = run.stored.result.get("noise")
     if not isinstance(manifest, Mapping):
         return {}
-    return {n: _short(v) for n, v in list(flatten(manifest))[:60] if n != "schema" and v is not None}
+    # Lists, such as counts per class, stay in the record: the page has no room for them.
+    told = {name: value for name, value in flatten(manifest) if name != "schema" and value is not None}
+    return {name: _short(value) for name, value in list(told.items())[:60] if not str(value).startswith("[")}
 
 
 def _history(run: Run) -> dict[str, Any] | None:
@@ -196,5 +198,7 @@ def _picture(picture: Picture) -> dict[str, Any]:
 
 
 def _short(value: object) -> str:
-    text = setting_text(value) if isinstance(value, str | int | float | bool) else str(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = setting_text(value) if isinstance(value, str | int | bool) else str(value)
     return clean(text, LONGEST_VALUE)

@@ -103,4 +103,4 @@ def _mark(entry: Entry, unit: Unit) -> Mark:
 
 
 def _share(entry: Entry) -> Mark:
-    return Mark("" if entry.won_back is None else f"{entry.won_back:.0f}")
+    return Mark("" if entry.won_back is None else f"{entry.won_back:.0f}".replace("-", "−"))

@@ -73,5 +73,7 @@ function strips(recorded) {
     for (const [canvas, x, y] of canvases) canvas.getContext("2d").drawImage(image, x, y, recorded.width, recorded.height, 0, 0, recorded.width, recorded.height);
   });
   image.src = recorded.image;
-  return section("Retrieved for fixed queries", make("p", {}, "Clean labels under each picture; ✗ and a dashed frame mark what shares no label with the query."), ...lines);
+  const labelled = recorded.queries.some((query) => query.labels.length);
+  const said = labelled ? "Clean labels under each picture; ✗ and a dashed frame mark what shares no label with the query." : "The record keeps no labels of these pictures.";
+  return section("Retrieved for fixed queries", make("p", {}, said), ...lines);
 }

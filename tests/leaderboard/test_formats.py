@@ -20,7 +20,7 @@ from gridbench.leaderboard.runs import Collection, collect
 from gridbench.leaderboard.sheet import sheets_of
 from gridbench.leaderboard.table import Request, tables_of
 
-LATEX = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs}\begin{document}"
+LATEX = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx}\begin{document}"
 HOSTILE = [
     "=1+1",
     "<script>alert(1)</script>",
