@@ -152,7 +152,9 @@ def tables_of(found: Collection, request: Request) -> list[Table]:
         said = [
             f"{heading(name)} {key[at] or 'none'}" for at, name in enumerate(apart) if at in varying and at
         ]
-        title = " · ".join([key[0], *said])
+        origins = {cell.origin for cell in groups[key]}
+        from_others = [f"from {origins.pop()}"] if len(origins) == 1 and "" not in origins else []
+        title = " · ".join([key[0], *said, *from_others])
         tables.append(_table(title, groups[key], request, found))
     return tables
 
