@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -93,6 +93,14 @@ class RunConfig(pydantic.BaseModel):
     precision: Literal["float32", "bfloat16"] = "float32"
     select: Literal["last", "best"] = "last"
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_switch_for_a_number(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
+        """Refuse true and false, which Python would take for 1 and 0."""
+        if isinstance(value, bool) and info.field_name not in ("pretrained", "flips", "move_maps"):
+            raise ValueError("a value, not true or false")
+        return value
+
     @field_validator("slnir", mode="before")
     @classmethod
     def _exact(cls, value: Any) -> Any:
@@ -125,7 +133,20 @@ def make_config(values: Mapping[str, Any]) -> RunConfig:
     try:
         return RunConfig(**values)
     except pydantic.ValidationError as error:
-        raise InputError("\n".join(_explain(problem) for problem in error.errors())) from None
+        raise InputError(_explain(error.errors())) from None
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that is there twice, of which YAML would keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key!r} is there twice", node.start_mark
+                )
+        return super().construct_mapping(node, deep)
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
@@ -135,10 +156,10 @@ def load_yaml(path: Path) -> dict[str, Any]:
         InputError: The file cannot be read, or holds no mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"The file {str(path)!r} cannot be read: {error}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"The file {str(path)!r} is not YAML: {error}") from None
     if content is None:
         return {}
@@ -147,9 +168,27 @@ def load_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def _explain(problem: Any) -> str:
-    name = ".".join(str(part) for part in problem["loc"]) or "settings"
-    flag = "--" + str(problem["loc"][0]).replace("_", "-") if problem["loc"] else ""
-    got = problem.get("input")
-    text = problem["msg"][0].lower() + problem["msg"][1:]
-    return f"The setting {name!r} ({flag}) is {got!r}: {text}."
+def _explain(problems: Sequence[Any]) -> str:
+    """Word what is wrong, a line for each setting; what a setting of several types fails at is one line, too."""
+    lines: dict[str, list[str]] = {}
+    got: dict[str, Any] = {}
+    for problem in problems:
+        group = "parameters" in str(problem["loc"][:1])
+        name = ".".join(map(str, problem["loc"][: 2 if group else 1])) or "settings"
+        text = (
+            problem["msg"]
+            .removeprefix("Value error, ")
+            .removeprefix("Input should be ")
+            .partition(", unable")[0]
+        )
+        lines.setdefault(name, []).append(text[0].lower() + text[1:])
+        got[name] = problem.get("input")
+    return "\n".join(
+        f"The setting {name!r} ({_flag(name)}) is {got[name]!r}; it must be {' or '.join(dict.fromkeys(reasons))}."
+        for name, reasons in lines.items()
+    )
+
+
+def _flag(name: str) -> str:
+    flags = {"parameters": "-p", "noise_parameters": "--noise-parameter"}
+    return flags.get(name.partition(".")[0], "--" + name.replace("_", "-"))
