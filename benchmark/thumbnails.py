@@ -16,7 +16,9 @@ SIDE = 64
 
 def fixed_queries(num_queries: int, count: int = 6) -> Array:
     """Return evenly spaced query positions, the same for every method of a cell."""
-    queries: Array = np.unique(np.linspace(0, max(num_queries - 1, 0), min(count, num_queries)).astype(np.int64))
+    queries: Array = np.unique(
+        np.linspace(0, max(num_queries - 1, 0), min(count, num_queries)).astype(np.int64)
+    )
     return queries
 
 

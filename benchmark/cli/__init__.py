@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("gridbench.cli.run", "run", "Corrupt labels, train a method, retrieve and score: one run."),
     "sweep": ("gridbench.cli.sweep", "sweep", "Compute every combination of methods, noise rates and seeds."),
     "leaderboard": ("gridbench.cli.leaderboard", "leaderboard", "Tabulate the finished runs of a folder."),
+    "data": ("gridbench.cli.data", "data", "Prepare, verify and look at archives, built in or your own."),
     "check": ("gridbench.cli.check", "check", "Check that a method or plug-in does what it must."),
     "list": (
         "gridbench.cli.listing",

@@ -139,7 +139,11 @@ def _print_result(record: RunRecord) -> None:
     seconds = environment["seconds"]
     where = f"{environment['device']}, {environment['threads']} threads"
     rows.append(
-        ("time", f"{sum(seconds.values()):.1f} s", f"{seconds.get('training', 0):.1f} s of it training; {where}")
+        (
+            "time",
+            f"{sum(seconds.values()):.1f} s",
+            f"{seconds.get('training', 0):.1f} s of it training; {where}",
+        )
     )
     title = f"{config['method']}" + (f" with {config['loss']}" if config["loss"] else "")
     title += f" on {config['dataset']}, SLNIR {config['slnir']} %, seed {config['seed']}"
