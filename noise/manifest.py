@@ -302,6 +302,11 @@ class Manifest:
                 f"The noise manifest is of {words[kind]} of shape {self.shape}, but these have {clean.shape}."
             )
 
+    @property
+    def _onto_present(self) -> bool:
+        """Whether a label may have become a class that its sample has; see `gridbench.noise.swap`."""
+        return self.parameters.get("replacement") == "any"
+
     def _check_changes(self, present: npt.NDArray[np.bool_]) -> None:
         sample, before, after = self.changed.T
         samples, classes = present.shape
@@ -311,7 +316,11 @@ class Manifest:
         removed, added = before >= 0, after >= 0
         wrong = np.zeros(len(sample), dtype=np.bool_)
         wrong[removed] = ~present[sample[removed], before[removed]]
-        wrong[added] |= present[sample[added], after[added]]
+        if self._onto_present:
+            # Less can be wrong with such a change, so the number of labels of each class is compared too.
+            wrong |= (before == after) | (present.sum(axis=0, dtype=np.int64) != self.positives).any()
+        else:
+            wrong[added] |= present[sample[added], after[added]]
         if wrong.any():
             first = self.changed[wrong.argmax()].tolist()
             raise InputError(

@@ -9,49 +9,69 @@ An image with n classes of C can give up min(n, C - n) of them. Pairs are theref
 uniformly among the pairs whose image still has room; as long as no image has more than C / 2 classes, that is the
 uniform draw without replacement. The new classes of an image are a uniform draw without replacement from its C - n
 free ones.
+
+GRID's published code does otherwise: any other class may be added, also one that the image has or that another of its
+classes became. M pairs are drawn uniformly however full an image is, all removals come before the additions, and
+fewer than M labels go (some are added back) and still fewer are new. That is `replacement="any"`; its rate counts the
+pairs that were drawn.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from gridbench.errors import InputError, nearest
 from gridbench.noise.corruption import Corruption, Ints, scene_corruption
 from gridbench.noise.draw import Flags, capped_pairs, free_classes, spare_classes
 from gridbench.noise.labels import IGNORE, checked_maps, checked_scene_labels, class_pixels
 from gridbench.noise.model import NoiseModel
 from gridbench.noise.rates import Rate, exact_rate, largest_percent, realisable
+from gridbench.parameters import parameter
 from gridbench.registry import register_noise
 
-__all__ = ["Swap", "corrupt_label_maps", "corrupt_scene_labels", "largest_slnir"]
+__all__ = ["Parameters", "Swap", "corrupt_label_maps", "corrupt_scene_labels", "largest_slnir"]
+
+REPLACEMENTS = ("absent", "any")
 
 
-def corrupt_scene_labels(labels: Any, slnir: Rate, rng: np.random.Generator) -> Corruption:
+def corrupt_scene_labels(
+    labels: Any, slnir: Rate, rng: np.random.Generator, replacement: str = "absent"
+) -> Corruption:
     """Replace exactly floor(P * slnir / 100) of the P labels by classes that the image does not have.
 
     Args:
         labels: (N, C) of 0 and 1, of any numeric type; left as they are.
         slnir: 0 to 100 percent; whole numbers, text and `Decimal` are exact.
         rng: Where every random number comes from.
+        replacement: `"absent"`, the paper's rule, or `"any"`: any other class, also one that the image has.
 
     Returns:
-        The noisy labels, in which every image has as many classes as before, and what became what.
+        The noisy labels and what became what. Every image has as many classes as before; with `"any"` as many at
+        most, and a label that became a class of the image is in `changed` though no class was added.
 
     Raises:
-        InputError: Labels other than 0 and 1, or a rate above what the images have free classes for; the message
-            names the largest one.
+        InputError: Labels other than 0 and 1, another replacement, or a rate above what the images have free
+            classes for; the message names the largest one.
     """
     clean, rate = checked_scene_labels(labels), exact_rate(slnir)
     present = clean != 0
-    changed = _draw(present, rate, rng)
+    changed = _draw(present, rate, rng, replacement)
     return scene_corruption(clean, changed, rate)
 
 
 def corrupt_label_maps(
-    maps: Any, num_classes: int, slnir: Rate, rng: np.random.Generator, ignore: int = IGNORE
+    maps: Any,
+    num_classes: int,
+    slnir: Rate,
+    rng: np.random.Generator,
+    ignore: int = IGNORE,
+    replacement: str = "absent",
 ) -> Corruption:
     """Relabel exactly floor(P * slnir / 100) of the P pairs of a map and a class in it.
 
@@ -61,18 +81,19 @@ def corrupt_label_maps(
         slnir: 0 to 100 percent; whole numbers, text and `Decimal` are exact.
         rng: Where every random number comes from.
         ignore: Class id of pixels without a label; they and negative ones stay as they are.
+        replacement: `"absent"`, the paper's rule, or `"any"`: any other class, also one that the map has.
 
     Returns:
-        The noisy maps, in which all pixels of a drawn class have one class that the map did not have, and what
-        became what.
+        The noisy maps, in which all pixels of a drawn class have one class that the map did not have, or with
+        `"any"` one other class, and what became what.
 
     Raises:
-        InputError: A class outside the range (the message names the sample), or a rate above what the maps have
-            free classes for (the message names the largest one).
+        InputError: A class outside the range (the message names the sample), another replacement, or a rate above
+            what the maps have free classes for (the message names the largest one).
     """
     clean, rate = checked_maps(maps, num_classes, ignore), exact_rate(slnir)
     present = class_pixels(clean, num_classes, ignore) > 0
-    changed = _draw(present, rate, rng)
+    changed = _draw(present, rate, rng, replacement)
     noisy = clean.copy()
     for sample, before, after in changed.tolist():
         # Compared with the clean map, so that a class given to one region is not taken for another's.
@@ -94,11 +115,25 @@ def largest_slnir(labels: Any) -> Decimal:
     return largest_percent(int(spare_classes(present).sum()), int(present.sum()))
 
 
+@dataclass(frozen=True)
+class Parameters:
+    """What a class may be replaced by."""
+
+    replacement: str = parameter(
+        "absent",
+        "The new class is one that the image does not have (absent), or any other one, as in GRID's code (any).",
+        "GRID paper, Section IV-A",
+        choices=REPLACEMENTS,
+    )
+
+
 @register_noise()
 class Swap(NoiseModel):
     """The paper's rule; the rate is the share of (image, class) pairs that are replaced."""
 
     kinds = ("scene", "pixel")
+    Parameters = Parameters
+    authors_code: ClassVar[Mapping[str, Any]] = {"replacement": "any"}
 
     def scene(
         self,
@@ -108,18 +143,35 @@ class Swap(NoiseModel):
         difficulty: npt.NDArray[Any] | None = None,
     ) -> Corruption:
         """Replace labels; see `corrupt_scene_labels`."""
-        return corrupt_scene_labels(labels, rate, rng)
+        return corrupt_scene_labels(labels, rate, rng, self.parameters.replacement)
 
     def pixel(
         self, maps: npt.NDArray[Any], num_classes: int, rate: Rate, rng: np.random.Generator
     ) -> Corruption:
         """Relabel the classes of maps; see `corrupt_label_maps`."""
-        return corrupt_label_maps(maps, num_classes, rate, rng)
+        return corrupt_label_maps(maps, num_classes, rate, rng, replacement=self.parameters.replacement)
 
 
-def _draw(present: Flags, rate: Decimal, rng: np.random.Generator) -> Ints:
+def _draw(present: Flags, rate: Decimal, rng: np.random.Generator, replacement: str) -> Ints:
+    if replacement not in REPLACEMENTS:
+        raise InputError(
+            f"The replacement is {replacement!r}; allowed is one of {', '.join(REPLACEMENTS)}."
+            f"{nearest(replacement, REPLACEMENTS)}"
+        )
+    if replacement == "any":
+        return _draw_any(present, rate, rng)
     room = spare_classes(present)
     why = "the other images have no classes to spare"
     count = realisable(int(present.sum()), int(room.sum()), rate, "labels", why)
     samples, before = capped_pairs(present, room, count, rng)
     return np.stack((samples, before, free_classes(present, samples, rng)), axis=1)
+
+
+def _draw_any(present: Flags, rate: Decimal, rng: np.random.Generator) -> Ints:
+    total, others = int(present.sum()), present.shape[1] - 1
+    reachable = total if others > 0 else 0
+    count = realisable(total, reachable, rate, "labels", "there is no other class")
+    samples, before = capped_pairs(present, present.sum(axis=1, dtype=np.int64), count, rng)
+    after = rng.integers(others, size=count) if count else before
+    # One of C - 1 numbers; those from the class itself on stand for the class after it.
+    return np.stack((samples, before, after + (after >= before)), axis=1)

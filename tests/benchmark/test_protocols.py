@@ -61,6 +61,13 @@ def test_parameters_that_the_user_gives_win_over_the_protocol(resolved):
     assert (plan.method_parameters.epsilon, plan.method_parameters.kl_reduction) == ("sample", "axis_one")
 
 
+def test_the_noise_of_the_published_code_belongs_to_its_protocol(resolved):
+    assert resolved().config.noise_parameters == {"replacement": "absent"}
+    assert resolved(protocol="authors_code").noise.parameters.replacement == "any"
+    mine = resolved(protocol="authors_code", noise_parameters={"replacement": "absent"})
+    assert mine.noise.parameters.replacement == "absent"
+
+
 def test_the_protocols_are_different_cells(resolved):
     assert resolved().cell != resolved(protocol="authors_code").cell
 
