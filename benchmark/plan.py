@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from gridbench.atomic import file_hash
 from gridbench.config import RunConfig
 from gridbench.datasets import Archive, Recipe, open_archive
 from gridbench.datasets.dataset import Progress
@@ -145,6 +146,7 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
             "method": method.version,
             "loss": loss.version if loss else None,
             "noise": noise_class.version,
+            **_files_of(noise),
         },
         plugin=source_digest([method, loss, loss and loss.task, noise_class, _dataset(config.dataset)]),
     )
@@ -174,6 +176,23 @@ def _split_parameters(
     of_loss = {row[0] for row in describe(loss.Parameters)} if loss else set()
     theirs = {name: value for name, value in given.items() if name in of_loss - of_method}
     return {name: value for name, value in given.items() if name not in theirs}, theirs
+
+
+def _files_of(noise: Any) -> dict[str, str]:
+    """Return one hash of what the noise model reads from files, or nothing if it reads none.
+
+    Raises:
+        InputError: A file cannot be read.
+    """
+    hashes = []
+    for path in noise.inputs():
+        try:
+            hashes.append(file_hash(path))
+        except OSError as error:
+            raise InputError(
+                f"The file {str(path)!r} of the noise model {noise.name!r} cannot be read: {error.strerror}."
+            ) from None
+    return {"noise_files": hashlib.sha256(" ".join(hashes).encode()).hexdigest()} if hashes else {}
 
 
 def _dataset(name: str) -> Any:

@@ -42,6 +42,10 @@ class ClassDependent(NoiseModel):
     kinds = ("scene",)
     Parameters = Parameters
 
+    def inputs(self) -> tuple[Path, ...]:
+        """Return the file of the table."""
+        return (Path(self.parameters.table),) if self.parameters.table else ()
+
     def scene(
         self,
         labels: npt.NDArray[Any],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
@@ -64,6 +65,10 @@ class NoiseModel(ABC):
 
     def __init__(self, parameters: Any = None) -> None:
         self.parameters = self.Parameters() if parameters is None else parameters
+
+    def inputs(self) -> tuple[Path, ...]:
+        """Return the files that the noise depends on; a run's identity holds their content."""
+        return ()
 
     def scene(
         self,
