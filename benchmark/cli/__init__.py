@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "sweep": ("gridbench.cli.sweep", "sweep", "Compute every combination of methods, noise rates and seeds."),
     "leaderboard": ("gridbench.cli.leaderboard", "leaderboard", "Tabulate the finished runs of a folder."),
     "data": ("gridbench.cli.data", "data", "Prepare, verify and look at archives, built in or your own."),
+    "noise": ("gridbench.cli.noise", "noise", "Corrupt labels into files, look at what changed, verify it."),
     "check": ("gridbench.cli.check", "check", "Check that a method or plug-in does what it must."),
     "list": (
         "gridbench.cli.listing",

@@ -1,0 +1,237 @@
+"""`gridbench noise` as people type it: files that say what a run trains on, what changed, and that it did."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gridbench.cli import main
+from gridbench.config import make_config
+from gridbench.datasets.archive import Archive
+from gridbench.experiment import Experiment
+from gridbench.noise import Manifest
+from gridbench.noise.transitions_seen import count_transitions
+from gridbench.plan import make_plan
+
+
+@pytest.fixture
+def cli(capsys, monkeypatch, tmp_path, cache):
+    """Run `gridbench noise` in an empty folder; returns (exit code, output, messages)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "140")
+
+    def call(*words):
+        code = 0
+        try:
+            main(["noise", *map(str, words), "--cache", str(cache)])
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def archive(cache):
+    return Archive.open(cache / "archives" / "stripes")
+
+
+@pytest.fixture
+def applied(cli):
+    def make(*words, out="noisy"):
+        code, text, messages = cli("apply", "--dataset", "stripes", "--slnir", 30, "--out", out, *words)
+        assert code == 0, messages
+        return text
+
+    return make
+
+
+def rows(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+@pytest.mark.parametrize("words", [(), ("--noise-seed", 7, "--protocol", "authors_code", "--train-size", 20)])
+def test_scene_labels_are_those_that_a_run_trains_on(applied, tmp_path, archive, cache, settings, words):
+    out = applied(*words)
+    assert "requested 30 %, realised " in out
+    assert f"gridbench noise inspect noisy --dataset stripes --cache {cache}" in out
+    chosen = {str(a)[2:].replace("-", "_"): b for a, b in zip(words[::2], words[1::2], strict=True)}
+    config = make_config({**settings, "method": "bce", "slnir": 30, **chosen})
+    run = Experiment(make_plan(config, cache), torch.device("cpu"))
+    manifest = Manifest.load(tmp_path / "noisy")
+    assert manifest.summary() == run.manifest.summary()
+
+    header, *lines = rows(tmp_path / "noisy" / "labels.csv")
+    train = archive.indices("train")[: manifest.shape[0]]
+    assert header == ["file", *archive.class_names]
+    assert [line[0] for line in lines] == [archive.names[i] for i in train]
+    np.testing.assert_array_equal(np.array([line[1:] for line in lines], int), run.corruption.labels)
+
+    header, *lines = rows(tmp_path / "noisy" / "changes.csv")
+    assert header == ["file", "before", "after"]
+    classes = archive.class_names
+    expected = [[archive.names[train[i]], classes[a], classes[b]] for i, a, b in manifest.changed.tolist()]
+    assert lines == expected
+    assert expected
+
+
+def test_label_maps_become_pictures(applied, tmp_path, archive):
+    applied("--level", "pixel")
+    manifest = Manifest.load(tmp_path / "noisy")
+    train = archive.indices("train")
+    clean = archive.label_maps[train]
+    pictures = [Image.open(tmp_path / "noisy" / "maps" / f"{archive.names[i]}.png") for i in train]
+    assert {picture.mode for picture in pictures} == {"L"}
+    found = np.stack([np.asarray(picture) for picture in pictures])
+    np.testing.assert_array_equal(found, manifest.apply_maps(clean))
+    np.testing.assert_array_equal(found == 255, clean == 255)
+    assert (found != clean).any()
+    assert not (tmp_path / "noisy" / "labels.csv").exists()
+
+
+def test_labels_that_vanish_have_no_class_after(applied, tmp_path):
+    applied("--noise", "missing")
+    _, *lines = rows(tmp_path / "noisy" / "changes.csv")
+    assert {line[2] for line in lines} == {""}
+
+
+def test_inspect_shows_what_was_done(applied, cli, tmp_path, archive):
+    applied()
+    manifest = Manifest.load(tmp_path / "noisy")
+    code, out, _ = cli("inspect", "noisy", "--dataset", "stripes", "--figure", "table.png")
+    assert code == 0
+    assert f"({len(manifest.changed)} of {manifest.positives.sum()} labels)" in out
+    line = next(line for line in out.splitlines() if line.startswith("class 3"))
+    removed, added = ((manifest.changed[:, column] == 3).sum() for column in (1, 2))
+    share = f"{100 * removed / manifest.positives[3]:.1f}"
+    assert line.split()[2:] == [
+        str(manifest.positives[3]),
+        str(removed),
+        share,
+        "%",
+        str(removed),
+        str(added),
+    ]
+    with Image.open(tmp_path / "table.png") as figure:
+        assert figure.format == "PNG"
+        assert len(np.unique(np.asarray(figure.convert("RGB")).reshape(-1, 3), axis=0)) > 20
+
+
+def test_inspect_as_json_adds_up(applied, cli, tmp_path):
+    applied()
+    manifest = Manifest.load(tmp_path / "noisy")
+    code, out, _ = cli("inspect", "noisy", "--format", "json")
+    told = json.loads(out)
+    assert code == 0
+    assert told["sha256"] == manifest.sha256
+    assert told["class_names"][0] == "class 0"
+    images = told["changes_per_image"]
+    assert sum(images.values()) == manifest.shape[0]
+    assert sum(int(count) * number for count, number in images.items()) == len(manifest.changed)
+    table = np.array(told["transitions"])
+    assert table.shape == (6, 6)
+    np.testing.assert_array_equal(table[:5].sum(1), told["per_class"]["removed"])
+    np.testing.assert_array_equal(table[:, :5].sum(0), told["per_class"]["added"])
+
+
+def test_transitions_of_added_and_removed_labels_have_their_own_places():
+    changed = np.array([[0, 1, 0], [1, 1, 0], [1, -1, 1], [2, 0, -1]])
+    assert count_transitions(changed, 2).tolist() == [[0, 0, 1], [2, 0, 0], [0, 1, 0]]
+    assert count_transitions(np.zeros((0, 3), int), 1).tolist() == [[0, 0], [0, 0]]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("--level", "pixel"),
+        ("--level", "pixel", "--noise", "boundary", "--slnir", 20),
+        ("--noise", "missing"),
+        ("--protocol", "authors_code"),
+    ],
+)
+def test_verify_accepts_what_apply_wrote(applied, cli, words):
+    applied(*words)
+    code, out, messages = cli("verify", "noisy", "--dataset", "stripes")
+    assert code == 0, messages
+    assert "noisy follows from stripes (fingerprint " in out
+    assert "and so do " in out
+    assert cli("inspect", "noisy", "--figure", "table.png")[0] == 0
+
+
+def change_labels(folder, _):
+    path = folder / "labels.csv"
+    path.write_text(path.read_text().replace(",1", ",0", 1))
+
+
+def change_manifest(folder, _):
+    stored = json.loads((folder / "noise.json").read_text())
+    (folder / "noise.json").write_text(json.dumps({**stored, "fingerprint": "cd" * 32}))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (change_labels, "labels.csv is not what follows"),
+        (lambda folder, _: (folder / "labels.csv").unlink(), "labels.csv cannot be read"),
+        (lambda folder, _: (folder / "noise.npz").unlink(), "noise.npz is missing"),
+        (change_manifest, "of another archive: its fingerprint is cdcdcdcdcdcd"),
+    ],
+)
+def test_verify_notices(applied, cli, tmp_path, spoil, message):
+    applied()
+    spoil(tmp_path / "noisy", None)
+    code, _, messages = cli("verify", "noisy", "--dataset", "stripes")
+    assert code == 2
+    assert message in messages
+
+
+def test_verify_notices_a_map_that_was_drawn_on(applied, cli, tmp_path, archive):
+    applied("--level", "pixel")
+    path = tmp_path / "noisy" / "maps" / f"{archive.names[archive.indices('train')[1]]}.png"
+    pixels = np.array(Image.open(path))
+    pixels[15, 15] = 3
+    Image.fromarray(pixels).save(path)
+    code, _, messages = cli("verify", "noisy", "--dataset", "stripes")
+    assert code == 2
+    assert f"{path.name} is not what follows" in messages
+    path.write_bytes(b"no picture")
+    assert f"{path.name} is no label map" in cli("verify", "noisy", "--dataset", "stripes")[2]
+
+
+def test_the_noise_of_a_run_is_verified_against_its_own_archive(cli, tmp_path, cache, settings):
+    plan = make_plan(make_config({**settings, "method": "bce", "slnir": 20}), cache)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text(json.dumps(plan.document()))
+    Experiment(plan, torch.device("cpu")).manifest.save(tmp_path / "run")
+    code, out, _ = cli("verify", "run")
+    assert code == 0
+    assert "run follows from stripes" in out
+    assert "label files" not in out
+
+
+def test_bad_input_is_explained(applied, cli, tmp_path):
+    applied()
+    apply = ("apply", "--dataset", "stripes", "--out", "other", "--slnir")
+    cases = [
+        (("apply", "--dataset", "stripes", "--slnir", 30, "--out", "noisy"), "'noisy' is not empty"),
+        ((*apply, 100), "The largest rate here is"),
+        ((*apply, 30, "--noise", "swop"), "'swap'"),
+        ((*apply, 30, "--noise-parameter", "replacement=anny"), "Did you mean 'any'"),
+        ((*apply, "much"), "slnir"),
+        (("verify", "noisy"), "--dataset NAME"),
+        (("verify", "."), "There is no noise manifest at"),
+        (("inspect", "noisy", "--figure", "nowhere/table.png"), "There is no folder nowhere"),
+    ]
+    for words, message in cases:
+        code, _, messages = cli(*words)
+        assert code == 2, words
+        assert message in messages
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["noisy"]
