@@ -261,7 +261,8 @@ class Experiment:
             self.plan.archive,
             self.splits.train,
             config.crop or None,
-            256,
+            # Maps of logits are large: 256 of them at 224 px would take a gigabyte.
+            32 if self.plan.kind == "pixel" else 256,
             self.device,
             config.statistics or "train",
         )

@@ -162,8 +162,8 @@ def _loss_for(method: type[Method], config: RunConfig) -> type[Loss] | None:
     loss: type[Loss] = LOSSES.get(name)
     if not everything and name not in method.losses:
         raise InputError(
-            f"The method {method.name!r} does not go with the loss {name!r}; "
-            f"it goes with: {', '.join(method.losses)}."
+            f"The method {method.name!r} does not go with the loss {name!r}; it goes with "
+            f"{', '.join(method.losses)}" + (f", because {method.because}." if method.because else ".")
         )
     return loss
 

@@ -115,7 +115,7 @@ class BlueMarble:
     version: ClassVar[int] = 1
     recipes: ClassVar[Mapping[str, Recipe]] = {
         "scene": Recipe("test_resnet", 120, 64, 1e-3, 600, 20, None, None, True, 0.0),
-        "pixel": Recipe("test_resnet", 120, 64, 1e-3, 600, 20, 8, None, True, 0.0),
+        "pixel": Recipe("test_resnet", 150, 16, 1e-3, 150, 20, 8, None, True, 0.0),
     }
 
     @property

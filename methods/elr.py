@@ -33,6 +33,7 @@ class ELR(Plain):
     """
 
     losses = ("bce", "fl", "asl")
+    because = "its targets are running means of class probabilities, which these losses are defined on"
 
     @dataclass(frozen=True)
     class Parameters:

@@ -31,6 +31,7 @@ class JoCoR(Plain):
     """
 
     losses = ("bce", "fl", "asl", "pce")
+    because = "its agreement term compares probabilities of two networks, which a co-occurrence graph does not have"
 
     @dataclass(frozen=True)
     class Parameters:

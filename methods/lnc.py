@@ -33,6 +33,7 @@ class LNC(Plain):
     """
 
     losses = ("pce",)
+    because = "it corrects label maps pixel by pixel, which only a pixel-wise loss learns from"
     note = (
         "lnc is a re-implementation from the abstract of its paper; its formulas and settings are not public"
     )

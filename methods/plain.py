@@ -14,6 +14,8 @@ __all__ = ["Plain"]
 class Plain(Method):
     """Discriminative reasoning only: minimise the mean loss over the mini-batch (paper, eq. 1)."""
 
+    because = "it is plain training with that very loss"
+
     def __init__(self, setup: Setup, parameters: Any = None) -> None:
         super().__init__(setup, parameters)
         assert setup.objective is not None  # the border admits no training method without a loss
