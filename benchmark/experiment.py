@@ -290,6 +290,9 @@ class Experiment:
         retrieved = self.splits.test[results[""].ranking[shown][:, :10]]
         arrays["thumbnail.queries"] = self.splits.train[shown]
         arrays["thumbnail.retrieved"] = retrieved
+        arrays["thumbnail.query_labels"] = self.relevance[self.splits.train[shown]].astype(bool)
+        arrays["thumbnail.retrieved_labels"] = self.relevance[retrieved].astype(bool)
+        arrays["thumbnail.class_names"] = np.array(self.plan.archive.class_names)
         arrays["thumbnail.query_images"] = thumbnails(self.plan.archive, self.splits.train[shown])
         flat = thumbnails(self.plan.archive, retrieved.reshape(-1))
         arrays["thumbnail.retrieved_images"] = flat.reshape(*retrieved.shape, *flat.shape[1:])
