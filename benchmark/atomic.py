@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["file_hash", "read_json", "write_arrays", "write_bytes", "write_json"]
+__all__ = ["file_hash", "parse_json", "read_json", "write_arrays", "write_bytes", "write_json"]
 
 
 def write_bytes(path: Path, content: bytes) -> str:
@@ -50,7 +50,19 @@ def read_json(path: Path) -> Any:
         ValueError: It is not JSON.
         OSError: It cannot be read.
     """
-    return json.loads(path.read_text(encoding="utf-8"))
+    return parse_json(path.read_bytes())
+
+
+def parse_json(content: bytes) -> Any:
+    """Read JSON.
+
+    Raises:
+        ValueError: It is not JSON.
+    """
+    try:
+        return json.loads(content.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def file_hash(path: Path) -> str:

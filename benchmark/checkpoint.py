@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
 from gridbench.atomic import file_hash, read_json, write_bytes, write_json
 
-__all__ = ["Checkpoint", "clear_checkpoints", "load_checkpoint", "restore_optimizer", "save_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "clear_checkpoints",
+    "independent",
+    "load_checkpoint",
+    "optimizer_tensors",
+    "restore_optimizer",
+    "save_checkpoint",
+]
 
 INDEX = "checkpoint.json"
 
@@ -36,8 +47,7 @@ class Checkpoint:
 def save_checkpoint(folder: Path, run_id: str, checkpoint: Checkpoint) -> None:
     """Write a checkpoint; the one before it stays valid until the new one is whole."""
     name = f"checkpoint-{checkpoint.epoch:06d}.safetensors"
-    tensors = {key: value.detach().cpu().contiguous() for key, value in checkpoint.tensors.items()}
-    digest = write_bytes(folder / name, save(tensors))
+    digest = write_bytes(folder / name, save(independent(checkpoint.tensors)))
     index = {
         "id": run_id,
         "epoch": checkpoint.epoch,
@@ -45,7 +55,7 @@ def save_checkpoint(folder: Path, run_id: str, checkpoint: Checkpoint) -> None:
         "sha256": digest,
         "state": checkpoint.state,
     }
-    write_json(folder / INDEX, index)
+    write_json(folder / INDEX, {**index, "check": _digest(index)})
     for old in folder.glob("checkpoint-*.safetensors"):
         if old.name != name:
             old.unlink(missing_ok=True)
@@ -64,6 +74,8 @@ def load_checkpoint(folder: Path, run_id: str) -> Checkpoint | None:
         return None
     try:
         index = read_json(folder / INDEX)
+        if index.pop("check", None) != _digest(index):
+            raise ValueError(f"{INDEX} was changed")
         name, epoch = str(index["file"]), int(index["epoch"])
         if index["id"] != run_id:
             raise ValueError("it belongs to another run")
@@ -72,8 +84,34 @@ def load_checkpoint(folder: Path, run_id: str) -> Checkpoint | None:
         if file_hash(folder / name) != index["sha256"]:
             raise ValueError(f"{name} was changed")
         return Checkpoint(epoch, load((folder / name).read_bytes()), dict(index["state"]))
-    except (KeyError, TypeError, OSError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, OSError, ValueError, SafetensorError) as error:
         raise ValueError(f"the checkpoint cannot be used: {error}") from error
+
+
+def independent(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors in main memory of which no two share any, as safetensors wants them.
+
+    Raises:
+        TypeError: A value is no tensor.
+    """
+    copies: dict[str, Tensor] = {}
+    storages: set[int] = set()
+    for name, value in tensors.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"the state {name!r} is a {type(value).__name__}; a checkpoint holds tensors only"
+            )
+        copy = value.detach().cpu().contiguous()
+        if copy.untyped_storage().data_ptr() in storages:
+            copy = copy.clone()
+        storages.add(copy.untyped_storage().data_ptr())
+        copies[name] = copy
+    return copies
+
+
+def _digest(index: Mapping[str, Any]) -> str:
+    text = json.dumps(index, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def clear_checkpoints(folder: Path) -> None:

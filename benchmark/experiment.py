@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from gridbench.backbones import BackboneSpec, TimmBackbone, build_backbone, check_distance, probe
+from gridbench.checkpoint import independent
 from gridbench.datasets.augment import Augmentation
 from gridbench.datasets.batches import TrainingSet, evaluation_batches
 from gridbench.epochlog import Truth, memorised_share
@@ -83,7 +84,7 @@ class Experiment:
 
         network = self.method.descriptor_network
         model = network.model if isinstance(network, TimmBackbone) else network
-        return save({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()})
+        return save(independent(model.state_dict()))
 
     def score(self) -> Outcome:
         """Retrieve with the learnt descriptors and gather all scores.

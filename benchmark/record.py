@@ -5,16 +5,19 @@ This module reads and writes records without torch, so that listing and tabulati
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from gridbench.atomic import file_hash, read_json, write_arrays, write_json
+from gridbench.atomic import file_hash, parse_json, write_arrays, write_json
 
 __all__ = ["SCHEMA", "RunRecord", "State", "StoredRun", "finish_record", "iter_records", "read_record"]
 
@@ -36,6 +39,7 @@ class StoredRun:
         reason: Why it is not done, or empty.
         config: The content of config.json; empty when it cannot be read.
         result: The content of result.json; empty unless done.
+        hashes: File name -> sha256 noted when the run finished; empty unless done.
     """
 
     folder: Path
@@ -43,6 +47,7 @@ class StoredRun:
     reason: str
     config: Mapping[str, Any]
     result: Mapping[str, Any]
+    hashes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -51,23 +56,27 @@ class StoredRun:
 
     def history(self) -> list[dict[str, Any]]:
         """Return one dictionary per epoch."""
-        history: list[dict[str, Any]] = read_json(self.folder / "history.json")
+        history: list[dict[str, Any]] = parse_json(self._content("history.json"))
         return history
 
     def environment(self) -> dict[str, Any]:
         """Return versions, device and seconds per phase."""
-        environment: dict[str, Any] = read_json(self.folder / "environment.json")
+        environment: dict[str, Any] = parse_json(self._content("environment.json"))
         return environment
 
     def noise(self) -> dict[str, Any]:
         """Return the summary of the noise manifest."""
-        noise: dict[str, Any] = read_json(self.folder / "noise.json")
+        noise: dict[str, Any] = parse_json(self._content("noise.json"))
         return noise
 
     def retrieval(self) -> dict[str, np.ndarray[Any, Any]]:
         """Return per-query scores, top-k indices and thumbnails."""
-        with np.load(self.folder / "retrieval.npz", allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(self._content("retrieval.npz")), allow_pickle=False) as arrays:
             return dict(arrays)
+
+    def _content(self, name: str) -> bytes:
+        """Return a file's content, as it was when the run finished."""
+        return _verified((self.folder / name).read_bytes(), name, self.hashes)
 
 
 @dataclass(frozen=True)
@@ -86,8 +95,8 @@ def read_record(folder: Path, verify: bool = False) -> StoredRun:
 
     Args:
         folder: A run folder.
-        verify: Compare the hash of every file with the one noted when the run finished; without it only their
-            presence and the JSON are checked.
+        verify: Compare the hash of every file with the one noted when the run finished; without it only those
+            of config.json and result.json, and of other files when they are read.
 
     Returns:
         The stored run; a damaged one has the state `corrupt` and a reason that names the file.
@@ -107,13 +116,12 @@ def read_record(folder: Path, verify: bool = False) -> StoredRun:
             if not (folder / name).is_file():
                 raise ValueError(f"{name} is missing")
             if verify and file_hash(folder / name) != expected:
-                raise ValueError(f"{name} was changed after the run finished")
-        result = _mapping(folder / "result.json")
-        if result.get("id") != config.get("id") or "metrics" not in result:
-            raise ValueError("result.json belongs to another run")
+                raise ValueError(_CHANGED.format(name))
+        config, result = (_mapping(folder / name, files) for name in ("config.json", "result.json"))
+        _check_result(config, result)
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        return StoredRun(folder, "corrupt", str(error), config, {})
-    return RunRecord(folder, "done", "", config, result)
+        return StoredRun(folder, "corrupt", _words(error), config, {})
+    return RunRecord(folder, "done", "", config, result, files)
 
 
 def iter_records(runs: Path, verify: bool = False) -> Iterator[StoredRun]:
@@ -121,7 +129,8 @@ def iter_records(runs: Path, verify: bool = False) -> Iterator[StoredRun]:
     if not runs.is_dir():
         return
     for folder in sorted(runs.iterdir()):
-        if folder.is_dir() and not folder.name.startswith(".") and (folder / "config.json").exists():
+        ours = any((folder / name).exists() for name in ("config.json", DONE, FAILED))
+        if ours and not folder.name.startswith("."):
             yield read_record(folder, verify)
 
 
@@ -148,8 +157,35 @@ def _belongs(path: Path) -> bool:
     return path.is_file() and not passing
 
 
-def _mapping(path: Path) -> dict[str, Any]:
-    value = read_json(path)
+_CHANGED = "{} was changed after the run finished"
+
+
+def _verified(content: bytes, name: str, hashes: Mapping[str, str]) -> bytes:
+    if name in hashes and hashlib.sha256(content).hexdigest() != hashes[name]:
+        raise ValueError(_CHANGED.format(name))
+    return content
+
+
+def _check_result(config: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+    """Refuse a result that is not of this config, or whose metrics are no finite numbers."""
+    if not isinstance(config.get("config"), dict) or not isinstance(config.get("id"), str):
+        raise ValueError("config.json lacks the run's settings or its id")
+    if result.get("id") != config["id"]:
+        raise ValueError("result.json belongs to another run")
+    metrics = result.get("metrics")
+    if not isinstance(metrics, dict) or not metrics:
+        raise ValueError("result.json holds no metrics")
+    for name, value in metrics.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise ValueError(f"{name} is {value!r} in result.json")
+
+
+def _words(error: Exception) -> str:
+    return f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+
+
+def _mapping(path: Path, hashes: Mapping[str, str] | None = None) -> dict[str, Any]:
+    value = parse_json(_verified(path.read_bytes(), path.name, hashes or {}))
     if not isinstance(value, dict) or value.get("schema") != SCHEMA:
         raise ValueError(f"{path.name} is of another format than {SCHEMA}")
     return value

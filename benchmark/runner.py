@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import glob
+import shutil
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -13,7 +16,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from gridbench.atomic import write_bytes, write_json
+from gridbench.atomic import file_hash, write_bytes, write_json
 from gridbench.checkpoint import clear_checkpoints, load_checkpoint, save_checkpoint
 from gridbench.config import RunConfig
 from gridbench.datasets import default_cache
@@ -22,10 +25,16 @@ from gridbench.environment import choose_device, describe_environment
 from gridbench.errors import GridbenchError, InputError, RunFailed
 from gridbench.experiment import Experiment
 from gridbench.plan import Plan, make_plan
-from gridbench.record import DONE, FAILED, RunRecord, finish_record, read_record
+from gridbench.record import FAILED, RunRecord, finish_record, read_record
 from gridbench.trainer import TrainingProgress
 
 __all__ = ["Execution", "RunBusy", "execute", "run"]
+
+WEIGHTS = "weights.safetensors"
+DAMAGED, REPLACED = "damaged", "replaced"
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# `gridbench status` looks at a lock by taking it for a moment.
+LOCK_SECONDS = 1.0
 
 
 def _say_nothing(line: str) -> None:
@@ -108,11 +117,12 @@ def execute(plan: Plan, execution: Execution) -> RunRecord:
         found = read_record(folder, verify=True) if folder.exists() else None
         if isinstance(found, RunRecord) and found.id == plan.id and not execution.force:
             return found
-        _prepare(folder, found, plan, execution)
+        try:
+            _prepare(folder, found, plan, execution)
+        except OSError as error:
+            raise _unwritable(execution.runs, error) from None
         try:
             return _compute(experiment, folder, execution)
-        except KeyboardInterrupt:
-            raise
         except Exception as error:
             raise _failed(error, folder, plan) from error
 
@@ -120,12 +130,15 @@ def execute(plan: Plan, execution: Execution) -> RunRecord:
 def _compute(experiment: Experiment, folder: Path, execution: Execution) -> RunRecord:
     plan = experiment.plan
     environment = describe_environment(experiment.device)
+    if experiment.trainer is not None:
+        experiment = _resumed(experiment, folder, execution)
+        assert experiment.trainer is not None
+        experiment.trainer.train(
+            execution.progress or _Silent(), lambda c: save_checkpoint(folder, plan.id, c)
+        )
     trainer = experiment.trainer
-    if trainer is not None:
-        _resume(experiment, folder, execution)
-        trainer.train(execution.progress or _Silent(), lambda c: save_checkpoint(folder, plan.id, c))
-    if execution.keep != "light":
-        write_bytes(folder / "weights.safetensors", experiment.weights())
+    # Before the scores, so that a run whose descriptors cannot be compared can still be scored otherwise.
+    write_bytes(folder / WEIGHTS, experiment.weights())
     started = time.perf_counter()
     outcome = experiment.score()
     seconds = {**(trainer.seconds if trainer else {}), "retrieval": time.perf_counter() - started}
@@ -138,6 +151,7 @@ def _compute(experiment: Experiment, folder: Path, execution: Execution) -> RunR
     }
     arrays = {"noise.npz": experiment.manifest.arrays(), "retrieval.npz": outcome.retrieval}
     if execution.keep == "light":
+        (folder / WEIGHTS).unlink()
         arrays["retrieval.npz"] = {
             k: v for k, v in outcome.retrieval.items() if not k.startswith("thumbnail")
         }
@@ -145,12 +159,14 @@ def _compute(experiment: Experiment, folder: Path, execution: Execution) -> RunR
         arrays["descriptors.npz"] = outcome.descriptors
     finish_record(folder, documents, arrays)
     clear_checkpoints(folder)
+    for replaced in _asides(folder, REPLACED):
+        shutil.rmtree(replaced, ignore_errors=True)
     record = read_record(folder)
     assert isinstance(record, RunRecord), record.reason
     return record
 
 
-def _resume(experiment: Experiment, folder: Path, execution: Execution) -> None:
+def _resumed(experiment: Experiment, folder: Path, execution: Execution) -> Experiment:
     """Go on from the last checkpoint; one that cannot be used is set aside, and the run starts over."""
     assert experiment.trainer is not None
     try:
@@ -158,6 +174,7 @@ def _resume(experiment: Experiment, folder: Path, execution: Execution) -> None:
         if checkpoint is not None:
             experiment.trainer.restore(checkpoint)
             execution.say(f"Going on after epoch {checkpoint.epoch}.")
+        return experiment
     except ValueError as error:
         aside = _free_name(folder / "checkpoint.damaged")
         aside.mkdir()
@@ -165,39 +182,70 @@ def _resume(experiment: Experiment, folder: Path, execution: Execution) -> None:
             if path.is_file():
                 path.replace(aside / path.name)
         execution.say(f"In {folder.name} {error}. It was set aside as {aside.name}; the run starts over.")
+        # What was read before the defect was found may be in the weights already.
+        return Experiment(experiment.plan, experiment.device)
 
 
 def _prepare(folder: Path, found: Any, plan: Plan, execution: Execution) -> None:
-    """Make the run folder ready: set a damaged or foreign one aside, and write config.json."""
+    """Make the run folder ready: set aside what cannot be trusted or is to be replaced, and write config.json."""
     foreign = found is not None and found.config and found.id != plan.id
-    if found is not None and (found.state == "corrupt" or foreign):
-        aside = _free_name(folder.with_name(f".{folder.name}.damaged"))
+    if found is not None and (found.state == "corrupt" or foreign or not folder.is_dir()):
+        aside = _free_name(_hidden(folder, DAMAGED))
         folder.replace(aside)
         reason = "it belongs to another run" if foreign else found.reason
         execution.say(f"{folder.name} cannot be trusted ({reason}). It was set aside as {aside.name}.")
     elif found is not None and execution.force:
-        (folder / DONE).unlink(missing_ok=True)
-        clear_checkpoints(folder)
+        # Kept until the new record is whole, so that a failure loses nothing.
+        folder.replace(_free_name(_hidden(folder, REPLACED)))
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / FAILED).unlink(missing_ok=True)
+    for path in folder.iterdir():
+        # What an interrupted attempt left behind; only its checkpoint is of use.
+        if path.is_file() and not path.name.startswith("checkpoint"):
+            path.unlink()
     write_json(folder / "config.json", plan.document())
 
 
 def _failed(error: Exception, folder: Path, plan: Plan) -> GridbenchError:
     """Note a failure in the run folder and word it for the user."""
     message = str(error) or type(error).__name__
-    document = {"schema": 1, "id": plan.id, "message": message, "traceback": traceback.format_exc()}
+    if not isinstance(error, GridbenchError):
+        message = f"{type(error).__name__}: {message}"
+    weights = folder / WEIGHTS
+    document = {
+        "schema": 1,
+        "id": plan.id,
+        "message": message,
+        "traceback": traceback.format_exc(),
+        "files": {WEIGHTS: file_hash(weights)} if weights.is_file() else {},
+    }
+    where = f"The traceback is in {folder / FAILED}."
     try:
         write_json(folder / FAILED, document)
     except OSError:
-        message += " (and the failure could not be noted in the run folder)"
-    if isinstance(error, OSError):
-        message = f"The run could not write its files: {message}. What was finished before is intact."
+        where = f"That could not be noted in {folder}."
+    if _asides(folder, REPLACED):
+        where += f" The record that it was to replace is in {_asides(folder, REPLACED)[-1]}."
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return RunFailed(
+            f"There is no room left on the disk ({error}). What was finished before is intact; make room, and "
+            f"the same command goes on after the last whole checkpoint. {where}"
+        )
     if isinstance(error, RunFailed):
-        return RunFailed(f"{message} The run folder is {folder}.")
-    return RunFailed(
-        f"The run failed: {message} The traceback is in {folder / FAILED}; the same command resumes it."
-    )
+        return RunFailed(f"{message} {where}")
+    return RunFailed(f"The run failed: {message} {where} The same command resumes it.")
+
+
+def _unwritable(runs: Path, error: OSError) -> InputError:
+    return InputError(f"The runs folder {str(runs)!r} cannot be written: {error}. Give another --runs.")
+
+
+def _hidden(folder: Path, why: str) -> Path:
+    """Name what is set aside: hidden, so that nothing takes it for a run."""
+    return folder.with_name(f".{folder.name}.{why}")
+
+
+def _asides(folder: Path, why: str) -> list[Path]:
+    return sorted(folder.parent.glob(glob.escape(_hidden(folder, why).name) + "-*"))
 
 
 @contextmanager
@@ -205,16 +253,14 @@ def _locked(runs: Path, folder: Path) -> Iterator[None]:
     """Hold a run folder against other processes."""
     try:
         (runs / ".locks").mkdir(parents=True, exist_ok=True)
-        lock = FileLock(runs / ".locks" / f"{folder.name}.lock", timeout=0)
+        lock = FileLock(runs / ".locks" / f"{folder.name}.lock", timeout=LOCK_SECONDS)
         lock.acquire()
     except Timeout:
         raise RunBusy(
             f"Another process is computing this run in {folder}. Wait for it, or give another --seed."
         ) from None
     except OSError as error:
-        raise InputError(
-            f"The runs folder {str(runs)!r} cannot be written: {error}. Give another --runs."
-        ) from None
+        raise _unwritable(runs, error) from None
     try:
         yield
     finally:

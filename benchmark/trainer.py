@@ -130,22 +130,24 @@ class Trainer:
         """Take over the state of a checkpoint of the same run.
 
         Raises:
-            ValueError: The checkpoint does not fit the method.
+            ValueError: The checkpoint does not fit the method, which may then be half restored.
         """
         parts: dict[str, dict[str, Tensor]] = {"method": {}, "best": {}}
-        for key, value in checkpoint.tensors.items():
-            part, name = key.split("/", 1)
-            if part in parts:
-                parts[part][name] = value
         try:
+            for key, value in checkpoint.tensors.items():
+                part, name = key.split("/", 1)
+                if part in parts:
+                    parts[part][name] = value
             self.method.load_state_dict(parts["method"])
             restore_optimizer(self.optimizer, checkpoint.tensors)
-        except (RuntimeError, KeyError) as error:
+            self._best_weights = parts["best"]
+            self._best = checkpoint.state["best"]
+            self.history = list(checkpoint.state["history"])
+            self.seconds = {phase: float(checkpoint.state["seconds"].get(phase, 0.0)) for phase in PHASES}
+        except (RuntimeError, LookupError, AttributeError, TypeError, ValueError) as error:
             raise ValueError(f"the checkpoint does not fit the method: {error}") from error
-        self._best_weights = parts["best"]
-        self._best = checkpoint.state["best"]
-        self.history = list(checkpoint.state["history"])
-        self.seconds = {phase: float(checkpoint.state["seconds"].get(phase, 0.0)) for phase in PHASES}
+        if len(self.history) != checkpoint.epoch:
+            raise ValueError(f"the checkpoint tells {len(self.history)} of {checkpoint.epoch} epochs")
 
     def use_best(self) -> int:
         """Put the weights of the best validation epoch into the method and return that epoch, counted from 1."""
@@ -188,10 +190,11 @@ class Trainer:
         return batch if valid is None or bool(valid.all()) else batch.only(valid)
 
     def _check_finite(self, row: Mapping[str, Any]) -> None:
+        logged = [name for name, value in row.items() if isinstance(value, float) and not np.isfinite(value)]
         weights = all(bool(torch.isfinite(p).all()) for p in self.method.parameters())
-        if np.isfinite(row["loss"]) and weights:
+        if not logged and weights:
             return
-        what = "a weight" if np.isfinite(row["loss"]) else "the loss"
+        what = "the loss" if "loss" in logged else f"the logged {logged[0]!r}" if logged else "a weight"
         last = f"epoch {len(self.history)}" if self.history else "none"
         raise RunFailed(
             f"In epoch {row['epoch']} {what} of the method {self.method.name!r} became NaN or infinite. "
