@@ -90,6 +90,9 @@ class Plan:
 
     def _identity(self, without_seed: bool) -> dict[str, Any]:
         fields = self.config.canonical()
+        if fields["weights"] is not None:
+            # What is in the file counts, by its hash among the versions, and not where it lies.
+            fields["weights"] = "file"
         if without_seed:
             tied = fields["noise_seed"] == fields["seed"]
             fields["seed"] = None
@@ -147,6 +150,7 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
             "loss": loss.version if loss else None,
             "noise": noise_class.version,
             **_files_of(noise),
+            **_weights_of(config),
         },
         plugin=source_digest([method, loss, loss and loss.task, noise_class, _dataset(config.dataset)]),
     )
@@ -193,6 +197,22 @@ def _files_of(noise: Any) -> dict[str, str]:
                 f"The file {str(path)!r} of the noise model {noise.name!r} cannot be read: {error.strerror}."
             ) from None
     return {"noise_files": hashlib.sha256(" ".join(hashes).encode()).hexdigest()} if hashes else {}
+
+
+def _weights_of(config: RunConfig) -> dict[str, str]:
+    """Return the hash of the file that training starts from, or nothing without one.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    if config.weights is None:
+        return {}
+    try:
+        return {"weights_file": file_hash(Path(config.weights))}
+    except FileNotFoundError:
+        raise InputError(f"The weights file {config.weights!r} does not exist.") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"The weights file {config.weights!r} cannot be read: {error}") from None
 
 
 def _dataset(name: str) -> Any:
