@@ -35,6 +35,7 @@ print(code, *heavy, file=sys.stderr)
         ("list noise", 0),
         ("list datasets --cache .", 0),
         ("leaderboard --runs .", 2),
+        ("status --runs .", 0),
         ("leaderbord", 2),
     ],
 )
