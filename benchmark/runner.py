@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import errno
-import glob
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
 from gridbench.atomic import file_hash, write_bytes, write_json
 from gridbench.checkpoint import clear_checkpoints, load_checkpoint, save_checkpoint
@@ -22,27 +19,21 @@ from gridbench.config import RunConfig
 from gridbench.datasets import default_cache
 from gridbench.datasets.dataset import Progress
 from gridbench.environment import choose_device, describe_environment
-from gridbench.errors import GridbenchError, InputError, RunFailed
-from gridbench.experiment import Experiment
+from gridbench.errors import GridbenchError, RunFailed
+from gridbench.experiment import Experiment, Outcome
 from gridbench.plan import Plan, make_plan
 from gridbench.record import FAILED, RunRecord, finish_record, read_record
+from gridbench.runfolder import REPLACED, RunBusy, asides, free_name, locked, prepare, unwritable
 from gridbench.trainer import TrainingProgress
 
-__all__ = ["Execution", "RunBusy", "execute", "run"]
+__all__ = ["WEIGHTS", "Execution", "RunBusy", "execute", "run", "write_record"]
 
 WEIGHTS = "weights.safetensors"
-DAMAGED, REPLACED = "damaged", "replaced"
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-# `gridbench status` looks at a lock by taking it for a moment.
-LOCK_SECONDS = 1.0
 
 
 def _say_nothing(line: str) -> None:
     pass
-
-
-class RunBusy(InputError):
-    """Another process is computing this very run."""
 
 
 @dataclass(frozen=True)
@@ -113,14 +104,14 @@ def execute(plan: Plan, execution: Execution) -> RunRecord:
     device = choose_device(execution.device)
     # Everything that the user can still be told is wrong is found here, before anything is on disk.
     experiment = Experiment(plan, device)
-    with _locked(execution.runs, folder):
+    with locked(execution.runs, folder):
         found = read_record(folder, verify=True) if folder.exists() else None
         if isinstance(found, RunRecord) and found.id == plan.id and not execution.force:
             return found
         try:
-            _prepare(folder, found, plan, execution)
+            prepare(folder, found, plan, execution.force, execution.say)
         except OSError as error:
-            raise _unwritable(execution.runs, error) from None
+            raise unwritable(execution.runs, error) from None
         try:
             return _compute(experiment, folder, execution)
         except Exception as error:
@@ -136,30 +127,55 @@ def _compute(experiment: Experiment, folder: Path, execution: Execution) -> RunR
         experiment.trainer.train(
             execution.progress or _Silent(), lambda c: save_checkpoint(folder, plan.id, c)
         )
-    trainer = experiment.trainer
     # Before the scores, so that a run whose descriptors cannot be compared can still be scored otherwise.
     write_bytes(folder / WEIGHTS, experiment.weights())
     started = time.perf_counter()
     outcome = experiment.score()
+    trainer = experiment.trainer
     seconds = {**(trainer.seconds if trainer else {}), "retrieval": time.perf_counter() - started}
     environment["seconds"] = {phase: round(spent, 3) for phase, spent in seconds.items()}
+    history = trainer.history if trainer else []
+    return write_record(folder, experiment, outcome, history, environment, execution.keep)
+
+
+def write_record(
+    folder: Path,
+    experiment: Experiment,
+    outcome: Outcome,
+    history: list[dict[str, Any]],
+    environment: dict[str, Any],
+    keep: str,
+) -> RunRecord:
+    """Write what a run found into its folder, which holds its config and its weights, and call it done.
+
+    Args:
+        folder: The run folder, held by this process.
+        experiment: The run.
+        outcome: Its scores.
+        history: A row for each epoch.
+        environment: What it ran on, and for how long.
+        keep: light, weights or all.
+
+    Returns:
+        The record.
+    """
     documents = {
         "environment.json": environment,
-        "history.json": trainer.history if trainer else [],
+        "history.json": history,
         "noise.json": experiment.noise_document(),
         "result.json": outcome.result,
     }
     arrays = {"noise.npz": experiment.manifest.arrays(), "retrieval.npz": outcome.retrieval}
-    if execution.keep == "light":
+    if keep == "light":
         (folder / WEIGHTS).unlink()
         arrays["retrieval.npz"] = {
             k: v for k, v in outcome.retrieval.items() if not k.startswith("thumbnail")
         }
-    if execution.keep == "all":
+    if keep == "all":
         arrays["descriptors.npz"] = outcome.descriptors
     finish_record(folder, documents, arrays)
     clear_checkpoints(folder)
-    for replaced in _asides(folder, REPLACED):
+    for replaced in asides(folder, REPLACED):
         shutil.rmtree(replaced, ignore_errors=True)
     record = read_record(folder)
     assert isinstance(record, RunRecord), record.reason
@@ -176,7 +192,7 @@ def _resumed(experiment: Experiment, folder: Path, execution: Execution) -> Expe
             execution.say(f"Going on after epoch {checkpoint.epoch}.")
         return experiment
     except ValueError as error:
-        aside = _free_name(folder / "checkpoint.damaged")
+        aside = free_name(folder / "checkpoint.damaged")
         aside.mkdir()
         for path in folder.glob("checkpoint*"):
             if path.is_file():
@@ -184,25 +200,6 @@ def _resumed(experiment: Experiment, folder: Path, execution: Execution) -> Expe
         execution.say(f"In {folder.name} {error}. It was set aside as {aside.name}; the run starts over.")
         # What was read before the defect was found may be in the weights already.
         return Experiment(experiment.plan, experiment.device)
-
-
-def _prepare(folder: Path, found: Any, plan: Plan, execution: Execution) -> None:
-    """Make the run folder ready: set aside what cannot be trusted or is to be replaced, and write config.json."""
-    foreign = found is not None and found.config and found.id != plan.id
-    if found is not None and (found.state == "corrupt" or foreign or not folder.is_dir()):
-        aside = _free_name(_hidden(folder, DAMAGED))
-        folder.replace(aside)
-        reason = "it belongs to another run" if foreign else found.reason
-        execution.say(f"{folder.name} cannot be trusted ({reason}). It was set aside as {aside.name}.")
-    elif found is not None and execution.force:
-        # Kept until the new record is whole, so that a failure loses nothing.
-        folder.replace(_free_name(_hidden(folder, REPLACED)))
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.iterdir():
-        # What an interrupted attempt left behind; only its checkpoint is of use.
-        if path.is_file() and not path.name.startswith("checkpoint"):
-            path.unlink()
-    write_json(folder / "config.json", plan.document())
 
 
 def _failed(error: Exception, folder: Path, plan: Plan) -> GridbenchError:
@@ -223,8 +220,8 @@ def _failed(error: Exception, folder: Path, plan: Plan) -> GridbenchError:
         write_json(folder / FAILED, document)
     except OSError:
         where = f"That could not be noted in {folder}."
-    if _asides(folder, REPLACED):
-        where += f" The record that it was to replace is in {_asides(folder, REPLACED)[-1]}."
+    if asides(folder, REPLACED):
+        where += f" The record that it was to replace is in {asides(folder, REPLACED)[-1]}."
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         return RunFailed(
             f"There is no room left on the disk ({error}). What was finished before is intact; make room, and "
@@ -233,44 +230,3 @@ def _failed(error: Exception, folder: Path, plan: Plan) -> GridbenchError:
     if isinstance(error, RunFailed):
         return RunFailed(f"{message} {where}")
     return RunFailed(f"The run failed: {message} {where} The same command resumes it.")
-
-
-def _unwritable(runs: Path, error: OSError) -> InputError:
-    return InputError(f"The runs folder {str(runs)!r} cannot be written: {error}. Give another --runs.")
-
-
-def _hidden(folder: Path, why: str) -> Path:
-    """Name what is set aside: hidden, so that nothing takes it for a run."""
-    return folder.with_name(f".{folder.name}.{why}")
-
-
-def _asides(folder: Path, why: str) -> list[Path]:
-    return sorted(folder.parent.glob(glob.escape(_hidden(folder, why).name) + "-*"))
-
-
-@contextmanager
-def _locked(runs: Path, folder: Path) -> Iterator[None]:
-    """Hold a run folder against other processes."""
-    try:
-        (runs / ".locks").mkdir(parents=True, exist_ok=True)
-        lock = FileLock(runs / ".locks" / f"{folder.name}.lock", timeout=LOCK_SECONDS)
-        lock.acquire()
-    except Timeout:
-        raise RunBusy(
-            f"Another process is computing this run in {folder}. Wait for it, or give another --seed."
-        ) from None
-    except OSError as error:
-        raise _unwritable(runs, error) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _free_name(path: Path) -> Path:
-    number = 0
-    while True:
-        candidate = path.with_name(f"{path.name}-{number}")
-        if not candidate.exists():
-            return candidate
-        number += 1
