@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("gridbench.cli.run", "run", "Corrupt labels, train a method, retrieve and score: one run."),
     "sweep": ("gridbench.cli.sweep", "sweep", "Compute every combination of methods, noise rates and seeds."),
     "status": ("gridbench.cli.status", "status", "Tell what is done, what runs, what failed and why."),
+    "score": ("gridbench.cli.score", "score", "Score a trained run by another distance, without training."),
     "leaderboard": ("gridbench.cli.leaderboard", "leaderboard", "Tabulate the finished runs of a folder."),
     "data": ("gridbench.cli.data", "data", "Prepare, verify and look at archives, built in or your own."),
     "noise": ("gridbench.cli.noise", "noise", "Corrupt labels into files, look at what changed, verify it."),

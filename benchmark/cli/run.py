@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gridbench.plan import Plan
     from gridbench.record import RunRecord
 
-__all__ = ["run"]
+__all__ = ["print_result", "run"]
 
 
 @click.command()
@@ -87,7 +87,7 @@ def run(
             say=progress.say,
         )
         record = execute(plan, execution)
-    _print_result(record)
+    print_result(record)
 
 
 def _print_plan(plan: Plan, runs: Path) -> None:
@@ -101,7 +101,7 @@ def _print_plan(plan: Plan, runs: Path) -> None:
     click.echo(f"{'id':18} {plan.id}\n{'cell':18} {plan.cell}\n{'folder':18} {folder}\n{'state':18} {state}")
 
 
-def _print_result(record: RunRecord) -> None:
+def print_result(record: RunRecord) -> None:
     """Print the closing table of a run."""
     from rich.console import Console
     from rich.table import Table
