@@ -37,7 +37,8 @@ class LocalPool:
     """Computes several runs side by side; a worker that is killed loses its place, not its run.
 
     Args:
-        execution: Where records go.
+        execution: Where records go. Runs get one thread each unless it says otherwise: two processes of one thread
+            were faster than one of two, and stay so when the machine has other work, where threads wait for each other.
         workers: Number of processes.
         devices: Devices dealt out in turn to the workers.
         time_limit: Longest time for one run in seconds; None for no limit.
@@ -81,24 +82,35 @@ class LocalPool:
         for worker in busy:
             index = worker.index
             assert index is not None
-            if worker.pipe in ready:
-                try:
-                    kind, *rest = worker.pipe.recv()
-                except (EOFError, OSError):
-                    yield from self._replace(workers, worker, waiting, tries)
-                    continue
-                if kind == "started":
-                    worker.since = time.monotonic()
-                    yield Event(index, "started")
-                elif kind == "epoch":
-                    yield Event(index, "epoch", epoch=rest[0], epochs=rest[1])
-                else:
-                    worker.index = None
-                    yield Event(index, kind, rest[0])
-            elif self._over_time(worker):
+            if self._over_time(worker):
                 _end(worker)
                 workers[workers.index(worker)] = self._start(worker.slot)
                 yield Event(index, "failed", f"it took longer than {self._time_limit:g} s")
+            elif worker.pipe in ready:
+                yield from self._hear(worker, index, workers, waiting, tries)
+
+    def _hear(
+        self,
+        worker: _Worker,
+        index: int,
+        workers: list[_Worker],
+        waiting: deque[tuple[int, int]],
+        tries: dict[int, int],
+    ) -> Iterator[Event]:
+        """Take one message from a worker; the end of its pipe means that it died."""
+        try:
+            kind, *rest = worker.pipe.recv()
+        except (EOFError, OSError):
+            yield from self._replace(workers, worker, waiting, tries)
+            return
+        if kind == "started":
+            worker.since = time.monotonic()
+            yield Event(index, "started")
+        elif kind == "epoch":
+            yield Event(index, "epoch", epoch=rest[0], epochs=rest[1])
+        else:
+            worker.index = None
+            yield Event(index, kind, rest[0])
 
     def _over_time(self, worker: _Worker) -> bool:
         """Tell whether a worker's run has taken too long; starting the process does not count."""
@@ -130,7 +142,7 @@ class LocalPool:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         device = self._devices[slot % len(self._devices)]
-        execution = replace(self._execution, device=device, threads=max(len(self._shares[slot]), 1))
+        execution = replace(self._execution, device=device, threads=self._execution.threads or 1)
         process = context.Process(target=_work, args=(theirs, execution, self._shares[slot]), daemon=True)
         process.start()
         theirs.close()
@@ -163,6 +175,9 @@ def _work(pipe: Connection, execution: Execution, cores: list[int]) -> None:
     """Compute runs until the pipe is closed."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)
+    # Loaded before a run's time starts to count; a run would load it a moment later.
+    import timm  # noqa: F401
+
     execution = replace(execution, progress=_Reporter(pipe))
     while True:
         try:

@@ -119,7 +119,7 @@ def test_failed_runs_wait_until_they_are_asked_for(sweep, tmp_path, cache, monke
 
 
 def test_a_killed_worker_loses_its_place_and_not_its_run(tmp_path, cache, settings):
-    settings = {**settings, "epochs": 60, "method": "bce"}
+    settings = {**settings, "epochs": 40, "method": "bce"}
     configs = [make_config({**settings, "seed": seed}) for seed in range(2)]
     execution = Execution(runs=tmp_path / "runs", cache=cache, keep="light")
     pool = LocalPool(execution, workers=1, devices=("cpu",))
@@ -151,7 +151,7 @@ def test_a_run_over_its_time_limit_fails_and_the_next_one_runs(tmp_path, cache, 
     slow = make_config({**settings, "method": "bce", "epochs": 100_000})
     quick = make_config({**settings, "method": "bce", "epochs": 1})
     pool = LocalPool(
-        Execution(runs=tmp_path / "runs", cache=cache), workers=1, devices=("cpu",), time_limit=5
+        Execution(runs=tmp_path / "runs", cache=cache), workers=1, devices=("cpu",), time_limit=8
     )
     ends = [
         (event.index, event.kind) for event in pool.compute([slow, quick]) if event.kind in {"done", "failed"}
