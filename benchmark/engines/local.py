@@ -162,13 +162,16 @@ def shares_of_cores(workers: int) -> list[list[int]]:
 
 
 class _Reporter:
-    """Sends epochs through a pipe."""
+    """Sends epochs through a pipe; when nobody listens any more, the run stops like one that is interrupted."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
 
     def epoch(self, done: int, total: int, row: Any) -> None:
-        self._pipe.send(("epoch", done, total))
+        try:
+            self._pipe.send(("epoch", done, total))
+        except OSError:
+            raise KeyboardInterrupt from None
 
 
 def _work(pipe: Connection, execution: Execution, cores: list[int]) -> None:

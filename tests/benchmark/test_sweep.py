@@ -3,9 +3,12 @@
 import itertools
 import os
 import signal
+import subprocess
+import sys
 from decimal import Decimal
 
 import pytest
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -137,6 +140,40 @@ def test_a_killed_worker_loses_its_place_and_not_its_run(tmp_path, cache, settin
     )
     resumed = next(r for r in iter_records(tmp_path / "runs") if r.id == whole.id)
     assert resumed.result == whole.result
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from gridbench.config import make_config
+from gridbench.engines.local import LocalPool
+from gridbench.runner import Execution
+
+if __name__ == "__main__":
+    runs, cache, settings = Path(sys.argv[1]), Path(sys.argv[2]), eval(sys.argv[3])
+    pool = LocalPool(Execution(runs=runs, cache=cache, keep="light"), 1, ("cpu",))
+    for event in pool.compute([make_config(settings)]):
+        if event.kind == "epoch":
+            print("epoch", flush=True)
+"""
+
+
+def test_workers_of_a_killed_driver_stop_and_leave_a_run_that_can_go_on(tmp_path, cache, settings):
+    settings = {**settings, "method": "bce", "epochs": 100_000}
+    (tmp_path / "driver.py").write_text(DRIVER)
+    runs = tmp_path / "runs"
+    words = [sys.executable, tmp_path / "driver.py", runs, cache, repr(settings)]
+    driver = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    try:
+        assert driver.stdout.readline() == "epoch\n"
+    finally:
+        driver.kill()
+        driver.wait()
+    (name,) = (path.name for path in runs.iterdir() if path.is_dir() and not path.name.startswith("."))
+    # The lock is free as soon as the worker has stopped.
+    with FileLock(runs / ".locks" / f"{name}.lock", timeout=60):
+        (stored,) = iter_records(runs)
+    assert stored.state == "incomplete"
 
 
 def _only_child():
