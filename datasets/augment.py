@@ -68,6 +68,18 @@ class Cuts:
     shift: NDArray[np.float32]
     size: tuple[int, int]
 
+    def one(self, i: int) -> Cuts:
+        """Return the cuts of one image alone."""
+        part = slice(i, i + 1)
+        return Cuts(
+            self.top[part],
+            self.left[part],
+            self.mirrored[part],
+            self.flipped[part],
+            self.shift[part],
+            self.size,
+        )
+
 
 def window(image_size: tuple[int, int], crop: int | None) -> tuple[int, int]:
     """Return (height, width) of the cut; a crop larger than the image is an InputError."""

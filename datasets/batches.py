@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,7 +18,9 @@ from gridbench.datasets.archive import Archive
 from gridbench.datasets.augment import Augmentation, Cuts, centre_cuts, draw_cuts, whole_cuts, window
 from gridbench.datasets.pixels import hold
 
-__all__ = ["TrainingBatch", "TrainingSet", "batches_of", "evaluation_batches"]
+__all__ = ["TrainingBatch", "TrainingSet", "ahead", "batches_of", "evaluation_batches"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -81,9 +87,7 @@ class TrainingSet:
         self.device = device
         self._labels = torch.from_numpy(np.ascontiguousarray(scene_labels, dtype=np.float32)).to(device)
         self._has_maps = label_maps is not None
-        self._pixels = hold(archive, self.indices, label_maps, device, limit_bytes)
-        mean, scale = archive.scaling(statistics)
-        self._mean, self._scale = mean.to(device), scale.to(device)
+        self._pixels = hold(archive, self.indices, label_maps, device, limit_bytes, statistics)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -97,9 +101,7 @@ class TrainingSet:
         """
         positions = np.ascontiguousarray(positions, dtype=np.int64)
         cuts = draw_cuts(len(positions), self.archive.image_size, self.augmentation, rng)
-        images = self._pixels.cut(positions, cuts).sub_(self._mean).mul_(self._scale)
-        if self.augmentation.brightness:
-            images += self._on_device(cuts.shift).view(-1, 1, 1, 1)
+        images = self._pixels.cut(positions, cuts)
         where = self._on_device(positions)
         return TrainingBatch(
             images=images,
@@ -137,6 +139,28 @@ def batches_of(order: NDArray[np.int64] | Sequence[int], batch_size: int) -> lis
     return batches
 
 
+def ahead(calls: Iterable[Callable[[], T]], depth: int = 2) -> Iterator[T]:
+    """Yield the results of calls in order, made by one background thread a little ahead of the consumer.
+
+    Worth it where the device computes while the CPU puts batches together from disk.
+
+    Args:
+        calls: What to call.
+        depth: How many results are made ahead, at least 1.
+    """
+    waiting = iter(calls)
+    with ThreadPoolExecutor(1, thread_name_prefix="gridbench-batches") as pool:
+        flying = deque(pool.submit(call) for call in itertools.islice(waiting, depth))
+        try:
+            while flying:
+                result = flying.popleft().result()
+                flying.extend(pool.submit(call) for call in itertools.islice(waiting, 1))
+                yield result
+        finally:
+            for future in flying:
+                future.cancel()
+
+
 def evaluation_batches(
     archive: Archive,
     indices: NDArray[np.int64],
@@ -158,9 +182,8 @@ def evaluation_batches(
     Yields:
         (B, bands, h, w) float32 on the device.
     """
-    mean, scale = (values.to(device) for values in archive.scaling(statistics))
-    pixels = hold(archive, np.asarray(indices, dtype=np.int64), None, device, limit_bytes=0)
+    pixels = hold(archive, np.asarray(indices, dtype=np.int64), None, device, 0, statistics)
     for start in range(0, len(indices), batch_size):
         positions = np.arange(start, min(start + batch_size, len(indices)))
         cuts = centre_cuts(len(positions), archive.image_size, crop)
-        yield pixels.cut(positions, cuts).sub_(mean).mul_(scale)
+        yield pixels.cut(positions, cuts)

@@ -22,7 +22,7 @@ from gridbench.datasets.bigearthnet_metadata import Metadata, PatchRow, read_met
 from gridbench.datasets.bigearthnet_split import Patch, assign_splits
 from gridbench.datasets.bigearthnet_unit import BANDS, PatchUnit, band_file, map_file, read_patch_unit
 from gridbench.datasets.layout import GroupLayout, Layout
-from gridbench.datasets.plan import Outcome, Plan, Unit, listed
+from gridbench.datasets.plan import LazyUnits, Outcome, Plan, Unit, listed
 from gridbench.datasets.raster import Unreadable, quick_raster_access, read_shape
 from gridbench.errors import InputError
 
@@ -218,21 +218,21 @@ def _without_excluded(
 
 def _units(
     files: BigEarthNetFiles, patches: Sequence[Patch], choice: _Choice
-) -> tuple[tuple[GroupLayout, ...], list[Unit]]:
-    folders = [_folder(files, patch, choice) for patch in patches]
-    groups = _groups(folders)
+) -> tuple[tuple[GroupLayout, ...], Sequence[Unit]]:
+    groups = _groups([_folder(files, patch, choice) for patch in patches[:_LOOKED_AT]])
     map_size = (groups[0].height, groups[0].width) if choice.has_maps else None
-    units = []
-    for position, (patch, folder) in enumerate(zip(patches, folders, strict=True)):
-        v2_labels = None if patch.row is None else tuple(int(value) for value in patch.row.labels)
+
+    def unit(position: int) -> PatchUnit:
+        patch = patches[position]
+        v2_labels = None if patch.row is None else tuple(patch.row.labels)
         labels_file = None
         if choice.labels != "v2" and files.v1 is not None and patch.v1_name is not None:
             labels_file = files.v1 / patch.v1_name / f"{patch.v1_name}_labels_metadata.json"
         reference_map = None
         if choice.maps is not None and patch.row is not None:
             reference_map = map_file(v2_location(choice.maps, patch.row.patch))
-        unit = PatchUnit(
-            folder=folder,
+        return PatchUnit(
+            folder=_folder(files, patch, choice),
             groups=groups,
             labels=v2_labels if choice.labels == "v2" else None,
             clean_labels=v2_labels if choice.labels == "both" else None,
@@ -241,8 +241,8 @@ def _units(
             map_size=map_size,
             map_labels=v2_labels if reference_map is not None else None,
         )
-        units.append(Unit((position,), unit))
-    return groups, units
+
+    return groups, LazyUnits(len(patches), unit)
 
 
 def _folder(files: BigEarthNetFiles, patch: Patch, choice: _Choice) -> Path:
@@ -258,14 +258,14 @@ def _groups(folders: Sequence[Path]) -> tuple[GroupLayout, ...]:
     sizes: Counter[tuple[tuple[int, int], ...]] = Counter()
     first: Unreadable | None = None
     with quick_raster_access():
-        for folder in folders[:_LOOKED_AT]:
+        for folder in folders:
             try:
                 shapes = [read_shape(band_file(folder, bands[0])) for _, bands in BANDS]
                 sizes[tuple((shape.height, shape.width) for shape in shapes)] += 1
             except Unreadable as error:
                 first = first or error
     if not sizes:
-        raise InputError(f"None of the first {min(len(folders), _LOOKED_AT)} patches can be read: {first}.")
+        raise InputError(f"None of the first {len(folders)} patches can be read: {first}.")
     chosen = sizes.most_common(1)[0][0]
     return tuple(
         GroupLayout(name, bands, *size, "uint16") for (name, bands), size in zip(BANDS, chosen, strict=True)
@@ -277,5 +277,5 @@ def _digest(patches: Sequence[Patch]) -> str:
     for patch in patches:
         digest.update(patch.name.encode())
         if patch.row is not None:
-            digest.update(patch.row.labels.tobytes())
+            digest.update(patch.row.labels)
     return digest.hexdigest()

@@ -16,7 +16,7 @@ from gridbench.datasets.bigearthnet_lists import PATCH
 from gridbench.datasets.bigearthnet_split import Patch
 from gridbench.datasets.bigearthnet_unit import BANDS, as_unsigned, finish_patch
 from gridbench.datasets.layout import GroupLayout
-from gridbench.datasets.plan import Outcome, Unit
+from gridbench.datasets.plan import LazyUnits, Outcome, Unit
 from gridbench.datasets.raster import Unreadable
 from gridbench.errors import InputError
 
@@ -77,7 +77,7 @@ def v1_or_v2_keys(lmdb: Path) -> LmdbKeys:
 
 def plan_units_from_lmdb(
     lmdb: Path, patches: Sequence[Patch], labels: str, maps: bool
-) -> tuple[tuple[GroupLayout, ...], list[Unit]]:
+) -> tuple[tuple[GroupLayout, ...], Sequence[Unit]]:
     """Return the resolution groups and the units that `read_lmdb_unit` reads.
 
     Args:
@@ -99,13 +99,14 @@ def plan_units_from_lmdb(
         height, width = first[bands[0]].shape[-2:]
         groups.append(GroupLayout(name, bands, int(height), int(width), "uint16"))
     size = (groups[0].height, groups[0].width) if maps else None
-    units = []
-    for position, patch in enumerate(patches):
-        assert patch.row is not None
-        hot = tuple(int(value) for value in patch.row.labels)
-        map_key = patch.row.patch + _MAP_ENDING if maps else None
-        units.append(Unit((position,), LmdbUnit(lmdb, patch.name, tuple(groups), hot, map_key, size)))
-    return tuple(groups), units
+
+    def unit(position: int) -> LmdbUnit:
+        row = patches[position].row
+        assert row is not None
+        map_key = row.patch + _MAP_ENDING if maps else None
+        return LmdbUnit(lmdb, patches[position].name, tuple(groups), tuple(row.labels), map_key, size)
+
+    return tuple(groups), LazyUnits(len(patches), unit)
 
 
 def read_lmdb_unit(unit: LmdbUnit) -> Outcome:

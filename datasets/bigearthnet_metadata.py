@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from gridbench.datasets.bigearthnet_classes import UnknownLabel, multi_hot
 from gridbench.datasets.splitting import read_split
 from gridbench.errors import InputError
@@ -15,20 +12,20 @@ from gridbench.errors import InputError
 __all__ = ["Metadata", "PatchRow", "read_metadata"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PatchRow:
     """What the metadata tell of one patch.
 
     Attributes:
         patch: Name in version 2.
         v1_name: Name in version 1, or None when the file does not tell.
-        labels: (19,) scene labels.
+        labels: 19 bytes, 0 or 1 for each class.
         split: Split of version 2, or None.
     """
 
     patch: str
     v1_name: str | None
-    labels: NDArray[np.uint8]
+    labels: bytes
     split: str | None
 
 
@@ -73,7 +70,7 @@ def read_metadata(path: Path) -> Metadata:
         if patch in rows or (v1_name is not None and v1_name in by_v1_name):
             raise InputError(f"The metadata {path} hold {patch} twice.")
         try:
-            hot = multi_hot(names)
+            hot = multi_hot(names).tobytes()
         except UnknownLabel as error:
             raise InputError(f"The metadata {path}, patch {patch}: {error}.") from error
         row = PatchRow(patch, v1_name, hot, None if split is None else read_split(split))

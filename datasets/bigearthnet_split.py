@@ -20,7 +20,7 @@ OWN = "own"
 _FALLBACK = "70/10/20"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Patch:
     """A patch whose pixels are there.
 

@@ -27,6 +27,7 @@ def make_index(
     folder: Path,
     layout: Layout,
     files: Sequence[str],
+    count: int,
     train: NDArray[np.int64],
     facts: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -36,6 +37,7 @@ def make_index(
         folder: Where the files are.
         layout: What every sample looks like.
         files: Names of all files.
+        count: Number of images N.
         train: (n,) rows of the train split, at least one.
         facts: What else belongs into the index: name, kind, plan, report.
     """
@@ -44,8 +46,8 @@ def make_index(
     groups = []
     for group in layout.groups:
         file = group_file(group.name)
-        pixels = np.load(folder / file, mmap_mode="r", allow_pickle=False)
-        group_mean, group_std = band_statistics(pixels, train)
+        shape = (count, len(group.bands), group.height, group.width)
+        group_mean, group_std = band_statistics(folder / file, shape, group.dtype, train)
         mean += group_mean.tolist()
         std += group_std.tolist()
         groups.append({**dataclasses.asdict(group), "file": file, "bands": list(group.bands)})

@@ -180,7 +180,7 @@ class ArchiveWriter:
         progress(0, 0, "computing statistics and hashes")
         files = [*(file.path.name for file in self._files()), "split.npy", "names.txt"]
         facts = {"name": name, "kind": kind, "plan": self.plan, "report": dict(report)}
-        index = make_index(self.folder, self.layout, files, train, facts)
+        index = make_index(self.folder, self.layout, files, len(kept), train, facts)
         write_atomically(self.folder / INDEX, json.dumps(index, indent=1, sort_keys=True).encode("utf-8"))
         fsync_directory(self.folder)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -11,20 +12,39 @@ from torch import Tensor
 
 from gridbench.datasets.archive import Archive
 from gridbench.datasets.augment import Cuts, cut_rows, cut_tensor
+from gridbench.datasets.buffers import Buffers
+from gridbench.datasets.doubling import WORTH_COMPILING, double, doubles
 from gridbench.datasets.upsampling import upsample
 
-__all__ = ["Pixels", "hold"]
+__all__ = ["DevicePixels", "HostPixels", "Pixels", "hold"]
 
 HOST_BYTES = 1 << 30
 DEVICE_SHARE = 0.25
 
 
 class Pixels(ABC):
-    """Some images of an archive, ready to be cut into batches; raw numbers at the finest resolution."""
+    """Some images of an archive, ready to be cut into standardised batches on a device.
+
+    Coarser groups are standardised and mirrored before they are upsampled: the kernel is symmetric and its weights
+    sum to one, so that is the same and less work.
+
+    Args:
+        archive: Where the images come from.
+        device: Where batches are wanted.
+        statistics: What images are standardised by; see `Archive.scaling`.
+    """
+
+    def __init__(self, archive: Archive, device: torch.device, statistics: str = "train") -> None:
+        self.size = archive.image_size
+        self.device = device
+        mean, scale = archive.scaling(statistics)
+        bands = [len(group.bands) for group in archive.groups]
+        self.mean = [part.to(device) for part in torch.split(mean, bands)]
+        self.scale = [part.to(device) for part in torch.split(scale, bands)]
 
     @abstractmethod
     def cut(self, positions: NDArray[np.int64], cuts: Cuts) -> Tensor:
-        """Return (B, bands, h, w) float32 on the device.
+        """Return (B, bands, h, w) float32 on the device: standardised, cut, mirrored and shifted.
 
         Args:
             positions: (B,) positions among the images that are held.
@@ -35,35 +55,67 @@ class Pixels(ABC):
     def cut_maps(self, positions: NDArray[np.int64], cuts: Cuts) -> Tensor:
         """Return (B, h, w) int64 label maps on the device, cut like the images."""
 
+    def _standardise(self, group: int, images: Tensor, shift: Tensor | None) -> Tensor:
+        images.sub_(self.mean[group]).mul_(self.scale[group])
+        return images if shift is None else images.add_(shift)
+
+    def _shift(self, cuts: Cuts) -> Tensor | None:
+        return torch.from_numpy(cuts.shift).to(self.device).view(-1, 1, 1, 1) if cuts.shift.any() else None
+
 
 class HostPixels(Pixels):
-    """Images in memory or on disk; each batch is put together by the CPU and sent to the device."""
+    """Images in memory or on disk; each batch is put together by the CPU and sent to the device.
+
+    Args:
+        archive: Where the images come from.
+        groups: Pixels of each group, (N, bands, H, W).
+        rows: Row of `groups` of each image that is held.
+        maps: (n, H, W) label maps of the images that are held, or None.
+        device: Where batches are wanted.
+        statistics: What images are standardised by; see `Archive.scaling`.
+    """
 
     def __init__(
         self,
+        archive: Archive,
         groups: list[NDArray[np.generic]],
         rows: NDArray[np.int64],
         maps: NDArray[np.generic] | None,
         device: torch.device,
+        statistics: str = "train",
     ) -> None:
+        super().__init__(archive, device, statistics)
         self.groups = groups
         self.rows = rows
         self.maps = maps
-        self.device = device
+        self._buffers = Buffers()
+        self._compiled = device.type == "cpu" and len(archive) >= WORTH_COMPILING and doubles()
+        self._host_mean = [part.cpu().numpy() for part in self.mean]
+        self._host_scale = [part.cpu().numpy() for part in self.scale]
 
     def cut(self, positions: NDArray[np.int64], cuts: Cuts) -> Tensor:
         """Return (B, bands, h, w) float32 on the device."""
         rows = self.rows[positions]
-        finest = self.groups[0]
-        on_host = self.device.type == "cpu"
-        out = np.empty((len(rows), finest.shape[1], *cuts.size), np.float32 if on_host else finest.dtype)
-        cut_rows(finest, rows, cuts, out)
-        parts = [_to_float(out, self.device)]
-        size = (int(finest.shape[2]), int(finest.shape[3]))
-        for group in self.groups[1:]:
-            native = _to_float(np.ascontiguousarray(group[rows]), self.device)
-            parts.append(cut_tensor(upsample(native, size), cuts))
-        return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+        if self.device.type != "cpu":
+            return self._cut_elsewhere(rows, cuts)
+        bands = [group.shape[1] for group in self.groups]
+        out = self._buffers.take((len(rows), sum(bands), *cuts.size))
+        self._fill(0, rows, cuts, out[:, : bands[0]])
+        result = torch.from_numpy(out)
+        start = bands[0]
+        for group in range(1, len(self.groups)):
+            stop = start + bands[group]
+            native = np.empty((len(rows), *self.groups[group].shape[1:]), dtype=np.float32)
+            if cuts.size == self.size:
+                self._fill(group, rows, _whole(cuts, native.shape), native)
+                self._upsample(native, out[:, start:stop])
+            else:
+                self._fill(group, rows, _plain(cuts, native.shape), native)
+                whole = np.empty((*native.shape[:2], *self.size), dtype=np.float32)
+                self._upsample(native, whole)
+                result[:, start:stop] = cut_tensor(torch.from_numpy(whole), cuts)
+            start = stop
+        return result
 
     def cut_maps(self, positions: NDArray[np.int64], cuts: Cuts) -> Tensor:
         """Return (B, h, w) int64 label maps on the device."""
@@ -73,24 +125,79 @@ class HostPixels(Pixels):
         cut_rows(self.maps, positions, cuts, out)
         return torch.from_numpy(out).to(self.device).long()
 
+    def _fill(self, group: int, rows: NDArray[np.int64], cuts: Cuts, out: NDArray[np.float32]) -> None:
+        """Cut and standardise image by image, while it is in the processor's cache."""
+        mean, scale = self._host_mean[group], self._host_scale[group]
+        shifted = cuts.shift.any()
+        for i in range(len(rows)):
+            cut_rows(self.groups[group], rows[i : i + 1], cuts.one(i), out[i : i + 1])
+            out[i] -= mean
+            out[i] *= scale
+            if shifted:
+                out[i] += cuts.shift[i]
+
+    def _upsample(self, native: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+        h, w = native.shape[2:]
+        if self._compiled and (2 * h, 2 * w) == self.size and min(h, w) >= 4:
+            double(native, out)
+        else:
+            upsample(torch.from_numpy(native), self.size, torch.from_numpy(out))
+
+    def _cut_elsewhere(self, rows: NDArray[np.int64], cuts: Cuts) -> Tensor:
+        """Send the numbers as they are stored, and do the rest on the device."""
+        shift = self._shift(cuts)
+        parts = []
+        for index, group in enumerate(self.groups):
+            finest = index == 0
+            how = cuts if finest else _whole(cuts, group.shape)
+            if not finest and cuts.size != self.size:
+                how = _plain(cuts, group.shape)
+            out = np.empty((len(rows), group.shape[1], *how.size), group.dtype)
+            cut_rows(group, rows, how, out)
+            images = self._standardise(index, _to_float(out, self.device), shift)
+            images = images if finest else upsample(images, self.size)
+            parts.append(images if finest or cuts.size == self.size else cut_tensor(images, cuts))
+        return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+
 
 class DevicePixels(Pixels):
-    """Images that live on the device as they are stored."""
+    """Images that live on the device as they are stored.
+
+    Args:
+        archive: Where the images come from.
+        groups: Pixels of each group, of exactly the images that are held.
+        maps: (n, H, W) label maps, or None.
+        device: Where they are held.
+        statistics: What images are standardised by; see `Archive.scaling`.
+    """
 
     def __init__(
-        self, groups: list[NDArray[np.generic]], maps: NDArray[np.generic] | None, device: torch.device
+        self,
+        archive: Archive,
+        groups: list[NDArray[np.generic]],
+        maps: NDArray[np.generic] | None,
+        device: torch.device,
+        statistics: str = "train",
     ) -> None:
+        super().__init__(archive, device, statistics)
         self.groups = [torch.from_numpy(_signed(group)).to(device) for group in groups]
         self.maps = None if maps is None else torch.from_numpy(np.ascontiguousarray(maps)).to(device)
-        self.device = device
 
     def cut(self, positions: NDArray[np.int64], cuts: Cuts) -> Tensor:
         """Return (B, bands, h, w) float32 on the device."""
         where = torch.from_numpy(positions).to(self.device)
-        size = (self.groups[0].shape[2], self.groups[0].shape[3])
+        shift = self._shift(cuts)
         parts = []
-        for group in self.groups:
-            parts.append(cut_tensor(upsample(_widen(group.index_select(0, where)), size), cuts))
+        for index, group in enumerate(self.groups):
+            native = group.index_select(0, where)
+            if index == 0:
+                parts.append(self._standardise(0, _widen(cut_tensor(native, cuts)), shift))
+            elif cuts.size == self.size:
+                mirrored = _widen(cut_tensor(native, _whole(cuts, tuple(native.shape))))
+                parts.append(upsample(self._standardise(index, mirrored, shift), self.size))
+            else:
+                whole = upsample(self._standardise(index, _widen(native), shift), self.size)
+                parts.append(cut_tensor(whole, cuts))
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
     def cut_maps(self, positions: NDArray[np.int64], cuts: Cuts) -> Tensor:
@@ -107,6 +214,7 @@ def hold(
     label_maps: NDArray[np.generic] | None,
     device: torch.device,
     limit_bytes: int | None = None,
+    statistics: str = "train",
 ) -> Pixels:
     """Choose where the images are held: on the device or in memory if they fit, else on disk.
 
@@ -116,6 +224,7 @@ def hold(
         label_maps: (N, H, W) uint8 maps for exactly those, or None.
         device: Where batches are wanted.
         limit_bytes: Largest size that is held; None for 1 GiB of memory or a quarter of the device's.
+        statistics: What images are standardised by; see `Archive.scaling`.
 
     Returns:
         An object whose batches have the same numbers wherever it holds the images.
@@ -126,10 +235,22 @@ def hold(
     if device.type == "cpu":
         if total <= (HOST_BYTES if limit_bytes is None else limit_bytes):
             groups = [np.array(pixels[indices]) for pixels in stored]
-            return HostPixels(groups, np.arange(len(indices)), label_maps, device)
+            return HostPixels(archive, groups, np.arange(len(indices)), label_maps, device, statistics)
     elif total <= (_device_room(device) if limit_bytes is None else limit_bytes):
-        return DevicePixels([pixels[indices] for pixels in stored], label_maps, device)
-    return HostPixels(list(stored), indices, label_maps, device)
+        return DevicePixels(archive, [pixels[indices] for pixels in stored], label_maps, device, statistics)
+    return HostPixels(archive, list(stored), indices, label_maps, device, statistics)
+
+
+def _whole(cuts: Cuts, shape: tuple[int, ...]) -> Cuts:
+    """Return the same mirroring for whole images of another size."""
+    none = np.zeros(len(cuts.top), dtype=np.int64)
+    return dataclasses.replace(cuts, top=none, left=none, size=(shape[-2], shape[-1]))
+
+
+def _plain(cuts: Cuts, shape: tuple[int, ...]) -> Cuts:
+    """Return whole images of another size without mirroring."""
+    off = np.zeros(len(cuts.top), dtype=np.bool_)
+    return dataclasses.replace(_whole(cuts, shape), mirrored=off, flipped=off)
 
 
 def _device_room(device: torch.device) -> int:
@@ -146,6 +267,7 @@ def _signed(values: NDArray[np.generic]) -> NDArray[np.generic]:
 
 
 def _widen(stored: Tensor) -> Tensor:
+    # Few operations know 16-bit unsigned numbers, so they travel as signed ones of the same bits.
     if stored.dtype == torch.int16:
         return (stored.to(torch.int32) & 0xFFFF).to(torch.float32)
     return stored.to(torch.float32)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 from gridbench.datasets.layout import Layout, Sample
 
-__all__ = ["Outcome", "Plan", "Unit", "listed"]
+__all__ = ["LazyUnits", "Outcome", "Plan", "Unit", "listed"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,36 @@ class Unit:
 
     positions: tuple[int, ...]
     argument: Any
+
+
+class LazyUnits(Sequence[Unit]):
+    """Units of one sample each that are made when asked for, so that a large archive's plan stays small.
+
+    Args:
+        count: Number of units.
+        argument: Returns the argument of the unit at a position; deterministic.
+    """
+
+    def __init__(self, count: int, argument: Callable[[int], Any]) -> None:
+        self._count = count
+        self._argument = argument
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> Unit: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Unit]: ...
+
+    def __getitem__(self, index: int | slice) -> Unit | list[Unit]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(self._count))]
+        if not -self._count <= index < self._count:
+            raise IndexError(index)
+        position = index % self._count
+        return Unit((position,), self._argument(position))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -9,7 +10,7 @@ import re
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -102,9 +103,10 @@ def _pack(plan: Plan, folder: Path, name: str, workers: int, progress: Progress)
     writer = ArchiveWriter(folder, plan.layout, plan.names, plan.split, settings)
     findings = _earlier_findings(folder)
     failures: list[dict[str, str]] = []
-    todo = [unit for unit in plan.units if not all(writer.done[p] for p in unit.positions)]
+    earlier = writer.done
+    todo = (unit for unit in plan.units if not all(earlier[p] for p in unit.positions))
     total = len(plan.names)
-    done = int(writer.done.sum())
+    done = int(earlier.sum())
     try:
         with _reader(plan.read, workers) as outcomes:
             for unit, outcome in outcomes(todo):
@@ -155,7 +157,7 @@ def _write(writer: ArchiveWriter, unit: Unit, outcome: Outcome) -> list[dict[str
 @contextmanager
 def _reader(
     read: Callable[[Any], Outcome], workers: int
-) -> Iterator[Callable[[list[Unit]], Iterator[tuple[Unit, Outcome | Unreadable]]]]:
+) -> Iterator[Callable[[Iterable[Unit]], Iterator[tuple[Unit, Outcome | Unreadable]]]]:
     if workers <= 1:
         with quick_raster_access():
             yield lambda units: ((unit, _attempt(read, unit.argument)) for unit in units)
@@ -169,13 +171,13 @@ def _reader(
 
 
 def _in_parallel(
-    pool: ProcessPoolExecutor, read: Callable[[Any], Outcome], units: list[Unit], workers: int
+    pool: ProcessPoolExecutor, read: Callable[[Any], Outcome], units: Iterable[Unit], workers: int
 ) -> Iterator[tuple[Unit, Outcome | Unreadable]]:
     """Yield units as they are read, with few in flight, so that memory does not grow with the archive."""
-    chunks = (units[start : start + _UNITS_AT_A_TIME] for start in range(0, len(units), _UNITS_AT_A_TIME))
+    waiting = iter(units)
     flying: dict[Future[list[Outcome | Unreadable]], list[Unit]] = {}
     while True:
-        while len(flying) < 2 * workers and (chunk := next(chunks, None)) is not None:
+        while len(flying) < 2 * workers and (chunk := list(itertools.islice(waiting, _UNITS_AT_A_TIME))):
             flying[pool.submit(_attempt_all, read, [unit.argument for unit in chunk])] = chunk
         if not flying:
             return

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbench.datasets.augment import Augmentation, draw_cuts
-from gridbench.datasets.batches import TrainingSet, batches_of, evaluation_batches
+from gridbench.datasets.batches import TrainingSet, ahead, batches_of, evaluation_batches
+from gridbench.datasets.buffers import Buffers
 from gridbench.datasets.building import build_once
 from gridbench.datasets.layout import GroupLayout, Layout, Sample
 from gridbench.datasets.packing import ArchiveWriter
@@ -183,7 +184,73 @@ def test_images_held_on_a_device_give_the_same_batches(make_archive):
     cuts = draw_cuts(20, archive.image_size, Augmentation(7, True), np.random.default_rng(0))
     positions = np.random.default_rng(1).permutation(20)
     groups = [np.asarray(group.pixels)[rows] for group in archive.groups]
-    device = DevicePixels(groups, maps, CPU)
-    host = HostPixels(groups, np.arange(20), maps, CPU)
+    device = DevicePixels(archive, groups, maps, CPU)
+    host = HostPixels(archive, groups, np.arange(20), maps, CPU)
     assert torch.equal(device.cut(positions, cuts), host.cut(positions, cuts))
     assert torch.equal(device.cut_maps(positions, cuts), host.cut_maps(positions, cuts))
+
+
+@pytest.mark.parametrize("two_groups", [False, True])
+def test_a_batch_is_never_overwritten_while_somebody_holds_it(make_archive, two_groups):
+    data = training_set(make_archive(two_groups=two_groups), Augmentation())
+    held = [data.batch(np.array([i, i + 1]), np.random.default_rng(0)).images for i in range(8)]
+    part = data.batch(np.array([0, 1]), np.random.default_rng(0)).images[:1, 0]
+    view = data.batch(np.array([2, 3]), np.random.default_rng(0)).images.numpy()
+    for _ in range(8):
+        data.batch(np.array([9, 10]), np.random.default_rng(0))
+    for i, images in enumerate(held):
+        again = data.batch(np.array([i, i + 1]), np.random.default_rng(0)).images
+        assert torch.equal(images, again)
+    assert torch.equal(part, held[0][:1, 0])
+    np.testing.assert_array_equal(view, held[2].numpy())
+
+
+def test_the_memory_of_a_batch_that_is_gone_is_used_again():
+    buffers = Buffers()
+    first = buffers.take((2, 3))
+    place = first.ctypes.data
+    tensor = torch.from_numpy(first)
+    del first
+    assert buffers.take((2, 3)).ctypes.data != place
+    piece = tensor[:, :1] * 1 + tensor[:, :1].detach()
+    view = tensor.view(-1)
+    del tensor
+    assert buffers.take((2, 3)).ctypes.data != place
+    del view
+    assert buffers.take((2, 3)).ctypes.data == place
+    assert buffers.take((3, 3)).shape == (3, 3)
+    assert piece.shape == (2, 1)
+
+
+def test_the_compiled_and_the_plain_path_agree(make_archive, monkeypatch):
+    pytest.importorskip("numba")
+    archive = make_archive(two_groups=True)
+    plain = training_set(archive, Augmentation(None, True, 0.2)).batch(
+        np.arange(20), np.random.default_rng(3)
+    )
+    monkeypatch.setattr("gridbench.datasets.pixels.WORTH_COMPILING", 1)
+    loop = training_set(archive, Augmentation(None, True, 0.2)).batch(np.arange(20), np.random.default_rng(3))
+    torch.testing.assert_close(plain.images, loop.images, atol=1e-5, rtol=1e-5)
+
+
+def test_results_come_in_order_a_little_ahead():
+    started = []
+
+    def call(i):
+        started.append(i)
+        return i * i
+
+    results = ahead((lambda i=i: call(i) for i in range(20)), depth=3)
+    assert next(results) == 0
+    assert len(started) <= 5
+    assert list(results) == [i * i for i in range(1, 20)]
+
+
+def test_an_error_in_the_background_reaches_the_consumer():
+    def fail():
+        raise ValueError("broken")
+
+    results = ahead([lambda: 1, fail, lambda: 2])
+    assert next(results) == 1
+    with pytest.raises(ValueError, match="broken"):
+        next(results)

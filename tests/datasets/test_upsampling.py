@@ -8,6 +8,7 @@ from PIL import Image
 from rasterio.enums import Resampling
 from rasterio.io import MemoryFile
 
+from gridbench.datasets.doubling import double
 from gridbench.datasets.resampling import cubic_matrix
 from gridbench.datasets.upsampling import upsample
 
@@ -22,7 +23,7 @@ def band() -> np.ndarray:
 @pytest.mark.parametrize(("source", "target"), [(60, 120), (20, 120), (7, 15), (5, 5), (1, 4), (2, 9)])
 def test_equal_to_pil_bicubic(source, target):
     image = np.random.default_rng(source).random((source, source)).astype(np.float32) * 1000
-    ours = upsample(torch.from_numpy(image)[None], (target, target))[0].numpy()
+    ours = upsample(torch.from_numpy(image)[None, None], (target, target))[0, 0].numpy()
     theirs = np.asarray(Image.fromarray(image, mode="F").resize((target, target), Image.Resampling.BICUBIC))
     np.testing.assert_allclose(ours, theirs, atol=1e-3)
 
@@ -35,7 +36,7 @@ def test_equal_to_gdal_cubic_where_that_does_not_clip(band):
             sink.write(band, 1)
         with file.open() as source:
             theirs = source.read(1, out_shape=(120, 120), resampling=Resampling.cubic).astype(np.float64)
-    ours = upsample(torch.from_numpy(band.astype(np.float32))[None], (120, 120))[0].numpy()
+    ours = upsample(torch.from_numpy(band.astype(np.float32))[None, None], (120, 120))[0, 0].numpy()
     assert np.abs(ours - theirs).max() <= 0.51
 
 
@@ -60,11 +61,33 @@ def test_the_same_size_is_passed_through():
 def test_each_image_of_a_batch_is_upsampled_alone():
     images = torch.rand(4, 2, 6, 6)
     whole = upsample(images, (12, 12))
-    torch.testing.assert_close(whole[2, 1], upsample(images[2, 1][None], (12, 12))[0])
+    torch.testing.assert_close(whole[2, 1], upsample(images[2:3, 1:2], (12, 12))[0, 0])
 
 
 def test_going_to_a_smaller_size_is_refused():
     with pytest.raises(ValueError, match="upsampling"):
-        upsample(torch.zeros(1, 5, 5), (4, 5))
+        upsample(torch.zeros(1, 1, 5, 5), (4, 5))
     with pytest.raises(ValueError, match="at least one pixel"):
         cubic_matrix(3, 0)
+
+
+def test_writing_into_a_part_of_a_batch_gives_the_same():
+    images = torch.rand(21, 2, 6, 7)
+    out = torch.zeros(21, 5, 13, 14)
+    returned = upsample(images, (13, 14), out[:, 2:4])
+    torch.testing.assert_close(out[:, 2:4], upsample(images, (13, 14)))
+    assert returned.data_ptr() == out[:, 2:4].data_ptr()
+    assert not out[:, :2].any()
+    assert not out[:, 4:].any()
+    assert torch.equal(upsample(images, (6, 7), torch.zeros(21, 2, 6, 7)), images)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (5, 9), (60, 60)])
+def test_the_compiled_loop_gives_the_same(size):
+    pytest.importorskip("numba")
+    images = np.random.default_rng(0).normal(size=(2, 3, *size)).astype(np.float32)
+    out = np.zeros((2, 4, 2 * size[0], 2 * size[1]), np.float32)
+    double(images, out[:, 1:])
+    expected = upsample(torch.from_numpy(images), (2 * size[0], 2 * size[1]))
+    np.testing.assert_allclose(out[:, 1:], expected, atol=2e-6)
+    assert not out[:, 0].any()
