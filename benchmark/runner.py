@@ -7,6 +7,7 @@ import shutil
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,9 @@ def execute(plan: Plan, execution: Execution) -> RunRecord:
     folder = execution.runs / plan.folder_name
     found = read_record(folder, verify=True) if folder.exists() else None
     if isinstance(found, RunRecord) and found.id == plan.id and not execution.force:
+        # A process that was killed right after it was done.
+        with suppress(OSError):
+            clear_checkpoints(folder)
         execution.say(f"Nothing to do: {folder} is done. Use --force to run it anew.")
         return found
     device = choose_device(execution.device)
