@@ -123,7 +123,13 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
     loss_parameters = parse(loss.Parameters, theirs, f"loss {loss.name!r}") if loss else None
     method_parameters = method.resolve(method_parameters, Context(loss, float(config.slnir)))
 
-    archive = open_archive(config.dataset, cache, progress)
+    try:
+        archive = open_archive(config.dataset, cache, progress)
+    except OSError as error:
+        raise InputError(
+            f"The data set {config.dataset!r} cannot be read from or built in the cache {str(cache)!r}: {error}. "
+            "Give another --cache."
+        ) from error
     kind = loss.task.annotation if loss else "scene"
     if kind == "pixel" and not archive.has_maps:
         raise InputError(
