@@ -81,7 +81,7 @@ def read_patch_unit(unit: PatchUnit) -> Outcome:
         pixels = np.empty((len(group.bands), group.height, group.width), dtype=np.uint16)
         for row, band in enumerate(group.bands):
             path = band_file(unit.folder, band)
-            pixels[row] = as_unsigned(read_raster(path).pixels, (group.height, group.width), path)
+            pixels[row] = as_unsigned(read_raster(path, "GTiff").pixels, (group.height, group.width), path)
             sources.append(path)
         images.append(pixels)
     labels = unit.labels
@@ -92,7 +92,7 @@ def read_patch_unit(unit: PatchUnit) -> Outcome:
     codes = None
     if unit.reference_map is not None:
         sources.append(unit.reference_map)
-        codes = read_raster(unit.reference_map).pixels
+        codes = read_raster(unit.reference_map, "GTiff").pixels
     return finish_patch(
         tuple(images),
         labels,

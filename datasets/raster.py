@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,15 +83,20 @@ def quick_raster_access() -> Iterator[None]:
         yield
 
 
-def read_raster(path: Path) -> Raster:
+def read_raster(path: Path, driver: str | None = None) -> Raster:
     """Read every band of a file but those that say how transparent it is; within `quick_raster_access`.
+
+    Args:
+        path: The file.
+        driver: GDAL's name of the only format that it may have, which spares trying others; None for any.
 
     Raises:
         Unreadable: The file is missing, empty, cut short, or of no known format.
     """
-    with _opened(path) as source:
-        bands = _visible(source)
-        return Raster(np.asarray(source.read(bands)), _palette(source))
+    with _opened(path, driver) as source:
+        meanings = source.colorinterp
+        pixels = np.asarray(source.read(_visible(meanings)))
+        return Raster(pixels, _palette(source, meanings))
 
 
 def read_shape(path: Path) -> Shape:
@@ -101,34 +106,35 @@ def read_shape(path: Path) -> Shape:
         Unreadable: As `read_raster`, as far as the head of the file tells.
     """
     with _opened(path) as source:
-        bands = 3 if _palette(source) is not None else len(_visible(source))
+        meanings = source.colorinterp
+        bands = 3 if _palette(source, meanings) is not None else len(_visible(meanings))
         return Shape(bands, source.height, source.width, source.dtypes[0])
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path, driver: str | None = None) -> Iterator[Any]:
     import rasterio
     from rasterio.errors import RasterioError
 
     _check(path)
     try:
-        with rasterio.open(path) as source:
+        with rasterio.open(path, driver=driver) as source:
             yield source
     except (RasterioError, OSError, ValueError) as error:
         raise Unreadable(path, _reason(error)) from error
 
 
-def _visible(source: Any) -> list[int]:
+def _visible(meanings: Sequence[Any]) -> list[int]:
     from rasterio.enums import ColorInterp
 
-    bands = [i + 1 for i, meaning in enumerate(source.colorinterp) if meaning != ColorInterp.alpha]
+    bands = [i + 1 for i, meaning in enumerate(meanings) if meaning != ColorInterp.alpha]
     return bands or [1]
 
 
-def _palette(source: Any) -> NDArray[np.uint8] | None:
+def _palette(source: Any, meanings: Sequence[Any]) -> NDArray[np.uint8] | None:
     from rasterio.enums import ColorInterp
 
-    if source.count != 1 or source.colorinterp[0] != ColorInterp.palette:
+    if len(meanings) != 1 or meanings[0] != ColorInterp.palette:
         return None
     palette = np.zeros((256, 3), dtype=np.uint8)
     for value, colour in source.colormap(1).items():
