@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 
 from gridbench.datasets.bigearthnet_classes import CLASS_NAMES, UnknownLabel, classes_of_codes, multi_hot
 from gridbench.datasets.layout import IGNORE, GroupLayout, Sample
+from gridbench.datasets.plaintiff import decode_plain_tiff
 from gridbench.datasets.plan import Outcome
-from gridbench.datasets.raster import Unreadable, digest_of, read_raster
+from gridbench.datasets.raster import Unreadable, read_bytes, read_raster
 
 __all__ = [
     "BANDS",
@@ -76,22 +78,25 @@ def read_patch_unit(unit: PatchUnit) -> Outcome:
         Unreadable: A file is missing, damaged, or holds what it cannot hold; the patch is left out as a whole.
     """
     images = []
-    sources = []
+    digest = hashlib.sha256()
     for group in unit.groups:
         pixels = np.empty((len(group.bands), group.height, group.width), dtype=np.uint16)
         for row, band in enumerate(group.bands):
             path = band_file(unit.folder, band)
-            pixels[row] = as_unsigned(read_raster(path, "GTiff").pixels, (group.height, group.width), path)
-            sources.append(path)
+            content = read_bytes(path)
+            digest.update(content)
+            plain = decode_plain_tiff(content)
+            found = read_raster(path, "GTiff").pixels if plain is None else plain
+            pixels[row] = as_unsigned(found, (group.height, group.width), path)
         images.append(pixels)
     labels = unit.labels
     if unit.labels_file is not None:
-        sources.append(unit.labels_file)
         if labels is None:
             labels = v1_labels(unit.labels_file)
+        digest.update(read_bytes(unit.labels_file))
     codes = None
     if unit.reference_map is not None:
-        sources.append(unit.reference_map)
+        digest.update(read_bytes(unit.reference_map))
         codes = read_raster(unit.reference_map, "GTiff").pixels
     return finish_patch(
         tuple(images),
@@ -101,7 +106,7 @@ def read_patch_unit(unit: PatchUnit) -> Outcome:
         str(unit.reference_map),
         unit.map_size,
         unit.map_labels,
-        lambda: digest_of(sources),
+        digest.digest,
     )
 
 

@@ -14,7 +14,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Raster", "Shape", "Unreadable", "digest_of", "quick_raster_access", "read_raster", "read_shape"]
+__all__ = [
+    "Raster",
+    "Shape",
+    "Unreadable",
+    "digest_of",
+    "quick_raster_access",
+    "read_bytes",
+    "read_raster",
+    "read_shape",
+]
 
 # Without a handler of its own rasterio's messages would be printed beside the ones that users are given.
 logging.getLogger("rasterio").addHandler(logging.NullHandler())
@@ -141,6 +150,23 @@ def _palette(source: Any, meanings: Sequence[Any]) -> NDArray[np.uint8] | None:
         if value < 256:
             palette[value] = colour[:3]
     return palette
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        Unreadable: It is missing, empty or cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise Unreadable(path, "is missing") from None
+    except OSError as error:
+        raise Unreadable(path, error.strerror or str(error)) from error
+    if not content:
+        raise Unreadable(path, "is empty")
+    return content
 
 
 def digest_of(paths: Iterable[Path]) -> bytes:
