@@ -100,8 +100,12 @@ def build_backbone(spec: BackboneSpec) -> TimmBackbone:
 
 
 @torch.no_grad()
-def probe(backbone: TimmBackbone, spec: BackboneSpec) -> Probe:
-    """Pass random images through a backbone once, without changing it or any random state.
+def probe(backbone: nn.Module, spec: BackboneSpec) -> Probe:
+    """Pass random images through a network once, without changing it or any random state.
+
+    Args:
+        backbone: A backbone, or a method's own descriptor network that gives (B, D) descriptors.
+        spec: What the backbone is and which images it will see.
 
     Raises:
         InputError: The network cannot take images of that size.
@@ -111,7 +115,8 @@ def probe(backbone: TimmBackbone, spec: BackboneSpec) -> Probe:
     images = torch.randn(4, spec.bands, *spec.image_size, generator=torch.Generator().manual_seed(0))
     parameter = next(backbone.parameters(), images)
     try:
-        features = backbone.features(images.to(parameter.device))
+        images = images.to(parameter.device)
+        features = backbone.features(images) if isinstance(backbone, TimmBackbone) else backbone(images)
     except Exception as error:
         size = "x".join(map(str, spec.image_size))
         raise InputError(
@@ -119,7 +124,7 @@ def probe(backbone: TimmBackbone, spec: BackboneSpec) -> Probe:
         ) from error
     finally:
         backbone.train(training)
-    descriptors = backbone.pool(features).float()
+    descriptors = (backbone.pool(features) if isinstance(backbone, TimmBackbone) else features).float()
     if descriptors.ndim != 2 or not torch.isfinite(descriptors).all():
         raise InputError(
             f"The backbone {spec.name!r} gives no usable descriptor: shape {tuple(descriptors.shape)}, "

@@ -184,7 +184,7 @@ class Experiment:
             map_size=plan.archive.image_size if plan.kind == "pixel" else None,
         )
         method = plan.method(setup, plan.method_parameters)
-        if plan.method.ranking == "descriptors" and isinstance(method.descriptor_network, TimmBackbone):
+        if plan.method.ranking == "descriptors":
             check_distance(probe(method.descriptor_network, spec), config.distance, spec)
         return method.to(self.device)
 

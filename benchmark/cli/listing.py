@@ -115,14 +115,40 @@ def datasets(cache: str | None) -> None:
 
 
 @listing.command()
-@click.argument("pattern", default="*")
-def backbones(pattern: str) -> None:
-    """List timm models whose name matches PATTERN, such as 'resnet*'."""
+@click.argument("patterns", nargs=-1, metavar="[PATTERN]...")
+@click.option(
+    "--probe", is_flag=True, help="Build each, and tell descriptor width, sign and what that allows."
+)
+@click.option("--bands", type=click.IntRange(min=1), default=3, show_default=True, help="Bands, for --probe.")
+@click.option(
+    "--size",
+    type=click.IntRange(min=8),
+    default=64,
+    show_default=True,
+    help="Side of the images, for --probe.",
+)
+def backbones(patterns: tuple[str, ...], probe: bool, bands: int, size: int) -> None:
+    """List timm models whose name matches a PATTERN, such as 'resnet*'."""
     import timm
 
     from gridbench.errors import InputError
 
-    names = timm.list_models(pattern if "*" in pattern else f"*{pattern}*")
-    if not names:
-        raise InputError(f"No timm model matches {pattern!r}. Try 'resnet*'.")
-    click.echo("\n".join(names))
+    names = []
+    for pattern in patterns or ("*",):
+        found = [pattern] if timm.is_model(pattern) and probe else timm.list_models(_widened(pattern))
+        if not found:
+            raise InputError(f"No timm model matches {pattern!r}. Try 'resnet*'.")
+        names += found
+    if not probe:
+        click.echo("\n".join(dict.fromkeys(names)))
+        return
+    from gridbench.backbone_table import look_at
+
+    click.echo("| backbone | descriptor width | sign | feature map | verdict |\n|---|---|---|---|---|")
+    for row in look_at(dict.fromkeys(names), bands, size):
+        width, maps = row.width or "", row.map_width or ""
+        click.echo(f"| {row.name} | {width} | {row.sign} | {maps} | {' '.join(row.verdict.split())} |")
+
+
+def _widened(pattern: str) -> str:
+    return pattern if "*" in pattern else f"*{pattern}*"
