@@ -24,10 +24,11 @@ AXES = ("method", "loss", "slnir", "seed")
 
 @dataclass(frozen=True)
 class Item:
-    """One run of a sweep: its plan, and what is on disk of it."""
+    """One run of a sweep: its plan, what is on disk of it, and the parameters that the user gave."""
 
     plan: Plan
     stored: StoredRun | None
+    parameters: Mapping[str, Any]
 
     @property
     def state(self) -> str:
@@ -39,7 +40,7 @@ class Item:
         """The run in a few words."""
         c = self.plan.config
         loss = f"+{c.loss}" if c.loss and c.loss != c.method else ""
-        given = ",".join(f"{k}={v}" for k, v in sorted(c.parameters.items()))
+        given = ",".join(f"{k}={v}" for k, v in sorted(self.parameters.items()))
         return f"{c.method}{loss} slnir {c.slnir} seed {c.seed}" + (f" {given}" if given else "")
 
 
@@ -112,7 +113,9 @@ def make_sweep(settings: Iterable[dict[str, Any]], runs: Path, cache: Path, prog
             continue
         plan = make_plan(config, cache, progress)
         folder = runs / plan.folder_name
-        items.setdefault(plan.id, Item(plan, read_record(folder) if folder.exists() else None))
+        items.setdefault(
+            plan.id, Item(plan, read_record(folder) if folder.exists() else None, config.parameters)
+        )
     if asked - used:
         raise InputError(f"No method of this sweep has the parameter {sorted(asked - used)[0]!r}.")
     if not items:

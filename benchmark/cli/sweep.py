@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gridbench.cli.options import cache_option, collect, config_options, quiet_option, runs_option
+from gridbench.cli.options import (
+    cache_option,
+    collect,
+    config_options,
+    plugin_option,
+    quiet_option,
+    runs_option,
+)
 from gridbench.errors import InputError, RunFailed
 
 if TYPE_CHECKING:
@@ -22,6 +29,7 @@ __all__ = ["sweep"]
 
 @click.command()
 @config_options
+@plugin_option
 @click.option("--seeds", metavar="N", help="Seeds 0 to N-1, or a list such as 0,3,7.")
 @runs_option
 @cache_option

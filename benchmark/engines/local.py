@@ -10,11 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 from gridbench.config import RunConfig
 from gridbench.engines import Event
 from gridbench.errors import GridbenchError
+from gridbench.plugins import load_plugin, loaded_plugins
 from gridbench.runner import Execution, RunBusy, run
 
 __all__ = ["LocalPool", "shares_of_cores"]
@@ -143,7 +145,9 @@ class LocalPool:
         ours, theirs = context.Pipe()
         device = self._devices[slot % len(self._devices)]
         execution = replace(self._execution, device=device, threads=self._execution.threads or 1)
-        process = context.Process(target=_work, args=(theirs, execution, self._shares[slot]), daemon=True)
+        process = context.Process(
+            target=_work, args=(theirs, execution, self._shares[slot], loaded_plugins()), daemon=True
+        )
         process.start()
         theirs.close()
         return _Worker(process, ours, slot)
@@ -174,13 +178,15 @@ class _Reporter:
             raise KeyboardInterrupt from None
 
 
-def _work(pipe: Connection, execution: Execution, cores: list[int]) -> None:
+def _work(pipe: Connection, execution: Execution, cores: list[int], plugins: list[Path]) -> None:
     """Compute runs until the pipe is closed."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)
     # Loaded before a run's time starts to count; a run would load it a moment later.
     import timm  # noqa: F401
 
+    for path in plugins:
+        load_plugin(path)
     execution = replace(execution, progress=_Reporter(pipe))
     while True:
         try:

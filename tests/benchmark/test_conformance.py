@@ -17,6 +17,7 @@ from gridbench.registry import DATASETS, LOSSES, METHODS, NOISE
 @pytest.fixture(autouse=True)
 def registries(monkeypatch):
     """Forget afterwards what a test registers."""
+    monkeypatch.setattr("gridbench.plugins._loaded", {})
     for registry in REGISTRIES:
         registry.names()
         monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))

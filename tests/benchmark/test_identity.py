@@ -31,6 +31,7 @@ def plan(cache, settings):
 @pytest.fixture
 def registries(monkeypatch):
     """Forget afterwards what a test registers."""
+    monkeypatch.setattr("gridbench.plugins._loaded", {})
     for registry in REGISTRIES:
         registry.names()
         monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))

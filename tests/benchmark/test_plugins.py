@@ -34,6 +34,7 @@ class Mine(Plain):
 @pytest.fixture(autouse=True)
 def registries(monkeypatch):
     """Forget afterwards what a test registers."""
+    monkeypatch.setattr("gridbench.plugins._loaded", {})
     for registry in REGISTRIES:
         registry.names()
         monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
@@ -193,3 +194,13 @@ def test_a_source_that_is_no_text_is_refused(tmp_path):
     (tmp_path / "mine.py").write_bytes(b"x = '\xff\xfe'\n")
     with pytest.raises(InputError, match=r"mine\.py"):
         load_plugin(tmp_path / "mine.py")
+
+
+def test_a_sweep_takes_a_file_into_its_workers(gridbench):
+    done = gridbench(
+        "sweep", "--plugin", FILE, "--method", "small_loss,bce", "--seeds", 1, "--workers", 1,
+        *(word for word in SHORT if word not in {"--threads", 1}), plugin_package=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    table = gridbench("leaderboard", "--format", "csv", plugin_package=False)
+    assert {row["method"] for row in rows(table)} == {"small_loss", "bce"}

@@ -18,6 +18,7 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "tutorial.md").read_text(
 
 @pytest.fixture
 def file(tmp_path, monkeypatch):
+    monkeypatch.setattr("gridbench.plugins._loaded", {})
     for registry in REGISTRIES:
         registry.names()
         monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
