@@ -31,7 +31,7 @@ class JoCoR(Plain):
     """
 
     losses = ("bce", "fl", "asl", "pce")
-    because = "its agreement term compares probabilities of two networks, which a co-occurrence graph does not have"
+    because = "its agreement term compares two networks' probabilities, which a co-occurrence graph lacks"
 
     @dataclass(frozen=True)
     class Parameters:
