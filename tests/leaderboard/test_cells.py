@@ -78,14 +78,11 @@ def test_an_unknown_metric_names_the_nearest(runs, write_run):
         cells_of(collect(runs), "map@2")
 
 
-def test_two_runs_of_one_seed_and_cell_are_refused(runs, write_run):
-    import json
-
+def test_two_runs_of_one_seed_and_cell_are_refused(runs, write_run, rewrite):
     write_run(runs, folder="one")
     folder = write_run(runs, folder="two")
     for name in ("config.json", "result.json"):
-        content = json.loads((folder / name).read_text())
-        (folder / name).write_text(json.dumps(content | {"id": "b" * 64}))
+        rewrite(folder / name, {"id": "b" * 64})
     with pytest.raises(InputError, match=r"Two runs claim seed 0 of one cell: .*one and .*two"):
         cells_of(collect(runs))
 
