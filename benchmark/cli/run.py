@@ -29,7 +29,13 @@ __all__ = ["print_result", "run"]
 @runs_option
 @cache_option
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: torch's choice]")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="CPU threads; their number changes the last digits.",
+)
 @click.option(
     "--keep",
     type=click.Choice(["light", "weights", "all"]),
