@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gridbench.datasets.bigearthnet_classes import CLASS_NAMES, UnknownLabel, classes_of_codes, multi_hot
 from gridbench.datasets.layout import IGNORE, GroupLayout, Sample
-from gridbench.datasets.plaintiff import decode_plain_tiff
+from gridbench.datasets.plain_tiff import decode_plain_tiff
 from gridbench.datasets.plan import Outcome
 from gridbench.datasets.raster import Unreadable, read_bytes, read_raster
 

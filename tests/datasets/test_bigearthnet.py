@@ -500,7 +500,7 @@ def test_two_places_with_the_same_thing_are_refused(one, tmp_path):
 
 @pytest.fixture
 def encoded(two, tmp_path):
-    lmdb = pytest.importorskip("lmdb")
+    import lmdb
     from safetensors.numpy import save
 
     folder = tmp_path / "encoded"
@@ -539,7 +539,7 @@ def test_what_an_lmdb_lacks_is_listed(encoded, tmp_path):
 
 
 def test_a_pickled_lmdb_is_refused(tmp_path, two):
-    lmdb = pytest.importorskip("lmdb")
+    import lmdb
     folder = tmp_path / "pickled"
     environment = lmdb.open(str(folder), map_size=1 << 20)
     with environment.begin(write=True) as transaction:

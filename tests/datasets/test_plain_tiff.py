@@ -9,7 +9,7 @@ import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridbench.datasets.plaintiff import decode_plain_tiff
+from gridbench.datasets.plain_tiff import decode_plain_tiff
 from gridbench.datasets.raster import quick_raster_access, read_raster
 
 PIXELS = np.random.default_rng(0).integers(0, 65536, (1, 37, 23)).astype(np.uint16)
