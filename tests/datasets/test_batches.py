@@ -224,6 +224,7 @@ def test_the_memory_of_a_batch_that_is_gone_is_used_again():
 
 def test_the_compiled_and_the_plain_path_agree(make_archive, monkeypatch):
     import numba  # noqa: F401  (belongs to the test extra: without it the two paths would be one)
+
     archive = make_archive(two_groups=True)
     plain = training_set(archive, Augmentation(None, True, 0.2)).batch(
         np.arange(20), np.random.default_rng(3)

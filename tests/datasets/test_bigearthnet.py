@@ -540,6 +540,7 @@ def test_what_an_lmdb_lacks_is_listed(encoded, tmp_path):
 
 def test_a_pickled_lmdb_is_refused(tmp_path, two):
     import lmdb
+
     folder = tmp_path / "pickled"
     environment = lmdb.open(str(folder), map_size=1 << 20)
     with environment.begin(write=True) as transaction:
