@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Plan:
         kind: Level of the labels that are corrupted: scene or pixel.
         versions: Declared versions of everything used.
         plugin: sha256 over the sources of outside components, or None.
+        resolved: What words among the parameters stand for in this run, such as lambda=slnir; empty for most.
     """
 
     config: RunConfig
@@ -54,6 +55,7 @@ class Plan:
     kind: str
     versions: Mapping[str, Any]
     plugin: str | None
+    resolved: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def cell(self) -> str:
@@ -86,6 +88,7 @@ class Plan:
             "plugin": self.plugin,
             "note": self.method.note,
             "reference": self.method.labels != "noisy",
+            **({"resolved": dict(self.resolved)} if self.resolved else {}),
         }
 
     def _identity(self, without_seed: bool) -> dict[str, Any]:
@@ -119,9 +122,10 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
     noise = noise_class(parse(noise_class.Parameters, of_noise, f"noise model {config.noise!r}"))
     of_method = {**(method.authors_code if literal else {}), **config.parameters}
     ours, theirs = _split_parameters(method, loss, of_method)
-    method_parameters = parse(method.Parameters, ours, f"method {config.method!r}")
+    asked = parse(method.Parameters, ours, f"method {config.method!r}")
     loss_parameters = parse(loss.Parameters, theirs, f"loss {loss.name!r}") if loss else None
-    method_parameters = method.resolve(method_parameters, Context(loss, float(config.slnir)))
+    method_parameters = method.resolve(asked, Context(loss, float(config.slnir)))
+    words, resolved = _tied(asked, method_parameters)
 
     try:
         archive = open_archive(config.dataset, cache, progress)
@@ -139,7 +143,8 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
     recipes = recipes_of(config.dataset, archive.kind)
     if kind not in recipes:
         raise InputError(f"The data set {config.dataset!r} has no recipe for {kind}-level labels.")
-    filled = _fill(config, recipes[kind], loss, method_parameters, loss_parameters, noise, archive.kind)
+    parameters = {**_values_of(loss_parameters), **_values_of(method_parameters), **words}
+    filled = _fill(config, recipes[kind], loss, parameters, noise, archive.kind)
     filled = _fit_to_archive(config, filled, archive)
     return Plan(
         config=filled,
@@ -159,6 +164,7 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
             **_weights_of(config),
         },
         plugin=source_digest([method, loss, loss and loss.task, noise_class, _dataset(config.dataset)]),
+        resolved=resolved,
     )
 
 
@@ -186,6 +192,19 @@ def _split_parameters(
     of_loss = {row[0] for row in describe(loss.Parameters)} if loss else set()
     theirs = {name: value for name, value in given.items() if name in of_loss - of_method}
     return {name: value for name, value in given.items() if name not in theirs}, theirs
+
+
+def _tied(asked: Any, resolved: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the words that a method turned into numbers, and the numbers, by public name.
+
+    The word is the setting: a row whose lambda follows the noise rate is one row, whatever the numbers are.
+    """
+    before, after = asdict(asked), asdict(resolved)
+    names = [name for name, value in before.items() if isinstance(value, str) and after[name] != value]
+    return (
+        {public_name(name): before[name] for name in names},
+        {public_name(name): after[name] for name in names},
+    )
 
 
 def _files_of(noise: Any) -> dict[str, str]:
@@ -234,8 +253,7 @@ def _fill(
     config: RunConfig,
     recipe: Recipe,
     loss: type[Loss] | None,
-    method_parameters: Any,
-    loss_parameters: Any,
+    parameters: Mapping[str, Any],
     noise: Any,
     kind: str,
 ) -> RunConfig:
@@ -247,7 +265,7 @@ def _fill(
             values[name] = value
     values["crop"] = values["crop"] or 0
     values["train_size"] = values["train_size"] or 0
-    values["parameters"] = {**_values_of(loss_parameters), **_values_of(method_parameters)}
+    values["parameters"] = dict(parameters)
     values["noise_parameters"] = _values_of(noise.parameters)
     return RunConfig(**values)
 

@@ -118,6 +118,28 @@ def test_saying_a_default_changes_nothing(plan):
     assert plan(slnir="30.00").id == plan().id
 
 
+def test_a_parameter_that_follows_the_noise_rate_is_stored_as_that_and_its_number_beside_it(plan):
+    rates = {rate: plan(slnir=rate, parameters={"lambda": "slnir"}) for rate in (10, 30)}
+    assert [p.config.parameters["lambda"] for p in rates.values()] == ["slnir", "slnir"]
+    assert [p.method_parameters.lambda_ for p in rates.values()] == [10.0, 30.0]
+    assert [p.document()["resolved"] for p in rates.values()] == [{"lambda": 10.0}, {"lambda": 30.0}]
+    again = make_config({**rates[30].config.canonical()})
+    assert plan(**again.canonical()).id == rates[30].id
+
+
+def test_a_number_is_another_setting_than_the_rate_that_it_equals(plan):
+    tied, number = (plan(slnir=20, parameters={"lambda": value}) for value in ("slnir", 20))
+    assert tied.method_parameters == number.method_parameters
+    assert tied.cell != number.cell
+    assert "resolved" not in number.document()
+    assert number.id == plan(slnir=20).id
+
+
+def test_a_share_that_follows_the_noise_rate_is_stored_as_that_too(plan):
+    tied = plan(method="jocor", parameters={"selection": "sample", "tau": "slnir"})
+    assert (tied.config.parameters["tau"], tied.resolved) == ("slnir", {"tau": 0.3})
+
+
 def test_the_data_change_the_identity(plan, monkeypatch):
     before = plan().id
     opened = Archive.open
