@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,19 +11,35 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from gridbench.atomic import write_json
-from gridbench.errors import InputError
+from gridbench.errors import GridbenchError, InputError, RunFailed
 from gridbench.plan import Plan
 from gridbench.record import StoredRun
 
-__all__ = ["DAMAGED", "REPLACED", "RunBusy", "asides", "free_name", "locked", "prepare", "unwritable"]
+__all__ = [
+    "DAMAGED",
+    "REPLACED",
+    "NoRoom",
+    "RunBusy",
+    "asides",
+    "free_name",
+    "locked",
+    "no_room",
+    "prepare",
+    "unwritable",
+]
 
 DAMAGED, REPLACED = "damaged", "replaced"
 # `gridbench status` looks at a lock by taking it for a moment.
 LOCK_SECONDS = 1.0
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class RunBusy(InputError):
     """Another process is computing this very run."""
+
+
+class NoRoom(RunFailed):
+    """The disk is full: no fault of the run, which goes on when there is room."""
 
 
 @contextmanager
@@ -65,9 +82,21 @@ def prepare(
     write_json(folder / "config.json", plan.document())
 
 
-def unwritable(runs: Path, error: OSError) -> InputError:
+def no_room(error: Exception) -> NoRoom | None:
+    """Return the error for a full disk, or None if that is not what happened."""
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return NoRoom(
+            f"There is no room left on the disk ({error}). What was finished before is intact; make room, and "
+            "the same command goes on after the last whole checkpoint."
+        )
+    return None
+
+
+def unwritable(runs: Path, error: OSError) -> GridbenchError:
     """Return the error for a folder of runs that cannot be written."""
-    return InputError(f"The runs folder {str(runs)!r} cannot be written: {error}. Give another --runs.")
+    return no_room(error) or InputError(
+        f"The runs folder {str(runs)!r} cannot be written: {error}. Give another --runs."
+    )
 
 
 def _hidden(folder: Path, why: str) -> Path:

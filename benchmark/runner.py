@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 import time
 import traceback
@@ -24,13 +23,22 @@ from gridbench.errors import GridbenchError, RunFailed
 from gridbench.experiment import Experiment, Outcome
 from gridbench.plan import Plan, make_plan
 from gridbench.record import FAILED, RunRecord, finish_record, read_record
-from gridbench.runfolder import REPLACED, RunBusy, asides, free_name, locked, prepare, unwritable
+from gridbench.runfolder import (
+    REPLACED,
+    NoRoom,
+    RunBusy,
+    asides,
+    free_name,
+    locked,
+    no_room,
+    prepare,
+    unwritable,
+)
 from gridbench.trainer import TrainingProgress
 
-__all__ = ["WEIGHTS", "Execution", "RunBusy", "execute", "run", "write_record"]
+__all__ = ["WEIGHTS", "Execution", "NoRoom", "RunBusy", "execute", "run", "write_record"]
 
 WEIGHTS = "weights.safetensors"
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def _say_nothing(line: str) -> None:
@@ -208,6 +216,11 @@ def _resumed(experiment: Experiment, folder: Path, execution: Execution) -> Expe
 
 def _failed(error: Exception, folder: Path, plan: Plan) -> GridbenchError:
     """Note a failure in the run folder and word it for the user."""
+    full = no_room(error)
+    if full:
+        if asides(folder, REPLACED):
+            full = NoRoom(f"{full} The record that it was to replace is in {asides(folder, REPLACED)[-1]}.")
+        return full
     message = str(error) or type(error).__name__
     if not isinstance(error, GridbenchError):
         message = f"{type(error).__name__}: {message}"
@@ -226,11 +239,6 @@ def _failed(error: Exception, folder: Path, plan: Plan) -> GridbenchError:
         where = f"That could not be noted in {folder}."
     if asides(folder, REPLACED):
         where += f" The record that it was to replace is in {asides(folder, REPLACED)[-1]}."
-    if isinstance(error, OSError) and error.errno in NO_ROOM:
-        return RunFailed(
-            f"There is no room left on the disk ({error}). What was finished before is intact; make room, and "
-            f"the same command goes on after the last whole checkpoint. {where}"
-        )
     if isinstance(error, RunFailed):
         return RunFailed(f"{message} {where}")
     return RunFailed(f"The run failed: {message} {where} The same command resumes it.")
