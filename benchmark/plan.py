@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from gridbench.datasets import Archive, Recipe, open_archive
 from gridbench.datasets.dataset import Progress
 from gridbench.datasets.open import recipes_of
 from gridbench.errors import InputError
+from gridbench.identity import identity, identity_of_cell
 from gridbench.methods.base import ANY_LOSS, Context, Loss, Method
 from gridbench.parameters import describe, parse, public_name
 from gridbench.plugins import source_digest
@@ -60,12 +60,12 @@ class Plan:
     @property
     def cell(self) -> str:
         """The identity without the seed: what the cell of a table stands for."""
-        return _digest(self._identity(without_seed=True))
+        return identity_of_cell(*self._identity())
 
     @property
     def id(self) -> str:
         """The identity: a hash of everything that can change the run's numbers."""
-        return _digest(self._identity(without_seed=False))
+        return identity(*self._identity())
 
     @property
     def folder_name(self) -> str:
@@ -91,21 +91,8 @@ class Plan:
             **({"resolved": dict(self.resolved)} if self.resolved else {}),
         }
 
-    def _identity(self, without_seed: bool) -> dict[str, Any]:
-        fields = self.config.canonical()
-        if fields["weights"] is not None:
-            # What is in the file counts, by its hash among the versions, and not where it lies.
-            fields["weights"] = "file"
-        if without_seed:
-            tied = fields["noise_seed"] == fields["seed"]
-            fields["seed"] = None
-            fields["noise_seed"] = "seed" if tied else fields["noise_seed"]
-        return {
-            "config": fields,
-            "versions": dict(self.versions),
-            "fingerprint": self.archive.fingerprint,
-            "plugin": self.plugin,
-        }
+    def _identity(self) -> tuple[dict[str, Any], Mapping[str, Any], str, str | None]:
+        return self.config.canonical(), self.versions, self.archive.fingerprint, self.plugin
 
 
 def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) -> Plan:
@@ -302,11 +289,6 @@ def _values_of(parameters: Any) -> dict[str, Any]:
     if parameters is None:
         return {}
     return {public_name(name): value for name, value in asdict(parameters).items() if value is not None}
-
-
-def _digest(value: Mapping[str, Any]) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _safe(text: str) -> str:

@@ -18,8 +18,18 @@ from typing import Any, Literal
 import numpy as np
 
 from gridbench.atomic import file_hash, parse_json, write_arrays, write_json
+from gridbench.identity import check_identity
 
-__all__ = ["SCHEMA", "RunRecord", "State", "StoredRun", "finish_record", "iter_records", "read_record"]
+__all__ = [
+    "SCHEMA",
+    "RunRecord",
+    "State",
+    "StoredRun",
+    "check_result",
+    "finish_record",
+    "iter_records",
+    "read_record",
+]
 
 SCHEMA = 1
 DONE = "done"
@@ -74,6 +84,13 @@ class StoredRun:
         with np.load(io.BytesIO(self._content("retrieval.npz")), allow_pickle=False) as arrays:
             return dict(arrays)
 
+    def detection(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return what the trained model said of each training image and label; empty for a run without a head."""
+        if not (self.folder / "detection.npz").is_file():
+            return {}
+        with np.load(io.BytesIO(self._content("detection.npz")), allow_pickle=False) as arrays:
+            return dict(arrays)
+
     def _content(self, name: str) -> bytes:
         """Return a file's content, as it was when the run finished."""
         return _verified((self.folder / name).read_bytes(), name, self.hashes)
@@ -118,7 +135,7 @@ def read_record(folder: Path, verify: bool = False) -> StoredRun:
             if verify and file_hash(folder / name) != expected:
                 raise ValueError(_CHANGED.format(name))
         config, result = (_mapping(folder / name, files) for name in ("config.json", "result.json"))
-        _check_result(config, result)
+        check_result(config, result)
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         return StoredRun(folder, "corrupt", _words(error), config, {})
     return RunRecord(folder, "done", "", config, result, files)
@@ -166,10 +183,19 @@ def _verified(content: bytes, name: str, hashes: Mapping[str, str]) -> bytes:
     return content
 
 
-def _check_result(config: Mapping[str, Any], result: Mapping[str, Any]) -> None:
-    """Refuse a result that is not of this config, or whose metrics are no finite numbers."""
+def check_result(config: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+    """Refuse settings that were edited, a result that is not of them, and metrics that are no finite numbers.
+
+    Args:
+        config: The content of config.json.
+        result: The content of result.json.
+
+    Raises:
+        ValueError: With the reason.
+    """
     if not isinstance(config.get("config"), dict) or not isinstance(config.get("id"), str):
         raise ValueError("config.json lacks the run's settings or its id")
+    check_identity(config)
     if result.get("id") != config["id"]:
         raise ValueError("result.json belongs to another run")
     metrics = result.get("metrics")

@@ -22,7 +22,7 @@ LONGEST_FILE = 400
 
 # Leaves know nothing of the rest; every room but metrics may use those in COMMON.
 COMMON = {"gridbench.errors", "gridbench.parameters", "gridbench.registry"}
-LEAVES = {*COMMON, "gridbench.source"}
+LEAVES = {*COMMON, "gridbench.identity", "gridbench.source"}
 MAY_IMPORT: dict[str, set[str]] = {
     "gridbench.noise": {"gridbench.noise", *COMMON},
     "gridbench.metrics": {"gridbench.metrics"},

@@ -17,6 +17,7 @@ from gridbench.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from gridbench.cli import main
 from gridbench.config import RunConfig, load_yaml, make_config
 from gridbench.errors import InputError
+from gridbench.identity import identity, identity_of_cell
 from gridbench.record import RunRecord, finish_record, iter_records, read_record
 from gridbench.status import statuses
 
@@ -92,16 +93,13 @@ def test_yaml_files(examples, tmp_path):
 
 def write_record(folder: Path) -> Path:
     folder.mkdir(parents=True)
+    parts = ({"epochs": 2, "k": 5, "seed": 0}, {}, None, None)
+    run = identity(*parts)
     documents = {
-        "config.json": {
-            "schema": 1,
-            "id": "a" * 64,
-            "cell": "b" * 64,
-            "config": {"epochs": 2, "k": 5, "seed": 0},
-        },
+        "config.json": {"schema": 1, "id": run, "cell": identity_of_cell(*parts), "config": parts[0]},
         "history.json": [{"epoch": 1, "loss": 0.5}],
         "noise.json": {"schema": 1, "sha256": "c" * 64, "realised": 30.0},
-        "result.json": {"schema": 1, "id": "a" * 64, "metrics": {"ndcg@5": 0.625, "map@5": 0.5}},
+        "result.json": {"schema": 1, "id": run, "metrics": {"ndcg@5": 0.625, "map@5": 0.5}},
     }
     finish_record(folder, documents, {"retrieval.npz": {"test.ndcg@5": torch.arange(3).numpy()}})
     return folder

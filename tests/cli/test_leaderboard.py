@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from gridbench.cli.leaderboard import leaderboard
 from gridbench.errors import InputError
+from gridbench.identity import identity, identity_of_cell
 
 CONFIG = {
     "dataset": "bluemarble", "method": "bce", "loss": "bce", "parameters": {}, "noise": "swap", "slnir": "30",
@@ -21,14 +22,12 @@ CONFIG = {
 @pytest.fixture
 def write(tmp_path):
     def one(seed=0, ndcg=0.5, **fields):
-        config = CONFIG | fields
-        cell = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
-        identity = hashlib.sha256(f"{cell}{seed}".encode()).hexdigest()
-        folder = tmp_path / "runs" / f"run-{identity[:8]}"
+        parts = (CONFIG | fields | {"seed": seed}, {"protocol": 1}, "f", None)
+        document = {"schema": 1, "id": identity(*parts), "cell": identity_of_cell(*parts), "note": ""}
+        document |= dict(zip(("config", "versions", "dataset_fingerprint", "plugin"), parts, strict=True))
+        folder = tmp_path / "runs" / f"run-{document['id'][:8]}"
         folder.mkdir(parents=True)
-        document = {"schema": 1, "id": identity, "cell": cell, "config": config | {"seed": seed}}
-        document |= {"versions": {"protocol": 1}, "dataset_fingerprint": "f", "plugin": None, "note": ""}
-        result = {"schema": 1, "id": identity, "metrics": {"ndcg@20": ndcg, "map@20": 0.3}}
+        result = {"schema": 1, "id": document["id"], "metrics": {"ndcg@20": ndcg, "map@20": 0.3}}
         for name, content in (("config", document), ("result", result)):
             (folder / f"{name}.json").write_text(json.dumps(content))
         files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}

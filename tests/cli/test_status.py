@@ -10,6 +10,7 @@ import pytest
 from filelock import FileLock
 
 from gridbench.cli import main
+from gridbench.identity import identity, identity_of_cell
 
 
 @pytest.fixture
@@ -26,9 +27,11 @@ def write(runs):
     def one(name, done=True, failed=None, epoch=None):
         folder = runs / name
         folder.mkdir()
+        parts = ({"epochs": 9, "name": name}, {}, None, None)
+        run = {"schema": 1, "id": identity(*parts), "cell": identity_of_cell(*parts), "config": parts[0]}
         documents = {
-            "config.json": {"schema": 1, "id": name, "config": {"epochs": 9}},
-            "result.json": {"schema": 1, "id": name, "metrics": {"ndcg@5": 0.5}},
+            "config.json": run,
+            "result.json": {"schema": 1, "id": run["id"], "metrics": {"ndcg@5": 0.5}},
         }
         for file, content in documents.items():
             if done or file == "config.json":

@@ -1,9 +1,11 @@
 """What stands where in the table, what is best, and what is said of it."""
 
+from dataclasses import replace
+
 import pytest
 
 from gridbench.errors import InputError
-from gridbench.leaderboard.runs import collect
+from gridbench.leaderboard.runs import Collection, collect
 from gridbench.leaderboard.table import Request, tables_of
 
 
@@ -74,12 +76,10 @@ def test_rows_that_differ_in_a_setting_stay_apart_and_show_it(runs, write_run):
     assert {line.names for line in table.rows} == {("bce", "bce", "30"), ("bce", "bce", "120")}
 
 
-def test_cells_that_no_setting_tells_apart_show_their_hash(runs, write_run, rewrite):
-    write_run(runs, folder="one")
-    folder = write_run(runs, folder="two")
-    for name in ("config.json", "result.json"):
-        rewrite(folder / name, {"id": "b" * 64, "cell": "c" * 64})
-    (table,) = tables(runs)
+def test_cells_that_no_setting_tells_apart_show_their_hash(runs, write_run):
+    write_run(runs)
+    (run,) = collect(runs).runs
+    (table,) = tables_of(Collection([run, replace(run, id="b" * 64, cell="c" * 64)]), Request())
     assert table.headings == ("method", "loss", "cell")
     assert len(table.rows) == 2
 
