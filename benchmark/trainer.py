@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gridbench.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
-from gridbench.datasets.batches import TrainingSet, batches_of
+from gridbench.datasets.batches import TrainingSet, ahead, batches_of
 from gridbench.epochlog import EpochLog, Truth
 from gridbench.errors import RunFailed
 from gridbench.methods.base import Batch, Geometry, Method
@@ -112,8 +113,11 @@ class Trainer:
         self.method.train()
         log = EpochLog(self.truth, self.task, self.device)
         order = numpy_stream(self.settings.seed, "loader", epoch).permutation(self.truth.num_samples)
-        for step, positions in enumerate(batches_of(order, self.settings.batch_size)):
-            batch = self._batch(positions, epoch, step)
+        calls = [
+            partial(self._batch, positions, epoch, step)
+            for step, positions in enumerate(batches_of(order, self.settings.batch_size))
+        ]
+        for batch in ahead(calls) if self.data.worth_preparing else (call() for call in calls):
             if len(batch.indices) > 1:
                 self._step(batch, log)
         return log.summary(epoch)

@@ -92,6 +92,11 @@ class TrainingSet:
     def __len__(self) -> int:
         return len(self.indices)
 
+    @property
+    def worth_preparing(self) -> bool:
+        """Whether a batch takes the CPU or the disk long enough to be made during the step before it."""
+        return self._pixels.worth_preparing
+
     def batch(self, positions: NDArray[np.int64], rng: np.random.Generator) -> TrainingBatch:
         """Put one mini-batch together.
 

@@ -61,7 +61,10 @@ def contact_sheet(archive: Archive, count: int = 24) -> bytes:
         ]
         handles.append(Patch(color=_matplotlib_colour(colours[IGNORE]), label="no class"))
         figure.legend(handles=handles, loc="outside lower left", ncols=4, fontsize=6, frameon=False)
-    figure.suptitle(f"{archive.name}: {len(chosen)} of {len(archive)} images", fontsize=9, x=0.01, ha="left")
+    heading = f"{archive.name}: {len(chosen)} of {len(archive)} images"
+    if archive.groups[0].pixels.dtype != np.uint8:
+        heading += ", each stretched on its own"
+    figure.suptitle(heading, fontsize=9, x=0.01, ha="left")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
     return buffer.getvalue()
@@ -85,13 +88,16 @@ def pick_images(labels: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
 
 
 def pictures(archive: Archive, positions: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Return (n, H, W, 3) uint8 pictures of the finest bands, 16-bit ones stretched over all of them."""
+    """Return (n, H, W, 3) uint8 pictures of the finest bands, each 16-bit one stretched on its own.
+
+    One stretch for all would leave every field black beside a single patch of snow.
+    """
     pixels = np.asarray(archive.groups[0].pixels[positions])
     three = pixels[:, :3] if pixels.shape[1] >= 3 else np.repeat(pixels[:, :1], 3, axis=1)
     colours = three.transpose(0, 2, 3, 1)
     if colours.dtype == np.uint8:
         return np.ascontiguousarray(colours)
-    low, high = np.percentile(colours, (1, 99), axis=(0, 1, 2))
+    low, high = np.percentile(colours, (1, 99), axis=(1, 2), keepdims=True)
     stretched = (colours - low) / np.maximum(high - low, 1.0)
     return np.asarray((stretched.clip(0, 1) * 255).astype(np.uint8))
 

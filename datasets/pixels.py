@@ -32,7 +32,12 @@ class Pixels(ABC):
         archive: Where the images come from.
         device: Where batches are wanted.
         statistics: What images are standardised by; see `Archive.scaling`.
+
+    Attributes:
+        worth_preparing: Whether batches are worth putting together while the step before is computed.
     """
+
+    worth_preparing = False
 
     def __init__(self, archive: Archive, device: torch.device, statistics: str = "train") -> None:
         self.size = archive.image_size
@@ -238,7 +243,9 @@ def hold(
             return HostPixels(archive, groups, np.arange(len(indices)), label_maps, device, statistics)
     elif total <= (_device_room(device) if limit_bytes is None else limit_bytes):
         return DevicePixels(archive, [pixels[indices] for pixels in stored], label_maps, device, statistics)
-    return HostPixels(archive, list(stored), indices, label_maps, device, statistics)
+    pixels = HostPixels(archive, list(stored), indices, label_maps, device, statistics)
+    pixels.worth_preparing = True
+    return pixels
 
 
 def _whole(cuts: Cuts, shape: tuple[int, ...]) -> Cuts:

@@ -102,8 +102,8 @@ def test_bytes_are_shown_as_they_are_and_16_bit_stretched(make_archive):
     )
     shown = pictures(make_archive(two_groups=True, name="wide"), rows)
     assert shown.dtype == np.uint8
-    assert shown.min() == 0
-    assert shown.max() == 255
+    assert (shown.min((1, 2)) == 0).all()
+    assert (shown.max((1, 2)) == 255).all()
 
 
 def test_colours_tell_classes_apart():
