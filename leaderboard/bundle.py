@@ -8,10 +8,12 @@ import json
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gridbench.errors import InputError
-from gridbench.leaderboard.runs import Run
+
+if TYPE_CHECKING:
+    from gridbench.leaderboard.runs import Run
 
 __all__ = ["CONTENTS", "DONE", "FILES", "SCHEMA", "pack_bundle"]
 
@@ -21,6 +23,7 @@ WEIGHTS = "weights.safetensors"
 DONE = "done"
 FILES = (
     "config.json",
+    "detection.npz",
     "environment.json",
     "history.json",
     "noise.json",

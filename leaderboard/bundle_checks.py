@@ -15,7 +15,7 @@ import numpy as np
 
 from gridbench.leaderboard.bundle import CONTENTS, DONE, FILES
 
-__all__ = ["check_content", "check_entry"]
+__all__ = ["check_content", "check_entry", "check_plain", "is_hash", "parse_json"]
 
 LARGEST_JSON = 32 * 2**20
 LARGEST_FILE = 4 * 2**30
@@ -40,13 +40,26 @@ def check_entry(entry: zipfile.ZipInfo) -> None:
             raise ValueError("its path leads outside")
         if not _FOLDER.fullmatch(folder) or file not in (*FILES, DONE):
             raise ValueError("no record has a file of that name")
+    small = name == CONTENTS or name.endswith((".json", f"/{DONE}"))
+    check_plain(entry, LARGEST_JSON if small else LARGEST_FILE)
+
+
+def check_plain(entry: zipfile.ZipInfo, largest: int) -> None:
+    """Check that a zip entry is a plain file of bearable size.
+
+    Args:
+        entry: The entry.
+        largest: The most bytes that it may have.
+
+    Raises:
+        ValueError: With the reason.
+    """
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
         raise ValueError("it is no plain file")
     if entry.flag_bits & 1:
         raise ValueError("it is encrypted")
-    small = name == CONTENTS or name.endswith((".json", f"/{DONE}"))
-    if entry.file_size > (LARGEST_JSON if small else LARGEST_FILE):
+    if entry.file_size > largest:
         raise ValueError(f"it has {entry.file_size:,} bytes, more than such a file can need")
 
 

@@ -15,9 +15,10 @@ from typing import Any
 from gridbench.errors import InputError
 from gridbench.leaderboard.bundle import CONTENTS, DONE, SCHEMA
 from gridbench.leaderboard.bundle_checks import check_content, check_entry, is_hash, parse_json
+from gridbench.leaderboard.compact import RECORDS as COMPACT
+from gridbench.leaderboard.plausible import implausible
 from gridbench.leaderboard.runs import IMPORTED, LeftOut, as_run
 from gridbench.leaderboard.text import clean
-from gridbench.leaderboard.units import unit_of
 from gridbench.record import read_record
 
 __all__ = ["Imported", "import_bundle"]
@@ -56,6 +57,8 @@ def import_bundle(bundle: Path, runs: Path, origin: str) -> Imported:
     home = runs / IMPORTED / origin
     try:
         with zipfile.ZipFile(bundle) as archive:
+            if COMPACT in archive.namelist():
+                _refuse(bundle, [f"its records are compact; read them where they are: --runs {bundle}"])
             _refuse(bundle, list(_wrong_entries(archive)))
             home.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=home.parent, prefix=".import-") as temporary:
@@ -137,13 +140,7 @@ def _wrong_record(folder: Path) -> Iterator[str]:
     unlisted = present - parse_json((folder / DONE).read_bytes())["files"].keys()
     if unlisted:
         yield f"{folder.name}: {', '.join(sorted(unlisted))} has no hash in the record itself"
-    if not is_hash(run.id) or not is_hash(run.cell):
-        yield f"{folder.name}: its id is no hash"
-    for name, value in run.metrics.items():
-        if unit_of(name).recorded == "fraction" and value > 1:
-            yield f"{folder.name}: its {name} is {value}, but a share is at most 1"
-        if unit_of(name).recorded == "percent" and value > 100:
-            yield f"{folder.name}: its {name} is {value} %"
+    yield from implausible(run)
 
 
 def _move(bundle: Path, source: Path, home: Path) -> Imported:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from gridbench.errors import InputError
+from gridbench.leaderboard.compact import read_compact, refused
+from gridbench.leaderboard.plausible import implausible
 from gridbench.record import StoredRun, iter_records
 
 __all__ = ["IMPORTED", "Collection", "LeftOut", "Run", "Setting", "as_run", "collect", "flatten"]
@@ -80,28 +82,23 @@ class Collection:
     notes: list[str] = field(default_factory=list)
 
 
-def collect(folder: Path) -> Collection:
-    """Read every record below a folder.
+def collect(*places: Path) -> Collection:
+    """Read every record below a folder, or in a file of compact records.
 
     Args:
-        folder: The folder that runs are written to.
+        places: The folder that runs are written to, or a file that `gridbench leaderboard export --compact` wrote; of
+            several, all are read.
 
     Returns:
         The finished runs in the order of their folders' names, and what was left out with the reason. A
         record that is there twice with the same numbers counts once.
 
     Raises:
-        InputError: The folder does not exist, or holds one run twice with different numbers.
+        InputError: There is no such place, a file is refused, or one run is there twice with different numbers.
     """
-    if not folder.is_dir():
-        raise InputError(
-            f"There is no folder {str(folder)!r} to read results from. Name the one that holds them with "
-            "--runs, or make a first result: gridbench run --method grid --loss bce --slnir 30"
-        )
     found = Collection()
     known: dict[tuple[str, str], Run] = {}
-    for origin, stored in _stored(folder):
-        run = as_run(stored, origin)
+    for run in (run for place in places for run in _runs(place)):
         if isinstance(run, LeftOut):
             found.left_out.append(run)
             continue
@@ -126,15 +123,38 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{name}", json.dumps(value)
 
 
-def _stored(folder: Path) -> Iterator[tuple[str, StoredRun]]:
-    """Yield (origin, record): one's own, which have no origin, then those imported from others."""
-    for stored in iter_records(folder):
-        yield "", stored
-    imported = folder / IMPORTED
+def _runs(place: Path) -> Iterator[Run | LeftOut]:
+    """Yield what is in a folder or a compact file: one's own records, without origin, then those of others."""
+    if place.is_file():
+        yield from _compact(place)
+        return
+    if not place.is_dir():
+        raise InputError(
+            f"There is no folder {str(place)!r} to read results from. Name the one that holds them with "
+            "--runs, or make a first result: gridbench run --method grid --loss bce --slnir 30"
+        )
+    for stored in iter_records(place):
+        yield as_run(stored, "")
+    imported = place / IMPORTED
     if imported.is_dir():
         for home in sorted(path for path in imported.iterdir() if path.is_dir() and path.name[0] != "."):
             for stored in iter_records(home):
-                yield home.name, stored
+                yield as_run(stored, home.name)
+
+
+def _compact(file: Path) -> list[Run]:
+    """Return the records of a compact file, all of them or none."""
+    runs, reasons = [], []
+    for stored in read_compact(file):
+        run = as_run(stored, "")
+        if isinstance(run, LeftOut):
+            reasons.append(f"{stored.folder.name}: {run.reason}")
+        else:
+            reasons += implausible(run)
+            runs.append(run)
+    if reasons:
+        refused(file, reasons)
+    return runs
 
 
 def as_run(stored: StoredRun, origin: str) -> Run | LeftOut:
@@ -191,6 +211,12 @@ def _metrics(result: Mapping[str, Any]) -> dict[str, float]:
     values |= {name: result.get(name) for name in _SINGLE}
     for group in ("detection", "loss_detection", "parameters", "seconds"):
         values |= {f"{group}/{name}": value for name, value in (result.get(group) or {}).items()}
+    of_samples = result.get("sample_detection") or {}
+    for level in ("image", "label"):
+        for way, scores in (of_samples.get(level) or {}).items():
+            values |= {
+                f"sample_detection/{level}/{way}/{name}": value for name, value in (scores or {}).items()
+            }
     noise = result.get("noise") or {}
     values["noise/realised"] = noise.get("realised")
     metrics = {}

@@ -31,7 +31,11 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
 
 @click.group(invoke_without_command=True)
 @click.option(
-    "--runs", default="runs", show_default=True, metavar="DIR", help="Folder that results are read from."
+    "--runs",
+    default="runs",
+    show_default=True,
+    metavar="DIR",
+    help="Folder that results are read from, or a file of compact records.",
 )
 @click.option("--metric", metavar="NAME", help="What to compare  [default: ndcg at each run's own k]")
 @click.option("--dataset", multiple=True, metavar="NAME", help="Only this data set; can be repeated.")
@@ -84,7 +88,7 @@ def leaderboard(
 
     chosen = format_ or (_SUFFIXES.get(out.suffix.lower(), "terminal") if out else "terminal")
     conditions = [parse_condition(text) for text in filters]
-    only_reported = reported and not Path(runs).is_dir()
+    only_reported = reported and not Path(runs).exists()
     found = Collection() if only_reported else collect(Path(runs))
     if not found.runs and not reported:
         raise InputError(_nothing(runs, [item.state for item in found.left_out]))
