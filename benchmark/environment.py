@@ -6,10 +6,11 @@ import importlib.metadata
 import os
 import platform
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-__all__ = ["choose_device", "describe_environment"]
+__all__ = ["Memory", "all_devices", "choose_device", "describe_environment", "memory_of", "ran_out_of_memory"]
 
 PACKAGES = ("gridbench", "torch", "torchvision", "timm", "numpy", "scipy", "pandas", "safetensors")
 
@@ -36,6 +37,57 @@ def choose_device(name: str) -> Any:
             f"The device {name!r} cannot be used: {reason} Allowed: auto, cpu, cuda, cuda:N."
         ) from None
     return device
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Memory of a device, in bytes.
+
+    Attributes:
+        total: What it has.
+        peak: The most that this process has held for tensors.
+        overhead: What is taken besides, by this process's driver and by others.
+    """
+
+    total: int
+    peak: int
+    overhead: int
+
+
+def all_devices() -> list[str]:
+    """Return the names of all accelerators of this machine, or that of the CPU where there is none."""
+    import torch
+
+    if torch.accelerator.is_available():
+        kind = torch.accelerator.current_accelerator()
+        assert kind is not None
+        return [f"{kind.type}:{number}" for number in range(torch.accelerator.device_count())]
+    return ["cpu"]
+
+
+def memory_of(name: str) -> Memory | None:
+    """Return the memory of a device since this process began; None where that cannot be known."""
+    import torch
+
+    device = choose_device(name)
+    module = torch.get_device_module(device)
+    needed = ("mem_get_info", "max_memory_reserved", "memory_reserved")
+    if not all(hasattr(module, function) for function in needed):
+        return None
+    free, total = module.mem_get_info(device)
+    held = module.memory_reserved(device)
+    return Memory(total, module.max_memory_reserved(device), max(total - free - held, 0))
+
+
+def ran_out_of_memory(error: BaseException | None) -> bool:
+    """Tell whether an error, or one that led to it, says that a device has no memory left."""
+    import torch
+
+    while error is not None:
+        if isinstance(error, torch.OutOfMemoryError):
+            return True
+        error = error.__cause__
+    return False
 
 
 def describe_environment(device: Any) -> dict[str, Any]:

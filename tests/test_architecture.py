@@ -339,7 +339,7 @@ def test_files_stay_readable():
 
 def test_every_library_that_is_imported_is_declared():
     extras = PYPROJECT["project"]["optional-dependencies"]
-    for_users = [*PYPROJECT["project"]["dependencies"], *extras["fast"], *extras["lmdb"]]
+    for_users = [*PYPROJECT["project"]["dependencies"], *extras["fast"], *extras["lmdb"], *extras["ray"]]
     declared = {re.split(r"[^\w-]", line)[0].replace("_", "-").lower() for line in for_users}
     distributions = importlib.metadata.packages_distributions()
     undeclared = {

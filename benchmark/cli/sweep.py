@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gridbench.cli.computing import Computing, computing_options, print_summary
 from gridbench.cli.options import (
     cache_option,
     collect,
@@ -16,49 +16,42 @@ from gridbench.cli.options import (
     quiet_option,
     runs_option,
 )
-from gridbench.errors import InputError, RunFailed
+from gridbench.errors import InputError, RunFailed, nearest
 
 if TYPE_CHECKING:
-    from gridbench.engines import Engine
-    from gridbench.progress import ProgressReporter
-    from gridbench.runner import Execution
-    from gridbench.sweep import Item, Sweep
+    from gridbench.sweep import Sweep
+    from gridbench.tries import Search
 
 __all__ = ["sweep"]
+
+OWN = ("seeds", "trials")
+"""What a sweep's YAML file may hold besides the settings of a run."""
+
+EVERY = "all"
 
 
 @click.command()
 @config_options
 @plugin_option
 @click.option("--seeds", metavar="N", help="Seeds 0 to N-1, or a list such as 0,3,7.")
+@click.option(
+    "--trials",
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="Tries of each method in a selection.  [default: 10]",
+)
 @runs_option
 @cache_option
-@click.option(
-    "--workers", type=click.IntRange(min=0), help="Processes; 0 computes in this one.  [default: cores]"
-)
-@click.option(
-    "--device", "devices", multiple=True, help="Device of a worker; again for more, dealt out in turn."
-)
+@computing_options
 @click.option("--keep", type=click.Choice(["light", "weights", "all"]), default="light", show_default=True)
-@click.option(
-    "--time-limit", type=click.FloatRange(min=1), metavar="SECONDS", help="Longest time for one run."
-)
 @click.option("--retry-failed", is_flag=True, help="Try failed runs again.")
-@click.option(
-    "--max-failures", type=click.IntRange(min=1), metavar="N", help="Stop after that many failures."
-)
 @click.option("--dry-run", is_flag=True, help="Show the runs, what is done and a time estimate, and stop.")
 @quiet_option
 def sweep(
-    seeds: str | None,
     runs: Path,
     cache: Path | None,
-    workers: int | None,
-    devices: tuple[str, ...],
     keep: str,
-    time_limit: float | None,
     retry_failed: bool,
-    max_failures: int | None,
     dry_run: bool,
     quiet: bool,
     **given: Any,
@@ -68,106 +61,125 @@ def sweep(
     \b
       gridbench sweep --method grid,bce,oracle --slnir 0:60:10 --seeds 5
       gridbench sweep --method grid --slnir 30 -p lambda=0:90:10 --seeds 3
+      gridbench sweep --method grid --slnir 10:60:10 -p lambda=slnir --seeds 3
+      gridbench sweep --config sweep.yaml --dry-run
+
+    The YAML file holds the same names, lists and ranges; flags win over it.
+
+    --select NAME chooses a parameter by the validation score, as the paper does: one value for all noise rates, by
+    the mean over noise rates and seeds. Every method gets the same number of tries (--trials), test scores are never
+    read, and the choice is written to selections/ in the folder of runs. A parameter is tried at the values given
+    with -p, else at those that its method declares (gridbench list methods NAME); `all` selects every parameter that
+    declares some.
+
+    \b
+      gridbench sweep --method grid,elr,jocor --slnir 0:60:10 --seeds 3 --select lambda
+      gridbench sweep --method grid,elr,fl,asl --slnir 30 --seeds 3 --select all --trials 20
     """  # noqa: D301
     from gridbench.datasets import default_cache
     from gridbench.progress import ProgressReporter
     from gridbench.runner import Execution
     from gridbench.sweep import expand, make_sweep
+    from gridbench.tries import tries_of
 
-    axes, base = _axes(collect(given), seeds)
+    how = Computing.taken_from(given)
+    axes, base, search = _declaration(collect(given))
+    settings = expand(axes, base) if search is None else tries_of(expand(axes, base), search)
     execution = Execution(runs=runs, cache=cache, keep=keep)
     with ProgressReporter(quiet, "sweep") as progress:
-        planned = make_sweep(expand(axes, base), runs, cache or default_cache(), progress.build)
-        _print_summary(planned, runs, retry_failed, dry_run)
+        planned = make_sweep(settings, runs, cache or default_cache(), progress.build)
+        print_summary(planned, runs, retry_failed, dry_run)
         todo = planned.todo(retry_failed)
-        if dry_run or not todo:
+        if dry_run:
             return
-        engine = _engine(execution, workers, devices, time_limit)
-        failures = _compute(engine, todo, progress, max_failures)
-    if failures:
-        raise RunFailed(
-            f"{failures} runs failed; their folders say why. Try them again with --retry-failed. All others are intact."
-        )
+        try:
+            if todo:
+                how.compute(execution, todo, progress)
+        except RunFailed:
+            _print_selections(planned, runs, search)
+            raise
+        _print_selections(planned, runs, search)
 
 
-def _axes(values: dict[str, Any], seeds: str | None) -> tuple[dict[str, list[str]], dict[str, Any]]:
-    """Take apart what was given into axes with several values and settings that all runs share."""
-    from gridbench.sweep import AXES, values_of
+def _declaration(
+    values: dict[str, Any],
+) -> tuple[dict[str, list[str]], dict[str, Any], Search | None]:
+    """Take apart what was given: axes with their values, settings that all runs share, and what is selected.
 
-    axes: dict[str, list[str]] = {}
+    Raises:
+        InputError: A name or a value is wrong.
+    """
+    from gridbench.config import RunConfig
+    from gridbench.sweep import AXES, seeds_of, several
+
+    known = [*RunConfig.model_fields, *OWN]
+    for name in values:
+        if name not in known:
+            raise InputError(
+                f"There is no setting {name!r}.{nearest(name, known)} There are: {', '.join(known)}."
+            )
     parameters = values.pop("parameters", None) or {}
-    for name in AXES:
-        if name in values:
-            given = values.pop(name)
-            axes[name] = [str(v) for v in given] if isinstance(given, list) else values_of(str(given))
+    if not isinstance(parameters, dict):
+        raise InputError(
+            f"The setting 'parameters' is {parameters!r}; it must hold `name: value` lines, such as lambda: 0:90:10."
+        )
+    axes = {name: several(name, values.pop(name)) for name in AXES if values.get(name) is not None}
+    seeds = values.pop("seeds", None)
     if seeds is not None:
         if "seed" in axes:
             raise InputError("Give --seed or --seeds, not both.")
-        axes["seed"] = [str(n) for n in range(int(seeds))] if seeds.isdecimal() else values_of(seeds)
+        axes["seed"] = seeds_of(seeds)
     for name, given in parameters.items():
-        several = [str(v) for v in given] if isinstance(given, list) else values_of(str(given))
-        axes[f"parameters.{name}"] = several
-    return axes, values
+        axes[f"parameters.{name}"] = several(f"parameters.{name}", given)
+    return axes, values, _search(axes, values)
 
 
-def _engine(
-    execution: Execution, workers: int | None, devices: tuple[str, ...], limit: float | None
-) -> Engine:
-    import os
+def _search(axes: dict[str, list[str]], values: dict[str, Any]) -> Search | None:
+    """Take what is selected out of the declaration; `last` and `best` stay, which are about epochs."""
+    from gridbench.sweep import several
+    from gridbench.tries import Search
 
-    from gridbench.engines.inprocess import InProcess
-    from gridbench.engines.local import LocalPool
-
-    if workers == 0:
-        return InProcess(execution)
-    return LocalPool(execution, workers or os.cpu_count() or 1, devices or ("auto",), limit)
-
-
-def _compute(engine: Engine, todo: list[Item], progress: ProgressReporter, max_failures: int | None) -> int:
-    """Let the engine compute, show what happens, and return the number of failures."""
-    from gridbench.engines import Event
-
-    finished, failures = 0, 0
-    share: dict[int, float] = {}
-    # Closing the generator is what ends its workers; a break alone would leave that to the garbage collector.
-    with contextlib.closing(engine.compute([item.plan.config for item in todo])) as events:  # type: ignore[type-var]
-        event: Event
-        for event in events:
-            label = todo[event.index].label
-            if event.kind == "epoch":
-                share[event.index] = event.epoch / event.epochs
-            elif event.kind in ("done", "failed", "busy"):
-                finished += 1
-                share[event.index] = 1.0
-                failures += event.kind == "failed"
-                progress.say(
-                    f"{event.kind:6} {label}" + (f": {event.detail}" if event.kind != "done" else "")
-                )
-            progress.show("sweep", sum(share.values()), len(todo), f"{finished} finished, {failures} failed")
-            if max_failures and failures >= max_failures:
-                progress.say(f"Stopped after {failures} failures.")
-                break
-    return failures
+    given = values.pop("select", None)
+    words = several("select", given) if given is not None else []
+    epochs = [word for word in words if word in ("last", "best")]
+    names = tuple(word for word in words if word not in epochs)
+    if epochs:
+        values["select"] = epochs[-1]
+    trials = values.pop("trials", None)
+    if not names:
+        if trials is not None:
+            raise InputError(
+                "--trials says how much a selection tries; say what with --select, such as --select lambda."
+            )
+        return None
+    if trials is not None and (
+        not isinstance(trials, int | str) or isinstance(trials, bool) or not str(trials).isdecimal()
+    ):
+        raise InputError(f"--trials is {trials!r}; it must be a number from 2.")
+    picked = axes if EVERY in names else {f"parameters.{name}": None for name in names}
+    own = [name for name in axes if name.startswith("parameters.") and name in picked]
+    tried = {name.removeprefix("parameters."): axes.pop(name) for name in own}
+    return Search(names, tried, None if trials is None else int(trials))
 
 
-def _print_summary(planned: Sweep, runs: Path, retry_failed: bool, every: bool) -> None:
-    """Print how many runs there are in which state, and with `every` each of them."""
-    from collections import Counter
+def _print_selections(planned: Sweep, runs: Path, search: Search | None) -> None:
+    """Choose by validation scores, write down what was chosen, and print it; nothing where nothing is selected."""
+    if search is None:
+        return
+    from gridbench.selection import describe_selection, select, write_selection
 
-    from gridbench.sweep import estimate_seconds
+    selections = select(planned.items, runs, search)
+    tuned = {(selection.method, selection.loss) for selection in selections}
+    asked = dict.fromkeys((item.plan.config.method, item.plan.config.loss) for item in planned.items)
+    for method, loss in asked:
+        if (method, loss) not in tuned:
+            who = " + ".join(dict.fromkeys(filter(None, (method, loss))))
+            click.echo(f"Nothing to select for {who}: it has none of these parameters, and ran as it is.")
+    for selection in selections:
+        path = write_selection(selection, runs)
+        click.echo("\n".join([*describe_selection(selection), f"    written to {path}"]))
 
-    if every:
-        for item in planned.items:
-            click.echo(f"{item.state:10} {item.label}")
-    for what, why in planned.left_out:
-        click.echo(f"left out   {what}: {why}")
-    counts = Counter(item.state for item in planned.items)
-    todo = planned.todo(retry_failed)
-    states = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
-    seconds = estimate_seconds(todo, runs) if todo else 0.0
-    cost = (
-        "unknown, nothing like it was measured here"
-        if seconds is None
-        else f"{seconds / 60:.1f} core-minutes"
-    )
-    click.echo(f"{len(planned.items)} runs: {states}. To compute: {len(todo)}; estimated cost: {cost}.")
+
+next(option for option in sweep.params if option.name == "select").help = (  # type: ignore[attr-defined]
+    "Choose these parameters on validation (below); last or best: which epoch is scored.  [default: last]"
+)

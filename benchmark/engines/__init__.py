@@ -17,14 +17,15 @@ class Event:
 
     Attributes:
         index: Position of the run in the list that the engine was given.
-        kind: started; epoch; done; failed (its folder says why, or `detail`); busy (another process has it).
+        kind: started; epoch; done; failed (its folder says why, or `detail`); busy (another process has it); again
+            (where it ran died, and it is tried once more); full (there is no room to write, so nothing can go on).
         detail: A message, or empty.
         epoch: Finished epochs, for the kind `epoch`.
         epochs: Epochs in all, for the kind `epoch`.
     """
 
     index: int
-    kind: Literal["started", "epoch", "done", "failed", "busy"]
+    kind: Literal["started", "epoch", "done", "failed", "busy", "again", "full"]
     detail: str = ""
     epoch: int = 0
     epochs: int = 0
