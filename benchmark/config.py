@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +17,7 @@ from gridbench.errors import InputError, nearest
 __all__ = ["Protocol", "RunConfig", "load_yaml", "make_config"]
 
 Protocol = Literal["paper", "authors_code"]
+_LATER = ("adam_steps",)
 
 
 class RunConfig(pydantic.BaseModel):
@@ -54,6 +56,7 @@ class RunConfig(pydantic.BaseModel):
         brightness_for: Draw a brightness offset for each image, or for each batch.
         statistics: Standardise by the train split's statistics, or by those in GRID's published code.
         adam_epsilon: Added to the denominator of Adam.
+        adam_steps: `shared` by heads and backbone, as in GRID's published code; None lets every parameter count its own.
         precision: Arithmetic of the backbone.
         select: Which epoch's weights are scored: the last, or the best on validation.
     """
@@ -90,6 +93,7 @@ class RunConfig(pydantic.BaseModel):
     brightness_for: Literal["image", "batch"] | None = None
     statistics: Literal["train", "published"] | None = None
     adam_epsilon: float | None = Field(default=None, gt=0, le=1, allow_inf_nan=False)
+    adam_steps: Literal["shared"] | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     select: Literal["last", "best"] = "last"
 
@@ -114,8 +118,12 @@ class RunConfig(pydantic.BaseModel):
         return Decimal(format(value.normalize(), "f"))
 
     def canonical(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values, SLNIR as the text of an exact decimal."""
-        return self.model_dump(mode="json")
+        """Return the fields as plain JSON values, SLNIR as the text of an exact decimal.
+
+        A setting that came later and is not used is left out, so that runs from before keep their identity.
+        """
+        values = self.model_dump(mode="json")
+        return {name: value for name, value in values.items() if name not in _LATER or value is not None}
 
 
 def make_config(values: Mapping[str, Any]) -> RunConfig:
@@ -136,8 +144,22 @@ def make_config(values: Mapping[str, Any]) -> RunConfig:
         raise InputError(_explain(error.errors())) from None
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a key that is there twice, of which YAML would keep the last."""
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+
+
+class _Settings(yaml.SafeLoader):
+    """Refuses a key that is there twice, of which YAML would keep the last, and leaves 10:50:10 the text that it is.
+
+    YAML 1.1 takes such a text for a number to the base of sixty.
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        first: [
+            (tag, re.compile(f"(?!.*:)(?:{known.pattern})", known.flags) if tag in _NUMBERS else known)
+            for tag, known in resolvers
+        ]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]
@@ -156,7 +178,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
         InputError: The file cannot be read, or holds no mapping.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+        content = yaml.load(path.read_text(encoding="utf-8"), _Settings)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"The file {str(path)!r} cannot be read: {error}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -17,7 +17,7 @@ P = TypeVar("P")
 
 @dataclass(frozen=True)
 class Specification:
-    """What a parameter may be: its bounds, its choices, the words it also takes, its source."""
+    """What a parameter may be: its bounds, its choices, the words it also takes, its source, where to search."""
 
     help: str
     source: str
@@ -26,6 +26,7 @@ class Specification:
     choices: tuple[Any, ...] = ()
     words: tuple[str, ...] = ()
     low_open: bool = False
+    search: tuple[Any, ...] = ()
 
     def allowed(self, kind: type) -> str:
         """Describe the allowed values in words for a message."""
@@ -51,6 +52,7 @@ def parameter(
     low_open: bool = False,
     choices: tuple[Any, ...] = (),
     words: tuple[str, ...] = (),
+    search: tuple[Any, ...] = (),
 ) -> Any:
     """Declare a parameter as the default of a dataclass field.
 
@@ -63,11 +65,12 @@ def parameter(
         low_open: Whether `low` itself is excluded.
         choices: The only allowed values, if they are few.
         words: Words that are allowed besides a number, such as `"slnir"`.
+        search: Values that a selection on validation tries, the default among them; empty when it is not tuned.
 
     Returns:
         A dataclass field; a trailing underscore of its name is not shown to the user (`lambda_` is `lambda`).
     """
-    spec = Specification(help, source, low, high, choices, words, low_open)
+    spec = Specification(help, source, low, high, choices, words, low_open, search)
     return dataclasses.field(default=default, metadata={"specification": spec})
 
 

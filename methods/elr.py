@@ -40,10 +40,20 @@ class ELR(Plain):
         """Parameters of ELR."""
 
         lambda_: float = parameter(
-            1.0, "weight of the regularisation", "RSiM's RCML; above 2 it may run away", low=0, high=1000
+            1.0,
+            "weight of the regularisation",
+            "RSiM's RCML; above 2 it may run away",
+            low=0,
+            high=1000,
+            search=(0.0, 0.1, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 7.0),
         )
         beta: float = parameter(
-            0.9, "share of the old in each update of the targets", "RSiM's RCML", low=0, high=1
+            0.9,
+            "share of the old in each update of the targets",
+            "RSiM's RCML",
+            low=0,
+            high=1,
+            search=(0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.99),
         )
         form: str = parameter(
             "multi_label",

@@ -43,6 +43,7 @@ class GRID(Method):
             low=0,
             high=100,
             words=("slnir",),
+            search=(0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0),
         )
         mode: str = parameter(
             "hybrid",
@@ -53,7 +54,13 @@ class GRID(Method):
         latent: int = parameter(
             128, "latent dimension J of the VAE", "paper, Section IV-B", low=1, high=65536
         )
-        kl_weight: float = parameter(1.0, "weight of the KL divergence", "paper, eq. 7", low=0)
+        kl_weight: float = parameter(
+            1.0,
+            "weight of the KL divergence",
+            "paper, eq. 7",
+            low=0,
+            search=(0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
+        )
         kl_reduction: str = parameter(
             "sum",
             "how the KL divergence is reduced",

@@ -38,7 +38,12 @@ class JoCoR(Plain):
         """Parameters of JoCoR."""
 
         lambda_: float = parameter(
-            0.6, "weight of the divergence against the label losses", "youngwk/IDMN", low=0, high=1
+            0.6,
+            "weight of the divergence against the label losses",
+            "youngwk/IDMN",
+            low=0,
+            high=1,
+            search=(0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
         )
         selection: str = parameter(
             "label",
@@ -53,6 +58,7 @@ class JoCoR(Plain):
             low=0,
             high=1,
             words=("slnir",),
+            search=(0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
         )
         gradual_epochs: int = parameter(
             10, "epochs T_k over which the dropped share grows", "hongxin001/JoCoR", low=1, high=100_000

@@ -43,7 +43,12 @@ class LNC(Plain):
         """Parameters of LNC."""
 
         warm_up: float = parameter(
-            10.0, "end of the warm-up, percent of the run's epochs (rounded up)", "ours", low=0, high=100
+            10.0,
+            "end of the warm-up, percent of the run's epochs (rounded up)",
+            "ours",
+            low=0,
+            high=100,
+            search=(1.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 18.0),
         )
         correct_until: float = parameter(
             20.0,
@@ -58,6 +63,7 @@ class LNC(Plain):
             "ours",
             low=0,
             high=2,
+            search=(0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 0.9),
         )
         entropy_weight: float = parameter(
             0.0, "weight of the mean normalised entropy in the loss", "ours", low=0, high=1000

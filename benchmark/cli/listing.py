@@ -64,6 +64,14 @@ def _print_component(console: Any, registry: Any, name: str) -> None:
         shown = "derived" if default is None else str(default)
         table.add_row(parameter, shown, spec.allowed(kind), spec.help, spec.source)
     console.print(table)
+    for parameter, _, _, spec in rows:
+        if spec.search:
+            values = ", ".join(
+                f"{value:g}" if isinstance(value, float) else str(value) for value in spec.search
+            )
+            console.print(
+                f"gridbench sweep --select {parameter} tries {values}", highlight=False, soft_wrap=True
+            )
 
 
 @listing.command()

@@ -38,6 +38,7 @@ def check_documentation(component: Any) -> None:
         require(spec.source.strip(), f"its parameter {name!r} does not say where its default comes from")
         if default is not None:
             _check_default(parameters, name, default)
+        _check_search(parameters, name, default, spec.search)
     frozen = parameters.__dataclass_params__.frozen
     require(frozen or not rows, "its Parameters must be frozen: @dataclass(frozen=True)")
 
@@ -50,3 +51,15 @@ def _check_default(parameters: Any, name: str, default: Any) -> None:
     else:
         values = {public_name(key): value for key, value in dataclasses.asdict(parsed).items()}
         require(values[name] == default, f"the default of its parameter {name!r} is not of its declared type")
+
+
+def _check_search(parameters: Any, name: str, default: Any, search: tuple[Any, ...]) -> None:
+    """What a selection tries is allowed, tried once, and holds the default."""
+    for value in search:
+        try:
+            parse(parameters, {name: value}, "component")
+        except InputError as error:
+            require(False, f"its parameter {name!r} is searched at {value!r}: {error}")
+    require(len(set(search)) == len(search), f"its parameter {name!r} is searched twice at one value")
+    known = not search or default is None or default in search
+    require(known, f"its parameter {name!r} is searched without its default {default!r}")

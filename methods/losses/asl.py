@@ -41,6 +41,7 @@ class ASL(Loss):
             "Alibaba-MIIL/ASL, AsymmetricLoss",
             low=0,
             high=100,
+            search=(0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0),
         )
         gamma_positive: float = parameter(
             1.0,
@@ -48,6 +49,7 @@ class ASL(Loss):
             "Alibaba-MIIL/ASL, AsymmetricLoss",
             low=0,
             high=100,
+            search=(0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0),
         )
         margin: float = parameter(
             0.05,
@@ -55,6 +57,7 @@ class ASL(Loss):
             "Alibaba-MIIL/ASL, AsymmetricLoss",
             low=0,
             high=1,
+            search=(0.0, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3),
         )
         disable_grad: bool = parameter(
             False,

@@ -37,9 +37,15 @@ class FL(Loss):
             low=0,
             high=1,
             words=("none",),
+            search=(0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.9),
         )
         gamma: float = parameter(
-            2.0, "how much less easy entries count", "torchvision sigmoid_focal_loss", low=0, high=100
+            2.0,
+            "how much less easy entries count",
+            "torchvision sigmoid_focal_loss",
+            low=0,
+            high=100,
+            search=(0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0),
         )
 
     def entries(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, None]:
