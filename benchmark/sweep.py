@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -12,14 +11,29 @@ from typing import Any
 
 from gridbench.config import RunConfig, make_config
 from gridbench.errors import InputError
+from gridbench.methods.base import ANY_LOSS, Loss, Method
 from gridbench.parameters import describe
 from gridbench.plan import Plan, make_plan
-from gridbench.record import StoredRun, iter_records, read_record
+from gridbench.record import StoredRun, read_record
 from gridbench.registry import LOSSES, METHODS
 
-__all__ = ["Item", "Sweep", "estimate_seconds", "expand", "make_sweep", "values_of"]
+__all__ = [
+    "AXES",
+    "Item",
+    "Sweep",
+    "expand",
+    "make_sweep",
+    "pair_of",
+    "refusal",
+    "seeds_of",
+    "several",
+    "values_of",
+]
 
 AXES = ("method", "loss", "slnir", "seed")
+
+MOST_VALUES = 10_000
+"""A longer range or number of seeds is a slip."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +54,10 @@ class Item:
         """The run in a few words."""
         c = self.plan.config
         loss = f"+{c.loss}" if c.loss and c.loss != c.method else ""
-        given = ",".join(f"{k}={v}" for k, v in sorted(self.parameters.items()))
+        given = ",".join(
+            f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+            for name, value in sorted(self.parameters.items())
+        )
         return f"{c.method}{loss} slnir {c.slnir} seed {c.seed}" + (f" {given}" if given else "")
 
 
@@ -70,6 +87,41 @@ def values_of(text: str) -> list[str]:
             raise InputError(f"There is an empty value in {text!r}.")
         values.extend(_range(part) if part.count(":") == 2 else [part])
     return list(dict.fromkeys(values))
+
+
+def several(name: str, given: Any) -> list[str]:
+    """Return the values of one setting, given as one value, a text with commas and ranges, or a list of such.
+
+    Args:
+        name: Name of the setting, for messages.
+        given: What the user wrote on the command line or in a YAML file.
+
+    Raises:
+        InputError: It is something else, or empty.
+    """
+    parts = given if isinstance(given, list) else [given]
+    if not parts or any(not isinstance(part, str | int | float) for part in parts):
+        raise InputError(
+            f"The setting {name!r} is {given!r}; it must be a value, a list of values, or a range such as 0:60:10."
+        )
+    return list(dict.fromkeys(value for part in parts for value in values_of(str(part))))
+
+
+def seeds_of(given: Any) -> list[str]:
+    """Return the seeds that are meant: 0 to N-1 for a number N, or those of a list or range.
+
+    Raises:
+        InputError: It is no number from 1, and no list.
+    """
+    text = str(given)
+    if (
+        isinstance(given, bool | float)
+        or (text.isdecimal() and not 1 <= int(text) <= MOST_VALUES)
+    ):
+        raise InputError(
+            f"--seeds is {given}; it must be a number from 1 to {MOST_VALUES}, or a list such as 0,3,7."
+        )
+    return [str(seed) for seed in range(int(text))] if text.isdecimal() else several("seeds", given)
 
 
 def expand(axes: Mapping[str, Sequence[str]], base: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -107,7 +159,7 @@ def make_sweep(settings: Iterable[dict[str, Any]], runs: Path, cache: Path, prog
         asked |= set(values["parameters"])
         values = {**values, "parameters": _own(values, used)}
         config = make_config(values)
-        reason = _refusal(config)
+        reason = refusal(config.method, config.loss)
         if reason:
             left_out.append((f"{config.method} with {config.loss}", reason))
             continue
@@ -124,50 +176,33 @@ def make_sweep(settings: Iterable[dict[str, Any]], runs: Path, cache: Path, prog
     return Sweep(tuple(items.values()), tuple(dict.fromkeys(left_out)))
 
 
-def estimate_seconds(items: Iterable[Item], runs: Path) -> float | None:
-    """Estimate the computing time of runs from finished ones of the same data set, method and backbone.
-
-    Returns:
-        Seconds if one run at a time were computed; None when a method was never measured here.
-    """
-    measured: dict[tuple[Any, ...], list[float]] = {}
-    for stored in iter_records(runs):
-        if stored.state == "done":
-            seconds = sum(stored.environment()["seconds"].values())
-            config = stored.config["config"]
-            measured.setdefault(_kind(config), []).append(seconds / max(config["epochs"], 1))
-    total = 0.0
-    for item in items:
-        known = measured.get(_kind(item.plan.config.canonical()))
-        if known is None:
-            return None
-        total += statistics.median(known) * (item.plan.config.epochs or 0)
-    return total
+def pair_of(method: str | None, loss: str | None) -> tuple[type[Method], type[Loss] | None]:
+    """Look up a method and the loss that it trains with, its own where none is named."""
+    found: type[Method] = METHODS.get(method or RunConfig().method)
+    if loss is None and found.losses:
+        loss = "bce" if found.losses == ANY_LOSS else found.losses[0]
+    return found, LOSSES.get(loss) if loss else None
 
 
-def _kind(config: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(
-        config[name] for name in ("dataset", "method", "loss", "backbone", "train_size", "batch_size")
-    )
+def refusal(method: str, loss: str | None) -> str:
+    """Say why a method and a loss do not go together; empty when they do."""
+    losses = METHODS.get(method).losses
+    if loss is None or losses == ANY_LOSS or loss in losses:
+        return ""
+    return f"it goes with {', '.join(losses) or 'no loss'}"
 
 
 def _own(values: Mapping[str, Any], used: set[str]) -> dict[str, Any]:
     """Keep the parameters that the method or its loss has, and note them as used."""
-    method = METHODS.get(values.get("method") or RunConfig().method)
-    names = {row[0] for row in describe(method.Parameters)}
-    if values.get("loss"):
-        names |= {row[0] for row in describe(LOSSES.get(values["loss"]).Parameters)}
+    names = {
+        row[0]
+        for part in pair_of(values.get("method"), values.get("loss"))
+        if part is not None
+        for row in describe(part.Parameters)
+    }
     own = {name: value for name, value in values["parameters"].items() if name in names}
     used |= set(own)
     return own
-
-
-def _refusal(config: RunConfig) -> str:
-    """Say why a method and a loss do not go together; empty when they do."""
-    method = METHODS.get(config.method)
-    if config.loss is None or method.losses == ("*",) or config.loss in method.losses:
-        return ""
-    return f"it goes with {', '.join(method.losses) or 'no loss'}"
 
 
 def _range(text: str) -> list[str]:
@@ -178,6 +213,6 @@ def _range(text: str) -> list[str]:
     if not all(number.is_finite() for number in (start, stop, step)) or step <= 0 or stop < start:
         raise InputError(f"The range {text!r} has no values; it must rise from start to stop.")
     count = int((stop - start) // step) + 1
-    if count > 10_000:
+    if count > MOST_VALUES:
         raise InputError(f"The range {text!r} has {count} values.")
     return [format((start + index * step).normalize(), "f") for index in range(count)]

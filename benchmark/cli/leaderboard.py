@@ -57,6 +57,7 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
     metavar="METHOD",
     help="Compare with this method instead of plain training, or with: reported.",
 )
+@click.option("--selected", is_flag=True, help="Hide what a sweep's --select tried and did not choose.")
 @click.option("--reported", is_flag=True, help="Add the tables that papers report, set apart.")
 @click.option(
     "--figures", type=click.Path(file_okay=False, path_type=Path), help="Draw every figure into this folder."
@@ -74,6 +75,7 @@ def leaderboard(
     format_: str | None,
     statistics: bool,
     against: str | None,
+    selected: bool,
     reported: bool,
     figures: Path | None,
     out: Path | None,
@@ -92,6 +94,7 @@ def leaderboard(
     found = Collection() if only_reported else collect(Path(runs))
     if not found.runs and not reported:
         raise InputError(_nothing(runs, [item.state for item in found.left_out]))
+    found = _with_selections(found, Path(runs), selected)
     measured = {str(run.settings["dataset"]) for run in found.runs}
     if reported and not measured.intersection(dataset or measured):
         found = Collection()
@@ -117,6 +120,20 @@ def leaderboard(
 
 leaderboard.add_command(export_bundle)
 leaderboard.add_command(import_records)
+
+
+def _with_selections(found: Collection, runs: Path, only: bool) -> Collection:
+    """Let what was selected on validation say so, and with `only` hide the other tries."""
+    from gridbench.leaderboard.selections import only_chosen, read_selections, say_chosen
+
+    selections, notes = read_selections([runs])
+    found.notes.extend(notes)
+    if only and not selections:
+        raise InputError(
+            f"Nothing was selected in {str(runs)!r}. Select with: gridbench sweep --select lambda ... --runs {runs}"
+        )
+    found = say_chosen(found, selections)
+    return only_chosen(found, selections) if only else found
 
 
 def _nothing(runs: str, states: list[str]) -> str:

@@ -16,9 +16,10 @@ from gridbench.config import make_config
 from gridbench.engines.inprocess import InProcess
 from gridbench.engines.local import LocalPool, shares_of_cores
 from gridbench.errors import InputError
+from gridbench.estimate import Measured
 from gridbench.record import iter_records
 from gridbench.runner import Execution, run
-from gridbench.sweep import estimate_seconds, expand, make_sweep, values_of
+from gridbench.sweep import expand, make_sweep, seeds_of, several, values_of
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,18 @@ def test_a_parameter_goes_to_the_methods_that_have_it(sweep):
     assert sum(item.plan.config.method == "bce" for item in made.items) == 2
 
 
+def test_a_parameter_goes_to_the_loss_that_a_method_has_of_itself(sweep):
+    made = sweep(**{"method": ["fl"], "parameters.gamma": ["1", "2"]})
+    assert [item.plan.config.parameters["gamma"] for item in made.items] == [1.0, 2.0]
+
+
+def test_a_tied_parameter_is_one_row_over_the_noise_rates(sweep):
+    made = sweep(**{"method": ["grid"], "slnir": ["10", "20"], "parameters.lambda": ["slnir"]})
+    assert [item.plan.config.parameters["lambda"] for item in made.items] == ["slnir", "slnir"]
+    assert [item.plan.method_parameters.lambda_ for item in made.items] == [10.0, 20.0]
+    assert made.items[0].label.endswith("lambda=slnir")
+
+
 def test_pairs_that_do_not_go_together_are_left_out_with_the_reason(sweep):
     made = sweep(method=["grid", "bce", "random"], loss=["bce"])
     assert [item.plan.config.method for item in made.items] == ["grid", "bce"]
@@ -91,12 +104,50 @@ def test_a_sweep_that_cannot_run_is_refused_whole(sweep, axes, words):
 def test_what_is_done_is_not_computed_again(sweep, tmp_path, cache):
     made = sweep(method=["bce"], seed=["0", "1"])
     execution = Execution(runs=tmp_path / "runs", cache=cache, device="cpu", threads=1)
-    assert estimate_seconds(made.items, execution.runs) is None
+    assert estimated(made, execution.runs).unknown == 2
     run(made.items[0].plan.config, execution)
     made = sweep(method=["bce"], seed=["0", "1"])
     assert [item.state for item in made.items] == ["done", "new"]
     assert len(made.todo(retry_failed=False)) == 1
-    assert estimate_seconds(made.items, execution.runs) > 0
+    assert estimated(made, execution.runs).seconds > 0
+    assert (estimated(made, execution.runs).known, estimated(made, execution.runs).unknown) == (2, 0)
+
+
+def estimated(made, runs):
+    return Measured(runs).estimate(item.plan.config.canonical() for item in made.items)
+
+
+@pytest.mark.parametrize(
+    ("given", "values"),
+    [
+        ("0:20:10", ["0", "10", "20"]),
+        ([0, "10:30:10", 30], ["0", "10", "20", "30"]),
+        (0.5, ["0.5"]),
+        ([0.5, "1"], ["0.5", "1"]),
+        (True, ["True"]),
+    ],
+)
+def test_a_setting_may_be_a_value_a_list_or_a_range(given, values):
+    assert several("slnir", given) == values
+
+
+@pytest.mark.parametrize("given", [[], {}, {"a": 1}, [[1]], [None], [{"a": 1}]])
+def test_what_is_no_list_of_values_is_refused_by_name(given):
+    with pytest.raises(InputError, match="'slnir'"):
+        several("slnir", given)
+
+
+@pytest.mark.parametrize(
+    ("given", "seeds"), [("3", ["0", "1", "2"]), (2, ["0", "1"]), ("4,7", ["4", "7"]), ([5, 6], ["5", "6"])]
+)
+def test_seeds_are_a_number_of_them_or_a_list(given, seeds):
+    assert seeds_of(given) == seeds
+
+
+@pytest.mark.parametrize("given", [0, "0", "1000000000", True, 2.5, [], ""])
+def test_a_number_of_seeds_that_cannot_be_is_refused(given):
+    with pytest.raises(InputError):
+        seeds_of(given)
 
 
 def test_failed_runs_wait_until_they_are_asked_for(sweep, tmp_path, cache, monkeypatch):
