@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -18,7 +18,9 @@ from gridbench.epochlog import Truth, memorised_share
 from gridbench.errors import InputError, RunFailed
 from gridbench.evaluation import Retrieval, Splits, predict, score_method
 from gridbench.methods.base import Method, Objective, Setup
+from gridbench.noise.corruption import Corruption
 from gridbench.plan import Plan
+from gridbench.sample_detection import LabelledSet, Verdict, centre_of, judge_training_set, wrong_classes
 from gridbench.streams import numpy_stream, torch_scope
 from gridbench.thumbnails import fixed_queries, thumbnails
 from gridbench.trainer import Trainer, TrainingSettings
@@ -31,11 +33,12 @@ IGNORE = 255
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run found: the content of result.json, and of the arrays beside it."""
+    """What a run found: the content of result.json, and of the arrays beside it; `detection` may be empty."""
 
     result: dict[str, Any]
     retrieval: dict[str, Array]
     descriptors: dict[str, Array]
+    detection: dict[str, Array] = field(default_factory=dict)
 
 
 class Experiment:
@@ -44,9 +47,11 @@ class Experiment:
     Args:
         plan: The plan.
         device: Where to compute.
+        kept: Positions, rising, of the training images that are trained on; None for all. Labels are corrupted before
+            the others are left out, so that what an image became does not hang on which others are left.
     """
 
-    def __init__(self, plan: Plan, device: torch.device) -> None:
+    def __init__(self, plan: Plan, device: torch.device, kept: Array | None = None) -> None:
         self.plan = plan
         self.device = device
         config, archive = plan.config, plan.archive
@@ -57,8 +62,11 @@ class Experiment:
         if self.relevance is None:
             self.relevance = archive.scene_labels
         self.corruption = self._corrupt()
+        if kept is not None:
+            self.splits = replace(self.splits, train=train[kept])
+            self.corruption = _only(self.corruption, kept, len(train))
         self._check_maps()
-        self.truth = Truth(self.corruption.changed, len(train), float(config.slnir))
+        self.truth = Truth(self.corruption.changed, len(self.splits.train), float(config.slnir))
         self.method = self._build_method()
         self.trainer = self._build_trainer() if plan.method.labels != "none" else None
 
@@ -106,7 +114,8 @@ class Experiment:
             for prefix, pair in results.items()
             for name, values in pair.scores.items()
         }
-        present = self._present()
+        verdict = self._judge()
+        present = verdict.present
         last = self.trainer.history[-1] if self.trainer else {}
         result = {
             "schema": 1,
@@ -120,13 +129,14 @@ class Experiment:
             "noisy_images": float(self.truth.noisy.mean()),
             "detection": last.get("detection"),
             "loss_detection": last.get("loss_detection"),
+            "sample_detection": verdict.document or None,
             "memorised": None if present is None else memorised_share(present, self.truth),
             "predicted_prevalence": None if present is None else float(present.mean()),
             "true_prevalence": float(self.relevance[self.splits.train].mean()),
             "parameters": self._count_parameters(),
             "best_epoch": best_epoch,
         }
-        return Outcome(result, self._retrieval_arrays(results), descriptors)
+        return Outcome(result, self._retrieval_arrays(results), descriptors, verdict.arrays)
 
     def _corrupt(self) -> Any:
         """Corrupt the training labels by the run's noise model, and keep the manifest."""
@@ -225,6 +235,7 @@ class Experiment:
             batch_size=config.batch_size or 0,
             learning_rate=config.learning_rate or 0.0,
             adam_epsilon=config.adam_epsilon or 1e-8,
+            shared_steps=config.adam_steps == "shared",
             precision=config.precision,
             select_best=config.select == "best",
         )
@@ -253,23 +264,50 @@ class Experiment:
         chosen = {} if pairs is None else {"pairs": pairs}
         return score_method(self.method, self.plan.archive, self.splits, self.relevance, settings, **chosen)
 
-    def _present(self) -> Array | None:
-        """Return (N, C) bool, what the trained model says is in each training image; None without a head."""
-        if self.objective is None:
-            return None
+    def predictions(self, indices: Array) -> Iterator[torch.Tensor]:
+        """Yield the head's output for images at `indices` (n,) of the archive, in evaluation mode, batch by batch."""
         config = self.plan.config
         batches = evaluation_batches(
             self.plan.archive,
-            self.splits.train,
+            indices,
             config.crop or None,
             # Maps of logits are large: 256 of them at 224 px would take a gigabyte.
             32 if self.plan.kind == "pixel" else 256,
             self.device,
             config.statistics or "train",
         )
-        task = self.objective.task
-        parts = [task.present(part).cpu().numpy() for part in predict(self.method, batches, config.precision)]
-        return np.concatenate(parts) if parts else None
+        yield from predict(self.method, batches, config.precision)
+
+    def _judge(self) -> Verdict:
+        """Let the trained model judge the whole training set; without a head it says nothing."""
+        if self.objective is None:
+            return Verdict(None, {}, {})
+        plan, config, train = self.plan, self.plan.config, self.splits.train
+        moved = config.move_maps is not False
+        if plan.kind == "pixel":
+            scene, maps = plan.archive.scene_labels[train], self.corruption.labels
+            clean = plan.archive.label_maps[train]
+            if moved and config.crop:
+                maps, clean = (centre_of(each, config.crop) for each in (maps, clean))
+            wrong, noisy = wrong_classes(maps, clean, plan.archive.num_classes), self.truth.noisy
+        else:
+            scene, maps = self.corruption.labels, None
+            wrong = (scene != 0) != (self.relevance[train] != 0)
+            noisy = wrong.any(1)
+        samples = LabelledSet(
+            archive=plan.archive,
+            indices=train,
+            scene_labels=scene,
+            maps=maps,
+            wrong=wrong,
+            noisy=noisy,
+            crop=config.crop or None,
+            moved=moved,
+            statistics=config.statistics or "train",
+        )
+        return judge_training_set(
+            self.method, self.objective, samples, config.slnir, config.precision, config.seed
+        )
 
     def _count_parameters(self) -> dict[str, int]:
         network = self.method.descriptor_network
@@ -305,3 +343,12 @@ class Experiment:
             return None
         crop = self.plan.config.crop if self.plan.config.move_maps is not False else 0
         return (crop, crop) if crop else self.plan.archive.image_size
+
+
+def _only(corruption: Corruption, kept: Array, total: int) -> Corruption:
+    """Return the labels and changes of the kept ones of `total` images, counted from the first kept one."""
+    place = np.full(total, -1, dtype=np.int64)
+    place[kept] = np.arange(len(kept))
+    changed = corruption.changed[place[corruption.changed[:, 0]] >= 0].copy()
+    changed[:, 0] = place[changed[:, 0]]
+    return replace(corruption, labels=corruption.labels[kept], changed=changed)

@@ -30,7 +30,14 @@ from gridbench.runner import WEIGHTS, Execution, write_record
 
 __all__ = ["rescore"]
 
-OF_TRAINING = ("detection", "loss_detection", "memorised", "predicted_prevalence", "best_epoch")
+OF_TRAINING = (
+    "detection",
+    "loss_detection",
+    "sample_detection",
+    "memorised",
+    "predicted_prevalence",
+    "best_epoch",
+)
 """What a result says of the training, whatever its descriptors are compared by."""
 
 
@@ -85,6 +92,9 @@ def rescore(folder: Path, changes: Mapping[str, Any], execution: Execution) -> R
             prepare(target, there, plan, False, execution.say)
             write_bytes(target / WEIGHTS, experiment.weights())
             outcome = replace(outcome, result={**outcome.result, **known})
+            if known:
+                # The record kept the descriptor network alone, and only the head says anything of samples.
+                outcome = replace(outcome, detection=stored.detection())
             return write_record(target, experiment, outcome, history, environment, execution.keep)
         except OSError as error:
             raise unwritable(execution.runs, error) from None
@@ -114,7 +124,7 @@ def _restore(
         history = stored.history()
         if experiment.trainer is not None:
             experiment.trainer.history = history
-        return {name: stored.result[name] for name in OF_TRAINING}, history
+        return {name: stored.result.get(name) for name in OF_TRAINING}, history
     try:
         noted = read_json(stored.folder / FAILED)["files"][WEIGHTS]
         checkpoint = load_checkpoint(stored.folder, trained.id)

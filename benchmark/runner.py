@@ -39,6 +39,7 @@ from gridbench.trainer import TrainingProgress
 __all__ = ["WEIGHTS", "Execution", "NoRoom", "RunBusy", "execute", "run", "write_record"]
 
 WEIGHTS = "weights.safetensors"
+Builder = Callable[[Plan, torch.device], Experiment]
 
 
 def _say_nothing(line: str) -> None:
@@ -98,8 +99,13 @@ def run(config: RunConfig, execution: Execution | None = None) -> RunRecord:
     return execute(plan, execution)
 
 
-def execute(plan: Plan, execution: Execution) -> RunRecord:
+def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> RunRecord:
     """Compute a plan's run, or return its record when it is already there.
+
+    Args:
+        plan: What to compute.
+        execution: Where and how.
+        build: Makes the experiment; what it computes may hang on the plan's identity alone.
 
     Raises:
         InputError: The runs folder cannot be written, or another process is computing this run.
@@ -115,7 +121,7 @@ def execute(plan: Plan, execution: Execution) -> RunRecord:
         return found
     device = choose_device(execution.device)
     # Everything that the user can still be told is wrong is found here, before anything is on disk.
-    experiment = Experiment(plan, device)
+    experiment = build(plan, device)
     with locked(execution.runs, folder):
         found = read_record(folder, verify=True) if folder.exists() else None
         if isinstance(found, RunRecord) and found.id == plan.id and not execution.force:
@@ -125,16 +131,16 @@ def execute(plan: Plan, execution: Execution) -> RunRecord:
         except OSError as error:
             raise unwritable(execution.runs, error) from None
         try:
-            return _compute(experiment, folder, execution)
+            return _compute(experiment, folder, execution, build)
         except Exception as error:
             raise _failed(error, folder, plan) from error
 
 
-def _compute(experiment: Experiment, folder: Path, execution: Execution) -> RunRecord:
+def _compute(experiment: Experiment, folder: Path, execution: Execution, build: Builder) -> RunRecord:
     plan = experiment.plan
     environment = describe_environment(experiment.device)
     if experiment.trainer is not None:
-        experiment = _resumed(experiment, folder, execution)
+        experiment = _resumed(experiment, folder, execution, build)
         assert experiment.trainer is not None
         experiment.trainer.train(
             execution.progress or _Silent(), lambda c: save_checkpoint(folder, plan.id, c)
@@ -178,6 +184,8 @@ def write_record(
         "result.json": outcome.result,
     }
     arrays = {"noise.npz": experiment.manifest.arrays(), "retrieval.npz": outcome.retrieval}
+    if outcome.detection:
+        arrays["detection.npz"] = outcome.detection
     if keep == "light":
         (folder / WEIGHTS).unlink()
         arrays["retrieval.npz"] = {
@@ -194,7 +202,7 @@ def write_record(
     return record
 
 
-def _resumed(experiment: Experiment, folder: Path, execution: Execution) -> Experiment:
+def _resumed(experiment: Experiment, folder: Path, execution: Execution, build: Builder) -> Experiment:
     """Go on from the last checkpoint; one that cannot be used is set aside, and the run starts over."""
     assert experiment.trainer is not None
     try:
@@ -211,7 +219,7 @@ def _resumed(experiment: Experiment, folder: Path, execution: Execution) -> Expe
                 path.replace(aside / path.name)
         execution.say(f"In {folder.name} {error}. It was set aside as {aside.name}; the run starts over.")
         # What was read before the defect was found may be in the weights already.
-        return Experiment(experiment.plan, experiment.device)
+        return build(experiment.plan, experiment.device)
 
 
 def _failed(error: Exception, folder: Path, plan: Plan) -> GridbenchError:

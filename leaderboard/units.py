@@ -32,16 +32,16 @@ class Unit:
 _FRACTION = Unit("fraction", "percent", "%", 100.0, 1, "higher")
 _PREFIXES = {
     "noise/": Unit("percent", "percent", "%", 1.0, 2, ""),
-    "seconds/": Unit("seconds", "seconds", "s", 1.0, 1, "lower"),
+    "seconds/": Unit("seconds", "seconds", "s", 1.0, 1, ""),
     "parameters/": Unit("count", "count", "", 1.0, 0, ""),
     "memorised": Unit("fraction", "percent", "%", 100.0, 1, "lower"),
     "predicted_prevalence": Unit("fraction", "percent", "%", 100.0, 1, ""),
     "true_prevalence": Unit("fraction", "percent", "%", 100.0, 1, ""),
     "noisy_images": Unit("fraction", "percent", "%", 100.0, 1, ""),
-    "detection/prevalence": Unit("fraction", "percent", "%", 100.0, 1, ""),
-    "loss_detection/prevalence": Unit("fraction", "percent", "%", 100.0, 1, ""),
-    "detection/selected_share": Unit("fraction", "percent", "%", 100.0, 1, ""),
-    "loss_detection/selected_share": Unit("fraction", "percent", "%", 100.0, 1, ""),
+}
+_SUFFIXES = {
+    "/prevalence": Unit("fraction", "percent", "%", 100.0, 1, ""),
+    "/selected_share": Unit("fraction", "percent", "%", 100.0, 1, ""),
 }
 
 
@@ -49,6 +49,9 @@ def unit_of(metric: str) -> Unit:
     """Return the unit of a metric's name; a name of no special form is a rate stored as a fraction."""
     for prefix, unit in _PREFIXES.items():
         if metric.startswith(prefix):
+            return unit
+    for suffix, unit in _SUFFIXES.items():
+        if metric.endswith(suffix):
             return unit
     return _FRACTION
 

@@ -266,6 +266,10 @@ class Method(nn.Module):
     def descriptor_network(self) -> nn.Module:
         """The network whose output retrieval compares, and whose weights a run keeps."""
 
+    def update_order(self) -> list[list[nn.Parameter]]:
+        """Return all parameters in groups, in the order in which published code updates them one after another."""
+        return [list(self.parameters())]
+
     def describe(self, images: Tensor) -> Tensor:
         """Return the (B, D) descriptors of images (B, bands, H, W)."""
         descriptors: Tensor = self.descriptor_network(images)
@@ -274,6 +278,37 @@ class Method(nn.Module):
     def predict(self, images: Tensor) -> Tensor | None:
         """Return the trained head's output for images, or None when the method has no head."""
         return None
+
+    @property
+    def noisy_percent(self) -> float | None:
+        """The share of the training set that the trained method takes for noisy, percent; None when it takes none."""
+        return None
+
+    def evidence(self, batch: Batch) -> tuple[tuple[Tensor, Tensor | None], ...]:
+        """Return what the trained method's own opinion of samples is made of, entry by entry of the loss.
+
+        Called once for each part of the training set, in evaluation mode and without gradients, when training is over.
+
+        Returns:
+            Pairs of (B, E) values and the (B, E) mask of valid entries or None; none when it has no opinion.
+        """
+        return ()
+
+    def judge(self, evidence: Tensor) -> Tensor:
+        """Return the (M,) scores of the M images of the training set; higher means more probably mislabelled.
+
+        Args:
+            evidence: (P, M), what `evidence` gave, averaged over the entries of each image.
+        """
+        return evidence[0]
+
+    def judge_labels(self, evidence: Tensor) -> Tensor:
+        """Return the (M,) scores of the M labels of the training set; higher means more probably wrong.
+
+        Args:
+            evidence: (P, M), what `evidence` gave, averaged over the entries of each label.
+        """
+        return self.judge(evidence)
 
     @abstractmethod
     def step(self, batch: Batch) -> StepOutput:

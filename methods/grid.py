@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gridbench.methods.base import ANY_LOSS, Batch, Context, Method, Objective, Setup, StepOutput
 from gridbench.methods.gate import Gate
-from gridbench.methods.split import split_batch
+from gridbench.methods.split import lowest_differences, scaled, split_batch
 from gridbench.methods.vae import SupervisedVAE, draw_epsilon, kl_divergence
 from gridbench.parameters import parameter
 from gridbench.registry import register_method
@@ -30,7 +30,11 @@ class GRID(Method):
     """
 
     losses = ANY_LOSS
-    authors_code: ClassVar[Mapping[str, Any]] = {"epsilon": "batch", "kl_reduction": "axis_one"}
+    authors_code: ClassVar[Mapping[str, Any]] = {
+        "epsilon": "batch",
+        "kl_reduction": "axis_one",
+        "selection": "two_sorts",
+    }
 
     @dataclass(frozen=True)
     class Parameters:
@@ -73,6 +77,12 @@ class GRID(Method):
             "paper, eq. 6; batch: published code",
             choices=("sample", "batch"),
         )
+        selection: str | None = parameter(
+            None,
+            "unset: a sample is either noisy or clean; two_sorts: each side is searched for, tied samples may be both",
+            "paper, eqs. 9 and 10; two_sorts: published code",
+            choices=("two_sorts",),
+        )
 
     def __init__(self, setup: Setup, parameters: Any = None) -> None:
         super().__init__(setup, parameters)
@@ -105,6 +115,11 @@ class GRID(Method):
         network: nn.Module = self.backbone
         return network
 
+    def update_order(self) -> list[list[nn.Parameter]]:
+        """Return the parameters of the discriminative head, the VAE and the backbone, as far as the mode has them."""
+        parts = [getattr(self, name, None) for name in ("head", "vae", "backbone")]
+        return [list(part.parameters()) for part in parts if part is not None]
+
     def predict(self, images: Tensor) -> Tensor:
         """Return the discriminative head's output, or the generative head's at the latent mean without one."""
         features = self.backbone.features(images)
@@ -113,6 +128,27 @@ class GRID(Method):
         else:
             prediction = self.head(features)
         return prediction
+
+    @property
+    def noisy_percent(self) -> float | None:
+        """Lambda, where both heads are there to compare."""
+        return float(self.p.lambda_) if self.p.mode == "hybrid" else None
+
+    def evidence(self, batch: Batch) -> tuple[tuple[Tensor, Tensor | None], ...]:
+        """Return the losses of both heads, the generative one's at the latent mean; only the hybrid compares them."""
+        if self.p.mode != "hybrid":
+            return ()
+        features = self.backbone.features(batch.images)
+        heads = self.head(features), self.vae.head(self.vae.encode(features)[0])
+        return tuple(self.objective.per_entry(prediction, batch) for prediction in heads)
+
+    def judge(self, evidence: Tensor) -> Tensor:
+        """Return by how much the discriminative loss exceeds the generative one (eqs. 8 and 9 over the whole set)."""
+        return scaled(evidence[0]) - scaled(evidence[1])
+
+    def judge_labels(self, evidence: Tensor) -> Tensor:
+        """Return the sum of both heads' losses: the difference chooses a head for an image, not its wrong labels."""
+        return evidence.sum(0)
 
     def step(self, batch: Batch) -> StepOutput:
         """Compute one mini-batch in the chosen mode."""
@@ -131,11 +167,12 @@ class GRID(Method):
         generative, rest, logs = self._generate(to_generative(features), features.detach(), batch)
 
         noisy, score = split_batch(discriminative.detach(), generative.detach(), self.p.lambda_)
-        to_discriminative.let_through(~noisy)
+        clean = lowest_differences(score, noisy) if self.p.selection else ~noisy
+        to_discriminative.let_through(clean)
         to_generative.let_through(noisy)
 
         loss = discriminative.mean() + generative.mean() + rest
-        logs["hybrid_loss"] = torch.where(noisy, generative, discriminative).detach().mean()
+        logs["hybrid_loss"] = (noisy * generative.detach() + clean * discriminative.detach()).mean()
         logs.update(self._logs(discriminative, prediction))
         return StepOutput(loss, discriminative, score, noisy, prediction.detach(), logs)
 

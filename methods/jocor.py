@@ -99,12 +99,7 @@ class JoCoR(Plain):
 
     def step(self, batch: Batch) -> StepOutput:
         """Return the mean joint loss over what the selection keeps."""
-        one = self.predict(batch.images)
-        other = self.head_2(self.backbone_2.features(batch.images))
-        first, valid = self.objective.per_entry(one, batch)
-        second, _ = self.objective.per_entry(other, batch)
-        divergence = self.objective.task.symmetric_kl(one.float(), other.float()).flatten(1)
-        joint = (1 - self.p.lambda_) * (first + second) + self.p.lambda_ * divergence
+        one, first, divergence, joint, valid = self._compare(batch)
         per_image = mean_of_valid(joint, valid)
 
         rate = drop_rate(batch.epoch, self.p.tau, self.p.gradual_epochs, self.p.exponent)
@@ -122,6 +117,26 @@ class JoCoR(Plain):
             logs.update(_kept_positives(kept, counted, batch.scene_labels))
         label_loss = mean_of_valid(first, valid)
         return StepOutput(loss, label_loss, per_image.detach(), selected, one.detach(), logs)
+
+    @property
+    def noisy_percent(self) -> float | None:
+        """What sample-wise selection drops in the end; label-wise selection drops no images."""
+        return 100 * self.p.tau if self.p.selection == "sample" else None
+
+    def evidence(self, batch: Batch) -> tuple[tuple[Tensor, Tensor | None], ...]:
+        """Return the joint losses, by which both selections go."""
+        _, _, _, joint, valid = self._compare(batch)
+        return ((joint, valid),)
+
+    def _compare(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]:
+        """Return the first network's output, its losses, the divergence, the joint loss, and what entries count."""
+        one = self.predict(batch.images)
+        other = self.head_2(self.backbone_2.features(batch.images))
+        first, valid = self.objective.per_entry(one, batch)
+        second, _ = self.objective.per_entry(other, batch)
+        divergence = self.objective.task.symmetric_kl(one.float(), other.float()).flatten(1)
+        joint = (1 - self.p.lambda_) * (first + second) + self.p.lambda_ * divergence
+        return one, first, divergence, joint, valid
 
 
 def drop_rate(epoch: int, tau: float, gradual_epochs: int, exponent: float) -> float:

@@ -101,6 +101,15 @@ class LNC(Plain):
         score = corrected if self.start < self.stop and batch.epoch >= self.start else None
         return StepOutput(loss, losses, score, prediction=shown, logs=logs)
 
+    def evidence(self, batch: Batch) -> tuple[tuple[Tensor, Tensor | None], ...]:
+        """Return which pixels were corrected; nothing where the window of corrections is empty."""
+        if self.start == self.stop:
+            return ()
+        given = self.objective.task.target(batch)
+        changes = self.corrections[_stored_pixels(batch, given.shape[1:])].long()
+        corrected = (changes != UNCHANGED) & (changes != given)
+        return ((corrected.float().flatten(1), (given != IGNORE).flatten(1)),)
+
 
 def normalised_entropy(logits: Tensor) -> Tensor:
     """Return the (B, H, W) entropies of softmax(logits) (B, C, H, W) over ln C, in [0, 1]."""

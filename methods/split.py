@@ -7,7 +7,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-__all__ = ["split_batch"]
+__all__ = ["lowest_differences", "scaled", "split_batch"]
 
 
 def split_batch(discriminative: Tensor, generative: Tensor, percent: float) -> tuple[Tensor, Tensor]:
@@ -25,7 +25,7 @@ def split_batch(discriminative: Tensor, generative: Tensor, percent: float) -> t
     Returns:
         (B,) bool, the noisy samples W, and (B,) the differences in [-1, 1].
     """
-    difference = _scaled(discriminative) - _scaled(generative)
+    difference = scaled(discriminative) - scaled(generative)
     count = int(len(difference) * Fraction(str(percent)) // 100)
     order = torch.sort(difference, descending=True, stable=True).indices
     noisy = torch.zeros_like(difference, dtype=torch.bool)
@@ -33,6 +33,26 @@ def split_batch(discriminative: Tensor, generative: Tensor, percent: float) -> t
     return noisy, difference
 
 
-def _scaled(losses: Tensor) -> Tensor:
+def lowest_differences(difference: Tensor, noisy: Tensor) -> Tensor:
+    """Take as many samples for clean as are not noisy by a search of their own, as GRID's published code does.
+
+    Among equal differences the earlier sample is taken here, too, so that it may be both noisy and clean and a later
+    one neither; without ties these are exactly the samples that are not noisy.
+
+    Args:
+        difference: (B,) as `split_batch` gives it.
+        noisy: (B,) bool, the noisy samples W.
+
+    Returns:
+        (B,) bool.
+    """
+    order = torch.sort(difference, stable=True).indices
+    clean = torch.zeros_like(noisy)
+    clean[order[: len(difference) - int(noisy.sum())]] = True
+    return clean
+
+
+def scaled(losses: Tensor) -> Tensor:
+    """Return losses (M,) min-max scaled to [0, 1], or zeros where they are all equal (eqs. 8 and 9)."""
     low, high = losses.min(), losses.max()
     return torch.where(high > low, (losses - low) / (high - low), 0.0)

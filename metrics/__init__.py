@@ -16,6 +16,7 @@ _EXPORTS = {
     "chance_ndcg_at_k": "gridbench.metrics.ndcg",
     "chi2_distances": "gridbench.metrics.distance",
     "chi2_topk": "gridbench.metrics.nearest",
+    "confident_learning": "gridbench.metrics.confident",
     "detection_scores": "gridbench.metrics.detection",
     "distances": "gridbench.metrics.distance",
     "ndcg_at_k": "gridbench.metrics.ndcg",
@@ -23,6 +24,7 @@ _EXPORTS = {
     "recall_at_k": "gridbench.metrics.ranking",
     "relevant_counts": "gridbench.metrics.ranking",
     "retrieval_ndcg": "gridbench.metrics.ndcg",
+    "top_count": "gridbench.metrics.detection",
     "top_share": "gridbench.metrics.detection",
     "topk": "gridbench.metrics.nearest",
 }

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from gridbench.metrics.relevance import to_numpy
 
-__all__ = ["detection_scores", "top_share"]
+__all__ = ["detection_scores", "top_count", "top_share"]
 
 
 def detection_scores(truth: Any, score: Any = None, selected: Any = None) -> dict[str, float | None]:
@@ -72,8 +72,27 @@ def top_share(score: Any, percent: int | float | str | Decimal) -> npt.NDArray[n
         share = Fraction(-1)
     if isinstance(percent, bool) or not 0 <= share <= 1:
         raise ValueError(f"percent is {percent!r}; allowed is a number from 0 to 100.")
+    return top_count(values, int(share * len(values)))
+
+
+def top_count(score: Any, count: int) -> npt.NDArray[np.bool_]:
+    """Select the `count` items with the highest scores; ties go to the lower index.
+
+    Args:
+        score: (N,).
+        count: 0 to N.
+
+    Returns:
+        (N,) bool.
+
+    Raises:
+        ValueError: More items than there are, or a score that is not a number.
+    """
+    values = _scores(score, None)
+    if not 0 <= count <= len(values):
+        raise ValueError(f"count is {count}; allowed is 0 to {len(values)}.")
     mask = np.zeros(len(values), dtype=np.bool_)
-    mask[np.argsort(-values, kind="stable")[: int(share * len(values))]] = True
+    mask[np.argsort(-values, kind="stable")[:count]] = True
     return mask
 
 

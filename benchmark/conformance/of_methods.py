@@ -23,7 +23,7 @@ from gridbench.conformance.workbench import (
     step_on,
     train,
 )
-from gridbench.methods.base import ANY_LOSS, Method, StepOutput
+from gridbench.methods.base import ANY_LOSS, Method, StepOutput, mean_of_valid
 from gridbench.registry import LOSSES
 
 __all__ = ["check_method"]
@@ -199,6 +199,37 @@ def describes_each_image_on_its_own(subject: Subject) -> None:
         require(present.shape == (6, CLASSES), f"predict gives {tuple(prediction.shape)}, which fits no task")
 
 
+def judges_samples_repeatably(subject: Subject) -> None:
+    """What it says of samples after training has its shapes, draws nothing and changes nothing."""
+    method = subject.trained[0].method
+    method.eval()
+    batch = subject.batch()
+    before = {name: value.clone() for name, value in method.state_dict().items()}
+    drawn = batch.generator.get_state(), torch.get_rng_state()
+    with torch.no_grad():
+        evidence, again = method.evidence(batch), method.evidence(batch)
+    method.train()
+    different = "evidence draws random numbers; in evaluation it must give the same each time"
+    require(torch.equal(batch.generator.get_state(), drawn[0]), different)
+    require(torch.equal(torch.get_rng_state(), drawn[1]), different)
+    changed = first_difference(before, dict(method.state_dict()))
+    require(not changed, f"evidence changes {changed!r}")
+    for (values, valid), (repeated, _) in zip(evidence, again, strict=True):
+        require(
+            values.ndim == 2 and len(values) == BATCH and (valid is None or valid.shape == values.shape),
+            f"evidence has the shape {tuple(values.shape)} on {BATCH} images and must be (B, entries)",
+        )
+        require(bool(torch.isfinite(values.float()).all()), "evidence is not finite")
+        require(torch.equal(values, repeated), "evidence differs when it is asked for again")
+    if evidence:
+        parts = torch.stack([mean_of_valid(values.float(), valid) for values, valid in evidence])
+        for judge in (method.judge, method.judge_labels):
+            shape = tuple(judge(parts).shape)
+            require(shape == (BATCH,), f"{judge.__name__} gives the shape {shape} and must give ({BATCH},)")
+    share = method.noisy_percent
+    require(share is None or 0 <= share <= 100, f"noisy_percent is {share}; a percentage is 0 to 100")
+
+
 def is_scored(subject: Subject) -> None:
     """A trained method is scored."""
     experiment = subject.fresh() if subject.loss is None else subject.trained[0]
@@ -229,6 +260,7 @@ TRAINED: tuple[Callable[[Subject], None], ...] = (
     takes_equal_labels,
     takes_images_without_labels,
     describes_each_image_on_its_own,
+    judges_samples_repeatably,
     is_scored,
 )
 

@@ -38,6 +38,14 @@ class Classification(Task):
         """Return (B, C) bool: probability above one half."""
         return prediction > 0
 
+    def per_label(self, values: Tensor, valid: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Return the entries as they are: each class of each image, present or absent, is a label."""
+        return values, valid
+
+    def probabilities(self, prediction: Tensor) -> Tensor:
+        """Return the (B, C) sigmoids of the logits."""
+        return torch.sigmoid(prediction)
+
     def symmetric_kl(self, one: Tensor, other: Tensor) -> Tensor:
         """Return the (B, C) divergences of the two Bernoulli distributions of each class.
 

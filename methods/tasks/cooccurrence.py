@@ -24,6 +24,7 @@ class Cooccurrence(Task):
     name = "cooccurrence"
     annotation = "pixel"
     reads = "descriptor"
+    no_labels = "an entry of the loss is an edge of the class graph, which joins two labels"
 
     @property
     def num_edges(self) -> int:

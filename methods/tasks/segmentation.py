@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gridbench.methods.base import mean_of_valid
 from gridbench.methods.tasks.task import Task, has_known_pixel, label_maps
 
 if TYPE_CHECKING:
@@ -63,6 +64,16 @@ class Segmentation(Task):
         counts = torch.zeros(prediction.shape[:2], dtype=torch.int64, device=prediction.device)
         counts.scatter_add_(1, classes, torch.ones_like(classes))
         return 100 * counts >= PRESENT_PERCENT * classes.shape[1]
+
+    def per_label(self, values: Tensor, valid: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the (B, C) means over the pixels labelled with each class, and which classes a map holds."""
+        classes = self.target(batch).flatten(1)
+        means, there = [], []
+        for label in range(self.num_classes):
+            pixels = classes == label
+            means.append(mean_of_valid(values, pixels))
+            there.append(pixels.any(1))
+        return torch.stack(means, 1), torch.stack(there, 1)
 
     def symmetric_kl(self, one: Tensor, other: Tensor) -> Tensor:
         """Return the (B, H, W) divergences of the two categorical distributions of each pixel."""

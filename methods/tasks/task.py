@@ -23,6 +23,7 @@ class Task(ABC):
         name: Name of the task and of its file.
         annotation: Which labels it needs: scene labels or label maps.
         reads: What its head takes: the pooled descriptor or the feature map before pooling.
+        no_labels: Why single labels of an image have no score, where `per_label` returns None.
 
     Args:
         num_classes: Number of classes C.
@@ -33,6 +34,7 @@ class Task(ABC):
     name: ClassVar[str]
     annotation: ClassVar[Literal["scene", "pixel"]]
     reads: ClassVar[Literal["descriptor", "feature_map"]]
+    no_labels: ClassVar[str] = "the entries of the loss belong to no single label"
 
     def __init__(
         self,
@@ -59,6 +61,30 @@ class Task(ABC):
     @abstractmethod
     def present(self, prediction: Tensor) -> Tensor:
         """Return (B, C) bool, the classes that a prediction says are in the image."""
+
+    def per_label(
+        self, values: Tensor, valid: Tensor | None, batch: Batch
+    ) -> tuple[Tensor, Tensor | None] | None:
+        """Return what the entries of a loss say of each label of a batch.
+
+        Args:
+            values: (B, E) of each entry of the loss.
+            valid: (B, E) bool, entries that count, or None when all do.
+            batch: The batch.
+
+        Returns:
+            (B, C) means over the entries of each label, and the (B, C) mask of what is a label or None when all
+            are; None when entries belong to no single label (`no_labels` says why).
+        """
+        return None
+
+    def probabilities(self, prediction: Tensor) -> Tensor:
+        """Return (B, C), how probable a prediction says it is that each class is in the image.
+
+        Raises:
+            NotImplementedError: The task's predictions do not say that.
+        """
+        raise NotImplementedError(f"The task {self.name!r} gives no probability of a class in an image.")
 
     def symmetric_kl(self, one: Tensor, other: Tensor) -> Tensor:
         """Return the (B, ...) divergences KL(p||q) + KL(q||p) of two predictions, one for each entry of the loss.

@@ -159,6 +159,15 @@ BROKEN = {
         """,
         {"A step leaves the batch as it was": "scene_labels"},
     ),
+    "guesses_which_samples_are_noisy": (
+        """
+        def evidence(self, batch):
+            return ((torch.rand(len(batch.images), 5, generator=batch.generator), None),)
+        """,
+        {
+            "What it says of samples after training has its shapes, draws nothing and changes nothing": "draws random"
+        },
+    ),
     "divides_by_the_number_of_labels": (
         """
         def step(self, batch):

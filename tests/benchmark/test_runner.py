@@ -9,6 +9,7 @@ import torch
 
 from gridbench import run
 from gridbench.config import make_config
+from gridbench.datasets.batches import ahead
 from gridbench.errors import InputError, RunFailed
 from gridbench.methods.losses.bce import BCE
 from gridbench.record import iter_records, read_record
@@ -16,6 +17,7 @@ from gridbench.runner import Execution
 
 NUMBERS = [
     "config.json",
+    "detection.npz",
     "history.json",
     "noise.json",
     "noise.npz",
@@ -143,6 +145,16 @@ def test_a_record_with_one_flipped_byte_is_set_aside_and_run_anew(go, name):
     again = go(slnir=30)
     assert {n: (again.folder / n).read_bytes() for n in NUMBERS} == kept
     assert len(list(first.folder.parent.glob(".*damaged*"))) == 1
+
+
+def test_pixels_on_disk_give_the_same_bits_as_pixels_in_memory(go, monkeypatch):
+    in_memory = go(method="grid", slnir=30)
+    monkeypatch.setattr("gridbench.datasets.pixels.HOST_BYTES", 0)
+    prepared = []
+    monkeypatch.setattr("gridbench.trainer.ahead", lambda calls: prepared.append(calls) or ahead(calls))
+    on_disk = go(method="grid", slnir=30, runs="disk")
+    assert len(prepared) == len(on_disk.history())
+    assert not same_numbers(in_memory, on_disk)
 
 
 def test_all_methods_of_a_cell_see_the_same_noise_and_the_same_initial_backbone(go):

@@ -23,6 +23,7 @@ from gridbench.runner import Execution, run
 
 NUMBERS = [
     "config.json",
+    "detection.npz",
     "history.json",
     "noise.json",
     "noise.npz",

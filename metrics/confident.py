@@ -1,0 +1,78 @@
+"""Confident learning over several labels per image: which entries of a label matrix a model contradicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gridbench.metrics.relevance import to_numpy
+
+__all__ = ["ConfidentLearning", "confident_learning"]
+
+TOLERANCE = 1e-6
+"""By how much a probability may miss its threshold, which is a mean and may be rounded above all it is a mean of."""
+
+UNSEEN = 2.0
+"""Threshold of a side that no image is labelled with: above any probability, so nothing is counted there."""
+
+
+@dataclass(frozen=True, eq=False)
+class ConfidentLearning:
+    """What confident learning says of each entry of a label matrix.
+
+    Attributes:
+        found: (N, C) bool, the entries taken for wrong.
+        score: (N, C) higher means more probably wrong.
+        thresholds: (2, C) mean self-confidence of the entries labelled absent, and of those labelled present.
+    """
+
+    found: npt.NDArray[np.bool_]
+    score: npt.NDArray[np.float64]
+    thresholds: npt.NDArray[np.float64]
+
+
+def confident_learning(labels: Any, probabilities: Any) -> ConfidentLearning:
+    """Compare labels with predicted probabilities, each class a problem of two sides: absent and present.
+
+    The threshold of a side is the mean probability that the model gives it where the label says so. An entry is
+    found when the other side's probability reaches that side's threshold and exceeds the labelled side's: off
+    the diagonal of the confident joint, with a prediction that differs. The score is 1 - the self-confidence after
+    both probabilities were shifted by their thresholds and scaled to sum to 1 (Northcutt, Jiang and Chuang, Confident
+    learning, JAIR 2021, eqs. 1 and 2; one-vs-rest as in Thyagarajan et al., Identifying incorrect annotations
+    in multi-label classification data, 2022).
+
+    Args:
+        labels: (N, C) of 0 and 1, as given.
+        probabilities: (N, C) in [0, 1], that each class is present.
+
+    Raises:
+        ValueError: Shapes that differ, labels other than 0 and 1, or probabilities outside 0 to 1.
+    """
+    given, present = to_numpy(labels), to_numpy(probabilities).astype(np.float64)
+    if given.ndim != 2 or given.shape != present.shape:
+        raise ValueError(
+            f"Labels have shape {given.shape} and probabilities {present.shape}; expected the same (N, C)."
+        )
+    if not np.isin(given, (0, 1)).all():
+        raise ValueError("The labels hold values other than 0 and 1.")
+    if not ((present >= 0) & (present <= 1)).all():
+        raise ValueError("The probabilities hold values outside 0 to 1.")
+    says = given.astype(np.bool_)
+    absent = 1 - present
+    thresholds = np.stack([_mean_where(absent, ~says), _mean_where(present, says)])
+    of_given, of_other = np.where(says, present, absent), np.where(says, absent, present)
+    bar_other = np.where(says, thresholds[0], thresholds[1])
+    found = (of_other >= bar_other - TOLERANCE) & (of_other > of_given)
+    highest = thresholds.max(0)
+    score = (of_other - bar_other + highest) / (1 - thresholds.sum(0) + 2 * highest)
+    return ConfidentLearning(found, score, thresholds)
+
+
+def _mean_where(values: npt.NDArray[np.float64], where: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Return the (C,) means of the marked entries of each column; `UNSEEN` where none is marked."""
+    counts = where.sum(0)
+    sums = np.where(where, values, 0.0).sum(0)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), UNSEEN)
