@@ -18,6 +18,7 @@ from gridbench.epochlog import Truth, memorised_share
 from gridbench.errors import InputError, RunFailed
 from gridbench.evaluation import Retrieval, Splits, predict, score_method
 from gridbench.methods.base import Method, Objective, Setup
+from gridbench.metrics.noise_rate import estimate_noise_rate
 from gridbench.noise.corruption import Corruption
 from gridbench.plan import Plan
 from gridbench.sample_detection import LabelledSet, Verdict, centre_of, judge_training_set, wrong_classes
@@ -192,6 +193,7 @@ class Experiment:
             num_classes=plan.archive.num_classes,
             epochs=config.epochs or 0,
             map_size=plan.archive.image_size if plan.kind == "pixel" else None,
+            noise_rate=_noise_rate,
         )
         method = plan.method(setup, plan.method_parameters)
         if plan.method.ranking == "descriptors":
@@ -352,3 +354,8 @@ def _only(corruption: Corruption, kept: Array, total: int) -> Corruption:
     changed = corruption.changed[place[corruption.changed[:, 0]] >= 0].copy()
     changed[:, 0] = place[changed[:, 0]]
     return replace(corruption, labels=corruption.labels[kept], changed=changed)
+
+
+def _noise_rate(labels: torch.Tensor, probabilities: torch.Tensor) -> float:
+    """Estimate the noise rate of (N, C) labels, without an interval."""
+    return estimate_noise_rate(labels.cpu().numpy(), probabilities.cpu().numpy()).rate

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -115,13 +115,19 @@ class BlueMarble:
     version: ClassVar[int] = 1
     recipes: ClassVar[Mapping[str, Recipe]] = {
         "scene": Recipe("test_resnet", 120, 64, 1e-3, 600, 20, None, None, True, 0.0),
-        "pixel": Recipe("test_resnet", 150, 16, 1e-3, 150, 20, 8, None, True, 0.0),
+        "pixel": Recipe("test_resnet", 120, 32, 1e-3, 300, 20, 8, None, False, 0.0),
     }
 
     @property
     def summary(self) -> str:
         """One line for lists."""
         return f"NASA Blue Marble, 17 land cover classes, tiles of {self.side} px, label maps; built in"
+
+    def groups(self, names: Sequence[str]) -> list[str]:
+        """Return the square of each tile, the unit by which the archive is split, from the tile's name."""
+        places = [name.rpartition("_r")[2].split("_c") for name in names]
+        squares = [[int(number) * self.side // BLOCK_PIXELS for number in place] for place in places]
+        return [f"{row}/{column}" for row, column in squares]
 
     def open(self, cache: Path, progress: Progress | None = None) -> Archive:
         """Return the archive, building it in the cache on first use (seconds, and once 32 MB to fetch)."""

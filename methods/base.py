@@ -21,6 +21,7 @@ __all__ = [
     "Geometry",
     "Loss",
     "Method",
+    "NoiseRate",
     "Objective",
     "Setup",
     "StepOutput",
@@ -29,6 +30,8 @@ __all__ = [
 
 
 ANY_LOSS = ("*",)
+NoiseRate = Callable[[Tensor, Tensor], float]
+"""(N, C) labels and (N, C) probabilities -> estimated noise rate, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -214,6 +217,7 @@ class Setup:
         num_classes: Number of classes C.
         epochs: Number of epochs of the run.
         map_size: (H, W) of the stored label maps, before any crop; None without maps.
+        noise_rate: Estimates the noise rate from labels and what is predicted of their images.
     """
 
     backbone: Callable[[str], Any]
@@ -223,6 +227,7 @@ class Setup:
     num_classes: int
     epochs: int
     map_size: tuple[int, int] | None = None
+    noise_rate: NoiseRate | None = None
 
 
 class Method(nn.Module):

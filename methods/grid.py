@@ -10,8 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gridbench.errors import InputError
 from gridbench.methods.base import ANY_LOSS, Batch, Context, Method, Objective, Setup, StepOutput
 from gridbench.methods.gate import Gate
+from gridbench.methods.noise_share import NoiseShare
 from gridbench.methods.split import lowest_differences, scaled, split_batch
 from gridbench.methods.vae import SupervisedVAE, draw_epsilon, kl_divergence
 from gridbench.parameters import parameter
@@ -42,11 +44,12 @@ class GRID(Method):
 
         lambda_: float | str | None = parameter(
             None,
-            "share of each mini-batch taken for noisy, percent; unset: 20 for scene losses, 10 for pixel losses",
+            "share of each mini-batch taken for noisy, percent; unset: 20 for scene losses, 10 for pixel losses; auto: "
+            "estimated once, 5 % into training, from its predictions (scene losses; ours, beyond the paper)",
             "paper, Section V-A",
             low=0,
             high=100,
-            words=("slnir",),
+            words=("slnir", "auto"),
             search=(0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0),
         )
         mode: str = parameter(
@@ -88,6 +91,7 @@ class GRID(Method):
         super().__init__(setup, parameters)
         assert setup.objective is not None  # the border admits no training method without a loss
         self.objective: Objective = setup.objective
+        self.epochs = setup.epochs
         task = self.objective.task
         self.backbone = setup.backbone("backbone")
         width: int = self.backbone.width
@@ -98,6 +102,13 @@ class GRID(Method):
             self.vae: SupervisedVAE = setup.build(
                 "vae", lambda: SupervisedVAE(width, self.p.latent, spatial, task.head(self.p.latent))
             )
+        self.share: NoiseShare | None = None
+        if self.p.lambda_ == "auto" and self.p.mode == "hybrid":
+            assert setup.noise_rate is not None  # the harness always brings an estimator along
+            start = self.objective.loss.lambda_percent
+            self.share = NoiseShare(
+                setup.num_samples, setup.num_classes, setup.epochs, start, setup.noise_rate
+            )
 
     @classmethod
     def resolve(cls, parameters: Any, context: Context) -> Any:
@@ -107,6 +118,15 @@ class GRID(Method):
         if parameters.lambda_ is None:
             assert context.loss is not None
             return replace(parameters, lambda_=float(context.loss.lambda_percent))
+        if (
+            parameters.lambda_ == "auto"
+            and context.loss is not None
+            and context.loss.task.annotation != "scene"
+        ):
+            raise InputError(
+                f"lambda=auto reads the noise rate off predicted scene labels, and the loss {context.loss.name!r} "
+                "learns from label maps. Give lambda as a number, 0 to 100."
+            )
         return parameters
 
     @property
@@ -132,7 +152,10 @@ class GRID(Method):
     @property
     def noisy_percent(self) -> float | None:
         """Lambda, where both heads are there to compare."""
-        return float(self.p.lambda_) if self.p.mode == "hybrid" else None
+        return self._percent(self.epochs) if self.p.mode == "hybrid" else None
+
+    def _percent(self, epoch: int) -> float:
+        return float(self.p.lambda_) if self.share is None else self.share.percent(epoch)
 
     def evidence(self, batch: Batch) -> tuple[tuple[Tensor, Tensor | None], ...]:
         """Return the losses of both heads, the generative one's at the latent mean; only the hybrid compares them."""
@@ -166,13 +189,19 @@ class GRID(Method):
         discriminative = self.objective.per_sample(prediction, batch)
         generative, rest, logs = self._generate(to_generative(features), features.detach(), batch)
 
-        noisy, score = split_batch(discriminative.detach(), generative.detach(), self.p.lambda_)
+        percent = self._percent(batch.epoch)
+        if self.share is not None:
+            self.share.note(batch, self.objective.task.probabilities(prediction.detach()))
+            logs["lambda"] = torch.tensor(percent)
+        noisy, score = split_batch(discriminative.detach(), generative.detach(), percent)
         clean = lowest_differences(score, noisy) if self.p.selection else ~noisy
         to_discriminative.let_through(clean)
         to_generative.let_through(noisy)
 
         loss = discriminative.mean() + generative.mean() + rest
-        logs["hybrid_loss"] = (noisy * generative.detach() + clean * discriminative.detach()).mean()
+        logs["hybrid_loss"] = (
+            (torch.where(noisy, generative, 0.0) + torch.where(clean, discriminative, 0.0)).detach().mean()
+        )
         logs.update(self._logs(discriminative, prediction))
         return StepOutput(loss, discriminative, score, noisy, prediction.detach(), logs)
 

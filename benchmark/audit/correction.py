@@ -1,0 +1,102 @@
+"""From decisions about suspicious labels to corrected labels, in memory."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gridbench.audit.scores import Suspects
+from gridbench.errors import InputError, nearest
+
+__all__ = ["ACCEPT", "REJECT", "changes_of", "correct", "read_decisions", "replacement"]
+
+Array = npt.NDArray[Any]
+Change = tuple[int, int]
+
+ACCEPT, REJECT = "accept", "reject"
+COLUMNS = ("sample", "label", "decision")
+PROBABLE = 0.5
+
+
+def correct(labels: Array, changes: Iterable[Change]) -> Array:
+    """Return a copy of labels (N, C) in which each (image, class) among the changes is turned over."""
+    corrected = labels.copy()
+    for sample, label in changes:
+        corrected[sample, label] = 1 - (labels[sample, label] != 0)
+    return corrected
+
+
+def changes_of(suspects: Suspects) -> list[Change]:
+    """Return the (image, class) pairs of suspicious labels."""
+    return list(zip(suspects.samples.tolist(), suspects.labels.tolist(), strict=True))
+
+
+def replacement(given: Array, probabilities: Array, label: int, wrong: bool) -> list[int]:
+    """Return the classes that an image should have instead of a wrong label, or the one that it lacks.
+
+    Args:
+        given: (C,) the image's labels.
+        probabilities: (C,) what the model sees in it.
+        label: The suspicious class.
+        wrong: Whether it is given.
+
+    Returns:
+        For a missing label that class; for a wrong one the classes that the model takes for present (above one half)
+        and that are not given, the most probable first; often none.
+    """
+    if not wrong:
+        return [label]
+    absent = np.flatnonzero((given == 0) & (probabilities > PROBABLE))
+    return [int(c) for c in absent[np.argsort(-probabilities[absent], kind="stable")]]
+
+
+def read_decisions(path: Path, names: Sequence[str], class_names: Sequence[str]) -> dict[Change, str]:
+    """Read decisions that the page exported: a .csv or .json of sample, label and decision.
+
+    Args:
+        path: The file.
+        names: Names of the audited images.
+        class_names: Names of the classes.
+
+    Returns:
+        (image, class) -> `"accept"` or `"reject"`.
+
+    Raises:
+        InputError: The file cannot be read, or names an image, a class or a decision that there is not.
+    """
+    places = {name: i for i, name in enumerate(names)}
+    classes = {name: i for i, name in enumerate(class_names)}
+    decisions: dict[Change, str] = {}
+    for row in _rows(path):
+        sample, label, decision = (str(row[column]) for column in COLUMNS)
+        if sample not in places:
+            raise InputError(f"{path}: there is no image {sample!r} in this audit.{nearest(sample, places)}")
+        if label not in classes:
+            raise InputError(f"{path}: there is no class {label!r}.{nearest(label, classes)}")
+        if decision not in (ACCEPT, REJECT):
+            raise InputError(f"{path}: the decision {decision!r} must be {ACCEPT} or {REJECT}.")
+        decisions[places[sample], classes[label]] = decision
+    return decisions
+
+
+def _rows(path: Path) -> list[Mapping[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if path.suffix.lower() == ".json":
+            rows = json.loads(text)["decisions"]
+        else:
+            rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        if not isinstance(rows, list) or not all(
+            isinstance(row, dict) and set(COLUMNS) <= row.keys() for row in rows
+        ):
+            raise ValueError(f"it lacks the columns {', '.join(COLUMNS)}")
+    except (OSError, ValueError, KeyError, TypeError, csv.Error, RecursionError) as error:
+        raise InputError(f"The decisions {str(path)!r} cannot be read: {error}.") from None
+    return rows

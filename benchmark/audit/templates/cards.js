@@ -1,0 +1,84 @@
+const PAGE = 120;
+const KEY = `gridbench audit ${data.id}`;
+const WORDS = { accept: "accepted: the label changes", reject: "rejected: the label stays" };
+const state = { at: 0, limit: PAGE, shown: [], undo: [] };
+const decisions = new Map(Object.entries(stored()));
+
+for (const suspect of data.suspects) suspect.key = `${data.images[suspect.image].row}/${suspect.label}`;
+const known = new Set(data.suspects.map((suspect) => suspect.key));
+for (const key of decisions.keys()) if (!known.has(key)) decisions.delete(key);
+
+/* A page opened from disk may be denied storage; then decisions last as long as the page. */
+function stored() {
+  try { return JSON.parse(localStorage.getItem(KEY)) || {}; } catch { return {}; }
+}
+function store() {
+  try { localStorage.setItem(KEY, JSON.stringify(Object.fromEntries(decisions))); } catch { /* nothing to do */ }
+}
+
+const names = (labels) => labels.map((label) => data.classes[label]).join(", ");
+
+function fits(suspect) {
+  const [label, kind, wanted] = ["class", "kind", "state"].map((id) => $(id).value);
+  const decided = decisions.get(suspect.key);
+  return (label === "" || suspect.label === Number(label)) && (kind === "" || (kind === "wrong") === suspect.wrong)
+    && (wanted === "" || (wanted === "open" ? !decided : decided === wanted));
+}
+
+function cardOf(suspect, at) {
+  const image = data.images[suspect.image];
+  const decided = decisions.get(suspect.key) || "";
+  const question = suspect.wrong ? "Wrong label?" : "Missing label?";
+  const change = suspect.wrong ? "take away" : "add";
+  const instead = suspect.wrong && suspect.instead.length ? `seen instead: ${names(suspect.instead)}` : "";
+  return make("article", {
+    class: `card ${decided}`, role: "option", id: `card-${at}`, "aria-selected": at === state.at ? "true" : "false",
+    onclick: () => { choose(at, false); $("cards").focus({ preventScroll: true }); },
+  },
+  make("img", { src: image.picture, alt: "", width: 96, height: 96, loading: "lazy" }),
+  make("div", {},
+    make("p", { class: "ask" }, question, make("b", {}, `${change}: ${data.classes[suspect.label]}`)),
+    make("p", {}, `score ${suspect.score.toFixed(2)}`),
+    make("p", { class: "state" }, WORDS[decided] || "")),
+  make("p", { class: "more" }, `given: ${names(image.given) || "none"}`),
+  instead ? make("p", { class: "more" }, instead) : null,
+  make("p", { class: "more" }, image.name));
+}
+
+function count() {
+  const all = [...decisions.values()];
+  const accepted = all.filter((word) => word === "accept").length;
+  $("progress").value = all.length;
+  $("count").textContent = `${all.length} of ${data.suspects.length} decided: ${accepted} accepted, ${all.length - accepted} rejected; ${state.shown.length} shown`;
+  $("undo").disabled = !state.undo.length;
+}
+
+function render() {
+  state.shown = data.suspects.filter(fits);
+  state.at = Math.max(0, Math.min(state.at, state.shown.length - 1));
+  $("cards").replaceChildren(...state.shown.slice(0, state.limit).map(cardOf));
+  $("more").hidden = state.shown.length <= state.limit;
+  $("nothing").hidden = state.shown.length > 0;
+  for (const id of ["accept", "reject"]) $(id).disabled = !state.shown.length;
+  point();
+  count();
+}
+
+function point() {
+  const card = $(`card-${state.at}`);
+  if (card) $("cards").setAttribute("aria-activedescendant", card.id);
+  else $("cards").removeAttribute("aria-activedescendant");
+  return card;
+}
+
+function refresh(at) {
+  if (at < state.shown.length && $(`card-${at}`)) $(`card-${at}`).replaceWith(cardOf(state.shown[at], at));
+}
+
+function choose(at, scroll = true) {
+  const before = state.at;
+  state.at = Math.max(0, Math.min(at, state.shown.length - 1));
+  if (state.at >= state.limit) { state.limit += PAGE; render(); } else { refresh(before); refresh(state.at); }
+  const card = point();
+  if (scroll && card) card.scrollIntoView({ block: "nearest" });
+}

@@ -1,0 +1,79 @@
+function decide(word) {
+  const suspect = state.shown[state.at];
+  if (!suspect) return;
+  state.undo.push([suspect.key, decisions.get(suspect.key)]);
+  decisions.set(suspect.key, word);
+  store();
+  if ($("state").value) render();
+  else { refresh(state.at); choose(state.at + 1); }
+  count();
+}
+
+function undo() {
+  const last = state.undo.pop();
+  if (!last) return;
+  const [key, before] = last;
+  if (before) decisions.set(key, before);
+  else decisions.delete(key);
+  store();
+  render();
+  const at = state.shown.findIndex((suspect) => suspect.key === key);
+  if (at >= 0) choose(at);
+}
+
+const across = () => Math.max(1, getComputedStyle($("cards")).gridTemplateColumns.split(" ").length);
+const KEYS = {
+  a: () => decide("accept"), r: () => decide("reject"), u: undo,
+  ArrowRight: () => choose(state.at + 1), ArrowLeft: () => choose(state.at - 1),
+  ArrowDown: () => choose(state.at + across()), ArrowUp: () => choose(state.at - across()),
+  Home: () => choose(0), End: () => choose(state.shown.length - 1),
+};
+addEventListener("keydown", (event) => {
+  const elsewhere = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
+  if (elsewhere || event.ctrlKey || event.metaKey || event.altKey) return;
+  const act = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (act) { event.preventDefault(); act(); }
+});
+
+const cell = (value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : String(value));
+const csv = (rows) => rows.map((row) => row.map((value) => cell(String(value))).join(",")).join("\n") + "\n";
+
+function save(name, text) {
+  const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  make("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 1000);
+}
+
+function decisionRows() {
+  const decided = data.suspects.filter((suspect) => decisions.has(suspect.key));
+  return decided.map((suspect) => [data.images[suspect.image].name, data.classes[suspect.label], decisions.get(suspect.key)]);
+}
+
+function labelRows() {
+  const { names: files, splits, labels } = data.table;
+  const sets = labels.map((row) => new Set(row));
+  for (const suspect of data.suspects) {
+    if (decisions.get(suspect.key) !== "accept") continue;
+    const set = sets[data.images[suspect.image].row];
+    if (suspect.wrong) set.delete(suspect.label);
+    else set.add(suspect.label);
+  }
+  return files.map((file, at) => [file, splits[at], ...data.classes.map((_, label) => Number(sets[at].has(label)))]);
+}
+
+$("accept").addEventListener("click", () => decide("accept"));
+$("reject").addEventListener("click", () => decide("reject"));
+$("undo").addEventListener("click", undo);
+$("more").addEventListener("click", () => { state.limit += PAGE; render(); });
+$("decisions").addEventListener("click", () => save("decisions.csv", csv([["sample", "label", "decision"], ...decisionRows()])));
+if ($("labels")) {
+  const name = data.injected ? "labels-with-injected-noise.csv" : "labels.csv";
+  $("labels").addEventListener("click", () => save(name, csv([["file", "split", ...data.classes], ...labelRows()])));
+}
+$("controls").addEventListener("submit", (event) => event.preventDefault());
+const there = [...new Set(data.suspects.map((suspect) => suspect.label))].sort((a, b) => a - b);
+$("class").append(make("option", { value: "" }, "all"), ...there.map((label) => make("option", { value: label }, data.classes[label])));
+for (const id of ["class", "kind", "state"]) {
+  $(id).addEventListener("change", () => { Object.assign(state, { at: 0, limit: PAGE }); render(); });
+}
+render();

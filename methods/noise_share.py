@@ -1,0 +1,71 @@
+"""The share of a mini-batch that GRID takes for noisy, read off its own early predictions: `lambda=auto`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gridbench.methods.base import Batch, NoiseRate
+
+__all__ = ["NoiseShare"]
+
+FRACTION = 0.05
+EARLIEST = 3
+EPOCHS = 3
+
+
+class NoiseShare(nn.Module):
+    """Lambda that starts at the loss's own and becomes the estimated noise rate once, early in training. Ours.
+
+    The predictions of three epochs, the last of them 5 % into training (the third epoch at the earliest), are averaged
+    per image; what they say of the labels gives the noise rate, which is lambda from the next epoch on. Later
+    predictions are not used: a network that remembers wrong labels agrees with them, and the estimate falls.
+    Everything is in buffers, so that a resumed run goes on exactly.
+
+    Args:
+        num_samples: Number of training images N.
+        num_classes: Number of classes C.
+        epochs: Number of epochs of the run.
+        start: Lambda until the estimate, percent.
+        noise_rate: Estimates the noise rate from (N, C) labels and probabilities.
+    """
+
+    probabilities: Tensor
+    labels: Tensor
+    seen: Tensor
+    value: Tensor
+    estimated: Tensor
+
+    def __init__(
+        self, num_samples: int, num_classes: int, epochs: int, start: float, noise_rate: NoiseRate
+    ) -> None:
+        super().__init__()
+        self.last = max(EARLIEST, round(FRACTION * epochs)) - 1
+        self.noise_rate = noise_rate
+        self.register_buffer("probabilities", torch.zeros(num_samples, num_classes))
+        self.register_buffer("labels", torch.zeros(num_samples, num_classes, dtype=torch.uint8))
+        self.register_buffer("seen", torch.zeros(num_samples))
+        self.register_buffer("value", torch.tensor(start, dtype=torch.float64))
+        self.register_buffer("estimated", torch.tensor(False))
+
+    def percent(self, epoch: int) -> float:
+        """Return lambda for a step of an epoch (from 0); the first after the last looked at makes the estimate."""
+        if epoch > self.last and not bool(self.estimated):
+            known = self.seen > 0
+            if bool(known.any()):
+                mean = self.probabilities[known] / self.seen[known, None]
+                self.value.fill_(100 * self.noise_rate(self.labels[known], mean.clamp(0, 1)))
+            self.estimated.fill_(True)
+        return float(self.value)
+
+    def note(self, batch: Batch, probabilities: Tensor) -> None:
+        """Take in what a step predicted.
+
+        Args:
+            batch: The mini-batch.
+            probabilities: (B, C) detached, that each class is present.
+        """
+        if self.last - EPOCHS < batch.epoch <= self.last:
+            self.probabilities[batch.indices] += probabilities.float()
+            self.labels[batch.indices] = batch.scene_labels.to(torch.uint8)
+            self.seen[batch.indices] += 1

@@ -1,0 +1,125 @@
+"""How many labels of an archive are wrong or missing, estimated from predictions on images that were held out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gridbench.metrics.relevance import to_numpy
+
+__all__ = ["NoiseRate", "estimate_noise_rate"]
+
+Array = npt.NDArray[Any]
+
+SUREST_PRESENT = 0.04
+"""How many predictions are looked at for missing labels, as a share of the number of labels that are given."""
+
+SUREST_ABSENT = 0.3
+"""How many predictions are looked at for wrong labels, as a share of all of them."""
+
+RESAMPLES = 200
+INTERVAL = (2.5, 97.5)
+
+
+@dataclass(frozen=True)
+class NoiseRate:
+    """Estimated shares between 0 and 1, each with the ends of its 95 % interval.
+
+    Attributes:
+        rate: Changed labels as a share of the true ones, which is what SLNIR is; a label that was replaced by another
+            counts once.
+        missing: Share of the true labels that are not given.
+        wrong: Share of the given labels that are not true.
+        rate_interval: (low, high) of `rate`, by resampling images.
+        missing_interval: (low, high) of `missing`.
+        wrong_interval: (low, high) of `wrong`.
+        images: Number of images that it rests on.
+    """
+
+    rate: float
+    missing: float
+    wrong: float
+    rate_interval: tuple[float, float]
+    missing_interval: tuple[float, float]
+    wrong_interval: tuple[float, float]
+    images: int
+
+    def document(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+
+
+def estimate_noise_rate(
+    labels: Any, probabilities: Any, rng: np.random.Generator | None = None, resamples: int = RESAMPLES
+) -> NoiseRate:
+    """Estimate how many labels are wrong or missing from those of which a model is surest.
+
+    Where a model that has not seen the image is surest that a class is there, the class is there, and the share of
+    such labels that are not given is the share of missing labels. Where it is surest that a class is not there, the
+    share of labels that are given is how often an absent class is given; every image counts the same there, since
+    images of few classes, of which a model is surest, attract fewer wrong labels. Ours; the idea of reading noise
+    rates off the surest predictions is that of anchor points (Patrini et al., Making deep neural networks robust to
+    label noise, CVPR 2017). What the model is sure of and mistaken in counts as noise: with clean labels the
+    estimate is small, not zero. Noise that hangs on the image or the class is seen through the easy classes.
+
+    Args:
+        labels: (N, C) of 0 and 1, as given.
+        probabilities: (N, C) in [0, 1], that each class is present, best from held-out images.
+        rng: Decides the resampled images; None for no resampling, and intervals of no width.
+        resamples: How many times images are resampled for the intervals.
+
+    Returns:
+        The estimates; all zero when there is no label.
+
+    Raises:
+        ValueError: Shapes that differ, labels other than 0 and 1, or probabilities outside 0 to 1.
+    """
+    given, present = to_numpy(labels), to_numpy(probabilities).astype(np.float64)
+    if given.ndim != 2 or given.shape != present.shape:
+        raise ValueError(
+            f"Labels have shape {given.shape} and probabilities {present.shape}; expected the same (N, C)."
+        )
+    if not np.isin(given, (0, 1)).all():
+        raise ValueError("The labels hold values other than 0 and 1.")
+    if not ((present >= 0) & (present <= 1)).all():
+        raise ValueError("The probabilities hold values outside 0 to 1.")
+    says = given.astype(np.bool_)
+    best = _shares(says, present)
+    drawn = [best]
+    if rng is not None and len(says):
+        picks = (rng.integers(0, len(says), len(says)) for _ in range(resamples))
+        drawn = [_shares(says[pick], present[pick]) for pick in picks] or drawn
+    low, high = np.percentile(np.array(drawn), INTERVAL, axis=0)
+    ends = [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+    return NoiseRate(*best, ends[0], ends[1], ends[2], len(says))
+
+
+def _shares(given: npt.NDArray[np.bool_], present: Array) -> tuple[float, float, float]:
+    """Return the rate, the share missing of the true labels, and the share wrong of the given ones."""
+    count = int(given.sum())
+    if not count:
+        return 0.0, 0.0, 0.0
+    surest = min(max(1, round(SUREST_PRESENT * count)), given.size)
+    sure = present >= np.partition(present, given.size - surest, axis=None)[given.size - surest]
+    missing = float(1 - given[sure].mean())
+
+    lowest = min(max(1, round(SUREST_ABSENT * given.size)), given.size)
+    unlikely = present <= np.partition(present, lowest - 1, axis=None)[lowest - 1]
+    of_image = unlikely.sum(1)
+    some = of_image > 0
+    given_anyway = float(((given & unlikely).sum(1)[some] / of_image[some]).mean())
+
+    share = count / given.size
+    wrong = min(given_anyway * (1 - min(_true_share(share, missing, given_anyway), 1.0)) / share, 1.0)
+    if wrong >= 1 or missing >= 1:
+        return 1.0, missing, wrong
+    return min(max(missing, wrong * (1 - missing) / (1 - wrong)), 1.0), missing, wrong
+
+
+def _true_share(share: float, missing: float, given_anyway: float) -> float:
+    """Return the share of all labels that is true, where `share` is given: share = t (1 - m) + (1 - t) a."""
+    spread = 1 - missing - given_anyway
+    return max((share - given_anyway) / spread, 0.0) if spread > 0 else share
