@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-__all__ = ["Memory", "all_devices", "choose_device", "describe_environment", "memory_of", "ran_out_of_memory"]
+__all__ = [
+    "Memory",
+    "all_devices",
+    "choose_device",
+    "describe_environment",
+    "memory_of",
+    "peak_memory",
+    "ran_out_of_memory",
+]
 
 PACKAGES = ("gridbench", "torch", "torchvision", "timm", "numpy", "scipy", "pandas", "safetensors")
 
@@ -77,6 +85,22 @@ def memory_of(name: str) -> Memory | None:
     free, total = module.mem_get_info(device)
     held = module.memory_reserved(device)
     return Memory(total, module.max_memory_reserved(device), max(total - free - held, 0))
+
+
+def peak_memory(device: Any) -> int | None:
+    """Return the most memory in bytes that this process has held so far: of an accelerator, else of the machine.
+
+    A process that computes several runs tells the largest; None where it cannot be known.
+    """
+    if device.type != "cpu":
+        held = memory_of(str(device))
+        return None if held is None else held.peak
+    try:
+        import resource
+    except ImportError:  # not there on every system
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
 
 
 def ran_out_of_memory(error: BaseException | None) -> bool:

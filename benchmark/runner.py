@@ -18,7 +18,7 @@ from gridbench.checkpoint import clear_checkpoints, load_checkpoint, save_checkp
 from gridbench.config import RunConfig
 from gridbench.datasets import default_cache
 from gridbench.datasets.dataset import Progress
-from gridbench.environment import choose_device, describe_environment
+from gridbench.environment import choose_device, describe_environment, peak_memory
 from gridbench.errors import GridbenchError, RunFailed
 from gridbench.experiment import Experiment, Outcome
 from gridbench.plan import Plan, make_plan
@@ -152,6 +152,7 @@ def _compute(experiment: Experiment, folder: Path, execution: Execution, build: 
     trainer = experiment.trainer
     seconds = {**(trainer.seconds if trainer else {}), "retrieval": time.perf_counter() - started}
     environment["seconds"] = {phase: round(spent, 3) for phase, spent in seconds.items()}
+    environment["peak_memory"] = peak_memory(experiment.device)
     history = trainer.history if trainer else []
     return write_record(folder, experiment, outcome, history, environment, execution.keep)
 
