@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gridbench.atomic import read_json
+from gridbench.declared import DeclaredSweep, declared_sweeps
+from gridbench.estimate import Estimate, Measured
 from gridbench.record import State, StoredRun, iter_records
 
-__all__ = ["RunStatus", "set_aside", "statuses"]
+__all__ = ["RunStatus", "SweepStatus", "set_aside", "statuses", "sweep_statuses"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,89 @@ def statuses(runs: Path, verify: bool = False) -> Iterator[RunStatus]:
             epochs=_epochs(stored),
             reason="" if running else stored.reason,
         )
+
+
+@dataclass(frozen=True)
+class SweepStatus:
+    """Where a sweep stands.
+
+    Attributes:
+        command: What was typed.
+        file: The file that notes it; without it the sweep is forgotten.
+        total: Number of its runs.
+        done: How many are done.
+        running: Names of the folders of those that some process is computing.
+        failed: How many failed.
+        left: Names of the folders of those that nobody has begun, or that were interrupted or damaged.
+        rest: Computing time of what is left or running.
+    """
+
+    command: str
+    file: Path
+    total: int
+    done: int
+    running: tuple[str, ...]
+    failed: int
+    left: tuple[str, ...]
+    rest: Estimate
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left and nothing runs."""
+        return not self.left and not self.running
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time until the end if as many runs go on side by side as now; None if nothing runs or was measured."""
+        if not self.running or self.rest.unknown or not self.rest.known:
+            return None
+        return self.rest.seconds / len(self.running)
+
+
+def sweep_statuses(runs: Path, found: Sequence[RunStatus]) -> list[SweepStatus]:
+    """Return the status of every sweep that was declared in a folder.
+
+    Args:
+        runs: Folder of run records.
+        found: The status of its runs.
+    """
+    sweeps = declared_sweeps(runs)
+    if not sweeps:
+        return []
+    by_name, measured = {run.folder.name: run for run in found}, Measured(runs)
+    return [_sweep_status(runs, sweep, by_name, measured) for sweep in sweeps]
+
+
+def _sweep_status(
+    runs: Path, sweep: DeclaredSweep, by_name: Mapping[str, RunStatus], measured: Measured
+) -> SweepStatus:
+    done, failed = 0, 0
+    running, left, rest = [], [], []
+    for run in sweep.runs:
+        known = by_name.get(run.folder)
+        state = known.state if known else "running" if is_held(runs, run.folder) else "new"
+        if state == "done":
+            done += 1
+        elif state == "failed":
+            failed += 1
+        else:
+            (running if state == "running" else left).append(run.folder)
+            reached = known.epoch if known and state != "corrupt" else None
+            epochs = run.config.get("epochs")
+            if reached and isinstance(epochs, int):
+                rest.append({**run.config, "epochs": max(epochs - reached, 0)})
+            else:
+                rest.append(dict(run.config))
+    return SweepStatus(
+        sweep.command,
+        sweep.file,
+        len(sweep.runs),
+        done,
+        tuple(running),
+        failed,
+        tuple(left),
+        measured.estimate(rest),
+    )
 
 
 def set_aside(runs: Path) -> list[Path]:

@@ -133,7 +133,7 @@ class EngineChoice:
 
             return RayCluster(execution, self.address, self.gpus, time_limit)
         if self.workers == 0:
-            return InProcess(execution)
+            return InProcess(replace(execution, device=self.devices[0]) if self.devices else execution)
         from gridbench.engines.local import LocalPool
 
         per_device = _number("--per-device", self.per_device)

@@ -1,11 +1,12 @@
-"""`gridbench status`: what is done, what runs, what failed and why."""
+"""`gridbench status`: what is done, what runs, what failed and why, and what is left of the sweeps."""
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,43 +14,127 @@ from gridbench.cli.options import runs_option
 from gridbench.errors import InputError
 
 if TYPE_CHECKING:
-    from gridbench.status import RunStatus
+    from gridbench.status import RunStatus, SweepStatus
 
-__all__ = ["status"]
+__all__ = ["Report", "look", "status", "sweep_line"]
 
 STATES = ("done", "running", "failed", "incomplete", "corrupt")
 LONGEST_REASON = 300
 
 
+@dataclass(frozen=True)
+class Report:
+    """What was found in a folder of runs at one moment."""
+
+    found: list[RunStatus]
+    sweeps: list[SweepStatus]
+    aside: list[Path]
+
+    @property
+    def started(self) -> set[str]:
+        """Names of the run folders that exist."""
+        return {run.folder.name for run in self.found}
+
+    @property
+    def elsewhere(self) -> list[str]:
+        """Names of the runs that are computed on other machines, and have no folder here yet."""
+        names = {name for sweep in self.sweeps for name in sweep.running}
+        return sorted(names - self.started)
+
+    @property
+    def unbegun(self) -> int:
+        """Number of declared runs that nobody has begun."""
+        return len({name for sweep in self.sweeps for name in sweep.left} - self.started)
+
+    def summary(self) -> str:
+        """Count the runs of each state."""
+        counted: Counter[str] = Counter(run.state for run in self.found)
+        counted["running"] += len(self.elsewhere)
+        parts = [f"{counted[state]} {state}" for state in STATES if counted[state]]
+        if self.unbegun:
+            parts.append(f"{self.unbegun} left")
+        return ", ".join(parts) or "No runs."
+
+
 @click.command()
 @runs_option
 @click.option("--verify", is_flag=True, help="Compare every file of the finished runs with its hash.")
-@click.option("--all", "everything", is_flag=True, help="List the finished runs, too.")
+@click.option("--all", "everything", is_flag=True, help="List the finished runs and sweeps, too.")
+@click.option(
+    "--watch", is_flag=True, help="Look again and again until nothing is left; a live picture on a terminal."
+)
+@click.option(
+    "--every",
+    type=click.FloatRange(min=0.2),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time between two looks of --watch.",
+)
 @click.option(
     "--format", "format_", type=click.Choice(["terminal", "json"]), default="terminal", show_default=True
 )
-def status(runs: Path, verify: bool, everything: bool, format_: str) -> None:
-    """Tell what became of the runs of a folder, without changing anything.
+def status(runs: Path, verify: bool, everything: bool, watch: bool, every: float, format_: str) -> None:
+    """Tell what became of the runs of a folder, what is left of its sweeps and how long that takes.
 
-    Exit code 0: every run is done or running. 1: something failed, is incomplete or is damaged.
-    """
-    from gridbench.status import set_aside, statuses
+    Nothing is changed. Exit code 0: every run is done or running. 1: something failed, is incomplete or is damaged.
 
+    \b
+      gridbench status
+      gridbench status --watch
+    """  # noqa: D301
     if not runs.is_dir():
         raise InputError(
             f"There is no folder {str(runs)!r}. Name the one that holds the runs with --runs, or make a first "
             "result: gridbench run --method grid --loss bce --slnir 30"
         )
-    found, aside = list(statuses(runs, verify)), set_aside(runs)
-    if format_ == "json":
-        _print_json(found, aside)
+    if watch and format_ == "json":
+        raise InputError("--watch shows a picture; leave it out with --format json.")
+    if watch:
+        from gridbench.cli.watching import watch_runs
+
+        report = watch_runs(lambda: look(runs, verify), lambda report: _lines(report, everything), every)
     else:
-        _print_text(found, aside, everything)
-    if any(run.needs_attention for run in found):
+        report = look(runs, verify)
+        click.echo(_json(report) if format_ == "json" else "\n".join(_lines(report, everything)))
+    if any(run.needs_attention for run in report.found):
         sys.exit(1)
 
 
-def _print_json(found: list[RunStatus], aside: list[Path]) -> None:
+def look(runs: Path, verify: bool = False) -> Report:
+    """Look at a folder of runs.
+
+    Args:
+        runs: The folder.
+        verify: Compare every file of a finished run with its hash.
+    """
+    from gridbench.status import set_aside, statuses, sweep_statuses
+
+    found = list(statuses(runs, verify))
+    return Report(found, sweep_statuses(runs, found), set_aside(runs))
+
+
+def sweep_line(sweep: SweepStatus) -> str:
+    """Say in a line where a sweep stands and when it will be done."""
+    from gridbench.estimate import duration
+
+    parts = [f"{sweep.done} of {sweep.total} done"]
+    for name, number in (
+        ("failed", sweep.failed),
+        ("running", len(sweep.running)),
+        ("left", len(sweep.left)),
+    ):
+        if number:
+            parts.append(f"{number} {name}")
+    told = ", ".join(parts)
+    if sweep.seconds_left is not None:
+        told += f"; about {duration(sweep.seconds_left)} to go"
+    elif not sweep.finished:
+        told += f"; nothing is running now, time: {sweep.rest.words()}" if not sweep.running else ""
+    return told
+
+
+def _json(report: Report) -> str:
     import json
 
     rows = [
@@ -60,23 +145,43 @@ def _print_json(found: list[RunStatus], aside: list[Path]) -> None:
             "epochs": run.epochs,
             "reason": run.reason,
         }
-        for run in found
+        for run in report.found
     ]
-    click.echo(json.dumps({"runs": rows, "set_aside": [str(path) for path in aside]}, indent=1))
+    sweeps: list[dict[str, Any]] = [
+        {
+            "command": sweep.command,
+            "file": str(sweep.file),
+            "total": sweep.total,
+            "done": sweep.done,
+            "failed": sweep.failed,
+            "running": list(sweep.running),
+            "left": list(sweep.left),
+            "seconds_left": sweep.seconds_left,
+        }
+        for sweep in report.sweeps
+    ]
+    aside = [str(path) for path in report.aside]
+    return json.dumps({"runs": rows, "sweeps": sweeps, "set_aside": aside}, indent=1)
 
 
-def _print_text(found: list[RunStatus], aside: list[Path], everything: bool) -> None:
-    counted: Counter[str] = Counter(run.state for run in found)
-    click.echo(", ".join(f"{counted[state]} {state}" for state in STATES if counted[state]) or "No runs.")
-    for run in found:
+def _lines(report: Report, everything: bool) -> list[str]:
+    lines = [report.summary()]
+    for sweep in report.sweeps:
+        if everything or not sweep.finished:
+            lines.append(f"sweep      {sweep.command}: {sweep_line(sweep)}")
+    for run in report.found:
         if run.state == "done" and not everything:
             continue
         reached = f" after epoch {run.epoch} of {run.epochs}" if run.epoch is not None else ""
         reason = " ".join(run.reason.split())[:LONGEST_REASON]
-        click.echo(f"{run.state:10} {run.folder.name}{reached}" + (f": {reason}" if reason else ""))
-    if any(run.state in ("failed", "incomplete") for run in found):
-        click.echo("The same command again goes on after the last finished epoch.")
-    if counted["corrupt"]:
-        click.echo("The same command again sets a damaged run aside and computes it anew.")
-    for path in aside:
-        click.echo(f"set aside  {path}")
+        lines.append(f"{run.state:10} {run.folder.name}{reached}" + (f": {reason}" if reason else ""))
+    lines += [f"running    {name} on another machine" for name in report.elsewhere]
+    states = {run.state for run in report.found}
+    if states & {"failed", "incomplete"}:
+        lines.append("The same command again goes on after the last finished epoch.")
+    if "corrupt" in states:
+        lines.append("The same command again sets a damaged run aside and computes it anew.")
+    for sweep in report.sweeps:
+        if sweep.left and not sweep.running:
+            lines.append(f"To go on: {sweep.command}\nTo forget this sweep: rm {sweep.file}")
+    return [*lines, *(f"set aside  {path}" for path in report.aside)]

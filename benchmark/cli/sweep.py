@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gridbench.cli.computing import Computing, computing_options, print_summary
+from gridbench.cli.declaring import declare_items
 from gridbench.cli.options import (
     cache_option,
     collect,
@@ -94,6 +95,7 @@ def sweep(
             return
         try:
             if todo:
+                declare_items(planned.items, runs)
                 how.compute(execution, todo, progress)
         except RunFailed:
             _print_selections(planned, runs, search)

@@ -269,6 +269,7 @@ def _import_ray() -> Any:
 
 
 def _in_short(error: Exception) -> str:
-    """Say in a line what Ray says in many."""
+    """Say in a sentence what Ray says in many."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {(lines or [''])[-1 if 'Traceback' in str(error) else 0][:300]}"
+    told = (lines or [""])[-1 if "Traceback" in str(error) else 0]
+    return f"{type(error).__name__}: {told.partition('. ')[0][:200]}"
