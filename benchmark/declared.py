@@ -63,7 +63,7 @@ def declare(folder: Path, command: str, runs: Iterable[DeclaredRun]) -> Path:
     Raises:
         OSError: It cannot be written.
     """
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"folder": run.folder, "label": run.label, "config": {name: run.config.get(name) for name in KEPT}}
         for run in runs
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,12 @@ from typing import Any
 
 from gridbench.atomic import read_json
 from gridbench.declared import DeclaredSweep, declared_sweeps
-from gridbench.estimate import Estimate, Measured
+from gridbench.estimate import Estimate, Measured, duration
 from gridbench.record import State, StoredRun, iter_records
 
-__all__ = ["RunStatus", "SweepStatus", "set_aside", "statuses", "sweep_statuses"]
+__all__ = ["Report", "RunStatus", "SweepStatus", "look", "set_aside", "statuses", "sweep_statuses"]
+
+STATES = ("done", "running", "failed", "incomplete", "corrupt")
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,68 @@ class SweepStatus:
             return None
         return self.rest.seconds / len(self.running)
 
+    def words(self) -> str:
+        """Say in a line where the sweep stands and when it will be done."""
+        parts = [f"{self.done} of {self.total} done"]
+        for name, number in (
+            ("failed", self.failed),
+            ("running", len(self.running)),
+            ("left", len(self.left)),
+        ):
+            if number:
+                parts.append(f"{number} {name}")
+        told = ", ".join(parts)
+        if self.seconds_left is not None:
+            return f"{told}; about {duration(self.seconds_left)} to go"
+        if self.left and not self.running:
+            return f"{told}; nothing is running now, time: {self.rest.words()}"
+        return told
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found in a folder of runs at one moment."""
+
+    found: list[RunStatus]
+    sweeps: list[SweepStatus]
+    aside: list[Path]
+
+    @property
+    def started(self) -> set[str]:
+        """Names of the run folders that exist."""
+        return {run.folder.name for run in self.found}
+
+    @property
+    def elsewhere(self) -> list[str]:
+        """Names of the runs that are computed on other machines, and have no folder here yet."""
+        names = {name for sweep in self.sweeps for name in sweep.running}
+        return sorted(names - self.started)
+
+    @property
+    def unbegun(self) -> int:
+        """Number of declared runs that nobody has begun."""
+        return len({name for sweep in self.sweeps for name in sweep.left} - self.started)
+
+    def summary(self) -> str:
+        """Count the runs of each state."""
+        counted: Counter[str] = Counter(run.state for run in self.found)
+        counted["running"] += len(self.elsewhere)
+        parts = [f"{counted[state]} {state}" for state in STATES if counted[state]]
+        if self.unbegun:
+            parts.append(f"{self.unbegun} left")
+        return ", ".join(parts) or "No runs."
+
+
+def look(runs: Path, verify: bool = False) -> Report:
+    """Look at a folder of runs.
+
+    Args:
+        runs: The folder.
+        verify: Compare every file of a finished run with its hash.
+    """
+    found = list(statuses(runs, verify))
+    return Report(found, sweep_statuses(runs, found), set_aside(runs))
+
 
 def sweep_statuses(runs: Path, found: Sequence[RunStatus]) -> list[SweepStatus]:
     """Return the status of every sweep that was declared in a folder.
@@ -113,7 +178,9 @@ def _sweep_status(
     runs: Path, sweep: DeclaredSweep, by_name: Mapping[str, RunStatus], measured: Measured
 ) -> SweepStatus:
     done, failed = 0, 0
-    running, left, rest = [], [], []
+    running: list[str] = []
+    left: list[str] = []
+    rest: list[dict[str, Any]] = []
     for run in sweep.runs:
         known = by_name.get(run.folder)
         state = known.state if known else "running" if is_held(runs, run.folder) else "new"

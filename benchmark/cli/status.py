@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,46 +12,11 @@ from gridbench.cli.options import runs_option
 from gridbench.errors import InputError
 
 if TYPE_CHECKING:
-    from gridbench.status import RunStatus, SweepStatus
+    from gridbench.status import Report
 
-__all__ = ["Report", "look", "status", "sweep_line"]
+__all__ = ["status"]
 
-STATES = ("done", "running", "failed", "incomplete", "corrupt")
 LONGEST_REASON = 300
-
-
-@dataclass(frozen=True)
-class Report:
-    """What was found in a folder of runs at one moment."""
-
-    found: list[RunStatus]
-    sweeps: list[SweepStatus]
-    aside: list[Path]
-
-    @property
-    def started(self) -> set[str]:
-        """Names of the run folders that exist."""
-        return {run.folder.name for run in self.found}
-
-    @property
-    def elsewhere(self) -> list[str]:
-        """Names of the runs that are computed on other machines, and have no folder here yet."""
-        names = {name for sweep in self.sweeps for name in sweep.running}
-        return sorted(names - self.started)
-
-    @property
-    def unbegun(self) -> int:
-        """Number of declared runs that nobody has begun."""
-        return len({name for sweep in self.sweeps for name in sweep.left} - self.started)
-
-    def summary(self) -> str:
-        """Count the runs of each state."""
-        counted: Counter[str] = Counter(run.state for run in self.found)
-        counted["running"] += len(self.elsewhere)
-        parts = [f"{counted[state]} {state}" for state in STATES if counted[state]]
-        if self.unbegun:
-            parts.append(f"{self.unbegun} left")
-        return ", ".join(parts) or "No runs."
 
 
 @click.command()
@@ -83,6 +46,8 @@ def status(runs: Path, verify: bool, everything: bool, watch: bool, every: float
       gridbench status
       gridbench status --watch
     """  # noqa: D301
+    from gridbench.status import look
+
     if not runs.is_dir():
         raise InputError(
             f"There is no folder {str(runs)!r}. Name the one that holds the runs with --runs, or make a first "
@@ -99,39 +64,6 @@ def status(runs: Path, verify: bool, everything: bool, watch: bool, every: float
         click.echo(_json(report) if format_ == "json" else "\n".join(_lines(report, everything)))
     if any(run.needs_attention for run in report.found):
         sys.exit(1)
-
-
-def look(runs: Path, verify: bool = False) -> Report:
-    """Look at a folder of runs.
-
-    Args:
-        runs: The folder.
-        verify: Compare every file of a finished run with its hash.
-    """
-    from gridbench.status import set_aside, statuses, sweep_statuses
-
-    found = list(statuses(runs, verify))
-    return Report(found, sweep_statuses(runs, found), set_aside(runs))
-
-
-def sweep_line(sweep: SweepStatus) -> str:
-    """Say in a line where a sweep stands and when it will be done."""
-    from gridbench.estimate import duration
-
-    parts = [f"{sweep.done} of {sweep.total} done"]
-    for name, number in (
-        ("failed", sweep.failed),
-        ("running", len(sweep.running)),
-        ("left", len(sweep.left)),
-    ):
-        if number:
-            parts.append(f"{number} {name}")
-    told = ", ".join(parts)
-    if sweep.seconds_left is not None:
-        told += f"; about {duration(sweep.seconds_left)} to go"
-    elif not sweep.finished:
-        told += f"; nothing is running now, time: {sweep.rest.words()}" if not sweep.running else ""
-    return told
 
 
 def _json(report: Report) -> str:
@@ -168,7 +100,7 @@ def _lines(report: Report, everything: bool) -> list[str]:
     lines = [report.summary()]
     for sweep in report.sweeps:
         if everything or not sweep.finished:
-            lines.append(f"sweep      {sweep.command}: {sweep_line(sweep)}")
+            lines.append(f"sweep      {sweep.command}: {sweep.words()}")
     for run in report.found:
         if run.state == "done" and not everything:
             continue

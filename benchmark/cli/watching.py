@@ -13,12 +13,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from gridbench.cli.status import Report, sweep_line
-
 __all__ = ["picture", "watch_runs"]
 
 if TYPE_CHECKING:
-    from gridbench.status import RunStatus
+    from gridbench.status import Report, RunStatus
 
 LONGEST_REASON = 120
 MOST_ROWS = 20
@@ -72,7 +70,7 @@ def picture(report: Report) -> RenderableType:
             continue
         line = Table.grid(padding=(0, 1))
         line.add_row(
-            ProgressBar(total=sweep.total, completed=sweep.done + sweep.failed, width=30), sweep_line(sweep)
+            ProgressBar(total=sweep.total, completed=sweep.done + sweep.failed, width=30), sweep.words()
         )
         parts += [Text(sweep.command, style="dim", overflow="ellipsis", no_wrap=True), line]
     running = [run for run in report.found if run.state == "running"]

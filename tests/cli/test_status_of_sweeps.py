@@ -13,10 +13,10 @@ from filelock import FileLock
 from rich.console import Console
 
 from gridbench.cli import main
-from gridbench.cli.status import look
 from gridbench.cli.watching import picture, watch_runs
 from gridbench.declared import DeclaredRun, declare, declared_sweeps
 from gridbench.record import finish_record
+from gridbench.status import look
 
 CONFIG = {
     "dataset": "stripes",
