@@ -30,7 +30,7 @@ def noise() -> None:
     \b
     Examples:
       gridbench noise apply --dataset bluemarble --slnir 30 --out noisy
-      gridbench noise inspect noisy --dataset bluemarble --figure noisy.png
+      gridbench noise inspect noisy --dataset bluemarble --figure table.png --examples examples.png
       gridbench noise verify noisy --dataset bluemarble
     """  # noqa: D301
 
@@ -104,10 +104,23 @@ def apply(
     help="Write the transition table as a figure (PNG).",
 )
 @click.option(
+    "--examples",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write example images, their labels before and after and what changed as a figure (PNG).",
+)
+@click.option(
     "--format", "format_", type=click.Choice(["terminal", "json"]), default="terminal", show_default=True
 )
 @cache_option
-def inspect(folder: Path, dataset: str | None, figure: Path | None, format_: str, cache: Path | None) -> None:
+def inspect(
+    folder: Path,
+    dataset: str | None,
+    figure: Path | None,
+    examples: Path | None,
+    format_: str,
+    cache: Path | None,
+) -> None:
     """Show requested and realised noise overall, by class and by image.
 
     FOLDER is what `gridbench noise apply` wrote, or a run.
@@ -120,12 +133,14 @@ def inspect(folder: Path, dataset: str | None, figure: Path | None, format_: str
     manifest = Manifest.load(folder)
     classes = len(manifest.positives)
     names = [f"class {c}" for c in range(classes)]
-    if dataset is not None:
-        archive = _open(dataset, cache)
+    for file in (figure, examples):
+        if file is not None and not file.parent.is_dir():
+            raise click.UsageError(f"There is no folder {file.parent} for the figure.")
+    archive = None
+    if dataset is not None or examples is not None:
+        archive = _open(dataset or _dataset_of(folder), cache)
         manifest.verify(archive.fingerprint)
         names = list(archive.class_names)
-    if figure is not None and not figure.parent.is_dir():
-        raise click.UsageError(f"There is no folder {figure.parent} for the figure.")
     counts = count_transitions(manifest.changed, classes)
     per_image = np.bincount(np.bincount(manifest.changed[:, 0], minlength=manifest.shape[0]))
     histogram = {str(count): images for count, images in enumerate(per_image.tolist()) if images}
@@ -140,6 +155,12 @@ def inspect(folder: Path, dataset: str | None, figure: Path | None, format_: str
 
         write_bytes(figure, draw_transitions(counts, names, _headline(summary)))
         click.echo(f"transition table: {figure}", err=format_ == "json")
+    if examples is not None and archive is not None:
+        from gridbench.atomic import write_bytes
+        from gridbench.noise_examples import example_figure
+
+        write_bytes(examples, example_figure(manifest, archive, _headline(summary)))
+        click.echo(f"example images: {examples}", err=format_ == "json")
 
 
 @noise.command()

@@ -124,6 +124,31 @@ def test_inspect_shows_what_was_done(applied, cli, tmp_path, archive):
         assert len(np.unique(np.asarray(figure.convert("RGB")).reshape(-1, 3), axis=0)) > 20
 
 
+@pytest.mark.parametrize("words", [(), ("--noise", "missing"), ("--level", "pixel")])
+def test_inspect_draws_examples_of_what_changed(applied, cli, tmp_path, words):
+    applied(*words)
+    code, out, messages = cli("inspect", "noisy", "--dataset", "stripes", "--examples", "examples.png")
+    assert code == 0, messages
+    assert "example images: examples.png" in out
+    with Image.open(tmp_path / "examples.png") as figure:
+        assert figure.format == "PNG"
+        assert len(np.unique(np.asarray(figure.convert("RGB")).reshape(-1, 3), axis=0)) > 20
+    first = (tmp_path / "examples.png").read_bytes()
+    cli("inspect", "noisy", "--dataset", "stripes", "--examples", "examples.png")
+    assert (tmp_path / "examples.png").read_bytes() == first
+
+
+def test_examples_without_an_archive_or_without_a_change_are_refused(applied, cli):
+    applied()
+    code, _, messages = cli("inspect", "noisy", "--examples", "examples.png")
+    assert code == 2
+    assert "--dataset NAME" in messages
+    assert cli("apply", "--dataset", "stripes", "--slnir", 0, "--out", "clean")[0] == 0
+    code, _, messages = cli("inspect", "clean", "--dataset", "stripes", "--examples", "examples.png")
+    assert code == 2
+    assert "Nothing was changed" in messages
+
+
 def test_inspect_as_json_adds_up(applied, cli, tmp_path):
     applied()
     manifest = Manifest.load(tmp_path / "noisy")
@@ -229,6 +254,7 @@ def test_bad_input_is_explained(applied, cli, tmp_path):
         (("verify", "noisy"), "--dataset NAME"),
         (("verify", "."), "There is no noise manifest at"),
         (("inspect", "noisy", "--figure", "nowhere/table.png"), "There is no folder nowhere"),
+        (("inspect", "noisy", "--examples", "nowhere/images.png"), "There is no folder nowhere"),
     ]
     for words, message in cases:
         code, _, messages = cli(*words)
