@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from gridbench.methods.base import Batch, StepOutput
 from gridbench.methods.tasks.task import Task
 from gridbench.metrics.detection import detection_scores, top_share
 
-__all__ = ["EpochLog", "Truth", "memorised_share"]
+__all__ = ["EpochLog", "Truth", "memorised_pixels", "memorised_share"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,25 @@ def memorised_share(present: np.ndarray[Any, Any], truth: Truth) -> float | None
     if not len(injected):
         return None
     return float(present[injected[:, 0], injected[:, 2]].mean())
+
+
+def memorised_pixels(
+    predicted: Iterable[np.ndarray[Any, Any]], given: np.ndarray[Any, Any], clean: np.ndarray[Any, Any]
+) -> float | None:
+    """Return the share of relabelled pixels that a model gives their wrong label; None when there are none.
+
+    Args:
+        predicted: Parts of the (N, H, W) predicted classes, in order.
+        given: (N, H, W) maps that were trained on.
+        clean: (N, H, W) maps before any label noise.
+    """
+    changed = given != clean
+    remembered, start = 0, 0
+    for part in predicted:
+        where = slice(start, start + len(part))
+        remembered += int((part == given[where])[changed[where]].sum())
+        start = where.stop
+    return remembered / int(changed.sum()) if start and changed.any() else None
 
 
 class EpochLog:

@@ -14,7 +14,7 @@ from gridbench.backbones import BackboneSpec, TimmBackbone, build_backbone, chec
 from gridbench.checkpoint import independent
 from gridbench.datasets.augment import Augmentation
 from gridbench.datasets.batches import TrainingSet, evaluation_batches
-from gridbench.epochlog import Truth, memorised_share
+from gridbench.epochlog import Truth, memorised_pixels, memorised_share
 from gridbench.errors import InputError, RunFailed
 from gridbench.evaluation import Retrieval, Splits, predict, score_method
 from gridbench.methods.base import Method, Objective, Setup
@@ -132,6 +132,7 @@ class Experiment:
             "loss_detection": last.get("loss_detection"),
             "sample_detection": verdict.document or None,
             "memorised": None if present is None else memorised_share(present, self.truth),
+            "memorised_pixels": self._memorised_pixels(),
             "predicted_prevalence": None if present is None else float(present.mean()),
             "true_prevalence": float(self.relevance[self.splits.train].mean()),
             "parameters": self._count_parameters(),
@@ -287,10 +288,8 @@ class Experiment:
         plan, config, train = self.plan, self.plan.config, self.splits.train
         moved = config.move_maps is not False
         if plan.kind == "pixel":
-            scene, maps = plan.archive.scene_labels[train], self.corruption.labels
-            clean = plan.archive.label_maps[train]
-            if moved and config.crop:
-                maps, clean = (centre_of(each, config.crop) for each in (maps, clean))
+            scene = plan.archive.scene_labels[train]
+            maps, clean = self._maps_as_seen()
             wrong, noisy = wrong_classes(maps, clean, plan.archive.num_classes), self.truth.noisy
         else:
             scene, maps = self.corruption.labels, None
@@ -310,6 +309,23 @@ class Experiment:
         return judge_training_set(
             self.method, self.objective, samples, config.slnir, config.precision, config.seed
         )
+
+    def _memorised_pixels(self) -> float | None:
+        """Return the share of relabelled pixels whose wrong label the model predicts; None where there are no maps."""
+        if self.plan.kind != "pixel" or self.objective is None:
+            return None
+        given, clean = self._maps_as_seen()
+        predictions = self.predictions(self.splits.train)
+        classes = (self.objective.task.pixel_classes(each) for each in predictions)
+        return memorised_pixels((each.cpu().numpy() for each in classes if each is not None), given, clean)
+
+    def _maps_as_seen(self) -> tuple[Array, Array]:
+        """Return the label maps that were trained on and the clean ones, cut as evaluation cuts images."""
+        config = self.plan.config
+        maps, clean = self.corruption.labels, self.plan.archive.label_maps[self.splits.train]
+        if config.move_maps is not False and config.crop:
+            return centre_of(maps, config.crop), centre_of(clean, config.crop)
+        return maps, clean
 
     def _count_parameters(self) -> dict[str, int]:
         network = self.method.descriptor_network

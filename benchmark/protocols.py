@@ -43,4 +43,5 @@ def defaults_of(protocol: str, kind: str) -> dict[str, Any]:
         "statistics": "published" if kind in PUBLISHED else "train",
         "ideal": PUBLISHED_IDEAL.get(kind, "archive"),
         "adam_epsilon": 1e-7,
+        "adam_steps": "shared",
     }

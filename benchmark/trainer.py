@@ -19,6 +19,7 @@ from gridbench.epochlog import EpochLog, Truth
 from gridbench.errors import RunFailed
 from gridbench.methods.base import Batch, Geometry, Method
 from gridbench.methods.tasks.task import Task
+from gridbench.optimizer import make_optimizer
 from gridbench.streams import numpy_stream, torch_scope, torch_stream
 
 __all__ = ["Trainer", "TrainingProgress", "TrainingSettings"]
@@ -37,6 +38,7 @@ class TrainingSettings:
         batch_size: Images per step.
         learning_rate: Of Adam.
         adam_epsilon: Added to Adam's denominator.
+        shared_steps: Whether heads and backbone share Adam's step counter, as in GRID's published code.
         precision: Arithmetic of forward passes: float32, or bfloat16 by autocast.
         select_best: Whether the weights of the best validation epoch are kept besides the last.
     """
@@ -46,6 +48,7 @@ class TrainingSettings:
     batch_size: int
     learning_rate: float
     adam_epsilon: float = 1e-8
+    shared_steps: bool = False
     precision: str = "float32"
     select_best: bool = False
 
@@ -85,7 +88,8 @@ class Trainer:
 
     def __post_init__(self) -> None:
         s = self.settings
-        self.optimizer = torch.optim.Adam(self.method.parameters(), lr=s.learning_rate, eps=s.adam_epsilon)
+        groups = self.method.update_order()
+        self.optimizer = make_optimizer(self.method, groups, s.learning_rate, s.adam_epsilon, s.shared_steps)
         self._best: dict[str, Any] | None = None
         self._best_weights: dict[str, Tensor] = {}
 

@@ -101,6 +101,10 @@ _CONFIG_OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     ),
     (("--statistics",), {"metavar": "train|published", "help": "Standardise by these.  [default: protocol]"}),
     (("--adam-epsilon",), {"metavar": "X", "help": "Epsilon of Adam.  [default: protocol]"}),
+    (
+        ("--adam-steps",),
+        {"metavar": "shared", "help": "Step counter of Adam.  [default: protocol, its own for each parameter]"},
+    ),
     (("--precision",), {"metavar": "NAME", "help": "float32 or bfloat16.  [default: float32]"}),
     (
         ("--select",),

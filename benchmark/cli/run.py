@@ -104,6 +104,8 @@ def _print_plan(plan: Plan, runs: Path) -> None:
     state = read_record(folder).state if folder.exists() else "not started"
     for name, value in plan.config.canonical().items():
         click.echo(f"{name:18} {value}")
+    for name, value in plan.resolved.items():
+        click.echo(f"{name:18} {value} in this run")
     click.echo(f"{'id':18} {plan.id}\n{'cell':18} {plan.cell}\n{'folder':18} {folder}\n{'state':18} {state}")
 
 
@@ -140,6 +142,9 @@ def print_result(record: RunRecord) -> None:
     rows += _detection_rows(result)
     if result["memorised"] is not None:
         rows.append(("memorised", _percent(result["memorised"]), "injected labels that the model predicts"))
+    if result.get("memorised_pixels") is not None:
+        share = _percent(result["memorised_pixels"])
+        rows.append(("memorised pixels", share, "relabelled pixels whose wrong label the model predicts"))
     counted = result["parameters"]
     rows.append(("parameters", f"{counted['total']:,}", f"of which backbone {counted['backbone']:,}"))
     seconds = environment["seconds"]

@@ -60,10 +60,14 @@ class Segmentation(Task):
 
     def present(self, prediction: Tensor) -> Tensor:
         """Return (B, C) bool: classes that cover at least 2 % of the predicted pixels."""
-        classes = prediction.argmax(1).flatten(1)
+        classes = self.pixel_classes(prediction).flatten(1)
         counts = torch.zeros(prediction.shape[:2], dtype=torch.int64, device=prediction.device)
         counts.scatter_add_(1, classes, torch.ones_like(classes))
         return 100 * counts >= PRESENT_PERCENT * classes.shape[1]
+
+    def pixel_classes(self, prediction: Tensor) -> Tensor:
+        """Return the (B, H, W) classes of the largest logits."""
+        return prediction.argmax(1)
 
     def per_label(self, values: Tensor, valid: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the (B, C) means over the pixels labelled with each class, and which classes a map holds."""

@@ -86,6 +86,10 @@ class Task(ABC):
         """
         raise NotImplementedError(f"The task {self.name!r} gives no probability of a class in an image.")
 
+    def pixel_classes(self, prediction: Tensor) -> Tensor | None:
+        """Return the (B, H, W) classes that a prediction gives each pixel; None when it says nothing of pixels."""
+        return None
+
     def symmetric_kl(self, one: Tensor, other: Tensor) -> Tensor:
         """Return the (B, ...) divergences KL(p||q) + KL(q||p) of two predictions, one for each entry of the loss.
 

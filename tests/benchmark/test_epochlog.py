@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gridbench.epochlog import EpochLog, Truth, memorised_share
+from gridbench.epochlog import EpochLog, Truth, memorised_pixels, memorised_share
 from gridbench.methods.base import Batch, StepOutput
 from gridbench.methods.tasks.classification import Classification
 
@@ -27,6 +27,21 @@ def test_memorised_share_counts_injected_labels_that_are_predicted():
     assert memorised_share(present, truth((0, 1, 0), (1, 0, 2), (2, 1, 0))) == pytest.approx(2 / 3)
     assert memorised_share(present, truth((0, 1, -1))) is None
     assert memorised_share(present, truth()) is None
+
+
+def test_memorised_pixels_counts_relabelled_pixels_that_are_predicted_wrongly_again():
+    clean = np.array([[[0, 0], [1, 255]], [[2, 2], [2, 2]], [[1, 1], [0, 0]]], dtype=np.uint8)
+    given = clean.copy()
+    given[0, 0] = 2
+    given[2, 0] = 0
+    predicted = given.copy()
+    predicted[0, 0, 0] = 0
+    predicted[1] = 1
+    parts = [predicted[:2], predicted[2:]]
+    assert memorised_pixels(parts, given, clean) == pytest.approx(3 / 4)
+    assert memorised_pixels([clean], given, clean) == 0
+    assert memorised_pixels(parts, clean, clean) is None
+    assert memorised_pixels([], given, clean) is None
 
 
 def test_a_row_averages_over_samples_and_pools_detection_over_the_epoch():

@@ -68,6 +68,7 @@ CHANGES = {
     "brightness_for": "batch",
     "statistics": "published",
     "adam_epsilon": 1e-6,
+    "adam_steps": "shared",
     "precision": "bfloat16",
     "select": "best",
 }

@@ -22,7 +22,7 @@ def test_the_paper_is_the_default(resolved):
     plan = resolved(method="grid")
     c = plan.config
     assert (c.protocol, c.move_maps, c.crop_for, c.brightness_for) == ("paper", True, "image", "image")
-    assert (c.statistics, c.ideal, c.adam_epsilon) == ("train", "archive", 1e-8)
+    assert (c.statistics, c.ideal, c.adam_epsilon, c.adam_steps) == ("train", "archive", 1e-8, None)
     assert (plan.method_parameters.epsilon, plan.method_parameters.kl_reduction) == ("sample", "sum")
 
 
@@ -30,6 +30,7 @@ def test_authors_code_chooses_every_literal_variant(resolved):
     plan = resolved(method="grid", protocol="authors_code")
     c = plan.config
     assert (c.move_maps, c.crop_for, c.brightness_for, c.adam_epsilon) == (False, "run", "batch", 1e-7)
+    assert c.adam_steps == "shared"
     assert (plan.method_parameters.epsilon, plan.method_parameters.kl_reduction) == ("batch", "axis_one")
 
 

@@ -1,5 +1,7 @@
 """`gridbench run` as a person meets it: the closing table, the next command, dry runs, messages."""
 
+import re
+
 import pytest
 
 from gridbench.cli import main
@@ -67,7 +69,8 @@ def test_progress_without_a_terminal_is_plain_lines_and_quiet_is_silent(cli, sho
 def test_a_dry_run_shows_everything_and_writes_nothing(cli, short, tmp_path):
     code, out, _ = cli(*short, "--method", "grid", "--slnir", "12.5", "-p", "lambda=slnir", "--dry-run")
     assert code == 0
-    assert "'lambda': 12.5" in out
+    assert "'lambda': 'slnir'" in out
+    assert re.search(r"^lambda +12.5 in this run$", out, re.MULTILINE)
     assert "not started" in out
     assert not (tmp_path / "runs").exists()
 

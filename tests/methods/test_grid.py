@@ -14,6 +14,7 @@ from gridbench.backbones import BackboneSpec, build_backbone
 from gridbench.methods.base import Batch, Objective, Setup
 from gridbench.methods.bce import BCE
 from gridbench.methods.grid import GRID, split_batch
+from gridbench.methods.split import lowest_differences
 from gridbench.methods.losses.bce import BCE as BCELoss
 from gridbench.methods.tasks.classification import Classification
 from gridbench.methods.vae import draw_epsilon, kl_divergence
@@ -305,6 +306,15 @@ def test_equal_losses_still_give_exactly_that_many_samples_the_earlier_ones():
     noisy, difference = split_batch(torch.ones(10), torch.ones(10), 30)
     assert noisy.tolist() == [True] * 3 + [False] * 7
     assert torch.equal(difference, torch.zeros(10))
+
+
+def test_the_published_search_for_clean_samples_differs_under_ties_alone():
+    """Two of five tied samples are noisy; the published code's own search takes the same early ones for clean."""
+    noisy, difference = split_batch(torch.ones(5), torch.ones(5), 40)
+    assert lowest_differences(difference, noisy).tolist() == [True, True, True, False, False]
+    d, g = torch.rand(2, 32, generator=torch.Generator().manual_seed(4))
+    noisy, difference = split_batch(d, g, 30)
+    assert torch.equal(lowest_differences(difference, noisy), ~noisy)
 
 
 def test_permuting_the_batch_permutes_the_selection():

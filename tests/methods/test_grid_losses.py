@@ -120,7 +120,7 @@ def test_every_mode_trains_and_predicts(lab, loss, mode):
 
 
 def test_what_the_published_code_does_is_stated_and_can_be_had(lab):
-    assert GRID.authors_code == {"epsilon": "batch", "kl_reduction": "axis_one"}
+    assert GRID.authors_code == {"epsilon": "batch", "kl_reduction": "axis_one", "selection": "two_sorts"}
     method = lab.method("grid", "bce", **GRID.authors_code)
     assert (method.p.epsilon, method.p.kl_reduction) == ("batch", "axis_one")
     output = method.step(lab.batch())
