@@ -87,30 +87,31 @@ def cells_of(found: Collection, metric: str | None = None) -> list[Cell]:
     Raises:
         InputError: No run has that metric, or two runs claim one seed of one cell.
     """
-    grouped: dict[_Key, dict[int, Run]] = {}
+    grouped: dict[_Key, dict[int, tuple[Run, float]]] = {}
     for run in found.runs:
         name = _resolve(run, metric)
-        if name not in run.metrics:
+        value = run.metric(name)
+        if value is None:
             continue
         key = _Key(run.origin, run.cell, name, tuple(sorted(run.settings.items())))
         seeds = grouped.setdefault(key, {})
         if run.seed in seeds:
             raise InputError(
-                f"Two runs claim seed {run.seed} of one cell: {seeds[run.seed].stored.folder} and "
+                f"Two runs claim seed {run.seed} of one cell: {seeds[run.seed][0].stored.folder} and "
                 f"{run.stored.folder}. Move one of them away."
             )
-        seeds[run.seed] = run
+        seeds[run.seed] = (run, value)
     if found.runs and not grouped:
-        known = metric_names(found.runs)
+        known = [*metric_names(found.runs), *sorted(found.runs[0].times())]
         raise InputError(
             f"No result has the metric {metric!r}.{nearest(metric or '', known)} "
             f"There are: {', '.join(known)}."
         )
     cells = []
     for key, unsorted in grouped.items():
-        runs = dict(sorted(unsorted.items()))
+        runs = {seed: run for seed, (run, _) in sorted(unsorted.items())}
         first = next(iter(runs.values()))
-        values = {seed: run.metrics[key.metric] for seed, run in runs.items()}
+        values = {seed: unsorted[seed][1] for seed in runs}
         cells.append(
             Cell(key.cell, key.metric, first.settings, values, first.reference, first.note, key.origin, runs)
         )

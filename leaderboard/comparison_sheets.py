@@ -27,11 +27,13 @@ def comparison_sheets(tables: Sequence[Table], against: str | None = None) -> li
         against: Method to compare with; None compares with plain training on the same loss.
 
     Returns:
-        One sheet per table, and one ranking over all of them where there is one.
+        One sheet per table, and one ranking over all of them where there is one; none where no way is better, as with
+        times and counts.
 
     Raises:
         InputError: A table has no row of the method `against`.
     """
+    tables = [table for table in tables if table.unit.better]
     sheets = [_sheet(table, against) for table in tables]
     standing = ranking_of(tables)
     return [*sheets, *([_ranking(tables[0], standing)] if standing else [])]

@@ -29,11 +29,15 @@ def report_document(report: Report) -> dict[str, Any]:
     document: dict[str, Any] = {"schema": SCHEMA, "tables": [document_of(table) for table in report.tables]}
     if report.statistics:
         for table, content in zip(report.tables, document["tables"], strict=True):
+            if not table.unit.better:
+                continue
             compared = compare_rows(table, report.against)
             content["against"] = report.against or "plain"
             for row, one in zip(content["rows"], compared, strict=False):
                 row["statistics"] = _comparison(one, table.unit)
         document["ranking"] = _standing(ranking_of(report.tables))
+    if report.extra:
+        document["sheets"] = [sheet_document(sheet) for sheet in report.extra]
     if report.beside or report.reported:
         document["reported"] = [sheet_document(sheet) for sheet in report.reported_sheets()]
     return document

@@ -15,11 +15,12 @@ __all__ = ["load"]
 _FIRST = ["id", "cell", "dataset", "method", "loss", "noise", "slnir", "seed", "metric", "value", "unit"]
 
 
-def load(path: str | os.PathLike[str]) -> pd.DataFrame:
+def load(path: str | os.PathLike[str], times: bool = False) -> pd.DataFrame:
     """Load a folder of run records as a long, tidy table.
 
     Args:
-        path: The folder that runs are written to.
+        path: The folder that runs are written to, or a file of compact records.
+        times: Whether to read every record's environment too, and add `seconds/<phase>` and `seconds/total`.
 
     Returns:
         One row a finished run and metric: id, cell, dataset, method, loss, noise, slnir (percent), seed,
@@ -32,8 +33,9 @@ def load(path: str | os.PathLike[str]) -> pd.DataFrame:
     """
     found = collect(Path(path))
     runs = found.runs
-    position = [at for at, run in enumerate(runs) for _ in run.metrics]
-    names = [metric for run in runs for metric in run.metrics]
+    values = [{**run.metrics, **(run.times() if times else {})} for run in runs]
+    position = [at for at, metrics in enumerate(values) for _ in metrics]
+    names = [metric for metrics in values for metric in metrics]
     settings = pd.DataFrame([_recorded(run) for run in runs])
     settings.insert(0, "id", pd.Series([run.id for run in runs], dtype=object))
     settings.insert(1, "cell", pd.Series([run.cell for run in runs], dtype=object))
@@ -44,7 +46,7 @@ def load(path: str | os.PathLike[str]) -> pd.DataFrame:
         settings["slnir"] = settings["slnir"].astype(float)
     frame = settings.iloc[position].reset_index(drop=True)
     frame["metric"] = names
-    frame["value"] = [value for run in runs for value in run.metrics.values()]
+    frame["value"] = [value for metrics in values for value in metrics.values()]
     frame["unit"] = [unit_of(name).recorded for name in names]
     frame = frame.reindex(columns=[*_FIRST, *(name for name in frame.columns if name not in _FIRST)])
     frame.attrs["left_out"] = [(str(item.folder), item.state, item.reason) for item in found.left_out]

@@ -124,6 +124,7 @@ def _sheets(report: Report) -> tuple[list[Any], list[Any]]:
     few = sum(len(table.rows) for table in report.tables) <= MOST_ROWS_WITH_STATISTICS
     if report.tables and (report.statistics or few):
         statistics = comparison_sheets(report.tables, report.against)
+    statistics = [*report.extra, *statistics]
     reported = (
         report.reported_sheets() if report.reported or report.beside else against_reported(report.tables)
     )

@@ -25,6 +25,7 @@ class Report:
         reported: Whether the papers' tables follow.
         beside: Whether measured numbers are set beside reported ones.
         datasets: Data sets whose reported tables are wanted; empty for those measured, or all when none is.
+        extra: Sheets of other statistics, which follow the tables.
     """
 
     found: Collection
@@ -34,6 +35,7 @@ class Report:
     reported: bool = False
     beside: bool = False
     datasets: Sequence[str] = field(default=())
+    extra: Sequence[Sheet] = field(default=())
 
     def sheets(self) -> list[Sheet]:
         """Return every sheet in reading order: measured, statistics, beside reported, reported."""
@@ -42,7 +44,7 @@ class Report:
             from gridbench.leaderboard.comparison_sheets import comparison_sheets
 
             sheets += comparison_sheets(self.tables, self.against)
-        return sheets + self.reported_sheets()
+        return [*sheets, *self.extra, *self.reported_sheets()]
 
     def reported_sheets(self) -> list[Sheet]:
         """Return what papers report, as far as it was asked for.

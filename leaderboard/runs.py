@@ -15,14 +15,17 @@ from gridbench.leaderboard.compact import read_compact, refused
 from gridbench.leaderboard.plausible import implausible
 from gridbench.record import StoredRun, iter_records
 
-__all__ = ["IMPORTED", "Collection", "LeftOut", "Run", "Setting", "as_run", "collect", "flatten"]
+__all__ = ["IMPORTED", "TIMES", "Collection", "LeftOut", "Run", "Setting", "as_run", "collect", "flatten"]
 
 Setting = str | int | float | bool | None
 
-_SINGLE = ("memorised", "predicted_prevalence", "true_prevalence", "noisy_images")
+_SINGLE = ("memorised", "memorised_pixels", "predicted_prevalence", "true_prevalence", "noisy_images")
 
 IMPORTED = "imported"
 """Folder below the runs that holds what others made, a folder per origin."""
+
+TIMES = "seconds/"
+"""What the names of times begin with: they are read only when they are asked for, and rank nothing."""
 
 LONGEST_NAME = 200
 """A component's name or a setting longer than this is not one that gridbench wrote."""
@@ -54,6 +57,25 @@ class Run:
     note: str
     origin: str
     stored: StoredRun
+
+    def metric(self, name: str) -> float | None:
+        """Return a metric, or a time such as `seconds/training`, for which the environment is read; None without."""
+        if name in self.metrics or not name.startswith(TIMES):
+            return self.metrics.get(name)
+        return self.times().get(name)
+
+    def times(self) -> dict[str, float]:
+        """Return `seconds/<phase>` and `seconds/total`; nothing when the record has no environment."""
+        try:
+            spent = self.stored.environment().get("seconds")
+        except (OSError, ValueError, AttributeError):
+            return {}
+        phases = {
+            f"{TIMES}{phase}": float(seconds)
+            for phase, seconds in (spent if isinstance(spent, Mapping) else {}).items()
+            if isinstance(seconds, int | float) and math.isfinite(seconds) and seconds >= 0
+        }
+        return {**phases, f"{TIMES}total": math.fsum(phases.values())} if phases else {}
 
     def value(self, name: str) -> Setting:
         """Return a setting, the seed or the origin by name."""
@@ -249,7 +271,7 @@ def _text(config: Mapping[str, Any], name: str) -> str:
 
 def _same_numbers(first: Run, second: Run) -> None:
     for name in sorted({*first.metrics, *second.metrics}):
-        if name.startswith("seconds/"):
+        if name.startswith(TIMES):
             continue
         one, other = first.metrics.get(name), second.metrics.get(name)
         if one != other:

@@ -19,11 +19,22 @@ __all__ = ["main"]
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("gridbench.cli.run", "run", "Corrupt labels, train a method, retrieve and score: one run."),
     "sweep": ("gridbench.cli.sweep", "sweep", "Compute every combination of methods, noise rates and seeds."),
+    "reproduce": (
+        "gridbench.cli.reproduce",
+        "reproduce",
+        "Compute the paper's tables and figures beside its numbers.",
+    ),
     "status": ("gridbench.cli.status", "status", "Tell what is done, what runs, what failed and why."),
     "score": ("gridbench.cli.score", "score", "Score a trained run by another distance, without training."),
+    "compare": (
+        "gridbench.cli.compare",
+        "compare",
+        "Run a method of your own on the baselines' cells and show its place.",
+    ),
     "leaderboard": ("gridbench.cli.leaderboard", "leaderboard", "Tabulate the finished runs of a folder."),
     "data": ("gridbench.cli.data", "data", "Prepare, verify and look at archives, built in or your own."),
     "noise": ("gridbench.cli.noise", "noise", "Corrupt labels into files, look at what changed, verify it."),
+    "audit": ("gridbench.cli.audit", "audit", "List the labels that are probably wrong or missing."),
     "check": ("gridbench.cli.check", "check", "Check that a method or plug-in does what it must."),
     "list": (
         "gridbench.cli.listing",

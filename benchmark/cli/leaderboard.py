@@ -88,7 +88,7 @@ def leaderboard(
     from gridbench.leaderboard.runs import Collection, collect
     from gridbench.leaderboard.table import Request, tables_of
 
-    chosen = format_ or (_SUFFIXES.get(out.suffix.lower(), "terminal") if out else "terminal")
+    chosen = format_of(format_, out)
     conditions = [parse_condition(text) for text in filters]
     only_reported = reported and not Path(runs).exists()
     found = Collection() if only_reported else collect(Path(runs))
@@ -112,7 +112,7 @@ def leaderboard(
         beside,
         dataset,
     )
-    _write(_text(report, chosen, out), out)
+    write_report(report_text(report, chosen, out), out)
     if figures:
         _draw(report, figures)
     _say(found)
@@ -143,7 +143,12 @@ def _nothing(runs: str, states: list[str]) -> str:
     return f"There is no finished run in {runs!r}.{seen} Make a result with: {first} --runs {runs}"
 
 
-def _text(report: Report, format_: str, out: Path | None) -> str:
+def format_of(format_: str | None, out: Path | None) -> str:
+    """Return the format that was asked for, or the one that a file's name asks for."""
+    return format_ or (_SUFFIXES.get(out.suffix.lower(), "terminal") if out else "terminal")
+
+
+def report_text(report: Report, format_: str, out: Path | None) -> str:
     """Return the report in a format; what goes to a terminal is printed at once and leaves nothing to write."""
     if format_ == "csv":
         from gridbench.leaderboard.format_csv import render_csv
@@ -182,7 +187,12 @@ def _printed(sheets: Sequence[Sheet], to_screen: bool) -> str:
     return text.getvalue()
 
 
-def _write(text: str, out: Path | None) -> None:
+def write_report(text: str, out: Path | None) -> None:
+    """Print a report, or write it to a file.
+
+    Raises:
+        InputError: The file's folder does not exist.
+    """
     from gridbench.atomic import write_bytes
 
     if out is None:

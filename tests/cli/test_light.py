@@ -28,6 +28,8 @@ print(code, *heavy, file=sys.stderr)
         ("--version", 0),
         ("run --help", 0),
         ("leaderboard --help", 0),
+        ("leaderboard export --help", 0),
+        ("compare --help", 0),
         ("noise --help", 0),
         ("noise apply --help", 0),
         ("list methods", 0),

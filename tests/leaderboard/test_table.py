@@ -1,10 +1,13 @@
 """What stands where in the table, what is best, and what is said of it."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from gridbench.errors import InputError
+from gridbench.leaderboard import load
+from gridbench.leaderboard.comparison_sheets import comparison_sheets
 from gridbench.leaderboard.runs import Collection, collect
 from gridbench.leaderboard.table import Request, tables_of
 
@@ -56,16 +59,38 @@ def test_a_single_row_is_not_the_best_of_anything(runs, write_run):
     assert table.rows[0].entries[0].place == ""
 
 
-def test_lower_is_better_for_seconds_and_nothing_is_for_prevalence(runs, write_run):
-    write_run(runs, method="bce", result={"seconds": {"train": 9.0}})
-    write_run(runs, method="grid", result={"seconds": {"train": 12.0}})
-    (table,) = tables(runs, metric="seconds/train")
+def test_lower_is_better_for_what_was_memorised_and_nothing_is_for_prevalence(runs, write_run):
+    write_run(runs, method="bce", result={"memorised": 0.6})
+    write_run(runs, method="grid", result={"memorised": 0.7})
+    (table,) = tables(runs, metric="memorised")
     assert [(line.names[0], line.entries[0].place) for line in table.rows] == [
         ("bce", "best"),
         ("grid", "second"),
     ]
     (table,) = tables(runs, metric="predicted_prevalence")
     assert {line.entries[0].place for line in table.rows} == {""}
+
+
+def test_times_are_read_from_the_environment_and_rank_nothing(runs, write_run):
+    for method, spent in (("bce", 9.0), ("grid", 4.0)):
+        folder = write_run(runs, method=method)
+        content = {"seconds": {"training": spent, "retrieval": 0.5, "odd": "x", "negative": -1.0}}
+        (folder / "environment.json").write_text(json.dumps(content))
+    write_run(runs, method="elr")
+    (table,) = tables(runs, metric="seconds/training")
+    assert [(line.names[0], line.entries[0].place) for line in table.rows] == [("bce", ""), ("grid", "")]
+    assert [line.entries[0].cell.mean for line in table.rows] == [9.0, 4.0]
+    assert "they rank nothing" in table.notes[-1]
+    assert tables(runs, metric="seconds/total")[0].cells[0].mean == 9.5
+    assert comparison_sheets([table]) == []
+    with pytest.raises(InputError, match="Did you mean 'seconds/training'"):
+        tables(runs, metric="seconds/trainig")
+    assert not any(
+        name.startswith("seconds/train") and name.endswith("ing") for name in set(load(runs).metric)
+    )
+    frame = load(runs, times=True)
+    assert sorted(frame[frame.metric == "seconds/training"].value) == [4.0, 9.0]
+    assert set(frame[frame.metric == "seconds/training"].unit) == {"seconds"}
 
 
 def test_rows_that_differ_in_a_setting_stay_apart_and_show_it(runs, write_run):
