@@ -27,12 +27,14 @@ class Estimate:
         known: How many those are.
         unknown: How many are of a kind of which no run is done here.
         devices: What the measured runs ran on.
+        memory: The most memory (bytes) that such a run has held; None where none says.
     """
 
     seconds: float
     known: int
     unknown: int
     devices: tuple[str, ...]
+    memory: int | None = None
 
     def words(self) -> str:
         """Say it in a few words."""
@@ -60,6 +62,7 @@ class Measured:
     def __init__(self, runs: Path) -> None:
         self._times: dict[tuple[Any, ...], list[tuple[float, float]]] = {}
         self._devices: dict[tuple[Any, ...], set[str]] = {}
+        self._memory: dict[tuple[Any, ...], int] = {}
         for stored in iter_records(runs):
             if stored.state == "done":
                 self._take(stored)
@@ -72,6 +75,7 @@ class Measured:
         """
         seconds, known, unknown = 0.0, 0, 0
         devices: dict[str, None] = {}
+        memory: list[int] = []
         for config in configs:
             kind = _kind(config)
             times = self._times.get(kind)
@@ -82,7 +86,8 @@ class Measured:
             seconds += an_epoch * (config.get("epochs") or 0) + afterwards
             known += 1
             devices.update(dict.fromkeys(sorted(self._devices[kind])))
-        return Estimate(seconds, known, unknown, tuple(devices))
+            memory += [self._memory[kind]] if kind in self._memory else []
+        return Estimate(seconds, known, unknown, tuple(devices), max(memory, default=None))
 
     def _take(self, stored: StoredRun) -> None:
         try:
@@ -96,6 +101,9 @@ class Measured:
                 self._devices.setdefault(kind, set()).add(
                     str(environment.get("device_name") or "this machine")
                 )
+                held = environment.get("peak_memory")
+                if isinstance(held, int):
+                    self._memory[kind] = max(held, self._memory.get(kind, 0))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return
 

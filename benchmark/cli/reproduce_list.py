@@ -1,0 +1,73 @@
+"""`gridbench reproduce list`: what each table and figure needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from gridbench.estimate import Estimate
+    from gridbench.paper import Exhibit
+    from gridbench.reproducing import Source
+
+__all__ = ["print_list"]
+
+
+def print_list(
+    exhibits: Sequence[Exhibit],
+    dataset: str | None,
+    seeds: Sequence[str],
+    epochs: int | None,
+    runs: Path,
+    cache: Path,
+) -> None:
+    """Print a line for each table and figure: data, runs, time and memory, as far as they are known."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from gridbench.estimate import Measured
+    from gridbench.paper import ARCHIVES
+    from gridbench.reproducing import datasets_for, needs_maps, requirements, source_of
+
+    measured = Measured(runs)
+    sources: dict[str, Source] = {}
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "what it shows", "archive", "labels", "runs", "time", "memory of a run"):
+        table.add_column(column, justify="right" if column == "runs" else "left")
+    for shown in exhibits:
+        for name in datasets_for(shown, dataset):
+            if name not in sources:
+                sources[name] = source_of(name, cache)
+            needed = requirements(shown, sources[name], seeds, epochs)
+            cost = measured.estimate(needed)
+            labels = "none" if not shown.parts else "label maps" if needs_maps(shown) else "scene"
+            table.add_row(shown.name, shown.title, name, labels, str(len(needed)), _time(cost), _memory(cost))
+    console = Console()
+    console.print(table)
+    click.echo(
+        f"Runs are counted for {len(seeds)} seeds; tables and figures share those that are equal. Time is that of one "
+        f"run at a time, from the finished runs in {str(runs)!r}; what nothing was measured for is unknown."
+    )
+    for name, source in sources.items():
+        if source.missing:
+            facts = ARCHIVES[name]
+            size = f"{facts.images:,} images, about {facts.bytes / 1e9:.1f} GB packed with label maps"
+            click.echo(f"{name} ({size}) is not prepared: {facts.prepare}")
+
+
+def _time(cost: Estimate) -> str:
+    from gridbench.estimate import duration
+
+    if not cost.known:
+        return "unknown" if cost.unknown else "seconds"
+    told = duration(cost.seconds)
+    return f"{told} for {cost.known}, else unknown" if cost.unknown else told
+
+
+def _memory(cost: Estimate) -> str:
+    if cost.memory is None:
+        return "unknown" if cost.known or cost.unknown else "small"
+    return f"{cost.memory / 2**30:.1f} GiB" + (" or more" if cost.unknown else "")
