@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from gridbench.config import make_config
+from gridbench.corrupting import corrupt_training_labels
 from gridbench.environment import choose_device, describe_environment
 from gridbench.errors import InputError
 from gridbench.leaderboard.runs import Run
-from gridbench.noise_export import corrupt_training_labels
 from gridbench.plan import Plan, make_plan
 from gridbench.record import read_record
 from gridbench.sweep import Item

@@ -12,6 +12,7 @@ import torch
 
 from gridbench.backbones import BackboneSpec, TimmBackbone, build_backbone, check_distance, probe
 from gridbench.checkpoint import independent
+from gridbench.corrupting import corrupt_training_labels, training_images
 from gridbench.datasets.augment import Augmentation
 from gridbench.datasets.batches import TrainingSet, evaluation_batches
 from gridbench.epochlog import Truth, memorised_pixels, memorised_share
@@ -22,7 +23,7 @@ from gridbench.metrics.noise_rate import estimate_noise_rate
 from gridbench.noise.corruption import Corruption
 from gridbench.plan import Plan
 from gridbench.sample_detection import LabelledSet, Verdict, centre_of, judge_training_set, wrong_classes
-from gridbench.streams import numpy_stream, torch_scope
+from gridbench.streams import torch_scope
 from gridbench.thumbnails import fixed_queries, thumbnails
 from gridbench.trainer import Trainer, TrainingSettings
 
@@ -56,8 +57,7 @@ class Experiment:
         self.plan = plan
         self.device = device
         config, archive = plan.config, plan.archive
-        train = archive.indices("train")
-        train = train[: config.train_size] if config.train_size else train
+        train = training_images(archive, config.train_size)
         self.splits = Splits(train, archive.indices("val"), archive.indices("test"))
         self.relevance = archive.clean_scene_labels
         if self.relevance is None:
@@ -140,20 +140,10 @@ class Experiment:
         }
         return Outcome(result, self._retrieval_arrays(results), descriptors, verdict.arrays)
 
-    def _corrupt(self) -> Any:
+    def _corrupt(self) -> Corruption:
         """Corrupt the training labels by the run's noise model, and keep the manifest."""
-        plan, train = self.plan, self.splits.train
-        rng = numpy_stream(plan.config.noise_seed or 0, "noise")
-        maps = plan.archive.label_maps[train] if plan.kind == "pixel" else None
-        corruption = plan.noise.corrupt(
-            plan.archive.scene_labels[train],
-            maps,
-            plan.archive.num_classes,
-            str(plan.config.slnir),
-            rng,
-            plan.kind,
-        )
-        self.manifest = plan.noise.manifest(corruption, plan)
+        corruption = corrupt_training_labels(self.plan)
+        self.manifest = self.plan.noise.manifest(corruption, self.plan)
         return corruption
 
     @property

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from gridbench.corrupting import training_images
 from gridbench.datasets import Archive
 from gridbench.errors import InputError
 from gridbench.noise.examples_drawn import choose_examples, draw_label_examples, draw_map_examples
 from gridbench.noise.manifest import Manifest
-from gridbench.noise_export import noisy_labels, training_images
+from gridbench.noise_export import noisy_labels
 from gridbench.thumbnails import thumbnails
 
 __all__ = ["example_figure"]

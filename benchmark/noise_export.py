@@ -11,40 +11,16 @@ from typing import Any
 import numpy as np
 
 from gridbench.atomic import write_bytes
+from gridbench.corrupting import training_images
 from gridbench.datasets import Archive
 from gridbench.errors import InputError
-from gridbench.noise.corruption import Corruption
 from gridbench.noise.manifest import Manifest
-from gridbench.plan import Plan
-from gridbench.streams import numpy_stream
 
-__all__ = ["check_files", "corrupt_training_labels", "noisy_labels", "training_images", "write_files"]
+__all__ = ["check_files", "noisy_labels", "write_files"]
 
 Array = np.ndarray[Any, Any]
 
 LABELS, CHANGES, MAPS = "labels.csv", "changes.csv", "maps"
-
-
-def training_images(archive: Archive, count: int | None) -> Array:
-    """Return the positions of the first `count` training images, or of all where it is None or 0."""
-    train: Array = archive.indices("train")
-    return train[:count] if count else train
-
-
-def corrupt_training_labels(plan: Plan) -> Corruption:
-    """Corrupt the labels that a planned run trains on, exactly as the run does."""
-    archive, config = plan.archive, plan.config
-    train = training_images(archive, config.train_size)
-    maps = archive.label_maps[train] if plan.kind == "pixel" and archive.label_maps is not None else None
-    corruption: Corruption = plan.noise.corrupt(
-        archive.scene_labels[train],
-        maps,
-        archive.num_classes,
-        str(config.slnir),
-        numpy_stream(config.noise_seed or 0, "noise"),
-        plan.kind,
-    )
-    return corruption
 
 
 def noisy_labels(manifest: Manifest, archive: Archive) -> Array:

@@ -57,7 +57,9 @@ class ClassDependent(NoiseModel):
         clean, percent = checked_scene_labels(labels), exact_rate(rate)
         if not self.parameters.table:
             raise InputError(
-                "The noise model 'class_dependent' needs a transition table: its parameter table=FILE.csv."
+                "The noise model 'class_dependent' needs a transition table: --noise-parameter table=FILE.csv, a "
+                "row per clean class and a column per noisy class. To estimate one from a clean and a noisy copy of "
+                "labels: gridbench noise estimate --help."
             )
         moves = read_table(Path(self.parameters.table), clean.shape[1])
         np.fill_diagonal(moves, 0)

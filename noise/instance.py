@@ -11,6 +11,7 @@ from scipy.stats import rankdata
 
 from gridbench.errors import InputError
 from gridbench.noise.corruption import Corruption
+from gridbench.noise.difficulty import NEIGHBOURS
 from gridbench.noise.labels import checked_scene_labels
 from gridbench.noise.model import NoiseModel
 from gridbench.noise.rates import Rate, exact_rate
@@ -28,6 +29,13 @@ class Parameters:
     sharpness: float = parameter(
         4.0, "Power of an entry's rank by difficulty; 0 ignores the difficulty.", "ours", low=0, high=20
     )
+    neighbours: int = parameter(
+        NEIGHBOURS,
+        "How many similar images are asked how hard a label is, where a run computes the difficulty.",
+        "ours",
+        low=1,
+        high=10_000,
+    )
 
 
 @register_noise()
@@ -38,6 +46,9 @@ class Instance(NoiseModel):
     labels: high for a present class that the model misses and for an absent class that it sees. Labels are offered
     in proportion to the power `sharpness` of their rank among the labels, and become an absent class in proportion
     to that of its rank among the absent entries; see `transition.replace_by_weight`. Ranks make any scale do.
+
+    A run trains nothing to learn it: an entry is hard as far as the training images that look most alike, by
+    brightness and roughness of their bands, have another clean label there (`difficulty.neighbour_difficulty`).
     """
 
     kinds = ("scene",)

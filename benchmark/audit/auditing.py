@@ -17,12 +17,12 @@ from gridbench.audit.calibration import calibrate
 from gridbench.audit.folds import divide
 from gridbench.audit.heldout import check_auditable, predict_held_out
 from gridbench.audit.scores import suspicion
+from gridbench.corrupting import corrupt_training_labels, training_images
 from gridbench.datasets import Archive
 from gridbench.datasets.groups import groups_of
 from gridbench.errors import InputError
 from gridbench.metrics.confident import confident_learning
 from gridbench.metrics.noise_rate import estimate_noise_rate
-from gridbench.noise_export import corrupt_training_labels, training_images
 from gridbench.plan import Plan
 from gridbench.runner import Execution
 from gridbench.streams import numpy_stream

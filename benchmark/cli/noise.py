@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gridbench.cli.noise_estimate import estimate
 from gridbench.cli.options import cache_option, parse_assignments, plugin_option, quiet_option
 from gridbench.errors import InputError
 
@@ -33,6 +34,9 @@ def noise() -> None:
       gridbench noise inspect noisy --dataset bluemarble --figure table.png --examples examples.png
       gridbench noise verify noisy --dataset bluemarble
     """  # noqa: D301
+
+
+noise.add_command(estimate)
 
 
 @noise.command()
@@ -73,8 +77,9 @@ def apply(
     labels.csv, label maps one PNG each in maps/.
     """
     from gridbench.config import make_config
+    from gridbench.corrupting import corrupt_training_labels
     from gridbench.datasets.cache import default_cache
-    from gridbench.noise_export import corrupt_training_labels, write_files
+    from gridbench.noise_export import write_files
     from gridbench.plan import make_plan
     from gridbench.progress import ProgressReporter
 

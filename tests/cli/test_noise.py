@@ -191,6 +191,56 @@ def test_verify_accepts_what_apply_wrote(applied, cli, words):
     assert cli("inspect", "noisy", "--figure", "table.png")[0] == 0
 
 
+def write_labels(path, labels, names):
+    classes = [f"class {c}" for c in range(labels.shape[1])]
+    rows = [[name, *row] for name, row in zip(names, labels.tolist(), strict=True)]
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["file", *classes], *rows])
+
+
+def test_a_table_is_estimated_from_two_copies_of_labels_and_used(cli, tmp_path, monkeypatch):
+    clean = np.array([[1, 0, 0, 0, 0]] * 4 + [[0, 1, 0, 0, 1]] * 2)
+    noisy = clean.copy()
+    noisy[0] = (0, 0, 1, 0, 0)
+    noisy[4] = (0, 0, 0, 1, 1)
+    names = [f"image{i}" for i in range(6)]
+    write_labels(tmp_path / "clean.csv", clean, names)
+    write_labels(tmp_path / "noisy.csv", noisy[::-1], names[::-1])
+    code, out, messages = cli(
+        "estimate", "--clean", "clean.csv", "--noisy", "noisy.csv", "--out", "table.csv"
+    )
+    assert code == 0, messages
+    assert "6 images, 5 classes, 8 clean labels; 25.00 % of them became another" in out
+    table = rows(tmp_path / "table.csv")
+    assert table[0][1:] == [f"class {c}" for c in range(5)]
+    assert [float(share) for share in table[1][1:]] == [0.75, 0, 0.25, 0, 0]
+    assert [float(share) for share in table[2][1:]] == [0, 0.5, 0, 0.5, 0]
+    words = ("apply", "--dataset", "stripes", "--slnir", 5, "--out", "noisy", "--noise", "class_dependent")
+    assert cli(*words, "--noise-parameter", "table=table.csv")[0] == 0
+    changes = rows(tmp_path / "noisy" / "changes.csv")[1:]
+    assert {(before, after) for _, before, after in changes} <= {
+        ("class 0", "class 2"),
+        ("class 1", "class 3"),
+    }
+
+
+def test_two_copies_that_are_not_of_the_same_images_give_no_table(cli, tmp_path):
+    labels = np.ones((2, 3), int)
+    write_labels(tmp_path / "clean.csv", labels, ["a", "b"])
+    write_labels(tmp_path / "noisy.csv", labels, ["a", "c"])
+    cases = [
+        (("--clean", "clean.csv", "--noisy", "noisy.csv"), "not of the same images: 'b'"),
+        (("--clean", "clean.csv"), "either --clean and --noisy, or --dataset"),
+        ((), "either --clean and --noisy, or --dataset"),
+        (("--dataset", "stripes"), "has one copy of its labels"),
+    ]
+    for words, message in cases:
+        code, _, messages = cli("estimate", *words, "--out", "table.csv")
+        assert code == 2
+        assert message in messages
+    assert not (tmp_path / "table.csv").exists()
+
+
 def change_labels(folder, _):
     path = folder / "labels.csv"
     path.write_text(path.read_text().replace(",1", ",0", 1))
