@@ -6,7 +6,7 @@ import shutil
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from gridbench.datasets import default_cache
 from gridbench.datasets.dataset import Progress
 from gridbench.environment import choose_device, describe_environment, peak_memory
 from gridbench.errors import GridbenchError, RunFailed
+from gridbench.eventlog import FOLDER, EventLog, check_event_log
 from gridbench.experiment import Experiment, Outcome
 from gridbench.plan import Plan, make_plan
 from gridbench.record import FAILED, RunRecord, finish_record, read_record
@@ -60,6 +61,8 @@ class Execution:
         progress: Told after every epoch.
         building: Told while an archive is built.
         say: Told one line about what happens.
+        event_files: Write TensorBoard's event files, too.
+        event_folder: Folder that they go to, a folder per run; None for `tensorboard` in the run's own.
     """
 
     runs: Path = Path("runs")
@@ -71,11 +74,20 @@ class Execution:
     progress: TrainingProgress | None = None
     building: Progress | None = None
     say: Callable[[str], None] = _say_nothing
+    event_files: bool = False
+    event_folder: Path | None = None
 
 
-class _Silent:
+@dataclass(frozen=True)
+class _Watchers:
+    """Tells everybody who wants to know of an epoch."""
+
+    watchers: tuple[TrainingProgress | None, ...]
+
     def epoch(self, done: int, total: int, row: Any) -> None:
-        pass
+        for watcher in self.watchers:
+            if watcher is not None:
+                watcher.epoch(done, total, row)
 
 
 def run(config: RunConfig, execution: Execution | None = None) -> RunRecord:
@@ -112,12 +124,17 @@ def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> Ru
         RunFailed: The run started and could not be finished.
     """
     folder = execution.runs / plan.folder_name
+    if execution.event_files:
+        check_event_log(execution.event_folder)
     found = read_record(folder, verify=True) if folder.exists() else None
     if isinstance(found, RunRecord) and found.id == plan.id and not execution.force:
         # A process that was killed right after it was done.
         with suppress(OSError):
             clear_checkpoints(folder)
         execution.say(f"Nothing to do: {folder} is done. Use --force to run it anew.")
+        with _event_log(execution, folder, found.history()) as log:
+            if log:
+                log.finish(found.metrics)
         return found
     device = choose_device(execution.device)
     # Everything that the user can still be told is wrong is found here, before anything is on disk.
@@ -142,9 +159,9 @@ def _compute(experiment: Experiment, folder: Path, execution: Execution, build: 
     if experiment.trainer is not None:
         experiment = _resumed(experiment, folder, execution, build)
         assert experiment.trainer is not None
-        experiment.trainer.train(
-            execution.progress or _Silent(), lambda c: save_checkpoint(folder, plan.id, c)
-        )
+        with _event_log(execution, folder, experiment.trainer.history) as log:
+            watchers = _Watchers((log, execution.progress))
+            experiment.trainer.train(watchers, lambda c: save_checkpoint(folder, plan.id, c))
     # Before the scores, so that a run whose descriptors cannot be compared can still be scored otherwise.
     write_bytes(folder / WEIGHTS, experiment.weights())
     started = time.perf_counter()
@@ -154,7 +171,21 @@ def _compute(experiment: Experiment, folder: Path, execution: Execution, build: 
     environment["seconds"] = {phase: round(spent, 3) for phase, spent in seconds.items()}
     environment["peak_memory"] = peak_memory(experiment.device)
     history = trainer.history if trainer else []
-    return write_record(folder, experiment, outcome, history, environment, execution.keep)
+    record = write_record(folder, experiment, outcome, history, environment, execution.keep)
+    with _event_log(execution, folder, history) as log:
+        if log:
+            log.finish(record.metrics)
+    return record
+
+
+def _event_log(
+    execution: Execution, folder: Path, history: list[dict[str, Any]]
+) -> AbstractContextManager[EventLog | None]:
+    """Return the run's event files, to be closed; None when nobody asked for them."""
+    if not execution.event_files:
+        return nullcontext()
+    place = execution.event_folder / folder.name if execution.event_folder else folder / FOLDER
+    return EventLog(place, history)
 
 
 def write_record(

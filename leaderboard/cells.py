@@ -102,7 +102,7 @@ def cells_of(found: Collection, metric: str | None = None) -> list[Cell]:
             )
         seeds[run.seed] = (run, value)
     if found.runs and not grouped:
-        known = [*metric_names(found.runs), *sorted(found.runs[0].times())]
+        known = [*metric_names(found.runs), *sorted(found.runs[0].costs())]
         raise InputError(
             f"No result has the metric {metric!r}.{nearest(metric or '', known)} "
             f"There are: {', '.join(known)}."

@@ -15,12 +15,13 @@ __all__ = ["load"]
 _FIRST = ["id", "cell", "dataset", "method", "loss", "noise", "slnir", "seed", "metric", "value", "unit"]
 
 
-def load(path: str | os.PathLike[str], times: bool = False) -> pd.DataFrame:
+def load(path: str | os.PathLike[str], costs: bool = False) -> pd.DataFrame:
     """Load a folder of run records as a long, tidy table.
 
     Args:
         path: The folder that runs are written to, or a file of compact records.
-        times: Whether to read every record's environment too, and add `seconds/<phase>` and `seconds/total`.
+        costs: Whether to read every record's environment too, and add `seconds/<phase>`, `seconds/total` and, where it
+            is known, `memory/peak`.
 
     Returns:
         One row a finished run and metric: id, cell, dataset, method, loss, noise, slnir (percent), seed,
@@ -33,7 +34,7 @@ def load(path: str | os.PathLike[str], times: bool = False) -> pd.DataFrame:
     """
     found = collect(Path(path))
     runs = found.runs
-    values = [{**run.metrics, **(run.times() if times else {})} for run in runs]
+    values = [{**run.metrics, **(run.costs() if costs else {})} for run in runs]
     position = [at for at, metrics in enumerate(values) for _ in metrics]
     names = [metric for metrics in values for metric in metrics]
     settings = pd.DataFrame([_recorded(run) for run in runs])

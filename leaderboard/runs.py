@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from gridbench.errors import InputError
 from gridbench.leaderboard.compact import read_compact, refused
 from gridbench.leaderboard.plausible import implausible
 from gridbench.record import StoredRun, iter_records
 
-__all__ = ["IMPORTED", "TIMES", "Collection", "LeftOut", "Run", "Setting", "as_run", "collect", "flatten"]
+__all__ = ["COSTS", "IMPORTED", "Collection", "LeftOut", "Run", "Setting", "as_run", "collect", "flatten"]
 
 Setting = str | int | float | bool | None
 
@@ -24,8 +24,8 @@ _SINGLE = ("memorised", "memorised_pixels", "predicted_prevalence", "true_preval
 IMPORTED = "imported"
 """Folder below the runs that holds what others made, a folder per origin."""
 
-TIMES = "seconds/"
-"""What the names of times begin with: they are read only when they are asked for, and rank nothing."""
+COSTS = ("seconds/", "memory/")
+"""What the names of costs begin with: they are read only when they are asked for, and rank nothing."""
 
 LONGEST_NAME = 200
 """A component's name or a setting longer than this is not one that gridbench wrote."""
@@ -59,23 +59,23 @@ class Run:
     stored: StoredRun
 
     def metric(self, name: str) -> float | None:
-        """Return a metric, or a time such as `seconds/training`, for which the environment is read; None without."""
-        if name in self.metrics or not name.startswith(TIMES):
+        """Return a metric, or a cost such as `seconds/training`, for which the environment is read; None without."""
+        if name in self.metrics or not name.startswith(COSTS):
             return self.metrics.get(name)
-        return self.times().get(name)
+        return self.costs().get(name)
 
-    def times(self) -> dict[str, float]:
-        """Return `seconds/<phase>` and `seconds/total`; nothing when the record has no environment."""
+    def costs(self) -> dict[str, float]:
+        """Return `seconds/<phase>`, `seconds/total` and `memory/peak` (bytes), as far as the environment tells them."""
         try:
-            spent = self.stored.environment().get("seconds")
+            environment = self.stored.environment()
+            spent, held = environment.get("seconds"), environment.get("peak_memory")
         except (OSError, ValueError, AttributeError):
             return {}
-        phases = {
-            f"{TIMES}{phase}": float(seconds)
-            for phase, seconds in (spent if isinstance(spent, Mapping) else {}).items()
-            if isinstance(seconds, int | float) and math.isfinite(seconds) and seconds >= 0
-        }
-        return {**phases, f"{TIMES}total": math.fsum(phases.values())} if phases else {}
+        phases = spent if isinstance(spent, Mapping) else {}
+        found = {f"seconds/{phase}": float(value) for phase, value in phases.items() if _is_amount(value)}
+        if found:
+            found["seconds/total"] = math.fsum(found.values())
+        return {**found, "memory/peak": float(held)} if _is_amount(held) else found
 
     def value(self, name: str) -> Setting:
         """Return a setting, the seed or the origin by name."""
@@ -255,6 +255,12 @@ def _metrics(result: Mapping[str, Any]) -> dict[str, float]:
     return metrics
 
 
+def _is_amount(value: object) -> TypeGuard[float]:
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+    )
+
+
 def _is_number(value: Setting) -> bool:
     try:
         return Decimal(str(value)).is_finite()
@@ -271,7 +277,7 @@ def _text(config: Mapping[str, Any], name: str) -> str:
 
 def _same_numbers(first: Run, second: Run) -> None:
     for name in sorted({*first.metrics, *second.metrics}):
-        if name.startswith(TIMES):
+        if name.startswith(COSTS):
             continue
         one, other = first.metrics.get(name), second.metrics.get(name)
         if one != other:

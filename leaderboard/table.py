@@ -10,7 +10,7 @@ from typing import Literal
 from gridbench.errors import InputError
 from gridbench.leaderboard.cells import Cell, cells_of, differing, order_of
 from gridbench.leaderboard.filters import setting_name
-from gridbench.leaderboard.runs import TIMES, Collection
+from gridbench.leaderboard.runs import COSTS, Collection
 from gridbench.leaderboard.units import Unit, shown, unit_of
 from gridbench.leaderboard.won_back import won_back
 
@@ -185,8 +185,8 @@ def _table(title: str, cells: Sequence[Cell], request: Request, found: Collectio
         (references if some.reference else ranked).append(head)
     ordered, order = _order(ranked, columns, unit)
     references.sort(key=_reference_order)
-    if cells[0].metric.startswith(TIMES):
-        order = [*order, "Times are those of the machine that each run was computed on; they rank nothing."]
+    if cells[0].metric.startswith(COSTS):
+        order = [*order, "Costs are those of the machine that each run was computed on; they rank nothing."]
     counts = [cell.n for cell in cells]
     return Table(
         title=title,

@@ -33,6 +33,7 @@ _FRACTION = Unit("fraction", "percent", "%", 100.0, 1, "higher")
 _PREFIXES = {
     "noise/": Unit("percent", "percent", "%", 1.0, 2, ""),
     "seconds/": Unit("seconds", "seconds", "s", 1.0, 1, ""),
+    "memory/": Unit("bytes", "megabytes", "MB", 1e-6, 0, ""),
     "parameters/": Unit("count", "count", "", 1.0, 0, ""),
     "memorised": Unit("fraction", "percent", "%", 100.0, 1, "lower"),
     "predicted_prevalence": Unit("fraction", "percent", "%", 100.0, 1, ""),

@@ -15,6 +15,7 @@ from gridbench.cli.options import (
     quiet_option,
     runs_option,
 )
+from gridbench.errors import InputError
 
 if TYPE_CHECKING:
     from gridbench.plan import Plan
@@ -43,6 +44,17 @@ __all__ = ["print_result", "run"]
     show_default=True,
     help="How much a record holds: no weights and pictures, weights, or descriptors too.",
 )
+@click.option(
+    "--log",
+    type=click.Choice(["tensorboard"]),
+    help="Write event files that TensorBoard opens: tensorboard --logdir DIR  [extra: gridbench[tensorboard]]",
+)
+@click.option(
+    "--log-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Folder of the event files, a folder per run.  [default: tensorboard in the run's folder]",
+)
 @click.option("--force", is_flag=True, help="Run anew even if the record is there.")
 @click.option("--dry-run", is_flag=True, help="Show what would run, and stop.")
 @quiet_option
@@ -52,6 +64,8 @@ def run(
     device: str,
     threads: int | None,
     keep: str,
+    log: str | None,
+    log_dir: Path | None,
     force: bool,
     dry_run: bool,
     quiet: bool,
@@ -68,6 +82,8 @@ def run(
     from gridbench.config import make_config
 
     config = make_config(collect(given))
+    if log_dir is not None and log is None:
+        raise InputError("--log-dir says where event files go; ask for them with --log tensorboard.")
     from gridbench.datasets import default_cache
     from gridbench.plan import make_plan
     from gridbench.progress import ProgressReporter
@@ -91,6 +107,8 @@ def run(
             progress=progress,
             building=progress.build,
             say=progress.say,
+            event_files=log is not None,
+            event_folder=log_dir,
         )
         record = execute(plan, execution)
     print_result(record)

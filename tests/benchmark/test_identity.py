@@ -191,6 +191,8 @@ def test_how_and_where_it_runs_is_no_part_of_the_identity(cache, settings, tmp_p
         "progress": None,
         "building": None,
         "say": print,
+        "event_files": True,
+        "event_folder": tmp_path / "events",
     }
     assert variants.keys() == {field.name for field in fields(Execution)}
     assert not set(variants) & RunConfig.model_fields.keys()

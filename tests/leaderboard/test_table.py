@@ -10,6 +10,7 @@ from gridbench.leaderboard import load
 from gridbench.leaderboard.comparison_sheets import comparison_sheets
 from gridbench.leaderboard.runs import Collection, collect
 from gridbench.leaderboard.table import Request, tables_of
+from gridbench.leaderboard.units import shown
 
 
 def tables(runs, **request):
@@ -74,7 +75,10 @@ def test_lower_is_better_for_what_was_memorised_and_nothing_is_for_prevalence(ru
 def test_times_are_read_from_the_environment_and_rank_nothing(runs, write_run):
     for method, spent in (("bce", 9.0), ("grid", 4.0)):
         folder = write_run(runs, method=method)
-        content = {"seconds": {"training": spent, "retrieval": 0.5, "odd": "x", "negative": -1.0}}
+        content = {
+            "seconds": {"training": spent, "retrieval": 0.5, "odd": "x", "negative": -1.0},
+            "peak_memory": 5e8,
+        }
         (folder / "environment.json").write_text(json.dumps(content))
     write_run(runs, method="elr")
     (table,) = tables(runs, metric="seconds/training")
@@ -83,12 +87,14 @@ def test_times_are_read_from_the_environment_and_rank_nothing(runs, write_run):
     assert "they rank nothing" in table.notes[-1]
     assert tables(runs, metric="seconds/total")[0].cells[0].mean == 9.5
     assert comparison_sheets([table]) == []
+    (memory,) = tables(runs, metric="memory/peak")
+    assert (memory.unit.shown, shown(memory.cells[0].mean, memory.unit)) == ("megabytes", 500.0)
     with pytest.raises(InputError, match="Did you mean 'seconds/training'"):
         tables(runs, metric="seconds/trainig")
     assert not any(
         name.startswith("seconds/train") and name.endswith("ing") for name in set(load(runs).metric)
     )
-    frame = load(runs, times=True)
+    frame = load(runs, costs=True)
     assert sorted(frame[frame.metric == "seconds/training"].value) == [4.0, 9.0]
     assert set(frame[frame.metric == "seconds/training"].unit) == {"seconds"}
 
