@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from gridbench.errors import InputError, nearest
 from gridbench.leaderboard.runs import Collection, Run, Setting
+from gridbench.leaderboard.same_noise import check_same_noise
 
 __all__ = ["HEADLINE", "Cell", "cells_of", "differing", "metric_names", "order_of", "setting_text"]
 
@@ -85,8 +86,10 @@ def cells_of(found: Collection, metric: str | None = None) -> list[Cell]:
         One cell per configuration that has the metric, in the order of first appearance.
 
     Raises:
-        InputError: No run has that metric, or two runs claim one seed of one cell.
+        InputError: No run has that metric, two runs claim one seed of one cell, or runs that should have seen the same
+            label noise did not.
     """
+    check_same_noise(found.runs)
     grouped: dict[_Key, dict[int, tuple[Run, float]]] = {}
     for run in found.runs:
         name = _resolve(run, metric)
