@@ -4,46 +4,60 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from gridbench.datasets.archive import Archive
 from gridbench.errors import InputError
 from gridbench.registry import DATASETS
 
-__all__ = ["groups_of"]
+__all__ = ["Grouping", "groupings_of"]
 
 _TILE = re.compile(r"_r\d{3}_c\d{3}$")
 
 
-def groups_of(archive: Archive, pattern: str | None = None) -> tuple[list[str] | None, str]:
-    """Name the group of each sample, as far as the archive tells.
+@dataclass(frozen=True)
+class Grouping:
+    """A division of an archive's samples.
+
+    Attributes:
+        groups: (N,) name of each sample's group.
+        words: What the groups are.
+    """
+
+    groups: list[str]
+    words: str
+
+
+def groupings_of(archive: Archive, pattern: str | None = None) -> list[Grouping]:
+    """Return how the samples of an archive belong together, as far as it tells, the coarsest first.
 
     Args:
         archive: The archive.
         pattern: Regular expression whose first group (or whole match) in a sample's name names its group; None takes
-            what the archive knows: the squares of a built-in one, the group pattern that it was prepared with, else
-            the image that each tile was cut from.
+            what the archive knows: the squares of a built-in one; else the group pattern that it was prepared with,
+            and the image that each tile was cut from.
 
     Returns:
-        (N,) names of groups, or None when every sample stands for itself, and what they are, in words.
+        None, one or several; none where every sample stands for itself.
 
     Raises:
         InputError: The pattern is no regular expression, or does not fit a sample.
     """
     names = archive.names
     if pattern is not None:
-        return _matches(pattern, names), f"what {pattern!r} finds in their names"
+        return [Grouping(_matches(pattern, names), f"what {pattern!r} finds in their names")]
     if archive.name in DATASETS:
         known = getattr(DATASETS.get(archive.name), "groups", None)
-        return (known(names), "squares of the map") if known else (None, "")
+        return [Grouping(known(names), "squares of the map")] if known else []
     settings = archive.report.get("settings") or {}
-    stored = settings.get("group_pattern")
-    if stored:
-        return _matches(stored, [_TILE.sub("", name) for name in names] if settings.get("tile") else names), (
-            f"the groups that they were split by ({stored!r})"
-        )
+    found = []
+    images = [_TILE.sub("", name) for name in names] if settings.get("tile") else list(names)
+    if settings.get("group_pattern"):
+        words = f"the groups that they were split by ({settings['group_pattern']!r})"
+        found.append(Grouping(_matches(settings["group_pattern"], images), words))
     if settings.get("tile"):
-        return [_TILE.sub("", name) for name in names], "the images that they were cut from"
-    return None, ""
+        found.append(Grouping(images, "the images that they were cut from"))
+    return found
 
 
 def _matches(pattern: str, names: Sequence[str]) -> list[str]:

@@ -19,7 +19,7 @@ from gridbench.audit.heldout import check_auditable, predict_held_out
 from gridbench.audit.scores import suspicion
 from gridbench.corrupting import corrupt_training_labels, training_images
 from gridbench.datasets import Archive
-from gridbench.datasets.groups import groups_of
+from gridbench.datasets.groups import groupings_of
 from gridbench.errors import InputError
 from gridbench.metrics.confident import confident_learning
 from gridbench.metrics.noise_rate import estimate_noise_rate
@@ -41,7 +41,7 @@ Array = npt.NDArray[Any]
 
 DOCUMENT, ARRAYS, FOLDS = "audit.json", "labels.npz", "folds"
 SCHEMA = 1
-LEAST_EPOCHS = 5
+LEAST_EPOCHS, FOLDS_WANTED = 5, 5
 OURS, CONFIDENT = "audit", "confident learning"
 
 
@@ -51,8 +51,9 @@ class Folding:
 
     Attributes:
         count: Number of folds; None takes 5, or as many as there are groups if these are fewer.
-        by_image: Deal out single images even where the archive knows groups.
-        pattern: Regular expression that finds the group in an image's name; see `groups_of`.
+        by_image: Deal out single images even where the archive knows groups. Else the coarsest groups are kept
+            together of which there are enough for the folds.
+        pattern: Regular expression that finds the group in an image's name; see `groupings_of`.
     """
 
     count: int | None = None
@@ -111,11 +112,15 @@ def fold_of_images(plan: Plan, folding: Folding) -> tuple[Array, str]:
         InputError: There are fewer groups than folds, or the pattern does not fit.
     """
     train = training_images(plan.archive, plan.config.train_size)
-    groups, words = (None, "") if folding.by_image else groups_of(plan.archive, folding.pattern)
-    here = None if groups is None else [groups[i] for i in train]
-    folds = folding.count or min(5, len(train if here is None else set(here)))
-    fold_of = divide(len(train), folds, numpy_stream(plan.config.seed, "audit"), here)
-    return fold_of, words or "nothing (images were dealt out singly)"
+    rng = numpy_stream(plan.config.seed, "audit")
+    count = folding.count or FOLDS_WANTED
+    known = [] if folding.by_image else groupings_of(plan.archive, folding.pattern)
+    divisions = [(each.words, [each.groups[i] for i in train]) for each in known]
+    fitting = [pair for pair in divisions if len(set(pair[1])) >= count] or divisions[-1:]
+    if not fitting:
+        return divide(len(train), count, rng), "nothing (images were dealt out singly)"
+    words, groups = fitting[0]
+    return divide(len(train), folding.count or min(count, len(set(groups))), rng, groups), words
 
 
 def audit_folder(root: Path, plan: Plan, fold_of: Array) -> Path:
@@ -150,7 +155,7 @@ def audit_labels(plan: Plan, folding: Folding, root: Path, execution: Execution)
     given = np.asarray(corruption.labels != 0, dtype=np.uint8)
     before = np.asarray(plan.archive.scene_labels[positions] != 0, dtype=np.uint8)
     estimate = estimate_noise_rate(given, probabilities, numpy_stream(plan.config.seed, "audit/bootstrap"))
-    scores = suspicion(given, probabilities)
+    scores = suspicion(given, probabilities, estimate.missing, estimate.wrong)
     confident = confident_learning(given, probabilities)
     injected = bool(len(corruption.changed))
     seconds = [sum(record.environment()["seconds"].values()) for record in records]

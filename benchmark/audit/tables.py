@@ -127,11 +127,15 @@ def _png(pixels: Array) -> bytes:
 
 
 def _tiff(pixels: Array) -> bytes:
+    import warnings
+
+    from rasterio.errors import NotGeoreferencedWarning
     from rasterio.io import MemoryFile
 
     bands, height, width = pixels.shape
     shape = {"driver": "GTiff", "count": bands, "height": height, "width": width, "dtype": str(pixels.dtype)}
-    with MemoryFile() as memory:
+    with warnings.catch_warnings(), MemoryFile() as memory:
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with memory.open(**shape) as target:
             target.write(pixels)
         return bytes(memory.read())

@@ -132,11 +132,12 @@ def _print(found: Audit, listed: Path, page: Path) -> None:
 
     document = found.document
     config, rate = document["config"], document["noise_rate"]
+    loss = "" if config["loss"] == config["method"] else f" with {config['loss']}"
     console = Console()
     console.print(
         f"Audited {document['labels']} labels of {document['images']} training images of {document['dataset']}: "
         f"{len(document['folds'])} folds of {min(document['folds'])} to {max(document['folds'])} images, "
-        f"{config['method']} with {config['loss']}, {config['epochs']} epochs, {document['seconds']:.0f} s.",
+        f"{config['method']}{loss}, {config['epochs']} epochs, {document['seconds']:.0f} s.",
         highlight=False,
     )
     console.print(f"Kept together in a fold: {document['together']}.", highlight=False)

@@ -30,7 +30,7 @@ function cardOf(suspect, at) {
   const decided = decisions.get(suspect.key) || "";
   const question = suspect.wrong ? "Wrong label?" : "Missing label?";
   const change = suspect.wrong ? "take away" : "add";
-  const instead = suspect.wrong && suspect.instead.length ? `seen instead: ${names(suspect.instead)}` : "";
+  const instead = suspect.wrong && suspect.instead.length ? `seen instead: ${names(suspect.instead.slice(0, 3))}` : "";
   return make("article", {
     class: `card ${decided}`, role: "option", id: `card-${at}`, "aria-selected": at === state.at ? "true" : "false",
     onclick: () => { choose(at, false); $("cards").focus({ preventScroll: true }); },

@@ -1,0 +1,212 @@
+"""An audit end to end: held out means held out, the same labels as a run, resumable, and never the test split."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from gridbench.audit.auditing import (
+    Folding,
+    audit_folder,
+    audit_labels,
+    default_epochs,
+    fold_of_images,
+    read_audit,
+)
+from gridbench.audit.heldout import FoldExperiment, fold_plan, predict_held_out
+from gridbench.datasets.open import open_archive
+from gridbench.errors import InputError, RunFailed
+from gridbench.experiment import Experiment
+from gridbench.runner import Execution
+
+CPU = torch.device("cpu")
+
+
+def test_each_fold_trains_on_all_others_with_the_labels_of_a_whole_run(stripes_plan):
+    plan = stripes_plan(slnir=20)
+    fold_of, _ = fold_of_images(plan, Folding(3))
+    whole = Experiment(plan, CPU)
+    for fold in range(3):
+        held = np.flatnonzero(fold_of == fold)
+        part = FoldExperiment(fold_plan(plan, held), CPU, held)
+        kept = np.flatnonzero(fold_of != fold)
+        assert np.array_equal(part.splits.train, whole.splits.train[kept])
+        assert np.array_equal(part.corruption.labels, whole.corruption.labels[kept])
+        assert np.array_equal(part.trainer.data.indices, whole.splits.train[kept])
+        clean = plan.archive.scene_labels[part.splits.train]
+        for sample, before, after in part.truth.changed:
+            assert clean[sample, before] == 1
+            assert part.corruption.labels[sample, after] == 1
+
+
+def test_a_run_on_all_images_is_what_it_was(stripes_plan):
+    plan = stripes_plan(slnir=20)
+    all_kept = Experiment(plan, CPU, np.arange(len(plan.archive.indices("train"))))
+    usual = Experiment(plan, CPU)
+    assert np.array_equal(all_kept.corruption.changed, usual.corruption.changed)
+    rows = [each.trainer.train_epoch(0) for each in (usual, all_kept)]
+    assert rows[0]["loss"] == rows[1]["loss"]
+
+
+def test_every_fold_has_an_identity_of_its_own(stripes_plan):
+    plan = stripes_plan(slnir=20)
+    ids = {plan.id, *(fold_plan(plan, np.array(held)).id for held in ([0], [1], [0, 1]))}
+    assert len(ids) == 4
+
+
+def test_an_audit_scores_every_label_and_tells_how_well(audited):
+    audit, plan = audited
+    count = len(plan.archive.indices("train"))
+    assert audit.probabilities.shape == audit.scores.shape == (count, 5)
+    assert np.isfinite(audit.probabilities).all()
+    assert np.array_equal(audit.before, plan.archive.scene_labels[plan.archive.indices("train")])
+    assert (audit.given != audit.before).any()
+    assert sum(audit.document["folds"]) == count
+    assert set(audit.document["calibration"]["all"]) == {"audit", "confident learning"}
+    assert audit.document["noise_rate"]["images"] == count
+    assert audit.folder.name.startswith("stripes-bce-slnir20-seed0-")
+
+
+def test_the_same_audit_again_trains_nothing(audited, monkeypatch):
+    audit, plan = audited
+
+    def never(*_):
+        raise AssertionError("a fold was trained again")
+
+    monkeypatch.setattr("gridbench.trainer.Trainer.train_epoch", never)
+    again = audit_labels(plan, Folding(2), audit.folder.parent, Execution(device="cpu"))
+    assert again.folder == audit.folder
+    assert again.document == audit.document
+    assert np.array_equal(again.scores, audit.scores)
+
+
+class Interrupted(Exception):
+    pass
+
+
+def test_an_interrupted_audit_goes_on_and_finds_the_same(audited, tmp_path):
+    audit, plan = audited
+    told = []
+
+    class Progress:
+        def epoch(self, done, total, row):
+            told.append((done, total))
+            if done == 3 and not stopped:
+                stopped.append(done)
+                raise Interrupted
+
+    stopped = []
+    execution = Execution(device="cpu", progress=Progress())
+    with pytest.raises(RunFailed):
+        audit_labels(plan, Folding(2), tmp_path, execution)
+    again = audit_labels(plan, Folding(2), tmp_path, execution)
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert np.array_equal(again.probabilities, audit.probabilities)
+
+
+def test_test_images_are_never_looked_at(stripes_plan, tmp_path, monkeypatch):
+    from gridbench.datasets.archive import Archive
+
+    plan = stripes_plan(epochs=1)
+    asked = []
+    original = Archive.indices
+    monkeypatch.setattr(Archive, "indices", lambda self, split: asked.append(split) or original(self, split))
+    held = np.arange(5)
+    experiment = FoldExperiment(fold_plan(plan, held), CPU, held)
+    experiment.splits = replace(experiment.splits, test=np.array([10**9]), val=np.array([10**9]))
+    experiment.trainer.train_epoch(0)
+    outcome = experiment.score()
+    assert outcome.retrieval["probabilities"].shape == (5, 5)
+    assert list(outcome.result["metrics"]) == ["held_out/mean_probability"]
+
+
+def test_mirror_images_are_averaged_only_where_training_mirrors(stripes_plan):
+    held = np.arange(4)
+    outcomes = {}
+    for flips in (True, False):
+        plan = stripes_plan(flips=flips, epochs=1)
+        experiment = FoldExperiment(fold_plan(plan, held), CPU, held)
+        outcomes[flips] = experiment._probabilities()
+        plain = np.concatenate(
+            [
+                torch.sigmoid(part).numpy()
+                for part in experiment.predictions(plan.archive.indices("train")[held])
+            ]
+        )
+        assert np.allclose(outcomes[flips], plain, atol=1e-7) is not flips
+
+
+def test_reading_an_audit(audited, cache, tmp_path):
+    audit, _ = audited
+    read, archive = read_audit(audit.folder, lambda name: open_archive(name, cache))
+    assert archive.name == "stripes"
+    assert np.array_equal(read.given, audit.given)
+    assert read.injected
+    assert read.document == audit.document
+    with pytest.raises(InputError, match="There is no finished audit"):
+        read_audit(tmp_path, lambda name: open_archive(name, cache))
+    changed = tmp_path / "changed"
+    shutil.copytree(audit.folder, changed)
+    text = (changed / "audit.json").read_text().replace(archive.fingerprint, "0" * 64)
+    (changed / "audit.json").write_text(text)
+    with pytest.raises(InputError, match="packed anew since"):
+        read_audit(changed, lambda name: open_archive(name, cache))
+    (changed / "audit.json").write_text("{}")
+    with pytest.raises(InputError, match="There is no finished audit"):
+        read_audit(changed, lambda name: open_archive(name, cache))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"method": "oracle"}, "does not learn from the labels as they are"),
+        ({"method": "untrained"}, "does not learn from the labels as they are"),
+        ({"method": "pce"}, "learns from label maps; an audit is of scene labels"),
+    ],
+)
+def test_what_cannot_audit_is_refused(stripes_plan, tmp_path, values, message):
+    plan = stripes_plan(**values)
+    with pytest.raises(InputError, match=message):
+        audit_labels(plan, Folding(2), tmp_path, Execution(device="cpu"))
+    with pytest.raises(InputError, match=message):
+        predict_held_out(plan, np.zeros(48, int), Execution(device="cpu"))
+
+
+def test_other_methods_and_losses_audit_too(stripes_plan, tmp_path):
+    plan = stripes_plan(method="grid", loss="asl", epochs=1)
+    audit = audit_labels(plan, Folding(2), tmp_path, Execution(device="cpu"))
+    assert not audit.injected
+    assert audit.document["calibration"] is None
+
+
+def test_groups_are_used_where_there_are_enough(stripes_plan, monkeypatch):
+    from gridbench.datasets.groups import Grouping
+
+    plan = stripes_plan()
+    count = len(plan.archive)
+    few = Grouping([str(i % 3) for i in range(count)], "few")
+    many = Grouping([str(i % 12) for i in range(count)], "many")
+    monkeypatch.setattr("gridbench.audit.auditing.groupings_of", lambda archive, pattern: [few, many])
+    fold_of, words = fold_of_images(plan, Folding())
+    assert (words, fold_of.max() + 1) == ("many", 5)
+    assert fold_of_images(plan, Folding(2))[1] == "few"
+    assert "singly" in fold_of_images(plan, Folding(by_image=True))[1]
+    monkeypatch.setattr("gridbench.audit.auditing.groupings_of", lambda archive, pattern: [few])
+    fold_of, words = fold_of_images(plan, Folding())
+    assert words == "few"
+    assert 2 <= fold_of.max() + 1 <= 3
+    with pytest.raises(InputError, match="groups of images it can be 2 to"):
+        fold_of_images(plan, Folding(7))
+
+
+def test_another_division_is_another_audit(stripes_plan, tmp_path):
+    plan = stripes_plan()
+    folders = {audit_folder(tmp_path, plan, fold_of_images(plan, Folding(k))[0]) for k in (2, 3, 2)}
+    assert len(folders) == 2
+
+
+@pytest.mark.parametrize(("recipe", "epochs"), [(120, 12), (100, 10), (30, 5), (1, 5)])
+def test_audits_train_for_few_epochs(recipe, epochs):
+    assert default_epochs(recipe) == epochs

@@ -1,0 +1,238 @@
+"""The page driven in a real browser: keys, filters, undo, exports, what is kept, narrow and dark."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gridbench.audit.page import render_page
+from gridbench.audit.scores import rank_labels
+from gridbench.datasets.labeltable import read_label_table
+
+CHROMIUM = (
+    os.environ.get("GRIDBENCH_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+)
+playwright = pytest.importorskip("playwright.sync_api", reason="needs the playwright package")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium, or GRIDBENCH_CHROMIUM naming one")
+
+HOSTILE = "<img src=x onerror=document.title='owned'>"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as started:
+        one = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield one
+        one.close()
+
+
+@pytest.fixture
+def visit(browser, small_audit, small_archive, tmp_path):
+    """Open the page of an audit; afterwards nothing may have been asked of the network or said on the console."""
+    opened = []
+
+    def show(injected=False, width=1200, height=900, scheme="light"):
+        audit = small_audit(injected)
+        file = tmp_path / "audit.html"
+        file.write_text(
+            render_page(audit, small_archive, rank_labels(audit.given, audit.scores).first(30)),
+            encoding="utf-8",
+        )
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True
+        )
+        page = context.new_page()
+        trouble, requests = [], []
+        page.on("console", lambda message: trouble.append(message.text))
+        page.on("pageerror", lambda error: trouble.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(file.as_uri())
+        page.wait_for_selector(".card")
+        opened.append((context, page, trouble, requests, file.as_uri()))
+        page.audit = audit
+        return page
+
+    yield show
+    for context, page, trouble, requests, address in opened:
+        assert trouble == []
+        assert {url for url in requests if not url.startswith(("data:", "blob:"))} == {address}
+        assert page.title() == "Labels of small to look at"
+        context.close()
+
+
+def states(page):
+    return page.evaluate("[...document.querySelectorAll('.card')].map((card) => card.className.slice(5))")
+
+
+def chosen(page):
+    return page.evaluate("document.querySelector('.card[aria-selected=true]').id")
+
+
+def test_deciding_by_keys_with_undo_and_a_count(visit):
+    page = visit()
+    for key in ("a", "r", "A"):
+        page.keyboard.press(key)
+    assert states(page)[:4] == ["accept", "reject", "accept", ""]
+    assert chosen(page) == "card-3"
+    assert page.inner_text("#count").startswith("3 of 30 decided: 2 accepted, 1 rejected")
+    assert page.evaluate("document.getElementById('progress').value") == 3
+    page.keyboard.press("u")
+    assert states(page)[:3] == ["accept", "reject", ""]
+    assert chosen(page) == "card-2"
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("r")
+    assert states(page)[0] == "reject"
+    for _ in range(5):
+        page.keyboard.press("u")
+    assert set(states(page)) == {""}
+    assert page.is_disabled("#undo")
+
+
+def test_moving_by_keys_and_by_the_mouse(visit):
+    page = visit()
+    page.keyboard.press("ArrowRight")
+    assert chosen(page) == "card-1"
+    page.keyboard.press("End")
+    assert chosen(page) == "card-29"
+    page.keyboard.press("ArrowRight")
+    assert chosen(page) == "card-29"
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowDown")
+    assert chosen(page) not in ("card-0", "card-1")
+    page.locator(".card").nth(4).click()
+    assert chosen(page) == "card-4"
+    page.locator("#accept").click()
+    assert states(page)[4] == "accept"
+    assert page.get_attribute("#cards", "aria-activedescendant") == "card-5"
+
+
+def test_filters_by_class_kind_and_state(visit):
+    page = visit()
+    kinds = page.locator(".card .ask").all_inner_texts()
+    page.select_option("#kind", "wrong")
+    assert page.locator(".card").count() == sum(text.startswith("Wrong") for text in kinds)
+    page.select_option("#kind", "missing")
+    assert page.locator(".card").count() == sum(text.startswith("Missing") for text in kinds)
+    page.select_option("#kind", "")
+    page.select_option("#class", label="field, dry")
+    assert page.locator(".card").count() == sum("field, dry" in text for text in kinds)
+    page.select_option("#class", "")
+    page.locator("#cards").focus()
+    page.keyboard.press("a")
+    page.select_option("#state", "accept")
+    assert page.locator(".card").count() == 1
+    page.select_option("#state", "open")
+    assert page.locator(".card").count() == 29
+    page.locator("#cards").focus()
+    page.keyboard.press("r")
+    assert page.locator(".card").count() == 28
+    page.select_option("#state", "reject")
+    page.locator("#cards").focus()
+    page.keyboard.press("u")
+    assert page.is_visible("#nothing")
+    assert page.is_disabled("#accept")
+
+
+def test_keys_in_a_list_of_choices_decide_nothing(visit):
+    page = visit()
+    page.locator("#class").focus()
+    page.keyboard.press("a")
+    page.locator("#cards").focus()
+    page.keyboard.press("Control+a")
+    assert set(states(page)) == {""}
+
+
+def test_decisions_stay_when_the_page_is_opened_again(visit):
+    page = visit()
+    page.keyboard.press("a")
+    page.keyboard.press("r")
+    page.reload()
+    page.wait_for_selector(".card")
+    assert states(page)[:3] == ["accept", "reject", ""]
+    assert page.inner_text("#count").startswith("2 of 30 decided")
+
+
+def exported(page, button):
+    with page.expect_download() as waiting:
+        page.locator(button).click()
+    return waiting.value.suggested_filename, Path(waiting.value.path())
+
+
+def test_the_exports_hold_what_was_decided(visit, small_archive, tmp_path):
+    from gridbench.audit.correction import correct, read_decisions
+
+    page = visit()
+    for key in ("a", "r", "a"):
+        page.keyboard.press(key)
+    name, file = exported(page, "#decisions")
+    assert name == "decisions.csv"
+    shutil.copy(file, tmp_path / name)
+    audit = page.audit
+    names = [small_archive.names[i] for i in audit.positions]
+    decided = read_decisions(tmp_path / name, names, small_archive.class_names)
+    ranked = rank_labels(audit.given, audit.scores)
+    first = list(zip(ranked.samples[:3].tolist(), ranked.labels[:3].tolist(), strict=True))
+    assert decided == dict(zip(first, ("accept", "reject", "accept"), strict=True))
+    name, file = exported(page, "#labels")
+    assert name == "labels.csv"
+    shutil.copy(file, tmp_path / name)
+    read = read_label_table(tmp_path / name)
+    expected = small_archive.scene_labels.copy()
+    expected[audit.positions] = correct(audit.given, [first[0], first[2]])
+    assert read.keys == small_archive.names
+    assert read.class_names == small_archive.class_names
+    assert np.array_equal(read.labels, expected)
+    assert read.columns["split"].count("test") == len(small_archive.indices("test"))
+
+
+def test_labels_with_injected_noise_are_named_so(visit):
+    page = visit(injected=True)
+    assert "put in on purpose" in page.inner_text(".warning")
+    assert exported(page, "#labels")[0] == "labels-with-injected-noise.csv"
+    assert page.locator("table.sheet tbody tr").count() == 3
+
+
+def test_hostile_names_are_only_text(visit):
+    page = visit()
+    assert any(HOSTILE in text for text in page.locator(".card").all_text_contents())
+    assert page.locator("img").count() == page.locator(".card").count()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_four_hundred_pixels_are_enough(visit, scheme):
+    page = visit(injected=True, width=400, height=800, scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert page.locator(".desk").bounding_box()["height"] < 260
+    page.keyboard.press("End")
+    page.wait_for_timeout(100)
+    card, desk = page.locator(".card[aria-selected=true]"), page.locator(".desk")
+    assert card.bounding_box()["y"] >= desk.bounding_box()["y"] + desk.bounding_box()["height"] - 2
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_contrast(visit, scheme):
+    page = visit(injected=True, scheme=scheme)
+    page.keyboard.press("a")
+    page.keyboard.press("r")
+    ratio = page.evaluate(
+        """() => {
+          const light = (text) => {
+            const parts = text.match(/[\\d.]+/g).slice(0, 3).map((part) => part / 255)
+              .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+            return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+          };
+          const ground = (node) => {
+            const colour = getComputedStyle(node).backgroundColor;
+            return colour.endsWith(", 0)") && node.parentElement ? ground(node.parentElement) : light(colour);
+          };
+          return [...document.querySelectorAll("h1, h2, p, b, td, th, small, output, kbd, button, caption")]
+            .filter((node) => node.textContent.trim() && !node.disabled && node.getClientRects().length)
+            .map((node) => [light(getComputedStyle(node).color), ground(node)])
+            .map(([text, back]) => (Math.max(text, back) + 0.05) / (Math.min(text, back) + 0.05))
+            .reduce((lowest, value) => Math.min(lowest, value), 99);
+        }"""
+    )
+    assert ratio >= 4.5
