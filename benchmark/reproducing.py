@@ -100,10 +100,15 @@ def _expected(settings: Iterable[Mapping[str, Any]], source: Source) -> Iterator
         }
 
 
+def levels_of(shown: Exhibit) -> set[str]:
+    """Return the levels of labels that a table or figure learns from: scene, pixel, or both."""
+    losses = {loss for part in shown.parts for loss in part.get("loss", part["method"]).split(",")}
+    return {LOSSES.get(loss).task.annotation for loss in losses}
+
+
 def needs_maps(shown: Exhibit) -> bool:
     """Tell whether a table or figure learns from label maps."""
-    losses = {loss for part in shown.parts for loss in part.get("loss", part["method"]).split(",")}
-    return any(LOSSES.get(loss).task.annotation == "pixel" for loss in losses if loss in LOSSES)
+    return "pixel" in levels_of(shown)
 
 
 def cautions(shown: Exhibit, source: Source, seeds: Sequence[str], epochs: int | None) -> list[str]:
@@ -117,18 +122,23 @@ def cautions(shown: Exhibit, source: Source, seeds: Sequence[str], epochs: int |
     elif source.archive is not None and len(source.archive) != ARCHIVES[source.of_paper].images:
         images = ARCHIVES[source.of_paper].images
         said.append(f"The archive has {len(source.archive):,} images; the paper's has {images:,}.")
-    levels = ["scene"] if shown.parts and not needs_maps(shown) else list(source.recipes)
-    full = {source.recipes[level].epochs for level in levels if level in source.recipes}
-    if shown.parts and epochs is not None and epochs < max(full):
-        of = " or ".join(str(number) for number in sorted(full))
-        said.append(
-            f"{epochs} epochs instead of the recipe's {of}: this shows that everything runs, and nothing about the "
-            "methods."
+    full = {source.recipes[level].epochs for level in levels_of(shown) if level in source.recipes}
+    if epochs is not None and full and epochs < max(full):
+        of = " and ".join(str(number) for number in sorted(full))
+        what = (
+            "this shows that everything runs, and nothing about the methods"
+            if 2 * epochs < max(full)
+            else "the numbers are those of a shorter training"
         )
+        said.append(f"{_count(epochs, 'epoch')} instead of the recipe's {of}: {what}.")
     if shown.parts and len(seeds) < FEWEST_SEEDS:
-        count = f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
-        said.append(f"{count}: with fewer than {FEWEST_SEEDS}, no difference between methods is resolved.")
+        few = _count(len(seeds), "seed")
+        said.append(f"{few}: with fewer than {FEWEST_SEEDS}, no difference between methods is resolved.")
     return said
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def counts_of(source: Source) -> list[ParameterCounts]:

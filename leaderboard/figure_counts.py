@@ -25,7 +25,7 @@ def count_bars(title: str, counts: Mapping[str, Mapping[str, int]]) -> Figure:
     figure, (panel,) = new_figure(width=6.2, height=2.9)
     width = 0.8 / len(kinds)
     largest = max(number for row in counts.values() for number in row.values())
-    scale, unit = (1e6, "millions") if largest >= 1e6 else (1e3, "thousands")
+    scale, unit, decimals = (1e6, "millions", 2) if largest >= 1e6 else (1e3, "thousands", 0)
     for at, kind in enumerate(kinds):
         having = [number for number, task in enumerate(tasks) if kind in counts[task]]
         places = [number + (at - (len(kinds) - 1) / 2) * width for number in having]
@@ -36,7 +36,7 @@ def count_bars(title: str, counts: Mapping[str, Mapping[str, int]]) -> Figure:
             linewidth=0.5, label=kind,
         )  # fmt: skip
         for place, height in zip(places, heights, strict=True):
-            panel.text(place, height, f"{height:.3g}", ha="center", va="bottom", fontsize=6.5)
+            panel.text(place, height, f"{height:.{decimals}f}", ha="center", va="bottom", fontsize=6.5)
     panel.set_xticks(range(len(tasks)), tasks)
     panel.set_ylabel(f"trainable parameters ({unit})")
     panel.set_ylim(top=1.1 * largest / scale)

@@ -1,6 +1,7 @@
 """`gridbench sweep` as a person meets it: YAML files, dry runs, estimates, selections."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -138,3 +139,12 @@ def test_selecting_where_nothing_was_is_said_with_the_way_to_it(cli, short, yaml
     code, _, messages = cli("leaderboard", "--selected")
     assert code == 2
     assert "gridbench sweep --select lambda" in messages
+
+
+def test_the_file_in_the_documentation_is_read(cli, short, tmp_path):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "paper.md").read_text(encoding="utf-8")
+    (tmp_path / "sweep.yaml").write_text(page.partition("```yaml\n")[2].partition("```")[0])
+    small = ["--dataset", "stripes", "--backbone", "test_resnet", "--seeds", 1]
+    code, out, _ = cli(*short, "--config", "sweep.yaml", *small, "--dry-run")
+    assert code == 0
+    assert len(listed(out)) == 7 * (3 + 1)

@@ -113,6 +113,6 @@ def test_parameter_bars_say_each_number():
     }
     figure = count_bars("a network", counts)
     (panel,) = figure.axes
-    assert [text.get_text() for text in panel.texts] == ["0.9", "1.2", "2"]
+    assert [text.get_text() for text in panel.texts] == ["0.90", "1.20", "2.00"]
     assert panel.get_ylabel() == "trainable parameters (millions)"
     assert rendered(figure, "png")[:4] == b"\x89PNG"
