@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections import deque
 from dataclasses import replace
 
 import pytest
@@ -15,14 +16,15 @@ from hypothesis import strategies as st
 from gridbench.atomic import read_json
 from gridbench.config import make_config
 from gridbench.datasets import open_archive
+from gridbench.engines import local
 from gridbench.engines.local import LocalPool
 from gridbench.engines.node import Order, carry_out
 from gridbench.engines.places import deal, runs_that_fit
 from gridbench.engines.shipping import archive_shipment, unpack
 from gridbench.engines.threads import FILE, fastest_threads, fewest_good, thread_numbers
 from gridbench.engines.transport import pack_folder, store_folder
-from gridbench.environment import Memory
-from gridbench.errors import InputError
+from gridbench.environment import Memory, memory_of, ran_out_of_memory
+from gridbench.errors import InputError, RunFailed
 from gridbench.plan import make_plan
 from gridbench.record import iter_records
 from gridbench.runner import Execution, run
@@ -342,6 +344,33 @@ def test_a_given_number_of_runs_a_device_is_kept(table):
     pool._measure(table)
     assert pool._per_device == 3
     assert LocalPool(Execution(), workers=2, devices=("cpu",))._per_device == 2
+
+
+def test_a_run_that_finds_no_memory_waits_until_it_is_alone(table, monkeypatch):
+    ended = []
+    monkeypatch.setattr(local, "_end", ended.append)
+    pool = LocalPool(Execution(), workers=8, per_device=2)
+    first, second = (local._Worker(None, None, slot, "acc:0", index=slot) for slot in range(2))
+    todo = local._Work([], deque(), [first, second], {0: 1, 1: 1})
+    event = pool._make_room(todo, second, 1, "no memory")
+    assert event.kind == "again"
+    assert (list(todo.waiting), todo.workers, ended, todo.tries[1]) == ([1], [first], [second], 0)
+    assert pool._per_device == 1
+    assert pool._make_room(todo, first, 0, "no memory").kind == "failed"
+
+
+def test_an_error_for_want_of_memory_is_known_by_what_led_to_it():
+    import torch
+
+    try:
+        try:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        except RuntimeError as error:
+            raise RunFailed("The run failed.") from error
+    except RunFailed as error:
+        assert ran_out_of_memory(error)
+    assert not ran_out_of_memory(RunFailed("The run failed."))
+    assert memory_of("cpu") is None
 
 
 def test_a_machine_without_accelerators_is_dealt_out_by_its_cores():
