@@ -18,7 +18,7 @@ from gridbench.identity import identity, identity_of_cell
 from gridbench.methods.base import ANY_LOSS, Context, Loss, Method
 from gridbench.parameters import describe, parse, public_name
 from gridbench.plugins import source_digest
-from gridbench.protocols import defaults_of
+from gridbench.protocols import PUBLISHED_NOISE, defaults_of
 from gridbench.registry import DATASETS, LOSSES, METHODS, NOISE
 
 __all__ = ["PROTOCOL_VERSION", "Plan", "make_plan"]
@@ -103,10 +103,8 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
     """
     method: type[Method] = METHODS.get(config.method)
     loss = _loss_for(method, config)
-    noise_class = NOISE.get(config.noise)
     literal = config.protocol == "authors_code"
-    of_noise = {**(noise_class.authors_code if literal else {}), **config.noise_parameters}
-    noise = noise_class(parse(noise_class.Parameters, of_noise, f"noise model {config.noise!r}"))
+    noise = _noise_for(config)
     of_method = {**(method.authors_code if literal else {}), **config.parameters}
     ours, theirs = _split_parameters(method, loss, of_method)
     asked = parse(method.Parameters, ours, f"method {config.method!r}")
@@ -121,6 +119,10 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
             f"The data set {config.dataset!r} cannot be read from or built in the cache {str(cache)!r}: {error}. "
             "Give another --cache."
         ) from error
+    if literal and config.noise == "swap" and not config.noise_parameters and archive.kind in PUBLISHED_NOISE:
+        name, values = PUBLISHED_NOISE[archive.kind]
+        config = config.model_copy(update={"noise": name, "noise_parameters": dict(values)})
+        noise = _noise_for(config)
     kind = loss.task.annotation if loss else "scene"
     if kind == "pixel" and not archive.has_maps:
         raise InputError(
@@ -146,13 +148,20 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
             "protocol": PROTOCOL_VERSION,
             "method": method.version,
             "loss": loss.version if loss else None,
-            "noise": noise_class.version,
+            "noise": noise.version,
             **_files_of(noise),
             **_weights_of(config),
         },
-        plugin=source_digest([method, loss, loss and loss.task, noise_class, _dataset(config.dataset)]),
+        plugin=source_digest([method, loss, loss and loss.task, type(noise), _dataset(config.dataset)]),
         resolved=resolved,
     )
+
+
+def _noise_for(config: RunConfig) -> Any:
+    chosen = NOISE.get(config.noise)
+    usual = chosen.authors_code if config.protocol == "authors_code" else {}
+    values = {**usual, **config.noise_parameters}
+    return chosen(parse(chosen.Parameters, values, f"noise model {config.noise!r}"))
 
 
 def _loss_for(method: type[Method], config: RunConfig) -> type[Loss] | None:

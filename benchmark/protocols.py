@@ -11,10 +11,13 @@ from typing import Any
 
 from gridbench.datasets.published import PUBLISHED
 
-__all__ = ["PUBLISHED_IDEAL", "defaults_of"]
+__all__ = ["PUBLISHED_IDEAL", "PUBLISHED_NOISE", "defaults_of"]
 
 PUBLISHED_IDEAL: Mapping[str, int] = {"dlrsd": 420, "bigearthnet": 1000}
 """Kind of archive -> how many retrieved images the published code takes the ideal ranking over."""
+
+PUBLISHED_NOISE: Mapping[str, tuple[str, Mapping[str, Any]]] = {"dlrsd": ("folder_swap", {"labels": "maps"})}
+"""Kind of archive -> the noise model, and its parameters, that the published code corrupts it by."""
 
 
 def defaults_of(protocol: str, kind: str) -> dict[str, Any]:

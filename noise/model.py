@@ -60,6 +60,7 @@ class NoiseModel(ABC):
     version: ClassVar[int] = 1
     kinds: ClassVar[tuple[Kind, ...]]
     needs_difficulty: ClassVar[bool] = False
+    reads_folders: ClassVar[bool] = False
     authors_code: ClassVar[Mapping[str, Any]] = {}
     Parameters: ClassVar[type[Any]] = NoParameters
 
@@ -115,17 +116,19 @@ class NoiseModel(ABC):
         rng: np.random.Generator,
         kind: Kind,
         difficulty: npt.NDArray[Any] | None = None,
+        folders: npt.NDArray[Any] | None = None,
     ) -> Corruption:
         """Corrupt the labels that a method learns from.
 
         Args:
             scene_labels: (N, C); used when `kind` is `"scene"`.
-            label_maps: (N, H, W) or None; used when `kind` is `"pixel"`.
+            label_maps: (N, H, W) or None; used when `kind` is `"pixel"`, and by a model that reads labels off maps.
             num_classes: Number of classes C.
             rate: 0 to 100 percent.
             rng: Where every random number comes from.
             kind: Which labels to corrupt.
             difficulty: (N, C) or None; see `scene`.
+            folders: (N,) which samples were stored together; for a model with `reads_folders`.
 
         Raises:
             InputError: The model does not corrupt such labels, there are none, or what `scene` and `pixel` refuse.

@@ -35,7 +35,7 @@ from gridbench.noise.rates import Rate, exact_rate, largest_percent, realisable
 from gridbench.parameters import parameter
 from gridbench.registry import register_noise
 
-__all__ = ["Parameters", "Swap", "corrupt_label_maps", "corrupt_scene_labels", "largest_slnir"]
+__all__ = ["Parameters", "Swap", "corrupt_label_maps", "corrupt_scene_labels", "draw_any", "largest_slnir"]
 
 REPLACEMENTS = ("absent", "any")
 
@@ -159,7 +159,7 @@ def _draw(present: Flags, rate: Decimal, rng: np.random.Generator, replacement: 
             f"{nearest(replacement, REPLACEMENTS)}"
         )
     if replacement == "any":
-        return _draw_any(present, rate, rng)
+        return draw_any(present, rate, rng)
     room = spare_classes(present)
     why = "the other images have no classes to spare"
     count = realisable(int(present.sum()), int(room.sum()), rate, "labels", why)
@@ -167,7 +167,8 @@ def _draw(present: Flags, rate: Decimal, rng: np.random.Generator, replacement: 
     return np.stack((samples, before, free_classes(present, samples, rng)), axis=1)
 
 
-def _draw_any(present: Flags, rate: Decimal, rng: np.random.Generator) -> Ints:
+def draw_any(present: Flags, rate: Decimal, rng: np.random.Generator) -> Ints:
+    """Draw floor(P * rate / 100) of the P pairs (N, C), and for each any other class; (K, 3) as in a corruption."""
     total, others = int(present.sum()), present.shape[1] - 1
     reachable = total if others > 0 else 0
     count = realisable(total, reachable, rate, "labels", "there is no other class")

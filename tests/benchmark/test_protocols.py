@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from gridbench.config import make_config
+from gridbench.corrupting import folders_of
 from gridbench.datasets.archive import Archive
 from gridbench.errors import InputError
 from gridbench.plan import make_plan
-from gridbench.protocols import defaults_of
+from gridbench.protocols import PUBLISHED_NOISE, defaults_of
 
 
 @pytest.fixture
@@ -67,6 +68,23 @@ def test_the_noise_of_the_published_code_belongs_to_its_protocol(resolved):
     assert resolved(protocol="authors_code").noise.parameters.replacement == "any"
     mine = resolved(protocol="authors_code", noise_parameters={"replacement": "absent"})
     assert mine.noise.parameters.replacement == "absent"
+
+
+def test_an_archive_with_a_published_preparation_gets_its_noise(resolved, monkeypatch):
+    kind = resolved().archive.kind
+    assert PUBLISHED_NOISE.keys() == {"dlrsd"}
+    monkeypatch.setitem(PUBLISHED_NOISE, kind, PUBLISHED_NOISE["dlrsd"])
+    plan = resolved(protocol="authors_code", method="bce")
+    assert (plan.config.noise, plan.config.noise_parameters) == ("folder_swap", {"labels": "maps"})
+    assert resolved().config.noise == "swap"
+    mine = resolved(protocol="authors_code", noise_parameters={"replacement": "absent"})
+    assert mine.config.noise == "swap"
+    assert resolved(protocol="authors_code", noise="missing").config.noise == "missing"
+
+
+def test_images_belong_to_the_folder_in_their_name():
+    names = ["agricultural04", "agricultural10", "beach/one", "beach/two", "77"]
+    assert folders_of(names).tolist() == ["agricultural", "agricultural", "beach", "beach", ""]
 
 
 def test_the_protocols_are_different_cells(resolved):
