@@ -146,4 +146,8 @@ def _signed(value: float, decimals: int) -> str:
 
 
 def _plain(value: float, decimals: int) -> str:
-    return "" if math.isnan(value) else f"{value:.{decimals}f}"
+    """Write a number; what rounds to nothing has no sign."""
+    if math.isnan(value):
+        return ""
+    text = f"{value:.{decimals}f}"
+    return text.removeprefix("-") if float(text) == 0 else text.replace("-", "−")

@@ -37,6 +37,9 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
     metavar="DIR",
     help="Folder that results are read from, or a file of compact records.",
 )
+@click.option(
+    "--baselines", is_flag=True, help="Read the records that ship with gridbench instead of a folder."
+)
 @click.option("--metric", metavar="NAME", help="What to compare  [default: ndcg at each run's own k]")
 @click.option("--dataset", multiple=True, metavar="NAME", help="Only this data set; can be repeated.")
 @click.option(
@@ -67,6 +70,7 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
 def leaderboard(
     context: click.Context,
     runs: str,
+    baselines: bool,
     metric: str | None,
     dataset: tuple[str, ...],
     filters: tuple[str, ...],
@@ -88,6 +92,10 @@ def leaderboard(
     from gridbench.leaderboard.runs import Collection, collect
     from gridbench.leaderboard.table import Request, tables_of
 
+    if baselines:
+        from gridbench.leaderboard.shipped import shipped_records
+
+        runs = str(shipped_records())
     chosen = format_of(format_, out)
     conditions = [parse_condition(text) for text in filters]
     only_reported = reported and not Path(runs).exists()

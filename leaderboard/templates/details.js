@@ -2,7 +2,8 @@ const dialog = $("details");
 $("close").addEventListener("click", () => dialog.close());
 dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
 
-const pairs = (entries) => make("dl", { class: "pairs" }, ...entries.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, String(value)))));
+const breakable = (name) => name.split(/(?<=[/_])/).flatMap((part) => [part, make("wbr", {})]);
+const pairs = (entries) => make("dl", { class: "pairs" }, ...entries.map(([name, value]) => make("div", {}, make("dt", {}, ...breakable(name)), make("dd", {}, String(value)))));
 
 function section(title, ...children) {
   return make("section", {}, make("h3", {}, title), ...children);

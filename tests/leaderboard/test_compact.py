@@ -3,6 +3,8 @@
 import hashlib
 import json
 import zipfile
+from importlib import resources
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -16,6 +18,7 @@ from gridbench.leaderboard.bundle_import import import_bundle
 from gridbench.leaderboard.compact import _columns, _rows, pack_compact, read_compact
 from gridbench.leaderboard.histories import band_of
 from gridbench.leaderboard.runs import collect
+from gridbench.leaderboard.shipped import shipped_records
 from gridbench.leaderboard.table import Request, tables_of
 
 HISTORY = [
@@ -220,3 +223,25 @@ def test_the_commands(packed, study, tmp_path):
         refused = CliRunner().invoke(leaderboard, words)
         assert isinstance(refused.exception, InputError)
         assert reason in str(refused.exception)
+
+
+def test_what_ships_is_read_by_name(packed, monkeypatch, tmp_path):
+    monkeypatch.setattr("gridbench.leaderboard.shipped.shipped_records", lambda: packed)
+    done = CliRunner().invoke(leaderboard, ["--baselines", "--format", "csv"])
+    assert done.exit_code == 0, done.output
+    assert done.stdout == shown(packed, "csv")
+
+
+def test_what_does_not_ship_is_said_with_what_to_do():
+    with pytest.raises(InputError, match=r"No baseline records of 'nowhere' ship.*--baselines"):
+        shipped_records("nowhere")
+
+
+def test_whatever_ships_is_whole():
+    folder = Path(str(resources.files("gridbench.leaderboard") / "baselines"))
+    for file in folder.glob("*.zip"):
+        runs = collect(shipped_records(file.stem)).runs
+        assert {run.settings["dataset"] for run in runs} == {file.stem}
+        assert all(run.stored.noise()["sha256"] == run.stored.result["noise"]["sha256"] for run in runs)
+        assert all(run.stored.environment()["threads"] == 1 for run in runs)
+        assert all(len(run.stored.history()) in (0, run.settings["epochs"]) for run in runs)
