@@ -9,7 +9,7 @@ from typing import Any, Literal
 from gridbench.errors import InputError, nearest
 from gridbench.sweep import expand, values_of
 
-__all__ = ["ARCHIVES", "EXHIBITS", "ArchiveFacts", "Exhibit", "Part", "exhibit", "settings_of"]
+__all__ = ["ARCHIVES", "EXHIBITS", "MODES", "ArchiveFacts", "Exhibit", "Part", "exhibit", "settings_of"]
 
 Kind = Literal["sensitivity", "comparison", "detection", "ablation", "losses", "parameters"]
 Part = Mapping[str, str]

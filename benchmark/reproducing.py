@@ -16,15 +16,16 @@ from gridbench.datasets.cache import prepared_names
 from gridbench.datasets.dataset import Progress
 from gridbench.datasets.open import recipes_of
 from gridbench.errors import InputError
+from gridbench.leaderboard.figure_ablation import ablation_panels
 from gridbench.leaderboard.figure_counts import count_bars
 from gridbench.leaderboard.figure_curves import detection_curves, loss_curves, noise_curves
-from gridbench.leaderboard.figure_settings import mode_bars, sensitivity_maps
+from gridbench.leaderboard.figure_settings import sensitivity_maps
 from gridbench.leaderboard.reproduced import detection_sheets, paper_sheets
 from gridbench.leaderboard.runs import Collection as RunCollection
 from gridbench.leaderboard.runs import collect
 from gridbench.leaderboard.sheet import Line, Mark, Sheet, sheets_of
 from gridbench.leaderboard.table import Request, Table, tables_of
-from gridbench.paper import ARCHIVES, Exhibit, settings_of
+from gridbench.paper import ARCHIVES, MODES, Exhibit, settings_of
 from gridbench.parameter_counts import ParameterCounts, count_parameters
 from gridbench.registry import DATASETS, LOSSES
 from gridbench.sweep import pair_of
@@ -206,8 +207,17 @@ def result_of(
         return _counted(shown, source)
     found = collect(runs)
     own = [run for run in found.runs if run.id in ids and not run.origin]
-    tables = tables_of(RunCollection(own), Request())
-    figures = [pair for table in tables for pair in _DRAWN[shown.kind](table)]
+    # Scene labels come first, as in the paper.
+    tables = sorted(
+        tables_of(RunCollection(own), Request()),
+        key=lambda table: table.cells[0].text("kind"),
+        reverse=True,
+    )
+    if shown.kind == "ablation":
+        panels = ablation_panels(tables, "parameters.mode", MODES.split(","))
+        figures = [] if panels is None else [("", panels)]
+    else:
+        figures = [pair for table in tables for pair in _DRAWN[shown.kind](table)]
     if shown.kind in ("sensitivity", "comparison"):
         sheets = paper_sheets(shown.reported, tables, source.of_paper in shown.datasets)
     elif shown.kind == "detection":
@@ -226,7 +236,6 @@ _DRAWN: Mapping[str, Callable[[Table], list[tuple[str, Figure]]]] = {
     "sensitivity": sensitivity_maps,
     "comparison": _noise_curves,
     "detection": detection_curves,
-    "ablation": mode_bars,
     "losses": loss_curves,
 }
 

@@ -44,7 +44,7 @@ def noise_curves(table: Table) -> Figure | None:
         points = [(x, e.cell.mean) for x, e in zip(positions, row.entries, strict=True) if e.cell]
         heights = [shown(y, table.unit) for _, y in points]
         panel.plot([x for x, _ in points], heights, ":", color=GREY, marker="_", label=short(row.names))
-    panel.set_xlabel(f"{table.over}\nbands: ± one standard deviation over seeds ({_count(table)})")
+    panel.set_xlabel(f"{table.over}\n{_spread(table)}")
     panel.set_ylabel(f"{table.metric} ({table.unit.symbol or table.unit.shown})")
     panel.set_xticks(positions, table.columns)
     panel.set_title(table.title, loc="left")
@@ -90,7 +90,8 @@ def detection_curves(table: Table) -> list[tuple[str, Figure]]:
         panel.set_title(f"{table.over} {column}", loc="left")
     for panel in panels[len(shown_columns) :]:
         panel.set_axis_off()
-    figure.supxlabel("epoch", fontsize=8)
+    figure.suptitle(table.title, x=0.01, ha="left", fontsize=8)
+    figure.supxlabel(f"epoch; {_spread(table)}", fontsize=8)
     figure.supylabel("noisy among those taken for noisy (%)", fontsize=8)
     legend_outside(figure, panels[0])
     return [("detection", figure)]
@@ -124,6 +125,7 @@ def loss_curves(table: Table) -> list[tuple[str, Figure]]:
             panel.set_title(title, loc="left")
             panel.set_xlabel("epoch")
         panels[0].set_ylabel("mean loss")
+        figure.suptitle(f"{table.title}: {short(key)}; {_spread(table)}", x=0.01, ha="left", fontsize=8)
         legend_outside(figure, panels[0])
         figure.legends[0].set_title(table.over)
         figures[key] = (short(row.names), figure)
@@ -187,6 +189,7 @@ def _positions(table: Table) -> list[float]:
     return [float(column) for column in table.columns]
 
 
-def _count(table: Table) -> str:
+def _spread(table: Table) -> str:
     low, high = table.counts
-    return f"n = {low}" if low == high else f"n = {low} to {high}"
+    count = f"n = {low}" if low == high else f"n = {low} to {high}"
+    return f"bands: ± one standard deviation over seeds ({count})"

@@ -132,9 +132,10 @@ def _varying(table: Table, numeric: bool) -> list[tuple[str, str, list[Cell]]]:
             if cell.settings.get(name) is not None:
                 rest = ((other, cell.text(other)) for other in cell.settings if other not in (name, "slnir"))
                 groups.setdefault((cell.origin, *sorted(rest)), []).append(cell)
-        for group in groups.values():
-            values = {cell.text(name) for cell in group}
-            if len(values) > 1 and all((order_of(value)[0] == 1) == numeric for value in values):
+        for everything in groups.values():
+            # A number among words, or a word such as slnir among numbers, has no place on the other's axis.
+            group = [cell for cell in everything if (order_of(cell.text(name))[0] == 1) == numeric]
+            if len({cell.text(name) for cell in group}) > 1:
                 found.append((name, short((group[0].text("method"), group[0].text("loss"))), group))
     return found
 
