@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from gridbench.atomic import write_bytes
 from gridbench.errors import InputError
 from gridbench.noise.corruption import Corruption, Ints, Kind, apply_changes
 from gridbench.noise.labels import IGNORE, checked_maps, checked_scene_labels, class_pixels
-from gridbench.noise.manifest_files import read_arrays, read_json, write_bytes
+from gridbench.noise.manifest_files import read_arrays, read_json
 
 if TYPE_CHECKING:
     from gridbench.noise.model import NoiseModel

@@ -1,9 +1,8 @@
-"""The two files of a manifest on disk: read with clear errors, written whole or not at all."""
+"""The two files of a manifest on disk: read with clear errors."""
 
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy.typing as npt
 
 from gridbench.errors import InputError
 
-__all__ = ["read_arrays", "read_json", "write_bytes"]
+__all__ = ["read_arrays", "read_json"]
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -55,17 +54,3 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         zlib.error,
     ) as error:
         raise InputError(f"{path} is damaged: {error}.") from error
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file that is whole or not there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -24,7 +24,7 @@ LONGEST_FILE = 400
 COMMON = {"gridbench.errors", "gridbench.parameters", "gridbench.registry"}
 LEAVES = {*COMMON, "gridbench.identity", "gridbench.source"}
 MAY_IMPORT: dict[str, set[str]] = {
-    "gridbench.noise": {"gridbench.noise", *COMMON},
+    "gridbench.noise": {"gridbench.noise", "gridbench.atomic", *COMMON},
     "gridbench.metrics": {"gridbench.metrics"},
     "gridbench.datasets": {"gridbench.datasets", *COMMON},
     "gridbench.methods": {"gridbench.methods", *COMMON},

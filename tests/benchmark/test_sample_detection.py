@@ -182,6 +182,18 @@ def test_wrong_classes_by_hand():
     assert wrong_classes(noisy, clean, 3).tolist() == [[False, False, True], [False, False, False]]
 
 
+def test_images_with_all_classes_or_none_are_judged_too(trained):
+    experiment = trained(method="grid", loss="bce")
+    labels = experiment.corruption.labels
+    labels[::3], labels[1::3] = 1, 0
+    outcome = experiment.score()
+    found = outcome.result["sample_detection"]
+    assert found["reasons"] == {}
+    assert all(np.isfinite(values).all() for values in outcome.detection.values())
+    labels[:] = 1
+    assert experiment.score().result["sample_detection"]["label"]["confident_learning"] is not None
+
+
 def test_the_leaderboard_knows_the_scores_by_name(go):
     record = go(method="grid", loss="bce")
     frame = load(record.folder.parent).set_index("metric")

@@ -13,6 +13,8 @@ from PIL import Image
 from gridbench.cli import main
 from gridbench.config import make_config
 from gridbench.datasets.archive import Archive
+from gridbench.datasets.layout import GroupLayout, Layout, Sample
+from gridbench.datasets.packing import ArchiveWriter, build_once
 from gridbench.experiment import Experiment
 from gridbench.noise import Manifest
 from gridbench.noise.transitions_seen import count_transitions
@@ -290,6 +292,69 @@ def test_the_noise_of_a_run_is_verified_against_its_own_archive(cli, tmp_path, c
     assert code == 0
     assert "run follows from stripes" in out
     assert "label files" not in out
+
+
+@pytest.fixture
+def single(cache, tmp_path):
+    """A cache of its own with an archive of one class, `single`."""
+    layout = Layout((GroupLayout("rgb", ("r", "g", "b"), 8, 8, "uint8"),), ("sea",), (8, 8), False)
+    rng = np.random.default_rng(0)
+
+    def build(target):
+        split = ["train"] * 20 + ["val"] * 6 + ["test"] * 6
+        writer = ArchiveWriter(target, layout, [f"image{i:02d}" for i in range(32)], split)
+        for i in range(32):
+            image = rng.integers(0, 255, (3, 8, 8)).astype(np.uint8)
+            writer.write(
+                i, Sample((image,), np.array([i % 2], np.uint8), np.full((8, 8), 255, np.uint8), None)
+            )
+        writer.finish("single", "folder", {"failed": []})
+
+    build_once(tmp_path / "cache" / "archives" / "single", build)
+    return tmp_path / "cache"
+
+
+def test_an_archive_with_one_class_is_corrupted_as_far_as_that_goes(cli, single, capsys):
+    words = ("noise", "apply", "--dataset", "single", "--slnir", "30", "--cache", str(single))
+    for name in ("swap", "grouped", "confusable", "instance"):
+        with pytest.raises(SystemExit) as stop:
+            main([*words, "--noise", name, "--out", name])
+        assert stop.value.code == 2
+        assert "The largest rate here is 9.99 (--slnir 9.99)" in capsys.readouterr().err
+    for name in ("missing", "extra", "mixed"):
+        main([*words, "--noise", name, "--out", name])
+        assert "requested 30 %" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1,2\n3,4\n", "is of 2 classes, but the labels have 5"),
+        ("1,2\n3\n", "no table of numbers"),
+        ("water,ice\nno,numbers\n", "no table of numbers"),
+        ("\n".join(["1,1,1,1,-1"] * 5), "holds -1 in row 0, column 4"),
+        ("\n".join(["1,1,1,1,nan"] * 5), "holds nan in row 0, column 4"),
+        ("", "has shape"),
+    ],
+)
+def test_a_table_that_is_none_is_explained(cli, tmp_path, text, message):
+    (tmp_path / "table.csv").write_text(text)
+    words = ("apply", "--dataset", "stripes", "--slnir", 30, "--out", "noisy", "--noise", "class_dependent")
+    code, _, messages = cli(*words, "--noise-parameter", "table=table.csv")
+    assert code == 2
+    assert message in messages
+    assert "table=FILE.csv" in cli(*words)[2]
+    assert "nowhere.csv" in cli(*words, "--noise-parameter", "table=nowhere.csv")[2]
+    assert not (tmp_path / "noisy").exists()
+
+
+def test_a_manifest_of_another_archive_is_refused(applied, single, capsys):
+    applied()
+    for command in (("verify",), ("inspect",), ("inspect", "--examples", "examples.png")):
+        with pytest.raises(SystemExit) as stop:
+            main(["noise", command[0], "noisy", "--dataset", "single", "--cache", str(single), *command[1:]])
+        assert stop.value.code == 2
+        assert "of another archive" in capsys.readouterr().err
 
 
 def test_bad_input_is_explained(applied, cli, tmp_path):
