@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["audit"]
 
+# What a run leaves to the recipe, an audit chooses for itself.
+_OTHER_DEFAULTS = {
+    "method": "Training strategy.  [default: bce]",
+    "epochs": "Number of epochs of each fold.  [default: a tenth of the recipe's, 5 at least]",
+    "train_size": "Number of training images, 0 for all.  [default: 0]",
+    "slnir": "Noise put on top of the labels, to see how well it is found.  [default: 0]",
+}
+
 
 @click.group(invoke_without_command=True)
 @config_options
@@ -110,6 +118,9 @@ def audit(
 
 
 audit.add_command(apply)
+for _option in audit.params:
+    if isinstance(_option, click.Option) and _option.name in _OTHER_DEFAULTS:
+        _option.help = _OTHER_DEFAULTS[_option.name]
 
 
 def _plan(values: dict[str, Any], cache: Path, building: Any) -> Plan:

@@ -185,3 +185,11 @@ def test_applying_nothing_sensible_is_refused(cli, mine, tmp_path):
     assert code == 2
     assert "There is no finished audit in 'nowhere'" in messages
     assert not (tmp_path / "fixed").exists()
+
+
+def test_the_help_tells_the_defaults_of_audits_and_leaves_those_of_runs_alone(cli):
+    text = cli("audit", "--help")[1]
+    assert "[default: bce]" in text
+    assert "a tenth of the recipe's" in text
+    assert "[default: grid]" not in text
+    assert "[default: grid]" in cli("run", "--help")[1]
