@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import socket
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,7 @@ __all__ = ["RayCluster"]
 
 TRIES = 3
 SECONDS_BETWEEN_LOOKS = 1.0
+KNOCK_SECONDS = 5.0
 
 
 @dataclass
@@ -236,22 +238,54 @@ class RayCluster:
         """Join the cluster; tell whether that has to be undone."""
         if self._ray.is_initialized():
             return False
-        settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        settings: dict[str, Any] = {
+            "address": self._address,
+            "log_to_driver": False,
+            "logging_level": "ERROR",
+        }
         if self._address == "local":
             settings["include_dashboard"] = False
             # A cluster of our own reports to nobody.
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        else:
-            settings["address"] = self._address
         try:
+            if self._address != "local":
+                knock(self._address)
             self._ray.init(**settings)
         except (ConnectionError, ValueError, RuntimeError, OSError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(
-                f"There is no Ray cluster to join at {self._address!r}: {reason} Start one with `ray start --head`, "
+                f"There is no Ray cluster to join at {self._address!r}: {reason}. Start one with `ray start --head`, "
                 "join more machines with `ray start --address=HOST:PORT`, this one too, or use --address local."
             ) from None
         return True
+
+
+def knock(address: str) -> None:
+    """Find out at once whether somebody listens; Ray itself would try for minutes and say nothing clear.
+
+    Args:
+        address: HOST:PORT, or auto for the cluster that was started or joined here last.
+
+    Raises:
+        OSError: Nobody listens there.
+    """
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS") or _joined_last()
+    host, _, port = address.rpartition(":")
+    if host and "/" not in host and port.isdecimal():
+        try:
+            socket.create_connection((host, int(port)), timeout=KNOCK_SECONDS).close()
+        except OSError as error:
+            raise OSError(f"nobody answers at {address} ({error.strerror or error})") from None
+
+
+def _joined_last() -> str:
+    """Return the address that Ray notes when it starts; empty if there is none, and Ray shall look for itself."""
+    folder = Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray"
+    try:
+        return (folder / "ray_current_cluster").read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _on_node(order: Order) -> Iterator[tuple[Any, ...]]:

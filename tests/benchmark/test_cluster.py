@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -93,6 +94,13 @@ def ray(monkeypatch, tmp_path):
     monkeypatch.setattr(cluster, "_import_ray", lambda: fake)
     monkeypatch.setenv("GRIDBENCH_CACHE", str(tmp_path / "node"))
     return fake
+
+
+@pytest.fixture(autouse=True)
+def no_cluster_here(monkeypatch, tmp_path):
+    """Whatever Ray noted on this machine is not looked at."""
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
 
 
 @pytest.fixture
@@ -212,6 +220,31 @@ def test_no_cluster_is_bad_input(ray, execution, configs, monkeypatch):
         list(RayCluster(execution).compute(configs))
 
 
+@pytest.mark.parametrize("how", ["given", "variable", "noted"])
+def test_a_cluster_that_is_gone_is_bad_input_at_once(ray, execution, configs, monkeypatch, tmp_path, how):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        gone = f"127.0.0.1:{free.getsockname()[1]}"
+    if how == "variable":
+        monkeypatch.setenv("RAY_ADDRESS", gone)
+    elif how == "noted":
+        (tmp_path / "ray").mkdir()
+        (tmp_path / "ray" / "ray_current_cluster").write_text(gone)
+    with pytest.raises(InputError, match=f"nobody answers at {gone}"):
+        list(RayCluster(execution, gone if how == "given" else "auto").compute(configs))
+
+
+def test_somebody_who_listens_is_asked(ray, execution, configs):
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        events = RayCluster(execution, address).compute(configs[:1])
+        next(events)
+    assert ray.settings["address"] == address
+    events.close()
+
+
 def test_without_ray_one_message_names_the_extra(monkeypatch, capsys, cache, tmp_path):
     monkeypatch.setitem(sys.modules, "ray", None)
     words = [
@@ -299,11 +332,16 @@ def nodes(tmp_path):
     for process in started:
         kill_session(process)
     shutil.rmtree("/tmp/gridbench-test-ray", ignore_errors=True)
+    # Nodes that were killed could not take back where they noted their address.
+    note = Path("/tmp/ray/ray_current_cluster")
+    if note.is_file() and note.read_text().endswith(f":{PORT}"):
+        note.unlink()
 
 
 def ray_environment(tmp_path):
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
-    return {**os.environ, **token, "OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+    inherited = {name: value for name, value in os.environ.items() if name != "RAY_TMPDIR"}
+    return {**inherited, **token, "OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
 def kill_session(process):
