@@ -108,7 +108,7 @@ def _detection(name: str, dataset: str, loss: str) -> Exhibit:
         {"method": loss, "slnir": NOISY},
     )
     said = "GRID finds noisy samples more accurately than top-k by loss and than chance at almost all rates"
-    title = f"noisy samples found by GRID ({loss.upper()}) over the epochs, lambda = SLNIR"
+    title = f"noisy samples found by GRID ({loss.upper()}) by epoch"
     return Exhibit(name, title, "detection", (dataset,), parts, said=said)
 
 

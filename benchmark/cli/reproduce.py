@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,15 +176,14 @@ def _show(
     from gridbench.reproducing import cautions, result_of
 
     sheets, figures = result_of(shown, source, ids, runs)
-    said = cautions(shown, source, seeds, epochs)
-    _print(sheets)
-    for line in said:
-        click.echo(f"Note: {line}")
+    said = [f"Note: {line}" for line in cautions(shown, source, seeds, epochs)]
     if shown.said:
-        click.echo(f"The paper prints no numbers for this figure; it says: {shown.said}.")
-    written = _write(
-        shown.name if source.name in shown.datasets else f"{shown.name}-{source.name}", sheets, figures, out
-    )
+        said.append(f"The paper prints no numbers for this figure; it says: {shown.said}.")
+    # With the numbers, so that neither goes anywhere without the other.
+    sheets[0] = replace(sheets[0], notes=(*sheets[0].notes, *said))
+    _print(sheets)
+    own = "" if source.name in shown.datasets and len(shown.datasets) == 1 else source.name
+    written = _write("-".join(filter(None, (shown.name, own))), sheets, figures, out)
     click.echo(f"Written to {out}: {', '.join(written)}")
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+WIDEST = 200
+"""Columns of a list that goes to no terminal."""
 
 if TYPE_CHECKING:
     from gridbench.estimate import Estimate
@@ -35,8 +39,10 @@ def print_list(
     measured = Measured(runs)
     sources: dict[str, Source] = {}
     table = Table(box=None, pad_edge=False)
-    for column in ("name", "what it shows", "archive", "labels", "runs", "time", "memory of a run"):
-        table.add_column(column, justify="right" if column == "runs" else "left")
+    for column in ("name", "what it shows", "archive", "labels", "runs", "time", "memory, at most"):
+        table.add_column(
+            column, justify="right" if column == "runs" else "left", no_wrap=column != "what it shows"
+        )
     for shown in exhibits:
         for name in datasets_for(shown, dataset):
             if name not in sources:
@@ -45,11 +51,12 @@ def print_list(
             cost = measured.estimate(needed)
             labels = "none" if not shown.parts else "label maps" if needs_maps(shown) else "scene"
             table.add_row(shown.name, shown.title, name, labels, str(len(needed)), _time(cost), _memory(cost))
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=WIDEST)
     console.print(table)
     click.echo(
-        f"Runs are counted for {len(seeds)} seeds; tables and figures share those that are equal. Time is that of one "
-        f"run at a time, from the finished runs in {str(runs)!r}; what nothing was measured for is unknown."
+        f"Runs are counted for {len(seeds)} seeds; tables and figures share those that are equal. Time (one run at a "
+        f"time) and memory (of a process that may have computed several) are those of finished runs in {str(runs)!r}; "
+        "what nothing was measured for is unknown."
     )
     for name, source in sources.items():
         if source.missing:
@@ -64,7 +71,7 @@ def _time(cost: Estimate) -> str:
     if not cost.known:
         return "unknown" if cost.unknown else "seconds"
     told = duration(cost.seconds)
-    return f"{told} for {cost.known}, else unknown" if cost.unknown else told
+    return f"{told} for {cost.known}, of {cost.unknown} unknown" if cost.unknown else told
 
 
 def _memory(cost: Estimate) -> str:
