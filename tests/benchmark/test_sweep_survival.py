@@ -20,19 +20,30 @@ from gridbench.record import iter_records
 LOGGED = r'''
 """Plain training that notes when it begins."""
 import os, time
+from dataclasses import dataclass, replace
 from gridbench import register_method
 from gridbench.methods.plain import Plain
+from gridbench.parameters import parameter
 
 @register_method()
 class Logged(Plain):
     """Plain training."""
     losses = ("bce", "fl")
 
+    @dataclass(frozen=True)
+    class Parameters:
+        """What the log tells a cell by."""
+        rate: float = parameter(0.0, "the noise rate", "ours", low=0, high=100)
+
+    @classmethod
+    def resolve(cls, parameters, context):
+        return replace(parameters, rate=context.slnir)
+
     def step(self, batch):
         if batch.epoch == 0 and batch.step == 0:
-            sums = f"{batch.scene_labels.sum():g} {batch.images.sum():.6f}"
+            cell = f"{self.objective.loss.name} {self.p.rate:g} {batch.images.sum():.6f}"
             with open(os.environ["COMPUTED"], "a") as log:
-                log.write(f"{time.time_ns()} {self.objective.loss.name} {sums}\n")
+                log.write(f"{time.time_ns()} {cell}\n")
         return super().step(batch)
 '''
 
