@@ -41,6 +41,7 @@ def tiles(tmp_path):
         "epochs": 1,
         "slnir": 20,
         "k": 5,
+        "train_size": 40,
     }
     return make_plan(make_config(settings), tmp_path / "cache")
 
