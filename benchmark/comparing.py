@@ -90,8 +90,8 @@ class Baselines:
 def baselines_for(runs: Iterable[Run], loss: str, cache: Path) -> Baselines:
     """Choose the records that a method trained with a loss can stand beside.
 
-    Of several recipes the one with the most plain runs of that loss counts; rows with parameters other than their
-    method's defaults (lambda series, ablations) are left out.
+    Of several recipes the data set's own counts, else the one with the most plain runs of that loss. Rows with
+    parameters other than their method's defaults (lambda series, ablations) are left out.
 
     Args:
         runs: Baseline records.
@@ -113,7 +113,9 @@ def baselines_for(runs: Iterable[Run], loss: str, cache: Path) -> Baselines:
             "--seeds 5, gridbench leaderboard export --compact --out FILE, and --baselines FILE."
         )
     recipes = [_recipe(run) for run in plain]
-    recipe = max(dict.fromkeys(recipes), key=recipes.count)
+    samples = dict(zip(recipes, plain, strict=True))
+    own = [recipe for recipe, run in samples.items() if _is_own_recipe(run, cache)]
+    recipe = max(own or samples, key=recipes.count)
     alike = [run for run in runs if _recipe(run) == recipe and _is_usual(run, cache, usual)]
     cells: dict[Decimal, dict[int, Run]] = {}
     for run in sorted(plain, key=lambda run: (_rate(run), run.seed)):
@@ -256,6 +258,16 @@ def _is_usual(run: Run, cache: Path, known: dict[str, bool]) -> bool:
         except InputError:
             known[key] = False
     return known[key]
+
+
+def _is_own_recipe(run: Run, cache: Path) -> bool:
+    """Tell whether a plain run has the settings that one gets here without giving any."""
+    config = run.stored.config["config"]
+    names = ("dataset", "method", "loss", "slnir", "seed")
+    try:
+        return make_plan(make_config({name: config[name] for name in names}), cache).id == run.id
+    except InputError:
+        return False
 
 
 def _recipe(run: Run) -> tuple[tuple[str, str], ...]:

@@ -79,6 +79,10 @@ def export_bundle(
     write_bytes(target, content)
     kilobytes = len(content) / 1000
     click.echo(f"Wrote {target} with {len(found.runs)} records, {kilobytes:,.0f} kB.")
+    if found.left_out:
+        click.echo(
+            f"Left out {len(found.left_out)} unfinished, failed or damaged; gridbench status tells more."
+        )
     if compact:
         click.echo(f"Next: gridbench leaderboard --runs {target}")
 

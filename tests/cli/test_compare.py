@@ -5,14 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from gridbench.cli import main
+from gridbench.comparing import baselines_for
+from gridbench.config import make_config
 from gridbench.identity import identity, identity_of_cell
-from gridbench.leaderboard.runs import collect
+from gridbench.leaderboard.runs import as_run, collect
+from gridbench.plan import make_plan
 from gridbench.plugins import REGISTRIES
-from gridbench.record import iter_records
+from gridbench.record import RunRecord, iter_records
 
 SMALL = '''
 """Plain training on what is left when the images of largest loss are left out."""
@@ -232,6 +237,21 @@ def rewrite(source, target, change):
         for name, text in texts.items():
             file.writestr(name, text)
     return target
+
+
+def test_of_several_recipes_the_data_sets_own_counts_else_the_most_frequent(cache):
+    def record(seed, **settings):
+        config = make_config({"dataset": "stripes", "method": "bce", "seed": seed, **settings})
+        document = make_plan(config, cache).document()
+        result = {"schema": 1, "id": document["id"], "metrics": {"ndcg@5": 0.5}}
+        return as_run(RunRecord(Path("run"), "done", "", document, result), "")
+
+    others = [*(record(seed, epochs=7) for seed in range(3)), *(record(seed, epochs=8) for seed in range(2))]
+    chosen = baselines_for([*others, record(4)], "bce", cache)
+    assert list(chosen.plain[Decimal(0)]) == [4]
+    chosen = baselines_for(others, "bce", cache)
+    assert {run.settings["epochs"] for run in chosen.runs} == {7}
+    assert list(chosen.plain[Decimal(0)]) == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

@@ -225,6 +225,14 @@ def test_the_commands(packed, study, tmp_path):
         assert reason in str(refused.exception)
 
 
+def test_unfinished_records_are_left_out_and_counted(study, write_run, tmp_path):
+    write_run(study, state="failed", seed=9)
+    words = ["export", "--compact", "--out", str(tmp_path / "a.zip"), "--runs", str(study)]
+    done = CliRunner().invoke(leaderboard, words)
+    assert "Left out 1 unfinished" in done.stdout
+    assert 9 not in {run.seed for run in collect(tmp_path / "a.zip").runs}
+
+
 def test_what_ships_is_read_by_name(packed, monkeypatch, tmp_path):
     monkeypatch.setattr("gridbench.leaderboard.shipped.shipped_records", lambda: packed)
     done = CliRunner().invoke(leaderboard, ["--baselines", "--format", "csv"])
