@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -66,6 +67,8 @@ def work(pipe: Connection, execution: Execution, cores: list[int], plugins: list
             pipe.send(answer)
         except OSError:
             return
+        # Networks, trainer and optimiser refer to each other: left to itself, Python keeps those of many runs.
+        gc.collect()
 
 
 def _answer(config: RunConfig, execution: Execution) -> tuple[Any, ...]:
