@@ -101,6 +101,11 @@ class EngineChoice:
     def __post_init__(self) -> None:
         _number("--threads", self.threads)
         _number("--per-device", self.per_device)
+        if "://" in self.address:
+            raise InputError(
+                f"--address is {self.address!r}; it must be auto, local or the HOST:PORT of a cluster that this machine "
+                "has joined with `ray start --address=HOST:PORT`."
+            )
         if self.engine == "ray" and self.threads == "auto":
             raise InputError(
                 "--threads auto measures this machine, and Ray's nodes are others; give a number."

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import socket
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 from gridbench.config import RunConfig
 from gridbench.datasets import default_cache
 from gridbench.engines import Event
+from gridbench.engines.knocking import knock
 from gridbench.engines.node import Order, carry_out
 from gridbench.engines.shipping import Shipment, archive_shipment, plugin_shipment
 from gridbench.engines.transport import store_folder
@@ -31,7 +31,6 @@ __all__ = ["RayCluster"]
 
 TRIES = 3
 SECONDS_BETWEEN_LOOKS = 1.0
-KNOCK_SECONDS = 5.0
 
 
 @dataclass
@@ -258,34 +257,6 @@ class RayCluster:
                 "join more machines with `ray start --address=HOST:PORT`, this one too, or use --address local."
             ) from None
         return True
-
-
-def knock(address: str) -> None:
-    """Find out at once whether somebody listens; Ray itself would try for minutes and say nothing clear.
-
-    Args:
-        address: HOST:PORT, or auto for the cluster that was started or joined here last.
-
-    Raises:
-        OSError: Nobody listens there.
-    """
-    if address == "auto":
-        address = os.environ.get("RAY_ADDRESS") or _joined_last()
-    host, _, port = address.rpartition(":")
-    if host and "/" not in host and port.isdecimal():
-        try:
-            socket.create_connection((host, int(port)), timeout=KNOCK_SECONDS).close()
-        except OSError as error:
-            raise OSError(f"nobody answers at {address} ({error.strerror or error})") from None
-
-
-def _joined_last() -> str:
-    """Return the address that Ray notes when it starts; empty if there is none, and Ray shall look for itself."""
-    folder = Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray"
-    try:
-        return (folder / "ray_current_cluster").read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        return ""
 
 
 def _on_node(order: Order) -> Iterator[tuple[Any, ...]]:

@@ -283,6 +283,22 @@ def test_threads_of_other_machines_are_not_measured_here(capsys):
     assert "give a number" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--address", "ray://head:10001"], "ray start --address=HOST:PORT"),
+        (["--threads", "0"], "--threads is '0'"),
+        (["--threads", "many"], "auto or a number from 1"),
+        (["--per-device", "-1"], "--per-device is '-1'"),
+    ],
+)
+def test_odd_values_are_bad_input(capsys, words, told):
+    with pytest.raises(SystemExit) as stop:
+        main(["sweep", "--engine", "ray", *words])
+    assert stop.value.code == 2
+    assert told in capsys.readouterr().err
+
+
 # With Ray itself
 
 TOKEN = "0123456789abcdef" * 4
