@@ -103,8 +103,8 @@ class EngineChoice:
         _number("--per-device", self.per_device)
         if "://" in self.address:
             raise InputError(
-                f"--address is {self.address!r}; it must be auto, local or the HOST:PORT of a cluster that this machine "
-                "has joined with `ray start --address=HOST:PORT`."
+                f"--address is {self.address!r}; it must be auto, local or the HOST:PORT of a cluster that this "
+                "machine has joined with `ray start --address=HOST:PORT`."
             )
         if self.engine == "ray" and self.threads == "auto":
             raise InputError(
