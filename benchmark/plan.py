@@ -119,9 +119,9 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
             f"The data set {config.dataset!r} cannot be read from or built in the cache {str(cache)!r}: {error}. "
             "Give another --cache."
         ) from error
-    if literal and config.noise == "swap" and not config.noise_parameters and archive.kind in PUBLISHED_NOISE:
-        name, values = PUBLISHED_NOISE[archive.kind]
-        config = config.model_copy(update={"noise": name, "noise_parameters": dict(values)})
+    published = PUBLISHED_NOISE.get(archive.kind, {}).get(config.noise)
+    if literal and published and not config.noise_parameters:
+        config = config.model_copy(update={"noise": published[0], "noise_parameters": dict(published[1])})
         noise = _noise_for(config)
     kind = loss.task.annotation if loss else "scene"
     if kind == "pixel" and not archive.has_maps:

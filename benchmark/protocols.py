@@ -16,8 +16,10 @@ __all__ = ["PUBLISHED_IDEAL", "PUBLISHED_NOISE", "defaults_of"]
 PUBLISHED_IDEAL: Mapping[str, int] = {"dlrsd": 420, "bigearthnet": 1000}
 """Kind of archive -> how many retrieved images the published code takes the ideal ranking over."""
 
-PUBLISHED_NOISE: Mapping[str, tuple[str, Mapping[str, Any]]] = {"dlrsd": ("folder_swap", {"labels": "maps"})}
-"""Kind of archive -> the noise model, and its parameters, that the published code corrupts it by."""
+PUBLISHED_NOISE: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "dlrsd": {"swap": ("folder_swap", {"labels": "maps"})}
+}
+"""Kind of archive -> the paper's noise model -> the one, with its parameters, that the published code has for it."""
 
 
 def defaults_of(protocol: str, kind: str) -> dict[str, Any]:

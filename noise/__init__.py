@@ -28,6 +28,7 @@ for _name, _class in (
     ("coarse", "Coarse"),
     ("confusable", "Confusable"),
     ("extra", "Extra"),
+    ("folder_swap", "FolderSwap"),
     ("grouped", "Grouped"),
     ("instance", "Instance"),
     ("missing", "Missing"),
