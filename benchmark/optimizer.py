@@ -36,7 +36,7 @@ class SharedStepAdam(torch.optim.Adam):
 
     def step(self, closure: Callable[[], float] | None = None) -> Any:
         """Update every group once."""
-        loss = super().step(closure)  # type: ignore[arg-type]
+        loss = super().step(closure)
         for group in self.param_groups:
             for parameter in group["params"]:
                 # What had no gradient was passed over, and the counter goes on all the same.
