@@ -21,6 +21,7 @@ _OTHER_DEFAULTS = {
     "method": "Training strategy.  [default: bce]",
     "epochs": "Number of epochs of each fold.  [default: a tenth of the recipe's, 5 at least]",
     "train_size": "Number of training images, 0 for all.  [default: 0]",
+    "distance": "Not used, but by --select best.  [default: euclidean]",
     "slnir": "Noise put on top of the labels, to see how well it is found.  [default: 0]",
 }
 
@@ -129,7 +130,8 @@ def _plan(values: dict[str, Any], cache: Path, building: Any) -> Plan:
     from gridbench.config import make_config
     from gridbench.plan import make_plan
 
-    values = {"method": "bce", "train_size": 0, **values}
+    # Nothing is retrieved, so no network needs descriptors that chi-square can compare.
+    values = {"method": "bce", "train_size": 0, "distance": "euclidean", **values}
     plan = make_plan(make_config(values), cache, building)
     if values.get("epochs") is None and plan.config.epochs:
         plan = make_plan(make_config({**values, "epochs": default_epochs(plan.config.epochs)}), cache)

@@ -151,6 +151,15 @@ def test_the_recipe_is_one_for_audits_unless_the_user_says_otherwise(cli, mine, 
     assert "grid with bce, 1 epochs" in text
 
 
+def test_networks_whose_descriptors_can_be_negative_audit_too(cli, mine):
+    negative = ("--dataset", "mine", "--method", "bce", *SHORT[2:], "--backbone", "test_efficientnet", *mine)
+    code, _, messages = cli("run", *negative)
+    assert code == 2
+    assert "--distance" in messages
+    code, _, messages = cli("audit", "--dataset", "mine", *SHORT, "--backbone", "test_efficientnet", *mine)
+    assert code == 0, messages
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
