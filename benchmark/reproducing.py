@@ -20,7 +20,7 @@ from gridbench.leaderboard.figure_ablation import ablation_panels
 from gridbench.leaderboard.figure_counts import count_bars
 from gridbench.leaderboard.figure_curves import detection_curves, loss_curves, noise_curves
 from gridbench.leaderboard.figure_settings import sensitivity_maps
-from gridbench.leaderboard.reproduced import detection_sheets, paper_sheets
+from gridbench.leaderboard.reproduced import detection_sheets, loss_sheets, paper_sheets
 from gridbench.leaderboard.runs import Collection as RunCollection
 from gridbench.leaderboard.runs import collect
 from gridbench.leaderboard.sheet import Line, Mark, Sheet, sheets_of
@@ -222,6 +222,8 @@ def result_of(
         sheets = paper_sheets(shown.reported, tables, source.of_paper in shown.datasets)
     elif shown.kind == "detection":
         sheets = detection_sheets(tables)
+    elif shown.kind == "losses":
+        sheets = loss_sheets(tables)
     else:
         sheets = [sheet for table in tables for sheet in sheets_of(table)]
     return sheets, _named(figures)

@@ -14,7 +14,14 @@ from gridbench.leaderboard.table import Table
 from gridbench.leaderboard.text import number as written
 from gridbench.leaderboard.units import shown, unit_of
 
-__all__ = ["detection_sheets", "paper_sheets"]
+__all__ = ["detection_sheets", "loss_sheets", "paper_sheets"]
+
+LOSSES = {
+    "discriminative_loss": "discriminative head, all samples",
+    "generative_loss": "generative head, all samples",
+    "hybrid_loss": "hybrid: one head for each sample",
+}
+"""Entry of the history -> what it is the loss of (Fig. 7)."""
 
 Column = tuple[str, str, tuple[tuple[str, float], ...]]
 
@@ -94,10 +101,40 @@ def detection_sheets(tables: Sequence[Table]) -> list[Sheet]:
     return sheets
 
 
-def _last(band: Band, n: int) -> Mark:
+def loss_sheets(tables: Sequence[Table]) -> list[Sheet]:
+    """Tabulate the last points of the loss curves: both heads on all samples, and the hybrid."""
+    sheets = []
+    for table in tables:
+        lines: dict[tuple[str, str], dict[str, Mark]] = {}
+        for row in table.rows:
+            for column, cell in zip(table.columns, (entry.cell for entry in row.entries), strict=True):
+                for name, words in LOSSES.items():
+                    band = band_of(cell, name) if cell else None
+                    if cell is not None and band is not None:
+                        mark = _last(band, cell.n, 1, 3)
+                        lines.setdefault((" · ".join(row.names), words), {})[column] = mark
+        if lines:
+            sheets.append(
+                Sheet(
+                    f"{table.title}: losses, last epoch",
+                    f"mean loss by {table.over}; {table.caption}",
+                    ("method", "loss of"),
+                    table.columns,
+                    tuple(
+                        Line(
+                            names, tuple(marks.get(column, Mark("—", faint=True)) for column in table.columns)
+                        )
+                        for names, marks in lines.items()
+                    ),
+                )
+            )
+    return sheets
+
+
+def _last(band: Band, n: int, scale: float = 100, decimals: int = 1) -> Mark:
     at = max(at for at, value in enumerate(band.mean) if math.isfinite(value))
-    spread = f"{100 * band.std[at]:.1f}" if n > 1 else ""
-    return Mark(f"{100 * band.mean[at]:.1f}", spread)
+    spread = f"{scale * band.std[at]:.{decimals}f}" if n > 1 else ""
+    return Mark(f"{scale * band.mean[at]:.{decimals}f}", spread)
 
 
 def _column(number: Reported) -> Column:

@@ -6,7 +6,7 @@ import pytest
 
 from gridbench.leaderboard.figure_counts import count_bars
 from gridbench.leaderboard.figure_style import rendered
-from gridbench.leaderboard.reproduced import detection_sheets, paper_sheets
+from gridbench.leaderboard.reproduced import detection_sheets, loss_sheets, paper_sheets
 from gridbench.leaderboard.runs import collect
 from gridbench.leaderboard.table import Request, tables_of
 
@@ -99,6 +99,21 @@ def test_detection_stands_beside_top_k_by_loss_and_chance(runs, write_run):
         "top-k by loss of bce": ["65.0"],
         "random (share of noisy samples)": ["60.0"],
     }
+
+
+def test_losses_are_those_of_the_last_epoch(runs, write_run):
+    for seed, moved in ((0, -0.1), (1, 0.1)):
+        folder = write_run(runs, method="grid", slnir="30", seed=seed, parameters={"lambda": 20.0})
+        names = ("discriminative_loss", "generative_loss", "hybrid_loss")
+        rows = [{"epoch": at, **dict.fromkeys(names, value + moved)} for at, value in ((1, 0.9), (2, 0.5))]
+        (folder / "history.json").write_text(json.dumps(rows))
+    (sheet,) = loss_sheets(tables(runs))
+    assert [line.names[1].split(",")[0] for line in sheet.lines] == [
+        "discriminative head", "generative head", "hybrid: one head for each sample",
+    ]  # fmt: skip
+    assert {(mark.text, mark.spread) for line in sheet.lines for mark in line.marks} == {("0.500", "0.141")}
+    write_run(runs, method="bce", slnir="60")
+    assert loss_sheets(tables(runs))[0].lines[0].marks[1].text == "—"
 
 
 def test_no_detection_no_sheet(runs, write_run):
