@@ -109,3 +109,13 @@ def test_what_png_cannot_hold_is_written_as_tiff(tmp_path, bands, dtype):
     at = archive.names.index("../two")
     with quick_raster_access(), rasterio.open(tmp_path / "out" / "two.tif") as source:
         assert np.array_equal(source.read(), archive.groups[0].pixels[at])
+
+
+def test_a_large_archive_exports_decisions_only(small_audit, small_archive, monkeypatch):
+    audit = small_audit()
+    assert 'id="labels"' in render_page(audit, small_archive, ranked(audit).first(5))
+    monkeypatch.setattr("gridbench.audit.page.MOST_IMAGES_WITH_LABELS", 10)
+    text = render_page(audit, small_archive, ranked(audit).first(5))
+    assert 'id="labels"' not in text
+    assert 'id="decisions"' in text
+    assert page_document(audit, small_archive, ranked(audit).first(5))["table"] is None
