@@ -6,6 +6,7 @@ They lie in a folder of their own, are no part of the record or of its hashes, a
 from __future__ import annotations
 
 import importlib.util
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -54,6 +55,7 @@ class EventLog:
         self._epochs = len(history)
         # Readers drop what an attempt logged after the checkpoint that this one goes on from.
         self._written = {name: min(step, self._epochs) for name, step in _last_steps(folder).items()}
+        _wait_for_another_second(folder)
         self._writer = SummaryWriter(str(folder), purge_step=self._epochs + 1)
         for row in history:
             self.epoch(row["epoch"], self._epochs, row)
@@ -89,6 +91,12 @@ def _scalars(row: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, fl
             yield from _scalars(value, f"{prefix}{name}/")
         elif isinstance(value, int | float) and not isinstance(value, bool) and name != "epoch":
             yield f"{prefix}{name}", float(value)
+
+
+def _wait_for_another_second(folder: Path) -> None:
+    """Wait until a new file comes after those that are there: readers order files by the second in their names."""
+    while any(f".tfevents.{int(time.time())}." in path.name for path in folder.glob("*tfevents*")):
+        time.sleep(0.05)
 
 
 def _last_steps(folder: Path) -> dict[str, int]:

@@ -62,37 +62,57 @@ class FolderSwap(NoiseModel):
     ) -> Corruption:
         """Corrupt the labels that a method learns from; see `NoiseModel.corrupt`.
 
-        Without `folders` all samples are one folder. The rate counts the pairs that were drawn; of those of label
-        maps where scene labels are read off the maps.
+        Without `folders` all samples are one folder. The rate counts the pairs that were drawn; those of label maps
+        where scene labels are read off the maps.
 
         Raises:
             InputError: There are no label maps to corrupt or to read labels off, or one holds a class out of range.
         """
-        exact = exact_rate(rate)
-        if kind == "scene" and self.parameters.labels == "own":
-            clean = checked_scene_labels(scene_labels)
-            return scene_corruption(clean, _draw(clean != 0, folders, exact, rng), exact)
+        own = kind == "scene" and self.parameters.labels == "own"
+        if own:
+            return self.scene(scene_labels, rate, rng, folders=folders)
         if label_maps is None:
             raise InputError(
                 "The noise model 'folder_swap' was asked to corrupt label maps, or to read labels off them, and there "
                 "are none. For scene labels take: --noise-parameter labels=own."
             )
-        maps = checked_maps(label_maps, num_classes)
-        present = class_pixels(maps, num_classes) > 0
-        changed = _draw(present, folders, exact, rng)
-        positives = present.sum(axis=0, dtype=np.int64)
-        affected = np.bincount(changed[:, 1], minlength=num_classes)
+        noise = self.pixel(label_maps, num_classes, rate, rng, folders)
         if kind == "pixel":
-            noisy = maps.copy()
-            for sample, before, after in changed.tolist():
-                np.copyto(noisy[sample], after, where=maps[sample] == before, casting="unsafe")
-            return Corruption(noisy, changed, exact, kind, positives, affected)
-        read = _read_off(checked_scene_labels(scene_labels), present, changed)
-        return replace(
-            scene_corruption(checked_scene_labels(scene_labels), read, exact),
-            positives=positives,
-            affected=affected,
-        )
+            return noise
+        clean = checked_scene_labels(scene_labels)
+        present = class_pixels(label_maps, num_classes) > 0
+        read = scene_corruption(clean, _read_off(clean, present, noise.changed), noise.requested)
+        return replace(read, positives=noise.positives, affected=noise.affected)
+
+    def scene(
+        self,
+        labels: npt.NDArray[Any],
+        rate: Rate,
+        rng: np.random.Generator,
+        difficulty: npt.NDArray[Any] | None = None,
+        folders: npt.NDArray[Any] | None = None,
+    ) -> Corruption:
+        """Corrupt scene labels themselves."""
+        clean, exact = checked_scene_labels(labels), exact_rate(rate)
+        return scene_corruption(clean, _draw(clean != 0, folders, exact, rng), exact)
+
+    def pixel(
+        self,
+        maps: npt.NDArray[Any],
+        num_classes: int,
+        rate: Rate,
+        rng: np.random.Generator,
+        folders: npt.NDArray[Any] | None = None,
+    ) -> Corruption:
+        """Relabel all pixels of the drawn classes, read off the clean map."""
+        clean, exact = checked_maps(maps, num_classes), exact_rate(rate)
+        present = class_pixels(clean, num_classes) > 0
+        changed = _draw(present, folders, exact, rng)
+        noisy = clean.copy()
+        for sample, before, after in changed.tolist():
+            np.copyto(noisy[sample], after, where=clean[sample] == before, casting="unsafe")
+        affected = np.bincount(changed[:, 1], minlength=num_classes)
+        return Corruption(noisy, changed, exact, "pixel", present.sum(axis=0, dtype=np.int64), affected)
 
 
 def _draw(present: Flags, folders: npt.NDArray[Any] | None, rate: Decimal, rng: np.random.Generator) -> Ints:

@@ -77,7 +77,7 @@ def test_a_transition_table_that_is_none(text, message, tmp_path):
 
 
 def test_a_missing_table():
-    with pytest.raises(InputError, match=r"needs a transition table: its parameter table=FILE\.csv"):
+    with pytest.raises(InputError, match=r"needs a transition table: --noise-parameter table=FILE\.csv"):
         by_table().scene(random_labels(9, 5), 10, generator())
     with pytest.raises(InputError, match="cannot be read"):
         by_table("nowhere.csv").scene(random_labels(9, 5), 10, generator())
