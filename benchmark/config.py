@@ -56,7 +56,7 @@ class RunConfig(pydantic.BaseModel):
         brightness_for: Draw a brightness offset for each image, or for each batch.
         statistics: Standardise by the train split's statistics, or by those in GRID's published code.
         adam_epsilon: Added to the denominator of Adam.
-        adam_steps: `shared` by heads and backbone, as in GRID's published code; None lets every parameter count its own.
+        adam_steps: `shared` by heads and backbone, as in GRID's published code; None: each parameter's own.
         precision: Arithmetic of the backbone.
         select: Which epoch's weights are scored: the last, or the best on validation.
     """
