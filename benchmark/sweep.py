@@ -114,10 +114,7 @@ def seeds_of(given: Any) -> list[str]:
         InputError: It is no number from 1, and no list.
     """
     text = str(given)
-    if (
-        isinstance(given, bool | float)
-        or (text.isdecimal() and not 1 <= int(text) <= MOST_VALUES)
-    ):
+    if isinstance(given, bool | float) or (text.isdecimal() and not 1 <= int(text) <= MOST_VALUES):
         raise InputError(
             f"--seeds is {given}; it must be a number from 1 to {MOST_VALUES}, or a list such as 0,3,7."
         )

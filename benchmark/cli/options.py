@@ -103,7 +103,10 @@ _CONFIG_OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--adam-epsilon",), {"metavar": "X", "help": "Epsilon of Adam.  [default: protocol]"}),
     (
         ("--adam-steps",),
-        {"metavar": "shared", "help": "Step counter of Adam.  [default: protocol, its own for each parameter]"},
+        {
+            "metavar": "shared",
+            "help": "Step counter of Adam.  [default: protocol, its own for each parameter]",
+        },
     ),
     (("--precision",), {"metavar": "NAME", "help": "float32 or bfloat16.  [default: float32]"}),
     (

@@ -182,6 +182,8 @@ def _print_selections(planned: Sweep, runs: Path, search: Search | None) -> None
         click.echo("\n".join([*describe_selection(selection), f"    written to {path}"]))
 
 
-next(option for option in sweep.params if option.name == "select").help = (
+next(
+    option for option in sweep.params if option.name == "select"
+).help = (
     "Choose these parameters on validation (below); last or best: which epoch is scored.  [default: last]"
 )
