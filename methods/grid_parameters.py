@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from gridbench.errors import InputError
-from gridbench.methods.base import Context
+from gridbench.methods.base import Context, Method
 from gridbench.parameters import parameter
 
 __all__ = ["Parameters", "resolve_lambda"]
 
 
 @dataclass(frozen=True)
-class Parameters:
+class Parameters(Method.Parameters):
     """Parameters of GRID."""
 
     lambda_: float | str | None = parameter(
