@@ -191,9 +191,9 @@ def _chosen(baselines: Baselines, slnir: str | None, seeds: str | None, quick: b
     from gridbench.sweep import values_of
 
     try:
-        rates = (
-            None if slnir in (None, "all") else [Decimal(text).normalize() for text in values_of(str(slnir))]
-        )
+        given = [] if slnir in (None, "all") else values_of(str(slnir))
+        # Written out, because 30 alone would be 3E+1.
+        rates = [Decimal(format(Decimal(text).normalize(), "f")) for text in given] or None
     except InvalidOperation:
         raise InputError(
             f"--slnir takes noise rates such as 0,30 or 0:60:10, or all; got {slnir!r}."

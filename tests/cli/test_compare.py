@@ -149,6 +149,7 @@ def test_a_method_runs_on_exactly_the_cells_and_stands_in_its_place(compare, sma
 
 def test_the_differences_are_those_of_the_paired_seeds(compare, small, baselines, tmp_path):
     _, out, _ = compare(small, "--slnir", "30")
+    assert "(SLNIR 30: seeds 0, 1)" in out
     mine = configs(collect(tmp_path / "runs").runs)
     plain = configs(run for run in collect(baselines).runs if run.settings["method"] == "bce")
     expected = sum(mine[at].metrics["ndcg@5"] - plain[at].metrics["ndcg@5"] for at in mine) / 2 * 100
