@@ -39,7 +39,7 @@ def choose_device(name: str) -> Any:
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
             f"The device {name!r} cannot be used: {reason} Allowed: auto, cpu, cuda, cuda:N."

@@ -8,7 +8,7 @@ what is to be scaled or selected is so over the whole set.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -224,8 +224,9 @@ def _collect(
                 continue
             prediction = prediction.float()
             seen.add("present", task.present(prediction))
-            with suppress(NotImplementedError):
-                seen.add("probability", task.probabilities(prediction))
+            probabilities = task.probabilities(prediction)
+            if probabilities is not None:
+                seen.add("probability", probabilities)
             entries = {"loss": objective.per_entry(prediction, batch)}
             entries |= {f"evidence/{i}": pair for i, pair in enumerate(evidence)}
             for name, (values, valid) in entries.items():

@@ -136,7 +136,8 @@ def _read_mat(path: Path, order: list[str] | None, images: Sequence[str]) -> Lab
 
     try:
         content = scipy.io.loadmat(path)
-    except (ValueError, OSError, NotImplementedError, TypeError) as error:
+    except (ValueError, OSError, RuntimeError, TypeError) as error:
+        # scipy raises a RuntimeError for MATLAB 7.3 files, which are HDF5.
         raise InputError(f"{path} cannot be read as a MATLAB file: {error}.") from error
     classes = len(CLASS_NAMES)
     matrices = [

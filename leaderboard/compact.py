@@ -144,7 +144,8 @@ def read_compact(path: Path) -> list[CompactRun]:
         lines = texts[RECORDS].splitlines()
         if len(lines) != len(histories):
             raise ValueError(f"it has {len(lines)} records and {len(histories)} histories")
-    except (OSError, zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
+    except (OSError, zipfile.BadZipFile, EOFError, ValueError, RuntimeError) as error:
+        # zipfile raises RuntimeError for what is encrypted or compressed in a way it does not know.
         refused(path, [str(error)])
     found, reasons = [], []
     for at, line in enumerate(lines):

@@ -128,7 +128,9 @@ class GRID(Method):
 
         percent = self._percent(batch.epoch)
         if self.share is not None:
-            self.share.note(batch, self.objective.task.probabilities(prediction.detach()))
+            probabilities = self.objective.task.probabilities(prediction.detach())
+            assert probabilities is not None, "a share can be estimated where a class has a probability"
+            self.share.note(batch, probabilities)
             logs["lambda"] = torch.tensor(percent)
         noisy, score = split_batch(discriminative.detach(), generative.detach(), percent)
         clean = lowest_differences(score, noisy) if self.p.selection else ~noisy

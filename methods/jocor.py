@@ -134,7 +134,9 @@ class JoCoR(Plain):
         other = self.head_2(self.backbone_2.features(batch.images))
         first, valid = self.objective.per_entry(one, batch)
         second, _ = self.objective.per_entry(other, batch)
-        divergence = self.objective.task.symmetric_kl(one.float(), other.float()).flatten(1)
+        divergence = self.objective.task.symmetric_kl(one.float(), other.float())
+        assert divergence is not None, "JoCoR needs a task whose outputs are distributions"
+        divergence = divergence.flatten(1)
         joint = (1 - self.p.lambda_) * (first + second) + self.p.lambda_ * divergence
         return one, first, divergence, joint, valid
 

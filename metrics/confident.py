@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gridbench.metrics.relevance import to_numpy
+from gridbench.metrics.relevance import labels_and_probabilities
 
 __all__ = ["ConfidentLearning", "confident_learning"]
 
@@ -51,16 +51,7 @@ def confident_learning(labels: Any, probabilities: Any) -> ConfidentLearning:
     Raises:
         ValueError: Shapes that differ, labels other than 0 and 1, or probabilities outside 0 to 1.
     """
-    given, present = to_numpy(labels), to_numpy(probabilities).astype(np.float64)
-    if given.ndim != 2 or given.shape != present.shape:
-        raise ValueError(
-            f"Labels have shape {given.shape} and probabilities {present.shape}; expected the same (N, C)."
-        )
-    if not np.isin(given, (0, 1)).all():
-        raise ValueError("The labels hold values other than 0 and 1.")
-    if not ((present >= 0) & (present <= 1)).all():
-        raise ValueError("The probabilities hold values outside 0 to 1.")
-    says = given.astype(np.bool_)
+    says, present = labels_and_probabilities(labels, probabilities)
     absent = 1 - present
     thresholds = np.stack([_mean_where(absent, ~says), _mean_where(present, says)])
     of_given, of_other = np.where(says, present, absent), np.where(says, absent, present)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gridbench.metrics.relevance import to_numpy
+from gridbench.metrics.relevance import labels_and_probabilities
 
 __all__ = ["NoiseRate", "estimate_noise_rate"]
 
@@ -77,16 +77,7 @@ def estimate_noise_rate(
     Raises:
         ValueError: Shapes that differ, labels other than 0 and 1, or probabilities outside 0 to 1.
     """
-    given, present = to_numpy(labels), to_numpy(probabilities).astype(np.float64)
-    if given.ndim != 2 or given.shape != present.shape:
-        raise ValueError(
-            f"Labels have shape {given.shape} and probabilities {present.shape}; expected the same (N, C)."
-        )
-    if not np.isin(given, (0, 1)).all():
-        raise ValueError("The labels hold values other than 0 and 1.")
-    if not ((present >= 0) & (present <= 1)).all():
-        raise ValueError("The probabilities hold values outside 0 to 1.")
-    says = given.astype(np.bool_)
+    says, present = labels_and_probabilities(labels, probabilities)
     best = _shares(says, present)
     drawn = [best]
     if rng is not None and len(says):

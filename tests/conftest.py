@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,3 +61,51 @@ def settings() -> dict[str, object]:
         "crop": 0,
         "learning_rate": 1e-3,
     }
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A real browser; where the machine has none, tests of pages are skipped, since no package index carries one."""
+    from playwright.sync_api import sync_playwright
+
+    program = (
+        os.environ.get("GRIDBENCH_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    )
+    if program is None:
+        pytest.skip("needs chromium, or GRIDBENCH_CHROMIUM naming one")
+    with sync_playwright() as started:
+        one = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield one
+        one.close()
+
+
+@pytest.fixture
+def open_page(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Open a page's text; afterwards nothing may have been asked of the network or said on the console."""
+    opened = []
+
+    def show(
+        text: str, title: str, wait_for: str, width: int = 1200, height: int = 900, scheme: str = "light"
+    ) -> Any:
+        file = tmp_path / "page.html"
+        file.write_text(text, encoding="utf-8")
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True
+        )
+        page = context.new_page()
+        trouble: list[str] = []
+        requests: list[str] = []
+        page.on("console", lambda message: trouble.append(message.text))
+        page.on("pageerror", lambda error: trouble.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(file.as_uri())
+        page.wait_for_selector(wait_for)
+        opened.append((context, page, title, trouble, requests, file.as_uri()))
+        return page
+
+    yield show
+    for context, page, title, trouble, requests, address in opened:
+        assert trouble == []
+        assert {url for url in requests if not url.startswith(("data:", "blob:"))} == {address}
+        assert page.title() == title
+        context.close()

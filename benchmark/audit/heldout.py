@@ -75,7 +75,8 @@ class FoldExperiment(Experiment):
             config.statistics or "train",
         ):
             views = (images.flip(axes) for axes in (MIRRORED if config.flips else MIRRORED[:1]))
-            seen = [task.probabilities(view) for view in predict(self.method, views, config.precision)]
+            said = (task.probabilities(view) for view in predict(self.method, views, config.precision))
+            seen = [probabilities for probabilities in said if probabilities is not None]
             parts.append(torch.stack(seen).mean(0).cpu().numpy())
         return np.concatenate(parts).astype(np.float32)
 

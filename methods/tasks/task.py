@@ -78,25 +78,20 @@ class Task(ABC):
         """
         return None
 
-    def probabilities(self, prediction: Tensor) -> Tensor:
-        """Return (B, C), how probable a prediction says it is that each class is in the image.
-
-        Raises:
-            NotImplementedError: The task's predictions do not say that.
-        """
-        raise NotImplementedError(f"The task {self.name!r} gives no probability of a class in an image.")
+    def probabilities(self, prediction: Tensor) -> Tensor | None:
+        """Return (B, C), how probable each class is in the image; None when a prediction does not say that."""
+        return None
 
     def pixel_classes(self, prediction: Tensor) -> Tensor | None:
         """Return the (B, H, W) classes that a prediction gives each pixel; None when it says nothing of pixels."""
         return None
 
-    def symmetric_kl(self, one: Tensor, other: Tensor) -> Tensor:
+    def symmetric_kl(self, one: Tensor, other: Tensor) -> Tensor | None:
         """Return the (B, ...) divergences KL(p||q) + KL(q||p) of two predictions, one for each entry of the loss.
 
-        Raises:
-            NotImplementedError: The task's outputs are no distributions.
+        None when the task's outputs are no distributions.
         """
-        raise NotImplementedError(f"Outputs of the task {self.name!r} are no distributions to compare.")
+        return None
 
     def logs(self, prediction: Tensor) -> dict[str, Tensor]:
         """Return scalars worth watching in a prediction, to be averaged over the epoch."""

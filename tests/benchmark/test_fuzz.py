@@ -193,6 +193,13 @@ def test_the_commands_that_read_records(examples, tmp_path, capsys):
     check()
 
 
+def spliced(data, content):
+    """Return bytes with a stretch of them replaced by up to four others."""
+    start = data.draw(st.integers(0, len(content)))
+    removed = data.draw(st.integers(0, len(content)))
+    return content[:start] + data.draw(st.binary(max_size=4)) + content[start + removed :]
+
+
 @each_size
 def test_checkpoints(examples, tmp_path):
     tensors = {"method/weight": torch.arange(6.0).reshape(2, 3), "optimizer/0/step": torch.tensor(3.0)}
@@ -205,11 +212,7 @@ def test_checkpoints(examples, tmp_path):
     def check(data):
         name = data.draw(st.sampled_from(sorted(originals)))
         content = originals[name]
-        start = data.draw(st.integers(0, len(content)))
-        removed = data.draw(st.integers(0, len(content)))
-        (tmp_path / name).write_bytes(
-            content[:start] + data.draw(st.binary(max_size=4)) + content[start + removed :]
-        )
+        (tmp_path / name).write_bytes(spliced(data, content))
         stored, refusal = attempt(load_checkpoint, tmp_path, "run", refusal=ValueError)
         (tmp_path / name).write_bytes(content)
         if refusal:
@@ -282,11 +285,7 @@ def test_noise_manifest_files(examples, tmp_path):
     def check(data):
         name = data.draw(st.sampled_from(sorted(originals)))
         content = originals[name]
-        start = data.draw(st.integers(0, len(content)))
-        removed = data.draw(st.integers(0, len(content)))
-        (tmp_path / name).write_bytes(
-            content[:start] + data.draw(st.binary(max_size=4)) + content[start + removed :]
-        )
+        (tmp_path / name).write_bytes(spliced(data, content))
         loaded, refusal = attempt(Manifest.load, tmp_path)
         (tmp_path / name).write_bytes(content)
         assert refusal != "no reason given"

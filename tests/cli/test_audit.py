@@ -9,28 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gridbench.cli import main
 from gridbench.datasets.archive import Archive
 
 SHORT = ("--folds", 2, "--epochs", 1, "--backbone", "test_resnet", "--batch-size", 16, "--quiet")
-
-
-@pytest.fixture
-def cli(capsys, monkeypatch, tmp_path):
-    """Run gridbench in an empty folder; returns (exit code, output, messages)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def call(*words):
-        code = 0
-        try:
-            main([*map(str, words)])
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

@@ -8,23 +8,12 @@ import sys
 
 import pytest
 
-from gridbench.cli import main
-
 
 @pytest.fixture
-def call(capsys, monkeypatch, tmp_path, cache):
-    """Run the command line in an empty folder; returns (exit code, output, messages)."""
+def call(command, monkeypatch, tmp_path, cache):
+    """Call gridbench in an empty folder, with the tests' archive; returns (exit code, output, messages)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GRIDBENCH_CACHE", str(cache))
-
-    def command(*words):
-        code = 0
-        try:
-            main([str(word) for word in words])
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, *capsys.readouterr()
-
     return command
 
 

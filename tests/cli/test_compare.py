@@ -85,26 +85,12 @@ def small(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def compare(capsys, cache, tmp_path, baselines):
+def compare(command, cache, tmp_path, baselines):
     """Call the command; return (exit code, output, messages)."""
 
     def call(*words, file=baselines, check=False):
-        where = [
-            "--baselines",
-            str(file),
-            "--runs",
-            str(tmp_path / "runs"),
-            "--cache",
-            str(cache),
-            "--workers",
-            "0",
-        ]
-        code = 0
-        try:
-            main(["compare", *map(str, words), *where, "--quiet", *([] if check else ["--no-check"])])
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, *capsys.readouterr()
+        where = ["--baselines", file, "--runs", tmp_path / "runs", "--cache", cache, "--workers", 0]
+        return command("compare", *words, *where, "--quiet", *([] if check else ["--no-check"]))
 
     return call
 

@@ -22,21 +22,9 @@ from gridbench.plan import make_plan
 
 
 @pytest.fixture
-def cli(capsys, monkeypatch, tmp_path, cache):
-    """Run `gridbench noise` in an empty folder; returns (exit code, output, messages)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "140")
-
-    def call(*words):
-        code = 0
-        try:
-            main(["noise", *map(str, words), "--cache", str(cache)])
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+def noise(cli, cache):
+    """Call `gridbench noise` in an empty folder; returns (exit code, output, messages)."""
+    return lambda *words: cli("noise", *words, "--cache", cache)
 
 
 @pytest.fixture
@@ -45,9 +33,9 @@ def archive(cache):
 
 
 @pytest.fixture
-def applied(cli):
+def applied(noise):
     def make(*words, out="noisy"):
-        code, text, messages = cli("apply", "--dataset", "stripes", "--slnir", 30, "--out", out, *words)
+        code, text, messages = noise("apply", "--dataset", "stripes", "--slnir", 30, "--out", out, *words)
         assert code == 0, messages
         return text
 
@@ -104,10 +92,10 @@ def test_labels_that_vanish_have_no_class_after(applied, tmp_path):
     assert {line[2] for line in lines} == {""}
 
 
-def test_inspect_shows_what_was_done(applied, cli, tmp_path, archive):
+def test_inspect_shows_what_was_done(applied, noise, tmp_path, archive):
     applied()
     manifest = Manifest.load(tmp_path / "noisy")
-    code, out, _ = cli("inspect", "noisy", "--dataset", "stripes", "--figure", "table.png")
+    code, out, _ = noise("inspect", "noisy", "--dataset", "stripes", "--figure", "table.png")
     assert code == 0
     assert f"({len(manifest.changed)} of {manifest.positives.sum()} labels)" in out
     line = next(line for line in out.splitlines() if line.startswith("class 3"))
@@ -127,34 +115,34 @@ def test_inspect_shows_what_was_done(applied, cli, tmp_path, archive):
 
 
 @pytest.mark.parametrize("words", [(), ("--noise", "missing"), ("--level", "pixel")])
-def test_inspect_draws_examples_of_what_changed(applied, cli, tmp_path, words):
+def test_inspect_draws_examples_of_what_changed(applied, noise, tmp_path, words):
     applied(*words)
-    code, out, messages = cli("inspect", "noisy", "--dataset", "stripes", "--examples", "examples.png")
+    code, out, messages = noise("inspect", "noisy", "--dataset", "stripes", "--examples", "examples.png")
     assert code == 0, messages
     assert "example images: examples.png" in out
     with Image.open(tmp_path / "examples.png") as figure:
         assert figure.format == "PNG"
         assert len(np.unique(np.asarray(figure.convert("RGB")).reshape(-1, 3), axis=0)) > 20
     first = (tmp_path / "examples.png").read_bytes()
-    cli("inspect", "noisy", "--dataset", "stripes", "--examples", "examples.png")
+    noise("inspect", "noisy", "--dataset", "stripes", "--examples", "examples.png")
     assert (tmp_path / "examples.png").read_bytes() == first
 
 
-def test_examples_without_an_archive_or_without_a_change_are_refused(applied, cli):
+def test_examples_without_an_archive_or_without_a_change_are_refused(applied, noise):
     applied()
-    code, _, messages = cli("inspect", "noisy", "--examples", "examples.png")
+    code, _, messages = noise("inspect", "noisy", "--examples", "examples.png")
     assert code == 2
     assert "--dataset NAME" in messages
-    assert cli("apply", "--dataset", "stripes", "--slnir", 0, "--out", "clean")[0] == 0
-    code, _, messages = cli("inspect", "clean", "--dataset", "stripes", "--examples", "examples.png")
+    assert noise("apply", "--dataset", "stripes", "--slnir", 0, "--out", "clean")[0] == 0
+    code, _, messages = noise("inspect", "clean", "--dataset", "stripes", "--examples", "examples.png")
     assert code == 2
     assert "Nothing was changed" in messages
 
 
-def test_inspect_as_json_adds_up(applied, cli, tmp_path):
+def test_inspect_as_json_adds_up(applied, noise, tmp_path):
     applied()
     manifest = Manifest.load(tmp_path / "noisy")
-    code, out, _ = cli("inspect", "noisy", "--format", "json")
+    code, out, _ = noise("inspect", "noisy", "--format", "json")
     told = json.loads(out)
     assert code == 0
     assert told["sha256"] == manifest.sha256
@@ -184,13 +172,13 @@ def test_transitions_of_added_and_removed_labels_have_their_own_places():
         ("--protocol", "authors_code"),
     ],
 )
-def test_verify_accepts_what_apply_wrote(applied, cli, words):
+def test_verify_accepts_what_apply_wrote(applied, noise, words):
     applied(*words)
-    code, out, messages = cli("verify", "noisy", "--dataset", "stripes")
+    code, out, messages = noise("verify", "noisy", "--dataset", "stripes")
     assert code == 0, messages
     assert "noisy follows from stripes (fingerprint " in out
     assert "and so do " in out
-    assert cli("inspect", "noisy", "--figure", "table.png")[0] == 0
+    assert noise("inspect", "noisy", "--figure", "table.png")[0] == 0
 
 
 def write_labels(path, labels, names):
@@ -200,7 +188,7 @@ def write_labels(path, labels, names):
         csv.writer(file).writerows([["file", *classes], *rows])
 
 
-def test_a_table_is_estimated_from_two_copies_of_labels_and_used(cli, tmp_path, monkeypatch):
+def test_a_table_is_estimated_from_two_copies_of_labels_and_used(noise, tmp_path, monkeypatch):
     clean = np.array([[1, 0, 0, 0, 0]] * 4 + [[0, 1, 0, 0, 1]] * 2)
     noisy = clean.copy()
     noisy[0] = (0, 0, 1, 0, 0)
@@ -208,7 +196,7 @@ def test_a_table_is_estimated_from_two_copies_of_labels_and_used(cli, tmp_path, 
     names = [f"image{i}" for i in range(6)]
     write_labels(tmp_path / "clean.csv", clean, names)
     write_labels(tmp_path / "noisy.csv", noisy[::-1], names[::-1])
-    code, out, messages = cli(
+    code, out, messages = noise(
         "estimate", "--clean", "clean.csv", "--noisy", "noisy.csv", "--out", "table.csv"
     )
     assert code == 0, messages
@@ -218,7 +206,7 @@ def test_a_table_is_estimated_from_two_copies_of_labels_and_used(cli, tmp_path, 
     assert [float(share) for share in table[1][1:]] == [0.75, 0, 0.25, 0, 0]
     assert [float(share) for share in table[2][1:]] == [0, 0.5, 0, 0.5, 0]
     words = ("apply", "--dataset", "stripes", "--slnir", 5, "--out", "noisy", "--noise", "class_dependent")
-    assert cli(*words, "--noise-parameter", "table=table.csv")[0] == 0
+    assert noise(*words, "--noise-parameter", "table=table.csv")[0] == 0
     changes = rows(tmp_path / "noisy" / "changes.csv")[1:]
     assert {(before, after) for _, before, after in changes} <= {
         ("class 0", "class 2"),
@@ -226,7 +214,7 @@ def test_a_table_is_estimated_from_two_copies_of_labels_and_used(cli, tmp_path, 
     }
 
 
-def test_two_copies_that_are_not_of_the_same_images_give_no_table(cli, tmp_path):
+def test_two_copies_that_are_not_of_the_same_images_give_no_table(noise, tmp_path):
     labels = np.ones((2, 3), int)
     write_labels(tmp_path / "clean.csv", labels, ["a", "b"])
     write_labels(tmp_path / "noisy.csv", labels, ["a", "c"])
@@ -237,7 +225,7 @@ def test_two_copies_that_are_not_of_the_same_images_give_no_table(cli, tmp_path)
         (("--dataset", "stripes"), "has one copy of its labels"),
     ]
     for words, message in cases:
-        code, _, messages = cli("estimate", *words, "--out", "table.csv")
+        code, _, messages = noise("estimate", *words, "--out", "table.csv")
         assert code == 2
         assert message in messages
     assert not (tmp_path / "table.csv").exists()
@@ -262,33 +250,33 @@ def change_manifest(folder, _):
         (change_manifest, "of another archive: its fingerprint is cdcdcdcdcdcd"),
     ],
 )
-def test_verify_notices(applied, cli, tmp_path, spoil, message):
+def test_verify_notices(applied, noise, tmp_path, spoil, message):
     applied()
     spoil(tmp_path / "noisy", None)
-    code, _, messages = cli("verify", "noisy", "--dataset", "stripes")
+    code, _, messages = noise("verify", "noisy", "--dataset", "stripes")
     assert code == 2
     assert message in messages
 
 
-def test_verify_notices_a_map_that_was_drawn_on(applied, cli, tmp_path, archive):
+def test_verify_notices_a_map_that_was_drawn_on(applied, noise, tmp_path, archive):
     applied("--level", "pixel")
     path = tmp_path / "noisy" / "maps" / f"{archive.names[archive.indices('train')[1]]}.png"
     pixels = np.array(Image.open(path))
     pixels[15, 15] = 3
     Image.fromarray(pixels).save(path)
-    code, _, messages = cli("verify", "noisy", "--dataset", "stripes")
+    code, _, messages = noise("verify", "noisy", "--dataset", "stripes")
     assert code == 2
     assert f"{path.name} is not what follows" in messages
     path.write_bytes(b"no picture")
-    assert f"{path.name} is no label map" in cli("verify", "noisy", "--dataset", "stripes")[2]
+    assert f"{path.name} is no label map" in noise("verify", "noisy", "--dataset", "stripes")[2]
 
 
-def test_the_noise_of_a_run_is_verified_against_its_own_archive(cli, tmp_path, cache, settings):
+def test_the_noise_of_a_run_is_verified_against_its_own_archive(noise, tmp_path, cache, settings):
     plan = make_plan(make_config({**settings, "method": "bce", "slnir": 20}), cache)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").write_text(json.dumps(plan.document()))
     Experiment(plan, torch.device("cpu")).manifest.save(tmp_path / "run")
-    code, out, _ = cli("verify", "run")
+    code, out, _ = noise("verify", "run")
     assert code == 0
     assert "run follows from stripes" in out
     assert "label files" not in out
@@ -314,7 +302,7 @@ def single(cache, tmp_path):
     return tmp_path / "cache"
 
 
-def test_an_archive_with_one_class_is_corrupted_as_far_as_that_goes(cli, single, capsys):
+def test_an_archive_with_one_class_is_corrupted_as_far_as_that_goes(noise, single, capsys):
     words = ("noise", "apply", "--dataset", "single", "--slnir", "30", "--cache", str(single))
     for name in ("swap", "grouped", "confusable", "instance"):
         with pytest.raises(SystemExit) as stop:
@@ -337,14 +325,14 @@ def test_an_archive_with_one_class_is_corrupted_as_far_as_that_goes(cli, single,
         ("", "has shape"),
     ],
 )
-def test_a_table_that_is_none_is_explained(cli, tmp_path, text, message):
+def test_a_table_that_is_none_is_explained(noise, tmp_path, text, message):
     (tmp_path / "table.csv").write_text(text)
     words = ("apply", "--dataset", "stripes", "--slnir", 30, "--out", "noisy", "--noise", "class_dependent")
-    code, _, messages = cli(*words, "--noise-parameter", "table=table.csv")
+    code, _, messages = noise(*words, "--noise-parameter", "table=table.csv")
     assert code == 2
     assert message in messages
-    assert "table=FILE.csv" in cli(*words)[2]
-    assert "nowhere.csv" in cli(*words, "--noise-parameter", "table=nowhere.csv")[2]
+    assert "table=FILE.csv" in noise(*words)[2]
+    assert "nowhere.csv" in noise(*words, "--noise-parameter", "table=nowhere.csv")[2]
     assert not (tmp_path / "noisy").exists()
 
 
@@ -357,7 +345,7 @@ def test_a_manifest_of_another_archive_is_refused(applied, single, capsys):
         assert "of another archive" in capsys.readouterr().err
 
 
-def test_bad_input_is_explained(applied, cli, tmp_path):
+def test_bad_input_is_explained(applied, noise, tmp_path):
     applied()
     apply = ("apply", "--dataset", "stripes", "--out", "other", "--slnir")
     cases = [
@@ -372,7 +360,7 @@ def test_bad_input_is_explained(applied, cli, tmp_path):
         (("inspect", "noisy", "--examples", "nowhere/images.png"), "There is no folder nowhere"),
     ]
     for words, message in cases:
-        code, _, messages = cli(*words)
+        code, _, messages = noise(*words)
         assert code == 2, words
         assert message in messages
     assert sorted(path.name for path in tmp_path.iterdir()) == ["noisy"]

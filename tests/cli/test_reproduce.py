@@ -6,26 +6,7 @@ from types import MappingProxyType
 import pytest
 
 from gridbench import paper
-from gridbench.cli import main
 from gridbench.datasets.recipe import Recipe
-
-
-@pytest.fixture
-def cli(capsys, monkeypatch, tmp_path):
-    """Run the command line in an empty folder; returns (exit code, output, messages)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "160")
-
-    def call(*words):
-        code = 0
-        try:
-            main([str(word) for word in words])
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

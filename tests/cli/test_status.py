@@ -49,16 +49,8 @@ def write(runs):
 
 
 @pytest.fixture
-def status(capsys, runs):
-    def call(*words):
-        code = 0
-        try:
-            main(["status", "--runs", str(runs), *words])
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, *capsys.readouterr()
-
-    return call
+def status(command, runs):
+    return lambda *words: command("status", "--runs", runs, *words)
 
 
 def snapshot(folder):

@@ -70,16 +70,8 @@ def sweep(runs):
 
 
 @pytest.fixture
-def status(capsys, runs):
-    def call(*words):
-        code = 0
-        try:
-            main(["status", "--runs", str(runs), *words])
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, capsys.readouterr().out
-
-    return call
+def status(command, runs):
+    return lambda *words: command("status", "--runs", runs, *words)[:2]
 
 
 def test_what_is_left_and_how_long_it_takes(write, sweep, status, runs):

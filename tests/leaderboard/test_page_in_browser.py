@@ -1,63 +1,30 @@
 """The page driven in a real browser: sorting, filtering, hovering, details, keyboard, narrow, no request."""
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from gridbench.leaderboard.page import render_page
 from gridbench.leaderboard.report import Report
 from gridbench.leaderboard.runs import collect
 from gridbench.leaderboard.table import Request, tables_of
 
-CHROMIUM = (
-    os.environ.get("GRIDBENCH_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-)
-playwright = pytest.importorskip("playwright.sync_api", reason="needs the playwright package")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium, or GRIDBENCH_CHROMIUM naming one")
-
 HOSTILE = "<img src=x onerror=document.title='owned'>"
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        one = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield one
-        one.close()
-
-
 @pytest.fixture
-def visit(browser, tmp_path):
-    """Open a report's page; afterwards nothing may have been asked of the network or said on the console."""
-    opened = []
+def visit(open_page):
+    """Open the page of a folder of runs."""
 
-    def show(runs, width=1200, height=900, scheme="light"):
+    def show(runs, **look):
         found = collect(runs)
-        file = tmp_path / "page.html"
-        file.write_text(render_page(Report(found, tables_of(found, Request()))), encoding="utf-8")
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True
-        )
-        page = context.new_page()
-        trouble, requests = [], []
-        page.on("console", lambda message: trouble.append(message.text))
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(file.as_uri())
-        page.wait_for_selector("#table tbody tr")
-        opened.append((context, page, trouble, requests, file.as_uri()))
-        return page
+        text = render_page(Report(found, tables_of(found, Request())))
+        return open_page(text, "gridbench leaderboard", "#table tbody tr", **look)
 
-    yield show
-    for context, page, trouble, requests, address in opened:
-        assert trouble == []
-        assert {url for url in requests if not url.startswith(("data:", "blob:"))} == {address}
-        assert page.title() == "gridbench leaderboard"
-        context.close()
+    return show
 
 
 @pytest.fixture
@@ -103,12 +70,12 @@ def test_sorting_by_any_column_both_ways(visit, study):
 def test_filtering_rows_and_curves(visit, study):
     page = visit(study)
     page.fill("#filter", "GR")
-    playwright.expect(page.locator("#table tbody tr")).to_have_count(1)
+    expect(page.locator("#table tbody tr")).to_have_count(1)
     assert first_names(page) == ["grid"]
     assert page.inner_text("#count") == "1 of 6 rows"
     assert page.locator("#legend button").count() == 1
     page.fill("#filter", "nothing like it")
-    playwright.expect(page.locator("#table tbody tr")).to_have_count(0)
+    expect(page.locator("#table tbody tr")).to_have_count(0)
 
 
 def test_hovering_a_number_or_a_curve_tells_more(visit, study):
@@ -239,7 +206,7 @@ def test_the_shown_rows_can_be_downloaded(visit, study, write_run):
     write_run(study, method="=1+1", slnir="30", ndcg=0.2)
     page = visit(study)
     page.fill("#filter", "=1")
-    playwright.expect(page.locator("#table tbody tr")).to_have_count(1)
+    expect(page.locator("#table tbody tr")).to_have_count(1)
     with page.expect_download() as waiting:
         page.locator("#download").click()
     lines = Path(waiting.value.path()).read_text(encoding="utf-8").splitlines()

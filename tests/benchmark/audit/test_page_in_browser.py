@@ -1,6 +1,5 @@
 """The page driven in a real browser: keys, filters, undo, exports, what is kept, narrow and dark."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -11,55 +10,21 @@ from gridbench.audit.page import render_page
 from gridbench.audit.scores import rank_labels
 from gridbench.datasets.labeltable import read_label_table
 
-CHROMIUM = (
-    os.environ.get("GRIDBENCH_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-)
-playwright = pytest.importorskip("playwright.sync_api", reason="needs the playwright package")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium, or GRIDBENCH_CHROMIUM naming one")
-
 HOSTILE = "<img src=x onerror=document.title='owned'>"
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        one = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield one
-        one.close()
-
-
 @pytest.fixture
-def visit(browser, small_audit, small_archive, tmp_path):
-    """Open the page of an audit; afterwards nothing may have been asked of the network or said on the console."""
-    opened = []
+def visit(open_page, small_audit, small_archive):
+    """Open the page of an audit."""
 
-    def show(injected=False, width=1200, height=900, scheme="light"):
+    def show(injected=False, **look):
         audit = small_audit(injected)
-        file = tmp_path / "audit.html"
-        file.write_text(
-            render_page(audit, small_archive, rank_labels(audit.given, audit.scores).first(30)),
-            encoding="utf-8",
-        )
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True
-        )
-        page = context.new_page()
-        trouble, requests = [], []
-        page.on("console", lambda message: trouble.append(message.text))
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(file.as_uri())
-        page.wait_for_selector(".card")
-        opened.append((context, page, trouble, requests, file.as_uri()))
+        text = render_page(audit, small_archive, rank_labels(audit.given, audit.scores).first(30))
+        page = open_page(text, "Labels of small to look at", ".card", **look)
         page.audit = audit
         return page
 
-    yield show
-    for context, page, trouble, requests, address in opened:
-        assert trouble == []
-        assert {url for url in requests if not url.startswith(("data:", "blob:"))} == {address}
-        assert page.title() == "Labels of small to look at"
-        context.close()
+    return show
 
 
 def states(page):
