@@ -109,3 +109,12 @@ def open_page(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
         assert {url for url in requests if not url.startswith(("data:", "blob:"))} == {address}
         assert page.title() == title
         context.close()
+
+
+@pytest.fixture
+def samples() -> Path:
+    """The folder of real samples, which are not part of this repository: GRIDBENCH_SAMPLES names it."""
+    folder = os.environ.get("GRIDBENCH_SAMPLES")
+    if not folder:
+        pytest.skip("GRIDBENCH_SAMPLES does not name the folder of real samples")
+    return Path(folder)

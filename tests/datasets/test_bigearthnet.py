@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -553,17 +552,10 @@ def test_a_pickled_lmdb_is_refused(tmp_path, two):
 # Real samples
 
 
-def samples(folder):
-    root = os.environ.get("GRIDBENCH_SAMPLES")
-    if not root:
-        pytest.skip("GRIDBENCH_SAMPLES does not name the folder of real samples")
-    return Path(root) / folder
-
-
-def test_the_rule_gives_exactly_the_papers_lists():
+def test_the_rule_gives_exactly_the_papers_lists(samples):
     import bz2
 
-    folder = samples("bigearthnet-v1-lists")
+    folder = samples / "bigearthnet-v1-lists"
     countries = {}
     for line in (
         bz2.decompress((folder / "s1_s2_name_country_season.csv.bz2").read_bytes()).decode().split("\n")[1:]
@@ -578,14 +570,14 @@ def test_the_rule_gives_exactly_the_papers_lists():
         excluded.update(read_names(path))
     derived = serbia_summer(countries, official, excluded)
     shipped = paper_lists()
-    published = find_split_lists(samples("grid-splits"))
+    published = find_split_lists(samples / "grid-splits")
     for split in ("train", "val", "test"):
         assert set(derived[split]) == set(shipped[split])
         assert list(shipped[split]) == published[split]
 
 
-def test_the_sample_of_version_1(tmp_path):
-    root = samples("bigearthnet-v1-s2-sample")
+def test_the_sample_of_version_1(tmp_path, samples):
+    root = samples / "bigearthnet-v1-s2-sample"
     archive = packed(root, tmp_path)
     assert len(archive) == 3
     assert "S2B_MSIL2A_20180204T94161_57_38" in archive.names
@@ -605,8 +597,8 @@ def test_the_sample_of_version_1(tmp_path):
             assert np.abs(ours - theirs)[unclipped].max() <= 0.51
 
 
-def test_the_sample_of_version_2(tmp_path):
-    archive = packed(samples("bigearthnet-v2-sample"), tmp_path)
+def test_the_sample_of_version_2(tmp_path, samples):
+    archive = packed(samples / "bigearthnet-v2-sample", tmp_path)
     assert len(archive) == 8
     assert archive.report["failed_count"] == 0
     name = "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57"

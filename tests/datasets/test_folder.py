@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -484,15 +483,8 @@ def test_a_change_of_labels_or_settings_is_another_archive(root, tmp_path):
 # Real samples
 
 
-def samples():
-    folder = os.environ.get("GRIDBENCH_SAMPLES")
-    if not folder:
-        pytest.skip("GRIDBENCH_SAMPLES does not name the folder of real samples")
-    return Path(folder)
-
-
-def test_the_sample_of_an_own_archive(tmp_path):
-    archive = packed(samples() / "own-data-example", tmp_path)
+def test_the_sample_of_an_own_archive(tmp_path, samples):
+    archive = packed(samples / "own-data-example", tmp_path)
     assert len(archive) == 120
     assert archive.report["failed_count"] == 0
     assert len(archive.class_names) == 17
@@ -501,13 +493,13 @@ def test_the_sample_of_an_own_archive(tmp_path):
     np.testing.assert_array_equal(archive.scene_labels, cover >= 0.02)
 
 
-def test_the_dubai_images_in_tiles(tmp_path):
+def test_the_dubai_images_in_tiles(tmp_path, samples):
     colours = {"Building": "#3C1098", "Land": "#8429F6", "Road": "#6EC1E4", "Vegetation": "#FEDD3A"}
     colours |= {"Water": "#E2A929", "Unlabeled": "#9B9B9B"}
     table = tmp_path / "classes.csv"
     table.write_text("name,color\n" + "".join(f"{name},{colour}\n" for name, colour in colours.items()))
     options = FolderOptions(tile=128, classes=table, ignore_classes=("Unlabeled",), group_pattern=r"t(\d)$")
-    plan = plan_folder(samples() / "dubai", options)
+    plan = plan_folder(samples / "dubai", options)
     assert len(plan.names) == 5535
     groups = {}
     for name, split in zip(plan.names, plan.split, strict=True):
@@ -519,7 +511,7 @@ def test_the_dubai_images_in_tiles(tmp_path):
         (few / folder).mkdir(parents=True)
         for t in range(1, 9):
             file = f"{folder}/image_part_001t{t}.{suffix}"
-            (few / file).symlink_to(samples() / "dubai" / file)
+            (few / file).symlink_to(samples / "dubai" / file)
     archive = packed(few, tmp_path, **vars(options))
     assert len(archive) == sum(name.startswith("image_part_001t") for name in plan.names)
     assert archive.report["failed_count"] == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import random
 from collections import Counter
 from pathlib import Path
@@ -428,16 +427,9 @@ def test_a_label_file_that_cannot_be_right_is_refused(tmp_path, header, row, mes
 # Real samples
 
 
-def samples(folder):
-    root = os.environ.get("GRIDBENCH_SAMPLES")
-    if not root:
-        pytest.skip("GRIDBENCH_SAMPLES does not name the folder of real samples")
-    return Path(root) / folder
-
-
-def test_the_real_label_files_agree_in_all_but_one_cell():
+def test_the_real_label_files_agree_in_all_but_one_cell(samples):
     sources, notes = find_label_sources(
-        [samples("ucm-multilabels")], [], ("multilabeled.txt", ".txt", ".xlsx", ".mat")
+        [samples / "ucm-multilabels"], [], ("multilabeled.txt", ".txt", ".xlsx", ".mat")
     )
     assert not notes
     assert [source.path.name for source in sources] == [
@@ -455,8 +447,8 @@ def test_the_real_label_files_agree_in_all_but_one_cell():
     assert list(sources[0].labels) == canonical_names()
 
 
-def test_the_sample_in_the_original_layout(tmp_path):
-    root = samples("dlrsd-ucm-layout-pseudo")
+def test_the_sample_in_the_original_layout(tmp_path, samples):
+    root = samples / "dlrsd-ucm-layout-pseudo"
     archive = packed(plan_dlrsd([root], LandUseOptions()), tmp_path)
     assert len(archive) == 40
     assert archive.image_size == (256, 256)

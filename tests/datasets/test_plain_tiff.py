@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import rasterio
@@ -75,11 +72,8 @@ def test_any_bytes_are_no_error(content):
     assert decode_plain_tiff(b"II*\x00" + content) is None
 
 
-def test_the_real_bands_are_plain_and_equal():
-    root = os.environ.get("GRIDBENCH_SAMPLES")
-    if not root:
-        pytest.skip("GRIDBENCH_SAMPLES does not name the folder of real samples")
-    files = sorted(Path(root).glob("bigearthnet-v*/**/*_B*.tif"))
+def test_the_real_bands_are_plain_and_equal(samples):
+    files = sorted(samples.glob("bigearthnet-v*/**/*_B*.tif"))
     assert len(files) > 100
     with quick_raster_access():
         for path in files:
