@@ -66,6 +66,16 @@ class Comparison:
         for start, block in self._blocks(self._archive, first, first + out.shape[1], self.rows):
             self._fill_block(queries, block, out[:, start - first : start - first + len(block)])
 
+    def keeps(self, k: int) -> bool:
+        """Tell whether `keep_nearest` is there for k neighbours and quicker than looking at blocks of distances."""
+        return self._tile is None and k <= fused.MOST_KEPT
+
+    def keep_nearest(self, queries: Tensor, values: Tensor, indices: Tensor) -> None:
+        """Write the nearest neighbours (q, k) of prepared queries, in the order (distance, index)."""
+        values.fill_(float("inf"))
+        for start, block in self._blocks(self._archive, 0, self.shape[1], self.rows):
+            fused.chi2_keep_nearest(queries, block, start, values, indices)
+
     def result(self, values: Tensor) -> Any:
         """Return a tensor as what the caller gave: a tensor, or a numpy array."""
         return values if self.is_tensor else values.numpy()

@@ -46,6 +46,11 @@ def topk(queries: Array, archive: Array, k: int, distance: str = "chi2") -> tupl
     k = _checked(k, size)
     values = torch.empty((count, k), dtype=comparison.dtype, device=comparison.device)
     indices = torch.empty((count, k), dtype=torch.int64, device=comparison.device)
+    if comparison.keeps(k):
+        for start, block in comparison.query_blocks(comparison.rows):
+            rows = slice(start, start + len(block))
+            comparison.keep_nearest(block, values[rows], indices[rows])
+        return cast(Array, comparison.result(values)), cast(Array, comparison.result(indices))
     span = min(size, max(ARCHIVE_COLUMNS, 2 * k))
     step = max(1, min(QUERY_ROWS, CANDIDATES // span))
     scratch = torch.empty((step, span), dtype=comparison.dtype, device=comparison.device)

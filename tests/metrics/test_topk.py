@@ -86,13 +86,42 @@ def test_tensors_stay_tensors_and_equal_numpy():
     np.testing.assert_array_equal(indices.numpy(), expected)
 
 
-def test_the_compiled_loop_keeps_the_order_of_ties(monkeypatch):
+@pytest.fixture
+def compiled(monkeypatch):
+    """Let the compiled loop do work of any size."""
     if metrics.backend() != "numba":
         pytest.skip("numba is not installed (the extra `fast`)")
     monkeypatch.setattr(fused, "WORTH_COMPILING", 0)
-    queries, archive = duplicates(9, 70, 5, 5), duplicates(200, 70, 11, 6)
-    _, indices = metrics.chi2_topk(queries, archive, 50)
-    np.testing.assert_array_equal(indices, stable(metrics.chi2_distances(queries, archive), 50))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("k", [1, 50, fused.MOST_KEPT, fused.MOST_KEPT + 1, 200])
+def test_the_compiled_loop_keeps_the_order_of_ties(compiled, k, dtype):
+    queries, archive = duplicates(9, 70, 5, 5).astype(dtype), duplicates(200, 70, 11, 6).astype(dtype)
+    matrix = metrics.chi2_distances(queries, archive)
+    values, indices = metrics.chi2_topk(queries, archive, k)
+    np.testing.assert_array_equal(indices, stable(matrix, k))
+    np.testing.assert_array_equal(values, np.take_along_axis(matrix, indices, axis=1))
+
+
+@pytest.mark.parametrize(("rows", "tile", "threads"), [(1000, 256, 1), (7, 3, 1), (64, 5, 2), (11, 1, 3)])
+def test_splitting_the_compiled_loop_changes_nothing(compiled, monkeypatch, rows, tile, threads):
+    queries, archive = duplicates(23, 33, 9, 7), duplicates(150, 33, 40, 8)
+    expected = stable(metrics.chi2_distances(queries, archive), 12)
+    monkeypatch.setattr(distance_module, "BLOCK_ROWS", rows)
+    monkeypatch.setattr(fused, "QUERY_TILE", tile)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    _, indices = metrics.chi2_topk(queries, archive, 12)
+    np.testing.assert_array_equal(indices, expected)
+
+
+def test_the_compiled_loop_takes_memory_maps_and_no_queries(compiled, tmp_path):
+    values = duplicates(40, 16, 30, 9)
+    np.save(tmp_path / "descriptors.npy", values)
+    mapped = np.load(tmp_path / "descriptors.npy", mmap_mode="r")
+    expected = stable(metrics.chi2_distances(values, values), 5)
+    np.testing.assert_array_equal(metrics.chi2_topk(mapped, mapped, 5)[1], expected)
+    assert metrics.chi2_topk(values[:0], values, 5)[1].shape == (0, 5)
 
 
 def test_no_queries():
