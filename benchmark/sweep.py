@@ -30,7 +30,11 @@ __all__ = [
     "values_of",
 ]
 
-AXES = ("method", "loss", "slnir", "seed")
+AXES = ("dataset", "method", "loss", "noise", "slnir", "backbone", "distance", "seed")
+"""Settings that may be given as lists, in the order in which they vary, the last one fastest."""
+
+NAMED = ("dataset", "noise", "backbone", "distance")
+"""Settings that tell runs apart only where a sweep has several of them."""
 
 MOST_VALUES = 10_000
 """A longer range or number of seeds is a slip."""
@@ -38,11 +42,12 @@ MOST_VALUES = 10_000
 
 @dataclass(frozen=True)
 class Item:
-    """One run of a sweep: its plan, what is on disk of it, and the parameters that the user gave."""
+    """One run of a sweep: its plan, what is on disk of it, the parameters that the user gave, and what varies."""
 
     plan: Plan
     stored: StoredRun | None
     parameters: Mapping[str, Any]
+    varied: tuple[str, ...] = ()
 
     @property
     def state(self) -> str:
@@ -58,7 +63,8 @@ class Item:
             f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
             for name, value in sorted(self.parameters.items())
         )
-        return f"{c.method}{loss} slnir {c.slnir} seed {c.seed}" + (f" {given}" if given else "")
+        words = [f"{c.method}{loss} slnir {c.slnir} seed {c.seed}", *self.varied, given]
+        return " ".join(word for word in words if word)
 
 
 @dataclass(frozen=True)
@@ -152,6 +158,8 @@ def make_sweep(settings: Iterable[dict[str, Any]], runs: Path, cache: Path, prog
     left_out: list[tuple[str, str]] = []
     used: set[str] = set()
     asked: set[str] = set()
+    settings = list(settings)
+    several_of = [name for name in NAMED if len({str(values.get(name)) for values in settings}) > 1]
     for values in settings:
         asked |= set(values["parameters"])
         values = {**values, "parameters": _own(values, used)}
@@ -162,9 +170,9 @@ def make_sweep(settings: Iterable[dict[str, Any]], runs: Path, cache: Path, prog
             continue
         plan = make_plan(config, cache, progress)
         folder = runs / plan.folder_name
-        items.setdefault(
-            plan.id, Item(plan, read_record(folder) if folder.exists() else None, config.parameters)
-        )
+        stored = read_record(folder) if folder.exists() else None
+        varied = tuple(str(getattr(plan.config, name)) for name in several_of)
+        items.setdefault(plan.id, Item(plan, stored, config.parameters, varied))
     if asked - used:
         raise InputError(f"No method of this sweep has the parameter {sorted(asked - used)[0]!r}.")
     if not items:

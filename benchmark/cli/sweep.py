@@ -63,7 +63,10 @@ def sweep(
       gridbench sweep --method grid,bce,oracle --slnir 0:60:10 --seeds 5
       gridbench sweep --method grid --slnir 30 -p lambda=0:90:10 --seeds 3
       gridbench sweep --method grid --slnir 10:60:10 -p lambda=slnir --seeds 3
+      gridbench sweep --method grid,bce --noise swap,missing,confusable --slnir 30 --seeds 3
       gridbench sweep --config sweep.yaml --dry-run
+
+    Lists may be given for dataset, method, loss, noise, slnir, backbone, distance, seed and for parameters.
 
     The YAML file holds the same names, lists and ranges; flags win over it.
 

@@ -44,6 +44,20 @@ def test_flags_win_over_the_file_name_by_name(cli, short, yaml):
     assert listed(out) == [f"grid+bce slnir 20 seed 0 lambda={value},latent=64" for value in (5, 15)]
 
 
+def test_noise_models_and_distances_are_listed_like_everything_else(cli, short, yaml):
+    file = yaml("method: bce\nslnir: 30\n")
+    words = ("--noise", "swap,missing", "--distance", "chi2,euclidean")
+    code, out, _ = cli(*short, "--config", file, "--dry-run", *words)
+    assert code == 0
+    assert listed(out) == [
+        f"bce slnir 30 seed 0 {noise} {distance}"
+        for noise in ("swap", "missing")
+        for distance in ("chi2", "euclidean")
+    ]
+    _, out, _ = cli(*short, "--config", file, "--dry-run", "--noise", "missing")
+    assert listed(out) == ["bce slnir 30 seed 0"]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
