@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gridbench.compiling import compiled
 from gridbench.errors import InputError, nearest
 
 __all__ = ["BackboneSpec", "Probe", "TimmBackbone", "build_backbone", "probe"]
@@ -32,6 +33,9 @@ class BackboneSpec:
         weights: A safetensors or torch state-dict file to start from instead.
         output_stride: Stride of the feature map, where the model can be dilated.
         descriptor_map: None, or the non-negative map applied to features: relu or softplus.
+        precision: Arithmetic of its passes: float32, or bfloat16 by autocast; what it returns is float32 either way.
+        memory_format: How its images and weights lie in memory: None for contiguous, or channels_last.
+        compiled: Whether it is trained through torch.compile; in evaluation it never is.
     """
 
     name: str
@@ -42,6 +46,9 @@ class BackboneSpec:
     weights: str | None = None
     output_stride: int | None = None
     descriptor_map: str | None = None
+    precision: str = "float32"
+    memory_format: str | None = None
+    compiled: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,9 +75,23 @@ class TimmBackbone(nn.Module):
         self.model = model
         self.reads = spec.reads
         self._map = DESCRIPTOR_MAPS[spec.descriptor_map] if spec.descriptor_map else None
+        self._channels_last = spec.memory_format == "channels_last"
+        self._bfloat16 = spec.precision == "bfloat16"
+        # A function and no module, so that the names of the weights stay those of the model.
+        self._in_training = compiled(self._pass) if spec.compiled else self._pass
 
     def features(self, images: Tensor) -> Tensor:
-        """Return (B, width) descriptors, or the (B, width, h, w) feature map for heads that read maps."""
+        """Return (B, width) descriptors, or the (B, width, h, w) feature map for heads that read maps; float32."""
+        if self._channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        run = self._in_training if self.training else self._pass
+        if not self._bfloat16:
+            return run(images)
+        with torch.autocast(images.device.type, torch.bfloat16):
+            output = run(images)
+        return output.float()
+
+    def _pass(self, images: Tensor) -> Tensor:
         if self.reads == "descriptor":
             output: Tensor = self.model(images)
         else:
@@ -95,6 +116,8 @@ def build_backbone(spec: BackboneSpec) -> TimmBackbone:
     backbone = TimmBackbone(_create(spec), spec)
     if spec.weights:
         _load_weights(backbone.model, Path(spec.weights), spec.name)
+    if spec.memory_format == "channels_last":
+        backbone.to(memory_format=torch.channels_last)
     backbone.width = probe(backbone, spec).width
     return backbone
 

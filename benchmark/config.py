@@ -17,7 +17,8 @@ from gridbench.errors import InputError, nearest
 __all__ = ["Protocol", "RunConfig", "load_yaml", "make_config"]
 
 Protocol = Literal["paper", "authors_code"]
-_LATER = ("adam_steps",)
+_LATER = ("adam_steps", "memory_format", "compile")
+_SWITCHES = ("pretrained", "flips", "move_maps", "compile")
 
 
 class RunConfig(pydantic.BaseModel):
@@ -57,7 +58,9 @@ class RunConfig(pydantic.BaseModel):
         statistics: Standardise by the train split's statistics, or by those in GRID's published code.
         adam_epsilon: Added to the denominator of Adam.
         adam_steps: `shared` by heads and backbone, as in GRID's published code; None: each parameter's own.
-        precision: Arithmetic of the backbone.
+        precision: Arithmetic of the backbone; heads and losses are always float32. `auto`: the fastest, by measurement.
+        memory_format: How images and the backbone's weights lie in memory; None is contiguous. `auto`: by measurement.
+        compile: Train through torch.compile; None does not.
         select: Which epoch's weights are scored: the last, or the best on validation.
     """
 
@@ -94,16 +97,24 @@ class RunConfig(pydantic.BaseModel):
     statistics: Literal["train", "published"] | None = None
     adam_epsilon: float | None = Field(default=None, gt=0, le=1, allow_inf_nan=False)
     adam_steps: Literal["shared"] | None = None
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    memory_format: Literal["contiguous", "channels_last", "auto"] | None = None
+    compile: Literal[True] | None = None
     select: Literal["last", "best"] = "last"
 
     @field_validator("*", mode="before")
     @classmethod
     def _no_switch_for_a_number(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
         """Refuse true and false, which Python would take for 1 and 0."""
-        if isinstance(value, bool) and info.field_name not in ("pretrained", "flips", "move_maps"):
+        if isinstance(value, bool) and info.field_name not in _SWITCHES:
             raise ValueError("a value, not true or false")
         return value
+
+    @field_validator("memory_format", "compile", mode="before")
+    @classmethod
+    def _usual_is_unsaid(cls, value: Any) -> Any:
+        """Write what is the case without the setting as None, so that saying it is the same run."""
+        return None if value is False or value == "contiguous" else value
 
     @field_validator("slnir", mode="before")
     @classmethod
@@ -116,6 +127,11 @@ class RunConfig(pydantic.BaseModel):
     def _plain(cls, value: Decimal) -> Decimal:
         """Write 30, 30.0 and 3e1 alike, so that they are one cell."""
         return Decimal(format(value.normalize(), "f"))
+
+    @property
+    def undecided(self) -> tuple[str, ...]:
+        """Names of the settings that are `auto` and still to be decided by measurement."""
+        return tuple(name for name in ("precision", "memory_format") if getattr(self, name) == "auto")
 
     def canonical(self) -> dict[str, Any]:
         """Return the fields as plain JSON values, SLNIR as the text of an exact decimal.

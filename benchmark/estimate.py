@@ -12,10 +12,14 @@ from gridbench.record import StoredRun, iter_records
 
 __all__ = ["Estimate", "Measured", "duration"]
 
-KIND = ("dataset", "method", "loss", "backbone", "train_size", "batch_size")
+KIND = (
+    *("dataset", "method", "loss", "backbone", "train_size", "batch_size"),
+    *("precision", "memory_format", "compile"),
+)
 """Settings that runs must share for one to tell how long the other takes."""
 
 _TRAINING = ("training", "validation", "checkpoint")
+_AFTERWARDS = ("retrieval", "sample_detection")
 
 
 @dataclass(frozen=True)
@@ -96,8 +100,10 @@ class Measured:
             kind = _kind(config)
             # A run that was only scored again says nothing of training.
             if "scored_from" not in environment:
-                training = sum(spent.get(phase, 0.0) for phase in _TRAINING)
-                self._times.setdefault(kind, []).append((training / epochs, spent.get("retrieval", 0.0)))
+                training, afterwards = (
+                    sum(spent.get(phase, 0.0) for phase in phases) for phases in (_TRAINING, _AFTERWARDS)
+                )
+                self._times.setdefault(kind, []).append((training / epochs, afterwards))
                 self._devices.setdefault(kind, set()).add(
                     str(environment.get("device_name") or "this machine")
                 )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from gridbench.datasets.archive import Archive
-from gridbench.datasets.batches import evaluation_batches
+from gridbench.datasets.batches import EvaluationSet
 from gridbench.methods.base import Method
 from gridbench.metrics.ndcg import ndcg_at_k
 from gridbench.metrics.nearest import topk
@@ -50,26 +49,23 @@ class Retrieval:
     ranking: Array
 
 
-def describe(method: Method, batches: Iterator[torch.Tensor], precision: str) -> Array:
+def describe(method: Method, batches: Iterator[torch.Tensor]) -> Array:
     """Return the (N, D) float32 descriptors of all images, in evaluation mode."""
-    return np.concatenate(
-        [part.cpu().numpy() for part in _apply(method, method.describe, batches, precision)]
-    )
+    return np.concatenate([part.cpu().numpy() for part in _apply(method, method.describe, batches)])
 
 
-def predict(method: Method, batches: Iterator[torch.Tensor], precision: str) -> Iterator[torch.Tensor]:
+def predict(method: Method, batches: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
     """Yield the trained head's output for each batch, in evaluation mode; nothing for a method without a head."""
-    yield from _apply(method, method.predict, batches, precision)
+    yield from _apply(method, method.predict, batches)
 
 
 @torch.no_grad()
-def _apply(method: Method, function: Any, batches: Iterator[torch.Tensor], precision: str) -> Iterator[Any]:
+def _apply(method: Method, function: Any, batches: Iterator[torch.Tensor]) -> Iterator[Any]:
     training = method.training
     method.eval()
     try:
         for images in batches:
-            with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-                output = function(images)
+            output = function(images)
             if output is not None:
                 yield output.float()
     finally:
@@ -118,27 +114,30 @@ def score_retrieval(
 
 def score_method(
     method: Method,
-    archive: Archive,
+    shown: Callable[[str], EvaluationSet],
     splits: Splits,
     relevance: Array,
     settings: Mapping[str, Any],
+    *,
     pairs: tuple[str, ...] = tuple(PAIRS),
+    known: Mapping[str, Array] | None = None,
 ) -> tuple[dict[str, Retrieval], dict[str, Array]]:
     """Extract the descriptors that the given pairs need, each split once, and score them.
 
     Args:
         method: The trained method.
-        archive: The archive.
+        shown: Returns the images of a split.
         splits: Which images play which part.
         relevance: (N, C) clean scene labels of the whole archive.
-        settings: k, distance, ideal, crop, precision, statistics, device, seed.
+        settings: k, distance, ideal, seed.
         pairs: Prefixes out of `PAIRS`.
+        known: Split -> descriptors that need not be extracted.
 
     Returns:
         Prefix -> scores, for pairs whose splits hold images, and split -> descriptors.
     """
     by_chance = method.ranking == "chance"
-    descriptors: dict[str, Array] = {}
+    descriptors: dict[str, Array] = dict(known or {})
     results: dict[str, Retrieval] = {}
     for prefix in pairs:
         query_split, searched_split = PAIRS[prefix]
@@ -146,10 +145,7 @@ def score_method(
             continue
         for split in (query_split, searched_split):
             if split not in descriptors and not by_chance:
-                batches = evaluation_batches(
-                    archive, splits[split], settings["crop"], 256, settings["device"], settings["statistics"]
-                )
-                descriptors[split] = describe(method, batches, settings["precision"])
+                descriptors[split] = describe(method, shown(split).batches(256))
         results[prefix] = score_retrieval(
             descriptors.get(query_split, np.empty((0, 0))),
             descriptors.get(searched_split, np.empty((0, 0))),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
@@ -12,22 +12,24 @@ import torch
 
 from gridbench.backbones import BackboneSpec, TimmBackbone, build_backbone, check_distance, probe
 from gridbench.checkpoint import independent
+from gridbench.compiling import require_compiler
 from gridbench.corrupting import corrupt_training_labels, training_images
 from gridbench.datasets.augment import Augmentation
-from gridbench.datasets.batches import TrainingSet, evaluation_batches
+from gridbench.datasets.batches import EvaluationSet, TrainingSet
 from gridbench.epochlog import Truth, memorised_pixels, memorised_share
 from gridbench.errors import InputError, RunFailed
-from gridbench.evaluation import Retrieval, Splits, predict, score_method
+from gridbench.evaluation import PAIRS, Retrieval, Splits, predict, score_method
 from gridbench.methods.base import Method, Objective, Setup
 from gridbench.metrics.noise_rate import estimate_noise_rate
 from gridbench.noise.corruption import Corruption
+from gridbench.phases import Phases
 from gridbench.plan import Plan
 from gridbench.sample_detection import LabelledSet, Verdict, centre_of, judge_training_set, wrong_classes
 from gridbench.streams import torch_scope
 from gridbench.thumbnails import fixed_queries, thumbnails
 from gridbench.trainer import Trainer, TrainingSettings
 
-__all__ = ["Experiment", "Outcome"]
+__all__ = ["Experiment", "Outcome", "spec_of"]
 
 Array = np.ndarray[Any, Any]
 IGNORE = 255
@@ -56,6 +58,10 @@ class Experiment:
     def __init__(self, plan: Plan, device: torch.device, kept: Array | None = None) -> None:
         self.plan = plan
         self.device = device
+        self.phases = Phases(device)
+        self._shown: dict[str, EvaluationSet] = {}
+        if plan.config.compile:
+            require_compiler(device)
         config, archive = plan.config, plan.archive
         train = training_images(archive, config.train_size)
         self.splits = Splits(train, archive.indices("val"), archive.indices("test"))
@@ -78,8 +84,9 @@ class Experiment:
             return None
         features = None
         if self.plan.loss.task.reads == "feature_map":
-            look = self._seeded("init/backbone", partial(build_backbone, self._spec))
-            features = probe(look, self._spec).feature_size
+            spec = spec_of(self.plan)
+            look = self._seeded("init/backbone", partial(build_backbone, spec))
+            features = probe(look, spec).feature_size
         task = self.plan.loss.task(self.plan.archive.num_classes, self._map_size(), features)
         return Objective(task, self.plan.loss(self.plan.loss_parameters))
 
@@ -101,10 +108,24 @@ class Experiment:
         Raises:
             RunFailed: The descriptors cannot be compared with the chosen distance.
         """
+        return self._outcome({}, self._judge)
+
+    def score_again(self, descriptors: Mapping[str, Array]) -> Outcome:
+        """Score the retrieval alone, and say nothing of the training set.
+
+        Args:
+            descriptors: Split -> descriptors of its images, as far as they are known; the others are extracted.
+
+        Raises:
+            RunFailed: The descriptors cannot be compared with the chosen distance.
+        """
+        return self._outcome(descriptors, None)
+
+    def _outcome(self, known: Mapping[str, Array], judge: Callable[[], Verdict] | None) -> Outcome:
         config = self.plan.config
         best_epoch = self.trainer.use_best() if self.trainer and config.select == "best" else None
         try:
-            results, descriptors = self._score_pairs()
+            results, found = self._score_pairs(known=known)
         except ValueError as error:
             raise RunFailed(
                 f"The descriptors turned out unusable after training: {error}. The weights are kept; score them with "
@@ -115,7 +136,9 @@ class Experiment:
             for prefix, pair in results.items()
             for name, values in pair.scores.items()
         }
-        verdict = self._judge()
+        with self.phases.timed("sample_detection"):
+            verdict = judge() if judge else Verdict(None, {}, {})
+            pixels = self._memorised_pixels() if judge else None
         present = verdict.present
         last = self.trainer.history[-1] if self.trainer else {}
         result = {
@@ -132,34 +155,19 @@ class Experiment:
             "loss_detection": last.get("loss_detection"),
             "sample_detection": verdict.document or None,
             "memorised": None if present is None else memorised_share(present, self.truth),
-            "memorised_pixels": self._memorised_pixels(),
+            "memorised_pixels": pixels,
             "predicted_prevalence": None if present is None else float(present.mean()),
             "true_prevalence": float(self.relevance[self.splits.train].mean()),
             "parameters": self._count_parameters(),
             "best_epoch": best_epoch,
         }
-        return Outcome(result, self._retrieval_arrays(results), descriptors, verdict.arrays)
+        return Outcome(result, self._retrieval_arrays(results), found, verdict.arrays)
 
     def _corrupt(self) -> Corruption:
         """Corrupt the training labels by the run's noise model, and keep the manifest."""
         corruption = corrupt_training_labels(self.plan)
         self.manifest = self.plan.noise.manifest(corruption, self.plan)
         return corruption
-
-    @property
-    def _spec(self) -> BackboneSpec:
-        plan, config = self.plan, self.plan.config
-        size = config.crop or plan.archive.image_size
-        return BackboneSpec(
-            name=config.backbone or "",
-            bands=plan.archive.bands,
-            image_size=(size, size) if isinstance(size, int) else size,
-            reads=plan.loss.task.reads if plan.loss else "descriptor",
-            pretrained=config.pretrained,
-            weights=config.weights,
-            output_stride=config.output_stride,
-            descriptor_map=config.descriptor_map,
-        )
 
     def _check_maps(self) -> None:
         """Refuse to learn from label maps without a single labelled pixel.
@@ -175,7 +183,7 @@ class Experiment:
 
     def _build_method(self) -> Method:
         plan, config = self.plan, self.plan.config
-        spec = self._spec
+        spec = spec_of(plan)
         setup = Setup(
             backbone=lambda name: self._seeded(f"init/{name}", partial(build_backbone, spec)),
             build=lambda name, factory: self._seeded(f"init/{name}", factory),
@@ -229,7 +237,6 @@ class Experiment:
             learning_rate=config.learning_rate or 0.0,
             adam_epsilon=config.adam_epsilon or 1e-8,
             shared_steps=config.adam_steps == "shared",
-            precision=config.precision,
             select_best=config.select == "best",
         )
         return Trainer(
@@ -237,39 +244,38 @@ class Experiment:
         )
 
     def _validation_score(self) -> float:
-        results, _ = self._score_pairs(("validation/",))
+        results, _ = self._score_pairs(pairs=("validation/",))
         return float(results["validation/"].scores[f"ndcg@{self.plan.config.k}"].mean())
 
     def _score_pairs(
-        self, pairs: tuple[str, ...] | None = None
+        self, pairs: tuple[str, ...] = tuple(PAIRS), known: Mapping[str, Array] | None = None
     ) -> tuple[dict[str, Retrieval], dict[str, Array]]:
         config = self.plan.config
-        settings = {
-            "k": config.k,
-            "distance": config.distance,
-            "ideal": config.ideal,
-            "crop": config.crop or None,
-            "precision": config.precision,
-            "device": self.device,
-            "statistics": config.statistics or "train",
-            "seed": config.seed,
-        }
-        chosen = {} if pairs is None else {"pairs": pairs}
-        return score_method(self.method, self.plan.archive, self.splits, self.relevance, settings, **chosen)
-
-    def predictions(self, indices: Array) -> Iterator[torch.Tensor]:
-        """Yield the head's output for images at `indices` (n,) of the archive, in evaluation mode, batch by batch."""
-        config = self.plan.config
-        batches = evaluation_batches(
-            self.plan.archive,
-            indices,
-            config.crop or None,
-            # Maps of logits are large: 256 of them at 224 px would take a gigabyte.
-            32 if self.plan.kind == "pixel" else 256,
-            self.device,
-            config.statistics or "train",
+        settings = {name: getattr(config, name) for name in ("k", "distance", "ideal", "seed")}
+        return score_method(
+            self.method, self.shown, self.splits, self.relevance, settings, pairs=pairs, known=known
         )
-        yield from predict(self.method, batches, config.precision)
+
+    def shown(self, split: str) -> EvaluationSet:
+        """Return the images of a split as evaluation sees them; what an accelerator holds of them stays there."""
+        if split not in self._shown:
+            config = self.plan.config
+            there = self.trainer.data.held if split == "train" and self.trainer is not None else None
+            self._shown[split] = EvaluationSet(
+                self.plan.archive,
+                self.splits[split],
+                config.crop or None,
+                self.device,
+                config.statistics or "train",
+                there,
+            )
+        return self._shown[split]
+
+    def predictions(self, split: str) -> Iterator[torch.Tensor]:
+        """Yield the head's output for the images of a split, in evaluation mode, batch by batch."""
+        # Maps of logits are large: 256 of them at 224 px would take a gigabyte.
+        batches = self.shown(split).batches(32 if self.plan.kind == "pixel" else 256)
+        yield from predict(self.method, batches)
 
     def _judge(self) -> Verdict:
         """Let the trained model judge the whole training set; without a head it says nothing."""
@@ -286,26 +292,21 @@ class Experiment:
             wrong = (scene != 0) != (self.relevance[train] != 0)
             noisy = wrong.any(1)
         samples = LabelledSet(
-            archive=plan.archive,
-            indices=train,
+            images=self.shown("train"),
             scene_labels=scene,
             maps=maps,
             wrong=wrong,
             noisy=noisy,
-            crop=config.crop or None,
             moved=moved,
-            statistics=config.statistics or "train",
         )
-        return judge_training_set(
-            self.method, self.objective, samples, config.slnir, config.precision, config.seed
-        )
+        return judge_training_set(self.method, self.objective, samples, config.slnir, config.seed)
 
     def _memorised_pixels(self) -> float | None:
         """Return the share of relabelled pixels whose wrong label the model predicts; None where there are no maps."""
         if self.plan.kind != "pixel" or self.objective is None:
             return None
         given, clean = self._maps_as_seen()
-        predictions = self.predictions(self.splits.train)
+        predictions = self.predictions("train")
         classes = (self.objective.task.pixel_classes(each) for each in predictions)
         return memorised_pixels((each.cpu().numpy() for each in classes if each is not None), given, clean)
 
@@ -351,6 +352,25 @@ class Experiment:
             return None
         crop = self.plan.config.crop if self.plan.config.move_maps is not False else 0
         return (crop, crop) if crop else self.plan.archive.image_size
+
+
+def spec_of(plan: Plan) -> BackboneSpec:
+    """Return which backbone a run trains, and how it is built."""
+    config = plan.config
+    size = config.crop or plan.archive.image_size
+    return BackboneSpec(
+        name=config.backbone or "",
+        bands=plan.archive.bands,
+        image_size=(size, size) if isinstance(size, int) else size,
+        reads=plan.loss.task.reads if plan.loss else "descriptor",
+        pretrained=config.pretrained,
+        weights=config.weights,
+        output_stride=config.output_stride,
+        descriptor_map=config.descriptor_map,
+        precision=config.precision,
+        memory_format=config.memory_format,
+        compiled=bool(config.compile),
+    )
 
 
 def _only(corruption: Corruption, kept: Array, total: int) -> Corruption:

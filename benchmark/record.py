@@ -86,9 +86,17 @@ class StoredRun:
 
     def detection(self) -> dict[str, np.ndarray[Any, Any]]:
         """Return what the trained model said of each training image and label; empty for a run without a head."""
-        if not (self.folder / "detection.npz").is_file():
+        return self._arrays("detection.npz")
+
+    def descriptors(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return the descriptors of each split; empty for a run that did not keep them (--keep all does)."""
+        return self._arrays("descriptors.npz")
+
+    def _arrays(self, name: str) -> dict[str, np.ndarray[Any, Any]]:
+        """Return the arrays of a file, or nothing where there is none."""
+        if not (self.folder / name).is_file():
             return {}
-        with np.load(io.BytesIO(self._content("detection.npz")), allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(self._content(name)), allow_pickle=False) as arrays:
             return dict(arrays)
 
     def _content(self, name: str) -> bytes:

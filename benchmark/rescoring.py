@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load
 
@@ -30,11 +31,14 @@ from gridbench.runner import WEIGHTS, Execution, write_record
 
 __all__ = ["rescore"]
 
+Array = np.ndarray[Any, Any]
+
 OF_TRAINING = (
     "detection",
     "loss_detection",
     "sample_detection",
     "memorised",
+    "memorised_pixels",
     "predicted_prevalence",
     "best_epoch",
 )
@@ -84,17 +88,18 @@ def rescore(folder: Path, changes: Mapping[str, Any], execution: Execution) -> R
     known, history = _restore(experiment, stored, trained)
     environment = describe_environment(experiment.device)
     started = time.perf_counter()
-    outcome = experiment.score()
+    if known:
+        # The record kept the descriptor network alone, and only the head says anything of samples.
+        outcome = experiment.score_again(_descriptors_of(stored, experiment))
+        outcome = replace(outcome, result={**outcome.result, **known}, detection=stored.detection())
+    else:
+        outcome = experiment.score()
     environment["seconds"] = {"retrieval": round(time.perf_counter() - started, 3)}
     environment["scored_from"] = {"id": stored.id, "folder": folder.name}
     with locked(execution.runs, target):
         try:
             prepare(target, there, plan, False, execution.say)
             write_bytes(target / WEIGHTS, experiment.weights())
-            outcome = replace(outcome, result={**outcome.result, **known})
-            if known:
-                # The record kept the descriptor network alone, and only the head says anything of samples.
-                outcome = replace(outcome, detection=stored.detection())
             return write_record(target, experiment, outcome, history, environment, execution.keep)
         except OSError as error:
             raise unwritable(execution.runs, error) from None
@@ -137,6 +142,15 @@ def _restore(
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"The run in {stored.folder} cannot be scored: {error}. Train it again.") from None
     return {}, experiment.trainer.history
+
+
+def _descriptors_of(stored: StoredRun, experiment: Experiment) -> dict[str, Array]:
+    """Return the descriptors that a record kept (--keep all), split by split; nothing where it kept none."""
+    return {
+        split: found
+        for split, found in stored.descriptors().items()
+        if split in ("train", "val", "test") and len(found) == len(experiment.splits[split])
+    }
 
 
 def _load_weights(experiment: Experiment, stored: StoredRun, expected: str) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 
 from gridbench.atomic import file_hash, write_bytes, write_json
 from gridbench.checkpoint import clear_checkpoints, load_checkpoint, save_checkpoint
+from gridbench.compiling import could_not_compile
 from gridbench.config import RunConfig
 from gridbench.datasets import default_cache
 from gridbench.datasets.dataset import Progress
@@ -22,6 +23,7 @@ from gridbench.environment import choose_device, describe_environment, peak_memo
 from gridbench.errors import GridbenchError, RunFailed
 from gridbench.eventlog import FOLDER, EventLog, check_event_log
 from gridbench.experiment import Experiment, Outcome
+from gridbench.phases import IN_TRAINING
 from gridbench.plan import Plan, make_plan
 from gridbench.record import FAILED, RunRecord, finish_record, read_record
 from gridbench.runfolder import (
@@ -37,7 +39,7 @@ from gridbench.runfolder import (
 )
 from gridbench.trainer import TrainingProgress
 
-__all__ = ["WEIGHTS", "Execution", "NoRoom", "RunBusy", "execute", "run", "write_record"]
+__all__ = ["WEIGHTS", "Execution", "NoRoom", "RunBusy", "decided", "execute", "run", "write_record"]
 
 WEIGHTS = "weights.safetensors"
 Builder = Callable[[Plan, torch.device], Experiment]
@@ -63,6 +65,8 @@ class Execution:
         say: Told one line about what happens.
         event_files: Write TensorBoard's event files, too.
         event_folder: Folder that they go to, a folder per run; None for `tensorboard` in the run's own.
+        profile: Wait for an accelerator at both ends of each phase, so that the times of phases are their own.
+        chosen: Identity of a run -> how its settings that were `auto` were decided, for its environment.json.
     """
 
     runs: Path = Path("runs")
@@ -76,6 +80,8 @@ class Execution:
     say: Callable[[str], None] = _say_nothing
     event_files: bool = False
     event_folder: Path | None = None
+    profile: bool = False
+    chosen: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -107,8 +113,28 @@ def run(config: RunConfig, execution: Execution | None = None) -> RunRecord:
     execution = execution or Execution()
     if execution.threads:
         torch.set_num_threads(execution.threads)
+    config, execution = decided(config, execution)
     plan = make_plan(config, execution.cache or default_cache(), execution.building)
     return execute(plan, execution)
+
+
+def decided(config: RunConfig, execution: Execution) -> tuple[RunConfig, Execution]:
+    """Return settings of which none is `auto`, and an execution that knows how they were decided.
+
+    Raises:
+        InputError: The run cannot be planned.
+        RunFailed: No way to compute it could be timed.
+    """
+    if not config.undecided:
+        return config, execution
+    from gridbench.choosing import Chooser
+
+    device = choose_device(execution.device)
+    chooser = Chooser(
+        execution.runs, execution.cache or default_cache(), device, execution.say, execution.building
+    )
+    config = chooser.settle(config)
+    return config, replace(execution, chosen={**execution.chosen, **chooser.documents})
 
 
 def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> RunRecord:
@@ -156,6 +182,8 @@ def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> Ru
 def _compute(experiment: Experiment, folder: Path, execution: Execution, build: Builder) -> RunRecord:
     plan = experiment.plan
     environment = describe_environment(experiment.device)
+    if plan.id in execution.chosen:
+        environment["chosen"] = execution.chosen[plan.id]
     if experiment.trainer is not None:
         experiment = _resumed(experiment, folder, execution, build)
         assert experiment.trainer is not None
@@ -166,9 +194,18 @@ def _compute(experiment: Experiment, folder: Path, execution: Execution, build: 
     write_bytes(folder / WEIGHTS, experiment.weights())
     started = time.perf_counter()
     outcome = experiment.score()
-    trainer = experiment.trainer
-    seconds = {**(trainer.seconds if trainer else {}), "retrieval": time.perf_counter() - started}
-    environment["seconds"] = {phase: round(spent, 3) for phase, spent in seconds.items()}
+    trainer, scoring = experiment.trainer, time.perf_counter() - started
+    judging = experiment.phases.seconds.get("sample_detection", 0.0)
+    spent = trainer.phases.seconds if trainer else {}
+    within = {phase: spent[phase] for phase in IN_TRAINING if phase in spent}
+    seconds = {phase: value for phase, value in spent.items() if phase not in within}
+    environment["seconds"] = rounded({**seconds, "retrieval": scoring - judging, "sample_detection": judging})
+    if trainer:
+        environment["profile"] = {
+            "steps": trainer.steps,
+            "synchronised": trainer.phases.synchronised,
+            "seconds": rounded(within),
+        }
     environment["peak_memory"] = peak_memory(experiment.device)
     history = trainer.history if trainer else []
     record = write_record(folder, experiment, outcome, history, environment, execution.keep)
@@ -176,6 +213,11 @@ def _compute(experiment: Experiment, folder: Path, execution: Execution, build: 
         if log:
             log.finish(record.metrics)
     return record
+
+
+def rounded(seconds: Mapping[str, float]) -> dict[str, float]:
+    """Return seconds to the millisecond, as records have them."""
+    return {phase: round(spent, 3) for phase, spent in seconds.items()}
 
 
 def _event_log(
@@ -237,6 +279,7 @@ def write_record(
 def _resumed(experiment: Experiment, folder: Path, execution: Execution, build: Builder) -> Experiment:
     """Go on from the last checkpoint; one that cannot be used is set aside, and the run starts over."""
     assert experiment.trainer is not None
+    experiment.trainer.profile(execution.profile)
     try:
         checkpoint = load_checkpoint(folder, experiment.plan.id)
         if checkpoint is not None:
@@ -251,7 +294,10 @@ def _resumed(experiment: Experiment, folder: Path, execution: Execution, build: 
                 path.replace(aside / path.name)
         execution.say(f"In {folder.name} {error}. It was set aside as {aside.name}; the run starts over.")
         # What was read before the defect was found may be in the weights already.
-        return build(experiment.plan, experiment.device)
+        again = build(experiment.plan, experiment.device)
+        assert again.trainer is not None
+        again.trainer.profile(execution.profile)
+        return again
 
 
 def _failed(error: Exception, folder: Path, plan: Plan) -> GridbenchError:
@@ -264,6 +310,8 @@ def _failed(error: Exception, folder: Path, plan: Plan) -> GridbenchError:
     message = str(error) or type(error).__name__
     if not isinstance(error, GridbenchError):
         message = f"{type(error).__name__}: {message}"
+    if could_not_compile(error):
+        message = f"The backbone cannot be compiled; leave out --compile. {message}"
     weights = folder / WEIGHTS
     document = {
         "schema": 1,

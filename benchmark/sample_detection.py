@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from gridbench.datasets.augment import centre_cuts
-from gridbench.datasets.batches import evaluation_batches
+from gridbench.datasets.batches import EvaluationSet
 from gridbench.methods.base import Batch, Geometry, Method, Objective, mean_of_valid
 from gridbench.metrics.confident import confident_learning
 from gridbench.metrics.detection import detection_scores, top_count, top_share
@@ -34,36 +34,30 @@ class LabelledSet:
     """The training images as evaluation sees them, and what is known of their labels.
 
     Attributes:
-        archive: Where the images come from.
-        indices: (N,) positions in the archive.
+        images: The N images.
         scene_labels: (N, C) as trained on.
         maps: (N, H, W) as trained on, cut at the centre where the run cuts maps; None at scene level.
         wrong: (N, C) bool, labels that differ from the cleanest ones known; at pixel level, classes of which a pixel
             of `maps` is wrong.
         noisy: (N,) bool, images with any wrong label.
-        crop: Side of the crop in pixels; None for the whole image.
         moved: Whether maps are cut like images.
-        statistics: What images are standardised by.
     """
 
-    archive: Any
-    indices: Array
+    images: EvaluationSet
     scene_labels: Array
     maps: Array | None
     wrong: Array
     noisy: Array
-    crop: int | None
     moved: bool
-    statistics: str
 
-    def batches(self, device: torch.device, seed: int) -> Iterator[Batch]:
+    def batches(self, seed: int) -> Iterator[Batch]:
         """Yield the whole set in its order, without any randomness."""
         # Maps of logits are large: 256 of them at 224 px would take a gigabyte.
         size = 256 if self.maps is None else 32
-        images = evaluation_batches(self.archive, self.indices, self.crop, size, device, self.statistics)
-        for step, part in enumerate(images):
+        device = self.images.device
+        for step, part in enumerate(self.images.batches(size)):
             where = slice(step * size, step * size + len(part))
-            cuts = centre_cuts(len(part), self.archive.image_size, self.crop)
+            cuts = centre_cuts(len(part), self.images.archive.image_size, self.images.crop)
             top, left, still = (torch.from_numpy(x).to(device) for x in (cuts.top, cuts.left, cuts.mirrored))
             maps = None if self.maps is None else np.ascontiguousarray(self.maps[where], dtype=np.int64)
             labels = np.ascontiguousarray(self.scene_labels[where], dtype=np.float32)
@@ -113,7 +107,7 @@ class _Collected:
 
 
 def judge_training_set(
-    method: Method, objective: Objective, samples: LabelledSet, slnir: Any, precision: str, seed: int
+    method: Method, objective: Objective, samples: LabelledSet, slnir: Any, seed: int
 ) -> Verdict:
     """Score the whole training set once, and how well four ways find what is wrong in it.
 
@@ -127,14 +121,13 @@ def judge_training_set(
         objective: Its task and loss.
         samples: The training images and what is known of their labels.
         slnir: Noise rate in percent.
-        precision: Arithmetic of the forward pass.
         seed: Of the random way.
 
     Returns:
         What is found, with the scores it is computed from.
     """
-    device = next(method.parameters()).device
-    seen = _collect(method, objective, samples, precision, device, seed)
+    device = samples.images.device
+    seen = _collect(method, objective, samples, seed)
     present = seen.get("present")
     if not all(np.isfinite(part).all() for parts in seen.parts.values() for part in parts):
         reason = "the trained model's losses are not all finite in evaluation mode"
@@ -152,7 +145,7 @@ def judge_training_set(
         "method": _judged(method.judge, seen.all("evidence/"), device),
         "loss": seen.get("loss"),
         "confident_learning": None if confident is None else confident.score.max(1),
-        "random": rng.random(len(samples.indices)),
+        "random": rng.random(len(samples.images)),
     }
     if scores["method"] is None:
         reasons["method"] = "it has no opinion of its own about samples"
@@ -206,20 +199,12 @@ def wrong_classes(maps: Array, clean: Array, num_classes: int) -> Array:
     return wrong
 
 
-def _collect(
-    method: Method,
-    objective: Objective,
-    samples: LabelledSet,
-    precision: str,
-    device: torch.device,
-    seed: int,
-) -> _Collected:
+def _collect(method: Method, objective: Objective, samples: LabelledSet, seed: int) -> _Collected:
     """Run the trained model over the whole set and gather what it says of images and of labels."""
     task, seen = objective.task, _Collected()
     with _evaluating(method):
-        for batch in samples.batches(device, seed):
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-                prediction, evidence = method.predict(batch.images), method.evidence(batch)
+        for batch in samples.batches(seed):
+            prediction, evidence = method.predict(batch.images), method.evidence(batch)
             if prediction is None:
                 continue
             prediction = prediction.float()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -146,7 +146,13 @@ def expand(axes: Mapping[str, Sequence[str]], base: Mapping[str, Any]) -> Iterat
         yield values
 
 
-def make_sweep(settings: Iterable[dict[str, Any]], runs: Path, cache: Path, progress: Any = None) -> Sweep:
+def make_sweep(
+    settings: Iterable[dict[str, Any]],
+    runs: Path,
+    cache: Path,
+    progress: Any = None,
+    settle: Callable[[RunConfig], RunConfig] | None = None,
+) -> Sweep:
     """Plan every combination, drop what does not go together or is there twice, and look up what is done.
 
     A parameter is dropped for the methods that do not have it; it must be known to at least one of them.
@@ -168,7 +174,7 @@ def make_sweep(settings: Iterable[dict[str, Any]], runs: Path, cache: Path, prog
         if reason:
             left_out.append((f"{config.method} with {config.loss}", reason))
             continue
-        plan = make_plan(config, cache, progress)
+        plan = make_plan(settle(config) if settle else config, cache, progress)
         folder = runs / plan.folder_name
         stored = read_record(folder) if folder.exists() else None
         varied = tuple(str(getattr(plan.config, name)) for name in several_of)

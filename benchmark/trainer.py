@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -20,12 +18,13 @@ from gridbench.errors import RunFailed
 from gridbench.methods.base import Batch, Geometry, Method
 from gridbench.methods.tasks.task import Task
 from gridbench.optimizer import make_optimizer
+from gridbench.phases import IN_TRAINING, Phases
 from gridbench.streams import numpy_stream, torch_scope, torch_stream
 
 __all__ = ["Trainer", "TrainingProgress", "TrainingSettings"]
 
 Array = np.ndarray[Any, Any]
-PHASES = ("training", "validation", "checkpoint")
+PHASES = ("training", "validation", "checkpoint", *IN_TRAINING)
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,6 @@ class TrainingSettings:
         learning_rate: Of Adam.
         adam_epsilon: Added to Adam's denominator.
         shared_steps: Whether heads and backbone share Adam's step counter, as in GRID's published code.
-        precision: Arithmetic of forward passes: float32, or bfloat16 by autocast.
         select_best: Whether the weights of the best validation epoch are kept besides the last.
     """
 
@@ -49,7 +47,6 @@ class TrainingSettings:
     learning_rate: float
     adam_epsilon: float = 1e-8
     shared_steps: bool = False
-    precision: str = "float32"
     select_best: bool = False
 
 
@@ -73,7 +70,8 @@ class Trainer:
         device: Where the steps run.
         validate: Returns the validation score of the method as it is; used only to keep the best epoch.
         history: One row per finished epoch.
-        seconds: Phase -> seconds spent in it: training, validation, checkpoint.
+        steps: Mini-batches so far.
+        phases: Seconds spent in each of `PHASES`; training holds those of `IN_TRAINING`.
     """
 
     method: Method
@@ -84,14 +82,24 @@ class Trainer:
     device: torch.device
     validate: Callable[[], float]
     history: list[dict[str, Any]] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
+    steps: int = 0
 
     def __post_init__(self) -> None:
         s = self.settings
+        self.profile(False)
         groups = self.method.update_order()
         self.optimizer = make_optimizer(self.method, groups, s.learning_rate, s.adam_epsilon, s.shared_steps)
         self._best: dict[str, Any] | None = None
         self._best_weights: dict[str, Tensor] = {}
+
+    def profile(self, synchronise: bool) -> None:
+        """Begin to measure phases.
+
+        Args:
+            synchronise: Wait for an accelerator at both ends of each phase, which is slower, so that each is its own.
+        """
+        self.phases = Phases(self.device, synchronise)
+        self.phases.seconds = dict.fromkeys(PHASES, 0.0)
 
     def train(self, progress: TrainingProgress, save: Callable[[Checkpoint], None]) -> None:
         """Run the epochs that are left, handing a checkpoint to `save` after each.
@@ -100,15 +108,15 @@ class Trainer:
             RunFailed: A loss or a weight became NaN or infinite; the last checkpoint is from the epoch before.
         """
         for epoch in range(len(self.history), self.settings.epochs):
-            with self._timed("training"):
+            with self.phases.timed("training"):
                 row = self.train_epoch(epoch)
             self._check_finite(row)
             if self.settings.select_best:
-                with self._timed("validation"):
+                with self.phases.timed("validation"):
                     row["validation"] = self.validate()
                 self._keep_if_best(row)
             self.history.append(row)
-            with self._timed("checkpoint"):
+            with self.phases.timed("checkpoint"):
                 save(self.checkpoint())
             progress.epoch(epoch + 1, self.settings.epochs, row)
 
@@ -121,17 +129,29 @@ class Trainer:
             partial(self._batch, positions, epoch, step)
             for step, positions in enumerate(batches_of(order, self.settings.batch_size))
         ]
-        for batch in ahead(calls) if self.data.worth_preparing else (call() for call in calls):
+        batches = ahead(calls) if self.data.worth_preparing else (call() for call in calls)
+        while True:
+            with self.phases.timed("data"):
+                batch = next(batches, None)
+            if batch is None:
+                break
             if len(batch.indices) > 1:
                 self._step(batch, log)
-        return log.summary(epoch)
+        with self.phases.timed("detection"):
+            return log.summary(epoch)
 
     def checkpoint(self) -> Checkpoint:
         """Return everything that an exact continuation needs."""
         tensors = {f"method/{name}": value for name, value in self.method.state_dict().items()}
         tensors.update(optimizer_tensors(self.optimizer))
         tensors.update({f"best/{name}": value for name, value in self._best_weights.items()})
-        state = {"history": self.history, "seconds": dict(self.seconds), "best": self._best}
+        state = {
+            "history": self.history,
+            "seconds": dict(self.phases.seconds),
+            "steps": self.steps,
+            "synchronised": self.phases.synchronised,
+            "best": self._best,
+        }
         return Checkpoint(len(self.history), tensors, state)
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -151,7 +171,10 @@ class Trainer:
             self._best_weights = parts["best"]
             self._best = checkpoint.state["best"]
             self.history = list(checkpoint.state["history"])
-            self.seconds = {phase: float(checkpoint.state["seconds"].get(phase, 0.0)) for phase in PHASES}
+            spent = checkpoint.state["seconds"]
+            self.phases.seconds = {phase: float(spent.get(phase, 0.0)) for phase in PHASES}
+            self.phases.synchronised &= bool(checkpoint.state.get("synchronised", True))
+            self.steps = int(checkpoint.state.get("steps", 0))
         except (RuntimeError, LookupError, AttributeError, TypeError, ValueError) as error:
             raise ValueError(f"the checkpoint does not fit the method: {error}") from error
         if len(self.history) != checkpoint.epoch:
@@ -163,22 +186,20 @@ class Trainer:
         self.method.load_state_dict(self._best_weights)
         return int(self._best["epoch"])
 
-    @contextmanager
-    def _timed(self, phase: str) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        self.seconds[phase] += time.perf_counter() - started
-
     def _step(self, batch: Batch, log: EpochLog) -> None:
         s = self.settings
         # Library code inside the networks (drop-path, dropout) draws from torch's global generator.
         with torch_scope(self.device, s.seed, "step", batch.epoch, batch.step):
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=s.precision == "bfloat16"):
+            with self.phases.timed("forward"):
                 output = self.method.step(batch)
-            self.optimizer.zero_grad(set_to_none=True)
-            output.loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        log.add(batch, output)
+            with self.phases.timed("backward"):
+                self.optimizer.zero_grad(set_to_none=True)
+                output.loss.backward()  # type: ignore[no-untyped-call]
+        with self.phases.timed("optimizer"):
+            self.optimizer.step()
+        with self.phases.timed("detection"):
+            log.add(batch, output)
+        self.steps += 1
 
     def _batch(self, positions: Array, epoch: int, step: int) -> Batch:
         seed = self.settings.seed

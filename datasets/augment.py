@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from gridbench.errors import InputError
 
@@ -17,7 +15,6 @@ __all__ = [
     "Cuts",
     "centre_cuts",
     "cut_rows",
-    "cut_tensor",
     "draw_cuts",
     "whole_cuts",
     "window",
@@ -152,25 +149,3 @@ def cut_rows(
         if cuts.flipped[i]:
             piece = piece[..., ::-1, :]
         out[i] = piece[..., ::-1] if cuts.mirrored[i] else piece
-
-
-def cut_tensor(images: Tensor, cuts: Cuts) -> Tensor:
-    """Cut images (B, ..., H, W) that lie on a device; the same pixels as `cut_rows`, in one pass an axis."""
-    height, width = cuts.size
-    if (height, width) != tuple(images.shape[-2:]) or cuts.flipped.any():
-        images = _along(images, _coordinates(cuts.top, cuts.flipped, height), images.ndim - 2)
-    if width != images.shape[-1] or cuts.mirrored.any():
-        images = _along(images, _coordinates(cuts.left, cuts.mirrored, width), images.ndim - 1)
-    return images
-
-
-def _coordinates(start: NDArray[np.int64], reverse: NDArray[np.bool_], length: int) -> NDArray[np.int64]:
-    offsets = np.arange(length, dtype=np.int64)
-    return start[:, None] + np.where(reverse[:, None], offsets[::-1], offsets)
-
-
-def _along(images: Tensor, coordinates: NDArray[np.int64], axis: int) -> Tensor:
-    shape = [1] * images.ndim
-    shape[0], shape[axis] = coordinates.shape
-    index = torch.from_numpy(np.ascontiguousarray(coordinates)).to(images.device).view(shape)
-    return torch.take_along_dim(images, index, axis)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -16,9 +17,10 @@ from torch import Tensor
 
 from gridbench.datasets.archive import Archive
 from gridbench.datasets.augment import Augmentation, Cuts, centre_cuts, draw_cuts, whole_cuts, window
-from gridbench.datasets.pixels import hold
+from gridbench.datasets.pixels import Pixels, hold
+from gridbench.datasets.placing import Placed, send
 
-__all__ = ["TrainingBatch", "TrainingSet", "ahead", "batches_of", "evaluation_batches"]
+__all__ = ["EvaluationSet", "TrainingBatch", "TrainingSet", "ahead", "batches_of"]
 
 T = TypeVar("T")
 
@@ -93,6 +95,11 @@ class TrainingSet:
         return len(self.indices)
 
     @property
+    def held(self) -> Pixels:
+        """The images, held wherever they are held."""
+        return self._pixels
+
+    @property
     def worth_preparing(self) -> bool:
         """Whether a batch takes the CPU or the disk long enough to be made during the step before it."""
         return self._pixels.worth_preparing
@@ -106,25 +113,22 @@ class TrainingSet:
         """
         positions = np.ascontiguousarray(positions, dtype=np.int64)
         cuts = draw_cuts(len(positions), self.archive.image_size, self.augmentation, rng)
-        images = self._pixels.cut(positions, cuts)
-        where = self._on_device(positions)
+        placed = send(positions, cuts, self.device)
         return TrainingBatch(
-            images=images,
-            scene_labels=self._labels.index_select(0, where),
-            label_maps=self._maps(positions, cuts) if self._has_maps else None,
-            positions=where,
-            top=self._on_device(cuts.top),
-            left=self._on_device(cuts.left),
-            mirrored=self._on_device(cuts.mirrored),
-            flipped=self._on_device(cuts.flipped),
+            images=self._pixels.cut(positions, cuts, placed),
+            scene_labels=self._labels.index_select(0, placed.positions),
+            label_maps=self._maps(positions, cuts, placed) if self._has_maps else None,
+            positions=placed.positions,
+            top=placed.top,
+            left=placed.left,
+            mirrored=placed.mirrored,
+            flipped=placed.flipped,
         )
 
-    def _maps(self, positions: NDArray[np.int64], cuts: Cuts) -> Tensor:
-        whole = whole_cuts(len(positions), self.archive.image_size)
-        return self._pixels.cut_maps(positions, cuts if self.augmentation.move_maps else whole)
-
-    def _on_device(self, values: NDArray[np.generic]) -> Tensor:
-        return torch.from_numpy(values).to(self.device)
+    def _maps(self, positions: NDArray[np.int64], cuts: Cuts, placed: Placed) -> Tensor:
+        if self.augmentation.move_maps:
+            return self._pixels.cut_maps(positions, cuts, placed)
+        return self._pixels.cut_maps(positions, whole_cuts(len(positions), self.archive.image_size))
 
 
 def batches_of(order: NDArray[np.int64] | Sequence[int], batch_size: int) -> list[NDArray[np.int64]]:
@@ -166,29 +170,57 @@ def ahead(calls: Iterable[Callable[[], T]], depth: int = 2) -> Iterator[T]:
                 future.cancel()
 
 
-def evaluation_batches(
-    archive: Archive,
-    indices: NDArray[np.int64],
-    crop: int | None,
-    batch_size: int,
-    device: torch.device,
-    statistics: str = "train",
-) -> Iterator[Tensor]:
-    """Yield standardised images in the order of `indices`, cut at the centre, without any randomness.
+class EvaluationSet:
+    """Images as evaluation sees them: in a fixed order, cut at the centre, without any randomness.
+
+    On an accelerator that has room for them they are sent once and stay, however often they are looked at.
 
     Args:
         archive: Where the images come from.
         indices: (N,) positions in the archive.
         crop: Side of the crop in pixels; None for the whole image.
-        batch_size: Images per batch.
-        device: Where they are wanted.
+        device: Where batches are wanted.
         statistics: What images are standardised by; see `Archive.scaling`.
-
-    Yields:
-        (B, bands, h, w) float32 on the device.
+        held: Exactly these images, where somebody holds them already.
     """
-    pixels = hold(archive, np.asarray(indices, dtype=np.int64), None, device, 0, statistics)
-    for start in range(0, len(indices), batch_size):
-        positions = np.arange(start, min(start + batch_size, len(indices)))
-        cuts = centre_cuts(len(positions), archive.image_size, crop)
-        yield pixels.cut(positions, cuts)
+
+    def __init__(
+        self,
+        archive: Archive,
+        indices: NDArray[np.int64],
+        crop: int | None,
+        device: torch.device,
+        statistics: str = "train",
+        held: Pixels | None = None,
+    ) -> None:
+        self.archive = archive
+        self.indices = np.asarray(indices, dtype=np.int64)
+        self.crop = crop
+        self.device = device
+        self._statistics = statistics
+        self._pixels = held
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def batches(self, batch_size: int) -> Iterator[Tensor]:
+        """Yield standardised images in order, (B, bands, h, w) float32 on the device.
+
+        Args:
+            batch_size: Images per batch.
+        """
+        on_cpu = self.device.type == "cpu"
+        if self._pixels is None:
+            # Next to the processor a copy of its own would gain nothing over the mapped file.
+            limit = 0 if on_cpu else None
+            self._pixels = hold(self.archive, self.indices, None, self.device, limit, self._statistics)
+        starts = range(0, len(self), batch_size)
+        calls = [
+            partial(self._cut, self._pixels, start, min(start + batch_size, len(self))) for start in starts
+        ]
+        prepare = self._pixels.worth_preparing and not on_cpu
+        yield from ahead(calls) if prepare else (call() for call in calls)
+
+    def _cut(self, pixels: Pixels, start: int, stop: int) -> Tensor:
+        cuts = centre_cuts(stop - start, self.archive.image_size, self.crop)
+        return pixels.cut(np.arange(start, stop), cuts)

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gridbench.datasets.archive import Archive
-from gridbench.datasets.augment import Cuts, cut_rows, cut_tensor
+from gridbench.datasets.augment import Cuts, cut_rows
 from gridbench.datasets.buffers import Buffers
 from gridbench.datasets.doubling import WORTH_COMPILING, double, doubles
+from gridbench.datasets.placing import Placed, cut_placed, send, to_device
 from gridbench.datasets.upsampling import upsample
 
 __all__ = ["DevicePixels", "HostPixels", "Pixels", "hold"]
@@ -48,24 +49,22 @@ class Pixels(ABC):
         self.scale = [part.to(device) for part in torch.split(scale, bands)]
 
     @abstractmethod
-    def cut(self, positions: NDArray[np.int64], cuts: Cuts) -> Tensor:
+    def cut(self, positions: NDArray[np.int64], cuts: Cuts, placed: Placed | None = None) -> Tensor:
         """Return (B, bands, h, w) float32 on the device: standardised, cut, mirrored and shifted.
 
         Args:
             positions: (B,) positions among the images that are held.
             cuts: How each is cut.
+            placed: The same on the device, where it was sent there already.
         """
 
     @abstractmethod
-    def cut_maps(self, positions: NDArray[np.int64], cuts: Cuts) -> Tensor:
+    def cut_maps(self, positions: NDArray[np.int64], cuts: Cuts, placed: Placed | None = None) -> Tensor:
         """Return (B, h, w) int64 label maps on the device, cut like the images."""
 
     def _standardise(self, group: int, images: Tensor, shift: Tensor | None) -> Tensor:
         images.sub_(self.mean[group]).mul_(self.scale[group])
-        return images if shift is None else images.add_(shift)
-
-    def _shift(self, cuts: Cuts) -> Tensor | None:
-        return torch.from_numpy(cuts.shift).to(self.device).view(-1, 1, 1, 1) if cuts.shift.any() else None
+        return images if shift is None else images.add_(shift.view(-1, 1, 1, 1))
 
 
 class HostPixels(Pixels):
@@ -98,11 +97,11 @@ class HostPixels(Pixels):
         self._host_mean = [part.cpu().numpy() for part in self.mean]
         self._host_scale = [part.cpu().numpy() for part in self.scale]
 
-    def cut(self, positions: NDArray[np.int64], cuts: Cuts) -> Tensor:
+    def cut(self, positions: NDArray[np.int64], cuts: Cuts, placed: Placed | None = None) -> Tensor:
         """Return (B, bands, h, w) float32 on the device."""
         rows = self.rows[positions]
         if self.device.type != "cpu":
-            return self._cut_elsewhere(rows, cuts)
+            return self._cut_elsewhere(rows, cuts, placed or send(positions, cuts, self.device))
         bands = [group.shape[1] for group in self.groups]
         out = self._buffers.take((len(rows), sum(bands), *cuts.size))
         self._fill(0, rows, cuts, out[:, : bands[0]])
@@ -118,17 +117,19 @@ class HostPixels(Pixels):
                 self._fill(group, rows, _plain(cuts, native.shape), native)
                 whole = np.empty((*native.shape[:2], *self.size), dtype=np.float32)
                 self._upsample(native, whole)
-                result[:, start:stop] = cut_tensor(torch.from_numpy(whole), cuts)
+                result[:, start:stop] = _cut_all(
+                    torch.from_numpy(whole), placed or send(positions, cuts, self.device)
+                )
             start = stop
         return result
 
-    def cut_maps(self, positions: NDArray[np.int64], cuts: Cuts) -> Tensor:
+    def cut_maps(self, positions: NDArray[np.int64], cuts: Cuts, placed: Placed | None = None) -> Tensor:
         """Return (B, h, w) int64 label maps on the device."""
         if self.maps is None:
             raise ValueError("there are no label maps")
         out = np.empty((len(positions), *cuts.size), np.uint8)
         cut_rows(self.maps, positions, cuts, out)
-        return torch.from_numpy(out).to(self.device).long()
+        return to_device(torch.from_numpy(out), self.device).long()
 
     def _fill(self, group: int, rows: NDArray[np.int64], cuts: Cuts, out: NDArray[np.float32]) -> None:
         """Cut and standardise image by image, while it is in the processor's cache."""
@@ -148,9 +149,8 @@ class HostPixels(Pixels):
         else:
             upsample(torch.from_numpy(native), self.size, torch.from_numpy(out))
 
-    def _cut_elsewhere(self, rows: NDArray[np.int64], cuts: Cuts) -> Tensor:
+    def _cut_elsewhere(self, rows: NDArray[np.int64], cuts: Cuts, placed: Placed) -> Tensor:
         """Send the numbers as they are stored, and do the rest on the device."""
-        shift = self._shift(cuts)
         parts = []
         for index, group in enumerate(self.groups):
             finest = index == 0
@@ -159,9 +159,9 @@ class HostPixels(Pixels):
                 how = _plain(cuts, group.shape)
             out = np.empty((len(rows), group.shape[1], *how.size), group.dtype)
             cut_rows(group, rows, how, out)
-            images = self._standardise(index, _to_float(out, self.device), shift)
+            images = self._standardise(index, _to_float(out, self.device), placed.shift)
             images = images if finest else upsample(images, self.size)
-            parts.append(images if finest or cuts.size == self.size else cut_tensor(images, cuts))
+            parts.append(images if finest or cuts.size == self.size else _cut_all(images, placed))
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
 
@@ -188,29 +188,29 @@ class DevicePixels(Pixels):
         self.groups = [torch.from_numpy(_signed(group)).to(device) for group in groups]
         self.maps = None if maps is None else torch.from_numpy(np.ascontiguousarray(maps)).to(device)
 
-    def cut(self, positions: NDArray[np.int64], cuts: Cuts) -> Tensor:
+    def cut(self, positions: NDArray[np.int64], cuts: Cuts, placed: Placed | None = None) -> Tensor:
         """Return (B, bands, h, w) float32 on the device."""
-        where = torch.from_numpy(positions).to(self.device)
-        shift = self._shift(cuts)
+        there = placed or send(positions, cuts, self.device)
         parts = []
         for index, group in enumerate(self.groups):
-            native = group.index_select(0, where)
             if index == 0:
-                parts.append(self._standardise(0, _widen(cut_tensor(native, cuts)), shift))
+                cut = _widen(cut_placed(group, there.positions, there))
+                parts.append(self._standardise(0, cut, there.shift))
             elif cuts.size == self.size:
-                mirrored = _widen(cut_tensor(native, _whole(cuts, tuple(native.shape))))
-                parts.append(upsample(self._standardise(index, mirrored, shift), self.size))
+                mirrored = _widen(cut_placed(group, there.positions, _whole_on_device(there, group)))
+                parts.append(upsample(self._standardise(index, mirrored, there.shift), self.size))
             else:
-                whole = upsample(self._standardise(index, _widen(native), shift), self.size)
-                parts.append(cut_tensor(whole, cuts))
+                native = _widen(group.index_select(0, there.positions))
+                whole = upsample(self._standardise(index, native, there.shift), self.size)
+                parts.append(_cut_all(whole, there))
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
-    def cut_maps(self, positions: NDArray[np.int64], cuts: Cuts) -> Tensor:
+    def cut_maps(self, positions: NDArray[np.int64], cuts: Cuts, placed: Placed | None = None) -> Tensor:
         """Return (B, h, w) int64 label maps on the device."""
         if self.maps is None:
             raise ValueError("there are no label maps")
-        where = torch.from_numpy(positions).to(self.device)
-        return cut_tensor(self.maps.index_select(0, where), cuts).long()
+        there = placed or send(positions, cuts, self.device)
+        return cut_placed(self.maps, there.positions, there).long()
 
 
 def hold(
@@ -260,6 +260,17 @@ def _plain(cuts: Cuts, shape: tuple[int, ...]) -> Cuts:
     return dataclasses.replace(_whole(cuts, shape), mirrored=off, flipped=off)
 
 
+def _cut_all(images: Tensor, placed: Placed) -> Tensor:
+    """Cut a batch (B, ..., H, W) that was put together already."""
+    return cut_placed(images, torch.arange(len(images), device=images.device), placed)
+
+
+def _whole_on_device(placed: Placed, images: Tensor) -> Placed:
+    """Return the same mirroring for whole images of another size."""
+    none = torch.zeros_like(placed.top)
+    return dataclasses.replace(placed, top=none, left=none, size=(images.shape[-2], images.shape[-1]))
+
+
 def _device_room(device: torch.device) -> int:
     backend = getattr(torch, device.type, None)
     if backend is None or not hasattr(backend, "mem_get_info"):
@@ -281,4 +292,4 @@ def _widen(stored: Tensor) -> Tensor:
 
 
 def _to_float(values: NDArray[np.generic], device: torch.device) -> Tensor:
-    return _widen(torch.from_numpy(_signed(values)).to(device))
+    return _widen(to_device(torch.from_numpy(_signed(values)), device))

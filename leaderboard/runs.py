@@ -65,16 +65,19 @@ class Run:
         return self.costs().get(name)
 
     def costs(self) -> dict[str, float]:
-        """Return `seconds/<phase>`, `seconds/total` and `memory/peak` (bytes), as far as the environment tells them."""
+        """Return `seconds/<phase>`, `seconds/total` and `memory/peak` (bytes), as far as the environment tells them.
+
+        The parts of training (data, forward, backward, ...) are told too, and are in the total as training alone.
+        """
         try:
             environment = self.stored.environment()
             spent, held = environment.get("seconds"), environment.get("peak_memory")
+            parts = (environment.get("profile") or {}).get("seconds")
         except (OSError, ValueError, AttributeError):
             return {}
-        phases = spent if isinstance(spent, Mapping) else {}
-        found = {f"seconds/{phase}": float(value) for phase, value in phases.items() if _is_amount(value)}
+        found = _seconds(spent)
         if found:
-            found["seconds/total"] = math.fsum(found.values())
+            found = {**_seconds(parts), **found, "seconds/total": math.fsum(found.values())}
         return {**found, "memory/peak": float(held)} if _is_amount(held) else found
 
     def value(self, name: str) -> Setting:
@@ -253,6 +256,12 @@ def _metrics(result: Mapping[str, Any]) -> dict[str, float]:
             raise ValueError(f"its {name} is negative ({value})")
         metrics[name] = float(value)
     return metrics
+
+
+def _seconds(phases: object) -> dict[str, float]:
+    """Return `seconds/<phase>` for what an environment tells, without what is no amount of time."""
+    told = phases if isinstance(phases, Mapping) else {}
+    return {f"seconds/{phase}": float(value) for phase, value in told.items() if _is_amount(value)}
 
 
 def _is_amount(value: object) -> TypeGuard[float]:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from gridbench.datasets.batches import evaluation_batches
+from gridbench.datasets.batches import EvaluationSet
 from gridbench.errors import InputError
 from gridbench.evaluation import predict
 from gridbench.experiment import Experiment, Outcome
@@ -40,7 +40,7 @@ class FoldExperiment(Experiment):
     def __init__(self, plan: Plan, device: torch.device, held: Array) -> None:
         archive, size = plan.archive, plan.config.train_size
         train = archive.indices("train")[: size or None]
-        self._held, self._shown = held, train[held]
+        self._held, self._held_out = held, train[held]
         super().__init__(plan, device, np.setdiff1d(np.arange(len(train)), held))
 
     def score(self) -> Outcome:
@@ -66,16 +66,12 @@ class FoldExperiment(Experiment):
         assert self.objective is not None
         task, config = self.objective.task, self.plan.config
         parts = []
-        for images in evaluation_batches(
-            self.plan.archive,
-            self._shown,
-            config.crop or None,
-            256,
-            self.device,
-            config.statistics or "train",
-        ):
+        held = EvaluationSet(
+            self.plan.archive, self._held_out, config.crop or None, self.device, config.statistics or "train"
+        )
+        for images in held.batches(256):
             views = (images.flip(axes) for axes in (MIRRORED if config.flips else MIRRORED[:1]))
-            said = (task.probabilities(view) for view in predict(self.method, views, config.precision))
+            said = (task.probabilities(view) for view in predict(self.method, views))
             seen = [probabilities for probabilities in said if probabilities is not None]
             parts.append(torch.stack(seen).mean(0).cpu().numpy())
         return np.concatenate(parts).astype(np.float32)

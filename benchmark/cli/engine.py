@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -11,8 +11,10 @@ import click
 from gridbench.errors import InputError
 
 if TYPE_CHECKING:
+    from gridbench.choosing import Chooser
     from gridbench.engines import Engine
     from gridbench.plan import Plan
+    from gridbench.progress import ProgressReporter
     from gridbench.runner import Execution
 
 __all__ = ["EngineChoice", "engine_options"]
@@ -143,6 +145,33 @@ class EngineChoice:
 
         per_device = _number("--per-device", self.per_device)
         return LocalPool(execution, self.workers, self.devices, time_limit, per_device)
+
+    def chooser(
+        self, execution: Execution, settings: Mapping[str, Any], progress: ProgressReporter
+    ) -> Chooser | None:
+        """Return what decides settings that are `auto` for this engine; None where none is.
+
+        Raises:
+            InputError: They are to be measured where nobody can know what will compute.
+        """
+        asked = [name for name in ("precision", "memory_format") if settings.get(name) == "auto"]
+        if not asked:
+            return None
+        flag = "--" + asked[0].replace("_", "-")
+        threads = _number("--threads", self.threads)
+        if self.engine == "ray" or threads is None:
+            what = "Ray's nodes are others" if self.engine == "ray" else "--threads auto is decided later"
+            raise InputError(f"{flag} auto measures this machine, and {what}; name a value.")
+        import torch
+
+        from gridbench.choosing import Chooser
+        from gridbench.datasets import default_cache
+        from gridbench.environment import all_devices, choose_device
+
+        torch.set_num_threads(threads)
+        device = choose_device((self.devices or tuple(all_devices()))[0])
+        cache = execution.cache or default_cache()
+        return Chooser(execution.runs, cache, device, progress.say, progress.build)
 
     def _threads(self, execution: Execution, plans: Sequence[Plan], say: Callable[[str], None]) -> int:
         number = _number("--threads", self.threads)

@@ -108,7 +108,22 @@ _CONFIG_OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
             "help": "Step counter of Adam.  [default: protocol, its own for each parameter]",
         },
     ),
-    (("--precision",), {"metavar": "NAME", "help": "float32 or bfloat16.  [default: float32]"}),
+    (
+        ("--precision",),
+        {
+            "metavar": "NAME",
+            "help": "Arithmetic of the backbone: float32, bfloat16, or auto, which measures what is fastest here; "
+            "heads and losses are float32 always.  [default: float32]",
+        },
+    ),
+    (
+        ("--memory-format",),
+        {
+            "metavar": "NAME",
+            "help": "How images and weights lie in memory: contiguous, channels_last (often faster for convolutions), "
+            "or auto.  [default: contiguous]",
+        },
+    ),
     (
         ("--select",),
         {"metavar": "NAME", "help": "Score the last epoch, or the best on validation.  [default: last]"},
@@ -129,6 +144,12 @@ def config_options(command: F) -> F:
         "--move-maps/--no-move-maps", default=None, help="Cut and mirror label maps too.  [default: protocol]"
     )
     pretrained = click.option("--pretrained", is_flag=True, default=None, help="Start from timm's weights.")
+    compiling = click.option(
+        "--compile",
+        is_flag=True,
+        default=None,
+        help="Train the backbone through torch.compile: minutes of compiling first, other last digits.",
+    )
     parameters = click.option(
         "-p",
         "parameters",
@@ -150,7 +171,7 @@ def config_options(command: F) -> F:
         metavar="FILE",
         help="YAML file with the same names; flags win.",
     )
-    command = file(parameters(noise(flags(maps(pretrained(command))))))
+    command = file(parameters(noise(flags(maps(pretrained(compiling(command)))))))
     for names, attributes in reversed(_CONFIG_OPTIONS):
         command = click.option(*names, default=None, **attributes)(command)
     return command

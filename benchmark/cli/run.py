@@ -55,6 +55,11 @@ __all__ = ["print_result", "run"]
     metavar="DIR",
     help="Folder of the event files, a folder per run.  [default: tensorboard in the run's folder]",
 )
+@click.option(
+    "--profile",
+    is_flag=True,
+    help="Show how long each phase took; an accelerator is waited for at each, so training is slower.",
+)
 @click.option("--force", is_flag=True, help="Run anew even if the record is there.")
 @click.option("--dry-run", is_flag=True, help="Show what would run, and stop.")
 @quiet_option
@@ -66,6 +71,7 @@ def run(
     keep: str,
     log: str | None,
     log_dir: Path | None,
+    profile: bool,
     force: bool,
     dry_run: bool,
     quiet: bool,
@@ -87,17 +93,13 @@ def run(
     from gridbench.datasets import default_cache
     from gridbench.plan import make_plan
     from gridbench.progress import ProgressReporter
-    from gridbench.runner import Execution, execute
+    from gridbench.runner import Execution, decided, execute
 
     with ProgressReporter(quiet) as progress:
         if threads:
             import torch
 
             torch.set_num_threads(threads)
-        plan = make_plan(config, cache or default_cache(), progress.build)
-        if dry_run:
-            _print_plan(plan, runs)
-            return
         execution = Execution(
             runs=runs,
             cache=cache,
@@ -109,9 +111,19 @@ def run(
             say=progress.say,
             event_files=log is not None,
             event_folder=log_dir,
+            profile=profile,
         )
+        config, execution = decided(config, execution)
+        plan = make_plan(config, cache or default_cache(), progress.build)
+        if dry_run:
+            _print_plan(plan, runs)
+            return
         record = execute(plan, execution)
     print_result(record)
+    if profile:
+        from gridbench.cli.profile_table import print_profile
+
+        print_profile(record)
 
 
 def _print_plan(plan: Plan, runs: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +92,11 @@ def sweep(
     settings = expand(axes, base) if search is None else tries_of(expand(axes, base), search)
     execution = Execution(runs=runs, cache=cache, keep=keep)
     with ProgressReporter(quiet, "sweep") as progress:
-        planned = make_sweep(settings, runs, cache or default_cache(), progress.build)
+        chooser = how.engine.chooser(execution, base, progress)
+        settle = chooser.settle if chooser else None
+        planned = make_sweep(settings, runs, cache or default_cache(), progress.build, settle)
+        if chooser:
+            execution = replace(execution, chosen=chooser.documents)
         print_summary(planned, runs, retry_failed, dry_run)
         todo = planned.todo(retry_failed)
         if dry_run:

@@ -12,10 +12,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from gridbench.atomic import read_json, write_json
 from gridbench.config import RunConfig
 from gridbench.engines.places import cores_here, shares_of_cores
 from gridbench.environment import describe_environment
+from gridbench.measured import recall, remember
 from gridbench.plan import Plan
 
 __all__ = ["fastest_threads", "fewest_good", "thread_numbers"]
@@ -60,19 +60,18 @@ def fastest_threads(plan: Plan, cache: Path, say: Callable[[str], None]) -> int:
     if plan.method.labels == "none":
         return 1
     file, key = cache / FILE, _key(plan)
-    known = _known(file)
+    known = recall(file).get(key)
     measured = "measured before"
-    if key not in known:
+    if known is None:
         measured = "measured now"
         cores = len(cores_here())
         rates = {number: _rate(plan, cache, number, cores // number) for number in thread_numbers(cores)}
-        known[key] = {str(number): round(rate, 3) for number, rate in rates.items() if rate > 0}
-        if not known[key]:
+        known = {str(number): round(rate, 3) for number, rate in rates.items() if rate > 0}
+        if not known:
             say("The threads of a run could not be measured; it is 1.")
             return 1
-        cache.mkdir(parents=True, exist_ok=True)
-        write_json(file, known)
-    rates = {int(number): rate for number, rate in known[key].items()}
+        remember(file, key, known)
+    rates = {int(number): rate for number, rate in known.items()}
     chosen = fewest_good(rates)
     told = ", ".join(f"{rate:.1f} steps/s with {number}" for number, rate in sorted(rates.items()))
     say(f"Threads of a run: {chosen} ({measured}, all processes together: {told}).")
@@ -154,13 +153,7 @@ def _key(plan: Plan) -> str:
         plan.archive.fingerprint,
         *(config.method, config.loss, config.backbone, config.output_stride),
         *(config.batch_size, config.crop, config.precision),
+        # Named only where they are used, so that what was measured before they were there still counts.
+        *(value for value in (config.memory_format, config.compile) if value is not None),
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
-
-
-def _known(file: Path) -> dict[str, Any]:
-    try:
-        content = read_json(file)
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -70,6 +70,8 @@ CHANGES = {
     "adam_epsilon": 1e-6,
     "adam_steps": "shared",
     "precision": "bfloat16",
+    "memory_format": "channels_last",
+    "compile": True,
     "select": "best",
 }
 
@@ -193,6 +195,8 @@ def test_how_and_where_it_runs_is_no_part_of_the_identity(cache, settings, tmp_p
         "say": print,
         "event_files": True,
         "event_folder": tmp_path / "events",
+        "profile": True,
+        "chosen": {"an id": {}},
     }
     assert variants.keys() == {field.name for field in fields(Execution)}
     assert not set(variants) & RunConfig.model_fields.keys()

@@ -112,7 +112,7 @@ def test_grid_compares_its_heads_over_the_whole_set_at_the_latent_mean(trained):
 def test_confident_learning_judges_the_labels_by_the_head_that_learnt_them(trained):
     experiment = trained(method="bce")
     arrays = experiment.score().detection
-    logits = torch.cat(list(experiment.predictions(experiment.splits.train)))
+    logits = torch.cat(list(experiment.predictions("train")))
     result = confident_learning(experiment.corruption.labels, torch.sigmoid(logits).double())
     np.testing.assert_array_equal(arrays["label.confident_learning.selected"], result.found.flatten())
     np.testing.assert_array_equal(arrays["image.confident_learning.selected"], result.found.any(1))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbench.datasets.augment import Augmentation, draw_cuts
-from gridbench.datasets.batches import TrainingSet, ahead, batches_of, evaluation_batches
+from gridbench.datasets.batches import EvaluationSet, TrainingSet, ahead, batches_of
 from gridbench.datasets.buffers import Buffers
 from gridbench.datasets.building import build_once
 from gridbench.datasets.layout import GroupLayout, Layout, Sample
@@ -169,7 +169,7 @@ def test_a_last_batch_of_one_joins_the_one_before():
 def test_evaluation_cuts_the_centre_in_the_given_order(make_archive):
     archive = make_archive(two_groups=True)
     rows = archive.indices("test")[::-1].copy()
-    parts = list(evaluation_batches(archive, rows, 7, 4, CPU))
+    parts = list(EvaluationSet(archive, rows, 7, CPU).batches(4))
     assert [len(part) for part in parts] == [4, 4, 2]
     expected = archive.standardise(archive.gather(rows))[:, :, 2:9, 2:9]
     torch.testing.assert_close(torch.cat(parts), expected)

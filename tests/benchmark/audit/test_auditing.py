@@ -16,8 +16,10 @@ from gridbench.audit.auditing import (
     read_audit,
 )
 from gridbench.audit.heldout import FoldExperiment, fold_plan, predict_held_out
+from gridbench.datasets.batches import EvaluationSet
 from gridbench.datasets.open import open_archive
 from gridbench.errors import InputError, RunFailed
+from gridbench.evaluation import predict
 from gridbench.experiment import Experiment
 from gridbench.runner import Execution
 
@@ -129,10 +131,11 @@ def test_mirror_images_are_averaged_only_where_training_mirrors(stripes_plan):
         plan = stripes_plan(flips=flips, epochs=1)
         experiment = FoldExperiment(fold_plan(plan, held), CPU, held)
         outcomes[flips] = experiment._probabilities()
+        shown = EvaluationSet(plan.archive, plan.archive.indices("train")[held], None, CPU)
         plain = np.concatenate(
             [
                 torch.sigmoid(part).numpy()
-                for part in experiment.predictions(plan.archive.indices("train")[held])
+                for part in predict(experiment.method, shown.batches(8))
             ]
         )
         assert np.allclose(outcomes[flips], plain, atol=1e-7) is not flips

@@ -1,0 +1,165 @@
+"""`auto`: the fastest arithmetic and memory format for a backbone on a device, by measurement; never by a guess.
+
+What is chosen becomes a plain setting before a run has an identity. A run that was begun keeps what it was begun with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gridbench.config import RunConfig
+from gridbench.datasets.dataset import Progress
+from gridbench.environment import describe_environment
+from gridbench.experiment import spec_of
+from gridbench.measured import recall, remember
+from gridbench.plan import Plan, make_plan
+from gridbench.record import read_record
+from gridbench.steptime import step_times
+
+__all__ = ["Chooser", "plainest_fast"]
+
+FILE = "speed.json"
+WORTH = 1.03
+VALUES: Mapping[str, tuple[str, ...]] = {
+    "precision": ("float32", "bfloat16"),
+    "memory_format": ("contiguous", "channels_last"),
+}
+"""What `auto` chooses from, the plainer first."""
+
+
+class Chooser:
+    """Decides the settings of runs that are `auto`.
+
+    Args:
+        runs: Folder of records, in which runs that were begun are looked for.
+        cache: Folder of packed archives; it also keeps what was measured on this machine.
+        device: Where the runs will be computed.
+        say: Told the table of what was measured, and what was chosen.
+        building: Told while an archive is built.
+
+    Attributes:
+        documents: Identity of a run -> how it was decided, for its environment.json.
+    """
+
+    def __init__(
+        self,
+        runs: Path,
+        cache: Path,
+        device: torch.device,
+        say: Callable[[str], None],
+        building: Progress | None = None,
+    ) -> None:
+        self.runs = runs
+        self.cache = cache
+        self.device = device
+        self.say = say
+        self.building = building
+        self.documents: dict[str, dict[str, Any]] = {}
+        self._told: set[str] = set()
+
+    def settle(self, config: RunConfig) -> RunConfig:
+        """Return the settings with a value in place of every `auto`.
+
+        Raises:
+            InputError: The run cannot be planned, or its backbone cannot be built.
+        """
+        asked = config.undecided
+        if not asked:
+            return config
+        configs = [
+            RunConfig(**{**config.model_dump(), **dict(zip(asked, values, strict=True))})
+            for values in itertools.product(*(VALUES[name] for name in asked))
+        ]
+        known = {_name(each): each for each in configs}
+        plans = {name: make_plan(each, self.cache, self.building) for name, each in known.items()}
+        chosen, how, times = self._begun(plans), "kept: the run was begun with it", self._recalled(plans)
+        if chosen is None and next(iter(plans.values())).method.labels == "none":
+            chosen, how = next(iter(plans)), "nothing is trained"
+        if chosen is None:
+            how = "measured before" if times else "measured now"
+            times = times or self._measured(plans)
+            chosen = plainest_fast(times)
+        self._tell(plans[chosen], chosen, how, times)
+        self.documents[plans[chosen].id] = {
+            "asked": list(asked),
+            "chosen": chosen,
+            "how": how,
+            "ms_per_step": {name: round(1000 * seconds, 3) for name, seconds in times.items()},
+        }
+        return known[chosen]
+
+    def _begun(self, plans: Mapping[str, Plan]) -> str | None:
+        """Return the choice whose run folder is there, one that is done before one that is not."""
+        there = {}
+        for name, plan in plans.items():
+            folder = self.runs / plan.folder_name
+            stored = read_record(folder) if folder.exists() else None
+            if stored is not None and stored.id == plan.id:
+                there[name] = stored.state
+        return min(there, key=lambda name: there[name] != "done", default=None)
+
+    def _recalled(self, plans: Mapping[str, Plan]) -> dict[str, float]:
+        """Return what was measured before of just these choices, or nothing."""
+        known = recall(self.cache / FILE).get(self._key(plans), {})
+        usable = isinstance(known, dict) and bool(known) and known.keys() <= plans.keys()
+        return {name: float(known[name]) for name in plans if name in known} if usable else {}
+
+    def _measured(self, plans: Mapping[str, Plan]) -> dict[str, float]:
+        """Measure every choice, and keep what was found."""
+        plan = next(iter(plans.values()))
+        batch = min(plan.config.batch_size or 2, len(plan.archive.indices("train")))
+        specs = {name: spec_of(plan) for name, plan in plans.items()}
+        rounds = step_times(specs, batch, self.device)
+        times = {name: statistics.median(seconds) for name, seconds in rounds.items()}
+        remember(self.cache / FILE, self._key(plans), times)
+        return times
+
+    def _key(self, plans: Mapping[str, Plan]) -> str:
+        """Name what the speed of a step hangs on: the machine, torch, the backbone and the size of a mini-batch."""
+        plan = next(iter(plans.values()))
+        spec = replace(spec_of(plan), weights=None, pretrained=False)
+        machine = describe_environment(self.device)
+        facts = [
+            *(machine[name] for name in ("processor", "cores", "device_name", "threads")),
+            *(machine["packages"]["torch"], machine["packages"]["timm"]),
+            *(repr(spec), plan.config.batch_size, sorted(plans)),
+        ]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
+
+    def _tell(self, plan: Plan, chosen: str, how: str, times: Mapping[str, float]) -> None:
+        """Say what was measured, once for each kind of run."""
+        config = plan.config
+        threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
+        lines = [f"{config.backbone}, batch {config.batch_size}, {self.device}{threads} ({how}):"]
+        plainest = next(iter(times.values()), 0.0)
+        lines += [
+            f"  {name:26} {1000 * seconds:9.1f} ms a step  {plainest / seconds:5.2f}x"
+            for name, seconds in times.items()
+        ]
+        text = "\n".join([*lines, f"Chosen: {chosen}."])
+        if text not in self._told:
+            self._told.add(text)
+            self.say(text)
+
+
+def plainest_fast(times: Mapping[str, float]) -> str:
+    """Return the first choice, the plainer ones coming first, that is within 3 % of the fastest.
+
+    Args:
+        times: Choice -> seconds of a step, at least one.
+    """
+    fastest = min(times.values())
+    return next(name for name, seconds in times.items() if seconds <= WORTH * fastest)
+
+
+def _name(config: RunConfig) -> str:
+    return f"{config.precision} {config.memory_format or 'contiguous'}"

@@ -1,0 +1,71 @@
+"""torch.compile for backbones: what cannot be compiled is said with the way out, and never silently run otherwise."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from gridbench.errors import InputError
+
+__all__ = ["compiled", "could_not_compile", "require_compiler"]
+
+BACKEND = "inductor"
+SIZES = 64
+"""How many sizes of mini-batch may be compiled before torch would go on uncompiled."""
+
+Pass = Callable[[Tensor], Tensor]
+
+
+def compiled(function: Pass) -> Pass:
+    """Return a function compiled at its first call with each size, so that a size always has the same code.
+
+    Args:
+        function: From images to features.
+    """
+    import torch._dynamo
+
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, SIZES)
+    return torch.compile(function, backend=BACKEND, dynamic=False)
+
+
+def could_not_compile(error: BaseException) -> bool:
+    """Tell whether an error says that code could not be made, of a forward or a backward pass."""
+    kinds = sys.modules.get("torch._dynamo.exc")  # loaded by whatever compiles, and slow to load
+    return kinds is not None and isinstance(error, kinds.TorchDynamoException)
+
+
+def require_compiler(device: torch.device) -> None:
+    """Try whether anything can be compiled for a device, before a run is begun.
+
+    Raises:
+        InputError: It cannot, with the reason and the way out.
+    """
+    problem = _problem(device, BACKEND)
+    if problem:
+        raise InputError(
+            f"--compile cannot be used on {device}: {problem} It needs a C++ compiler (g++ or clang++) for a CPU, and "
+            "Triton with a C compiler for an accelerator. Leave out --compile."
+        )
+
+
+@functools.cache
+def _problem(device: torch.device, backend: str) -> str:
+    """Return why a small function cannot be compiled and run, or nothing."""
+    try:
+        torch.compile(_doubled, backend=backend, dynamic=False)(torch.ones(64, device=device))
+    except Exception as error:
+        return _first_line(error)
+    return ""
+
+
+def _doubled(values: Tensor) -> Tensor:
+    return torch.sin(values) * 2
+
+
+def _first_line(error: Exception) -> str:
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0].strip()
+    return line if line.endswith(".") else f"{line}."
