@@ -16,7 +16,7 @@ from torch import Tensor
 
 __all__ = ["DISTANCES", "Measure", "Tile"]
 
-CPU_TILE_BYTES = 2 << 20
+CPU_TILE_BYTES = 3 << 20
 """Per buffer and thread: larger ones leave the cache, smaller ones cost more in calls than they save."""
 
 DEVICE_TILE_BYTES = 32 << 20
@@ -28,25 +28,29 @@ class Measure:
     """One distance.
 
     Attributes:
-        terms: Writes the terms of every dimension of a tile into its first buffer.
+        terms: Writes the terms of every dimension of a tile into its first buffer, given queries, the same raised,
+            archive, and both buffers.
         finish: Turns a block of sums into distances, in place, given the prepared queries and archive.
         prepare: Maps a block of descriptors (n, d) to what `terms` compares.
         largest: Largest magnitude that cannot overflow, given the type and the width d.
         nonnegative: Whether negative descriptors are refused.
+        raise_queries: Keeps queries off values that `terms` cannot take, once for a whole row of tiles.
     """
 
-    terms: Callable[[Tensor, Tensor, Tensor, Tensor], None]
+    terms: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], None]
     finish: Callable[[Tensor, Tensor, Tensor], None]
     prepare: Callable[[Tensor], Tensor]
     largest: Callable[[torch.dtype, int], float]
     nonnegative: bool = False
+    raise_queries: Callable[[Tensor], Tensor] = lambda block: block
 
 
 class Tile:
     """Two preallocated buffers through which a block of distances is computed.
 
-    The tile has one shape for a given width, and the sum always runs over the whole of it: how the terms of a
-    pair are added up, and so its last bit, depends neither on its neighbours nor on where a block ends.
+    How the terms of a pair are added up, and so its last bit, depends neither on its neighbours nor on where a
+    block ends: a CPU adds each of several rows alike however many there are, and elsewhere the sum always runs
+    over the whole buffer.
 
     Args:
         width: Dimensions d of a descriptor.
@@ -61,43 +65,53 @@ class Tile:
         rows = max(2, size // (width * dtype.itemsize))
         self.queries = math.isqrt(rows)
         self.archive = rows // self.queries
-        shape = (self.queries, self.archive, width)
-        self._first = torch.zeros(shape, dtype=dtype, device=device)
-        self._second = torch.zeros(shape, dtype=dtype, device=device)
-        self._sums = torch.zeros(shape[:2], dtype=dtype, device=device)
+        self.width = width
+        self._alike = device.type == "cpu"
+        pairs = self.queries * self.archive
+        self._first = torch.zeros((pairs, width), dtype=dtype, device=device)
+        self._second = torch.zeros((pairs, width), dtype=dtype, device=device)
+        self._sums = torch.zeros(pairs, dtype=dtype, device=device)
 
     def fill(self, measure: Measure, queries: Tensor, archive: Tensor, out: Tensor) -> None:
         """Write the distances of prepared queries (q, d) to a prepared archive (a, d) into `out` (q, a)."""
         for top in range(0, len(queries), self.queries):
             rows = queries[top : top + self.queries, None]
+            raised = measure.raise_queries(rows)
             for left in range(0, len(archive), self.archive):
                 columns = archive[None, left : left + self.archive]
                 height, breadth = rows.shape[0], columns.shape[1]
-                first, second = self._first[:height, :breadth], self._second[:height, :breadth]
-                measure.terms(rows, columns, first, second)
-                torch.sum(self._first, dim=-1, out=self._sums)
-                out[top : top + height, left : left + breadth] = self._sums[:height, :breadth]
+                pairs, shape = height * breadth, (height, breadth, self.width)
+                first, second = self._first[:pairs].view(shape), self._second[:pairs].view(shape)
+                measure.terms(rows, raised, columns, first, second)
+                # The sum of a single row may be divided among threads.
+                summed = max(2, pairs) if self._alike else len(self._sums)
+                torch.sum(self._first[:summed], dim=-1, out=self._sums[:summed])
+                sums = self._sums[:pairs].view(height, breadth)
+                out[top : top + height, left : left + breadth] = sums
         measure.finish(out, queries, archive)
 
 
-def _chi2_terms(u: Tensor, v: Tensor, first: Tensor, second: Tensor) -> None:
-    # d * (d / s) neither overflows nor underflows where d * d / s would; the floor turns 0 / 0 into 0 and
-    # changes no other term but those of subnormal numbers.
-    torch.add(u, v, out=second)
-    second.clamp_(min=torch.finfo(second.dtype).tiny)
+def _chi2_terms(u: Tensor, raised: Tensor, v: Tensor, first: Tensor, second: Tensor) -> None:
+    # d * (d / s) neither overflows nor underflows where d * d / s would. The floor turns 0 / 0 into 0; raising u alone
+    # costs nothing, and changes a term by less than the floor itself, which no sum above 2^25 floors can hold.
+    torch.add(raised, v, out=second)
     torch.sub(u, v, out=first)
     torch.div(first, second, out=second)
     first.mul_(second)
 
 
-def _manhattan_terms(u: Tensor, v: Tensor, first: Tensor, second: Tensor) -> None:
+def _manhattan_terms(u: Tensor, raised: Tensor, v: Tensor, first: Tensor, second: Tensor) -> None:
     torch.sub(u, v, out=first)
     first.abs_()
 
 
-def _squared_terms(u: Tensor, v: Tensor, first: Tensor, second: Tensor) -> None:
+def _squared_terms(u: Tensor, raised: Tensor, v: Tensor, first: Tensor, second: Tensor) -> None:
     torch.sub(u, v, out=first)
     first.mul_(first)
+
+
+def _off_zero(block: Tensor) -> Tensor:
+    return block.clamp(min=torch.finfo(block.dtype).tiny)
 
 
 def _as_is(block: Tensor) -> Tensor:
@@ -144,7 +158,7 @@ def _largest(dtype: torch.dtype, width: int) -> float:
 
 
 DISTANCES: dict[str, Measure] = {
-    "chi2": Measure(_chi2_terms, _halve, _as_is, _largest_sum, nonnegative=True),
+    "chi2": Measure(_chi2_terms, _halve, _as_is, _largest_sum, True, _off_zero),
     "euclidean": Measure(_squared_terms, _root, _as_is, _largest_square),
     "cosine": Measure(_squared_terms, _cosine, _unit_rows, _largest),
     "manhattan": Measure(_manhattan_terms, _keep, _as_is, _largest_sum),

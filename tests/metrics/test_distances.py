@@ -112,6 +112,35 @@ def test_blocks_and_tiles_of_every_size_give_the_same_distances(name, monkeypatc
             assert alone == whole[i, j]
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_pair_alone_has_the_distance_that_it_has_among_others(threads):
+    # Wider than what torch divides among threads.
+    queries, archive = descriptors(3, 40_000, 14, np.float32), descriptors(5, 40_000, 15, np.float32)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        for name in NAMES:
+            whole = metrics.distances(queries, archive, name)
+            alone = [[metrics.distances(u[None], v[None], name)[0, 0] for v in archive] for u in queries]
+            np.testing.assert_array_equal(alone, whole)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_tiny_descriptors_keep_their_distances():
+    tiny = np.float32(np.finfo(np.float32).tiny)
+    values = np.array([[0, 0, 0], [tiny, 0, 0], [0, 2**20, 0], [0, 0, 2**30]], dtype=np.float32) * [
+        [1],
+        [1],
+        [tiny],
+        [tiny],
+    ]
+    values = values.astype(np.float32)
+    found = metrics.chi2_distances(values, values)
+    np.testing.assert_allclose(found, chi2_loop(values, values), rtol=0, atol=3 * tiny)
+    assert (np.diag(found) == 0).all()
+
+
 @pytest.mark.parametrize("width", [1, 3, 5000])
 def test_narrow_and_wide_descriptors(width):
     queries, archive = descriptors(3, width, 9), descriptors(4, width, 10)
