@@ -2,6 +2,9 @@
 
 The two sides take turns within each round, and who goes first alternates; the ratio is formed inside a round,
 so that a slow minute slows both. What is reported is the median of those ratios with a bootstrap interval.
+Beside ratios there are figures with a unit (seconds, megabytes, an error) and exponents of growth.
+
+A script that is given `--quick` times small work a few times, to show that it runs; its verdicts mean nothing.
 """
 
 from __future__ import annotations
@@ -11,56 +14,40 @@ import json
 import os
 import platform
 import re
-import statistics
+import sys
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
+from verdicts import HEADER, Comparison, Figure, row, seconds
 
-OUTPUT = Path(__file__).resolve().parents[2] / "bench"
+QUICK = "--quick" in sys.argv
+FOLDER = Path(__file__).resolve().parents[2] / "bench"
+OUTPUT = Path(os.environ.get("BENCH_OUTPUT") or (FOLDER / "quick" if QUICK else FOLDER))
 RESAMPLES = 5000
 
+__all__ = [
+    "HEADER",
+    "OUTPUT",
+    "QUICK",
+    "Comparison",
+    "Figure",
+    "Seconds",
+    "compare",
+    "figure",
+    "growth",
+    "machine",
+    "median_interval",
+    "row",
+    "write",
+]
 
-@dataclass(frozen=True)
-class Comparison:
-    """What two sides took, and their ratio.
 
-    Attributes:
-        name: What was compared.
-        measure: "time" for ours / peer in seconds, "speed" for peer / ours (ours is this many times as fast).
-        ours: Seconds of each round.
-        peer: Seconds of each round.
-        ratio: Median over the rounds.
-        low: Lower end of the 95 % bootstrap interval of that median.
-        high: Upper end.
-        at_most: Largest ratio wanted, or None.
-        at_least: Smallest ratio wanted, or None.
-    """
-
-    name: str
-    measure: str
-    ours: list[float]
-    peer: list[float]
-    ratio: float
-    low: float
-    high: float
-    at_most: float | None
-    at_least: float | None
-
-    @property
-    def verdict(self) -> str:
-        """Say `met`, `missed` (the whole interval is beyond the limit), `unclear`, or nothing."""
-        if self.at_most is None and self.at_least is None:
-            return ""
-        over = [self._beyond(value) for value in (self.low, self.ratio, self.high)]
-        return "missed" if all(over) else "unclear" if over[1] else "met"
-
-    def _beyond(self, ratio: float) -> bool:
-        too_high = self.at_most is not None and ratio > self.at_most
-        return too_high or (self.at_least is not None and ratio < self.at_least)
+class Seconds(float):
+    """What a piece of work returns when only a part of it is timed, and by itself."""
 
 
 def compare(
@@ -73,6 +60,7 @@ def compare(
     measure: Literal["time", "speed"] = "time",
     at_most: float | None = None,
     at_least: float | None = None,
+    peer_share: float = 1.0,
     clock: Callable[[], float] = time.perf_counter,
     output: Path = OUTPUT,
 ) -> Comparison:
@@ -80,13 +68,14 @@ def compare(
 
     Args:
         name: What is compared; its file is named after it.
-        ours: Does the work once our way; on an accelerator it must wait for the device.
+        ours: Does the work once our way; on an accelerator it must wait for the device. It may return `Seconds`.
         peer: Does the same work the other way.
-        rounds: How often each side is timed, at least 3.
+        rounds: How often each side is timed, at least 3; no more than that when quick.
         warmup: Rounds that are run before and not counted.
         measure: Whether the ratio is of times (ours / peer) or of speeds (peer / ours).
         at_most: Largest ratio wanted.
         at_least: Smallest ratio wanted.
+        peer_share: Share of the work that the peer does; its seconds are divided by it, and the name says so.
         clock: Seconds from any origin.
         output: Folder for the JSON file.
 
@@ -95,22 +84,100 @@ def compare(
     """
     if rounds < 3:
         raise ValueError(f"rounds is {rounds}; a median with an interval needs at least 3")
+    if QUICK:
+        rounds, warmup = 3, min(warmup, 1)
     times: dict[str, list[float]] = {"ours": [], "peer": []}
     gc.freeze()  # so that collecting between the turns looks at their own garbage only, and is quick
     try:
         for number in range(-warmup, rounds):
             sides = [("ours", ours), ("peer", peer)]
             for side, work in sides if number % 2 == 0 else reversed(sides):
-                seconds = _timed(work, clock)
+                took = _timed(work, clock)
                 if number >= 0:
-                    times[side].append(seconds)
+                    times[side].append(took / (peer_share if side == "peer" else 1.0))
     finally:
         gc.unfreeze()
     ratios = np.divide(times["ours"], times["peer"])
     if measure == "speed":
         ratios = 1 / ratios
     ratio, low, high = median_interval(ratios)
-    result = Comparison(name, measure, times["ours"], times["peer"], ratio, low, high, at_most, at_least)
+    return _report(
+        Comparison(name, measure, times["ours"], times["peer"], ratio, low, high, at_most, at_least), output
+    )
+
+
+def figure(
+    name: str,
+    values: Sequence[float],
+    unit: str = "",
+    *,
+    at_most: float | None = None,
+    at_least: float | None = None,
+    output: Path = OUTPUT,
+) -> Figure:
+    """Report a number that was measured once or more, as `compare` reports a ratio."""
+    middle, low, high = median_interval(np.asarray(values, dtype=np.float64))
+    kept = [float(value) for value in values]
+    return _report(Figure(name, unit, kept, middle, low, high, at_most, at_least, len(kept)), output)
+
+
+def growth(
+    name: str,
+    work: Callable[[int], Callable[[], object]],
+    sizes: Sequence[int],
+    amount: Callable[[int], float],
+    rounds: Sequence[int],
+    *,
+    at_most: float | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+    output: Path = OUTPUT,
+) -> Figure:
+    """Fit the exponent e of seconds = c * amount^e, by least squares in logarithms of the median times.
+
+    Args:
+        name: What grows.
+        work: Makes, for a size, what is timed.
+        sizes: Three or more of them.
+        amount: Work that a size must take, such as the number of elements.
+        rounds: How often each size is timed; the sizes take turns.
+        at_most: Largest exponent wanted.
+        clock: Seconds from any origin.
+        output: Folder for the JSON file.
+
+    Returns:
+        The exponent; its interval is that of resampled rounds.
+    """
+    if len(sizes) < 3:
+        raise ValueError(f"an exponent with {len(sizes)} sizes fits anything; give three or more")
+    counts = [min(count, 2) for count in rounds] if QUICK else list(rounds)
+    works = [work(size) for size in sizes]
+    times: list[list[float]] = [[] for _ in sizes]
+    for turn in range(max(counts)):
+        for place, call in enumerate(works):
+            if turn < counts[place]:
+                times[place].append(_timed(call, clock))
+    amounts = np.log([amount(size) for size in sizes])
+    rng = np.random.default_rng(0)
+    drawn = np.array([np.median(rng.choice(side, (RESAMPLES, len(side))), axis=1) for side in times])
+    exponents = np.polyfit(amounts, np.log(drawn), 1)[0]
+    fitted = float(np.polyfit(amounts, np.log([np.median(side) for side in times]), 1)[0])
+    low, high = np.quantile(exponents, [0.025, 0.975])
+    steps = ", ".join(
+        f"{size}: {seconds(float(np.median(side)))}" for size, side in zip(sizes, times, strict=True)
+    )
+    return _report(
+        Figure(
+            f"{name} ({steps})", "exponent", [float(t) for side in times for t in side],
+            fitted, float(low), float(high), at_most, None, sum(counts),
+        ),
+        output,
+    )  # fmt: skip
+
+
+Result = TypeVar("Result", Comparison, Figure)
+
+
+def _report(result: Result, output: Path) -> Result:
     write(result, output)
     print(row(result), flush=True)
     return result
@@ -124,24 +191,12 @@ def median_interval(values: np.ndarray) -> tuple[float, float, float]:
     return float(np.median(values)), float(low), float(high)
 
 
-def row(result: Comparison) -> str:
-    """Format a comparison as one row of a markdown table."""
-    limit = f"<= {result.at_most}" if result.at_most is not None else ""
-    limit += f">= {result.at_least}" if result.at_least is not None else ""
-    ours, peer = (1000 * statistics.median(side) for side in (result.ours, result.peer))
-    ratio = f"{result.ratio:.3f} ({result.low:.3f} to {result.high:.3f})"
-    cells = [result.name, f"{ours:.1f}", f"{peer:.1f}", f"{result.measure} {ratio}", limit, result.verdict]
-    return "| " + " | ".join([*cells, str(len(result.ours))]) + " |"
-
-
-COLUMNS = ("what", "ours, ms", "peer, ms", "ratio (95 % interval)", "wanted", "verdict", "rounds")
-HEADER = "| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|"
-
-
-def write(result: Comparison, output: Path) -> None:
-    """Write a comparison with the machine it was made on as `<name>.json`, whole or not at all."""
+def write(result: Comparison | Figure, output: Path) -> None:
+    """Write a result with the machine it was made on as `<name>.json`, whole or not at all."""
     output.mkdir(parents=True, exist_ok=True)
-    file = output / (re.sub(r"[^a-z0-9]+", "_", result.name.lower()).strip("_") + ".json")
+    # What is in brackets may be measured, and so differ from time to time.
+    plain = re.sub(r"\(.*\)", "", result.name.lower())
+    file = output / (re.sub(r"[^a-z0-9]+", "_", plain).strip("_") + ".json")
     content = asdict(result) | {"verdict": result.verdict, "machine": machine()}
     draft = file.with_suffix(".tmp")
     draft.write_text(json.dumps(content, indent=1), encoding="utf-8")
@@ -169,7 +224,7 @@ def _timed(work: Callable[[], object], clock: Callable[[], float]) -> float:
     gc.disable()
     try:
         started = clock()
-        work()
-        return clock() - started
+        took = work()
+        return float(took) if isinstance(took, Seconds) else clock() - started
     finally:
         gc.enable()

@@ -11,10 +11,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-SPEC = importlib.util.spec_from_file_location("gridbench_fair", Path(__file__).with_name("fair.py"))
-fair = importlib.util.module_from_spec(SPEC)
-sys.modules[SPEC.name] = fair
-SPEC.loader.exec_module(fair)
+HERE = Path(__file__).resolve().parent
+
+
+def load(name: str):
+    """Import a file beside this one; it finds its neighbours by name while it is imported."""
+    spec = importlib.util.spec_from_file_location(f"gridbench_{name}", HERE / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    sys.path.insert(0, str(HERE))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(HERE))
+    return module
+
+
+fair = load("fair")
 
 
 class Machine:
@@ -101,7 +114,7 @@ def test_what_is_written_can_be_read_and_names_the_machine(tmp_path, capsys):
     line = capsys.readouterr().out.strip()
     assert line == fair.row(result)
     assert line.count("|") == fair.HEADER.splitlines()[0].count("|") == fair.HEADER.splitlines()[1].count("|")
-    assert "2000.0 | 1000.0 | time 2.000 (2.000 to 2.000) | <= 1.05 | missed | 3 |" in line
+    assert "2.00 s | 1.00 s | time 2.000 (2.000 to 2.000) | <= 1.05 | missed | 3 |" in line
 
 
 def test_too_few_rounds_are_refused(tmp_path):
