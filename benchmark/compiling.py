@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gridbench.errors import InputError
 
-__all__ = ["compiled", "could_not_compile", "require_compiler"]
+__all__ = ["compile_failure", "compiled", "require_compiler"]
 
 BACKEND = "inductor"
 SIZES = 64
@@ -32,10 +32,12 @@ def compiled(function: Pass) -> Pass:
     return torch.compile(function, backend=BACKEND, dynamic=False)
 
 
-def could_not_compile(error: BaseException) -> bool:
-    """Tell whether an error says that code could not be made, of a forward or a backward pass."""
+def compile_failure(error: BaseException) -> str:
+    """Return why code could not be made, of a forward or a backward pass; nothing where an error is another."""
     kinds = sys.modules.get("torch._dynamo.exc")  # loaded by whatever compiles, and slow to load
-    return kinds is not None and isinstance(error, kinds.TorchDynamoException)
+    if kinds is None or not isinstance(error, kinds.TorchDynamoException):
+        return ""
+    return _reason(error)
 
 
 def require_compiler(device: torch.device) -> None:
@@ -58,7 +60,7 @@ def _problem(device: torch.device, backend: str) -> str:
     try:
         torch.compile(_doubled, backend=backend, dynamic=False)(torch.ones(64, device=device))
     except Exception as error:
-        return _first_line(error)
+        return _reason(error)
     return ""
 
 
@@ -66,6 +68,8 @@ def _doubled(values: Tensor) -> Tensor:
     return torch.sin(values) * 2
 
 
-def _first_line(error: Exception) -> str:
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0].strip()
+def _reason(error: BaseException) -> str:
+    """Return the line of a compiler's message that says what happened; the first may only say who raised it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    line = next((line for line in lines if not line.endswith(":")), type(error).__name__)
     return line if line.endswith(".") else f"{line}."

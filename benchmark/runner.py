@@ -15,7 +15,7 @@ import torch
 
 from gridbench.atomic import file_hash, write_bytes, write_json
 from gridbench.checkpoint import clear_checkpoints, load_checkpoint, save_checkpoint
-from gridbench.compiling import could_not_compile
+from gridbench.compiling import compile_failure
 from gridbench.config import RunConfig
 from gridbench.datasets import default_cache
 from gridbench.datasets.dataset import Progress
@@ -310,8 +310,8 @@ def _failed(error: Exception, folder: Path, plan: Plan) -> GridbenchError:
     message = str(error) or type(error).__name__
     if not isinstance(error, GridbenchError):
         message = f"{type(error).__name__}: {message}"
-    if could_not_compile(error):
-        message = f"The backbone cannot be compiled; leave out --compile. {message}"
+    if compile_failure(error):
+        message = f"The backbone cannot be compiled ({compile_failure(error)}); leave out --compile."
     weights = folder / WEIGHTS
     document = {
         "schema": 1,

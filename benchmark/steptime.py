@@ -43,7 +43,6 @@ def step_times(specs: Mapping[str, BackboneSpec], batch: int, device: torch.devi
     for name, spec in specs.items():
         try:
             step = stepper(spec, batch, device)
-            step()
             repeats[name] = max(1, min(10, math.ceil(SHORTEST / _seconds(step, 1, device))))
             steps[name] = step
         except RuntimeError as error:
@@ -67,6 +66,9 @@ def stepper(spec: BackboneSpec, batch: int, device: torch.device) -> Callable[[]
         spec: The backbone; what it returns is squared and averaged in place of a loss.
         batch: Images in the mini-batch.
         device: Where to compute.
+
+    Raises:
+        RuntimeError: The device cannot compute it, or not rightly.
     """
     cpu = torch.device("cpu")
     with torch_scope(cpu, 0, "speed"):
@@ -81,6 +83,10 @@ def stepper(spec: BackboneSpec, batch: int, device: torch.device) -> Callable[[]
             backbone.features(images).square().mean().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
+    step()
+    # Some convolutions in half precision give gradients that are no numbers.
+    if not all(bool(torch.isfinite(parameter).all()) for parameter in backbone.parameters()):
+        raise RuntimeError(f"a step in {spec.precision} left weights that are not finite")
     return step
 
 

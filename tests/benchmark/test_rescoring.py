@@ -107,6 +107,27 @@ def test_the_record_is_that_of_training_anew(go, execution, method, changes):
     assert {stored.state for stored in iter_records(first.folder.parent)} == {"done"}
 
 
+def test_kept_descriptors_are_scored_without_passing_an_image(go, execution, monkeypatch):
+    first, anew = go(method="grid", keep="all"), go("anew", keep="all", method="grid", distance="cosine")
+
+    def no_pass(self, images):
+        raise AssertionError("an image was passed")
+
+    monkeypatch.setattr("gridbench.evaluation.describe", no_pass)
+    monkeypatch.setattr("gridbench.experiment.predict", no_pass)
+    monkeypatch.setattr("gridbench.experiment.judge_training_set", no_pass)
+    scored = rescore(first.folder, {"distance": "cosine"}, execution(keep="all"))
+    assert content(scored) == content(anew)
+    assert scored.descriptors().keys() == anew.descriptors().keys() == {"train", "val", "test"}
+
+
+def test_what_a_pixel_run_remembered_is_taken_over(go, execution):
+    first = go(method="grid", loss="pce")
+    assert first.result["memorised_pixels"] is not None
+    scored = rescore(first.folder, {"k": 3}, execution())
+    assert scored.result["memorised_pixels"] == first.result["memorised_pixels"]
+
+
 def test_a_stored_config_gives_the_same_identity_again(cache, settings):
     for values in (
         {"method": "grid", "loss": "asl"},

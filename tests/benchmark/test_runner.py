@@ -119,6 +119,23 @@ def test_an_interrupted_run_resumes_to_the_same_bits(go, method, select):
     assert same_numbers(whole, resumed) == []
 
 
+@pytest.mark.parametrize(("select", "times"), [("last", [1, 1, 1]), ("best", [4, 4, 1])])
+def test_no_split_is_described_twice_in_one_evaluation(go, monkeypatch, select, times):
+    from gridbench import evaluation
+
+    real, sizes = evaluation.describe, []
+
+    def counting(method, batches):
+        found = real(method, batches)
+        sizes.append(found.tobytes())
+        return found
+
+    monkeypatch.setattr(evaluation, "describe", counting)
+    descriptors = go(method="bce", select=select, keep="all").descriptors()
+    assert len(sizes) == sum(times)
+    assert [descriptors[split].tobytes() in sizes[-3:] for split in ("train", "val", "test")] == [True] * 3
+
+
 def test_a_damaged_checkpoint_is_set_aside_and_the_run_starts_over(go, tmp_path):
     whole = go(runs="whole", slnir=30)
     with pytest.raises(KeyboardInterrupt):

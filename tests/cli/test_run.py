@@ -55,6 +55,39 @@ def test_a_dry_run_shows_everything_and_writes_nothing(cli, short, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_profile_shows_every_phase(cli, short):
+    code, out, _ = cli(*short, "--method", "bce")
+    assert code == 0
+    assert "Phases of" not in out
+    code, out, _ = cli(*short, "--method", "bce", "--profile")
+    assert code == 0
+    for phase in (
+        "Phases of", "ms a step", "data", "forward", "backward", "optimizer", "detection", "checkpoint",
+        "validation", "retrieval", "sample_detection",
+    ):  # fmt: skip
+        assert phase in out
+    assert "without waiting" not in out
+
+
+def test_auto_is_measured_told_and_no_part_of_what_is_stored(cli, short, tmp_path, monkeypatch):
+    def times(specs, batch, device):
+        return {name: [seconds] for name, seconds in zip(specs, (4.0, 2.0), strict=False)}
+
+    monkeypatch.setattr("gridbench.choosing.step_times", times)
+    monkeypatch.setattr("gridbench.choosing.FILE", "speed-of-a-test.json")
+    words = [*short, "--method", "bce", "--memory-format", "auto"]
+    code, out, messages = cli(*words, "--dry-run")
+    assert code == 0
+    assert "Chosen: float32 channels_last" in messages
+    assert "memory_format      channels_last" in out
+    assert not (tmp_path / "runs").exists()
+    assert cli(*words)[0] == 0
+    code, _, messages = cli(*words)
+    assert "Nothing to do" in messages
+    (file,) = (tmp_path / "runs").glob("*/config.json")
+    assert "auto" not in file.read_text(encoding="utf-8")
+
+
 def test_flags_win_over_the_file(cli, short, tmp_path):
     (tmp_path / "run.yaml").write_text("method: bce\nseed: 3\nslnir: 30\n", encoding="utf-8")
     code, out, _ = cli(*short, "--config", "run.yaml", "--seed", 4)
@@ -69,6 +102,8 @@ def test_flags_win_over_the_file(cli, short, tmp_path):
         (["-p", "lambda=1", "-p", "lambda=2"], "given twice"),
         (["-p", "lambda=x"], "0 to 100"),
         (["--epochs", "many"], "epochs"),
+        (["--precision", "float16"], "float32"),
+        (["--memory-format", "sideways"], "channels_last"),
         (["--device", "cuda:99"], "cuda:99"),
         (["--device", "gpu0"], "gpu0"),
         (["--config", "absent.yaml"], "absent.yaml"),

@@ -142,3 +142,37 @@ def test_the_file_in_the_documentation_is_read(cli, short, tmp_path):
     code, out, _ = cli(*short, "--config", "sweep.yaml", *small, "--dry-run")
     assert code == 0
     assert len(listed(out)) == 7 * (3 + 1)
+
+
+def test_auto_is_decided_once_for_all_runs_of_a_kind(cli, short, yaml, tmp_path, monkeypatch):
+    asked = []
+
+    def times(specs, batch, device):
+        asked.append(list(specs))
+        return {name: [seconds] for name, seconds in zip(specs, (4.0, 2.0), strict=True)}
+
+    monkeypatch.setattr("gridbench.choosing.step_times", times)
+    monkeypatch.setattr("gridbench.choosing.FILE", "speed-of-a-sweep.json")
+    file = yaml("method: [grid, bce]\nmemory_format: auto\n")
+    assert cli(*short, "--config", file)[0] == 0
+    assert asked == [["float32 contiguous", "float32 channels_last"]]
+    folders = list((tmp_path / "runs").glob("stripes-*"))
+    assert len(folders) == 2
+    for folder in folders:
+        config = json.loads((folder / "config.json").read_text())["config"]
+        assert config["memory_format"] == "channels_last"
+        chosen = json.loads((folder / "environment.json").read_text())["chosen"]
+        assert chosen["chosen"] == "float32 channels_last"
+    code, out, _ = cli(*short, "--config", file)
+    assert code == 0
+    assert "2 done. To compute: 0" in out
+
+
+def test_auto_is_refused_where_nobody_knows_what_will_compute(cli, short, yaml):
+    file = yaml("method: bce\nprecision: auto\n")
+    code, _, messages = cli(*short, "--config", file, "--engine", "ray")
+    assert code == 2
+    assert "--precision auto measures this machine" in messages
+    code, _, messages = cli(*short, "--config", file, "--threads", "auto")
+    assert code == 2
+    assert "--threads auto is decided later" in messages

@@ -190,6 +190,67 @@ def test_images_held_on_a_device_give_the_same_batches(make_archive):
     assert torch.equal(device.cut_maps(positions, cuts), host.cut_maps(positions, cuts))
 
 
+@pytest.mark.parametrize("crop", [None, 7])
+def test_cuts_on_a_device_are_one_gather_and_one_transfer(make_archive, monkeypatch, crop):
+    """The work for a device, done by one that counts what is asked of it."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    from gridbench.datasets import placing
+    from gridbench.datasets.pixels import DevicePixels
+
+    class Count(TorchDispatchMode):
+        gathers = 0
+
+        def __torch_dispatch__(self, function, types, arguments=(), named=None):
+            self.gathers += "index" in str(function)
+            return function(*arguments, **(named or {}))
+
+    archive = make_archive()
+    rows = archive.indices("train")
+    cuts = draw_cuts(20, archive.image_size, Augmentation(crop, True, 0.5), np.random.default_rng(0))
+    positions = np.random.default_rng(1).permutation(20)
+    held = DevicePixels(archive, [np.asarray(group.pixels)[rows] for group in archive.groups], None, CPU)
+    with Count() as count:
+        here = held.cut(positions, cuts)
+    assert count.gathers == 1
+
+    sent = []
+
+    def to_meta(values, device):
+        sent.append(tuple(values.shape))
+        return values
+
+    monkeypatch.setattr(placing, "to_device", to_meta)
+    there = placing.send(positions, cuts, torch.device("meta"))
+    assert sent == [(5, 20), (20,)]
+    assert torch.equal(held.cut(positions, cuts, there), here)
+    for name in ("top", "left", "mirrored", "flipped"):
+        assert getattr(there, name).tolist() == getattr(cuts, name).tolist()
+
+
+def test_images_are_held_once_for_all_evaluations_of_a_device(make_archive, monkeypatch):
+    from gridbench.datasets import batches
+
+    archive = make_archive()
+    calls = []
+    real = batches.hold
+
+    def hold(*given):
+        calls.append(given[4])
+        return real(*given[:3], CPU, None, *given[5:])
+
+    monkeypatch.setattr(batches, "hold", hold)
+    # Only where the work is done differs; its device is played by the CPU.
+    elsewhere = EvaluationSet(archive, archive.indices("test"), 7, torch.device("meta"))
+    first = torch.cat(list(elsewhere.batches(4)))
+    assert torch.equal(torch.cat(list(elsewhere.batches(3))), first)
+    assert calls == [None]
+    assert torch.equal(
+        torch.cat(list(EvaluationSet(archive, archive.indices("test"), 7, CPU).batches(4))), first
+    )
+    assert calls == [None, 0]
+
+
 @pytest.mark.parametrize("two_groups", [False, True])
 def test_a_batch_is_never_overwritten_while_somebody_holds_it(make_archive, two_groups):
     data = training_set(make_archive(two_groups=two_groups), Augmentation())
