@@ -140,8 +140,14 @@ def large() -> None:
     )
     picked = queries[:300]
     values, indices = (found[:300] for found in metrics.chi2_topk(queries, archive, k))
-    exact = np.stack([distances_in_float64(one, archive[near]) for one, near in zip(picked, indices, strict=True)])
-    figure(f"{what}, largest relative error of a distance", [float(np.abs(values / exact - 1).max())], at_most=1e-6)
+    exact = np.stack(
+        [distances_in_float64(one, archive[near]) for one, near in zip(picked, indices, strict=True)]
+    )
+    figure(
+        f"{what}, largest relative error of a distance",
+        [float(np.abs(values / exact - 1).max())],
+        at_most=1e-6,
+    )
     ordered = scikit_learn(picked.astype(np.float64), archive.astype(np.float64), k)[1]
     wrong = float((ordered != indices).mean())
     figure(f"{what}, share of indices that float64 ranks otherwise", [wrong])
@@ -211,8 +217,13 @@ def grow() -> None:
         return lambda: metrics.chi2_topk(queries, archive, 30)
 
     growth(
-        "chi-square top-30, growth with queries x archive", work, GROWTH, lambda n: n * n * WIDTH, (5, 3, 1), at_most=1.05
-    )  # fmt: skip
+        "chi-square top-30, growth with queries x archive",
+        work,
+        GROWTH,
+        lambda n: n * n * WIDTH,
+        (5, 3, 1),
+        at_most=1.05,
+    )
 
 
 def child(what: str, which: str) -> float:

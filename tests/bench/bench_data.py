@@ -1,32 +1,40 @@
-"""Reading BigEarthNet patches packed against reading their files, and what packing costs beyond reading.
+"""Batches from packed archives against reading files, and what packing costs beyond reading.
 
-Patches are generated at their true sizes: ten bands, four of 120 x 120 and six of 60 x 60, uncompressed uint16.
+Patches of BigEarthNet are generated at their true sizes: ten bands, four of 120 x 120 and six of 60 x 60, uncompressed
+uint16. For crop and flips there are RGB images of 256 px, as TIFF files for torchvision and packed for us.
 """
 
 from __future__ import annotations
 
 import json
-import resource
-import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import rasterio
 import torch
-from fair import compare
+from fair import QUICK, compare, figure, growth
+from fresh import in_fresh_process, peak
+from PIL import Image
 from rasterio.enums import Resampling
+from torchvision.transforms import v2
 
 from gridbench.datasets.archive import Archive
 from gridbench.datasets.augment import Augmentation
-from gridbench.datasets.batches import TrainingSet
+from gridbench.datasets.batches import TrainingSet, batches_of
 from gridbench.datasets.bigearthnet import BigEarthNetOptions, plan_bigearthnet
 from gridbench.datasets.bigearthnet_unit import BANDS, band_file
+from gridbench.datasets.layout import GroupLayout, Layout, Sample
+from gridbench.datasets.packing import ArchiveWriter, build_once
 from gridbench.datasets.prepare import prepare
 from gridbench.datasets.raster import quick_raster_access
 
-PATCHES, DISTINCT, BATCH = 1000, 200, 64
+PATCHES, DISTINCT, BATCH = (60, 30, 16) if QUICK else (1000, 200, 64)
+PACKED = (20, 40, 60) if QUICK else (250, 500, 1000)
+MEASURED = (20, 40) if QUICK else (500, 2000)
+IMAGES, IMAGE_SIDE, CROP, IMAGE_BATCH = (64, 256, 224, 32) if QUICK else (768, 256, 224, 128)
 SIZES = {"10m": 120, "20m": 60}
 
 
@@ -87,45 +95,129 @@ def training_set(archive: Archive, limit: int | None) -> TrainingSet:
     return TrainingSet(archive, rows, archive.scene_labels[rows], None, plain, torch.device("cpu"), limit)
 
 
+def image_files(folder: Path) -> list[Path]:
+    """Write RGB images as TIFF files."""
+    rng = np.random.default_rng(0)
+    files = []
+    for i in range(IMAGES):
+        coarse = rng.integers(0, 256, (IMAGE_SIDE // 8, IMAGE_SIDE // 8, 3), dtype=np.uint8)
+        files.append(folder / f"{i}.tif")
+        Image.fromarray(coarse.repeat(8, 0).repeat(8, 1)).save(files[-1])
+    return files
+
+
+class Files(torch.utils.data.Dataset[torch.Tensor]):
+    """Images that are read, cropped, mirrored and standardised one by one, as in most training scripts."""
+
+    def __init__(self, files: list[Path]) -> None:
+        self.files = files
+        self.change = v2.Compose(
+            [
+                v2.PILToTensor(),
+                v2.RandomCrop(CROP),
+                v2.RandomHorizontalFlip(),
+                v2.RandomVerticalFlip(),
+                v2.ToDtype(torch.float32, scale=True),
+                v2.Normalize([0.5] * 3, [0.25] * 3),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        with Image.open(self.files[index]) as image:
+            changed: torch.Tensor = self.change(image.convert("RGB"))
+        return changed
+
+
+def bench_crops(folder: Path) -> None:
+    """Compare an epoch of cropped and mirrored batches from memory with one over files."""
+    files = image_files(folder)
+    layout = Layout(
+        (GroupLayout("rgb", ("r", "g", "b"), IMAGE_SIDE, IMAGE_SIDE, "uint8"),), ("one", "two"), None, False
+    )
+
+    def build(target: Path) -> None:
+        writer = ArchiveWriter(target, layout, [file.stem for file in files], ["train"] * len(files))
+        for i, file in enumerate(files):
+            with Image.open(file) as image:
+                pixels = np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+            writer.write(i, Sample((pixels,), np.array([1, i % 2], dtype=np.uint8), None, None))
+        writer.finish("images", "folder", {"failed": []})
+
+    archive = build_once(folder / "images", build)
+    everything = np.arange(len(archive))
+    data = TrainingSet(
+        archive, everything, archive.scene_labels, None, Augmentation(CROP, True), torch.device("cpu")
+    )
+    loader = torch.utils.data.DataLoader(Files(files), IMAGE_BATCH, shuffle=True)
+
+    def ours() -> None:
+        rng = np.random.default_rng(0)
+        for positions in batches_of(rng.permutation(len(archive)), IMAGE_BATCH):
+            data.batch(positions, rng)
+
+    def peer() -> None:
+        for _ in loader:
+            pass
+
+    result = compare(
+        f"{IMAGES} images of {IMAGE_SIDE} px, crop {CROP} and flips, from memory against a DataLoader over TIFF files",
+        ours,
+        peer,
+        rounds=9,
+        measure="speed",
+        at_least=6,
+    )
+    figure("crop and flips from memory, images/s", [IMAGES / took for took in result.ours], "images/s")
+
+
+def bench_patches(folder: Path) -> None:
+    """Compare batches of packed patches with batches of files, and packing with reading."""
+    root = generate(folder, PATCHES)
+    plan = plan_bigearthnet([root], BigEarthNetOptions(split="70/10/20"))
+    archive = prepare(plan, folder / "cache", "patches", workers=1)
+    train = archive.indices("train")
+    picked = np.random.default_rng(0).permutation(len(train))[:BATCH]
+    some = [root / archive.names[train[i]] for i in picked]
+    mean, scale = archive.scaling()
+    for where, limit in (("disk", 0), ("memory", None)):
+        data = training_set(archive, limit)
+        compare(
+            f"batch packed on {where} against rasterio cubic",
+            lambda data=data: data.batch(picked, np.random.default_rng(0)),
+            lambda: batch_with_rasterio(some, mean, scale),
+            rounds=9,
+            measure="speed",
+            at_least=50,
+        )
+    folders = sorted(root.iterdir())
+
+    def pack() -> None:
+        prepare(plan, folder / "cache", "again", workers=1, force=True)
+
+    compare(
+        "packing against just reading", pack, lambda: just_read(folders), 7, measure="speed", at_least=0.9
+    )
+
+    def packing(size: int) -> Callable[[], object]:
+        part = plan_bigearthnet([generate(folder / str(size), size)], BigEarthNetOptions(split="70/10/20"))
+        return lambda: prepare(part, folder / "cache", f"size{size}", workers=1, force=True)
+
+    growth("packing, growth with patches", packing, PACKED, float, (5, 5, 3), at_most=1.1)
+
+
 def main() -> None:
     """Run the comparisons."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        root = generate(folder, PATCHES)
-        plan = plan_bigearthnet([root], BigEarthNetOptions(split="70/10/20"))
-        archive = prepare(plan, folder / "cache", "patches", workers=1)
-        train = archive.indices("train")
-        picked = np.random.default_rng(0).permutation(len(train))[:BATCH]
-        some = [root / archive.names[train[i]] for i in picked]
-        mean, scale = archive.scaling()
-        for where, limit in (("disk", 0), ("memory", None)):
-            data = training_set(archive, limit)
-            compare(
-                f"batch packed on {where} against rasterio cubic",
-                lambda data=data: data.batch(picked, np.random.default_rng(0)),
-                lambda: batch_with_rasterio(some, mean, scale),
-                rounds=9,
-                measure="speed",
-                at_least=50,
-            )
-
-        folders = sorted(root.iterdir())
-
-        def pack() -> None:
-            prepare(plan, folder / "cache", "again", workers=1, force=True)
-
-        compare(
-            "packing against just reading", pack, lambda: just_read(folders), 9, measure="speed", at_least=0.9
-        )
-    for count in (500, 2000):
-        print(f"peak memory while packing {count} patches: {peak_megabytes(count):.0f} MB", flush=True)
-
-
-def peak_megabytes(count: int) -> float:
-    """Return the peak memory of a process that plans and packs so many patches."""
-    done = subprocess.run([sys.executable, __file__, str(count)], capture_output=True, text=True, check=True)
-    return float(done.stdout)
+        bench_crops(Path(scratch))
+    with tempfile.TemporaryDirectory() as scratch:
+        bench_patches(Path(scratch))
+    for count in MEASURED:
+        found = in_fresh_process(__file__, *(["--quick"] if QUICK else []), count)
+        figure(f"packing {count:,} patches, peak memory of the process", [found], "MB")
 
 
 def pack_in_this_process(count: int) -> None:
@@ -138,21 +230,12 @@ def pack_in_this_process(count: int) -> None:
             "x",
             workers=1,
         )
-        print(_peak())
-
-
-def _peak() -> float:
-    """Return the peak memory of this process in MB; where Linux tells, without what the parent had at the fork."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    unit = 1024 if sys.platform == "darwin" else 1
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 / unit
+        print(peak())
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        pack_in_this_process(int(sys.argv[1]))
+    given = [argument for argument in sys.argv[1:] if argument != "--quick"]
+    if given:
+        pack_in_this_process(int(given[0]))
     else:
         main()

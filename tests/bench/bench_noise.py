@@ -1,31 +1,38 @@
-"""Corrupting labels against plain loops: 590,000 x 19 scene labels (BigEarthNet), maps of 120 x 120 (its subset).
+"""Corrupting labels against plain loops: 590,000 x 19 scene labels (BigEarthNet), 14,832 maps of 120 x 120 (a subset).
 
-A loop goes through labels, or through maps and their classes, regions or blocks, one at a time, in the way that such
-scripts are written. It draws the same kind and amount of noise, but checks no input and keeps no account of it.
-Loops over maps get a tenth of the maps, and so do we; the time for all of them is printed beside.
+A loop's time is linear in the images, and is taken of a part of them.
 """
 
 from __future__ import annotations
 
 import csv
-import random
-import sys
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fair import compare
-from scipy import ndimage
+from fair import QUICK, compare, figure, growth
+from noise_loops import (
+    CLASSES,
+    MAP_RATE,
+    PIXEL_LOOPS,
+    RATE,
+    SIDE,
+    add_in_a_loop,
+    remove_in_a_loop,
+    replace_in_a_loop,
+    replace_with_a_search,
+)
 
 from gridbench.parameters import parse
 from gridbench.registry import NOISE
 
-IMAGES, CLASSES, RATE = 590_000, 19, 30
-MAPS, PART, SIDE, MAP_RATE = 15_000, 1_500, 120, 20
-WIDTH, BLOCK, DISTANCE, LARGEST = 5, 8, 3, 720
+IMAGES, SEARCHED, SHARE = (5_900, 1_000, 0.1) if QUICK else (590_000, 20_000, 0.1)
+MAPS, PART = (60, 20) if QUICK else (14_832, 494)
+SCENE_GROWTH = (1000, 3000, 9000) if QUICK else (100_000, 300_000, 900_000)
+MAP_GROWTH = (10, 20, 40) if QUICK else (1000, 4000, 14_832)
 
 Array = np.ndarray[Any, Any]
 
@@ -48,155 +55,19 @@ def label_maps(count: int) -> Array:
     return seeds[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-def replace_in_a_loop(
-    labels: Array, weights: Array | None = None, allowed: Callable[[int], bool] = lambda i: True
-) -> Array:
-    """Replace labels one after another by a class that the image has not; by weight where there are weights."""
-    dice, noisy, rows = random.Random(0), labels.copy(), labels.tolist()
-    pairs = [(i, c) for i, row in enumerate(rows) for c, there in enumerate(row) if there]
-    wanted = len(pairs) * RATE // 100
-    dice.shuffle(pairs)
-    for i, c in pairs:
-        if wanted == 0:
-            break
-        if not allowed(i):
-            continue
-        row = noisy[i]
-        free = [k for k in range(CLASSES) if not row[k] and not rows[i][k]]
-        if weights is not None:
-            free = [k for k in free if weights[c][k] > 0]
-        if not free:
-            continue
-        chosen = (
-            dice.choices(free, [weights[c][k] for k in free])[0] if weights is not None else dice.choice(free)
-        )
-        row[c], row[chosen] = 0, 1
-        wanted -= 1
-    return noisy
-
-
-def remove_in_a_loop(labels: Array, share: float = RATE / 100) -> Array:
-    """Remove labels one after another."""
-    dice, noisy = random.Random(0), labels.copy()
-    pairs = [(i, c) for i, row in enumerate(labels.tolist()) for c, there in enumerate(row) if there]
-    for i, c in dice.sample(pairs, int(len(pairs) * share)):
-        noisy[i, c] = 0
-    return noisy
-
-
-def add_in_a_loop(labels: Array, share: float = RATE / 100) -> Array:
-    """Add labels one after another."""
-    dice, noisy = random.Random(0), labels.copy()
-    wanted = int(labels.sum() * share)
-    while wanted:
-        i, c = dice.randrange(len(labels)), dice.randrange(CLASSES)
-        if not noisy[i, c]:
-            noisy[i, c] = 1
-            wanted -= 1
-    return noisy
-
-
-def swap_classes(maps: Array) -> Array:
-    """Give a share of each map's classes another one."""
-    dice, noisy = random.Random(0), maps.copy()
-    for before, after in zip(maps, noisy, strict=True):
-        there = np.unique(before).tolist()
-        absent = [c for c in range(CLASSES) if c not in there]
-        for c in there:
-            if absent and dice.random() < MAP_RATE / 100:
-                after[before == c] = absent.pop(dice.randrange(len(absent)))
-    return noisy
-
-
-def move_boundaries(maps: Array) -> Array:
-    """Let some classes of each map grow by a maximum filter over a random order of the classes."""
-    rng, noisy = np.random.default_rng(0), maps.copy()
-    cross = ndimage.generate_binary_structure(2, 1)
-    for before, after in zip(maps, noisy, strict=True):
-        rank = rng.permutation(CLASSES)
-        grown = rank[before]
-        for _ in range(WIDTH):
-            grown = ndimage.maximum_filter(grown, footprint=cross)
-        moved = np.argsort(rank)[grown]
-        where = (moved != before) & (rng.random(before.shape) < MAP_RATE / 100)
-        after[where] = moved[where]
-    return noisy
-
-
-def regions_of(one: Array) -> Any:
-    """Yield (class, mask) of each connected region."""
-    for c in np.unique(one).tolist():
-        numbers, count = ndimage.label(one == c)
-        for n in range(1, count + 1):
-            yield c, numbers == n
-
-
-def relabel_regions(maps: Array) -> Array:
-    """Give a share of the connected regions another class."""
-    dice, noisy = random.Random(0), maps.copy()
-    for before, after in zip(maps, noisy, strict=True):
-        absent = [c for c in range(CLASSES) if c not in np.unique(before)]
-        for _, mask in regions_of(before):
-            if absent and dice.random() < MAP_RATE / 100:
-                after[mask] = dice.choice(absent)
-    return noisy
-
-
-def paint_objects_over(maps: Array) -> Array:
-    """Give a share of the small regions the class that surrounds them."""
-    dice, noisy = random.Random(0), maps.copy()
-    for before, after in zip(maps, noisy, strict=True):
-        for _, mask in regions_of(before):
-            if mask.sum() <= LARGEST and dice.random() < MAP_RATE / 100:
-                around = before[ndimage.binary_dilation(mask) & ~mask]
-                if len(around):
-                    after[mask] = np.bincount(around).argmax()
-    return noisy
-
-
-def make_blocks_uniform(maps: Array) -> Array:
-    """Give a share of the blocks the class of most of their pixels."""
-    dice, noisy = random.Random(0), maps.copy()
-    for before, after in zip(maps, noisy, strict=True):
-        for row in range(0, SIDE, BLOCK):
-            for column in range(0, SIDE, BLOCK):
-                block = before[row : row + BLOCK, column : column + BLOCK]
-                if (block != block[0, 0]).any() and dice.random() < MAP_RATE / 100:
-                    after[row : row + BLOCK, column : column + BLOCK] = np.bincount(block.ravel()).argmax()
-    return noisy
-
-
-def displace_maps(maps: Array) -> Array:
-    """Displace a share of the maps."""
-    dice, noisy = random.Random(0), maps.copy()
-    for i in dice.sample(range(len(maps)), len(maps) * MAP_RATE // 100):
-        down, across = (dice.randint(-DISTANCE, DISTANCE) for _ in range(2))
-        rows = np.clip(np.arange(SIDE) - down, 0, SIDE - 1)
-        noisy[i] = maps[i][rows][:, np.clip(np.arange(SIDE) - across, 0, SIDE - 1)]
-    return noisy
-
-
-def ours(name: str, **given: Any) -> Callable[..., object]:
+def ours(name: str, kind: str = "scene", **given: Any) -> Callable[..., object]:
     """Return a call of one of our models, at the rates of this file."""
     component = NOISE.get(name)
     model = component(parse(component.Parameters, given, f"noise model {name!r}"))
-    if "scene" in model.kinds and name not in PIXEL:
+    if "scene" in model.kinds and kind == "scene":
         return lambda labels, **more: model.scene(labels, RATE, np.random.default_rng(0), **more)
     return lambda maps: model.pixel(maps, CLASSES, MAP_RATE, np.random.default_rng(0))
 
 
-PIXEL: dict[str, Callable[[Array], Array]] = {
-    "boundary": move_boundaries,
-    "coarse": make_blocks_uniform,
-    "missing_objects": paint_objects_over,
-    "region": relabel_regions,
-    "shift": displace_maps,
-}
-
-
-def bench_scenes(folder: Path, images: int) -> None:
+def bench_scenes(folder: Path) -> None:
     """Compare every model of scene labels with its loop."""
-    labels = scene_labels(images)
+    labels = scene_labels(IMAGES)
+    some = np.ascontiguousarray(labels[:: round(1 / SHARE)])
     rng = np.random.default_rng(1)
     table = rng.random((CLASSES, CLASSES)) * (rng.random((CLASSES, CLASSES)) < 0.5) + np.eye(CLASSES)
     with (folder / "table.csv").open("w", newline="") as file:
@@ -205,60 +76,83 @@ def bench_scenes(folder: Path, images: int) -> None:
     partner = np.roll(np.eye(CLASSES), 1, axis=1)
     pairs = ",".join(f"{c}-{(c + 1)}" for c in range(0, CLASSES - 1, 2))
     difficulty = rng.random(labels.shape)
-    group = rng.integers(0, 10, images).tolist()
+    group = rng.integers(0, 10, IMAGES).tolist()
     peers: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
-        "swap": (lambda: ours("swap")(labels), lambda: replace_in_a_loop(labels)),
-        "missing": (lambda: ours("missing")(labels), lambda: remove_in_a_loop(labels)),
-        "extra": (lambda: ours("extra")(labels), lambda: add_in_a_loop(labels)),
+        "swap": (lambda: ours("swap")(labels), lambda: replace_in_a_loop(some)),
+        "missing": (lambda: ours("missing")(labels), lambda: remove_in_a_loop(some)),
+        "extra": (lambda: ours("extra")(labels), lambda: add_in_a_loop(some)),
         "mixed": (
             lambda: ours("mixed")(labels),
-            lambda: add_in_a_loop(remove_in_a_loop(labels, RATE / 200), RATE / 200),
+            lambda: add_in_a_loop(remove_in_a_loop(some, RATE / 200), RATE / 200),
         ),
         "class_dependent": (
             lambda: ours("class_dependent", table=str(folder / "table.csv"))(labels),
-            lambda: replace_in_a_loop(labels, table),
+            lambda: replace_in_a_loop(some, table),
         ),
         "confusable": (
             lambda: ours("confusable", pairs=pairs)(labels),
-            lambda: replace_in_a_loop(labels, partner + partner.T),
+            lambda: replace_in_a_loop(some, partner + partner.T),
         ),
         "grouped": (
             lambda: ours("grouped")(labels),
-            lambda: replace_in_a_loop(labels, allowed=lambda i: group[i] < 5),
+            lambda: replace_in_a_loop(some, allowed=lambda i: group[i] < 5),
         ),
         "instance": (
             lambda: ours("instance")(labels, difficulty=difficulty),
-            lambda: replace_in_a_loop(labels, np.ones((CLASSES, CLASSES))),
+            lambda: replace_in_a_loop(some, np.ones((CLASSES, CLASSES))),
         ),
     }
     for name, (mine, loop) in peers.items():
-        compare(f"noise {name} {images} x {CLASSES}", mine, loop, 3, warmup=0, measure="speed", at_least=1)
-
-
-def bench_maps(count: int, part: int) -> None:
-    """Compare every model of label maps with its loop on a part, and time the whole."""
-    maps = label_maps(count)
-    swap = NOISE.get("swap")()
-    calls = {"swap": lambda maps: swap.pixel(maps, CLASSES, MAP_RATE, np.random.default_rng(0))}
-    calls |= {name: ours(name) for name in PIXEL}
-    some = np.ascontiguousarray(maps[:part])
-    for name, call in calls.items():
-        loop = PIXEL.get(name, swap_classes)
-        compare(
-            f"noise {name} {part} maps", lambda c=call: c(some), lambda loop=loop: loop(some), 3, warmup=0,
-            measure="speed",
+        what = f"noise {name}, {IMAGES:,} x {CLASSES}"
+        result = compare(
+            f"{what}, against a plain loop on a tenth, times 10",
+            mine, loop, 3, warmup=1, measure="speed", at_least=1, peer_share=len(some) / IMAGES,
         )  # fmt: skip
-        started = time.perf_counter()
-        call(maps)
-        print(f"  all {count} maps of {SIDE} x {SIDE}: {time.perf_counter() - started:.1f} s", flush=True)
+        figure(f"{what}, seconds", result.ours, "s", at_most=0.4 if name == "swap" else None)
+    few = np.ascontiguousarray(labels[:SEARCHED])
+    compare(
+        f"noise swap, {SEARCHED:,} x {CLASSES}, against a loop that searches, whose time is quadratic",
+        lambda: ours("swap")(few), lambda: replace_with_a_search(few), 3, warmup=1, measure="speed",
+    )  # fmt: skip
+    growth(
+        "noise swap on scene labels, growth with images",
+        lambda size: partial(ours("swap"), scene_labels(size)), SCENE_GROWTH, float, (7, 7, 5), at_most=1.1,
+    )  # fmt: skip
 
 
-def main(scale: float = 1.0) -> None:
-    """Run the comparisons, on a share of the labels and maps where one is given."""
+def bench_maps() -> None:
+    """Compare every model of label maps with its loop."""
+    maps = label_maps(MAPS)
+    some = np.ascontiguousarray(maps[:PART])
+    whole = ours("swap", "pixel")
+    result = compare(
+        f"noise swap, {MAPS:,} maps of {SIDE} x {SIDE}, against a plain loop on a thirtieth, times 30",
+        lambda: whole(maps), lambda: PIXEL_LOOPS["swap"](some), 5, warmup=1, measure="speed", at_least=1,
+        peer_share=PART / MAPS,
+    )  # fmt: skip
+    figure(f"noise swap, {MAPS:,} maps, seconds", result.ours, "s", at_most=2)
+    for name, loop in PIXEL_LOOPS.items():
+        if name == "swap":
+            continue
+        call = ours(name, "pixel")
+        result = compare(
+            f"noise {name}, {PART} maps of {SIDE} x {SIDE}, against a plain loop",
+            partial(call, some), partial(loop, some), 3, warmup=1, measure="speed",
+        )  # fmt: skip
+        scaled = [seconds * MAPS / PART for seconds in result.ours]
+        figure(f"noise {name}, {MAPS:,} maps, seconds of a thirtieth, times 30", scaled, "s")
+    growth(
+        "noise swap on label maps, growth with maps",
+        lambda size: partial(whole, maps[:size]), MAP_GROWTH, float, (7, 5, 3), at_most=1.1,
+    )  # fmt: skip
+
+
+def main() -> None:
+    """Run the comparisons."""
     with tempfile.TemporaryDirectory() as folder:
-        bench_scenes(Path(folder), int(IMAGES * scale))
-    bench_maps(int(MAPS * scale), int(PART * scale))
+        bench_scenes(Path(folder))
+    bench_maps()
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0)
+    main()

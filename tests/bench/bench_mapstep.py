@@ -1,0 +1,47 @@
+"""What a training step on label maps costs over a plain one: GRID with segmentation heads, and LNC.
+
+The heads that the paper states, with a last kernel of 30 x 30, cost more than the backbone; those that fit a feature
+map of 64 px images cost little. GRID has two heads. LNC is timed in the epochs in which it corrects maps, and after.
+"""
+
+from __future__ import annotations
+
+import torch
+from fair import QUICK, compare
+from stepping import NETWORKS, SIDE, PaperSegmentation, stepper
+
+from gridbench.methods.grid import GRID
+from gridbench.methods.lnc import LNC
+from gridbench.methods.losses.pce import PCE as PCELoss
+from gridbench.methods.pce import PCE
+
+CORRECTING, CORRECTED = 2, 10
+"""Epochs of 20: the window of corrections is from the third to the fourth."""
+
+
+def main() -> None:
+    """Measure the ratios."""
+    torch.set_num_threads(1)
+    for network, batch in NETWORKS.items():
+        small = max(2, batch // (4 if QUICK else 2))
+        what = f"{network}, {SIDE} px, batch"
+        plain = stepper(PCE, PCELoss, network, small, PaperSegmentation)
+        grid = stepper(GRID, PCELoss, network, small, PaperSegmentation)
+        compare(
+            f"GRID step / PCE step, the paper's heads, {what} {small}",
+            grid,
+            plain,
+            rounds=7,
+            warmup=1,
+            at_most=1.9,
+        )
+        plain = stepper(PCE, PCELoss, network, batch)
+        grid = stepper(GRID, PCELoss, network, batch)
+        compare(f"GRID step / PCE step, fitting heads, {what} {batch}", grid, plain, rounds=9, at_most=1.9)
+        for when, epoch in (("while it corrects", CORRECTING), ("after it", CORRECTED)):
+            corrector = stepper(LNC, PCELoss, network, batch, epoch=epoch)
+            compare(f"LNC step / PCE step {when}, {what} {batch}", corrector, plain, rounds=11, at_most=1.05)
+
+
+if __name__ == "__main__":
+    main()

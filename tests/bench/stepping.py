@@ -1,0 +1,99 @@
+"""One optimiser step of any method on one fixed batch, from the same initial weights: what the step benchmarks time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from fair import QUICK
+
+from gridbench.backbones import BackboneSpec, build_backbone, probe
+from gridbench.methods.base import Batch, Context, Geometry, Loss, Method, Objective, Setup
+from gridbench.methods.tasks.segmentation import PAPER, Segmentation, SegmentationHead
+from gridbench.methods.tasks.task import Task
+
+CLASSES, SIDE, EPOCHS = 17, 64, 20
+NETWORKS = {"test_resnet": 8} if QUICK else {"densenet121": 16, "resnet18": 32}
+"""Backbone -> batch size."""
+
+
+class PaperSegmentation(Segmentation):
+    """Segmentation with the kernels that the paper states for maps of 224 px, whatever the size of the maps."""
+
+    def head(self, width: int) -> torch.nn.Module:
+        """Build the head."""
+        assert self.map_size is not None
+        return SegmentationHead(width, self.num_classes, PAPER[(7, 7), (224, 224)], self.map_size)
+
+
+def stepper(
+    method: type[Method],
+    loss: type[Loss],
+    network: str,
+    batch_size: int,
+    task: type[Task] | None = None,
+    epoch: int = 0,
+    **parameters: Any,
+) -> Callable[[], None]:
+    """Return a function that takes one optimiser step.
+
+    Args:
+        method: The method.
+        loss: What it trains with.
+        network: timm name of the backbone.
+        batch_size: Images per step.
+        task: In place of the loss's own.
+        epoch: Which of 20 epochs the steps belong to.
+        parameters: Of the method.
+    """
+    kind = task or loss.task
+    spec = BackboneSpec(network, 3, (SIDE, SIDE), reads=kind.reads)
+
+    def build(name: str, factory: Callable[[], Any]) -> Any:
+        torch.manual_seed(0)
+        return factory()
+
+    features = probe(build("look", lambda: build_backbone(spec)), spec).feature_size
+    objective = Objective(kind(CLASSES, (SIDE, SIDE), features), loss())
+    resolved = method.resolve(method.Parameters(**parameters), Context(loss, 30.0))
+    trained = method(
+        Setup(
+            lambda name: build(name, lambda: build_backbone(spec)),
+            build,
+            objective,
+            batch_size,
+            CLASSES,
+            EPOCHS,
+            (SIDE, SIDE),
+        ),
+        resolved,
+    )
+    trained.train()
+    optimizer = torch.optim.Adam(trained.parameters())
+    batch = make_batch(batch_size, epoch)
+
+    def step() -> None:
+        output = trained.step(batch)
+        optimizer.zero_grad(set_to_none=True)
+        output.loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def make_batch(size: int, epoch: int) -> Batch:
+    """Return a batch of random images, labels and blocky maps, cut from images of that very size."""
+    generator = torch.Generator().manual_seed(0)
+    whole, off = torch.zeros(size, dtype=torch.int64), torch.zeros(size, dtype=torch.bool)
+    blocks = torch.randint(CLASSES, (size, SIDE // 16, SIDE // 16), generator=generator)
+    return Batch(
+        images=torch.randn(size, 3, SIDE, SIDE, generator=generator),
+        scene_labels=(torch.rand(size, CLASSES, generator=generator) < 0.2).float(),
+        label_maps=blocks.repeat_interleave(16, 1).repeat_interleave(16, 2),
+        indices=torch.arange(size),
+        epoch=epoch,
+        step=0,
+        generator=generator,
+        geometry=Geometry(whole, whole, off, off),
+    )
