@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+PARTS ?=
 JOBS ?= 2
 
 BIN := $(VENV)/bin
@@ -21,10 +22,10 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check bench wheel clean
+.PHONY: help install demo test check bench bench-gpu wheel clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(LINKS)  ## Make .venv and install gridbench into it, with what its tests need
 
@@ -45,6 +46,9 @@ check: install  ## Check style, format and types
 
 bench: install  ## Measure speed against the peers; tables and JSON go to bench/
 	$(ONE_THREAD) $(BIN)/python tests/bench/run.py
+
+bench-gpu: install  ## Measure on an accelerator what is not measured yet; PARTS="speed chi2" for some of it
+	$(BIN)/python tests/bench/gpu.py $(PARTS)
 
 wheel: install  ## Build wheel and source distribution, and try both in an empty environment
 	$(BIN)/python tests/wheel/check.py

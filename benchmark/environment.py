@@ -15,6 +15,7 @@ __all__ = [
     "all_devices",
     "choose_device",
     "describe_environment",
+    "keep_float32",
     "memory_of",
     "peak_memory",
     "ran_out_of_memory",
@@ -45,6 +46,17 @@ def choose_device(name: str) -> Any:
             f"The device {name!r} cannot be used: {reason} Allowed: auto, cpu, cuda, cuda:N."
         ) from None
     return device
+
+
+def keep_float32() -> None:
+    """Let accelerators compute float32 as float32, where torch would round what convolutions multiply to 10 bits.
+
+    That rounding (TF32) makes them faster; whoever wants speed asks for bfloat16, and the record says so.
+    """
+    import torch
+
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from gridbench.compiling import require_compiler
 from gridbench.corrupting import corrupt_training_labels, training_images
 from gridbench.datasets.augment import Augmentation
 from gridbench.datasets.batches import EvaluationSet, TrainingSet
+from gridbench.environment import keep_float32
 from gridbench.epochlog import Truth, memorised_pixels, memorised_share
 from gridbench.errors import InputError, RunFailed
 from gridbench.evaluation import PAIRS, Retrieval, Splits, predict, score_method
@@ -59,6 +60,7 @@ class Experiment:
         self.plan = plan
         self.device = device
         self.phases = Phases(device)
+        keep_float32()
         self._shown: dict[str, EvaluationSet] = {}
         if plan.config.compile:
             require_compiler(device)

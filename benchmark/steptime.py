@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 from gridbench.backbones import BackboneSpec, build_backbone
+from gridbench.environment import keep_float32
 from gridbench.errors import RunFailed
 from gridbench.phases import wait_for
 from gridbench.streams import torch_scope, torch_stream
@@ -70,6 +71,7 @@ def stepper(spec: BackboneSpec, batch: int, device: torch.device) -> Callable[[]
     Raises:
         RuntimeError: The device cannot compute it, or not rightly.
     """
+    keep_float32()
     cpu = torch.device("cpu")
     with torch_scope(cpu, 0, "speed"):
         backbone = build_backbone(spec).to(device).train()
