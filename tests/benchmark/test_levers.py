@@ -110,6 +110,14 @@ def test_channels_last_is_the_same_network_to_rounding_and_runs_in_that_format()
     assert not any(each.is_contiguous() for each in seen)
 
 
+@pytest.mark.parametrize("name", ["test_vit", "test_convnext", "test_efficientnet"])
+def test_channels_last_suits_networks_of_any_layout(name):
+    images = torch.randn(2, 4, 64, 64, generator=torch.Generator().manual_seed(0))
+    spec = {"name": name, "bands": 4, "image_size": (64, 64)}
+    plain, last = spec_is_built(**spec), spec_is_built(**spec, memory_format="channels_last")
+    torch.testing.assert_close(last.eval()(images), plain.eval()(images), rtol=1e-4, atol=1e-4)
+
+
 def test_contiguous_is_what_is_meant_by_saying_nothing(cache, settings):
     plans = [
         make_plan(make_config({**settings, **said}), cache)
@@ -248,5 +256,9 @@ def test_users_get_inductor():
 @pytest.mark.slow
 def test_a_run_through_inductor_is_the_plain_run_to_rounding(go):
     torch._dynamo.reset()
-    plain, quick = go("plain", method="grid", epochs=1), go("quick", method="grid", epochs=1, compile=True)
+    plain, quick = go("plain", method="grid"), go("quick", method="grid", compile=True)
     assert quick.history()[0]["loss"] == pytest.approx(plain.history()[0]["loss"], rel=1e-3)
+    with pytest.raises(KeyboardInterrupt):
+        go("broken", progress=StopAfterTwo(), method="grid", compile=True)
+    torch._dynamo.reset()
+    assert numbers(go("broken", method="grid", compile=True)) == numbers(quick)
