@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from gridbench.metrics import fused
+from gridbench.metrics import fused, tiled
 from gridbench.metrics.measures import DISTANCES, Tile
 from gridbench.metrics.rows import Rows, common
 
@@ -22,6 +22,9 @@ BLOCK_BYTES = 8 << 20
 """A block of descriptors, and a block of distances, is at most this large."""
 
 BLOCK_ROWS = 2048
+
+DEVICE_BYTES, DEVICE_ROWS = 64 << 20, 8192
+"""The same on an accelerator, where small blocks would cost more in launches than in work."""
 
 
 class Comparison:
@@ -47,14 +50,18 @@ class Comparison:
         self.shape = (self._queries.count, self._archive.count)
         self.is_tensor = self._queries.tensor is not None or self._archive.tensor is not None
         width = self._queries.width
-        self.rows = max(1, min(BLOCK_ROWS, BLOCK_BYTES // (width * self.dtype.itemsize)))
+        rows, size = (BLOCK_ROWS, BLOCK_BYTES) if self.device.type == "cpu" else (DEVICE_ROWS, DEVICE_BYTES)
+        self.rows = max(1, min(rows, size // (width * self.dtype.itemsize)))
         low = 0.0 if self.measure.nonnegative else float("-inf")
         high = self.measure.largest(self.dtype, width)
         for side in (self._queries, self._archive):
             side.check(self.dtype, self.device, self.rows, low, high)
         elements = self.shape[0] * self.shape[1] * width
         self._tile = None
-        if not fused.pays(distance, self.device, elements):
+        self._fill_chi2 = fused.chi2_fill
+        if tiled.pays(distance, self.dtype, self.device, elements):
+            self._fill_chi2 = tiled.chi2_fill
+        elif not fused.pays(distance, self.device, elements):
             self._tile = Tile(width, self.dtype, self.device)
 
     def query_blocks(self, step: int) -> Iterator[tuple[int, Tensor]]:
@@ -68,7 +75,8 @@ class Comparison:
 
     def keeps(self, k: int) -> bool:
         """Tell whether `keep_nearest` is there for k neighbours and quicker than looking at blocks of distances."""
-        return self._tile is None and k <= fused.MOST_KEPT
+        looped = self._tile is None and self._fill_chi2 is fused.chi2_fill
+        return looped and k <= fused.MOST_KEPT
 
     def keep_nearest(self, queries: Tensor, values: Tensor, indices: Tensor) -> None:
         """Write the nearest neighbours (q, k) of prepared queries, in the order (distance, index)."""
@@ -82,7 +90,7 @@ class Comparison:
 
     def _fill_block(self, queries: Tensor, archive: Tensor, out: Tensor) -> None:
         if self._tile is None:
-            fused.chi2_fill(queries, archive, out)
+            self._fill_chi2(queries, archive, out)
         else:
             self._tile.fill(self.measure, queries, archive, out)
 

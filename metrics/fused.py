@@ -17,6 +17,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from gridbench.metrics import tiled
+
 __all__ = ["MOST_KEPT", "backend", "chi2_fill", "chi2_keep_nearest", "pays"]
 
 WORTH_COMPILING = 3_000_000_000
@@ -48,9 +50,20 @@ class Kernel(NamedTuple):
     keep_nearest: Callable[[Array, Array, int, Array, Array, Array], None]
 
 
-def backend() -> Literal["numba", "torch"]:
-    """Say what computes large chi-square work on the CPU: `"numba"` where it is installed, else `"torch"`."""
-    return "numba" if _kernel() is not None else "torch"
+def backend(device: torch.device | str = "cpu") -> Literal["numba", "triton", "torch"]:
+    """Say what computes large chi-square work on a device.
+
+    Args:
+        device: Where the descriptors are.
+
+    Returns:
+        On the CPU `"numba"` where it is installed; elsewhere `"triton"` where its kernel works, which is tried; or
+        `"torch"`, plain operations in bounded memory.
+    """
+    place = torch.device(device)
+    if place.type == "cpu":
+        return "numba" if _kernel() is not None else "torch"
+    return "triton" if tiled.works(place) else "torch"
 
 
 def pays(distance: str, device: torch.device, elements: int) -> bool:

@@ -17,6 +17,9 @@ ARCHIVE_COLUMNS = 2048
 CANDIDATES = 1 << 19
 """Distances that are looked at together; the running top-k and its keys are of the same order."""
 
+DEVICE_ROWS, DEVICE_COLUMNS, DEVICE_CANDIDATES = 2048, 8192, 1 << 24
+"""The same on an accelerator, where small blocks would cost more in launches than in work."""
+
 
 def chi2_topk(queries: Array, archive: Array, k: int) -> tuple[Array, Array]:
     """Find the k nearest archive items of each query under the chi-square distance; see `topk`."""
@@ -51,15 +54,18 @@ def topk(queries: Array, archive: Array, k: int, distance: str = "chi2") -> tupl
             rows = slice(start, start + len(block))
             comparison.keep_nearest(block, values[rows], indices[rows])
         return cast(Array, comparison.result(values)), cast(Array, comparison.result(indices))
-    span = min(size, max(ARCHIVE_COLUMNS, 2 * k))
-    step = max(1, min(QUERY_ROWS, CANDIDATES // span))
+    most, columns, candidates = QUERY_ROWS, ARCHIVE_COLUMNS, CANDIDATES
+    if comparison.device.type != "cpu":
+        most, columns, candidates = DEVICE_ROWS, DEVICE_COLUMNS, DEVICE_CANDIDATES
+    span = min(size, max(columns, 2 * k))
+    step = max(1, min(most, candidates // span))
     scratch = torch.empty((step, span), dtype=comparison.dtype, device=comparison.device)
     for start, block in comparison.query_blocks(step):
         best: tuple[Tensor, Tensor] | None = None
         for first in range(0, size, span):
-            columns = scratch[: len(block), : min(span, size - first)]
-            comparison.fill(block, first, columns)
-            nearest, where = _smallest(columns, min(k, columns.shape[1]))
+            distances = scratch[: len(block), : min(span, size - first)]
+            comparison.fill(block, first, distances)
+            nearest, where = _smallest(distances, min(k, distances.shape[1]))
             best = _merged(best, (nearest, where + first), k)
         if best is not None:
             values[start : start + len(block)], indices[start : start + len(block)] = best
