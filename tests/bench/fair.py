@@ -16,7 +16,8 @@ import platform
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -87,16 +88,13 @@ def compare(
     if QUICK:
         rounds, warmup = 3, min(warmup, 1)
     times: dict[str, list[float]] = {"ours": [], "peer": []}
-    gc.freeze()  # so that collecting between the turns looks at their own garbage only, and is quick
-    try:
+    with _only_their_own_garbage():
         for number in range(-warmup, rounds):
             sides = [("ours", ours), ("peer", peer)]
             for side, work in sides if number % 2 == 0 else reversed(sides):
                 took = _timed(work, clock)
                 if number >= 0:
                     times[side].append(took / (peer_share if side == "peer" else 1.0))
-    finally:
-        gc.unfreeze()
     ratios = np.divide(times["ours"], times["peer"])
     if measure == "speed":
         ratios = 1 / ratios
@@ -152,10 +150,11 @@ def growth(
     counts = [min(count, 2) for count in rounds] if QUICK else list(rounds)
     works = [work(size) for size in sizes]
     times: list[list[float]] = [[] for _ in sizes]
-    for turn in range(max(counts)):
-        for place, call in enumerate(works):
-            if turn < counts[place]:
-                times[place].append(_timed(call, clock))
+    with _only_their_own_garbage():
+        for turn in range(max(counts)):
+            for place, call in enumerate(works):
+                if turn < counts[place]:
+                    times[place].append(_timed(call, clock))
     amounts = np.log([amount(size) for size in sizes])
     rng = np.random.default_rng(0)
     drawn = np.array([np.median(rng.choice(side, (RESAMPLES, len(side))), axis=1) for side in times])
@@ -216,6 +215,16 @@ def machine() -> dict[str, object]:
         "numpy": np.__version__,
         "date": time.strftime("%Y-%m-%d %H:%M:%S"),
     }
+
+
+@contextmanager
+def _only_their_own_garbage() -> Iterator[None]:
+    # Collecting between the turns then looks at little, and is quick.
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _timed(work: Callable[[], object], clock: Callable[[], float]) -> float:
