@@ -82,8 +82,6 @@ class Chooser:
         known = {_name(each): each for each in configs}
         plans = {name: make_plan(each, self.cache, self.building) for name, each in known.items()}
         chosen, how, times = self._begun(plans), "kept: the run was begun with it", self._recalled(plans)
-        if chosen is None and next(iter(plans.values())).method.labels == "none":
-            chosen, how = next(iter(plans)), "nothing is trained"
         if chosen is None:
             how = "measured before" if times else "measured now"
             times = times or self._measured(plans)
