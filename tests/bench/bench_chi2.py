@@ -133,7 +133,7 @@ def large() -> None:
         f"{what.replace('1 thread', '2 threads')}, against 1 thread",
         lambda: in_threads(2, lambda: metrics.chi2_topk(queries, archive, k)),
         lambda: metrics.chi2_topk(queries, archive, k),
-        rounds=7,
+        rounds=5,
         warmup=0,
         measure="speed",
         at_least=1.7,

@@ -16,7 +16,7 @@ CLASSES, SIDE = 17, 64
 NETWORKS = (
     {"test_resnet": 8, "test_vit": 8}
     if QUICK
-    else {"test_resnet": 64, "resnet18": 32, "densenet121": 16, "test_vit": 64}
+    else {"test_resnet": 64, "resnet18": 32, "densenet121": 16, "test_vit": 16}
 )
 """Backbone -> batch size."""
 
@@ -61,7 +61,7 @@ def main() -> None:
                 f"training step, {name} against eager float32, {network}, batch {batch_size}",
                 stepper(network, batch_size, layout, narrow),
                 plain,
-                rounds=7,
+                rounds=5,
                 measure="speed",
                 at_least=GOALS.get(network) if narrow and layout == torch.channels_last else None,
             )

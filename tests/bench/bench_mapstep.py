@@ -31,7 +31,7 @@ def main() -> None:
             f"GRID step / PCE step, the paper's heads, {what} {small}",
             grid,
             plain,
-            rounds=7,
+            rounds=5,
             warmup=1,
             at_most=1.9,
         )
@@ -40,7 +40,7 @@ def main() -> None:
         compare(f"GRID step / PCE step, fitting heads, {what} {batch}", grid, plain, rounds=9, at_most=1.9)
         for when, epoch in (("while it corrects", CORRECTING), ("after it", CORRECTED)):
             corrector = stepper(LNC, PCELoss, network, batch, epoch=epoch)
-            compare(f"LNC step / PCE step {when}, {what} {batch}", corrector, plain, rounds=11, at_most=1.05)
+            compare(f"LNC step / PCE step {when}, {what} {batch}", corrector, plain, rounds=9, at_most=1.05)
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ def bench_scenes(folder: Path) -> None:
         what = f"noise {name}, {IMAGES:,} x {CLASSES}"
         result = compare(
             f"{what}, against a plain loop on a tenth, times 10",
-            mine, loop, 3, warmup=1, measure="speed", at_least=1, peer_share=len(some) / IMAGES,
+            mine, loop, 3, warmup=0, measure="speed", at_least=1, peer_share=len(some) / IMAGES,
         )  # fmt: skip
         figure(f"{what}, seconds", result.ours, "s", at_most=0.4 if name == "swap" else None)
     few = np.ascontiguousarray(labels[:SEARCHED])
