@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -184,20 +185,27 @@ def _create(spec: BackboneSpec) -> nn.Module:
     options: dict[str, Any] = {"pretrained": spec.pretrained, "num_classes": 0, "in_chans": spec.bands}
     if spec.output_stride is not None:
         options["output_stride"] = spec.output_stride
-    attempts: list[dict[str, Any]] = [options]
     if spec.image_size != (224, 224):
-        attempts.insert(0, {**options, "img_size": spec.image_size})
-    error: Exception | None = None
-    for attempt in attempts:
-        try:
-            model: nn.Module = timm.create_model(spec.name, **attempt)
-            return model
-        except TypeError as problem:
-            error = problem
-        except Exception as problem:
-            error = problem
-            break
-    raise InputError(f"The backbone {spec.name!r} cannot be built: {error}") from error
+        # Only some models have a size, and those that have none say so by a TypeError. The error must not be kept: it
+        # holds its frames, and with them whatever built this backbone, archive and all.
+        with suppress(TypeError):
+            return _made(spec, {**options, "img_size": spec.image_size})
+    try:
+        return _made(spec, options)
+    except TypeError as error:
+        raise InputError(f"The backbone {spec.name!r} cannot be built: {error}") from error
+
+
+def _made(spec: BackboneSpec, options: dict[str, Any]) -> nn.Module:
+    import timm
+
+    try:
+        model: nn.Module = timm.create_model(spec.name, **options)
+        return model
+    except TypeError:
+        raise
+    except Exception as error:
+        raise InputError(f"The backbone {spec.name!r} cannot be built: {error}") from error
 
 
 def _channels_first(features: Any, model: nn.Module) -> Tensor:

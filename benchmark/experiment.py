@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -241,9 +242,16 @@ class Experiment:
             shared_steps=config.adam_steps == "shared",
             select_best=config.select == "best",
         )
-        return Trainer(
-            self.method, self.objective.task, data, self.truth, settings, self.device, self._validation_score
-        )
+        # By a weak reference: what holds each other stays in memory, pixels and all, until the next full collection,
+        # and a sweep or an audit computes many runs in one process.
+        this = weakref.WeakMethod(self._validation_score)
+
+        def validate() -> float:
+            score = this()
+            assert score is not None, "a trainer does not outlive its experiment"
+            return score()
+
+        return Trainer(self.method, self.objective.task, data, self.truth, settings, self.device, validate)
 
     def _validation_score(self) -> float:
         results, _ = self._score_pairs(pairs=("validation/",))

@@ -1,5 +1,6 @@
 """Whole runs on a tiny archive: the record, doing nothing twice, resuming, and what a method may not see."""
 
+import gc
 import json
 import math
 
@@ -11,6 +12,7 @@ from gridbench import run
 from gridbench.config import make_config
 from gridbench.datasets.batches import ahead
 from gridbench.errors import InputError, RunFailed
+from gridbench.experiment import Experiment
 from gridbench.methods.losses.bce import BCE
 from gridbench.record import iter_records, read_record
 from gridbench.runner import Execution
@@ -292,3 +294,14 @@ def test_a_runs_folder_that_cannot_be_written_is_refused(tmp_path, cache, settin
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match="cannot be written"):
         run(make_config(settings), Execution(runs=tmp_path / "file" / "runs", cache=cache, device="cpu"))
+
+
+def test_a_finished_run_leaves_nothing_behind_that_waits_for_a_collection(settings, cache, tmp_path):
+    """A sweep or an audit computes many runs in one process, each with an archive's pixels in memory."""
+    gc.collect()
+    gc.disable()
+    try:
+        run(make_config({**settings, "method": "bce"}), Execution(runs=tmp_path, cache=cache, device="cpu"))
+        assert not [each for each in gc.get_objects() if type(each) is Experiment]
+    finally:
+        gc.enable()
