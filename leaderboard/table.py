@@ -121,7 +121,8 @@ class Table:
 
 def heading(setting: str) -> str:
     """Return how a setting is called in a table."""
-    return _HEADINGS.get(setting, setting.removeprefix("parameters.").replace("_", " "))
+    name = setting.removeprefix("parameters.").replace("noise_parameters.", "noise ")
+    return _HEADINGS.get(setting, name.replace("_", " "))
 
 
 def tables_of(found: Collection, request: Request) -> list[Table]:
@@ -146,11 +147,15 @@ def tables_of(found: Collection, request: Request) -> list[Table]:
     for cell in cells:
         groups.setdefault((*(cell.text(name) for name in apart), cell.metric), []).append(cell)
     keys = sorted(groups, key=lambda key: [order_of(text) for text in key])
-    varying = [at for at, name in enumerate(apart) if len({key[at] for key in keys}) > 1]
+    noise = list(apart).index("noise")
     tables = []
     for key in keys:
+        # A parameter of the noise sets apart only tables of one noise model: the others have no such parameter.
+        alike = [other for other in keys if other[noise] == key[noise]]
         said = [
-            f"{heading(name)} {key[at] or 'none'}" for at, name in enumerate(apart) if at in varying and at
+            f"{heading(name)} {key[at] or 'none'}"
+            for at, name in enumerate(apart)
+            if at and len({k[at] for k in (alike if name.startswith("noise_parameters.") else keys)}) > 1
         ]
         origins = {cell.origin for cell in groups[key]}
         from_others = [f"from {origins.pop()}"] if len(origins) == 1 and "" not in origins else []

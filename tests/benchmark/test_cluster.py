@@ -74,8 +74,10 @@ class FakeRay:
         dies = self.deaths.popleft() if self.deaths else False
 
         def messages():
-            for number, message in enumerate(function(order)):
+            running = function(order)
+            for number, message in enumerate(running):
                 if dies and number == 2:
+                    running.close()  # with a node go its locks, and not when a collection comes
                     raise NodeDied("The node died. And much more.")
                 yield message
 

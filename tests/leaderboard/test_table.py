@@ -124,7 +124,7 @@ def test_cells_that_no_setting_tells_apart_show_their_hash(runs, write_run):
         ({"protocol": "authors_code"}, "protocol authors_code"),
         ({"noise": "missing"}, "noise missing"),
         ({"kind": "pixel"}, "labels pixel"),
-        ({"noise_parameters": {"scope": "class"}}, "noise parameters.scope class"),
+        ({"noise_parameters": {"scope": "class"}}, "noise scope class"),
         ({"k": 30}, "bluemarble"),
     ],
 )
@@ -135,6 +135,19 @@ def test_what_cannot_be_compared_is_never_in_one_table(runs, write_run, fields, 
     assert len(both) == 2
     assert all(len(table.rows) == 1 for table in both)
     assert any(words in table.title for table in both)
+
+
+def test_a_title_tells_no_parameters_that_its_noise_model_does_not_have(runs, write_run):
+    write_run(runs)
+    write_run(runs, seed=1, noise="confusable", noise_parameters={"pairs": "auto"})
+    write_run(runs, seed=2, noise="grouped", noise_parameters={"groups": 10})
+    write_run(runs, seed=3, noise="grouped", noise_parameters={"groups": 5})
+    assert sorted(table.title for table in tables(runs)) == [
+        "bluemarble · noise confusable",
+        "bluemarble · noise grouped · noise groups 10",
+        "bluemarble · noise grouped · noise groups 5",
+        "bluemarble · noise swap",
+    ]
 
 
 def test_share_of_the_lost_ndcg_won_back(study):

@@ -133,10 +133,7 @@ def test_mirror_images_are_averaged_only_where_training_mirrors(stripes_plan):
         outcomes[flips] = experiment._probabilities()
         shown = EvaluationSet(plan.archive, plan.archive.indices("train")[held], None, CPU)
         plain = np.concatenate(
-            [
-                torch.sigmoid(part).numpy()
-                for part in predict(experiment.method, shown.batches(8))
-            ]
+            [torch.sigmoid(part).numpy() for part in predict(experiment.method, shown.batches(8))]
         )
         assert np.allclose(outcomes[flips], plain, atol=1e-7) is not flips
 
