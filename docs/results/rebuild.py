@@ -237,7 +237,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([*gridbench, "--statistics", "--out", HERE / "leaderboard.md"], check=True, cwd=folder)
         subprocess.run([*gridbench, "--filter", "loss=bce", "--figures", folder], check=True, cwd=folder)
-        (curves,) = Path(folder).glob("*-labels-scene-ndcg@20-over-noise.png")
+        (curves,) = Path(folder).glob("*ndcg@20-over-noise.png")
         shutil.copy(curves, HERE / "ndcg-over-noise.png")
 
 
