@@ -155,7 +155,7 @@ def test_settings_without_auto_are_left_alone(tmp_path, own_cache, settings):
 
 
 def test_steps_are_timed_in_turns_without_touching_the_global_generator():
-    specs = {name: BackboneSpec("test_resnet", 3, (16, 16), precision=name.split()[0]) for name in NAMES[::2]}
+    specs = {name: BackboneSpec("test_resnet", 3, (64, 64), precision=name.split()[0]) for name in NAMES[::2]}
     before = torch.random.get_rng_state()
     times = step_times(specs, 4, CPU)
     assert torch.equal(before, torch.random.get_rng_state())
