@@ -242,33 +242,12 @@ def execution(tmp_path, cache):
     return make
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of a few megabytes; skipped where none can be mounted."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    size = ["-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
-    if mount is None or subprocess.run([mount, *size], capture_output=True, check=False).returncode:
-        pytest.skip("no small file system can be mounted here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def fill(folder: Path, leave: int) -> Path:
-    """Leave only so many bytes free."""
-    ballast = folder / "ballast"
-    free = shutil.disk_usage(folder).free
-    ballast.write_bytes(bytes(max(free - leave, 0)))
-    return ballast
-
-
 @pytest.mark.parametrize("leave", [0, 20_000, 400_000, 8_000_000])
 def test_a_full_disk_is_one_message_and_leaves_what_is_finished(small_disk, execution, settings, leave):
-    runs = small_disk / "runs"
+    runs = small_disk.folder / "runs"
     first = run(make_config({**settings, "method": "bce"}), execution(runs, keep="light"))
     kept = {path.name: path.read_bytes() for path in first.folder.iterdir()}
-    ballast = fill(small_disk, leave)
+    small_disk.leave(leave)
     other = make_config({**settings, "method": "bce", "seed": 1})
     with pytest.raises((RunFailed, InputError)) as caught:
         run(other, execution(runs))
@@ -277,21 +256,21 @@ def test_a_full_disk_is_one_message_and_leaves_what_is_finished(small_disk, exec
     assert read_record(first.folder, verify=True).state == "done"
     assert {stored.state for stored in iter_records(runs, verify=True)} <= {"done", "failed", "incomplete"}
     assert not list(runs.rglob("*.part"))
-    ballast.unlink()
+    small_disk.leave(24 << 20)
     assert read_record(run(other, execution(runs, keep="light")).folder, verify=True).state == "done"
 
 
 def test_a_forced_run_that_finds_no_room_loses_nothing(small_disk, execution, settings):
-    runs = small_disk / "runs"
+    runs = small_disk.folder / "runs"
     config = make_config({**settings, "method": "bce"})
     first = run(config, execution(runs, keep="light"))
     kept = {path.name: path.read_bytes() for path in first.folder.iterdir()}
-    ballast = fill(small_disk, 50_000)
+    small_disk.leave(50_000)
     with pytest.raises(RunFailed, match=r"No space left.*to replace is in"):
         run(config, execution(runs, force=True))
     (aside,) = runs.glob(".*replaced-*")
     assert {path.name: path.read_bytes() for path in aside.iterdir()} == kept
-    ballast.unlink()
+    small_disk.leave(24 << 20)
     again = run(config, execution(runs, keep="light"))
     assert again.metrics == first.metrics
     assert not list(runs.glob(".*replaced-*"))
@@ -331,10 +310,10 @@ def test_a_runs_folder_that_cannot_be_written_is_bad_input(execution, settings, 
 
 def test_a_read_only_file_system_is_bad_input(small_disk, execution, settings):
     # Even root cannot write here, whom permissions do not stop.
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    small_disk.protect()
     with pytest.raises(InputError, match="Read-only file system"):
-        run(make_config({**settings, "method": "bce", "epochs": 1}), execution(small_disk / "runs"))
-    assert list(small_disk.iterdir()) == []
+        run(make_config({**settings, "method": "bce", "epochs": 1}), execution(small_disk.folder / "runs"))
+    assert list(small_disk.folder.iterdir()) == []
 
 
 def test_a_file_where_the_run_folder_should_be_is_set_aside(execution, settings, tmp_path):

@@ -84,7 +84,6 @@ def test_writing_into_a_part_of_a_batch_gives_the_same():
 
 @pytest.mark.parametrize("size", [(4, 4), (5, 9), (60, 60)])
 def test_the_compiled_loop_gives_the_same(size):
-    pytest.importorskip("numba")
     images = np.random.default_rng(0).normal(size=(2, 3, *size)).astype(np.float32)
     out = np.zeros((2, 4, 2 * size[0], 2 * size[1]), np.float32)
     double(images, out[:, 1:])
