@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -44,7 +45,8 @@ def noise_curves(table: Table) -> Figure | None:
         points = [(x, e.cell.mean) for x, e in zip(positions, row.entries, strict=True) if e.cell]
         heights = [shown(y, table.unit) for _, y in points]
         panel.plot([x for x, _ in points], heights, ":", color=GREY, marker="_", label=short(row.names))
-    panel.set_xlabel(f"{table.over}\n{_spread(table)}")
+    drawn = [entry.cell for row in table.rows for entry in row.entries if entry.cell]
+    panel.set_xlabel(f"{table.over}\n{_spread(drawn)}")
     panel.set_ylabel(f"{table.metric} ({table.unit.symbol or table.unit.shown})")
     panel.set_xticks(positions, table.columns)
     panel.set_title(table.title, loc="left")
@@ -91,8 +93,9 @@ def detection_curves(table: Table) -> list[tuple[str, Figure]]:
     for panel in panels[len(shown_columns) :]:
         panel.set_axis_off()
     figure.suptitle(table.title, x=0.01, ha="left", fontsize=8)
-    figure.supxlabel(f"epoch; {_spread(table)}", fontsize=8)
-    figure.supylabel("noisy among those taken for noisy (%)", fontsize=8)
+    drawn = [cell for _, found in shown_columns for _, cell, _ in found]
+    figure.supxlabel(f"epoch; {_spread(drawn)}", fontsize=8)
+    figure.supylabel("precision of detection (%)", fontsize=8)
     legend_outside(figure, panels[0])
     return [("detection", figure)]
 
@@ -125,7 +128,8 @@ def loss_curves(table: Table) -> list[tuple[str, Figure]]:
             panel.set_title(title, loc="left")
             panel.set_xlabel("epoch")
         panels[0].set_ylabel("mean loss")
-        figure.suptitle(f"{table.title}: {short(key)}; {_spread(table)}", x=0.01, ha="left", fontsize=8)
+        spread = _spread([cell for _, cell in cells])
+        figure.suptitle(f"{table.title}: {short(key)}; {spread}", x=0.01, ha="left", fontsize=8)
         legend_outside(figure, panels[0])
         figure.legends[0].set_title(table.over)
         figures[key] = (short(row.names), figure)
@@ -189,7 +193,7 @@ def _positions(table: Table) -> list[float]:
     return [float(column) for column in table.columns]
 
 
-def _spread(table: Table) -> str:
-    low, high = table.counts
+def _spread(cells: Sequence[Cell]) -> str:
+    low, high = min(cell.n for cell in cells), max(cell.n for cell in cells)
     count = f"n = {low}" if low == high else f"n = {low} to {high}"
     return f"bands: ± one standard deviation over seeds ({count})"
