@@ -51,7 +51,8 @@ def ablation_panels(tables: Sequence[Table], setting: str, order: Sequence[str])
         panel.set_ylabel(f"{cells[0].metric} ({unit.symbol or unit.shown})\naxis cut")
         panel.set_title(title, loc="left")
         panel.grid(visible=False, axis="x")
-    low, high = min(table.counts[0] for table in tables), max(table.counts[1] for table in tables)
+    seeds = [cell.n for cells in panels_of.values() for cell in cells]
+    low, high = min(seeds), max(seeds)
     count = f"n = {low}" if low == high else f"n = {low} to {high}"
     panels[-1].set_xlabel(f"SLNIR (%)\nwhiskers: ± one standard deviation over seeds ({count})")
     legend_outside(figure, panels[0])
