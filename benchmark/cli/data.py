@@ -118,9 +118,17 @@ def info(name: str, sheet: Path | None, count: int, format_: str, cache: Path | 
     """Show counts, class frequencies, splits, disagreements, and what packing found out."""
     from gridbench.datasets.facts import describe
 
+    if sheet is not None and not sheet.parent.is_dir():
+        raise click.UsageError(f"There is no folder {sheet.parent} for the contact sheet.")
     archive = _open(name, cache)
     facts = describe(archive)
     largest = _largest_rates(archive)
+    # The sheet first: who reads the text may close it early.
+    if sheet is not None:
+        from gridbench.atomic import write_bytes
+        from gridbench.datasets.contactsheet import contact_sheet
+
+        write_bytes(sheet, contact_sheet(archive, count))
     if format_ == "json":
         content = {
             "name": archive.name,
@@ -140,11 +148,6 @@ def info(name: str, sheet: Path | None, count: int, format_: str, cache: Path | 
     else:
         _print(archive, facts, largest)
     if sheet is not None:
-        from gridbench.datasets.contactsheet import contact_sheet
-
-        if not sheet.parent.is_dir():
-            raise click.UsageError(f"There is no folder {sheet.parent} for the contact sheet.")
-        sheet.write_bytes(contact_sheet(archive, count))
         click.echo(f"contact sheet: {sheet}", err=format_ == "json")
 
 

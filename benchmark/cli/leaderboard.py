@@ -120,9 +120,10 @@ def leaderboard(
         beside,
         dataset,
     )
-    write_report(report_text(report, chosen, out), out)
+    # Figures first: who reads the tables may close them early.
     if figures:
         _draw(report, figures)
+    write_report(report_text(report, chosen, out), out)
     _say(found)
 
 

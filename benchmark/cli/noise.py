@@ -132,6 +132,7 @@ def inspect(
     """
     import numpy as np
 
+    from gridbench.atomic import write_bytes
     from gridbench.noise.manifest import Manifest
     from gridbench.noise.transitions_seen import count_transitions, draw_transitions
 
@@ -150,22 +151,23 @@ def inspect(
     per_image = np.bincount(np.bincount(manifest.changed[:, 0], minlength=manifest.shape[0]))
     histogram = {str(count): images for count, images in enumerate(per_image.tolist()) if images}
     summary = manifest.summary()
+    # Figures first: who reads the text may close it early.
+    written = []
+    if figure is not None:
+        write_bytes(figure, draw_transitions(counts, names, _headline(summary)))
+        written.append(f"transition table: {figure}")
+    if examples is not None and archive is not None:
+        from gridbench.noise_examples import example_figure
+
+        write_bytes(examples, example_figure(manifest, archive, _headline(summary)))
+        written.append(f"example images: {examples}")
     if format_ == "json":
         more = {"class_names": names, "changes_per_image": histogram, "transitions": counts.tolist()}
         click.echo(json.dumps({**summary, **more}, indent=1))
     else:
         _print(summary, names, histogram)
-    if figure is not None:
-        from gridbench.atomic import write_bytes
-
-        write_bytes(figure, draw_transitions(counts, names, _headline(summary)))
-        click.echo(f"transition table: {figure}", err=format_ == "json")
-    if examples is not None and archive is not None:
-        from gridbench.atomic import write_bytes
-        from gridbench.noise_examples import example_figure
-
-        write_bytes(examples, example_figure(manifest, archive, _headline(summary)))
-        click.echo(f"example images: {examples}", err=format_ == "json")
+    for line in written:
+        click.echo(line, err=format_ == "json")
 
 
 @noise.command()

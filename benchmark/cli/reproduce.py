@@ -172,7 +172,7 @@ def _show(
     runs: Path,
     out: Path,
 ) -> None:
-    """Print the table of what was measured, write it, and draw the figures from the records."""
+    """Write the table of what was measured and the figures that follow from the records, and print the table."""
     from gridbench.reproducing import cautions, result_of
 
     sheets, figures = result_of(shown, source, ids, runs)
@@ -181,9 +181,10 @@ def _show(
         said.append(f"The paper prints no numbers for this figure; it says: {shown.said}.")
     # With the numbers, so that neither goes anywhere without the other.
     sheets[0] = replace(sheets[0], notes=(*sheets[0].notes, *said))
-    _print(sheets)
     own = "" if source.name in shown.datasets and len(shown.datasets) == 1 else source.name
+    # Files first: who reads the tables may close them early.
     written = _write("-".join(filter(None, (shown.name, own))), sheets, figures, out)
+    _print(sheets)
     click.echo(f"Written to {out}: {', '.join(written)}")
 
 
