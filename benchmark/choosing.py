@@ -10,7 +10,7 @@ import itertools
 import json
 import statistics
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,35 +36,26 @@ VALUES: Mapping[str, tuple[str, ...]] = {
 """What `auto` chooses from, the plainer first."""
 
 
+@dataclass
 class Chooser:
     """Decides the settings of runs that are `auto`.
 
-    Args:
+    Attributes:
         runs: Folder of records, in which runs that were begun are looked for.
         cache: Folder of packed archives; it also keeps what was measured on this machine.
         device: Where the runs will be computed.
         say: Told the table of what was measured, and what was chosen.
         building: Told while an archive is built.
-
-    Attributes:
         documents: Identity of a run -> how it was decided, for its environment.json.
     """
 
-    def __init__(
-        self,
-        runs: Path,
-        cache: Path,
-        device: torch.device,
-        say: Callable[[str], None],
-        building: Progress | None = None,
-    ) -> None:
-        self.runs = runs
-        self.cache = cache
-        self.device = device
-        self.say = say
-        self.building = building
-        self.documents: dict[str, dict[str, Any]] = {}
-        self._told: set[str] = set()
+    runs: Path
+    cache: Path
+    device: torch.device
+    say: Callable[[str], None]
+    building: Progress | None = None
+    documents: dict[str, dict[str, Any]] = field(default_factory=dict, init=False)
+    _told: set[str] = field(default_factory=set, init=False)
 
     def settle(self, config: RunConfig) -> RunConfig:
         """Return the settings with a value in place of every `auto`.
@@ -106,10 +97,12 @@ class Chooser:
         return min(there, key=lambda name: there[name] != "done", default=None)
 
     def _recalled(self, plans: Mapping[str, Plan]) -> dict[str, float]:
-        """Return what was measured before of just these choices, or nothing."""
-        known = recall(self.cache / FILE).get(self._key(plans), {})
-        usable = isinstance(known, dict) and bool(known) and known.keys() <= plans.keys()
-        return {name: float(known[name]) for name in plans if name in known} if usable else {}
+        """Return what was measured before of just these choices, or nothing where that is absent or damaged."""
+        known = recall(self.cache / FILE).get(self._key(plans))
+        if not isinstance(known, dict) or not known.keys() <= plans.keys():
+            return {}
+        times = {name: known[name] for name in plans if name in known}
+        return times if all(isinstance(seconds, float) and seconds > 0 for seconds in times.values()) else {}
 
     def _measured(self, plans: Mapping[str, Plan]) -> dict[str, float]:
         """Measure every choice, and keep what was found."""
@@ -134,7 +127,7 @@ class Chooser:
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
 
     def _tell(self, plan: Plan, chosen: str, how: str, times: Mapping[str, float]) -> None:
-        """Say what was measured, once for each kind of run."""
+        """Say what was measured and chosen, and never the same twice."""
         config = plan.config
         threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
         lines = [f"{config.backbone}, batch {config.batch_size}, {self.device}{threads} ({how}):"]

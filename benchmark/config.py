@@ -14,9 +14,12 @@ from pydantic import ConfigDict, Field, field_validator
 
 from gridbench.errors import InputError, nearest
 
-__all__ = ["Protocol", "RunConfig", "load_yaml", "make_config"]
+__all__ = ["MEASURABLE", "Protocol", "RunConfig", "load_yaml", "make_config"]
 
 Protocol = Literal["paper", "authors_code"]
+MEASURABLE = ("precision", "memory_format")
+"""Settings that may be `auto`: what is fastest, by measurement."""
+
 _LATER = ("adam_steps", "memory_format", "compile")
 _SWITCHES = ("pretrained", "flips", "move_maps", "compile")
 
@@ -131,7 +134,7 @@ class RunConfig(pydantic.BaseModel):
     @property
     def undecided(self) -> tuple[str, ...]:
         """Names of the settings that are `auto` and still to be decided by measurement."""
-        return tuple(name for name in ("precision", "memory_format") if getattr(self, name) == "auto")
+        return tuple(name for name in MEASURABLE if getattr(self, name) == "auto")
 
     def canonical(self) -> dict[str, Any]:
         """Return the fields as plain JSON values, SLNIR as the text of an exact decimal.

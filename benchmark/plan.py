@@ -101,9 +101,10 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
     Raises:
         InputError: With what was wrong and what is allowed; nothing has been written.
     """
-    for name in config.undecided:
+    if config.undecided:
         raise InputError(
-            f"The setting {name!r} is auto, which `gridbench run` and `sweep` decide by measuring; name a value here."
+            f"The setting {config.undecided[0]!r} is auto, which `gridbench run` and `sweep` decide by measuring; "
+            "name a value here."
         )
     method: type[Method] = METHODS.get(config.method)
     loss = _loss_for(method, config)

@@ -15,6 +15,7 @@ import torch
 
 from gridbench.atomic import file_hash, write_bytes, write_json
 from gridbench.checkpoint import clear_checkpoints, load_checkpoint, save_checkpoint
+from gridbench.choosing import Chooser
 from gridbench.compiling import compile_failure
 from gridbench.config import RunConfig
 from gridbench.datasets import default_cache
@@ -127,12 +128,8 @@ def decided(config: RunConfig, execution: Execution) -> tuple[RunConfig, Executi
     """
     if not config.undecided:
         return config, execution
-    from gridbench.choosing import Chooser
-
-    device = choose_device(execution.device)
-    chooser = Chooser(
-        execution.runs, execution.cache or default_cache(), device, execution.say, execution.building
-    )
+    cache, device = execution.cache or default_cache(), choose_device(execution.device)
+    chooser = Chooser(execution.runs, cache, device, execution.say, execution.building)
     config = chooser.settle(config)
     return config, replace(execution, chosen={**execution.chosen, **chooser.documents})
 
@@ -194,20 +191,9 @@ def _compute(experiment: Experiment, folder: Path, execution: Execution, build: 
     write_bytes(folder / WEIGHTS, experiment.weights())
     started = time.perf_counter()
     outcome = experiment.score()
-    trainer, scoring = experiment.trainer, time.perf_counter() - started
-    judging = experiment.phases.seconds.get("sample_detection", 0.0)
-    spent = trainer.phases.seconds if trainer else {}
-    within = {phase: spent[phase] for phase in IN_TRAINING if phase in spent}
-    seconds = {phase: value for phase, value in spent.items() if phase not in within}
-    environment["seconds"] = rounded({**seconds, "retrieval": scoring - judging, "sample_detection": judging})
-    if trainer:
-        environment["profile"] = {
-            "steps": trainer.steps,
-            "synchronised": trainer.phases.synchronised,
-            "seconds": rounded(within),
-        }
+    environment |= _times(experiment, time.perf_counter() - started)
     environment["peak_memory"] = peak_memory(experiment.device)
-    history = trainer.history if trainer else []
+    history = experiment.trainer.history if experiment.trainer else []
     record = write_record(folder, experiment, outcome, history, environment, execution.keep)
     with _event_log(execution, folder, history) as log:
         if log:
@@ -215,8 +201,27 @@ def _compute(experiment: Experiment, folder: Path, execution: Execution, build: 
     return record
 
 
-def rounded(seconds: Mapping[str, float]) -> dict[str, float]:
-    """Return seconds to the millisecond, as records have them."""
+def _times(experiment: Experiment, scoring: float) -> dict[str, Any]:
+    """Return `seconds`, the phases that add up to the run, and `profile`, the parts of training where there was any."""
+    judging = experiment.phases.seconds.get("sample_detection", 0.0)
+    after = {"retrieval": scoring - judging, "sample_detection": judging}
+    trainer = experiment.trainer
+    if trainer is None:
+        return {"seconds": _rounded(after)}
+    spent = trainer.phases.seconds
+    whole = {phase: seconds for phase, seconds in spent.items() if phase not in IN_TRAINING}
+    parts = {phase: seconds for phase, seconds in spent.items() if phase in IN_TRAINING}
+    return {
+        "seconds": _rounded({**whole, **after}),
+        "profile": {
+            "steps": trainer.steps,
+            "synchronised": trainer.phases.synchronised,
+            "seconds": _rounded(parts),
+        },
+    }
+
+
+def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:
     return {phase: round(spent, 3) for phase, spent in seconds.items()}
 
 
@@ -310,8 +315,9 @@ def _failed(error: Exception, folder: Path, plan: Plan) -> GridbenchError:
     message = str(error) or type(error).__name__
     if not isinstance(error, GridbenchError):
         message = f"{type(error).__name__}: {message}"
-    if compile_failure(error):
-        message = f"The backbone cannot be compiled ({compile_failure(error)}); leave out --compile."
+    uncompiled = compile_failure(error)
+    if uncompiled:
+        message = f"The backbone cannot be compiled ({uncompiled}); leave out --compile."
     weights = folder / WEIGHTS
     document = {
         "schema": 1,

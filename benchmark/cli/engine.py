@@ -154,7 +154,9 @@ class EngineChoice:
         Raises:
             InputError: They are to be measured where nobody can know what will compute.
         """
-        asked = [name for name in ("precision", "memory_format") if settings.get(name) == "auto"]
+        from gridbench.config import MEASURABLE
+
+        asked = [name for name in MEASURABLE if settings.get(name) == "auto"]
         if not asked:
             return None
         flag = "--" + asked[0].replace("_", "-")
