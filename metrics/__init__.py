@@ -12,7 +12,7 @@ from typing import Any
 _EXPORTS = {
     "DISTANCES": "gridbench.metrics.measures",
     "average_precision_at_k": "gridbench.metrics.ranking",
-    "backend": "gridbench.metrics.fused",
+    "backend": "gridbench.metrics.distance",
     "chance_ndcg_at_k": "gridbench.metrics.ndcg",
     "chi2_distances": "gridbench.metrics.distance",
     "chi2_topk": "gridbench.metrics.nearest",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Literal, TypeVar, cast
 
 import numpy.typing as npt
 import torch
@@ -14,7 +15,7 @@ from gridbench.metrics import fused, tiled
 from gridbench.metrics.measures import DISTANCES, Tile
 from gridbench.metrics.rows import Rows, common
 
-__all__ = ["Comparison", "chi2_distances", "distances"]
+__all__ = ["Comparison", "backend", "chi2_distances", "distances"]
 
 Array = TypeVar("Array", npt.NDArray[Any], Tensor)
 
@@ -25,6 +26,22 @@ BLOCK_ROWS = 2048
 
 DEVICE_BYTES, DEVICE_ROWS = 64 << 20, 8192
 """The same on an accelerator, where small blocks would cost more in launches than in work."""
+
+
+def backend(device: torch.device | str = "cpu") -> Literal["numba", "triton", "torch"]:
+    """Say what computes large chi-square work on a device.
+
+    Args:
+        device: Where the descriptors are.
+
+    Returns:
+        On the CPU `"numba"` where it is installed; elsewhere `"triton"` where its kernel works, which is tried; or
+        `"torch"`, plain operations in bounded memory.
+    """
+    place = torch.device(device)
+    if place.type == "cpu":
+        return "numba" if fused.works() else "torch"
+    return "triton" if tiled.works(place) else "torch"
 
 
 class Comparison:
@@ -57,12 +74,14 @@ class Comparison:
         for side in (self._queries, self._archive):
             side.check(self.dtype, self.device, self.rows, low, high)
         elements = self.shape[0] * self.shape[1] * width
-        self._tile = None
-        self._fill_chi2 = fused.chi2_fill
-        if tiled.pays(distance, self.dtype, self.device, elements):
-            self._fill_chi2 = tiled.chi2_fill
-        elif not fused.pays(distance, self.device, elements):
-            self._tile = Tile(width, self.dtype, self.device)
+        self._looped = fused.pays(distance, self.device, elements)
+        self._fill_block: Callable[[Tensor, Tensor, Tensor], None]
+        if self._looped:
+            self._fill_block = fused.chi2_fill
+        elif tiled.pays(distance, self.dtype, self.device, elements):
+            self._fill_block = tiled.chi2_fill
+        else:
+            self._fill_block = partial(Tile(width, self.dtype, self.device).fill, self.measure)
 
     def query_blocks(self, step: int) -> Iterator[tuple[int, Tensor]]:
         """Yield (first row, prepared block) of the queries, `step` rows at a time."""
@@ -75,8 +94,7 @@ class Comparison:
 
     def keeps(self, k: int) -> bool:
         """Tell whether `keep_nearest` is there for k neighbours and quicker than looking at blocks of distances."""
-        looped = self._tile is None and self._fill_chi2 is fused.chi2_fill
-        return looped and k <= fused.MOST_KEPT
+        return self._looped and k <= fused.MOST_KEPT
 
     def keep_nearest(self, queries: Tensor, values: Tensor, indices: Tensor) -> None:
         """Write the nearest neighbours (q, k) of prepared queries, in the order (distance, index)."""
@@ -87,12 +105,6 @@ class Comparison:
     def result(self, values: Tensor) -> Any:
         """Return a tensor as what the caller gave: a tensor, or a numpy array."""
         return values if self.is_tensor else values.numpy()
-
-    def _fill_block(self, queries: Tensor, archive: Tensor, out: Tensor) -> None:
-        if self._tile is None:
-            self._fill_chi2(queries, archive, out)
-        else:
-            self._tile.fill(self.measure, queries, archive, out)
 
     def _blocks(self, side: Rows, start: int, stop: int, step: int) -> Iterator[tuple[int, Tensor]]:
         for first in range(start, stop, step):
@@ -105,9 +117,9 @@ def distances(queries: Array, archive: Array, distance: str = "chi2") -> Array:
     """Compute all distances between two sets of descriptors.
 
     float32 stays float32 and float64 stays float64; half precision is compared in float32, whole numbers in
-    float64. Beside the result at most 100 MB are used. Equal descriptors have distance 0, in cosine too,
-    except zero vectors there: they have no direction and are at distance 1 from everything, themselves
-    included.
+    float64. Beside the result at most 100 MB are used, on an accelerator some hundred. Equal descriptors have
+    distance 0, in cosine too, except zero vectors there: they have no direction and are at distance 1 from
+    everything, themselves included.
 
     Args:
         queries: (n, d) numpy array or tensor.

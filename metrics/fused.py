@@ -10,16 +10,14 @@ import functools
 import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from gridbench.metrics import tiled
-
-__all__ = ["MOST_KEPT", "backend", "chi2_fill", "chi2_keep_nearest", "pays"]
+__all__ = ["MOST_KEPT", "chi2_fill", "chi2_keep_nearest", "pays", "works"]
 
 WORTH_COMPILING = 3_000_000_000
 """Elements (queries x archive x width) from which compiling (1.5 s) costs less than the loop saves."""
@@ -33,7 +31,7 @@ QUERY_TILE = 256
 MOST_KEPT = 128
 """Neighbours up to which inserting each into an ordered list is quicker than sorting blocks of distances."""
 
-MISSING = "The compiled loop needs numba; `backend()` tells whether it is there."
+MISSING = "The compiled loop needs numba; `works()` tells whether it is there."
 
 Array = npt.NDArray[Any]
 
@@ -50,20 +48,9 @@ class Kernel(NamedTuple):
     keep_nearest: Callable[[Array, Array, int, Array, Array, Array], None]
 
 
-def backend(device: torch.device | str = "cpu") -> Literal["numba", "triton", "torch"]:
-    """Say what computes large chi-square work on a device.
-
-    Args:
-        device: Where the descriptors are.
-
-    Returns:
-        On the CPU `"numba"` where it is installed; elsewhere `"triton"` where its kernel works, which is tried; or
-        `"torch"`, plain operations in bounded memory.
-    """
-    place = torch.device(device)
-    if place.type == "cpu":
-        return "numba" if _kernel() is not None else "torch"
-    return "triton" if tiled.works(place) else "torch"
+def works() -> bool:
+    """Tell whether the loop can be compiled: numba is installed."""
+    return _kernel() is not None
 
 
 def pays(distance: str, device: torch.device, elements: int) -> bool:
@@ -74,9 +61,7 @@ def pays(distance: str, device: torch.device, elements: int) -> bool:
         device: Where the descriptors are.
         elements: Queries x archive x width.
     """
-    return (
-        distance == "chi2" and device.type == "cpu" and elements >= WORTH_COMPILING and _kernel() is not None
-    )
+    return distance == "chi2" and device.type == "cpu" and elements >= WORTH_COMPILING and works()
 
 
 def chi2_fill(queries: Tensor, archive: Tensor, out: Tensor) -> None:

@@ -23,6 +23,10 @@ DEVICE_TILE_BYTES = 32 << 20
 """Per buffer on an accelerator, where a launch costs more than the memory traffic of a small tile."""
 
 
+def _as_is(block: Tensor) -> Tensor:
+    return block
+
+
 @dataclass(frozen=True)
 class Measure:
     """One distance.
@@ -42,7 +46,7 @@ class Measure:
     prepare: Callable[[Tensor], Tensor]
     largest: Callable[[torch.dtype, int], float]
     nonnegative: bool = False
-    raise_queries: Callable[[Tensor], Tensor] = lambda block: block
+    raise_queries: Callable[[Tensor], Tensor] = _as_is
 
 
 class Tile:
@@ -114,10 +118,6 @@ def _off_zero(block: Tensor) -> Tensor:
     return block.clamp(min=torch.finfo(block.dtype).tiny)
 
 
-def _as_is(block: Tensor) -> Tensor:
-    return block
-
-
 def _unit_rows(block: Tensor) -> Tensor:
     # Dividing by the largest magnitude first keeps the squares of tiny and huge rows representable.
     scale = block.abs().amax(dim=1, keepdim=True)
@@ -158,7 +158,7 @@ def _largest(dtype: torch.dtype, width: int) -> float:
 
 
 DISTANCES: dict[str, Measure] = {
-    "chi2": Measure(_chi2_terms, _halve, _as_is, _largest_sum, True, _off_zero),
+    "chi2": Measure(_chi2_terms, _halve, _as_is, _largest_sum, nonnegative=True, raise_queries=_off_zero),
     "euclidean": Measure(_squared_terms, _root, _as_is, _largest_square),
     "cosine": Measure(_squared_terms, _cosine, _unit_rows, _largest),
     "manhattan": Measure(_manhattan_terms, _keep, _as_is, _largest_sum),
