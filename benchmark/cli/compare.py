@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -188,13 +187,13 @@ def _usual_loss(method: str) -> str:
 
 
 def _chosen(baselines: Baselines, slnir: str | None, seeds: str | None, quick: bool) -> Baselines:
+    from gridbench.noise.rates import exact_rate
     from gridbench.sweep import values_of
 
+    given = [] if slnir in (None, "all") else values_of(str(slnir))
     try:
-        given = [] if slnir in (None, "all") else values_of(str(slnir))
-        # Written out, because 30 alone would be 3E+1.
-        rates = [Decimal(format(Decimal(text).normalize(), "f")) for text in given] or None
-    except InvalidOperation:
+        rates = [exact_rate(text) for text in given] or None
+    except InputError:
         raise InputError(
             f"--slnir takes noise rates such as 0,30 or 0:60:10, or all; got {slnir!r}."
         ) from None
