@@ -1,6 +1,5 @@
 """Retrieval by the chi-square distance: the k nearest of an archive for each query, exact and in order.
 
-Descriptors are generated: gamma-distributed like a rectified network's output, with dead dimensions and zeros.
 scikit-learn's time is linear in the queries and is taken of an eighth of them. The bound of a core is what it divides:
 one division per element is needed, so a loop of nothing but divisions on numbers in the first-level cache is the most
 that a core could do.
@@ -17,7 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 from fair import QUICK, Seconds, compare, figure, growth
-from fresh import extra_peak, in_fresh_process
+from fresh import arguments, extra_peak, in_fresh_process
+from made_up import descriptors
 from sklearn.metrics.pairwise import additive_chi2_kernel
 
 from gridbench import metrics
@@ -34,18 +34,9 @@ PEER_SHARE = 1 / 8
 TILE = (16, 32)
 
 
-def descriptors(rows: int, seed: int) -> Array:
-    """Return (rows, WIDTH) float32 with a twentieth of the dimensions dead and some zeros."""
-    rng = np.random.default_rng(seed)
-    values = rng.standard_gamma(0.7, (rows, WIDTH), np.float32)
-    values[:, rng.random(WIDTH) < 0.05] = 0
-    values[rng.random((rows, WIDTH), np.float32) < 0.02] = 0
-    return values
-
-
 def sides(shape: tuple[int, int, int]) -> tuple[Array, Array]:
     """Return queries and archive."""
-    return descriptors(shape[0], 0), descriptors(shape[1], 1)
+    return descriptors(shape[0], WIDTH, 0), descriptors(shape[1], WIDTH, 1)
 
 
 def scikit_learn(queries: Array, archive: Array, k: int) -> tuple[Array, Array]:
@@ -93,11 +84,6 @@ def dividing() -> Callable[[int], None]:
     over, under = (np.random.default_rng(0).random(1024, np.float32) + 1 for _ in range(2))
     divide(over, under, 2)
     return lambda count: divide(over, under, max(1, round(count / len(over))))
-
-
-def first_call(who: str) -> Seconds:
-    """Time the first call in a fresh process."""
-    return Seconds(in_fresh_process(__file__, *_mode(), "first", who))
 
 
 def large() -> None:
@@ -172,26 +158,24 @@ def in_threads(count: int, work: Callable[[], object]) -> None:
 
 def small() -> None:
     """Compare first calls at the size of DLRSD, and where the compiled loop begins to be used."""
-    k = SMALL[2]
-    compare(
-        f"chi-square top-{k}, {SMALL[0]:,} x {SMALL[1]:,} x {WIDTH:,}, first call, against preallocated torch",
-        lambda: first_call("ours"),
-        lambda: first_call("torch"),
-        rounds=7,
-        warmup=0,
-        measure="speed",
-        at_least=1,
+    what = f"chi-square top-{SMALL[2]}, {SMALL[0]:,} x {SMALL[1]:,} x {WIDTH:,}"
+    first_calls(f"{what}, first call, against preallocated torch", "ours", "torch", 7)
+    side = f"{_threshold()[0]:,}"
+    first_calls(
+        f"chi-square at the smallest size that is compiled ({side} x {side}), first call, against the same without "
+        "numba",
+        "threshold",
+        "without",
+        3,
     )
-    compare(
-        f"chi-square at the smallest size that is compiled ({_threshold()[0]:,} x {_threshold()[1]:,}), first call, "
-        "against the same without numba",
-        lambda: first_call("threshold"),
-        lambda: first_call("without"),
-        rounds=3,
-        warmup=0,
-        measure="speed",
-        at_least=1,
+
+
+def first_calls(name: str, ours: str, peer: str, rounds: int) -> None:
+    """Compare first calls, each in a fresh process, by what `child` calls them."""
+    calls = (
+        lambda which=which: Seconds(in_fresh_process(__file__, "first", which)) for which in (ours, peer)
     )
+    compare(name, *calls, rounds=rounds, warmup=0, measure="speed", at_least=1)
 
 
 def _threshold() -> tuple[int, int, int]:
@@ -202,7 +186,7 @@ def _threshold() -> tuple[int, int, int]:
 def memory() -> None:
     """Measure the peaks of fresh processes."""
     for name, shape in (("large", LARGE), ("long", LONG)):
-        found = in_fresh_process(__file__, *_mode(), "memory", name)
+        found = in_fresh_process(__file__, "memory", name)
         figure(
             f"chi-square top-{shape[2]}, {shape[0]:,} x {shape[1]:,} x {WIDTH:,}, memory beside the descriptors",
             [found], "MB", at_most=100,
@@ -246,10 +230,6 @@ def child(what: str, which: str) -> float:
     return time.perf_counter() - started
 
 
-def _mode() -> list[str]:
-    return ["--quick"] if QUICK else []
-
-
 def main() -> None:
     """Run the comparisons."""
     print(f"chi-square of large work on this machine: {metrics.backend()}", flush=True)
@@ -261,8 +241,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    given = [argument for argument in sys.argv[1:] if argument != "--quick"]
-    if given:
-        print(child(*given))
+    if arguments():
+        print(child(*arguments()))
     else:
         main()

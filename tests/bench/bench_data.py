@@ -7,16 +7,16 @@ uint16. For crop and flips there are RGB images of 256 px, as TIFF files for tor
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import rasterio
 import torch
 from fair import QUICK, compare, figure, growth
-from fresh import in_fresh_process, peak
+from fresh import arguments, in_fresh_process, peak
+from made_up import packed
 from PIL import Image
 from rasterio.enums import Resampling
 from torchvision.transforms import v2
@@ -26,8 +26,7 @@ from gridbench.datasets.augment import Augmentation
 from gridbench.datasets.batches import TrainingSet, batches_of
 from gridbench.datasets.bigearthnet import BigEarthNetOptions, plan_bigearthnet
 from gridbench.datasets.bigearthnet_unit import BANDS, band_file
-from gridbench.datasets.layout import GroupLayout, Layout, Sample
-from gridbench.datasets.packing import ArchiveWriter, build_once
+from gridbench.datasets.layout import Sample
 from gridbench.datasets.prepare import prepare
 from gridbench.datasets.raster import quick_raster_access
 
@@ -134,19 +133,14 @@ class Files(torch.utils.data.Dataset[torch.Tensor]):
 def bench_crops(folder: Path) -> None:
     """Compare an epoch of cropped and mirrored batches from memory with one over files."""
     files = image_files(folder)
-    layout = Layout(
-        (GroupLayout("rgb", ("r", "g", "b"), IMAGE_SIDE, IMAGE_SIDE, "uint8"),), ("one", "two"), None, False
-    )
 
-    def build(target: Path) -> None:
-        writer = ArchiveWriter(target, layout, [file.stem for file in files], ["train"] * len(files))
+    def samples() -> Iterator[Sample]:
         for i, file in enumerate(files):
             with Image.open(file) as image:
                 pixels = np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
-            writer.write(i, Sample((pixels,), np.array([1, i % 2], dtype=np.uint8), None, None))
-        writer.finish("images", "folder", {"failed": []})
+            yield Sample((pixels,), np.array([1, i % 2], dtype=np.uint8), None, None)
 
-    archive = build_once(folder / "images", build)
+    archive = packed(folder / "images", IMAGE_SIDE, 2, ["train"] * len(files), samples)
     everything = np.arange(len(archive))
     data = TrainingSet(
         archive, everything, archive.scene_labels, None, Augmentation(CROP, True), torch.device("cpu")
@@ -216,7 +210,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         bench_patches(Path(scratch))
     for count in MEASURED:
-        found = in_fresh_process(__file__, *(["--quick"] if QUICK else []), count)
+        found = in_fresh_process(__file__, count)
         figure(f"packing {count:,} patches, peak memory of the process", [found], "MB")
 
 
@@ -234,8 +228,7 @@ def pack_in_this_process(count: int) -> None:
 
 
 if __name__ == "__main__":
-    given = [argument for argument in sys.argv[1:] if argument != "--quick"]
-    if given:
-        pack_in_this_process(int(given[0]))
+    if arguments():
+        pack_in_this_process(int(arguments()[0]))
     else:
         main()

@@ -59,7 +59,7 @@ def ours(name: str, kind: str = "scene", **given: Any) -> Callable[..., object]:
     """Return a call of one of our models, at the rates of this file."""
     component = NOISE.get(name)
     model = component(parse(component.Parameters, given, f"noise model {name!r}"))
-    if "scene" in model.kinds and kind == "scene":
+    if kind == "scene":
         return lambda labels, **more: model.scene(labels, RATE, np.random.default_rng(0), **more)
     return lambda maps: model.pixel(maps, CLASSES, MAP_RATE, np.random.default_rng(0))
 

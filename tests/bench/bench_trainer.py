@@ -6,18 +6,20 @@ The loop flips its images too, keeps no log, and looks at nothing but the loss.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from fair import QUICK, compare
+from made_up import packed
 
 from gridbench.backbones import BackboneSpec, build_backbone
 from gridbench.datasets.augment import Augmentation
 from gridbench.datasets.batches import TrainingSet
-from gridbench.datasets.layout import GroupLayout, Layout, Sample
-from gridbench.datasets.packing import ArchiveWriter, build_once
+from gridbench.datasets.layout import Sample
 from gridbench.epochlog import Truth
 from gridbench.methods.base import Objective, Setup
 from gridbench.methods.bce import BCE
@@ -40,31 +42,18 @@ def setup(spec: BackboneSpec, batch_size: int) -> Setup:
     )  # fmt: skip
 
 
-def archive(folder: Path, batch_size: int) -> Any:
-    """Pack as many random images as the timed epochs need."""
+def samples(count: int) -> Iterator[Sample]:
+    """Make random images with random labels."""
     rng = np.random.default_rng(0)
-    count = batch_size * STEPS
-    layout = Layout(
-        (GroupLayout("rgb", ("r", "g", "b"), SIDE, SIDE, "uint8"),),
-        tuple(f"class {c}" for c in range(CLASSES)),
-        None,
-        False,
-    )
-
-    def build(target: Path) -> None:
-        names = [f"image{i}" for i in range(count)]
-        writer = ArchiveWriter(target, layout, names, ["train"] * count)
-        for i in range(count):
-            image = rng.integers(0, 256, (3, SIDE, SIDE), dtype=np.uint8)
-            writer.write(i, Sample((image,), rng.integers(0, 2, CLASSES, dtype=np.uint8), None, None))
-        writer.finish("bench", "folder", {"failed": []})
-
-    return build_once(folder / f"bench{batch_size}", build)
+    for _ in range(count):
+        image = rng.integers(0, 256, (3, SIDE, SIDE), dtype=np.uint8)
+        yield Sample((image,), rng.integers(0, 2, CLASSES, dtype=np.uint8), None, None)
 
 
 def trainer_and_loop(folder: Path, network: str, batch_size: int) -> Any:
     """Return two functions that train one epoch on the same images: the trainer's, and a hand-written loop."""
-    data = archive(folder, batch_size)
+    count = batch_size * STEPS
+    data = packed(folder / f"images{count}", SIDE, CLASSES, ["train"] * count, partial(samples, count))
     spec = BackboneSpec(network, 3, (SIDE, SIDE))
     labels = np.asarray(data.scene_labels)
     training_set = TrainingSet(data, np.arange(len(data)), labels, None, Augmentation(flips=True), CPU)

@@ -116,7 +116,7 @@ def figure(
     """Report a number that was measured once or more, as `compare` reports a ratio."""
     middle, low, high = median_interval(np.asarray(values, dtype=np.float64))
     kept = [float(value) for value in values]
-    return _report(Figure(name, unit, kept, middle, low, high, at_most, at_least, len(kept)), output)
+    return _report(Figure(name, unit, kept, middle, low, high, at_most, at_least), output)
 
 
 def growth(
@@ -167,7 +167,7 @@ def growth(
     return _report(
         Figure(
             f"{name} ({steps})", "exponent", [float(t) for side in times for t in side],
-            fitted, float(low), float(high), at_most, None, sum(counts),
+            fitted, float(low), float(high), at_most, None,
         ),
         output,
     )  # fmt: skip
@@ -219,7 +219,7 @@ def machine() -> dict[str, object]:
 
 @contextmanager
 def _only_their_own_garbage() -> Iterator[None]:
-    # Collecting between the turns then looks at little, and is quick.
+    """Let a collection between the turns look at what they left alone, so that it is quick."""
     gc.freeze()
     try:
         yield

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["extra_peak", "in_fresh_process", "peak"]
+from fair import QUICK
+
+__all__ = ["arguments", "extra_peak", "in_fresh_process", "peak"]
 
 STATUS = Path("/proc/self/status")
 
 
-def in_fresh_process(script: str, *arguments: object, **environment: str) -> float:
-    """Run a script and return the number that it prints last.
+def in_fresh_process(script: str, *given: object) -> float:
+    """Run a script and return the number that it prints last; it is quick where this one is.
 
     Args:
-        script: Path of a script, usually the caller's own.
-        arguments: Its arguments.
-        environment: Variables that are set for it.
+        script: Path of a script, usually the caller's own, which finds its `arguments`.
+        given: Its arguments.
     """
-    command = [sys.executable, script, *map(str, arguments)]
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, **environment}
-    )
+    command = [sys.executable, script, *map(str, given), *(["--quick"] if QUICK else [])]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return float(done.stdout.split()[-1])
+
+
+def arguments() -> list[str]:
+    """Return what this script was given, by `in_fresh_process` or by hand; that it is quick is in `QUICK`."""
+    return [word for word in sys.argv[1:] if word != "--quick"]
 
 
 def peak() -> float:

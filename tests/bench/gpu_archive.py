@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from gpu_store import Settings
+from made_up import packed
 
 from gridbench.config import make_config
-from gridbench.datasets.layout import GroupLayout, Layout, Sample
-from gridbench.datasets.packing import ArchiveWriter, build_once
+from gridbench.datasets.layout import Sample
 from gridbench.experiment import Experiment
 from gridbench.plan import Plan, make_plan
 
-__all__ = ["BACKBONE", "NAME", "PIXELS", "cache_of", "experiment_of", "plan_of"]
+__all__ = ["cache_of", "experiment_of", "plan_of"]
 
 NAME = "made-up-dlrsd"
-BACKBONE = ("densenet121", "test_resnet")
 PIXELS = (256, 32)
 CLASSES = 17
 SPLITS = (("train", 1470, 24), ("val", 210, 12), ("test", 420, 12))
@@ -27,13 +27,16 @@ SPLITS = (("train", 1470, 24), ("val", 210, 12), ("test", 420, 12))
 def cache_of(settings: Settings) -> Path:
     """Return a cache that holds the archive: 2,100 images of 256 px with label maps, or 48 of 32 px."""
     cache = settings.scratch / ("cache-small" if settings.small else "cache")
-    build_once(cache / "archives" / NAME, lambda folder: _build(folder, settings))
+    side = settings.pick(*PIXELS)
+    split = [name for name, full, small in SPLITS for _ in range(settings.pick(full, small))]
+    samples = partial(_samples, side, len(split))
+    packed(cache / "archives" / NAME, side, CLASSES, split, samples, maps=True, kind="dlrsd")
     return cache
 
 
 def plan_of(settings: Settings, **values: Any) -> Plan:
     """Plan a run with DLRSD's recipe: densenet121 from scratch, crops of 224 px, mini-batches of 128."""
-    small = {"backbone": BACKBONE[1], "crop": 24, "batch_size": 8, "k": 5}
+    small = {"backbone": "test_resnet", "crop": 24, "batch_size": 8, "k": 5}
     usual: Mapping[str, Any] = small if settings.small else {}
     return make_plan(make_config({"dataset": NAME, "slnir": 30, **usual, **values}), cache_of(settings))
 
@@ -43,22 +46,11 @@ def experiment_of(settings: Settings, device: Any = None, **values: Any) -> Expe
     return Experiment(plan_of(settings, **values), device or settings.device)
 
 
-def _build(folder: Path, settings: Settings) -> None:
+def _samples(side: int, count: int) -> Iterator[Sample]:
     rng = np.random.default_rng(0)
-    side = settings.pick(*PIXELS)
-    layout = Layout(
-        (GroupLayout("rgb", ("r", "g", "b"), side, side, "uint8"),),
-        tuple(f"class {number}" for number in range(CLASSES)),
-        (side, side),
-        False,
-    )
-    split = [name for name, full, small in SPLITS for _ in range(settings.pick(full, small))]
-    writer = ArchiveWriter(folder, layout, [f"image{i:04d}" for i in range(len(split))], split)
     quarter = side // 4
-    for i in range(len(split)):
+    for _ in range(count):
         regions = rng.integers(0, CLASSES, (4, 4)).astype(np.uint8)
         maps = np.kron(regions, np.ones((quarter, quarter), np.uint8))
         labels = np.bincount(maps.ravel(), minlength=CLASSES).astype(bool).astype(np.uint8)
-        image = rng.integers(0, 256, (3, side, side), dtype=np.uint8)
-        writer.write(i, Sample((image,), labels, maps, None))
-    writer.finish(NAME, "dlrsd", {"failed": []})
+        yield Sample((rng.integers(0, 256, (3, side, side), dtype=np.uint8),), labels, maps, None)

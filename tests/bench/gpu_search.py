@@ -7,6 +7,7 @@ import time
 import numpy as np
 import torch
 from gpu_store import Row, Settings, Store
+from made_up import descriptors
 
 from gridbench import metrics
 from gridbench.phases import wait_for
@@ -24,7 +25,9 @@ def search(settings: Settings, store: Store) -> None:
 
 
 def _search(settings: Settings, count: int) -> Row:
-    queries, archive = (_descriptors(count, seed, settings.device) for seed in (0, 1))
+    queries, archive = (
+        torch.from_numpy(descriptors(count, WIDTH, seed)).to(settings.device) for seed in (0, 1)
+    )
     first, _ = _timed(settings.device, queries, archive)
     memory = torch.get_device_module(settings.device)
     tells = hasattr(memory, "max_memory_allocated")
@@ -57,11 +60,3 @@ def _timed(device: torch.device, queries: torch.Tensor, archive: torch.Tensor) -
     found = metrics.chi2_topk(queries, archive, DEPTH)
     wait_for(device)
     return time.perf_counter() - started, found
-
-
-def _descriptors(rows: int, seed: int, device: torch.device) -> torch.Tensor:
-    """Return (rows, WIDTH) float32 like a rectified network's output, with dead dimensions and zeros."""
-    rng = np.random.default_rng(seed)
-    values = rng.standard_gamma(0.7, (rows, WIDTH), np.float32)
-    values[:, rng.random(WIDTH) < 0.05] = 0
-    return torch.from_numpy(values).to(device)

@@ -18,7 +18,7 @@ from gpu_store import Row, Settings, Store
 from gridbench.experiment import Experiment
 from gridbench.methods.base import ANY_LOSS
 from gridbench.methods.vae import draw_epsilon
-from gridbench.phases import wait_for
+from gridbench.phases import IN_TRAINING, wait_for
 from gridbench.registry import LOSSES, METHODS
 from gridbench.streams import torch_scope
 
@@ -102,7 +102,7 @@ def _speed(settings: Settings, store: Store) -> None:
         words = [arithmetic, layout or "contiguous", "compiled" if compiled else "plain"]
         store.row(
             "bce " + " ".join(words),
-            lambda given=(arithmetic, layout, compiled): _epochs(settings, "bce", *given),
+            lambda given=(arithmetic, layout, compiled): _epochs(settings, *given),
         )
     for arithmetic, layout in (("float32", None), ("bfloat16", "channels_last")):
         store.row(
@@ -151,17 +151,15 @@ def _tf32() -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def _epochs(
-    settings: Settings, method: str, arithmetic: str, layout: str | None, compiled: bool | None
-) -> Row:
-    epoch = _trainer(settings, method, arithmetic, layout, compiled)
+def _epochs(settings: Settings, arithmetic: str, layout: str | None, compiled: bool | None) -> Row:
+    epoch = _trainer(settings, "bce", arithmetic, layout, compiled)
     first = _seconds(lambda: epoch(0))
     rounds = [_seconds(lambda number=number: epoch(number)) for number in range(1, settings.pick(6, 3))]
     trainer = epoch(len(rounds) + 1)
     trainer.profile(True)
     epoch(len(rounds) + 2)
     spent = trainer.phases.seconds
-    in_step = sum(spent[phase] for phase in ("data", "forward", "backward", "optimizer", "detection"))
+    in_step = sum(spent[phase] for phase in IN_TRAINING)
     images = trainer.truth.num_samples
     median = float(np.median(rounds))
     return {

@@ -44,14 +44,13 @@ class Figure(Judged):
 
     Attributes:
         name: What it is.
-        unit: What it counts, `s` or `MB` for example; empty for an exponent or an error.
-        values: One per round, or the exponents of resampled rounds.
-        value: Their median.
+        unit: What it counts, `s`, `MB` or `exponent` for example; empty for an error.
+        values: One per round; for an exponent, the seconds that it was fitted to.
+        value: Their median, or the exponent.
         low: Lower end of its 95 % interval.
         high: Upper end.
         at_most: Largest value wanted, or None.
         at_least: Smallest value wanted, or None.
-        rounds: How often it was measured.
         part: The script that measured it.
     """
 
@@ -63,13 +62,17 @@ class Figure(Judged):
     high: float
     at_most: float | None
     at_least: float | None
-    rounds: int
     part: str = PART
 
     @property
     def middle(self) -> float:
-        """The median."""
+        """The value that is judged."""
         return self.value
+
+    @property
+    def rounds(self) -> int:
+        """How often it was measured."""
+        return len(self.values)
 
 
 @dataclass(frozen=True)
