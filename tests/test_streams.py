@@ -103,7 +103,10 @@ def test_a_scope_on_the_host_leaves_other_devices_alone(monkeypatch):
     assert seeded == []
 
 
-@pytest.mark.skipif(not torch.accelerator.is_available(), reason="no accelerator on this machine")
+@pytest.mark.skipif(
+    not torch.accelerator.is_available(),
+    reason="an accelerator has a generator of its own, and this machine has none",
+)
 def test_a_scope_on_an_accelerator_reseeds_and_restores_both_generators():
     device = torch.accelerator.current_accelerator()
     before = torch.get_rng_state(), torch.get_device_module(device).get_rng_state()

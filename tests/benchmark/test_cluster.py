@@ -77,10 +77,8 @@ class FakeRay:
             running = function(order)
             for number, message in enumerate(running):
                 if dies and number == 2:
-                    for (
-                        _
-                    ) in running:  # nothing computes on when a node is dead, and here it would, with its lock
-                        pass
+                    # Nothing computes on when a node is dead, and here it would, with its lock.
+                    deque(running, maxlen=0)
                     raise NodeDied("The node died. And much more.")
                 yield message
 
@@ -315,9 +313,12 @@ def nodes(tmp_path):
     """Three nodes with a cache each, from which the driver's folder is hidden; yields the processes."""
     driver = tmp_path / "driver"
     driver.mkdir()
-    unshare = next(filter(can_hide(driver), (["unshare", "-m"], ["unshare", "-r", "-m"])), None)
+    # Root may hide a folder, and others mostly as root of a namespace of their own.
+    unshare = next((way for way in (["unshare", "-m"], ["unshare", "-r", "-m"]) if hides(way, driver)), None)
     if unshare is None:
-        pytest.skip("this machine lets nobody hide a folder from a process (unshare)")
+        pytest.skip(
+            "nodes of one machine share its folders unless `unshare` may hide one, which is forbidden here"
+        )
     command = shutil.which("ray", path=str(Path(sys.executable).parent))
     started = []
     common = [
@@ -360,14 +361,10 @@ def nodes(tmp_path):
         note.unlink()
 
 
-def can_hide(folder):
-    """Return a test of whether such a command hides a folder from what it starts: root may, others mostly as `-r`."""
-
-    def works(unshare):
-        command = [*unshare, "mount", "-t", "tmpfs", "none", str(folder)]
-        return shutil.which("unshare") is not None and not subprocess.run(command, check=False).returncode
-
-    return works
+def hides(unshare, folder):
+    """Tell whether such a command can hide a folder from what it starts."""
+    command = [*unshare, "mount", "-t", "tmpfs", "none", str(folder)]
+    return shutil.which("unshare") is not None and not subprocess.run(command, check=False).returncode
 
 
 def ray_environment(tmp_path):

@@ -140,7 +140,10 @@ def test_names_from_records_are_only_text(runs, write_run, name):
     assert not cell.startswith(("=", "+", "-", "@"))
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+@pytest.mark.skipif(
+    shutil.which("pdflatex") is None,
+    reason="only pdflatex can tell whether LaTeX compiles, and no package index carries it",
+)
 def test_latex_compiles_whatever_the_names_are(study, write_run, tmp_path):
     for at, name in enumerate(HOSTILE):
         write_run(study, folder=f"odd{at}", method=name, note=f"A note on {name}.")

@@ -129,13 +129,7 @@ def test_a_pair_alone_has_the_distance_that_it_has_among_others(threads):
 
 def test_tiny_descriptors_keep_their_distances():
     tiny = np.float32(np.finfo(np.float32).tiny)
-    values = np.array([[0, 0, 0], [tiny, 0, 0], [0, 2**20, 0], [0, 0, 2**30]], dtype=np.float32) * [
-        [1],
-        [1],
-        [tiny],
-        [tiny],
-    ]
-    values = values.astype(np.float32)
+    values = tiny * np.array([[0, 0, 0], [1, 0, 0], [0, 2**20, 0], [0, 0, 2**30]], dtype=np.float32)
     found = metrics.chi2_distances(values, values)
     np.testing.assert_allclose(found, chi2_loop(values, values), rtol=0, atol=3 * tiny)
     assert (np.diag(found) == 0).all()
@@ -293,7 +287,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss counts kilobytes on Linux alone")
 def test_memory_is_bounded(tmp_path):
     # The whole matrix would take 144 MB, and the pairs' terms 7 GB.
     done = subprocess.run(

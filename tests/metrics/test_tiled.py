@@ -51,7 +51,9 @@ np.testing.assert_array_equal(values, np.take_along_axis(matrix, expected, axis=
 """
 
 
-@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton comes with torch, on Linux")
+@pytest.mark.skipif(
+    importlib.util.find_spec("triton") is None, reason="only torch's Linux builds bring triton"
+)
 def test_the_kernel_equals_float64_in_the_interpreter(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", INTERPRETED],
