@@ -16,9 +16,22 @@ from gridbench.metrics.nearest import topk
 from gridbench.metrics.ranking import average_precision_at_k, precision_at_k, recall_at_k
 from gridbench.streams import numpy_stream
 
-__all__ = ["PAIRS", "Retrieval", "Splits", "describe", "predict", "score_retrieval"]
+__all__ = [
+    "MAPS_TOGETHER",
+    "PAIRS",
+    "TOGETHER",
+    "Retrieval",
+    "Splits",
+    "describe",
+    "predict",
+    "score_method",
+    "score_retrieval",
+]
 
 Array = np.ndarray[Any, Any]
+
+TOGETHER, MAPS_TOGETHER = 256, 32
+"""Images that pass the network at once in evaluation; few where it answers by maps: 256 at 224 px take a gigabyte."""
 
 PAIRS: Mapping[str, tuple[str, str]] = {
     "": ("train", "test"),
@@ -145,7 +158,7 @@ def score_method(
             continue
         for split in (query_split, searched_split):
             if split not in descriptors and not by_chance:
-                descriptors[split] = describe(method, shown(split).batches(256))
+                descriptors[split] = describe(method, shown(split).batches(TOGETHER))
         results[prefix] = score_retrieval(
             descriptors.get(query_split, np.empty((0, 0))),
             descriptors.get(searched_split, np.empty((0, 0))),

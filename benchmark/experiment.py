@@ -17,10 +17,11 @@ from gridbench.compiling import require_compiler
 from gridbench.corrupting import corrupt_training_labels, training_images
 from gridbench.datasets.augment import Augmentation
 from gridbench.datasets.batches import EvaluationSet, TrainingSet
+from gridbench.datasets.pixels import Pixels
 from gridbench.environment import keep_float32
 from gridbench.epochlog import Truth, memorised_pixels, memorised_share
 from gridbench.errors import InputError, RunFailed
-from gridbench.evaluation import PAIRS, Retrieval, Splits, predict, score_method
+from gridbench.evaluation import MAPS_TOGETHER, PAIRS, TOGETHER, Retrieval, Splits, predict, score_method
 from gridbench.methods.base import Method, Objective, Setup
 from gridbench.metrics.noise_rate import estimate_noise_rate
 from gridbench.noise.corruption import Corruption
@@ -269,23 +270,20 @@ class Experiment:
     def shown(self, split: str) -> EvaluationSet:
         """Return the images of a split as evaluation sees them; what an accelerator holds of them stays there."""
         if split not in self._shown:
-            config = self.plan.config
             there = self.trainer.data.held if split == "train" and self.trainer is not None else None
-            self._shown[split] = EvaluationSet(
-                self.plan.archive,
-                self.splits[split],
-                config.crop or None,
-                self.device,
-                config.statistics or "train",
-                there,
-            )
+            self._shown[split] = self.evaluation_set(self.splits[split], there)
         return self._shown[split]
+
+    def evaluation_set(self, indices: Array, held: Pixels | None = None) -> EvaluationSet:
+        """Return the images at `indices` (n,) of the archive as evaluation sees them; `held` is these, if given."""
+        config, archive = self.plan.config, self.plan.archive
+        statistics = config.statistics or "train"
+        return EvaluationSet(archive, indices, config.crop or None, self.device, statistics, held)
 
     def predictions(self, split: str) -> Iterator[torch.Tensor]:
         """Yield the head's output for the images of a split, in evaluation mode, batch by batch."""
-        # Maps of logits are large: 256 of them at 224 px would take a gigabyte.
-        batches = self.shown(split).batches(32 if self.plan.kind == "pixel" else 256)
-        yield from predict(self.method, batches)
+        size = MAPS_TOGETHER if self.plan.kind == "pixel" else TOGETHER
+        yield from predict(self.method, self.shown(split).batches(size))
 
     def _judge(self) -> Verdict:
         """Let the trained model judge the whole training set; without a head it says nothing."""

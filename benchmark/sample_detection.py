@@ -18,6 +18,7 @@ from torch import Tensor
 
 from gridbench.datasets.augment import centre_cuts
 from gridbench.datasets.batches import EvaluationSet
+from gridbench.evaluation import MAPS_TOGETHER, TOGETHER
 from gridbench.methods.base import Batch, Geometry, Method, Objective, mean_of_valid
 from gridbench.metrics.confident import confident_learning
 from gridbench.metrics.detection import detection_scores, top_count, top_share
@@ -52,8 +53,7 @@ class LabelledSet:
 
     def batches(self, seed: int) -> Iterator[Batch]:
         """Yield the whole set in its order, without any randomness."""
-        # Maps of logits are large: 256 of them at 224 px would take a gigabyte.
-        size = 256 if self.maps is None else 32
+        size = TOGETHER if self.maps is None else MAPS_TOGETHER
         device = self.images.device
         for step, part in enumerate(self.images.batches(size)):
             where = slice(step * size, step * size + len(part))

@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from gridbench.datasets.batches import EvaluationSet
 from gridbench.errors import InputError
-from gridbench.evaluation import predict
+from gridbench.evaluation import TOGETHER, predict
 from gridbench.experiment import Experiment, Outcome
 from gridbench.plan import Plan
 from gridbench.record import RunRecord
@@ -40,7 +39,7 @@ class FoldExperiment(Experiment):
     def __init__(self, plan: Plan, device: torch.device, held: Array) -> None:
         archive, size = plan.archive, plan.config.train_size
         train = archive.indices("train")[: size or None]
-        self._held, self._held_out = held, train[held]
+        self._positions, self._held_out = held, train[held]
         super().__init__(plan, device, np.setdiff1d(np.arange(len(train)), held))
 
     def score(self) -> Outcome:
@@ -58,19 +57,15 @@ class FoldExperiment(Experiment):
             "metrics": {"held_out/mean_probability": float(probabilities.mean())},
             "best_epoch": best,
         }
-        arrays = {"positions": self._held.astype(np.int64), "probabilities": probabilities}
+        arrays = {"positions": self._positions.astype(np.int64), "probabilities": probabilities}
         return Outcome(result, arrays, {})
 
     def _probabilities(self) -> Array:
         """Return (n, C), averaged over an image and its mirror images where training mirrors them, too."""
         assert self.objective is not None
-        task, config = self.objective.task, self.plan.config
-        parts = []
-        held = EvaluationSet(
-            self.plan.archive, self._held_out, config.crop or None, self.device, config.statistics or "train"
-        )
-        for images in held.batches(256):
-            views = (images.flip(axes) for axes in (MIRRORED if config.flips else MIRRORED[:1]))
+        task, parts = self.objective.task, []
+        for images in self.evaluation_set(self._held_out).batches(TOGETHER):
+            views = (images.flip(axes) for axes in (MIRRORED if self.plan.config.flips else MIRRORED[:1]))
             said = (task.probabilities(view) for view in predict(self.method, views))
             seen = [probabilities for probabilities in said if probabilities is not None]
             parts.append(torch.stack(seen).mean(0).cpu().numpy())
