@@ -9,7 +9,6 @@ import time
 import pytest
 from filelock import FileLock
 
-from gridbench.cli import main
 from gridbench.identity import identity, identity_of_cell
 
 
@@ -92,11 +91,10 @@ def test_exit_codes(write, status, runs):
     assert status()[0] == 1
 
 
-def test_a_missing_folder_is_bad_input(capsys, tmp_path):
-    with pytest.raises(SystemExit) as stop:
-        main(["status", "--runs", str(tmp_path / "absent")])
-    assert stop.value.code == 2
-    assert "There is no folder" in capsys.readouterr().err
+def test_a_missing_folder_is_bad_input(command, tmp_path):
+    code, _, messages = command("status", "--runs", tmp_path / "absent")
+    assert code == 2
+    assert "There is no folder" in messages
 
 
 def test_json_holds_the_same(write, status):
