@@ -49,7 +49,9 @@ def step_times(specs: Mapping[str, BackboneSpec], batch: int, device: torch.devi
         except RuntimeError as error:
             reason = error
     if not steps:
-        raise RunFailed(f"No step of the backbone could be timed on {device}: {reason}") from reason
+        raise RunFailed(
+            f"No step of the backbone could be timed on {device}: {reason}. Name a value in place of auto."
+        ) from reason
     times: dict[str, list[float]] = {name: [] for name in steps}
     started = time.perf_counter()
     for done in range(ROUNDS):

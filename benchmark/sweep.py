@@ -157,6 +157,13 @@ def make_sweep(
 
     A parameter is dropped for the methods that do not have it; it must be known to at least one of them.
 
+    Args:
+        settings: Settings of each run, as `expand` gives them.
+        runs: Folder of records.
+        cache: Folder of packed archives.
+        progress: Told while an archive is built.
+        settle: Puts a value in place of every `auto`; None where there is none.
+
     Raises:
         InputError: A name or a value is wrong, or nothing is left to run.
     """

@@ -96,7 +96,7 @@ class TrainingSet:
 
     @property
     def held(self) -> Pixels:
-        """The images, held wherever they are held."""
+        """The images, where they stay from batch to batch; whoever wants them too need not hold them again."""
         return self._pixels
 
     @property

@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Block", "Pool", "checked_depth", "checked_labels", "checked_ranking", "to_numpy"]
+__all__ = [
+    "Block",
+    "Pool",
+    "checked_depth",
+    "checked_labels",
+    "checked_ranking",
+    "labels_and_probabilities",
+    "to_numpy",
+]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -115,6 +123,26 @@ def to_numpy(values: Any) -> npt.NDArray[Any]:
     return np.asarray(values)
 
 
+def labels_and_probabilities(
+    labels: Any, probabilities: Any
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+    """Return multi-hot labels as booleans and probabilities as float64, both (N, C).
+
+    Raises:
+        ValueError: Shapes that differ, labels other than 0 and 1, or probabilities outside 0 to 1.
+    """
+    given, present = to_numpy(labels), to_numpy(probabilities).astype(np.float64)
+    if given.ndim != 2 or given.shape != present.shape:
+        raise ValueError(
+            f"Labels have shape {given.shape} and probabilities {present.shape}; expected the same (N, C)."
+        )
+    if not np.isin(given, (0, 1)).all():
+        raise ValueError("The labels hold values other than 0 and 1.")
+    if not ((present >= 0) & (present <= 1)).all():
+        raise ValueError("The probabilities hold values outside 0 to 1.")
+    return given.astype(np.bool_), present
+
+
 def checked_labels(labels: Any, name: str) -> npt.NDArray[np.bool_]:
     """Return multi-hot labels as booleans (n, C).
 
@@ -174,23 +202,3 @@ def _distinct_rows(labels: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_]
     keys = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
     _, first, set_of, copies = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
     return labels[first], set_of.reshape(-1).astype(np.int64), copies.astype(np.int64)
-
-
-def labels_and_probabilities(
-    labels: Any, probabilities: Any
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
-    """Return multi-hot labels as booleans and probabilities as float64, both (N, C).
-
-    Raises:
-        ValueError: Shapes that differ, labels other than 0 and 1, or probabilities outside 0 to 1.
-    """
-    given, present = to_numpy(labels), to_numpy(probabilities).astype(np.float64)
-    if given.ndim != 2 or given.shape != present.shape:
-        raise ValueError(
-            f"Labels have shape {given.shape} and probabilities {present.shape}; expected the same (N, C)."
-        )
-    if not np.isin(given, (0, 1)).all():
-        raise ValueError("The labels hold values other than 0 and 1.")
-    if not ((present >= 0) & (present <= 1)).all():
-        raise ValueError("The probabilities hold values outside 0 to 1.")
-    return given.astype(np.bool_), present

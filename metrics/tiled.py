@@ -3,7 +3,7 @@
 Every number of a tile of queries and of archive rows is loaded once for all pairs of the tile, and no term is ever
 written to memory. Before its first use on a device the kernel is tried on a small block: if it cannot be compiled, or
 differs from the eager operations, one line says so and those do the work. The arithmetic is tested in Triton's
-interpreter; nobody has run the kernel on an accelerator for these tests.
+interpreter; we have not run the kernel on an accelerator.
 """
 
 from __future__ import annotations

@@ -40,17 +40,17 @@ NO_ACCELERATOR = 2
 
 def main(arguments: list[str]) -> int:
     """Measure the parts that were asked for and return the exit code."""
-    words = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    words.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
-    words.add_argument("--device", default="auto", help="auto, or the name of a device")
-    words.add_argument("--small", action="store_true", help="tiny work, whose numbers say nothing")
-    words.add_argument("--again", action="store_true", help="measure anew what is there")
-    words.add_argument("--output", type=Path, default=FOLDER, help="folder of tables and JSON")
-    words.add_argument("--scratch", type=Path, help="folder of archives and records, kept for the next call")
-    given = words.parse_args(arguments)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--device", default="auto", help="auto, or the name of a device")
+    parser.add_argument("--small", action="store_true", help="tiny work, whose numbers say nothing")
+    parser.add_argument("--again", action="store_true", help="measure anew what is there")
+    parser.add_argument("--output", type=Path, default=FOLDER, help="folder of tables and JSON")
+    parser.add_argument("--scratch", type=Path, help="folder of archives and records, kept for the next call")
+    given = parser.parse_args(arguments)
     unknown = [part for part in given.parts if part not in PARTS]
     if unknown:
-        words.error(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}")
+        parser.error(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}")
     try:
         device = choose_device(given.device)
     except InputError as error:
