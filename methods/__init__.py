@@ -10,6 +10,7 @@ for _name, _class in (
     ("elr", "ELR"),
     ("fl", "FL"),
     ("grid", "GRID"),
+    ("grid_auto", "GRIDAuto"),
     ("jocor", "JoCoR"),
     ("lnc", "LNC"),
     ("oracle", "Oracle"),

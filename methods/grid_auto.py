@@ -1,0 +1,31 @@
+"""GRID that reads lambda off its own predictions instead of being told (ours, beyond the paper)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gridbench.methods import grid, grid_parameters
+from gridbench.parameters import parameter
+from gridbench.registry import register_method
+
+__all__ = ["GRIDAuto"]
+
+
+@register_method("grid_auto")
+class GRIDAuto(grid.GRID):
+    """GRID with `lambda=auto`: the share taken for noisy is estimated once, early in training (docs/grid-auto.md)."""
+
+    losses = ("bce", "fl", "asl")
+    because = "it reads the noise rate off predicted scene labels"
+    note = "gridbench's own variant of GRID, which estimates lambda; not in the paper"
+
+    @dataclass(frozen=True)
+    class Parameters(grid_parameters.Parameters):
+        """GRID's, but for lambda."""
+
+        lambda_: str = parameter(
+            "auto",
+            "share of each mini-batch taken for noisy: estimated 5 % into training, from its predictions",
+            "ours",
+            choices=("auto",),
+        )
