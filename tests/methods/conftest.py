@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from gridbench.methods.base import Batch, Context, Geometry, Objective, Setup
+from gridbench.metrics.noise_rate import estimate_noise_rate
 from gridbench.parameters import parse
 from gridbench.registry import LOSSES, METHODS
 
@@ -81,6 +82,7 @@ class Lab:
             num_classes=CLASSES,
             epochs=epochs,
             map_size=(stored, stored),
+            noise_rate=lambda labels, predicted: estimate_noise_rate(labels.numpy(), predicted.numpy()).rate,
         )
 
     def fixed(

@@ -230,7 +230,7 @@ def test_an_opinion_of_samples_is_given_entry_by_entry(lab, name, loss):
         first, again = method.evidence(batch), method.evidence(batch)
         entries, _ = method.objective.per_entry(method.predict(batch.images), batch)
     assert torch.equal(batch.generator.get_state(), drawn)
-    assert (name in {"grid", "jocor", "lnc"}) == bool(first)
+    assert (name in {"grid", "grid_auto", "jocor", "lnc"}) == bool(first)
     for (values, valid), (repeated, _) in zip(first, again, strict=True):
         assert values.shape == entries.shape
         assert torch.equal(values, repeated)
