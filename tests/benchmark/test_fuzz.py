@@ -105,6 +105,13 @@ def write_record(folder: Path) -> Path:
     return folder
 
 
+def spliced(data, content):
+    """Return bytes with a stretch of them replaced by up to four others."""
+    start = data.draw(st.integers(0, len(content)))
+    removed = data.draw(st.integers(0, len(content)))
+    return content[:start] + data.draw(st.binary(max_size=4)) + content[start + removed :]
+
+
 @each_size
 def test_damaged_records(examples, tmp_path):
     folder = write_record(tmp_path / "runs" / "run")
@@ -117,9 +124,7 @@ def test_damaged_records(examples, tmp_path):
     def check(data):
         name = data.draw(st.sampled_from(sorted(originals)))
         content = originals[name]
-        start = data.draw(st.integers(0, len(content)))
-        removed = data.draw(st.integers(0, len(content)))
-        damaged = content[:start] + data.draw(st.binary(max_size=4)) + content[start + removed :]
+        damaged = spliced(data, content)
         (folder / name).write_bytes(damaged)
         try:
             for verify in (False, True):
@@ -191,13 +196,6 @@ def test_the_commands_that_read_records(examples, tmp_path, capsys):
             (folder / name).write_bytes(originals[name])
 
     check()
-
-
-def spliced(data, content):
-    """Return bytes with a stretch of them replaced by up to four others."""
-    start = data.draw(st.integers(0, len(content)))
-    removed = data.draw(st.integers(0, len(content)))
-    return content[:start] + data.draw(st.binary(max_size=4)) + content[start + removed :]
 
 
 @each_size

@@ -17,6 +17,22 @@ def call(command, monkeypatch, tmp_path, cache):
     return command
 
 
+@pytest.fixture
+def refused(call, tmp_path):
+    """Assert that a command says these words, exits with 2, and leaves the folder as it was."""
+
+    def check(words, expected):
+        before = sorted(tmp_path.iterdir())
+        code, out, messages = call(*words)
+        assert code == 2, messages
+        assert "Traceback" not in out + messages
+        for word in expected:
+            assert word in messages
+        assert sorted(tmp_path.iterdir()) == before
+
+    return check
+
+
 COMMON = ["run", "--dataset", "stripes", "--backbone", "test_resnet", "--batch-size", "16", "--k", "5",
           "--train-size", "0", "--device", "cpu", "--threads", "1"]  # fmt: skip
 SHORT = [*COMMON, "--epochs", "1"]
@@ -58,13 +74,8 @@ SHORT = [*COMMON, "--epochs", "1"]
         (["--slnr", "3"], ["--slnr", "--slnir"]),
     ],
 )
-def test_run_refuses(call, tmp_path, words, message):
-    code, out, messages = call(*SHORT, *words)
-    assert code == 2, messages
-    assert "Traceback" not in out + messages
-    for word in message:
-        assert word in messages
-    assert list(tmp_path.iterdir()) == []
+def test_run_refuses(refused, words, message):
+    refused([*SHORT, *words], message)
 
 
 @pytest.mark.parametrize(
@@ -82,31 +93,20 @@ def test_run_refuses(call, tmp_path, words, message):
         ("!!python/object/apply:os.system [ls]\n", ["is not YAML"]),
     ],
 )
-def test_a_bad_file_is_refused(call, tmp_path, text, message):
+def test_a_bad_file_is_refused(refused, tmp_path, text, message):
     (tmp_path / "run.yaml").write_text(text, encoding="utf-8")
-    code, out, messages = call(*COMMON, "--config", "run.yaml")
-    assert code == 2, messages
-    assert "Traceback" not in out + messages
-    for word in message:
-        assert word in messages
-    assert [path.name for path in tmp_path.iterdir()] == ["run.yaml"]
+    refused([*COMMON, "--config", "run.yaml"], message)
 
 
-def test_a_file_that_is_no_text_is_refused(call, tmp_path):
+def test_a_file_that_is_no_text_is_refused(refused, tmp_path):
     (tmp_path / "run.yaml").write_bytes(b"\xff\xfe\x00")
-    code, _, messages = call(*SHORT, "--config", "run.yaml")
-    assert code == 2
-    assert "run.yaml" in messages
+    refused([*SHORT, "--config", "run.yaml"], ["run.yaml"])
 
 
-def test_an_output_folder_that_cannot_be_written_is_refused(call, tmp_path):
+def test_an_output_folder_that_cannot_be_written_is_refused(refused, tmp_path):
     (tmp_path / "file").write_text("in the way")
     for runs in ("file", "file/runs"):
-        code, out, messages = call(*SHORT, "--runs", runs)
-        assert code == 2, messages
-        assert "Traceback" not in out + messages
-        assert "file" in messages
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+        refused([*SHORT, "--runs", runs], ["file"])
 
 
 def test_a_cache_that_cannot_be_written_is_refused(call, tmp_path):
@@ -143,13 +143,8 @@ def test_a_loss_that_the_data_set_cannot_carry_is_refused(call, tmp_path, cache,
         (["--nonsense"], ["--nonsense"]),
     ],
 )
-def test_other_commands_refuse(call, tmp_path, words, message):
-    code, out, messages = call(*words)
-    assert code == 2, messages
-    assert "Traceback" not in out + messages
-    for word in message:
-        assert word in messages
-    assert list(tmp_path.iterdir()) == []
+def test_other_commands_refuse(refused, words, message):
+    refused(words, message)
 
 
 def test_the_installed_command_does_the_same(tmp_path, cache):
