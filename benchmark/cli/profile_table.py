@@ -59,9 +59,9 @@ def print_profile(record: RunRecord) -> None:
         )
     Console().print(table)
     profile = environment.get("profile") or {}
-    if not profile:
+    if any(phase == "training" for phase, *_ in rows):
         click.echo("This record tells no phases of training; --force --profile runs anew and measures them.")
-    elif not profile.get("synchronised"):
+    elif profile and not profile.get("synchronised"):
         click.echo(
             f"Measured on {environment.get('device')} without waiting for it, so a phase may hold another's work; "
             "--force --profile runs anew and waits."

@@ -69,6 +69,13 @@ def test_a_profile_shows_every_phase(cli, short):
     assert "without waiting" not in out
 
 
+def test_a_profile_of_what_trains_nothing_asks_for_no_other_run(cli, short):
+    code, out, _ = cli(*short, "--method", "untrained", "--profile")
+    assert code == 0
+    assert "retrieval" in out
+    assert "--force" not in out
+
+
 def test_auto_is_measured_told_and_no_part_of_what_is_stored(cli, short, tmp_path, monkeypatch):
     def times(specs, batch, device):
         return {name: [seconds] for name, seconds in zip(specs, (4.0, 2.0), strict=False)}
