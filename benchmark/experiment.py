@@ -13,7 +13,6 @@ import torch
 
 from gridbench.backbones import BackboneSpec, TimmBackbone, build_backbone, check_distance, probe
 from gridbench.checkpoint import independent
-from gridbench.compiling import require_compiler
 from gridbench.corrupting import corrupt_training_labels, training_images
 from gridbench.datasets.augment import Augmentation
 from gridbench.datasets.batches import EvaluationSet, TrainingSet
@@ -64,8 +63,6 @@ class Experiment:
         self.phases = Phases(device)
         keep_float32()
         self._shown: dict[str, EvaluationSet] = {}
-        if plan.config.compile:
-            require_compiler(device)
         config, archive = plan.config, plan.archive
         train = training_images(archive, config.train_size)
         self.splits = Splits(train, archive.indices("val"), archive.indices("test"))

@@ -16,7 +16,7 @@ import torch
 from gridbench.atomic import file_hash, write_bytes, write_json
 from gridbench.checkpoint import clear_checkpoints, load_checkpoint, save_checkpoint
 from gridbench.choosing import Chooser
-from gridbench.compiling import compile_failure
+from gridbench.compiling import compile_failure, require_compiler
 from gridbench.config import RunConfig
 from gridbench.datasets import default_cache
 from gridbench.datasets.dataset import Progress
@@ -143,7 +143,8 @@ def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> Ru
         build: Makes the experiment; what it computes may hang on the plan's identity alone.
 
     Raises:
-        InputError: The runs folder cannot be written, or another process is computing this run.
+        InputError: The runs folder cannot be written, another process is computing this run, or nothing can be
+            compiled where that was asked for.
         RunFailed: The run started and could not be finished.
     """
     folder = execution.runs / plan.folder_name
@@ -161,6 +162,8 @@ def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> Ru
         return found
     device = choose_device(execution.device)
     # Everything that the user can still be told is wrong is found here, before anything is on disk.
+    if plan.config.compile:
+        require_compiler(device)
     experiment = build(plan, device)
     with locked(execution.runs, folder):
         found = read_record(folder, verify=True) if folder.exists() else None
