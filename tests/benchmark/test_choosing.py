@@ -128,15 +128,22 @@ def test_a_run_that_was_begun_is_never_forked(go, clock, own_cache):
     assert len(list(iter_records(record.folder.parent))) == 1
 
 
-def test_a_damaged_file_of_measurements_is_measured_again(go, clock, own_cache):
-    go(**AUTO)
+def test_a_damaged_file_of_measurements_is_measured_again(tmp_path, own_cache, settings, clock):
+    config = make_config({**settings, "method": "bce", **AUTO})
+
+    def measured():
+        before = len(clock["asked"])
+        chooser = Chooser(tmp_path / "runs", own_cache, CPU, print)
+        assert chooser.settle(config).memory_format == "channels_last"
+        return len(clock["asked"]) - before
+
+    assert [measured(), measured()] == [1, 0]
     (own_cache / FILE).write_text("{", encoding="utf-8")
-    go(seed=1, **AUTO)
-    assert len(clock["asked"]) == 2
-    key = next(iter(recall(own_cache / FILE)))
-    remember(own_cache / FILE, key, {"float16 sideways": 1.0})
-    go(seed=2, **AUTO)
-    assert len(clock["asked"]) == 3
+    assert [measured(), measured()] == [1, 0]
+    (key,) = recall(own_cache / FILE)
+    for damaged in ({"float16 sideways": 1.0}, {NAMES[0]: "fast"}, {NAMES[0]: 0.0}, [1.0], {}):
+        remember(own_cache / FILE, key, damaged)
+        assert [measured(), measured()] == [1, 0], damaged
 
 
 def test_what_trains_nothing_gets_the_choice_of_the_others_so_that_a_table_is_of_one_kind(go, clock):
