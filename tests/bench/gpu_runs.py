@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import Counter
 from typing import Any
 
 from gpu_archive import cache_of, plan_of
@@ -45,22 +46,23 @@ def side_by_side(settings: Settings, store: Store) -> None:
 def table_five(settings: Settings, store: Store) -> None:
     """Project Table V of the paper: 7 noise rates, 6 methods, 5 seeds; one run of each method is timed."""
     asked = list(settings_of(exhibit("table-5"), "dlrsd", [str(seed) for seed in range(SEEDS)], {}))
-    kinds: dict[tuple[str, str | None], int] = {}
-    for each in asked:
-        kind = (each["method"], each.get("loss"))
-        kinds[kind] = kinds.get(kind, 0) + 1
+    kinds = Counter((each["method"], each.get("loss")) for each in asked)
     for name, how in (("float32", {}), ("bfloat16 channels_last", FAST)):
-        hours = 0.0
-        for (method, loss), count in kinds.items():
-            row = store.row(
+        for method, loss in kinds:
+            store.row(
                 f"{method} {name}",
                 lambda method=method, loss=loss, how=how: _projected(settings, method, loss, how),
             )
-            hours += count * row.get("100 epochs, s", float("nan")) / 3600
-        store.row(
-            f"Table V, {len(asked)} runs, {name}",
-            lambda hours=hours: {"runs": len(asked), "hours, one at a time": hours},
-        )
+        timed = [(store.rows[f"{method} {name}"], count) for (method, _), count in kinds.items()]
+        store.row(f"Table V, {len(asked)} runs, {name}", lambda timed=timed: _in_all(timed))
+
+
+def _in_all(timed: list[tuple[Row, int]]) -> Row:
+    """Add up what so many runs of each kind take."""
+    if any("error" in row for row, _ in timed):
+        raise RuntimeError("a method that it needs could not be timed")
+    hours = sum(count * row["100 epochs, s"] for row, count in timed) / 3600
+    return {"runs": sum(count for _, count in timed), "hours, one at a time": hours}
 
 
 def _projected(settings: Settings, method: str, loss: str | None, how: dict[str, Any]) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,7 @@ class Store:
         """Return a row, measured now unless it is there; one that fails holds its `error` and is tried again later."""
         if name not in self.rows or "error" in self.rows[name]:
             try:
-                self.rows[name] = dict(measure())
+                self.rows[name] = {column: _storable(value) for column, value in measure().items()}
             except (RuntimeError, ValueError) as error:
                 self.rows[name] = {"error": " ".join(str(error).split())[:300]}
             self.save()
@@ -93,6 +94,11 @@ def table(rows: Mapping[str, Row]) -> str:
     for name, row in rows.items():
         lines.append(f"| {name} | " + " | ".join(_shown(row.get(column)) for column in names) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _storable(value: Any) -> Any:
+    """Return a number that is none as text, since JSON has no word for it."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _shown(value: Any) -> str:

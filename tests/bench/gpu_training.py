@@ -53,7 +53,7 @@ def _difference(settings: Settings, method: str, loss: str) -> Row:
     return {
         **row,
         "tolerance": TOLERANCE,
-        "verdict": "equal" if max(row.values()) <= TOLERANCE else "DIFFERS",
+        "verdict": "equal" if all(part <= TOLERANCE for part in row.values()) else "DIFFERS",
     }
 
 

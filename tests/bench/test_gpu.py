@@ -61,20 +61,23 @@ def test_parts_leave_a_table_and_json_and_are_not_measured_twice(bench, gpu, tmp
         gpu("chi2", "--again", *SMALL)
 
 
-def test_other_numbers_than_the_cpus_are_noticed(bench, gpu, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(("factor", "difference"), [(1.01, pytest.approx(0.01)), (float("nan"), "nan")])
+def test_other_numbers_than_the_cpus_are_noticed(
+    bench, gpu, tmp_path, monkeypatch, capsys, factor, difference
+):
     training = bench("gpu_training")
     real, calls = training._first_step, []
 
     def off(made):
         calls.append(made)
         found = real(made)
-        return found if len(calls) % 2 else {**found, "gradients": found["gradients"] * 1.01}
+        return found if len(calls) % 2 else {**found, "gradients": found["gradients"] * factor}
 
     monkeypatch.setattr(training, "_first_step", off)
     assert gpu("numerics", *SMALL) == 1
     row = json.loads((tmp_path / "out" / "gpu_numerics.json").read_text())["rows"]["grid bce"]
     assert row["verdict"] == "DIFFERS"
-    assert row["gradients"] == pytest.approx(0.01)
+    assert row["gradients"] == difference
     assert "grid bce" in capsys.readouterr().err
 
 
@@ -104,6 +107,19 @@ def test_the_table_of_the_paper_is_projected_from_one_run_of_each_method(bench, 
     rows = json.loads((tmp_path / "out" / "gpu_table5.json").read_text())["rows"]
     assert rows["Table V, 210 runs, float32"] == {"runs": 210, "hours, one at a time": 210.0}
     assert {name.split()[0] for name in rows} == {"bce", "fl", "asl", "elr", "jocor", "grid", "Table"}
+
+
+def test_a_table_is_not_projected_while_one_of_its_methods_fails(bench, gpu, tmp_path, monkeypatch):
+    def projected(settings, method, loss, how):
+        if method == failing:
+            raise RuntimeError("no memory left")
+        return {"100 epochs, s": 3600.0}
+
+    monkeypatch.setattr(bench("gpu_runs"), "_projected", projected)
+    for failing, code in (("jocor", 1), (None, 0)):
+        assert gpu("table5", *SMALL) == code
+        rows = json.loads((tmp_path / "out" / "gpu_table5.json").read_text())["rows"]
+        assert ("error" in rows["Table V, 210 runs, float32"]) is (failing == "jocor")
 
 
 @pytest.mark.slow
