@@ -155,6 +155,11 @@ def test_a_figure_is_judged_by_its_limit(tmp_path, values, limits, verdict):
     assert fair.row(result).count("|") == fair.HEADER.splitlines()[0].count("|")
 
 
+@pytest.mark.parametrize("limits", [{"at_most": 100}, {"at_least": 1}])
+def test_what_is_no_number_misses_its_limit(tmp_path, limits):
+    assert fair.figure("error", [float("nan")], output=tmp_path, **limits).verdict == "missed"
+
+
 @pytest.mark.parametrize("exponent", [0.5, 1.0, 2.0])
 def test_growth_finds_the_exponent(tmp_path, exponent):
     machine = Machine()

@@ -34,8 +34,9 @@ class Judged:
         return limit + (f">= {self.at_least:g}" if self.at_least is not None else "")
 
     def _beyond(self, value: float) -> bool:
-        too_high = self.at_most is not None and value > self.at_most
-        return too_high or (self.at_least is not None and value < self.at_least)
+        # What is no number at all is within no limit.
+        low_enough = self.at_most is None or value <= self.at_most
+        return not (low_enough and (self.at_least is None or value >= self.at_least))
 
 
 @dataclass(frozen=True)
