@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -203,6 +204,7 @@ def test_a_plugin_goes_along_and_is_part_of_the_identity(cache, settings, store,
     # The driver is a process of its own: a node has not loaded its file.
     code = """
 import multiprocessing, pathlib, sys
+import gridbench.experiment  # with torch, here, so that not both processes import it
 from gridbench.config import make_config
 from gridbench.engines.node import Order, carry_out
 from gridbench.engines.shipping import archive_shipment, plugin_shipment
@@ -423,9 +425,21 @@ def test_threads_are_measured_once_and_recalled(cache, settings, tmp_path, monke
     assert fastest_threads(plan, tmp_path, said.append) == 2
 
 
-def test_a_measurement_of_real_steps(cache, settings, monkeypatch):
+QUICK = """
+from gridbench.engines import threads
+
+def measure(*given):
+    threads.SECONDS = 0.2
+    threads._measure(*given)
+"""
+
+
+def test_a_measurement_of_real_steps(cache, settings, monkeypatch, tmp_path):
     from gridbench.engines import threads
 
-    monkeypatch.setattr(threads, "SECONDS", 0.2)
+    # The process that measures reads how long from its own copy of the module.
+    (tmp_path / "measuring_quickly.py").write_text(QUICK)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(threads, "_measure", importlib.import_module("measuring_quickly").measure)
     plan = make_plan(make_config({**settings, "method": "bce"}), cache)
     assert threads._rate(plan, cache, 1, 1) > 0

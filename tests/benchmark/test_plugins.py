@@ -32,12 +32,17 @@ class Mine(Plain):
 
 
 @pytest.fixture(autouse=True)
-def registries(monkeypatch):
-    """Forget afterwards what a test registers."""
-    monkeypatch.setattr("gridbench.plugins._loaded", {})
-    for registry in REGISTRIES:
-        registry.names()
-        monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
+def forget(monkeypatch):
+    """Forget afterwards what a test registers, and whenever it calls this."""
+    before = [(registry, dict(registry._loaded)) for registry in REGISTRIES if registry.names()]
+
+    def at_once():
+        monkeypatch.setattr("gridbench.plugins._loaded", {})
+        for registry, loaded in before:
+            monkeypatch.setattr(registry, "_loaded", dict(loaded))
+
+    at_once()
+    return at_once
 
 
 @pytest.fixture
@@ -68,10 +73,9 @@ def installed(tmp_path_factory):
 def gridbench(installed, tmp_path, cache):
     """Run the command line in a process that has the example package installed."""
 
-    def call(*words, plugin_package=True):
+    def call(*words):
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120", "GRIDBENCH_CACHE": str(cache)}
-        if plugin_package:
-            environment["PYTHONPATH"] = str(installed)
+        environment["PYTHONPATH"] = str(installed)
         return subprocess.run(
             [sys.executable, "-P", "-m", "gridbench", *map(str, words)],
             capture_output=True,
@@ -84,15 +88,37 @@ def gridbench(installed, tmp_path, cache):
     return call
 
 
+@pytest.fixture
+def here(tmp_path, cache, capsys, monkeypatch):
+    """Run the command line in this process, which does not have the package; returns (exit code, output, messages)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GRIDBENCH_CACHE", str(cache))
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def call(*words):
+        code = 0
+        try:
+            main([str(word) for word in words])
+        except SystemExit as stop:
+            code = stop.code or 0
+        return code, *capsys.readouterr()
+
+    return call
+
+
 SHORT = ["--dataset", "stripes", "--backbone", "test_resnet", "--epochs", 2, "--batch-size", 16, "--k", 5,
          "--train-size", 0, "--slnir", 30, "--device", "cpu", "--threads", 1, "--quiet"]  # fmt: skip
 
 
-def rows(done):
-    return list(csv.DictReader(io.StringIO(done.stdout)))
+def methods_on_the_leaderboard(here):
+    """Return the methods of the table, for which their records are enough: this process does not know the plug-in."""
+    assert "small_loss" not in METHODS
+    code, out, messages = here("leaderboard", "--format", "csv")
+    assert code == 0, messages
+    return {row["method"] for row in csv.DictReader(io.StringIO(out))}
 
 
-def test_an_installed_package_is_listed_runs_and_is_on_the_leaderboard(gridbench):
+def test_an_installed_package_is_listed_runs_and_is_on_the_leaderboard(gridbench, here):
     listed = gridbench("list", "methods")
     assert listed.returncode == 0, listed.stderr
     (line,) = (line for line in listed.stdout.splitlines() if line.startswith("small_loss"))
@@ -100,20 +126,17 @@ def test_an_installed_package_is_listed_runs_and_is_on_the_leaderboard(gridbench
     assert "Small-loss selection" in line
     ran = gridbench("run", "--method", "small_loss", "--loss", "bce", *SHORT)
     assert ran.returncode == 0, ran.stderr
-    # The table needs the record alone, not the package.
-    table = gridbench("leaderboard", "--format", "csv", plugin_package=False)
-    assert table.returncode == 0, table.stderr
-    assert {row["method"] for row in rows(table)} == {"small_loss"}
+    assert methods_on_the_leaderboard(here) == {"small_loss"}
 
 
-def test_the_same_method_as_a_file(gridbench):
-    unknown = gridbench("run", "--method", "small_loss", *SHORT, plugin_package=False)
-    assert unknown.returncode == 2
-    assert "There is no method 'small_loss'" in unknown.stderr
-    ran = gridbench("run", "--plugin", FILE, "--method", "small_loss", *SHORT, plugin_package=False)
-    assert ran.returncode == 0, ran.stderr
-    table = gridbench("leaderboard", "--format", "csv", plugin_package=False)
-    assert {row["method"] for row in rows(table)} == {"small_loss"}
+def test_the_same_method_as_a_file(here, forget):
+    code, _, messages = here("run", "--method", "small_loss", *SHORT)
+    assert code == 2
+    assert "There is no method 'small_loss'" in messages
+    code, _, messages = here("run", "--plugin", FILE, "--method", "small_loss", *SHORT)
+    assert code == 0, messages
+    forget()
+    assert methods_on_the_leaderboard(here) == {"small_loss"}
 
 
 def test_the_same_name_from_a_package_and_a_file_is_a_collision(gridbench, tmp_path):
@@ -196,11 +219,11 @@ def test_a_source_that_is_no_text_is_refused(tmp_path):
         load_plugin(tmp_path / "mine.py")
 
 
-def test_a_sweep_takes_a_file_into_its_workers(gridbench):
-    done = gridbench(
+def test_a_sweep_takes_a_file_into_its_workers(here, forget):
+    code, _, messages = here(
         "sweep", "--plugin", FILE, "--method", "small_loss,bce", "--seeds", 1, "--workers", 1,
-        *(word for word in SHORT if word not in {"--threads", 1}), plugin_package=False,
+        *(word for word in SHORT if word not in {"--threads", 1}),
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    table = gridbench("leaderboard", "--format", "csv", plugin_package=False)
-    assert {row["method"] for row in rows(table)} == {"small_loss", "bce"}
+    assert code == 0, messages
+    forget()
+    assert methods_on_the_leaderboard(here) == {"small_loss", "bce"}
