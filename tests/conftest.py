@@ -69,6 +69,37 @@ def settings() -> dict[str, object]:
 
 
 @pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Path]]:
+    """Where `finished` keeps its runs, and which it has."""
+    return tmp_path_factory.mktemp("shelf"), {}
+
+
+@pytest.fixture
+def finished(
+    shelf: tuple[Path, dict[str, Path]], cache: Path, settings: dict[str, object], tmp_path: Path
+) -> Callable[..., Any]:
+    """Give a test its own copy of a finished run in `tmp_path`; what several tests start from is trained once.
+
+    To be asked before a test changes anything that a run computes.
+    """
+
+    def of(runs: str = "runs", **values: object) -> Any:
+        from gridbench.config import make_config
+        from gridbench.plan import make_plan
+        from gridbench.record import read_record
+        from gridbench.runner import Execution, run
+
+        config = make_config({**settings, **values})
+        folder, known = shelf
+        key = make_plan(config, cache).id
+        if key not in known:
+            known[key] = run(config, Execution(runs=folder, cache=cache, device="cpu", threads=1)).folder
+        return read_record(shutil.copytree(known[key], tmp_path / runs / known[key].name))
+
+    return of
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """A real browser; where the machine has none, tests of pages are skipped, since no package index carries one."""
     from playwright.sync_api import sync_playwright

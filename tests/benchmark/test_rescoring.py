@@ -96,8 +96,8 @@ def content(record):
 @pytest.mark.parametrize(
     "changes", [{"distance": "cosine"}, {"k": 3}, {"distance": "manhattan", "ideal": 10}]
 )
-def test_the_record_is_that_of_training_anew(go, execution, method, changes):
-    first = go(method=method)
+def test_the_record_is_that_of_training_anew(go, finished, execution, method, changes):
+    first = finished(method=method, slnir=30)
     before = content(first)
     scored = rescore(first.folder, changes, execution())
     anew = go(runs="anew", method=method, **changes)
@@ -157,8 +157,8 @@ def test_a_run_that_failed_after_training_is_scored_without_training(
     assert content(scored) == content(anew)
 
 
-def test_the_same_again_does_nothing(go, execution):
-    first = go(method="bce")
+def test_the_same_again_does_nothing(finished, execution):
+    first = finished(method="bce", slnir=30)
     one = rescore(first.folder, {"k": 3}, execution())
     said = []
     stamp = (one.folder / "done").stat().st_mtime_ns
@@ -167,8 +167,8 @@ def test_the_same_again_does_nothing(go, execution):
     assert "Nothing to do" in said[0]
 
 
-def test_what_cannot_be_scored_is_refused_with_the_reason(go, execution, tmp_path):
-    first = go(method="bce")
+def test_what_cannot_be_scored_is_refused_with_the_reason(go, finished, execution, tmp_path):
+    first = finished(method="bce", slnir=30)
     with pytest.raises(InputError, match="scored like that already"):
         rescore(first.folder, {"distance": "chi2"}, execution())
     with pytest.raises(InputError, match="no run folder"):
@@ -176,7 +176,7 @@ def test_what_cannot_be_scored_is_refused_with_the_reason(go, execution, tmp_pat
     light = go(method="bce", seed=1, keep="light")
     with pytest.raises(InputError, match=r"no weights.*--keep light"):
         rescore(light.folder, {"k": 3}, execution())
-    best = go(method="bce", seed=2, select="best")
+    best = finished(method="bce", slnir=30, select="best")
     with pytest.raises(InputError, match="--select best"):
         rescore(best.folder, {"k": 3}, execution())
     (first.folder / "done").unlink()
@@ -185,25 +185,25 @@ def test_what_cannot_be_scored_is_refused_with_the_reason(go, execution, tmp_pat
     assert len(list(iter_records(execution().runs))) == 3
 
 
-def test_damaged_weights_are_refused(go, execution):
-    first = go(method="bce")
+def test_damaged_weights_are_refused(finished, execution):
+    first = finished(method="bce", slnir=30)
     path = first.folder / "weights.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\x01\x02")
     with pytest.raises(InputError, match=r"weights\.safetensors was changed"):
         rescore(first.folder, {"k": 3}, execution())
 
 
-def test_a_raised_version_is_refused(go, execution, monkeypatch):
+def test_a_raised_version_is_refused(finished, execution, monkeypatch):
     from gridbench.methods.bce import BCE
 
-    first = go(method="bce")
+    first = finished(method="bce", slnir=30)
     monkeypatch.setattr(BCE, "version", 2)
     with pytest.raises(InputError, match="has changed since"):
         rescore(first.folder, {"k": 3}, execution())
 
 
-def test_the_command(go, cache, capsys):
-    first = go(method="bce")
+def test_the_command(finished, cache, capsys):
+    first = finished(method="bce", slnir=30)
     main(
         [
             "score",

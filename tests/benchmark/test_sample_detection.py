@@ -52,8 +52,8 @@ def loss_by_hand(experiment):
     ]
 
 
-def test_every_way_is_there_at_both_levels_with_its_prevalence(go):
-    record = go(method="grid", loss="bce")
+def test_every_way_is_there_at_both_levels_with_its_prevalence(finished):
+    record = finished(method="grid", loss="bce", slnir=30)
     found = record.result["sample_detection"]
     assert set(found["image"]) == set(found["label"]) == WAYS
     assert found["reasons"] == {}
@@ -69,8 +69,8 @@ def test_every_way_is_there_at_both_levels_with_its_prevalence(go):
         assert found["label"][way]["precision"] == found["label"][way]["recall"]
 
 
-def test_the_record_gives_the_same_numbers_again(go):
-    record = go(method="grid", loss="bce")
+def test_the_record_gives_the_same_numbers_again(finished):
+    record = finished(method="grid", loss="bce", slnir=30)
     found, arrays = record.result["sample_detection"], record.detection()
     for level in ("image", "label"):
         for way in WAYS - {"random"}:
@@ -131,8 +131,8 @@ def test_judging_draws_nothing_and_changes_nothing(trained):
     assert all(np.array_equal(one.detection[name], other.detection[name]) for name in one.detection)
 
 
-def test_without_noise_there_is_nothing_to_find(go):
-    found = go(method="bce", slnir=0).result["sample_detection"]
+def test_without_noise_there_is_nothing_to_find(finished):
+    found = finished(method="bce", slnir=0).result["sample_detection"]
     assert found["image"]["loss"]["prevalence"] == 0
     assert found["image"]["loss"]["auroc"] is None
     assert found["label"]["loss"]["selected_share"] == 0
@@ -194,8 +194,8 @@ def test_images_with_all_classes_or_none_are_judged_too(trained):
     assert experiment.score().result["sample_detection"]["label"]["confident_learning"] is not None
 
 
-def test_the_leaderboard_knows_the_scores_by_name(go):
-    record = go(method="grid", loss="bce")
+def test_the_leaderboard_knows_the_scores_by_name(finished):
+    record = finished(method="grid", loss="bce", slnir=30)
     frame = load(record.folder.parent).set_index("metric")
     stored = record.result["sample_detection"]
     for level in ("image", "label"):

@@ -173,8 +173,11 @@ def test_failed_runs_wait_until_they_are_asked_for(sweep, tmp_path, cache, monke
 
 
 def test_a_killed_worker_loses_its_place_and_not_its_run(tmp_path, cache, settings):
-    settings = {**settings, "epochs": 40, "method": "bce"}
-    configs = [make_config({**settings, "seed": seed}) for seed in range(2)]
+    settings = {**settings, "method": "bce"}
+    # Enough epochs that the first one is still being computed when it is killed.
+    configs = [
+        make_config({**settings, "seed": seed, "epochs": epochs}) for seed, epochs in enumerate((20, 1))
+    ]
     execution = Execution(runs=tmp_path / "runs", cache=cache, keep="light")
     pool = LocalPool(execution, workers=1, devices=("cpu",))
     kinds, killed = [], False
