@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 
-ANY_LOSS = ("*",)
+ANY_LOSS: tuple[str, ...] = ("*",)
 NoiseRate = Callable[[Tensor, Tensor], float]
 """(N, C) labels and (N, C) probabilities -> estimated noise rate, 0 to 1."""
 
