@@ -23,6 +23,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# (?:[\w/]+/)?(\w+\.py)\n")
 SHORT = ["--epochs", "1", "--train-size", "128", "--quiet"]
+EACH_LEVEL = ["--loss", "bce", "--loss", "pce"]
 RUN = """
 import shlex, sys
 from gridbench.cli import main
@@ -48,21 +49,28 @@ def commands(page: Path, program: str) -> list[list[str]]:
     return [shlex.split(line)[1:] for line in lines if line.split(" ")[0] == program]
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A cache that the pages share, so that an archive is prepared once."""
+    return tmp_path_factory.mktemp("prepared")
+
+
 @each_page
-def test_python_and_plugins_run(page, tmp_path):
-    code, files = [], []
+def test_python_and_plugins_run(page, tmp_path, prepared):
+    code, checks = [], []
     for block in blocks(page, "python"):
         named = FILE.match(block)
         if named:
-            files.append(named[1])
+            # A loss of each level of labels; whether it goes with every loss is slow to tell.
+            checks.append(["check", named[1], *(EACH_LEVEL if "ANY_LOSS" in block else [])])
             (tmp_path / named[1]).write_text(block, encoding="utf-8")
         else:
             code.append(block)
     (tmp_path / "page.py").write_text("\n\n".join(code), encoding="utf-8")
     plugged = [[*words, *SHORT] for words in commands(page, "gridbench") if "--plugin" in words]
-    lines = [*(["check", file] for file in files), *plugged]
+    lines = [*checks, *plugged]
     for words in [["page.py"], ["-P", "-c", RUN, *(shlex.join(line) for line in lines)]]:
-        environment = {**os.environ, "GRIDBENCH_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, "GRIDBENCH_CACHE": str(prepared), "OMP_NUM_THREADS": "1"}
         done = subprocess.run(
             [sys.executable, *words],
             cwd=tmp_path,
@@ -72,6 +80,22 @@ def test_python_and_plugins_run(page, tmp_path):
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@each_page
+def test_plugins_go_with_every_loss(page, tmp_path):
+    for block in blocks(page, "python"):
+        if FILE.match(block) and "ANY_LOSS" in block:
+            path = tmp_path / FILE.match(block)[1]
+            path.write_text(block, encoding="utf-8")
+            done = subprocess.run(
+                [sys.executable, "-P", "-m", "gridbench", "check", path],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
 
 
 @each_page
