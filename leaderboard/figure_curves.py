@@ -140,10 +140,11 @@ def _curve(panel: Axes, row: Row, positions: list[float], look: Look, table: Tab
     cells = [entry.cell for entry in row.entries]
     mean = np.array([shown(cell.mean, table.unit) if cell else math.nan for cell in cells])
     std = np.array([shown(cell.std, table.unit) if cell and cell.n > 1 else 0.0 for cell in cells])
-    panel.plot(
-        positions, mean, color=look.colour, marker=look.marker, linestyle=look.dash, label=short(row.names)
-    )
-    panel.fill_between(positions, mean - std, mean + std, color=look.colour, alpha=0.15, linewidth=0)
+    # A column without a run must not cut the line between its neighbours: markers say where something was measured.
+    there = np.isfinite(mean)
+    x, mean, std = np.array(positions)[there], mean[there], std[there]
+    panel.plot(x, mean, color=look.colour, marker=look.marker, linestyle=look.dash, label=short(row.names))
+    panel.fill_between(x, mean - std, mean + std, color=look.colour, alpha=0.15, linewidth=0)
 
 
 def _band(panel: Axes, band: Band, look: Look, label: str, scale: float) -> None:

@@ -1,7 +1,8 @@
 """What the documentation shows is run: its Python, its commands, its make targets and its links.
 
 A Python block whose first line is a comment that names a file is written to that file, which must pass `gridbench
-check`; the other blocks are run after these, and commands with `--plugin` too, shortened. A page has one folder.
+check`; the other blocks are run after these, and commands with `--plugin` too, shortened; sweeps are planned only. A
+page has one folder, and in it the plug-ins of this repository that it names.
 """
 
 from __future__ import annotations
@@ -67,7 +68,13 @@ def test_python_and_plugins_run(page, tmp_path, prepared):
         else:
             code.append(block)
     (tmp_path / "page.py").write_text("\n\n".join(code), encoding="utf-8")
-    plugged = [[*words, *SHORT] for words in commands(page, "gridbench") if "--plugin" in words]
+    plugged = [words for words in commands(page, "gridbench") if "--plugin" in words]
+    for words in plugged:
+        plugin = words[words.index("--plugin") + 1]
+        if (ROOT / plugin).is_file():
+            (tmp_path / plugin).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / plugin).write_bytes((ROOT / plugin).read_bytes())
+        words += ["--dry-run"] if words[0] == "sweep" else SHORT
     lines = [*checks, *plugged]
     for words in [["page.py"], ["-P", "-c", RUN, *(shlex.join(line) for line in lines)]]:
         environment = {**os.environ, "GRIDBENCH_CACHE": str(prepared), "OMP_NUM_THREADS": "1"}

@@ -1,16 +1,81 @@
-"""The numbers that are told are those of the records that lie beside them."""
+"""The numbers that are told are those of the records that lie beside them, and the study's methods do what is said."""
 
-import importlib.util
+from __future__ import annotations
+
+import importlib
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+import pytest
+
+from gridbench.config import make_config
+from gridbench.conformance import check_component
+from gridbench.plugins import REGISTRIES, load_plugin
+from gridbench.runner import Execution, run
+
+RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 
 
-def test_every_table_is_what_the_shipped_records_give():
-    spec = importlib.util.spec_from_file_location("rebuild", ROOT / "docs" / "results" / "rebuild.py")
-    rebuild = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(rebuild)
-    texts = rebuild.pages(rebuild.Records())
-    assert len(texts) == 4
+@pytest.fixture
+def scripts(monkeypatch):
+    monkeypatch.syspath_prepend(RESULTS)
+    return importlib.import_module
+
+
+def test_every_table_is_what_the_shipped_records_give(scripts):
+    texts = scripts("rebuild").pages(scripts("evidence").Records())
+    assert {path.name for path in RESULTS.glob("*.md")} - {path.name for path in texts} == {"leaderboard.md"}
     for file, text in texts.items():
         assert file.read_text(encoding="utf-8") == text, f"run docs/results/rebuild.py: {file.name}"
+
+
+def test_the_probe_only_looks(scripts):
+    evidence, why = scripts("evidence"), scripts("why")
+    records = evidence.Records()
+    for rate in (30, 60):
+        for metric in (evidence.TEST, evidence.VALIDATION, "memorised", "detection/precision"):
+            probed = records.seeds(metric, rate, **why.PROBE)
+            grid = records.seeds(metric, rate, **evidence.DEFAULT)
+            assert probed
+            assert probed == {seed: grid[seed] for seed in probed}
+
+
+def test_a_setting_of_several_cells_is_no_cell(scripts):
+    evidence = scripts("evidence")
+    records = evidence.Records()
+    with pytest.raises(ValueError, match="more than one cell"):
+        records.seeds(evidence.TEST, 30, method="grid")
+    assert records.seeds(evidence.TEST, 30, method="nothing like it") == {}
+
+
+@pytest.fixture
+def score(tmp_path, cache, settings, monkeypatch):
+    """Train a method on a small archive and return its metrics, with the study's plug-in loaded."""
+    monkeypatch.setattr("gridbench.plugins._loaded", {})
+    for registry in REGISTRIES:
+        registry.names()
+        monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
+    load_plugin(RESULTS / "exclusion.py")
+
+    def train(method, **parameters):
+        config = make_config({**settings, "method": method, "slnir": 30, "parameters": parameters})
+        return run(config, Execution(runs=tmp_path / "runs", cache=cache, device="cpu", threads=1)).metrics
+
+    return train
+
+
+@pytest.mark.parametrize("method", ["exclude_loss", "exclude_difference"])
+def test_leaving_nothing_out_is_plain_training(score, method):
+    plain, other = score("bce"), score(method, **{"lambda": 0})
+    assert other["ndcg@5"] == plain["ndcg@5"]
+    assert score(method, **{"lambda": 50})["ndcg@5"] != plain["ndcg@5"]
+
+
+def test_the_probe_trains_as_grid_does(score):
+    grid, probe = score("grid"), score("grid_probe")
+    assert {name: value for name, value in probe.items() if name in grid} == grid
+
+
+@pytest.mark.parametrize("method", ["exclude_loss", "exclude_difference", "grid_probe"])
+def test_the_methods_of_the_study_conform(score, method):
+    findings = list(check_component("method", method, losses=["bce"]))
+    assert [finding for finding in findings if not finding.passed] == []

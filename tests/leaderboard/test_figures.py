@@ -1,7 +1,6 @@
 """Figures: what is drawn from which records, and that nobody needs colours to read it."""
 
 import json
-import math
 
 import numpy as np
 import pytest
@@ -58,9 +57,18 @@ def test_curves_show_means_and_spreads(study):
     assert list(lines) == ["grid · bce", "elr · bce", "bce", "oracle · bce", "untrained", "random"]
     assert list(lines["grid · bce"].get_xdata()) == [0, 30, 60]
     assert list(lines["grid · bce"].get_ydata()) == pytest.approx([57, 51, 45])
-    assert math.isnan(lines["elr · bce"].get_ydata()[2])
+    assert list(lines["elr · bce"].get_xdata()) == [0, 30]
     band = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
     assert (band.min(), band.max()) == pytest.approx((44, 58))
+
+
+def test_a_rate_without_a_run_does_not_cut_a_curve(runs, write_run):
+    for method, rates in {"bce": (0, 30, 60), "elr": (0, 60)}.items():
+        for slnir in rates:
+            write_run(runs, method=method, slnir=slnir)
+    lines = {line.get_label(): line for line in noise_curves(table_of(runs)).axes[0].lines}
+    assert list(lines["elr · bce"].get_xdata()) == [0, 60]
+    assert np.isfinite(lines["elr · bce"].get_ydata()).all()
 
 
 def test_no_curve_over_a_single_rate(runs, write_run):

@@ -1,0 +1,137 @@
+"""The records that ship with gridbench or lie beside this file, and how their numbers are told."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from gridbench.leaderboard.runs import Run, collect
+from gridbench.leaderboard.statistics import Interval, paired_interval
+from gridbench.leaderboard.units import unit_of
+
+HERE = Path(__file__).resolve().parent
+BASELINES = HERE.parents[1] / "leaderboard" / "baselines" / "bluemarble.zip"
+STUDIES = HERE / "studies.zip"
+"""Records of `bluemarble` that are no baselines: other noise models, other parameters, methods of studies."""
+
+_HEADS = {"mode": "hybrid", "kl_reduction": "sum", "kl_weight": "1", "epsilon": "sample"}
+GRID = {"method": "grid", "loss": "bce", **{f"parameters.{name}": value for name, value in _HEADS.items()}}
+DEFAULT = {**GRID, "parameters.lambda": "20"}
+AUTO = {**GRID, "parameters.lambda": "auto"}
+BCE = {"method": "bce", "loss": "bce"}
+FL = {"method": "fl", "loss": "fl", "parameters.gamma": "2"}
+ASL = {"method": "asl", "loss": "asl", "parameters.gamma_negative": "4"}
+ELR = {"method": "elr", "loss": "bce", "parameters.lambda": "1"}
+JOCOR = {"method": "jocor", "loss": "bce", "parameters.tau": "0.05"}
+PCE = {"method": "pce", "loss": "pce"}
+RRL = {"method": "rrl", "loss": "rrl"}
+LNC = {"method": "lnc", "loss": "pce"}
+GRID_PCE = {**GRID, "loss": "pce", "parameters.lambda": "10"}
+GRID_RRL = {**GRID, "loss": "rrl", "parameters.lambda": "10"}
+
+TEST, VALIDATION, UNSEEN = "ndcg@20", "validation/ndcg@20", "unseen/ndcg@20"
+Where = Mapping[str, str]
+
+
+class Records:
+    """The records of both files."""
+
+    def __init__(self) -> None:
+        self.runs = collect(BASELINES, STUDIES).runs
+
+    def find(self, slnir: int, noise: str = "swap", **where: str) -> dict[int, Run]:
+        """Return seed -> run of the one cell with these settings.
+
+        Raises:
+            ValueError: The settings belong to more than one cell.
+        """
+        conditions = {"slnir": str(slnir), "noise": noise, **where}
+        found = [r for r in self.runs if all(_plain(r.settings.get(k)) == v for k, v in conditions.items())]
+        if len({run.cell for run in found}) > 1:
+            raise ValueError(f"{conditions} is more than one cell")
+        return {run.seed: run for run in found}
+
+    def seeds(self, metric: str, slnir: int, noise: str = "swap", **where: str) -> dict[int, float]:
+        """Return seed -> value, in percent where it is a share."""
+        scale = 100 if unit_of(metric).recorded == "fraction" else 1
+        found = {seed: run.metric(metric) for seed, run in self.find(slnir, noise, **where).items()}
+        return {seed: value * scale for seed, value in sorted(found.items()) if value is not None}
+
+    def epochs(self, name: str, slnir: int, **where: str) -> pd.DataFrame:
+        """Return what was logged in each epoch under a name: a row an epoch from 1, a column a seed."""
+        runs = self.find(slnir, **where)
+        series = {seed: [row[name] for row in run.stored.history()] for seed, run in sorted(runs.items())}
+        frame = pd.DataFrame(series)
+        frame.index = frame.index + 1
+        return frame
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+def told(values: Mapping[int, float], n: bool = False, digits: int = 1) -> str:
+    """Write mean ± standard deviation (ddof 1), with n where it is asked for or a deviation is impossible."""
+    if not values:
+        return "–"
+    series = pd.Series(values)
+    if len(series) == 1:
+        return f"{series.iloc[0]:.{digits}f} (n = 1)"
+    return f"{series.mean():.{digits}f} ± {series.std(ddof=1):.{digits}f}" + (
+        f" (n = {len(series)})" if n else ""
+    )
+
+
+def difference(one: Mapping[int, float], other: Mapping[int, float]) -> str:
+    """Write the mean paired difference with its 95 % interval and n; no interval under five seeds."""
+    interval: Interval = paired_interval({"": one}, {"": other})
+    if not interval.seeds:
+        return "–"
+    if interval.seeds < 5:
+        return f"{interval.difference:+.1f} (n = {interval.seeds})".replace("-0.0", "0.0")
+    return f"{interval.difference:+.1f} ({interval.low:+.1f} to {interval.high:+.1f}; n = {interval.seeds})"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a markdown table, without the rows that nothing was measured for."""
+    rows = [row for row in rows if set(row[1:]) - {"–", ""}]
+    return ["| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *rows)] + [""]
+
+
+def prose(*paragraphs: str) -> list[str]:
+    """Return the lines of paragraphs, wrapped, each followed by an empty one."""
+    return [line for each in paragraphs for line in (*textwrap.wrap(each, 118, break_on_hyphens=False), "")]
+
+
+def over_rates(
+    records: Records, settings: Mapping[str, Where], metric: str, rates: Sequence[int] = (0, 30, 60)
+) -> list[str]:
+    """Return the table of a metric, a row for each named setting and a column for each noise rate."""
+    rows = [
+        [name, *(told(records.seeds(metric, rate, **where), n=True) for rate in rates)]
+        for name, where in settings.items()
+    ]
+    return table(["", *(f"SLNIR {rate}" for rate in rates)], rows)
+
+
+def differences(
+    records: Records,
+    pairs: Mapping[str, tuple[Where, Where]],
+    metric: str = TEST,
+    rates: Sequence[int] = (0, 30, 60),
+) -> list[str]:
+    """Return the table of paired differences of a metric, a row for each named pair of settings."""
+    rows = [
+        [
+            name,
+            *(
+                difference(records.seeds(metric, rate, **one), records.seeds(metric, rate, **other))
+                for rate in rates
+            ),
+        ]
+        for name, (one, other) in pairs.items()
+    ]
+    return table(["", *(f"SLNIR {rate}" for rate in rates)], rows)

@@ -1,0 +1,253 @@
+"""The tables of this folder's pages, each from the records alone."""
+
+from __future__ import annotations
+
+import math
+
+from evidence import (
+    ASL,
+    AUTO,
+    BCE,
+    DEFAULT,
+    ELR,
+    FL,
+    GRID,
+    GRID_PCE,
+    GRID_RRL,
+    JOCOR,
+    LNC,
+    PCE,
+    RRL,
+    TEST,
+    UNSEEN,
+    VALIDATION,
+    Records,
+    Where,
+    difference,
+    differences,
+    over_rates,
+    prose,
+    table,
+    told,
+)
+
+MODES: dict[str, Where] = {"discriminative (bce)": BCE} | {
+    mode: {**DEFAULT, "parameters.mode": mode} for mode in ("generative", "joint", "hybrid")
+}
+NOISE_MODELS = ("swap", "confusable", "class_dependent", "instance", "grouped", "mixed", "missing", "extra")
+SCENE: dict[str, Where] = {
+    "bce": BCE,
+    "fl": FL,
+    "asl": ASL,
+    "elr": ELR,
+    "jocor": JOCOR,
+    "grid (lambda 20)": DEFAULT,
+    "grid (lambda auto, ours)": AUTO,
+    "untrained": {"method": "untrained"},
+    "random": {"method": "random"},
+}
+PIXEL: dict[str, Where] = {
+    "pce": PCE,
+    "lnc (reconstructed)": LNC,
+    "rrl": RRL,
+    "grid + pce": GRID_PCE,
+    "grid + rrl": GRID_RRL,
+}
+
+
+def detection(records: Records) -> list[str]:
+    """How well noisy images and wrong labels are found at the end of training."""
+    lines = prose(
+        "# Detection at the end of a run on `bluemarble`",
+        "Percent, mean ± sample standard deviation over n seeds; default recipe, the paper's noise, GRID with "
+        "lambda 20. What the scores are: [detection](../detection.md). Each number is `gridbench leaderboard "
+        "--baselines --metric sample_detection/LEVEL/WAY/SCORE`. The picture is the paper's measure, in "
+        "mini-batches and epoch by epoch (Figs. 2 and 4).",
+        "![Precision of detection over the epochs](detection.png)",
+    )
+    scores = {"image": ("precision", "auroc"), "label": ("precision", "auroc", "average_precision")}
+    ways = (
+        ("grid", DEFAULT, ("method", "loss", "confident_learning", "random")),
+        ("bce", BCE, ("loss", "confident_learning", "random")),
+    )
+    for slnir in (10, 30, 60):
+        for level, names in scores.items():
+            prevalence = records.seeds(f"sample_detection/{level}/loss/prevalence", slnir, **BCE)
+            rows = []
+            for method, where, each in ways:
+                for way in each:
+                    values = [
+                        records.seeds(f"sample_detection/{level}/{way}/{name}", slnir, **where)
+                        for name in names
+                    ]
+                    rows.append([method, way.replace("_", " "), *map(told, values), str(len(values[0]))])
+            lines += [f"## SLNIR {slnir}, level `{level}`: {told(prevalence)} % are noisy", ""]
+            lines += table(["trained with", "way", *(name.replace("_", " ") for name in names), "n"], rows)
+    return lines
+
+
+def noise_models(records: Records) -> list[str]:
+    """BCE and GRID under each noise model."""
+    rows = []
+    for noise in NOISE_MODELS:
+        cells = [
+            [records.seeds(metric, 30, noise, **where) for where in (BCE, DEFAULT)]
+            for metric in (VALIDATION, TEST)
+        ]
+        noisy = records.seeds("noisy_images", 30, noise, **BCE)
+        found = records.seeds("detection/precision", 30, noise, **DEFAULT)
+        kept = [records.seeds("memorised", 30, noise, **where) for where in (BCE, DEFAULT)]
+        seeds = sorted(set(cells[0][0]) & set(cells[0][1]))[:3]
+        cut = [[{s: side[s] for s in seeds} for side in pair] for pair in cells]
+        short = [{s: each[s] for s in seeds if s in each} for each in (noisy, found, *kept)]
+        row = [f"`{noise}`", *map(told, cut[0]), *map(told, cut[1]), difference(cut[1][1], cut[1][0])]
+        rows.append([*row, *map(told, short)])
+    header = [
+        "noise model",
+        "bce, validation",
+        "grid, validation",
+        "bce, test",
+        "grid, test",
+        "grid - bce, test",
+    ]
+    header += ["noisy images", "grid's precision in mini-batches", "bce memorised", "grid memorised"]
+    clean = [told({s: v for s, v in records.seeds(m, 0, **BCE).items() if s < 3}) for m in (VALIDATION, TEST)]
+    return [
+        *prose(
+            "# BCE and GRID under each scene-level noise model, rate 30, on `bluemarble`",
+            "NDCG@20 and shares in percent, mean ± sample standard deviation over seeds 0, 1, 2 (n = 3, too few to "
+            "resolve a difference); default recipe, GRID with lambda 20. The precision of guessing is the column of"
+            f" noisy images. Without noise BCE has {clean[0]} on validation and {clean[1]} on test. What 30 means is"
+            " each model's own (`gridbench list noise NAME`): `missing` only removes and `extra` only adds labels, "
+            "`mixed` does both, the others replace; `class_dependent` was given [confusions.csv](confusions.csv).",
+        ),
+        *table(header, rows),
+    ]
+
+
+def lambdas(records: Records) -> list[str]:
+    """GRID over lambda."""
+    settings: dict[str, Where] = {"lambda 0 (bce)": BCE} | {
+        f"lambda {share}": {**GRID, "parameters.lambda": share} for share in ("10", "20", "40", "60", "auto")
+    }
+    lines = prose(
+        "# GRID over lambda on `bluemarble`",
+        "NDCG@20 in percent, mean ± sample standard deviation over n seeds; default recipe. Lambda 0 is plain BCE, "
+        "bit for bit. `auto` reads lambda off GRID's own predictions (ours, not the paper's).",
+    )
+    for title, metric in (("Validation", VALIDATION), ("Test", TEST)):
+        lines += [f"## {title}", "", *over_rates(records, settings, metric)]
+    lines += ["## `auto` minus a fixed lambda, test, paired by seed (95 % interval)", ""]
+    fixed = {name: where for name, where in settings.items() if where is not settings["lambda auto"]}
+    return lines + differences(records, {name: (AUTO, where) for name, where in fixed.items()})
+
+
+def ablation(records: Records) -> list[str]:
+    """Kinds of reasoning side by side (Fig. 6)."""
+    lines = prose(
+        "# Kinds of reasoning on `bluemarble` (Fig. 6)",
+        "NDCG@20 in percent, mean ± sample standard deviation over n seeds; default recipe, lambda 20. Only the "
+        "hybrid, which is GRID, chooses samples. What `generative` and `joint` train the backbone with is our "
+        "reading: the paper does not say ([protocols](../protocols.md)).",
+        "![Kinds of reasoning](ablation.png)",
+    )
+    for title, metric in (("Validation", VALIDATION), ("Test", TEST)):
+        lines += [f"## {title}", "", *over_rates(records, MODES, metric)]
+    lines += ["## `hybrid` minus the others, test, paired by seed", ""]
+    others = {f"hybrid - {name}": (DEFAULT, where) for name, where in MODES.items() if where != DEFAULT}
+    return lines + differences(records, others)
+
+
+def methods(records: Records) -> list[str]:
+    """Every method at its documented defaults, with what noise costs it on seen and on unseen queries."""
+    lines = prose(
+        "# Methods at their documented defaults on `bluemarble`",
+        "NDCG@20 in percent, mean ± sample standard deviation over n seeds; default recipes, the paper's noise. The"
+        " same records as the [leaderboard](leaderboard.md) with its statistics, which also has the combinations "
+        "that were run once. `memorised` is the share of injected labels (pixels) that the trained network predicts"
+        " for the training images; `predicted` the share of all labels that it predicts present.",
+    )
+    for level, settings, plain in (("Scene level", SCENE, "bce"), ("Pixel level", PIXEL, "pce")):
+        lines += [f"## {level}: test", "", *over_rates(records, settings, TEST)]
+        lines += [f"### Test, minus `{plain}` of the same seed (95 % interval)", ""]
+        others = {name: where for name, where in settings.items() if name != plain}
+        pairs = {f"{name} - {plain}": (where, settings[plain]) for name, where in others.items()}
+        lines += differences(records, pairs)
+        lines += ["### Validation", "", *over_rates(records, settings, VALIDATION)]
+        lines += ["### Queries that were never trained on", "", *over_rates(records, settings, UNSEEN)]
+        lines += ["### Noise's price, SLNIR 0 to 60, in points of NDCG@20", ""]
+        lines += table(["", "seen queries (the paper's)", "unseen queries"], _prices(records, settings))
+        lines += ["### Remembered and predicted at SLNIR 60", ""]
+        lines += table(
+            ["", "memorised", "predicted", "n"],
+            [
+                [
+                    name,
+                    *(told(records.seeds(m, 60, **where)) for m in ("memorised", "predicted_prevalence")),
+                    str(len(records.seeds(TEST, 60, **where))),
+                ]
+                for name, where in settings.items()
+                if records.seeds("predicted_prevalence", 60, **where)
+            ],
+        )
+    return lines
+
+
+def _prices(records: Records, settings: dict[str, Where]) -> list[list[str]]:
+    rows = []
+    for name, where in settings.items():
+        ends = [[records.seeds(metric, rate, **where) for rate in (0, 60)] for metric in (TEST, UNSEEN)]
+        rows.append([name, *(difference(clean, noisy) for clean, noisy in ends)])
+    return rows
+
+
+TRIES: dict[str, tuple[Where, str, tuple[str, ...]]] = {
+    "fl": (FL, "parameters.gamma", ("1", "2", "4")),
+    "asl": (ASL, "parameters.gamma_negative", ("2", "4", "6")),
+    "elr": (ELR, "parameters.lambda", ("0.3", "1", "3")),
+    "jocor": (JOCOR, "parameters.tau", ("0.05", "0.15", "0.3")),
+    "grid": (DEFAULT, "parameters.lambda", ("10", "20", "40")),
+}
+"""Method -> its defaults, the parameter that is tried and the values; the documented default is among them."""
+
+
+def budget(records: Records) -> list[str]:
+    """The same small validation budget for every method: three values of its main parameter, two seeds."""
+    rows, chosen = [], {"bce (nothing to choose)": BCE}
+    for method, (where, name, values) in TRIES.items():
+        scores = {value: _mean_validation(records, {**where, name: value}) for value in values}
+        if any(math.isnan(score) for score in scores.values()):
+            continue
+        best = max(scores, key=lambda value: scores[value])
+        label = name.removeprefix("parameters.")
+        cells = ", ".join(f"{value}: {score:.1f}" for value, score in scores.items())
+        rows.append(
+            [f"{method}, {label}", cells, f"**{best}**" + (" (default)" if best == where[name] else "")]
+        )
+        chosen[f"{method}, {label} {best}"] = {**where, name: best}
+    lines = prose(
+        "# Every method with the same small validation budget, on `bluemarble`",
+        "Three values of one parameter for each method, the documented default among them, at SLNIR 0, 30 and 60 "
+        "with seeds 0 and 1; one value is chosen for all rates by the mean validation NDCG@20 (percent). Test "
+        "scores were not read for it. `gridbench sweep --select NAME` does the same. BCE has no parameter of its own.",
+    )
+    lines += table(["parameter", "mean validation score of each value", "chosen"], rows)
+    lines += ["## Test, with what was chosen", "", *over_rates(records, chosen, TEST)]
+    pairs = {f"{name} - bce": (where, BCE) for name, where in chosen.items() if where != BCE}
+    return [*lines, "## Minus `bce`, test, paired by seed (95 % interval)", "", *differences(records, pairs)]
+
+
+def _mean_validation(records: Records, where: Where) -> float:
+    scores = [records.seeds(VALIDATION, rate, **where) for rate in (0, 30, 60)]
+    if any(not {0, 1} <= set(values) for values in scores):
+        return math.nan
+    return sum(values[seed] for values in scores for seed in (0, 1)) / 6
+
+
+def first_table(records: Records) -> list[str]:
+    """The table of the README: test scores over the noise rates."""
+    rows = [
+        [name, *(told(records.seeds(TEST, slnir, **where), n=True) for slnir in (0, 30, 60))]
+        for name, where in SCENE.items()
+    ]
+    return table(["method", "SLNIR 0", "SLNIR 30", "SLNIR 60"], rows)
