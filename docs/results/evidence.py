@@ -90,9 +90,10 @@ def difference(one: Mapping[int, float], other: Mapping[int, float]) -> str:
     interval: Interval = paired_interval({"": one}, {"": other})
     if not interval.seeds:
         return "–"
+    mean = f"{interval.difference:+.1f}".replace("-0.0", "0.0").replace("+0.0", "0.0")
     if interval.seeds < 5:
-        return f"{interval.difference:+.1f} (n = {interval.seeds})".replace("-0.0", "0.0")
-    return f"{interval.difference:+.1f} ({interval.low:+.1f} to {interval.high:+.1f}; n = {interval.seeds})"
+        return f"{mean} (n = {interval.seeds})"
+    return f"{mean} ({interval.low:+.1f} to {interval.high:+.1f}; n = {interval.seeds})"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -30,13 +30,14 @@ def equal(one, other):
     return (one is None and other is None) or torch.equal(one, other)
 
 
-def test_the_pairs_are_those_of_the_paper():
+def test_the_pairs_are_those_of_the_paper_and_our_variant():
     assert {name: METHODS.get(name).losses for name in TRAINED} == {
         "asl": ("asl",),
         "bce": ("bce",),
         "elr": ("bce", "fl", "asl"),
         "fl": ("fl",),
         "grid": ANY_LOSS,
+        "grid_auto": ("bce", "fl", "asl"),
         "jocor": ("bce", "fl", "asl", "pce"),
         "lnc": ("pce",),
         "oracle": ANY_LOSS,
