@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gridbench.cli import main
 from gridbench.config import make_config
 from gridbench.conformance import check_component
 from gridbench.plugins import REGISTRIES, load_plugin
@@ -26,6 +27,13 @@ def test_every_table_is_what_the_shipped_records_give(scripts):
     assert {path.name for path in RESULTS.glob("*.md")} - {path.name for path in texts} == {"leaderboard.md"}
     for file, text in texts.items():
         assert file.read_text(encoding="utf-8") == text, f"run docs/results/rebuild.py: {file.name}"
+
+
+def test_the_leaderboard_is_what_the_command_writes_of_the_shipped_records(tmp_path):
+    main(["leaderboard", "--baselines", "--statistics", "--out", str(tmp_path / "table.md")])
+    assert (tmp_path / "table.md").read_text(encoding="utf-8") == (RESULTS / "leaderboard.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_the_probe_only_looks(scripts):

@@ -56,11 +56,11 @@ def pages(records: Records) -> dict[Path, str]:
     return {**texts, README: between_marks(README.read_text(encoding="utf-8"), first_table(records))}
 
 
-def draw(words: Sequence[str | Path], wanted: Mapping[str, str]) -> None:
-    """Let `gridbench leaderboard` draw its figures, and take the wanted ones: pattern -> name in this folder."""
+def leaderboard(words: Sequence[str | Path], wanted: Mapping[str, str]) -> None:
+    """Let `gridbench leaderboard` write files of the baselines, and take the wanted ones: pattern -> name here."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "gridbench", "leaderboard", *words, "--figures", folder]
-        subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+        command = [sys.executable, "-m", "gridbench", "leaderboard", "--baselines", *words]
+        subprocess.run(command, check=True, cwd=folder, capture_output=True)
         for pattern, name in wanted.items():
             (found,) = Path(folder).glob(pattern)
             shutil.copy(found, HERE / name)
@@ -73,8 +73,8 @@ def main() -> None:
         file.write_text(text, encoding="utf-8")
     for name, picture in PICTURES.items():
         (HERE / name).write_bytes(rendered(picture(records), "png"))
-    draw(["--baselines", "--statistics", "--out", HERE / "leaderboard.md"], {})
-    draw(["--baselines", "--filter", "loss=bce", "--filter", "method!=oracle"], SCENE_FIGURES)
+    leaderboard(["--statistics", "--out", "table.md"], {"table.md": "leaderboard.md"})
+    leaderboard(["--filter", "loss=bce", "--filter", "method!=oracle", "--figures", "."], SCENE_FIGURES)
     print(f"Rebuilt from {len(records.runs)} records in {BASELINES.name} and {STUDIES.name}.")
 
 
