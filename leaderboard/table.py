@@ -110,7 +110,8 @@ class Table:
         low, high = self.counts
         count = f"n = {low}" if low == high else f"n = {low} to {high}"
         spread = "mean ± sample standard deviation (ddof 1) over seeds" if high > 1 else "one seed, no spread"
-        return f"{spread}; {count}, seeds {', '.join(map(str, self.seeds))}"
+        seeds = "seed" if len(self.seeds) == 1 else "seeds"
+        return f"{spread}; {count}, {seeds} {', '.join(map(str, self.seeds))}"
 
     @property
     def cells(self) -> list[Cell]:

@@ -214,3 +214,9 @@ def test_rows_and_columns_can_be_any_setting(study):
 def test_an_unknown_setting_names_the_nearest(study):
     with pytest.raises(InputError, match=r"No result has the setting 'epoch'.*Did you mean 'epochs'"):
         tables(study, rows=("method", "epoch"))
+
+
+def test_a_table_of_one_seed_says_which(runs, write_run):
+    write_run(runs, seed=3)
+    (table,) = tables(runs)
+    assert table.caption.endswith("one seed, no spread; n = 1, seed 3")
