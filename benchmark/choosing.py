@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 
+from gridbench.building import spec_of
 from gridbench.config import RunConfig
 from gridbench.datasets.dataset import Progress
 from gridbench.environment import describe_environment
-from gridbench.experiment import spec_of
 from gridbench.measured import recall, remember
 from gridbench.plan import Plan, make_plan
 from gridbench.record import read_record

@@ -5,33 +5,31 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 
-from gridbench.backbones import BackboneSpec, TimmBackbone, build_backbone, check_distance, probe
+from gridbench.backbones import TimmBackbone
+from gridbench.building import build_method, build_objective, training_set, training_settings
 from gridbench.checkpoint import independent
 from gridbench.corrupting import corrupt_training_labels, training_images
-from gridbench.datasets.augment import Augmentation
-from gridbench.datasets.batches import EvaluationSet, TrainingSet
+from gridbench.datasets.batches import EvaluationSet
 from gridbench.datasets.pixels import Pixels
 from gridbench.environment import keep_float32
 from gridbench.epochlog import Truth, memorised_pixels, memorised_share
 from gridbench.errors import InputError, RunFailed
 from gridbench.evaluation import MAPS_TOGETHER, PAIRS, TOGETHER, Retrieval, Splits, predict, score_method
-from gridbench.methods.base import Method, Objective, Setup
-from gridbench.metrics.noise_rate import estimate_noise_rate
+from gridbench.methods.base import Objective
 from gridbench.noise.corruption import Corruption
 from gridbench.phases import Phases
 from gridbench.plan import Plan
 from gridbench.sample_detection import LabelledSet, Verdict, centre_of, judge_training_set, wrong_classes
-from gridbench.streams import torch_scope
 from gridbench.thumbnails import fixed_queries, thumbnails
-from gridbench.trainer import Trainer, TrainingSettings
+from gridbench.trainer import Trainer
 
-__all__ = ["Experiment", "Outcome", "spec_of"]
+__all__ = ["Experiment", "Outcome"]
 
 Array = np.ndarray[Any, Any]
 IGNORE = 255
@@ -75,21 +73,13 @@ class Experiment:
             self.corruption = _only(self.corruption, kept, len(train))
         self._check_maps()
         self.truth = Truth(self.corruption.changed, len(self.splits.train), float(config.slnir))
-        self.method = self._build_method()
+        self.method = build_method(plan, self.objective, len(self.splits.train)).to(device)
         self.trainer = self._build_trainer() if plan.method.labels != "none" else None
 
     @cached_property
     def objective(self) -> Objective | None:
         """The task and its loss; None for a method that trains nothing."""
-        if self.plan.loss is None:
-            return None
-        features = None
-        if self.plan.loss.task.reads == "feature_map":
-            spec = spec_of(self.plan)
-            look = self._seeded("init/backbone", partial(build_backbone, spec))
-            features = probe(look, spec).feature_size
-        task = self.plan.loss.task(self.plan.archive.num_classes, self._map_size(), features)
-        return Objective(task, self.plan.loss(self.plan.loss_parameters))
+        return build_objective(self.plan)
 
     def noise_document(self) -> dict[str, Any]:
         """Return the summary of the noise manifest."""
@@ -182,64 +172,9 @@ class Experiment:
                 f"(all are {IGNORE}, ignored); a pixel loss has nothing to learn. Use a scene loss: --loss bce."
             )
 
-    def _build_method(self) -> Method:
-        plan, config = self.plan, self.plan.config
-        spec = spec_of(plan)
-        setup = Setup(
-            backbone=lambda name: self._seeded(f"init/{name}", partial(build_backbone, spec)),
-            build=lambda name, factory: self._seeded(f"init/{name}", factory),
-            objective=self.objective,
-            num_samples=len(self.splits.train),
-            num_classes=plan.archive.num_classes,
-            epochs=config.epochs or 0,
-            map_size=plan.archive.image_size if plan.kind == "pixel" else None,
-            noise_rate=_noise_rate,
-        )
-        method = plan.method(setup, plan.method_parameters)
-        if plan.method.ranking == "descriptors":
-            check_distance(probe(method.descriptor_network, spec), config.distance, spec)
-        return method.to(self.device)
-
-    def _seeded(self, stream: str, factory: Callable[[], Any]) -> Any:
-        with torch_scope(torch.device("cpu"), self.plan.config.seed, stream):
-            return factory()
-
     def _build_trainer(self) -> Trainer:
-        plan, config, train = self.plan, self.plan.config, self.splits.train
         assert self.objective is not None
-        scene, maps = plan.archive.scene_labels[train], None
-        if plan.kind == "pixel":
-            maps = plan.archive.label_maps[train]
-        if plan.method.labels == "noisy":
-            scene, maps = (
-                (scene, self.corruption.labels) if plan.kind == "pixel" else (self.corruption.labels, maps)
-            )
-        augmentation = Augmentation(
-            crop=config.crop or None,
-            flips=bool(config.flips),
-            brightness=float(config.brightness or 0),
-            crop_for=config.crop_for or "image",
-            brightness_for=config.brightness_for or "image",
-            move_maps=config.move_maps is not False,
-        )
-        data = TrainingSet(
-            plan.archive,
-            train,
-            scene,
-            maps,
-            augmentation,
-            self.device,
-            statistics=config.statistics or "train",
-        )
-        settings = TrainingSettings(
-            seed=config.seed,
-            epochs=config.epochs or 0,
-            batch_size=config.batch_size or 0,
-            learning_rate=config.learning_rate or 0.0,
-            adam_epsilon=config.adam_epsilon or 1e-8,
-            shared_steps=config.adam_steps == "shared",
-            select_best=config.select == "best",
-        )
+        data = training_set(self.plan, self.splits.train, self.corruption.labels, self.device)
         # By a weak reference: what holds each other stays in memory, pixels and all, until the next full collection,
         # and a sweep or an audit computes many runs in one process.
         this = weakref.WeakMethod(self._validation_score)
@@ -249,6 +184,7 @@ class Experiment:
             assert score is not None, "a trainer does not outlive its experiment"
             return score()
 
+        settings = training_settings(self.plan)
         return Trainer(self.method, self.objective.task, data, self.truth, settings, self.device, validate)
 
     def _validation_score(self) -> float:
@@ -351,32 +287,6 @@ class Experiment:
         arrays["thumbnail.retrieved_images"] = flat.reshape(*retrieved.shape, *flat.shape[1:])
         return arrays
 
-    def _map_size(self) -> tuple[int, int] | None:
-        """Return the size of the label maps as a batch holds them: cut like the images."""
-        if self.plan.kind != "pixel":
-            return None
-        crop = self.plan.config.crop if self.plan.config.move_maps is not False else 0
-        return (crop, crop) if crop else self.plan.archive.image_size
-
-
-def spec_of(plan: Plan) -> BackboneSpec:
-    """Return which backbone a run trains, and how it is built."""
-    config = plan.config
-    size = config.crop or plan.archive.image_size
-    return BackboneSpec(
-        name=config.backbone or "",
-        bands=plan.archive.bands,
-        image_size=(size, size) if isinstance(size, int) else size,
-        reads=plan.loss.task.reads if plan.loss else "descriptor",
-        pretrained=config.pretrained,
-        weights=config.weights,
-        output_stride=config.output_stride,
-        descriptor_map=config.descriptor_map,
-        precision=config.precision,
-        memory_format=config.memory_format,
-        compiled=bool(config.compile),
-    )
-
 
 def _only(corruption: Corruption, kept: Array, total: int) -> Corruption:
     """Return the labels and changes of the kept ones of `total` images, counted from the first kept one."""
@@ -385,8 +295,3 @@ def _only(corruption: Corruption, kept: Array, total: int) -> Corruption:
     changed = corruption.changed[place[corruption.changed[:, 0]] >= 0].copy()
     changed[:, 0] = place[changed[:, 0]]
     return replace(corruption, labels=corruption.labels[kept], changed=changed)
-
-
-def _noise_rate(labels: torch.Tensor, probabilities: torch.Tensor) -> float:
-    """Estimate the noise rate of (N, C) labels, without an interval."""
-    return estimate_noise_rate(labels.cpu().numpy(), probabilities.cpu().numpy()).rate
