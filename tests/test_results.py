@@ -47,6 +47,15 @@ def test_the_probe_only_looks(scripts):
             assert probed == {seed: grid[seed] for seed in probed}
 
 
+def test_the_oracle_is_plain_training_without_noise(scripts):
+    evidence = scripts("evidence")
+    records = evidence.Records()
+    clean = records.seeds(evidence.TEST, 0, **evidence.BCE)
+    assert len(clean) == 5
+    for rate in (0, 30, 60):
+        assert records.seeds(evidence.TEST, rate, method="oracle") == clean
+
+
 def test_a_setting_of_several_cells_is_no_cell(scripts):
     evidence = scripts("evidence")
     records = evidence.Records()

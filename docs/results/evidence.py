@@ -28,9 +28,11 @@ ELR = {"method": "elr", "loss": "bce", "parameters.lambda": "1"}
 JOCOR = {"method": "jocor", "loss": "bce", "parameters.tau": "0.05"}
 PCE = {"method": "pce", "loss": "pce"}
 RRL = {"method": "rrl", "loss": "rrl"}
-LNC = {"method": "lnc", "loss": "pce"}
+LNC = {"method": "lnc", "loss": "pce", "parameters.tau": "0.2"}
+TOLD = {**GRID, "parameters.lambda": "slnir"}
 GRID_PCE = {**GRID, "loss": "pce", "parameters.lambda": "10"}
 GRID_RRL = {**GRID, "loss": "rrl", "parameters.lambda": "10"}
+TOLD_PCE = {**GRID_PCE, "parameters.lambda": "slnir"}
 
 TEST, VALIDATION, UNSEEN = "ndcg@20", "validation/ndcg@20", "unseen/ndcg@20"
 Where = Mapping[str, str]
@@ -93,7 +95,9 @@ def difference(one: Mapping[int, float], other: Mapping[int, float]) -> str:
     mean = f"{interval.difference:+.1f}".replace("-0.0", "0.0").replace("+0.0", "0.0")
     if interval.seeds < 5:
         return f"{mean} (n = {interval.seeds})"
-    return f"{mean} ({interval.low:+.1f} to {interval.high:+.1f}; n = {interval.seeds})"
+    # An end's sign tells on which side of zero it lies, however near.
+    low, high = (f"{end:+.1f}" if end else "0.0" for end in (interval.low, interval.high))
+    return f"{mean} ({low} to {high}; n = {interval.seeds})"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

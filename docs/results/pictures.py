@@ -1,16 +1,19 @@
-"""The pictures that the leaderboard does not draw by itself."""
+"""The pictures that `gridbench leaderboard --baselines` does not draw by itself."""
 
 from __future__ import annotations
 
 import statistics
 
-from evidence import TEST, Records
+from evidence import TEST, Records, Where
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter
 from tables import MODES
 from why import PROBE
 
+from gridbench.leaderboard.figure_curves import detection_curves
 from gridbench.leaderboard.figure_style import GREY, legend_outside, looks_of, new_figure, styled
+from gridbench.leaderboard.runs import Collection
+from gridbench.leaderboard.table import Request, tables_of
 
 
 @styled
@@ -86,4 +89,13 @@ def heads_over_epochs(records: Records) -> Figure:
         fontsize=8,
     )
     legend_outside(figure, panels[1])
+    return figure
+
+
+def found_over_epochs(records: Records, grid: Where, plain: Where) -> Figure:
+    """Draw the precision of what GRID takes for noisy in its mini-batches (Figs. 2 and 4)."""
+    rates = (10, 30, 60)
+    runs = [run for rate in rates for where in (grid, plain) for run in records.find(rate, **where).values()]
+    (table,) = tables_of(Collection(runs), Request())
+    ((_, figure),) = detection_curves(table)
     return figure

@@ -12,11 +12,12 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from budget import budget
 from cost import cost
-from evidence import BASELINES, HERE, STUDIES, Records
+from evidence import BASELINES, BCE, HERE, PCE, STUDIES, TOLD, TOLD_PCE, Records
 from matplotlib.figure import Figure
-from pictures import heads_over_epochs, reasoning
-from tables import ablation, budget, detection, first_table, lambdas, methods, noise_models
+from pictures import found_over_epochs, heads_over_epochs, reasoning
+from tables import ablation, detection, first_table, lambdas, methods, noise_models
 from why import why
 
 from gridbench.leaderboard.figure_style import rendered
@@ -34,10 +35,14 @@ TABLES: dict[str, Callable[[Records], list[str]]] = {
     "noise-models.md": noise_models,
     "why.md": why,
 }
-PICTURES: dict[str, Callable[[Records], Figure]] = {"ablation.png": reasoning, "why.png": heads_over_epochs}
+PICTURES: dict[str, Callable[[Records], Figure]] = {
+    "ablation.png": reasoning,
+    "detection.png": lambda records: found_over_epochs(records, TOLD, BCE),
+    "detection-pixel.png": lambda records: found_over_epochs(records, TOLD_PCE, PCE),
+    "why.png": heads_over_epochs,
+}
 SCENE_FIGURES = {
     "*ndcg@20-over-noise.png": "ndcg-over-noise.png",
-    "*detection.png": "detection.png",
     "*losses-grid-bce.png": "losses.png",
 }
 """What the leaderboard draws of the baselines trained with BCE -> its name here."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
 from evidence import (
     ASL,
@@ -56,34 +56,52 @@ PIXEL: dict[str, Where] = {
 
 
 def detection(records: Records) -> list[str]:
-    """How well noisy images and wrong labels are found at the end of training."""
+    """How well noisy images and wrong labels are found, over the epochs and at the end of training."""
     lines = prose(
-        "# Detection at the end of a run on `bluemarble`",
-        "Percent, mean ± sample standard deviation over n seeds; default recipe, the paper's noise, GRID with "
-        "lambda 20. What the scores are: [detection](../detection.md). Each number is `gridbench leaderboard "
-        "--baselines --metric sample_detection/LEVEL/WAY/SCORE`. The picture is the paper's measure, in "
-        "mini-batches and epoch by epoch (Figs. 2 and 4).",
-        "![Precision of detection over the epochs](detection.png)",
+        "# Detection on `bluemarble`",
+        "What the scores are: [detection](../detection.md). Default recipe, the paper's noise.",
+        "## In mini-batches, over the epochs (Figs. 2 and 4)",
+        "The paper's measure, with its setting: lambda is the noise rate. Scene level (BCE), then pixel level (PCE).",
+        "![Precision of detection over the epochs, scene level](detection.png)",
+        "![Precision of detection over the epochs, pixel level](detection-pixel.png)",
+        "## At the end of a run",
+        "Percent, mean ± sample standard deviation over n seeds; lambda at its defaults, 20 at scene level and 10 at "
+        "pixel level. Each number is `gridbench leaderboard --baselines --metric sample_detection/LEVEL/WAY/SCORE`.",
     )
-    scores = {"image": ("precision", "auroc"), "label": ("precision", "auroc", "average_precision")}
-    ways = (
-        ("grid", DEFAULT, ("method", "loss", "confident_learning", "random")),
-        ("bce", BCE, ("loss", "confident_learning", "random")),
-    )
-    for slnir in (10, 30, 60):
-        for level, names in scores.items():
-            prevalence = records.seeds(f"sample_detection/{level}/loss/prevalence", slnir, **BCE)
-            rows = []
-            for method, where, each in ways:
-                for way in each:
-                    values = [
-                        records.seeds(f"sample_detection/{level}/{way}/{name}", slnir, **where)
-                        for name in names
-                    ]
-                    rows.append([method, way.replace("_", " "), *map(told, values), str(len(values[0]))])
-            lines += [f"## SLNIR {slnir}, level `{level}`: {told(prevalence)} % are noisy", ""]
-            lines += table(["trained with", "way", *(name.replace("_", " ") for name in names), "n"], rows)
+    opinions = ("loss", "confident_learning", "random")
+    for title, grid, plain, rates in (
+        ("scene level", ("grid", DEFAULT), ("bce", BCE), (10, 30, 60)),
+        ("pixel level", ("grid + pce", GRID_PCE), ("pce", PCE), (30, 60)),
+    ):
+        ways = ((*grid, ("method", *opinions)), (*plain, opinions))
+        for slnir in rates:
+            for level in ("image", "label"):
+                lines += _found(records, slnir, title, level, ways)
     return lines
+
+
+def _found(
+    records: Records,
+    slnir: int,
+    title: str,
+    level: str,
+    ways: Sequence[tuple[str, Where, Sequence[str]]],
+) -> list[str]:
+    names = ("precision", "auroc") if level == "image" else ("precision", "auroc", "average_precision")
+    prevalence = records.seeds(f"sample_detection/{level}/loss/prevalence", slnir, **ways[-1][1])
+    rows = []
+    for method, where, each in ways:
+        for way in each:
+            values = [
+                records.seeds(f"sample_detection/{level}/{way}/{name}", slnir, **where) for name in names
+            ]
+            if values[0]:
+                rows.append([method, way.replace("_", " "), *map(told, values), str(len(values[0]))])
+    return [
+        f"### {title.capitalize()}, SLNIR {slnir}, `{level}`: {told(prevalence)} % are noisy",
+        "",
+        *table(["trained with", "way", *(name.replace("_", " ") for name in names), "n"], rows),
+    ]
 
 
 def noise_models(records: Records) -> list[str]:
@@ -128,12 +146,14 @@ def noise_models(records: Records) -> list[str]:
 def lambdas(records: Records) -> list[str]:
     """GRID over lambda."""
     settings: dict[str, Where] = {"lambda 0 (bce)": BCE} | {
-        f"lambda {share}": {**GRID, "parameters.lambda": share} for share in ("10", "20", "40", "60", "auto")
+        f"lambda {share}": {**GRID, "parameters.lambda": share}
+        for share in ("10", "20", "40", "60", "slnir", "auto")
     }
     lines = prose(
         "# GRID over lambda on `bluemarble`",
         "NDCG@20 in percent, mean ± sample standard deviation over n seeds; default recipe. Lambda 0 is plain BCE, "
-        "bit for bit. `auto` reads lambda off GRID's own predictions (ours, not the paper's).",
+        "bit for bit. `slnir` is told the noise rate; `auto` reads lambda off GRID's own predictions (ours, not the "
+        "paper's).",
     )
     for title, metric in (("Validation", VALIDATION), ("Test", TEST)):
         lines += [f"## {title}", "", *over_rates(records, settings, metric)]
@@ -168,11 +188,12 @@ def methods(records: Records) -> list[str]:
         " for the training images; `predicted` the share of all labels that it predicts present.",
     )
     for level, settings, plain in (("Scene level", SCENE, "bce"), ("Pixel level", PIXEL, "pce")):
-        lines += [f"## {level}: test", "", *over_rates(records, settings, TEST)]
+        rates = [rate for rate in (0, 10, 20, 30, 40, 50, 60) if records.find(rate, **settings[plain])]
+        lines += [f"## {level}: test", "", *over_rates(records, settings, TEST, rates)]
         lines += [f"### Test, minus `{plain}` of the same seed (95 % interval)", ""]
         others = {name: where for name, where in settings.items() if name != plain}
         pairs = {f"{name} - {plain}": (where, settings[plain]) for name, where in others.items()}
-        lines += differences(records, pairs)
+        lines += differences(records, pairs, rates=rates)
         lines += ["### Validation", "", *over_rates(records, settings, VALIDATION)]
         lines += ["### Queries that were never trained on", "", *over_rates(records, settings, UNSEEN)]
         lines += ["### Noise's price, SLNIR 0 to 60, in points of NDCG@20", ""]
@@ -199,49 +220,6 @@ def _prices(records: Records, settings: dict[str, Where]) -> list[list[str]]:
         ends = [[records.seeds(metric, rate, **where) for rate in (0, 60)] for metric in (TEST, UNSEEN)]
         rows.append([name, *(difference(clean, noisy) for clean, noisy in ends)])
     return rows
-
-
-TRIES: dict[str, tuple[Where, str, tuple[str, ...]]] = {
-    "fl": (FL, "parameters.gamma", ("1", "2", "4")),
-    "asl": (ASL, "parameters.gamma_negative", ("2", "4", "6")),
-    "elr": (ELR, "parameters.lambda", ("0.3", "1", "3")),
-    "jocor": (JOCOR, "parameters.tau", ("0.05", "0.15", "0.3")),
-    "grid": (DEFAULT, "parameters.lambda", ("10", "20", "40")),
-}
-"""Method -> its defaults, the parameter that is tried and the values; the documented default is among them."""
-
-
-def budget(records: Records) -> list[str]:
-    """The same small validation budget for every method: three values of its main parameter, two seeds."""
-    rows, chosen = [], {"bce (nothing to choose)": BCE}
-    for method, (where, name, values) in TRIES.items():
-        scores = {value: _mean_validation(records, {**where, name: value}) for value in values}
-        if any(math.isnan(score) for score in scores.values()):
-            continue
-        best = max(scores, key=lambda value: scores[value])
-        label = name.removeprefix("parameters.")
-        cells = ", ".join(f"{value}: {score:.1f}" for value, score in scores.items())
-        rows.append(
-            [f"{method}, {label}", cells, f"**{best}**" + (" (default)" if best == where[name] else "")]
-        )
-        chosen[f"{method}, {label} {best}"] = {**where, name: best}
-    lines = prose(
-        "# Every method with the same small validation budget, on `bluemarble`",
-        "Three values of one parameter for each method, the documented default among them, at SLNIR 0, 30 and 60 "
-        "with seeds 0 and 1; one value is chosen for all rates by the mean validation NDCG@20 (percent). Test "
-        "scores were not read for it. `gridbench sweep --select NAME` does the same. BCE has no parameter of its own.",
-    )
-    lines += table(["parameter", "mean validation score of each value", "chosen"], rows)
-    lines += ["## Test, with what was chosen", "", *over_rates(records, chosen, TEST)]
-    pairs = {f"{name} - bce": (where, BCE) for name, where in chosen.items() if where != BCE}
-    return [*lines, "## Minus `bce`, test, paired by seed (95 % interval)", "", *differences(records, pairs)]
-
-
-def _mean_validation(records: Records, where: Where) -> float:
-    scores = [records.seeds(VALIDATION, rate, **where) for rate in (0, 30, 60)]
-    if any(not {0, 1} <= set(values) for values in scores):
-        return math.nan
-    return sum(values[seed] for values in scores for seed in (0, 1)) / 6
 
 
 def first_table(records: Records) -> list[str]:
