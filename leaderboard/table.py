@@ -225,20 +225,22 @@ def _footnote(note: str, notes: dict[str, str]) -> str:
 def common_columns(rows: Sequence[Row]) -> list[int]:
     """Return the columns in which rows can be compared.
 
-    Rows with less than half as many values as the fullest one have no say, or one lonely cell would leave the
-    others nothing to be compared by.
+    One row with a lonely cell must not leave the others nothing to be compared by, nor one that was measured everywhere
+    make all others incomparable.
 
     Returns:
-        Positions of the columns in which all the other rows have a value.
+        Positions of columns, of all such sets the one that allows most comparisons with one row: its columns, times
+        the other rows that have a value in all of them; of equal ones that with more rows, then that further left.
     """
-    counts = [sum(entry.cell is not None for entry in row.entries) for row in rows]
-    fullest = max(counts, default=0)
-    voting = [row for row, count in zip(rows, counts, strict=True) if 2 * count >= fullest]
-    return (
-        [at for at in range(len(rows[0].entries)) if all(row.entries[at].cell is not None for row in voting)]
-        if rows
-        else []
-    )
+    filled = [frozenset(at for at, entry in enumerate(row.entries) if entry.cell is not None) for row in rows]
+    sets = {one & other for one in filled for other in filled}
+    complete = {columns: sum(columns <= own for own in filled) for columns in sets}
+
+    def worth(columns: frozenset[int]) -> tuple[int, int, list[int]]:
+        return len(columns) * (complete[columns] - 1), complete[columns], [-at for at in sorted(columns)]
+
+    best: frozenset[int] = max(sets, key=worth, default=frozenset())
+    return sorted(best)
 
 
 def means_over(row: Row, columns: Sequence[int]) -> list[float]:

@@ -198,6 +198,14 @@ def test_seeds_of_failed_runs_are_counted_as_missing(runs, write_run):
     assert table.rows[0].entries[0].expected == 2
 
 
+def test_one_row_that_was_measured_everywhere_does_not_decide_the_order(study, write_run):
+    for rate in ("10", "20", "40", "50"):
+        write_run(study, method="bce", slnir=rate, ndcg=0.99)
+    (table,) = tables(study)
+    assert [line.names[0] for line in table.rows] == ["grid", "elr", "bce"]
+    assert table.notes == ("Rows are ordered by their mean over 0, 30.",)
+
+
 def test_one_lonely_cell_does_not_decide_the_order(study, write_run):
     write_run(study, method="lonely", slnir="30", ndcg=0.99)
     (table,) = tables(study)
