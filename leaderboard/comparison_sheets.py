@@ -72,7 +72,8 @@ def _sheet(table: Table, against: str | None) -> Sheet:
 def _notes(against: str | None, shared: Sequence[str]) -> list[str]:
     whom = f"{against} with the same loss" if against else "plain training on the same loss"
     notes = [
-        f"Differences are to {whom} at the same settings, paired by seed, averaged over the columns both have. "
+        f"Differences are to {whom} at the same settings, paired by seed, averaged over the columns both have; "
+        f"where some have {FEWEST_SEEDS} paired seeds, over those alone. "
         "A verdict of better or worse means that the 95 % bootstrap interval over seeds excludes zero; fewer "
         f"than {FEWEST_SEEDS} paired seeds are not enough to ask. Wins are counted over pairs of cell and seed."
     ]

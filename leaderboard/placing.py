@@ -61,7 +61,7 @@ def difference_sheet(table: Table, own: Row, others: Sequence[Row]) -> Sheet:
         notes=(
             "Better and worse mean that the 95 % bootstrap interval over paired seeds excludes zero; fewer than "
             f"{FEWEST_SEEDS} paired seeds are not enough to ask. Each line is a question of its own: of twenty, one "
-            "is resolved by luck.",
+            f"is resolved by luck. Where columns have {FEWEST_SEEDS} paired seeds, `all` is over those alone.",
         ),
     )
 

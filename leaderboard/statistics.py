@@ -85,8 +85,10 @@ def paired_interval(method: Curve, baseline: Curve, higher_is_better: bool = Tru
     """Estimate how much a method is better than a baseline, over seeds, pooled over the columns both have.
 
     The differences of one seed are averaged over the columns in which both have it; the seeds are then
-    resampled. The percentile interval is widened to the width of Student's t, since percentiles alone are too
-    narrow for few seeds (Hesterberg 2015, "What teachers should know about the bootstrap", section 3.3).
+    resampled. Where some columns have enough paired seeds for an interval, those with fewer are left out: what was
+    measured with few seeds must not take the verdict from the rest. The percentile interval is widened to the width
+    of Student's t, since percentiles alone are too narrow for few seeds (Hesterberg 2015, "What teachers should know
+    about the bootstrap", section 3.3).
 
     Args:
         method: Values of the method.
@@ -94,11 +96,11 @@ def paired_interval(method: Curve, baseline: Curve, higher_is_better: bool = Tru
         higher_is_better: Whether a positive difference is an improvement; otherwise its sign is turned.
 
     Returns:
-        The interval at 95 %; a seed counts when it is there in every shared column.
+        The interval at 95 %; a seed counts when it is there in every column that counts.
     """
-    columns = [column for column in method if column in baseline]
-    shared = [set(method[column]) & set(baseline[column]) for column in columns]
-    seeds = sorted(set.intersection(*shared)) if shared else []
+    paired = {column: set(method[column]) & set(baseline[column]) for column in method if column in baseline}
+    columns = [column for column, seeds in paired.items() if len(seeds) >= FEWEST_SEEDS] or list(paired)
+    seeds = sorted(set.intersection(*(paired[column] for column in columns))) if columns else []
     if not seeds:
         return Interval(math.nan, math.nan, math.nan, 0)
     sign = 1 if higher_is_better else -1

@@ -121,6 +121,17 @@ def test_pairs_without_a_partner_do_not_count():
     assert paired_interval(method, {"90": {0: 1.0}}).verdict == "not enough seeds"
 
 
+def test_columns_with_few_seeds_do_not_take_the_verdict_from_the_others():
+    method = {"0": dict.fromkeys(range(5), 0.6), "30": {0: 0.1, 1: 0.1}}
+    baseline = {"0": dict.fromkeys(range(5), 0.5), "30": dict.fromkeys(range(5), 0.5)}
+    interval = paired_interval(method, baseline)
+    assert (interval.seeds, interval.verdict) == (5, "better")
+    assert interval.difference == pytest.approx(0.1)
+    both = paired_interval({**method, "0": {0: 0.6, 1: 0.6}}, baseline)
+    assert (both.seeds, both.verdict) == (2, "not enough seeds")
+    assert both.difference == pytest.approx(-0.15)
+
+
 def test_pooling_averages_columns_within_a_seed_before_seeds_are_resampled():
     # In every seed one column gains what the other loses: pooled, nothing varies and nothing is gained.
     gains = np.array([0.3, -0.2, 0.1, 0.25, -0.1, 0.05])
