@@ -8,16 +8,20 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from gridbench.core.old_paths import install as _make_old_paths_importable
+
 __version__ = "0.1.0"
+
+_make_old_paths_importable()
 
 _EXPORTS = {
     "RunConfig": "gridbench.config",
-    "RunRecord": "gridbench.record",
+    "RunRecord": "gridbench.records.record",
     "register_dataset": "gridbench.registry",
     "register_loss": "gridbench.registry",
     "register_method": "gridbench.registry",
     "register_noise": "gridbench.registry",
-    "run": "gridbench.runner",
+    "run": "gridbench.records.runner",
 }
 
 __all__ = ["__version__", *sorted(_EXPORTS)]

@@ -8,16 +8,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gridbench.atomic import file_hash
 from gridbench.config import RunConfig
+from gridbench.core.files import file_hash
+from gridbench.core.identity import identity, identity_of_cell
+from gridbench.core.plugins import source_digest
 from gridbench.datasets import Archive, Recipe, open_archive
 from gridbench.datasets.dataset import Progress
 from gridbench.datasets.open import recipes_of
 from gridbench.errors import InputError
-from gridbench.identity import identity, identity_of_cell
 from gridbench.methods.base import ANY_LOSS, Context, Loss, Method
 from gridbench.parameters import describe, parse, public_name
-from gridbench.plugins import source_digest
 from gridbench.protocols import PUBLISHED_NOISE, defaults_of
 from gridbench.registry import DATASETS, LOSSES, METHODS, NOISE
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gridbench.datasets.published import PUBLISHED
+from gridbench.datasets.archive.published import PUBLISHED
 
 __all__ = ["PUBLISHED_IDEAL", "PUBLISHED_NOISE", "defaults_of"]
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
+from gridbench.core.source import docstring, failing_line, first_line, module_file
 from gridbench.errors import InputError, nearest
-from gridbench.source import docstring, failing_line, first_line, module_file
 
 __all__ = [
     "DATASETS",

@@ -13,7 +13,7 @@ DATASETS.place("bluemarble", "gridbench.datasets.bluemarble", "BLUEMARBLE")
 DATASETS.place("bluemarble64", "gridbench.datasets.bluemarble", "BLUEMARBLE64")
 
 _EXPORTS = {
-    "Archive": "gridbench.datasets.archive",
+    "Archive": "gridbench.datasets.archive.archive",
     "Recipe": "gridbench.datasets.recipe",
     "default_cache": "gridbench.datasets.cache",
     "open_archive": "gridbench.datasets.open",

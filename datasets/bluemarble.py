@@ -24,12 +24,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbench.datasets.archive import INDEX, Archive
-from gridbench.datasets.building import build_once
+from gridbench.datasets.archive.archive import INDEX, Archive
+from gridbench.datasets.archive.building import build_once
+from gridbench.datasets.archive.layout import GroupLayout, Layout, Sample
+from gridbench.datasets.archive.writer import ArchiveWriter
 from gridbench.datasets.cache import archive_directory
 from gridbench.datasets.dataset import Progress, silent
-from gridbench.datasets.layout import GroupLayout, Layout, Sample
-from gridbench.datasets.packing import ArchiveWriter
 from gridbench.datasets.recipe import Recipe
 from gridbench.datasets.wheelfile import WheelFile, locate
 from gridbench.errors import InputError

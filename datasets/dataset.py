@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from gridbench.datasets.recipe import Recipe
 
 if TYPE_CHECKING:
-    from gridbench.datasets.archive import Archive
+    from gridbench.datasets.archive.archive import Archive
 
 __all__ = ["Dataset", "Progress", "silent"]
 

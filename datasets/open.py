@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from gridbench.datasets.archive import Archive
+from gridbench.datasets.archive.archive import Archive
 from gridbench.datasets.cache import archive_directory, default_cache, prepared_names
 from gridbench.datasets.dataset import Progress
 from gridbench.datasets.recipe import Recipe

@@ -12,7 +12,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from gridbench.datasets.arrayfile import file_sha256, write_atomically
+from gridbench.datasets.archive.arrayfile import file_sha256, write_atomically
 from gridbench.datasets.cache import sources_directory
 from gridbench.datasets.dataset import Progress, silent
 from gridbench.errors import InputError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gridbench.methods import grid, grid_parameters
+from gridbench.methods import grid
+from gridbench.methods._grid import grid_parameters
 from gridbench.parameters import parameter
 from gridbench.registry import register_method
 

@@ -10,15 +10,15 @@ import importlib
 from typing import Any
 
 _EXPORTS = {
-    "DISTANCES": "gridbench.metrics.measures",
+    "DISTANCES": "gridbench.metrics.distances",
     "average_precision_at_k": "gridbench.metrics.ranking",
-    "backend": "gridbench.metrics.distance",
+    "backend": "gridbench.metrics.blocks",
     "chance_ndcg_at_k": "gridbench.metrics.ndcg",
-    "chi2_distances": "gridbench.metrics.distance",
-    "chi2_topk": "gridbench.metrics.nearest",
+    "chi2_distances": "gridbench.metrics.blocks",
+    "chi2_topk": "gridbench.metrics.topk",
     "confident_learning": "gridbench.metrics.confident",
     "detection_scores": "gridbench.metrics.detection",
-    "distances": "gridbench.metrics.distance",
+    "distances": "gridbench.metrics.blocks",
     "ndcg_at_k": "gridbench.metrics.ndcg",
     "precision_at_k": "gridbench.metrics.ranking",
     "recall_at_k": "gridbench.metrics.ranking",
@@ -26,7 +26,7 @@ _EXPORTS = {
     "retrieval_ndcg": "gridbench.metrics.ndcg",
     "top_count": "gridbench.metrics.detection",
     "top_share": "gridbench.metrics.detection",
-    "topk": "gridbench.metrics.nearest",
+    "topk": "gridbench.metrics.topk",
 }
 
 __all__ = sorted(_EXPORTS)

@@ -11,12 +11,12 @@ from typing import Any
 from gridbench.registry import NOISE
 
 _EXPORTS = {
-    "Corruption": "gridbench.noise.corruption",
-    "Manifest": "gridbench.noise.manifest",
-    "NoiseModel": "gridbench.noise.model",
+    "Corruption": "gridbench.noise.core.corruption",
+    "Manifest": "gridbench.noise.core.manifest",
+    "NoiseModel": "gridbench.noise.core.model",
     "corrupt_label_maps": "gridbench.noise.swap",
     "corrupt_scene_labels": "gridbench.noise.swap",
-    "estimate_transition": "gridbench.noise.transition",
+    "estimate_transition": "gridbench.noise.core.transition",
     "largest_slnir": "gridbench.noise.swap",
 }
 

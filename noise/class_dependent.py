@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from gridbench.errors import InputError
-from gridbench.noise.corruption import Corruption
-from gridbench.noise.labels import checked_scene_labels
-from gridbench.noise.model import NoiseModel
-from gridbench.noise.rates import Rate, exact_rate
-from gridbench.noise.transition import read_table, replace_by_weight
+from gridbench.noise.core.corruption import Corruption
+from gridbench.noise.core.labels import checked_scene_labels
+from gridbench.noise.core.model import NoiseModel
+from gridbench.noise.core.rates import Rate, exact_rate
+from gridbench.noise.core.transition import read_table, replace_by_weight
 from gridbench.parameters import parameter
 from gridbench.registry import register_noise
 

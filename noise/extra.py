@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gridbench.noise.corruption import Corruption, scene_corruption
-from gridbench.noise.labels import checked_scene_labels
-from gridbench.noise.model import NoiseModel
-from gridbench.noise.rates import Rate, exact_rate, realisable
+from gridbench.noise.core.corruption import Corruption, scene_corruption
+from gridbench.noise.core.labels import checked_scene_labels
+from gridbench.noise.core.model import NoiseModel
+from gridbench.noise.core.rates import Rate, exact_rate, realisable
 from gridbench.registry import register_noise
 
 __all__ = ["Extra"]

@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from gridbench.errors import InputError
-from gridbench.noise.corruption import Corruption, Ints, Kind, scene_corruption
-from gridbench.noise.draw import Flags
-from gridbench.noise.labels import checked_maps, checked_scene_labels, class_pixels
-from gridbench.noise.model import NoiseModel
-from gridbench.noise.rates import Rate, exact_rate
+from gridbench.noise.core.corruption import Corruption, Ints, Kind, scene_corruption
+from gridbench.noise.core.labels import checked_maps, checked_scene_labels, class_pixels
+from gridbench.noise.core.model import NoiseModel
+from gridbench.noise.core.rates import Rate, exact_rate
+from gridbench.noise.core.sampling import Flags
 from gridbench.noise.swap import draw_any
 from gridbench.parameters import parameter
 from gridbench.registry import register_noise

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gridbench.noise.corruption import Corruption, scene_corruption
-from gridbench.noise.draw import capped_pairs
-from gridbench.noise.labels import checked_scene_labels
-from gridbench.noise.model import NoiseModel
-from gridbench.noise.rates import Rate, exact_rate, realisable
+from gridbench.noise.core.corruption import Corruption, scene_corruption
+from gridbench.noise.core.labels import checked_scene_labels
+from gridbench.noise.core.model import NoiseModel
+from gridbench.noise.core.rates import Rate, exact_rate, realisable
+from gridbench.noise.core.sampling import capped_pairs
 from gridbench.parameters import parameter
 from gridbench.registry import register_noise
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gridbench.noise.corruption import Corruption, Ints
-from gridbench.noise.labels import checked_maps, class_pixels
-from gridbench.noise.model import NoiseModel
-from gridbench.noise.pixelwise import Regions, draw_units, pixel_corruption, repaint
-from gridbench.noise.rates import Rate, exact_rate
+from gridbench.noise.core.corruption import Corruption, Ints
+from gridbench.noise.core.labels import checked_maps, class_pixels
+from gridbench.noise.core.model import NoiseModel
+from gridbench.noise.core.rates import Rate, exact_rate
+from gridbench.noise.core.regions import Regions, draw_units, pixel_corruption, repaint
 from gridbench.parameters import parameter
 from gridbench.registry import register_noise
 

@@ -27,11 +27,11 @@ import numpy as np
 import numpy.typing as npt
 
 from gridbench.errors import InputError, nearest
-from gridbench.noise.corruption import Corruption, Ints, scene_corruption
-from gridbench.noise.draw import Flags, capped_pairs, free_classes, spare_classes
-from gridbench.noise.labels import IGNORE, checked_maps, checked_scene_labels, class_pixels
-from gridbench.noise.model import NoiseModel
-from gridbench.noise.rates import Rate, exact_rate, largest_percent, realisable
+from gridbench.noise.core.corruption import Corruption, Ints, scene_corruption
+from gridbench.noise.core.labels import IGNORE, checked_maps, checked_scene_labels, class_pixels
+from gridbench.noise.core.model import NoiseModel
+from gridbench.noise.core.rates import Rate, exact_rate, largest_percent, realisable
+from gridbench.noise.core.sampling import Flags, capped_pairs, free_classes, spare_classes
 from gridbench.parameters import parameter
 from gridbench.registry import register_noise
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gridbench.datasets.layout import GroupLayout, Layout, Sample
-from gridbench.datasets.packing import ArchiveWriter, build_once
+from gridbench.datasets.archive.layout import GroupLayout, Layout, Sample
+from gridbench.datasets.archive.writer import ArchiveWriter, build_once
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and what they start would, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -86,8 +86,8 @@ def finished(
     def of(runs: str = "runs", **values: object) -> Any:
         from gridbench.config import make_config
         from gridbench.plan import make_plan
-        from gridbench.record import read_record
-        from gridbench.runner import Execution, run
+        from gridbench.records.record import read_record
+        from gridbench.records.runner import Execution, run
 
         config = make_config({**settings, **values})
         folder, known = shelf

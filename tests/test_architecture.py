@@ -22,9 +22,9 @@ LONGEST_FILE = 400
 
 # Leaves know nothing of the rest; every room but metrics may use those in COMMON.
 COMMON = {"gridbench.errors", "gridbench.parameters", "gridbench.registry"}
-LEAVES = {*COMMON, "gridbench.identity", "gridbench.source"}
+LEAVES = {*COMMON, "gridbench.core.identity", "gridbench.core.source"}
 MAY_IMPORT: dict[str, set[str]] = {
-    "gridbench.noise": {"gridbench.noise", "gridbench.atomic", *COMMON},
+    "gridbench.noise": {"gridbench.noise", "gridbench.core.files", *COMMON},
     "gridbench.metrics": {"gridbench.metrics"},
     "gridbench.datasets": {"gridbench.datasets", *COMMON},
     "gridbench.methods": {"gridbench.methods", *COMMON},
@@ -32,14 +32,20 @@ MAY_IMPORT: dict[str, set[str]] = {
         "gridbench.leaderboard",
         "gridbench.metrics",
         "gridbench.errors",
-        "gridbench.record",
+        "gridbench.records.record",
     },
     "gridbench.cli": {"gridbench"},
     "gridbench": {"gridbench"},
 }
-LIGHT = {*MAY_IMPORT, *LEAVES, "gridbench.record", "gridbench.streams", "gridbench.methods.losses"}
-CHOOSES_DEVICES = {"gridbench.environment"}
-RESEEDS_AND_RESTORES = {"gridbench.streams"}
+LIGHT = {
+    *MAY_IMPORT,
+    *LEAVES,
+    "gridbench.records.record",
+    "gridbench.core.streams",
+    "gridbench.methods.losses",
+}
+CHOOSES_DEVICES = {"gridbench.core.environment"}
+RESEEDS_AND_RESTORES = {"gridbench.core.streams"}
 
 
 def module_of(path: Path) -> str:

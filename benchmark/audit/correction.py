@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gridbench.audit.scores import Suspects
+from gridbench.audit.ranking import Suspects
 from gridbench.errors import InputError, nearest
 
 __all__ = ["ACCEPT", "REJECT", "changes_of", "correct", "read_decisions", "replacement"]

@@ -13,13 +13,13 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from gridbench.atomic import write_bytes
-from gridbench.audit.auditing import Audit
+from gridbench.audit.audit import Audit
 from gridbench.audit.correction import replacement
-from gridbench.audit.scores import Suspects
-from gridbench.audit.tables import split_names
+from gridbench.audit.export import split_names
+from gridbench.audit.ranking import Suspects
+from gridbench.core.files import write_bytes
 from gridbench.datasets import Archive
-from gridbench.thumbnails import thumbnails
+from gridbench.evaluation.thumbnails import thumbnails
 
 __all__ = ["PAGE", "page_document", "render_page", "write_page"]
 
@@ -50,7 +50,7 @@ def render_page(audit: Audit, archive: Archive, suspects: Suspects) -> str:
     """
     own = resources.files("gridbench.audit") / "templates"
     # The same look, theme and helpers as the leaderboard's page.
-    shared = resources.files("gridbench.leaderboard") / "templates"
+    shared = resources.files("gridbench.leaderboard.formats.html") / "templates"
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: (own / name).read_text(encoding="utf-8")),
         autoescape=True,

@@ -38,7 +38,7 @@ def check(what: str, parameters: tuple[str, ...], losses: tuple[str, ...]) -> No
     import torch
 
     from gridbench.conformance import check_component, components_named
-    from gridbench.plugins import load_plugin
+    from gridbench.core.plugins import load_plugin
     from gridbench.registry import LOSSES
 
     given = parse_assignments(parameters)

@@ -42,7 +42,7 @@ cache_option = click.option(
 def _load_plugins(context: click.Context, parameter: click.Parameter, value: tuple[Path, ...]) -> None:
     if not value or context.resilient_parsing:
         return
-    from gridbench.plugins import load_plugin
+    from gridbench.core.plugins import load_plugin
 
     for path in value:
         load_plugin(path)

@@ -46,9 +46,9 @@ def score(run: Path, runs: Path | None, cache: Path | None, device: str, quiet: 
 
     make_config(changes)
     from gridbench.cli.run import print_result
-    from gridbench.progress import ProgressReporter
-    from gridbench.rescoring import rescore
-    from gridbench.runner import Execution
+    from gridbench.core.progress import ProgressReporter
+    from gridbench.records.rescore import rescore
+    from gridbench.records.runner import Execution
 
     with ProgressReporter(quiet, "scoring") as progress:
         execution = Execution(

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gridbench.cli.computing import Computing, computing_options, print_summary
-from gridbench.cli.declaring import declare_items
 from gridbench.cli.options import (
     cache_option,
     collect,
@@ -18,11 +16,13 @@ from gridbench.cli.options import (
     quiet_option,
     runs_option,
 )
+from gridbench.cli.run_sweep import Computing, computing_options, print_summary
 from gridbench.errors import InputError, RunFailed, nearest
+from gridbench.records.sweep_note import declare_items
 
 if TYPE_CHECKING:
-    from gridbench.sweep import Sweep
-    from gridbench.tries import Search
+    from gridbench.sweeps.grid import Sweep
+    from gridbench.sweeps.search_space import Search
 
 __all__ = ["sweep"]
 
@@ -81,11 +81,11 @@ def sweep(
       gridbench sweep --method grid,elr,jocor --slnir 0:60:10 --seeds 3 --select lambda
       gridbench sweep --method grid,elr,fl,asl --slnir 30 --seeds 3 --select all --trials 20
     """  # noqa: D301
+    from gridbench.core.progress import ProgressReporter
     from gridbench.datasets import default_cache
-    from gridbench.progress import ProgressReporter
-    from gridbench.runner import Execution
-    from gridbench.sweep import expand, make_sweep
-    from gridbench.tries import tries_of
+    from gridbench.records.runner import Execution
+    from gridbench.sweeps.grid import expand, make_sweep
+    from gridbench.sweeps.search_space import tries_of
 
     how = Computing.taken_from(given)
     axes, base, search = _declaration(collect(given))
@@ -120,7 +120,7 @@ def _declaration(
         InputError: A name or a value is wrong.
     """
     from gridbench.config import RunConfig
-    from gridbench.sweep import AXES, seeds_of, several
+    from gridbench.sweeps.grid import AXES, seeds_of, several
 
     known = [*RunConfig.model_fields, *OWN]
     for name in values:
@@ -146,8 +146,8 @@ def _declaration(
 
 def _search(axes: dict[str, list[str]], values: dict[str, Any]) -> Search | None:
     """Take what is selected out of the declaration; `last` and `best` stay, which are about epochs."""
-    from gridbench.sweep import several
-    from gridbench.tries import Search
+    from gridbench.sweeps.grid import several
+    from gridbench.sweeps.search_space import Search
 
     given = values.pop("select", None)
     words = several("select", given) if given is not None else []
@@ -176,7 +176,7 @@ def _print_selections(planned: Sweep, runs: Path, search: Search | None) -> None
     """Choose by validation scores, write down what was chosen, and print it; nothing where nothing is selected."""
     if search is None:
         return
-    from gridbench.selection import describe_selection, select, write_selection
+    from gridbench.sweeps.model_selection import describe_selection, select, write_selection
 
     selections = select(planned.items, runs, search)
     tuned = {(selection.method, selection.loss) for selection in selections}

@@ -7,9 +7,9 @@ import sys
 from typing import Any
 
 from gridbench.conformance.findings import require
+from gridbench.core.source import first_line
 from gridbench.errors import InputError
 from gridbench.parameters import describe, parse, public_name
-from gridbench.source import first_line
 
 __all__ = ["check_documentation"]
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from gridbench.source import failing_line, module_file
+from gridbench.core.source import failing_line, module_file
 
 __all__ = ["Finding", "Violation", "carry_out", "first_difference", "require"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from gridbench.conformance.findings import Finding, carry_out, require
+from gridbench.core.plugins import REGISTRIES
 from gridbench.errors import InputError, nearest
-from gridbench.plugins import REGISTRIES
 from gridbench.registry import DATASETS, LOSSES, METHODS, NOISE
 
 __all__ = ["check_component", "components_named"]
@@ -46,17 +46,17 @@ def check_component(
         InputError: It cannot be imported, or has no such parameter or loss.
     """
     if kind == METHODS.kind:
-        from gridbench.conformance.of_methods import check_method
-        from gridbench.conformance.workbench import Workbench
+        from gridbench.conformance.fixtures import Workbench
+        from gridbench.conformance.methods import check_method
 
         with tempfile.TemporaryDirectory(prefix="gridbench-check-") as folder:
             yield from check_method(METHODS.get(name), Workbench(Path(folder)), parameters or {}, losses)
     elif kind == LOSSES.kind:
-        from gridbench.conformance.of_losses import check_loss
+        from gridbench.conformance.losses import check_loss
 
         yield from check_loss(LOSSES.get(name), parameters or {})
     elif kind == NOISE.kind:
-        from gridbench.conformance.of_noise import check_noise
+        from gridbench.conformance.noise import check_noise
 
         yield from check_noise(NOISE.get(name), parameters or {})
     else:

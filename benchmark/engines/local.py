@@ -11,12 +11,12 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from gridbench.config import RunConfig
-from gridbench.engines import Event
+from gridbench.core.environment import Memory, all_devices
+from gridbench.core.plugins import loaded_plugins
+from gridbench.engines.base import Event
 from gridbench.engines.places import cores_here, deal, runs_that_fit, shares_of_cores
 from gridbench.engines.worker import work
-from gridbench.environment import Memory, all_devices
-from gridbench.plugins import loaded_plugins
-from gridbench.runner import Execution
+from gridbench.records.runner import Execution
 
 __all__ = ["LocalPool", "shares_of_cores"]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from gridbench.config import RunConfig
-from gridbench.environment import memory_of, ran_out_of_memory
+from gridbench.core.environment import memory_of, ran_out_of_memory
+from gridbench.core.plugins import load_plugin
 from gridbench.errors import GridbenchError
-from gridbench.plugins import load_plugin
-from gridbench.runner import Execution, NoRoom, RunBusy, run
+from gridbench.records.runner import Execution, NoRoom, RunBusy, run
 
 __all__ = ["work"]
 

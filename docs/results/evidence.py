@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from gridbench.leaderboard.runs import Run, collect
-from gridbench.leaderboard.statistics import Interval, paired_interval
-from gridbench.leaderboard.units import unit_of
+from gridbench.leaderboard.records.metric_info import unit_of
+from gridbench.leaderboard.records.runs import Run, collect
+from gridbench.leaderboard.stats.statistics import Interval, paired_interval
 
 HERE = Path(__file__).resolve().parent
-BASELINES = HERE.parents[1] / "leaderboard" / "baselines" / "bluemarble.zip"
+BASELINES = HERE.parents[1] / "leaderboard" / "records" / "baselines" / "bluemarble.zip"
 STUDIES = HERE / "studies.zip"
 """Records of `bluemarble` that are no baselines: other noise models, other parameters, methods of studies."""
 

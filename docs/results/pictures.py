@@ -10,10 +10,10 @@ from matplotlib.ticker import FormatStrFormatter
 from tables import MODES
 from why import PROBE
 
-from gridbench.leaderboard.figure_curves import detection_curves
-from gridbench.leaderboard.figure_style import GREY, legend_outside, looks_of, new_figure, styled
-from gridbench.leaderboard.runs import Collection
-from gridbench.leaderboard.table import Request, tables_of
+from gridbench.leaderboard.figures.curves import detection_curves
+from gridbench.leaderboard.figures.style import GREY, legend_outside, looks_of, new_figure, styled
+from gridbench.leaderboard.records.runs import Collection
+from gridbench.leaderboard.tables.table import Request, tables_of
 
 
 @styled

@@ -20,7 +20,7 @@ from pictures import found_over_epochs, heads_over_epochs, reasoning
 from tables import ablation, detection, first_table, lambdas, methods, noise_models
 from why import why
 
-from gridbench.leaderboard.figure_style import rendered
+from gridbench.leaderboard.figures.style import rendered
 
 README = HERE.parents[1] / "README.md"
 BEGIN, END = "<!-- docs/results/rebuild.py writes from here -->", "<!-- to here -->"

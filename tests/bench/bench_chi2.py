@@ -21,7 +21,7 @@ from made_up import descriptors
 from sklearn.metrics.pairwise import additive_chi2_kernel
 
 from gridbench import metrics
-from gridbench.metrics import fused
+from gridbench.metrics import chi2_numba
 
 Array = np.ndarray[Any, Any]
 
@@ -179,7 +179,7 @@ def first_calls(name: str, ours: str, peer: str, rounds: int) -> None:
 
 
 def _threshold() -> tuple[int, int, int]:
-    side = math.ceil(math.sqrt(fused.WORTH_COMPILING / WIDTH)) if not QUICK else 100
+    side = math.ceil(math.sqrt(chi2_numba.WORTH_COMPILING / WIDTH)) if not QUICK else 100
     return side, side, 20
 
 
@@ -218,12 +218,12 @@ def child(what: str, which: str) -> float:
         if not QUICK and metrics.backend() == "numba":
             block = torch.ones(2, WIDTH)
             nearest = torch.full((2, 1), math.inf), torch.zeros(2, 1, dtype=torch.int64)
-            fused.chi2_keep_nearest(block, block, 0, *nearest)
+            chi2_numba.chi2_keep_nearest(block, block, 0, *nearest)
         return extra_peak(lambda: metrics.chi2_topk(queries, archive, shape[2]))
     shape = _threshold() if which in {"threshold", "without"} else SMALL
     queries, archive = sides(shape)
     if which == "without":
-        fused.WORTH_COMPILING = sys.maxsize
+        chi2_numba.WORTH_COMPILING = sys.maxsize
     search = plain_torch if which == "torch" else metrics.chi2_topk
     started = time.perf_counter()
     search(queries, archive, shape[2])

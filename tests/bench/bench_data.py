@@ -21,14 +21,14 @@ from PIL import Image
 from rasterio.enums import Resampling
 from torchvision.transforms import v2
 
-from gridbench.datasets.archive import Archive
-from gridbench.datasets.augment import Augmentation
-from gridbench.datasets.batches import TrainingSet, batches_of
-from gridbench.datasets.bigearthnet import BigEarthNetOptions, plan_bigearthnet
-from gridbench.datasets.bigearthnet_unit import BANDS, band_file
-from gridbench.datasets.layout import Sample
-from gridbench.datasets.prepare import prepare
-from gridbench.datasets.raster import quick_raster_access
+from gridbench.datasets.archive.archive import Archive
+from gridbench.datasets.archive.layout import Sample
+from gridbench.datasets.loading.augmentation import Augmentation
+from gridbench.datasets.loading.batches import TrainingSet, batches_of
+from gridbench.datasets.readers.bigearthnet.bigearthnet import BigEarthNetOptions, plan_bigearthnet
+from gridbench.datasets.readers.bigearthnet.unit import BANDS, band_file
+from gridbench.datasets.readers.prepare import prepare
+from gridbench.datasets.readers.raster import quick_raster_access
 
 PATCHES, DISTINCT, BATCH = (60, 30, 16) if QUICK else (1000, 200, 64)
 PACKED = (20, 40, 60) if QUICK else (250, 500, 1000)

@@ -10,8 +10,8 @@ from dataclasses import replace
 import torch
 from fair import QUICK, compare
 
-from gridbench.backbones import BackboneSpec
-from gridbench.steptime import stepper
+from gridbench.training.autotune.step_time import stepper
+from gridbench.training.backbone import BackboneSpec
 
 NETWORKS = (
     {"test_resnet": 8, "test_vit": 8}

@@ -16,16 +16,16 @@ import torch
 from fair import QUICK, compare
 from made_up import packed
 
-from gridbench.backbones import BackboneSpec, build_backbone
-from gridbench.datasets.augment import Augmentation
-from gridbench.datasets.batches import TrainingSet
-from gridbench.datasets.layout import Sample
-from gridbench.epochlog import Truth
+from gridbench.datasets.archive.layout import Sample
+from gridbench.datasets.loading.augmentation import Augmentation
+from gridbench.datasets.loading.batches import TrainingSet
 from gridbench.methods.base import Objective, Setup
 from gridbench.methods.bce import BCE
 from gridbench.methods.losses.bce import BCE as BCELoss
 from gridbench.methods.tasks.classification import Classification
-from gridbench.trainer import Trainer, TrainingSettings
+from gridbench.training.backbone import BackboneSpec, build_backbone
+from gridbench.training.epoch_metrics import Truth
+from gridbench.training.trainer import Trainer, TrainingSettings
 
 CLASSES, SIDE, STEPS = 17, 64, 2
 NETWORKS = {"test_resnet": 8} if QUICK else {"resnet18": 64, "test_resnet": 64}

@@ -24,7 +24,7 @@ from gpu_search import search
 from gpu_store import Settings, Store, table
 from gpu_training import numerics, speed
 
-from gridbench.environment import choose_device
+from gridbench.core.environment import choose_device
 from gridbench.errors import InputError
 
 PARTS: Mapping[str, tuple[Callable[[Settings, Store], None], str]] = {

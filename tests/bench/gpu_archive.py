@@ -12,9 +12,9 @@ from gpu_store import Settings
 from made_up import packed
 
 from gridbench.config import make_config
-from gridbench.datasets.layout import Sample
-from gridbench.experiment import Experiment
+from gridbench.datasets.archive.layout import Sample
 from gridbench.plan import Plan, make_plan
+from gridbench.training.experiment import Experiment
 
 __all__ = ["cache_of", "experiment_of", "plan_of"]
 

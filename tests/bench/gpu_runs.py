@@ -12,9 +12,9 @@ from gpu_store import Row, Settings, Store
 
 from gridbench.config import RunConfig
 from gridbench.engines.local import LocalPool
-from gridbench.paper import exhibit, settings_of
-from gridbench.record import RunRecord, read_record
-from gridbench.runner import Execution, execute
+from gridbench.records.record import RunRecord, read_record
+from gridbench.records.runner import Execution, execute
+from gridbench.sweeps.paper import exhibit, settings_of
 
 __all__ = ["one_run", "side_by_side", "table_five"]
 

@@ -10,7 +10,7 @@ from gpu_store import Row, Settings, Store
 from made_up import descriptors
 
 from gridbench import metrics
-from gridbench.phases import wait_for
+from gridbench.training.timing import wait_for
 
 __all__ = ["search"]
 

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from fair import machine
 
-from gridbench.atomic import read_json, write_bytes, write_json
-from gridbench.environment import describe_environment
+from gridbench.core.environment import describe_environment
+from gridbench.core.files import read_json, write_bytes, write_json
 
 __all__ = ["Row", "Settings", "Store", "table"]
 

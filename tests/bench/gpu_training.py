@@ -15,12 +15,12 @@ from fair import compare
 from gpu_archive import experiment_of
 from gpu_store import Row, Settings, Store
 
-from gridbench.experiment import Experiment
+from gridbench.core.streams import torch_scope
+from gridbench.methods._grid.vae import draw_epsilon
 from gridbench.methods.base import ANY_LOSS
-from gridbench.methods.vae import draw_epsilon
-from gridbench.phases import IN_TRAINING, wait_for
 from gridbench.registry import LOSSES, METHODS
-from gridbench.streams import torch_scope
+from gridbench.training.experiment import Experiment
+from gridbench.training.timing import IN_TRAINING, wait_for
 
 __all__ = ["numerics", "speed"]
 
@@ -91,7 +91,7 @@ def _relative(ours: torch.Tensor, reference: torch.Tensor) -> float:
 def speed(settings: Settings, store: Store) -> None:
     """Measure the trainer's images a second in each arithmetic, format and way; then what GRID costs over BCE."""
     # Inductor takes minutes on a CPU; this backend traces alike and makes no code.
-    backend = patch("gridbench.compiling.BACKEND", "aot_eager") if settings.small else nullcontext()
+    backend = patch("gridbench.training.compile.BACKEND", "aot_eager") if settings.small else nullcontext()
     with backend:
         _speed(settings, store)
 

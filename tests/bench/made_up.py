@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from gridbench.datasets.archive import Archive
-from gridbench.datasets.layout import GroupLayout, Layout, Sample
-from gridbench.datasets.packing import ArchiveWriter, build_once
+from gridbench.datasets.archive.archive import Archive
+from gridbench.datasets.archive.layout import GroupLayout, Layout, Sample
+from gridbench.datasets.archive.writer import ArchiveWriter, build_once
 
 __all__ = ["descriptors", "packed"]
 

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from fair import QUICK
 
-from gridbench.backbones import BackboneSpec, build_backbone, probe
 from gridbench.methods.base import Batch, Context, Geometry, Loss, Method, Objective, Setup
 from gridbench.methods.tasks.segmentation import PAPER, Segmentation, SegmentationHead
 from gridbench.methods.tasks.task import Task
+from gridbench.training.backbone import BackboneSpec, build_backbone, probe
 
 CLASSES, SIDE, EPOCHS = 17, 64, 20
 NETWORKS = {"test_resnet": 8} if QUICK else {"densenet121": 16, "resnet18": 32}

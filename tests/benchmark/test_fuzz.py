@@ -13,13 +13,13 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gridbench.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from gridbench.cli import main
 from gridbench.config import RunConfig, load_yaml, make_config
+from gridbench.core.identity import identity, identity_of_cell
 from gridbench.errors import InputError
-from gridbench.identity import identity, identity_of_cell
-from gridbench.record import RunRecord, finish_record, iter_records, read_record
-from gridbench.status import statuses
+from gridbench.records.record import RunRecord, finish_record, iter_records, read_record
+from gridbench.records.status import statuses
+from gridbench.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 WHOLE_NUMBERS = ("seed", "noise_seed", "k", "epochs", "batch_size", "train_size", "crop", "output_stride")
 
@@ -228,7 +228,7 @@ def test_checkpoints(examples, tmp_path):
 @each_size
 def test_noise_manifests(examples, cache, tmp_path):
     """The manifest of a record: changed bytes of either file make the record untrustworthy."""
-    from gridbench.runner import Execution, run
+    from gridbench.records.runner import Execution, run
 
     record = run(
         make_config(

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from gridbench.config import make_config
-from gridbench.corrupting import folders_of
-from gridbench.datasets.archive import Archive
+from gridbench.datasets.archive.archive import Archive
 from gridbench.errors import InputError
 from gridbench.plan import make_plan
 from gridbench.protocols import PUBLISHED_NOISE, defaults_of
+from gridbench.training.corrupt import folders_of
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gridbench.datasets.archive import Archive
-from gridbench.datasets.building import build_once
-from gridbench.datasets.layout import GroupLayout, Layout, Sample
-from gridbench.datasets.packing import ArchiveWriter
+from gridbench.datasets.archive.archive import Archive
+from gridbench.datasets.archive.building import build_once
+from gridbench.datasets.archive.layout import GroupLayout, Layout, Sample
+from gridbench.datasets.archive.writer import ArchiveWriter
 
 MakeArchive = Callable[..., Archive]
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from gridbench.identity import identity, identity_of_cell
+from gridbench.core.identity import identity, identity_of_cell
 
 DEFAULTS = {
     "dataset": "bluemarble", "method": "bce", "loss": "bce", "parameters": {}, "noise": "swap",

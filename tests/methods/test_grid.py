@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from gridbench.backbones import BackboneSpec, build_backbone
+from gridbench.methods._grid.split import lowest_differences
+from gridbench.methods._grid.vae import draw_epsilon, kl_divergence
 from gridbench.methods.base import Batch, Objective, Setup
 from gridbench.methods.bce import BCE
 from gridbench.methods.grid import GRID, split_batch
 from gridbench.methods.losses.bce import BCE as BCELoss
-from gridbench.methods.split import lowest_differences
 from gridbench.methods.tasks.classification import Classification
-from gridbench.methods.vae import draw_epsilon, kl_divergence
 from gridbench.registry import LOSSES, METHODS
+from gridbench.training.backbone import BackboneSpec, build_backbone
 
 CLASSES = 5
 SIZE = 16

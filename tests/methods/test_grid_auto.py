@@ -7,7 +7,7 @@ import pytest
 from gridbench.config import make_config
 from gridbench.errors import InputError
 from gridbench.plan import make_plan
-from gridbench.runner import Execution, run
+from gridbench.records.runner import Execution, run
 
 LONG_ENOUGH_TO_ESTIMATE = 6
 

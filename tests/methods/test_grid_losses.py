@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from gridbench.methods._grid.vae import draw_epsilon, kl_divergence
 from gridbench.methods.grid import GRID, split_batch
-from gridbench.methods.vae import draw_epsilon, kl_divergence
 from gridbench.registry import LOSSES, METHODS
 
 ALL = ["bce", "fl", "asl", "pce", "rrl"]

@@ -6,10 +6,10 @@ import torch
 
 from gridbench.config import make_config
 from gridbench.errors import InputError
-from gridbench.experiment import Experiment
+from gridbench.methods._grid.noise_share import NoiseShare
 from gridbench.methods.base import Batch
-from gridbench.methods.noise_share import NoiseShare
 from gridbench.plan import make_plan
+from gridbench.training.experiment import Experiment
 
 CPU = torch.device("cpu")
 

@@ -12,8 +12,8 @@ from scipy.spatial.distance import cdist
 from sklearn.metrics.pairwise import additive_chi2_kernel
 
 from gridbench import metrics
-from gridbench.metrics import distance as distance_module
-from gridbench.metrics import fused, measures
+from gridbench.metrics import blocks as distance_module
+from gridbench.metrics import chi2_numba, distances
 
 NAMES = ("chi2", "euclidean", "cosine", "manhattan")
 PEERS = {"euclidean": "euclidean", "cosine": "cosine", "manhattan": "cityblock"}
@@ -104,7 +104,7 @@ def test_blocks_and_tiles_of_every_size_give_the_same_distances(name, monkeypatc
         monkeypatch.setattr(distance_module, "BLOCK_ROWS", rows)
         np.testing.assert_array_equal(metrics.distances(queries, archive, name), whole)
     for tile in (1, 33 * 4 * 5, 33 * 4 * 100):
-        monkeypatch.setattr(measures, "CPU_TILE_BYTES", tile)
+        monkeypatch.setattr(distances, "CPU_TILE_BYTES", tile)
         np.testing.assert_array_equal(metrics.distances(queries, archive, name), whole)
     for i in range(0, 23, 5):
         for j in range(0, 41, 9):
@@ -250,7 +250,7 @@ def test_the_compiled_loop_equals_the_tiles(dtype, monkeypatch):
     queries, archive = descriptors(13, 70, 12, dtype), descriptors(150, 70, 13, dtype)
     queries[0] = archive[0] = 0
     tiles = metrics.chi2_distances(queries, archive)
-    monkeypatch.setattr(fused, "WORTH_COMPILING", 0)
+    monkeypatch.setattr(chi2_numba, "WORTH_COMPILING", 0)
     loop = metrics.chi2_distances(queries, archive)
     assert loop.dtype == dtype
     assert loop[0, 0] == 0
@@ -261,8 +261,8 @@ def test_the_compiled_loop_equals_the_tiles(dtype, monkeypatch):
 
 def test_without_numba_the_tiles_do_the_work(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
-    monkeypatch.setattr(fused, "WORTH_COMPILING", 0)
-    fused._kernel.cache_clear()
+    monkeypatch.setattr(chi2_numba, "WORTH_COMPILING", 0)
+    chi2_numba._kernel.cache_clear()
     try:
         assert metrics.backend() == "torch"
         values = descriptors(4, 5)
@@ -270,7 +270,7 @@ def test_without_numba_the_tiles_do_the_work(monkeypatch):
             metrics.chi2_distances(values, values), chi2_loop(values, values), rtol=1e-12
         )
     finally:
-        fused._kernel.cache_clear()
+        chi2_numba._kernel.cache_clear()
 
 
 MEMORY_SCRIPT = """

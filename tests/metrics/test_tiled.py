@@ -12,15 +12,15 @@ import pytest
 import torch
 
 from gridbench import metrics
-from gridbench.metrics import fused, tiled
+from gridbench.metrics import chi2_numba, chi2_triton
 
 INTERPRETED = """
 import numpy as np, torch
 from gridbench import metrics
-from gridbench.metrics import tiled, distance
+from gridbench.metrics import chi2_triton, distance
 
 rng = np.random.default_rng(0)
-tiled.QUERIES, tiled.ARCHIVE = 16, 32
+chi2_triton.QUERIES, chi2_triton.ARCHIVE = 16, 32
 for count, size, width in [(1, 1, 1), (16, 32, 32), (17, 33, 33), (3, 70, 100), (40, 5, 31)]:
     queries = np.maximum(rng.normal(size=(count, width)), 0).astype(np.float32)
     archive = np.maximum(rng.normal(size=(size, width)), 0).astype(np.float32)
@@ -29,22 +29,22 @@ for count, size, width in [(1, 1, 1), (16, 32, 32), (17, 33, 33), (3, 70, 100), 
     archive[size // 2] = archive[0]
     queries[-1] = 0 if count > 1 else queries[-1]
     out = torch.full((count, size + 3), -1.0)
-    tiled.chi2_fill(torch.from_numpy(queries), torch.from_numpy(archive), out[:, :size])
+    chi2_triton.chi2_fill(torch.from_numpy(queries), torch.from_numpy(archive), out[:, :size])
     u, v = queries[:, None].astype(np.float64), archive[None].astype(np.float64)
     exact = 0.5 * np.divide((u - v) ** 2, u + v, out=np.zeros_like(u + v), where=u + v > 0).sum(-1)
     found = out[:, :size].numpy()
     np.testing.assert_allclose(found, exact, rtol=1e-6, atol=0)
     assert found[0, 0] == 0 and (found[:, 0] == found[:, size // 2]).all()
     assert (out[:, size:] == -1).all(), "wrote outside"
-tiled.chi2_fill(torch.ones(0, 4), torch.ones(3, 4), torch.empty(0, 3))
-assert tiled.agrees(torch.device("cpu"))
+chi2_triton.chi2_fill(torch.ones(0, 4), torch.ones(3, 4), torch.empty(0, 3))
+assert chi2_triton.agrees(torch.device("cpu"))
 
-tiled.works = lambda device: True
-tiled.WORTH_LAUNCHING = 0
+chi2_triton.works = lambda device: True
+chi2_triton.WORTH_LAUNCHING = 0
 queries, archive = (rng.random((rows, 20), np.float32)[rng.integers(0, 5, rows)] for rows in (9, 60))
 values, indices = metrics.chi2_topk(queries, archive, 12)
 matrix = np.empty((9, 60), np.float32)
-tiled.chi2_fill(torch.from_numpy(queries), torch.from_numpy(archive), torch.from_numpy(matrix))
+chi2_triton.chi2_fill(torch.from_numpy(queries), torch.from_numpy(archive), torch.from_numpy(matrix))
 expected = np.lexsort((np.broadcast_to(np.arange(60), matrix.shape), matrix), axis=1)[:, :12]
 np.testing.assert_array_equal(indices, expected)
 np.testing.assert_array_equal(values, np.take_along_axis(matrix, expected, axis=1))
@@ -70,44 +70,44 @@ def test_the_kernel_equals_float64_in_the_interpreter(tmp_path):
 def elsewhere(monkeypatch):
     """A device that is no CPU, though nothing can run on it; triton seems to be installed."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    tiled.works.cache_clear()
+    chi2_triton.works.cache_clear()
     yield torch.device("meta")
-    tiled.works.cache_clear()
+    chi2_triton.works.cache_clear()
 
 
 def test_a_kernel_that_fails_is_left_aside_with_one_line(elsewhere, monkeypatch):
     def fail(device):
         raise RuntimeError("no compiler\nand much more")
 
-    monkeypatch.setattr(tiled, "agrees", fail)
+    monkeypatch.setattr(chi2_triton, "agrees", fail)
     with pytest.warns(UserWarning, match=r"left aside on meta.*RuntimeError: no compiler\.$") as seen:
         assert [metrics.backend(elsewhere), metrics.backend(elsewhere)] == ["torch", "torch"]
     assert len(seen) == 1
 
 
 def test_a_kernel_that_differs_is_left_aside(elsewhere, monkeypatch):
-    monkeypatch.setattr(tiled, "agrees", lambda device: False)
+    monkeypatch.setattr(chi2_triton, "agrees", lambda device: False)
     with pytest.warns(UserWarning, match="differ from those of eager operations"):
-        assert not tiled.works(elsewhere)
+        assert not chi2_triton.works(elsewhere)
 
 
 def test_large_float32_chi_square_alone_goes_to_the_kernel(elsewhere, monkeypatch):
-    monkeypatch.setattr(tiled, "agrees", lambda device: True)
+    monkeypatch.setattr(chi2_triton, "agrees", lambda device: True)
     assert metrics.backend(elsewhere) == "triton"
-    large = tiled.WORTH_LAUNCHING
-    assert tiled.pays("chi2", torch.float32, elsewhere, large)
-    assert not tiled.pays("chi2", torch.float32, elsewhere, large - 1)
-    assert not tiled.pays("chi2", torch.float64, elsewhere, large)
-    assert not tiled.pays("euclidean", torch.float32, elsewhere, large)
-    assert not tiled.pays("chi2", torch.float32, torch.device("cpu"), large)
-    assert not fused.pays("chi2", elsewhere, large)
+    large = chi2_triton.WORTH_LAUNCHING
+    assert chi2_triton.pays("chi2", torch.float32, elsewhere, large)
+    assert not chi2_triton.pays("chi2", torch.float32, elsewhere, large - 1)
+    assert not chi2_triton.pays("chi2", torch.float64, elsewhere, large)
+    assert not chi2_triton.pays("euclidean", torch.float32, elsewhere, large)
+    assert not chi2_triton.pays("chi2", torch.float32, torch.device("cpu"), large)
+    assert not chi2_numba.pays("chi2", elsewhere, large)
 
 
 def test_without_triton_nothing_is_said(monkeypatch, recwarn):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    tiled.works.cache_clear()
-    assert not tiled.works(torch.device("meta"))
-    tiled.works.cache_clear()
+    chi2_triton.works.cache_clear()
+    assert not chi2_triton.works(torch.device("meta"))
+    chi2_triton.works.cache_clear()
     assert len(recwarn) == 0
 
 
@@ -116,13 +116,13 @@ def test_a_block_that_differs_is_noticed(monkeypatch):
         out.copy_(torch.from_numpy(metrics.chi2_distances(queries.numpy(), archive.numpy())))
         out[5, 5] *= 1 + 1e-4
 
-    monkeypatch.setattr(tiled, "chi2_fill", wrong)
-    assert not tiled.agrees(torch.device("cpu"))
+    monkeypatch.setattr(chi2_triton, "chi2_fill", wrong)
+    assert not chi2_triton.agrees(torch.device("cpu"))
     monkeypatch.setattr(
-        tiled,
+        chi2_triton,
         "chi2_fill",
         lambda u, v, out: out.copy_(
             torch.from_numpy(np.asarray(metrics.chi2_distances(u.numpy(), v.numpy())))
         ),
     )
-    assert tiled.agrees(torch.device("cpu"))
+    assert chi2_triton.agrees(torch.device("cpu"))

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbench import metrics
-from gridbench.metrics import distance as distance_module
-from gridbench.metrics import fused, nearest
+from gridbench.metrics import blocks as distance_module
+from gridbench.metrics import chi2_numba, topk
 
 NAMES = ("chi2", "euclidean", "cosine", "manhattan")
 
@@ -52,8 +52,8 @@ def test_splitting_the_work_changes_nothing(rows, distinct, k, block, columns, c
     expected = stable(metrics.chi2_distances(queries, archive), k)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(distance_module, "BLOCK_ROWS", block)
-        patch.setattr(nearest, "ARCHIVE_COLUMNS", columns)
-        patch.setattr(nearest, "CANDIDATES", candidates)
+        patch.setattr(topk, "ARCHIVE_COLUMNS", columns)
+        patch.setattr(topk, "CANDIDATES", candidates)
         values, indices = metrics.chi2_topk(queries, archive, k)
     np.testing.assert_array_equal(indices, expected)
     assert (np.diff(values, axis=1) >= 0).all()
@@ -90,11 +90,11 @@ def test_tensors_stay_tensors_and_equal_numpy():
 def compiled(monkeypatch):
     """Let the compiled loop do work of any size."""
     assert metrics.backend() == "numba"
-    monkeypatch.setattr(fused, "WORTH_COMPILING", 0)
+    monkeypatch.setattr(chi2_numba, "WORTH_COMPILING", 0)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("k", [1, 50, fused.MOST_KEPT, fused.MOST_KEPT + 1, 200])
+@pytest.mark.parametrize("k", [1, 50, chi2_numba.MOST_KEPT, chi2_numba.MOST_KEPT + 1, 200])
 def test_the_compiled_loop_keeps_the_order_of_ties(compiled, k, dtype):
     queries, archive = duplicates(9, 70, 5, 5).astype(dtype), duplicates(200, 70, 11, 6).astype(dtype)
     matrix = metrics.chi2_distances(queries, archive)
@@ -108,7 +108,7 @@ def test_splitting_the_compiled_loop_changes_nothing(compiled, monkeypatch, rows
     queries, archive = duplicates(23, 33, 9, 7), duplicates(150, 33, 40, 8)
     expected = stable(metrics.chi2_distances(queries, archive), 12)
     monkeypatch.setattr(distance_module, "BLOCK_ROWS", rows)
-    monkeypatch.setattr(fused, "QUERY_TILE", tile)
+    monkeypatch.setattr(chi2_numba, "QUERY_TILE", tile)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     _, indices = metrics.chi2_topk(queries, archive, 12)
     np.testing.assert_array_equal(indices, expected)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbench.errors import InputError
-from gridbench.noise.corruption import apply_changes
+from gridbench.noise.core.corruption import apply_changes
 from gridbench.noise.folder_swap import FolderSwap, Parameters
 
 CLASSES = 6

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gridbench.audit.auditing import Audit, Folding, audit_labels
+from gridbench.audit.audit import Audit, Folding, audit_labels
 from gridbench.audit.calibration import calibrate
-from gridbench.audit.scores import suspicion
+from gridbench.audit.ranking import suspicion
 from gridbench.config import make_config
-from gridbench.datasets.layout import GroupLayout, Layout, Sample
-from gridbench.datasets.packing import ArchiveWriter, build_once
+from gridbench.datasets.archive.layout import GroupLayout, Layout, Sample
+from gridbench.datasets.archive.writer import ArchiveWriter, build_once
 from gridbench.metrics.noise_rate import estimate_noise_rate
 from gridbench.plan import make_plan
-from gridbench.runner import Execution
+from gridbench.records.runner import Execution
 
 HOSTILE = "<img src=x onerror=document.title='owned'>"
 CLASSES = ("water", HOSTILE, "field, dry")

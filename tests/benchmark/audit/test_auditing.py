@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from gridbench.audit.auditing import (
+from gridbench.audit.audit import (
     Folding,
     audit_folder,
     audit_labels,
@@ -15,13 +15,13 @@ from gridbench.audit.auditing import (
     fold_of_images,
     read_audit,
 )
-from gridbench.audit.heldout import FoldExperiment, fold_plan, predict_held_out
-from gridbench.datasets.batches import EvaluationSet
+from gridbench.audit.cross_validation import FoldExperiment, fold_plan, predict_held_out
+from gridbench.datasets.loading.batches import EvaluationSet
 from gridbench.datasets.open import open_archive
 from gridbench.errors import InputError, RunFailed
-from gridbench.evaluation import predict
-from gridbench.experiment import Experiment
-from gridbench.runner import Execution
+from gridbench.evaluation.retrieval import predict
+from gridbench.records.runner import Execution
+from gridbench.training.experiment import Experiment
 
 CPU = torch.device("cpu")
 
@@ -77,7 +77,7 @@ def test_the_same_audit_again_trains_nothing(audited, monkeypatch):
     def never(*_):
         raise AssertionError("a fold was trained again")
 
-    monkeypatch.setattr("gridbench.trainer.Trainer.train_epoch", never)
+    monkeypatch.setattr("gridbench.training.trainer.Trainer.train_epoch", never)
     again = audit_labels(plan, Folding(2), audit.folder.parent, Execution(device="cpu"))
     assert again.folder == audit.folder
     assert again.document == audit.document
@@ -109,7 +109,7 @@ def test_an_interrupted_audit_goes_on_and_finds_the_same(audited, tmp_path):
 
 
 def test_test_images_are_never_looked_at(stripes_plan, tmp_path, monkeypatch):
-    from gridbench.datasets.archive import Archive
+    from gridbench.datasets.archive.archive import Archive
 
     plan = stripes_plan(epochs=1)
     asked = []
@@ -182,18 +182,18 @@ def test_other_methods_and_losses_audit_too(stripes_plan, tmp_path):
 
 
 def test_groups_are_used_where_there_are_enough(stripes_plan, monkeypatch):
-    from gridbench.datasets.groups import Grouping
+    from gridbench.datasets.archive.groups import Grouping
 
     plan = stripes_plan()
     count = len(plan.archive)
     few = Grouping([str(i % 3) for i in range(count)], "few")
     many = Grouping([str(i % 12) for i in range(count)], "many")
-    monkeypatch.setattr("gridbench.audit.auditing.groupings_of", lambda archive, pattern: [few, many])
+    monkeypatch.setattr("gridbench.audit.audit.groupings_of", lambda archive, pattern: [few, many])
     fold_of, words = fold_of_images(plan, Folding())
     assert (words, fold_of.max() + 1) == ("many", 5)
     assert fold_of_images(plan, Folding(2))[1] == "few"
     assert "singly" in fold_of_images(plan, Folding(by_image=True))[1]
-    monkeypatch.setattr("gridbench.audit.auditing.groupings_of", lambda archive, pattern: [few])
+    monkeypatch.setattr("gridbench.audit.audit.groupings_of", lambda archive, pattern: [few])
     fold_of, words = fold_of_images(plan, Folding())
     assert words == "few"
     assert 2 <= fold_of.max() + 1 <= 3

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gridbench.audit.correction import changes_of, correct, read_decisions, replacement
-from gridbench.audit.scores import rank_labels
+from gridbench.audit.ranking import rank_labels
 from gridbench.errors import InputError
 
 NAMES, CLASSES = ["a", "b, c"], ["water", "field"]

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from gridbench.audit.auditing import Folding, audit_labels, fold_of_images
+from gridbench.audit.audit import Folding, audit_labels, fold_of_images
 from gridbench.audit.page import render_page
-from gridbench.audit.scores import rank_labels
+from gridbench.audit.ranking import rank_labels
 from gridbench.config import make_config
-from gridbench.datasets.folder import FolderOptions, plan_folder
-from gridbench.datasets.prepare import prepare
+from gridbench.datasets.readers.folder.folder import FolderOptions, plan_folder
+from gridbench.datasets.readers.prepare import prepare
 from gridbench.plan import make_plan
-from gridbench.runner import Execution
+from gridbench.records.runner import Execution
 
 
 @pytest.fixture

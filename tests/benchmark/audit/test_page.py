@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gridbench.audit.export import label_table, list_table, write_images, write_list
 from gridbench.audit.page import page_document, render_page, write_page
-from gridbench.audit.scores import rank_labels
-from gridbench.audit.tables import label_table, list_table, write_images, write_list
-from gridbench.datasets.labeltable import read_label_table
+from gridbench.audit.ranking import rank_labels
+from gridbench.datasets.readers.tables import read_label_table
 
 HOSTILE = "<img src=x onerror=document.title='owned'>"
 
@@ -91,9 +91,9 @@ def test_images_are_written_as_they_are(small_archive, tmp_path):
 def test_what_png_cannot_hold_is_written_as_tiff(tmp_path, bands, dtype):
     import rasterio
 
-    from gridbench.datasets.layout import GroupLayout, Layout, Sample
-    from gridbench.datasets.packing import ArchiveWriter, build_once
-    from gridbench.datasets.raster import quick_raster_access
+    from gridbench.datasets.archive.layout import GroupLayout, Layout, Sample
+    from gridbench.datasets.archive.writer import ArchiveWriter, build_once
+    from gridbench.datasets.readers.raster import quick_raster_access
 
     pixels = np.random.default_rng(0).integers(0, 250, (2, bands, 6, 5)).astype(dtype)
     layout = Layout((GroupLayout("all", tuple("abcd"[:bands]), 6, 5, dtype),), ("x",))

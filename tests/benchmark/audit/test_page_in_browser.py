@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from gridbench.audit.page import render_page
-from gridbench.audit.scores import rank_labels
-from gridbench.datasets.labeltable import read_label_table
+from gridbench.audit.ranking import rank_labels
+from gridbench.datasets.readers.tables import read_label_table
 
 HOSTILE = "<img src=x onerror=document.title='owned'>"
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from gridbench.audit.calibration import calibrate, precision_and_recall
-from gridbench.audit.scores import rank_labels, suspicion
+from gridbench.audit.ranking import rank_labels, suspicion
 
 
 def test_suspicion_by_hand():

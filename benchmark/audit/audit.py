@@ -1,0 +1,236 @@
+"""One audit: its folds, what they found, and the folder that holds it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gridbench.audit.calibration import calibrate
+from gridbench.audit.cross_validation import check_auditable, predict_held_out
+from gridbench.audit.folds import divide
+from gridbench.audit.ranking import suspicion
+from gridbench.core.files import read_json, write_arrays, write_json
+from gridbench.core.streams import numpy_stream
+from gridbench.datasets import Archive
+from gridbench.datasets.archive.groups import groupings_of
+from gridbench.errors import InputError
+from gridbench.metrics.confident import confident_learning
+from gridbench.metrics.noise_rate import estimate_noise_rate
+from gridbench.plan import Plan
+from gridbench.records.runner import Execution
+from gridbench.training.corrupt import corrupt_training_labels, training_images
+
+__all__ = [
+    "Audit",
+    "Folding",
+    "audit_folder",
+    "audit_labels",
+    "default_epochs",
+    "fold_of_images",
+    "read_audit",
+]
+
+Array = npt.NDArray[Any]
+
+DOCUMENT, ARRAYS, FOLDS = "audit.json", "labels.npz", "folds"
+SCHEMA = 1
+LEAST_EPOCHS, FOLDS_WANTED = 5, 5
+OURS, CONFIDENT = "audit", "confident learning"
+
+
+@dataclass(frozen=True)
+class Folding:
+    """How the training images are divided.
+
+    Attributes:
+        count: Number of folds; None takes 5, or as many as there are groups if these are fewer.
+        by_image: Deal out single images even where the archive knows groups. Else the coarsest groups are kept
+            together of which there are enough for the folds.
+        pattern: Regular expression that finds the group in an image's name; see `groupings_of`.
+    """
+
+    count: int | None = None
+    by_image: bool = False
+    pattern: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """What an audit found, as its folder holds it.
+
+    Attributes:
+        folder: The audit's folder.
+        document: Settings, folds, estimates and calibration; the content of audit.json.
+        positions: (N,) positions of the audited images in the archive.
+        given: (N, C) labels as they were audited.
+        before: (N, C) labels before noise was injected; None when none was.
+        probabilities: (N, C) what models say that have not seen the image.
+        scores: (N, C) suspicion.
+    """
+
+    folder: Path
+    document: dict[str, Any]
+    positions: Array
+    given: Array
+    before: Array | None
+    probabilities: Array
+    scores: Array
+
+    @property
+    def injected(self) -> bool:
+        """Whether the audited labels hold noise that was put in on purpose."""
+        return self.before is not None
+
+
+def default_epochs(recipe: int) -> int:
+    """Return how many epochs an audit's folds train: a tenth of the recipe's, 5 at least.
+
+    A network learns what labels have in common before it remembers single wrong ones, and an audit has no use for
+    the latter.
+    """
+    return max(LEAST_EPOCHS, recipe // 10)
+
+
+def fold_of_images(plan: Plan, folding: Folding) -> tuple[Array, str]:
+    """Divide the training images of a plan, the same way for the same seed.
+
+    Args:
+        plan: The plan of a run on all audited images.
+        folding: How.
+
+    Returns:
+        (N,) fold of each image, and in words what was kept together.
+
+    Raises:
+        InputError: There are fewer groups than folds, or the pattern does not fit.
+    """
+    train = training_images(plan.archive, plan.config.train_size)
+    rng = numpy_stream(plan.config.seed, "audit")
+    count = folding.count or FOLDS_WANTED
+    known = [] if folding.by_image else groupings_of(plan.archive, folding.pattern)
+    divisions = [(each.words, [each.groups[i] for i in train]) for each in known]
+    fitting = [pair for pair in divisions if len(set(pair[1])) >= count] or divisions[-1:]
+    if not fitting:
+        return divide(len(train), count, rng), "nothing (images were dealt out singly)"
+    words, groups = fitting[0]
+    return divide(len(train), folding.count or min(count, len(set(groups))), rng, groups), words
+
+
+def audit_folder(root: Path, plan: Plan, fold_of: Array) -> Path:
+    """Name the folder of an audit by what it audits and how."""
+    content = f"{plan.id} {hashlib.sha256(fold_of.astype('<i8').tobytes()).hexdigest()}"
+    return root / f"{plan.folder_name[:-10]}{hashlib.sha256(content.encode()).hexdigest()[:10]}"
+
+
+def audit_labels(plan: Plan, folding: Folding, root: Path, execution: Execution) -> Audit:
+    """Score every training label of a plan while its image is held out; what is done already is not done again.
+
+    Args:
+        plan: The plan of a run on all audited images; its noise, if any, is injected before they are divided.
+        folding: How they are divided.
+        root: Folder of audits.
+        execution: How the folds are computed; `runs` is not used.
+
+    Returns:
+        The audit, written to its folder.
+
+    Raises:
+        InputError: The method or loss cannot audit labels, or the images cannot be divided.
+        RunFailed: A fold started and could not be finished; the same command goes on.
+    """
+    check_auditable(plan)
+    fold_of, together = fold_of_images(plan, folding)
+    folder = audit_folder(root, plan, fold_of)
+    inside = replace(execution, runs=folder / FOLDS, keep="light")
+    probabilities, records = predict_held_out(plan, fold_of, inside)
+    positions = training_images(plan.archive, plan.config.train_size)
+    corruption = corrupt_training_labels(plan)
+    given = np.asarray(corruption.labels != 0, dtype=np.uint8)
+    before = np.asarray(plan.archive.scene_labels[positions] != 0, dtype=np.uint8)
+    estimate = estimate_noise_rate(given, probabilities, numpy_stream(plan.config.seed, "audit/bootstrap"))
+    scores = suspicion(given, probabilities, estimate.missing, estimate.wrong)
+    confident = confident_learning(given, probabilities)
+    injected = bool(len(corruption.changed))
+    seconds = [sum(record.environment()["seconds"].values()) for record in records]
+    document = {
+        "schema": SCHEMA,
+        "id": folder.name[-10:],
+        "config": plan.config.canonical(),
+        "dataset": plan.archive.name,
+        "fingerprint": plan.archive.fingerprint,
+        "images": len(given),
+        "labels": int(given.sum()),
+        "folds": np.bincount(fold_of).tolist(),
+        "together": together,
+        "seconds": round(sum(seconds), 1),
+        "injected": {
+            "slnir": str(plan.config.slnir),
+            "noise": plan.config.noise,
+            "realised": corruption.realised,
+        }
+        if injected
+        else None,
+        "noise_rate": estimate.document(),
+        "confident_learning_found": int(confident.found.sum()),
+        "calibration": calibrate(given, before, {OURS: scores, CONFIDENT: confident.score})
+        if injected
+        else None,
+    }
+    arrays = {
+        "positions": positions,
+        "given": given,
+        "probabilities": probabilities,
+        "scores": scores,
+        "fold": fold_of,
+    }
+    if injected:
+        arrays["before"] = before
+    write_arrays(folder / ARRAYS, arrays)
+    write_json(folder / DOCUMENT, document)
+    return Audit(folder, document, positions, given, before if injected else None, probabilities, scores)
+
+
+def read_audit(folder: Path, open_archive: Callable[[str], Archive]) -> tuple[Audit, Archive]:
+    """Read a finished audit and open the archive that it is of.
+
+    Args:
+        folder: The audit's folder.
+        open_archive: Opens an archive by its name.
+
+    Raises:
+        InputError: There is no finished audit, or the archive has changed since.
+    """
+    try:
+        document = read_json(folder / DOCUMENT)
+        with np.load(io.BytesIO((folder / ARRAYS).read_bytes()), allow_pickle=False) as stored:
+            arrays = dict(stored)
+        if document["schema"] != SCHEMA:
+            raise ValueError(f"its format is {document['schema']!r}, not {SCHEMA}")
+        audit = Audit(
+            folder,
+            document,
+            arrays["positions"],
+            arrays["given"],
+            arrays.get("before"),
+            arrays["probabilities"],
+            arrays["scores"],
+        )
+        name, fingerprint = str(document["dataset"]), document["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"There is no finished audit in {str(folder)!r}: {error}. Make one with: gridbench audit --help"
+        ) from None
+    archive = open_archive(name)
+    if archive.fingerprint != fingerprint:
+        raise InputError(
+            f"The archive {name!r} is not the one that was audited in {str(folder)!r}: it was packed anew since. "
+            "Audit it again."
+        )
+    return audit, archive

@@ -1,0 +1,144 @@
+"""What a model says of images that it was not trained on: k runs, each on all folds but one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from gridbench.errors import InputError
+from gridbench.evaluation.retrieval import TOGETHER, predict
+from gridbench.plan import Plan
+from gridbench.records.record import RunRecord
+from gridbench.records.runner import Execution, execute
+from gridbench.training.experiment import Experiment, Outcome
+
+__all__ = ["FoldExperiment", "check_auditable", "fold_plan", "predict_held_out"]
+
+Array = npt.NDArray[Any]
+
+MIRRORED: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
+"""Axes of (B, bands, H, W) that each view of an image is mirrored along."""
+
+
+class FoldExperiment(Experiment):
+    """A run that trains on all images but those of one fold, and then says what is in these.
+
+    Args:
+        plan: The plan of the fold.
+        device: Where to compute.
+        held: (n,) positions, rising, among the training images of those that are held out.
+    """
+
+    def __init__(self, plan: Plan, device: torch.device, held: Array) -> None:
+        archive, size = plan.archive, plan.config.train_size
+        train = archive.indices("train")[: size or None]
+        self._positions, self._held_out = held, train[held]
+        super().__init__(plan, device, np.setdiff1d(np.arange(len(train)), held))
+
+    def score(self) -> Outcome:
+        """Predict the images that were held out; nothing is retrieved, and no test image is looked at."""
+        assert self.objective is not None
+        best = (
+            self.trainer.use_best()
+            if self.trainer is not None and self.plan.config.select == "best"
+            else None
+        )
+        probabilities = self._probabilities()
+        result = {
+            "schema": 1,
+            "id": self.plan.id,
+            "metrics": {"held_out/mean_probability": float(probabilities.mean())},
+            "best_epoch": best,
+        }
+        arrays = {"positions": self._positions.astype(np.int64), "probabilities": probabilities}
+        return Outcome(result, arrays, {})
+
+    def _probabilities(self) -> Array:
+        """Return (n, C), averaged over an image and its mirror images where training mirrors them, too."""
+        assert self.objective is not None
+        task, parts = self.objective.task, []
+        for images in self.evaluation_set(self._held_out).batches(TOGETHER):
+            views = (images.flip(axes) for axes in (MIRRORED if self.plan.config.flips else MIRRORED[:1]))
+            said = (task.probabilities(view) for view in predict(self.method, views))
+            seen = [probabilities for probabilities in said if probabilities is not None]
+            parts.append(torch.stack(seen).mean(0).cpu().numpy())
+        return np.concatenate(parts).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Hands the progress of one fold on as that of all folds."""
+
+    fold: int
+    folds: int
+    show: Callable[[int, int, Mapping[str, Any]], None]
+
+    def epoch(self, done: int, total: int, row: Mapping[str, Any]) -> None:
+        """Report one finished epoch of the fold."""
+        self.show(self.fold * total + done, self.folds * total, row)
+
+
+def check_auditable(plan: Plan) -> None:
+    """Refuse what says nothing of single labels, or would know the answer.
+
+    Raises:
+        InputError: The method trains nothing or knows the clean labels, or the loss learns from label maps.
+    """
+    if plan.method.labels != "noisy" or plan.loss is None:
+        raise InputError(
+            f"The method {plan.config.method!r} does not learn from the labels as they are, so it cannot audit them. "
+            "Take another --method, such as bce."
+        )
+    if plan.kind != "scene":
+        raise InputError(
+            f"The loss {plan.loss.name!r} learns from label maps; an audit is of scene labels. Take a loss of "
+            "scene labels: --loss bce."
+        )
+
+
+def fold_plan(plan: Plan, held: Array) -> Plan:
+    """Return the plan of a run that holds some images out, an identity of its own.
+
+    Args:
+        plan: The plan of the run on all training images.
+        held: (n,) positions of the images that are held out.
+    """
+    digest = hashlib.sha256(np.asarray(held, dtype="<i8").tobytes()).hexdigest()
+    return replace(plan, versions={**plan.versions, "held_out": digest})
+
+
+def predict_held_out(plan: Plan, fold_of: Array, execution: Execution) -> tuple[Array, list[RunRecord]]:
+    """Train once for each fold and predict it; folds that are done are read, an interrupted one goes on.
+
+    Args:
+        plan: The plan of the run on all training images.
+        fold_of: (N,) fold of each training image.
+        execution: Where the folds' records go, and how they are computed.
+
+    Returns:
+        (N, C) float32 probabilities, each from a model that has not seen the image, and the folds' records.
+
+    Raises:
+        RunFailed: A fold started and could not be finished.
+    """
+    check_auditable(plan)
+    folds = int(fold_of.max()) + 1
+    probabilities = np.full((len(fold_of), plan.archive.num_classes), np.nan, dtype=np.float32)
+    records = []
+    for fold in range(folds):
+        held = np.flatnonzero(fold_of == fold)
+        part = execution
+        if execution.progress is not None:
+            part = replace(execution, progress=_Part(fold, folds, execution.progress.epoch))
+        record = execute(fold_plan(plan, held), part, partial(FoldExperiment, held=held))
+        arrays = record.retrieval()
+        probabilities[arrays["positions"]] = arrays["probabilities"]
+        records.append(record)
+    return probabilities, records

@@ -1,0 +1,141 @@
+"""`gridbench audit apply`: corrected labels from decisions, or from the most suspicious labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gridbench.cli.options import cache_option
+from gridbench.errors import InputError
+
+if TYPE_CHECKING:
+    from gridbench.audit.audit import Audit
+    from gridbench.datasets import Archive
+
+__all__ = ["apply"]
+
+
+@click.command()
+@click.argument("audit", metavar="AUDIT", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--decisions",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="decisions.csv as the page exports it; what is accepted is changed.",
+)
+@click.option(
+    "--top", metavar="N|P%", help="Change the N most suspicious labels, or the first P % of all, unseen."
+)
+@click.option(
+    "--kind",
+    type=click.Choice(["both", "wrong", "missing"]),
+    default="both",
+    show_default=True,
+    help="Which labels --top counts.",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where labels.csv goes.",
+)
+@click.option(
+    "--images",
+    is_flag=True,
+    help="Write the images too, so that DIR can be prepared as it is (tiles, built-in).",
+)
+@click.option(
+    "--with-injected-noise", is_flag=True, help="Go on although the audited labels hold injected noise."
+)
+@cache_option
+def apply(
+    audit: Path,
+    decisions: Path | None,
+    top: str | None,
+    kind: str,
+    out: Path,
+    images: bool,
+    with_injected_noise: bool,
+    cache: Path | None,
+) -> None:
+    """Write corrected labels from an audit as a table that `gridbench data prepare folder` reads.
+
+    AUDIT is the folder that `gridbench audit` named. With both --decisions and --top, the
+    first of the list are changed unless they were rejected. Validation and test labels stay as they are.
+
+    \b
+      gridbench audit apply audits/FOLDER --decisions decisions.csv --out corrected
+      gridbench data prepare folder --data my/archive --labels corrected/labels.csv --name mine-corrected
+    """  # noqa: D301
+    from gridbench.audit.audit import read_audit
+    from gridbench.audit.correction import correct
+    from gridbench.audit.export import label_table, write_images
+    from gridbench.core.files import write_bytes
+    from gridbench.datasets import default_cache
+    from gridbench.datasets.open import open_archive
+
+    if decisions is None and top is None:
+        raise InputError("Say what to change: --decisions FILE, --top N, or both.")
+    found, archive = read_audit(audit, lambda name: open_archive(name, cache or default_cache()))
+    if found.injected and not with_injected_noise:
+        raise InputError(
+            f"The labels audited in {str(audit)!r} hold noise that was put in on purpose (--slnir), so corrected ones "
+            "would not be yours. Audit again without --slnir, or say --with-injected-noise for an experiment."
+        )
+    changes = _changes(found, archive, decisions, top, kind)
+    labels = archive.scene_labels.copy()
+    labels[found.positions] = correct(found.given, changes)
+    out.mkdir(parents=True, exist_ok=True)
+    write_bytes(out / "labels.csv", label_table(archive, labels))
+    empty = int((labels.sum(1) == 0).sum())
+    added = sum(found.given[i, c] == 0 for i, c in changes)
+    click.echo(f"{out / 'labels.csv'}: {added} labels added, {len(changes) - added} taken away.")
+    if empty:
+        click.echo(f"{empty} images are left without a label; `data prepare folder` leaves them out.")
+    if found.injected:
+        truth = archive.scene_labels if archive.clean_scene_labels is None else archive.clean_scene_labels
+        write_bytes(out / "clean_labels.csv", label_table(archive, truth))
+        click.echo(f"{out / 'clean_labels.csv'}: the labels before noise was injected.")
+    if images:
+        click.echo(f"{write_images(archive, out / 'images')} images written to {out / 'images'}.")
+    data = str(out) if images else "YOUR-FOLDER"
+    more = "" if images else f" --labels {out / 'labels.csv'}"
+    more += f" --clean-labels {out / 'clean_labels.csv'}" if found.injected else ""
+    click.echo(f"Next: gridbench data prepare folder --data {data}{more} --name {archive.name}-corrected")
+
+
+def _changes(
+    found: Audit, archive: Archive, decisions: Path | None, top: str | None, kind: str
+) -> list[tuple[int, int]]:
+    """Return the (image, class) pairs to turn over."""
+    from gridbench.audit.correction import ACCEPT, changes_of, read_decisions
+    from gridbench.audit.ranking import rank_labels
+
+    decided = {}
+    if decisions is not None:
+        names = [archive.names[i] for i in found.positions]
+        decided = read_decisions(decisions, names, archive.class_names)
+    chosen = {pair for pair, word in decided.items() if word == ACCEPT}
+    if top is not None:
+        ranked = rank_labels(found.given, found.scores, kind)
+        first = changes_of(ranked.first(_count(top, len(ranked))))
+        chosen |= {pair for pair in first if pair not in decided}
+    return sorted(chosen)
+
+
+def _count(text: str, total: int) -> int:
+    """Read `N` or `P%` of `total`.
+
+    Raises:
+        InputError: It is neither, or more than there are.
+    """
+    try:
+        count = int(total * float(text[:-1]) / 100) if text.endswith("%") else int(text)
+    except (ValueError, OverflowError):
+        count = -1
+    if not 0 < count <= total:
+        raise InputError(f"--top is {text!r}; allowed is a number from 1 to {total}, or a share such as 5%.")
+    return count

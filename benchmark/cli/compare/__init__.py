@@ -1,0 +1,265 @@
+"""`gridbench compare`: a method of one's own in its place among the baselines that ship with gridbench."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gridbench.cli.compare.report import close, placed
+from gridbench.cli.leaderboard import FORMATS, format_of, report_text, write_report
+from gridbench.cli.options import cache_option, parse_assignments, plugin_option, quiet_option, runs_option
+from gridbench.cli.run_sweep import Computing, computing_options
+from gridbench.errors import InputError, RunFailed
+
+if TYPE_CHECKING:
+    from gridbench.sweeps.baselines import Baselines
+    from gridbench.sweeps.grid import Item
+
+__all__ = ["compare"]
+
+
+@click.command()
+@click.argument("what", metavar="FILE_OR_NAME")
+@click.option(
+    "-p", "parameters", multiple=True, metavar="NAME=VALUE", help="Parameter of the method; again for more."
+)
+@click.option("--method", "name", metavar="NAME", help="Which method of FILE, where it holds several.")
+@click.option(
+    "--loss", metavar="NAME", help="Loss that it trains with: bce, pce ...  [default: the method's own]"
+)
+@click.option(
+    "--slnir", metavar="PERCENTS", help="Noise rates: 0,30 or all.  [default: those with the most seeds]"
+)
+@click.option(
+    "--seeds", metavar="N", help="The first N seeds of the baselines, or a list: 0,3.  [default: all]"
+)
+@click.option(
+    "--quick", is_flag=True, help="One noise rate and one seed: shows that it runs, and nothing else yet."
+)
+@click.option(
+    "--metric", metavar="NAME", help="What to compare; validation/ndcg to choose a variant.  [default: ndcg]"
+)
+@click.option(
+    "--baselines",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Compact records to compare with.  [default: those that ship with gridbench, on bluemarble]",
+)
+@click.option(
+    "--no-check", is_flag=True, help="Do not check first that FILE does what the harness relies on."
+)
+@click.option("--retry-failed", is_flag=True, help="Try failed runs again.")
+@click.option("--dry-run", is_flag=True, help="Show what would run, how long it may take, and stop.")
+@click.option(
+    "--format", "format_", type=click.Choice(FORMATS), help="[default: as --out ends, else terminal]"
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the tables to this file.")
+@plugin_option
+@runs_option
+@cache_option
+@computing_options
+@quiet_option
+def compare(
+    what: str,
+    parameters: tuple[str, ...],
+    name: str | None,
+    loss: str | None,
+    slnir: str | None,
+    seeds: str | None,
+    quick: bool,
+    metric: str | None,
+    file: Path | None,
+    no_check: bool,
+    retry_failed: bool,
+    dry_run: bool,
+    format_: str | None,
+    out: Path | None,
+    runs: Path,
+    cache: Path | None,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Check a method, run it on exactly the cells of the baselines, and show its place among them.
+
+    \b
+    FILE_OR_NAME is a plug-in file or a registered method. It sees the corrupted labels, the initial network, the seeds
+    and the settings that the baselines had; the same command again goes on where it stopped. Examples:
+      gridbench compare my_method.py --quick
+      gridbench compare my_method.py --slnir 0,30,60 --seeds 5
+      gridbench compare grid -p lambda=40
+    """  # noqa: D301
+    how = Computing.taken_from(given)
+    method = _method(what, name)
+    assigned = parse_assignments(parameters)
+    from gridbench.core.progress import ProgressReporter
+    from gridbench.datasets import default_cache
+    from gridbench.leaderboard.records.runs import collect
+    from gridbench.leaderboard.records.shipped import shipped_records
+    from gridbench.records.runner import Execution
+    from gridbench.sweeps.baselines import baselines_for, differences_here, items_beside, noise_differences
+    from gridbench.sweeps.grid import Sweep
+
+    source = file or shipped_records()
+    if not source.exists():
+        raise InputError(
+            f"There is no file {str(source)!r}; `gridbench leaderboard export --compact` writes one."
+        )
+    chosen_loss, place = loss or _usual_loss(method), cache or default_cache()
+    with ProgressReporter(quiet, "comparison") as progress:
+        baselines = baselines_for(collect(source).runs, chosen_loss, place)
+        baselines = _chosen(baselines, slnir, seeds, quick)
+        items = items_beside(baselines, method, assigned, runs, place, progress.build)
+        wrong = noise_differences(baselines, items)
+        if wrong:
+            raise InputError(
+                "The label noise of the baselines cannot be made here, so nothing may be compared with them:\n  "
+                + "\n  ".join(wrong)
+            )
+        todo = Sweep(tuple(items), ()).todo(retry_failed)
+        _announce(method, chosen_loss, baselines, items, todo)
+        device = how.engine.devices or (baselines.device,)
+        threads = int(how.engine.threads) if how.engine.threads.isdecimal() else 0
+        if todo:
+            _warn(differences_here(baselines, device[0], threads))
+        if dry_run:
+            return
+        if todo and not no_check and not _built_in(method):
+            _check(method, assigned, chosen_loss)
+        if todo:
+            how = replace(how, engine=replace(how.engine, devices=device))
+            how.compute(Execution(runs=runs, cache=cache, keep="light"), todo, progress)
+    report = placed(baselines, items, runs, metric)
+    chosen = format_of(format_, out)
+    write_report(report_text(report, chosen, out), out)
+    close(what, baselines, items, runs, quick, file, metric)
+
+
+def _method(what: str, name: str | None) -> str:
+    """Return the registered name of the method in question, loading its file if it is one."""
+    from gridbench.registry import METHODS
+
+    path = Path(what)
+    if path.suffix != ".py" and not path.is_file():
+        METHODS.get(what)
+        return what
+    from gridbench.core.plugins import load_plugin
+
+    methods = [each for kind, each in load_plugin(path) if kind == METHODS.kind]
+    if name is None and len(methods) == 1:
+        return methods[0]
+    if name not in methods:
+        held = (
+            f"holds the methods {', '.join(methods)}; choose with --method"
+            if methods
+            else "registers no method"
+        )
+        raise InputError(f"The file {what!r} {held}." + (f" There is no {name!r} in it." if name else ""))
+    return name
+
+
+def _built_in(method: str) -> bool:
+    from gridbench.registry import METHODS
+
+    return METHODS.origin(method) == "gridbench"
+
+
+def _usual_loss(method: str) -> str:
+    from gridbench.methods.base import ANY_LOSS
+    from gridbench.registry import METHODS
+
+    losses = METHODS.get(method).losses
+    if not losses:
+        raise InputError(
+            f"The method {method!r} trains nothing, so it has no place among methods; it is a reference row."
+        )
+    return "bce" if losses == ANY_LOSS else str(losses[0])
+
+
+def _chosen(baselines: Baselines, slnir: str | None, seeds: str | None, quick: bool) -> Baselines:
+    from gridbench.noise.core.rates import exact_rate
+    from gridbench.sweeps.grid import values_of
+
+    given = [] if slnir in (None, "all") else values_of(str(slnir))
+    try:
+        rates = [exact_rate(text) for text in given] or None
+    except InputError:
+        raise InputError(
+            f"--slnir takes noise rates such as 0,30 or 0:60:10, or all; got {slnir!r}."
+        ) from None
+    if slnir == "all":
+        rates = list(baselines.plain)
+    try:
+        wanted = (
+            None if seeds is None else int(seeds) if seeds.isdecimal() else [int(s) for s in values_of(seeds)]
+        )
+    except ValueError:
+        raise InputError(f"--seeds takes a number or a list of seeds such as 0,3; got {seeds!r}.") from None
+    if wanted == 0:
+        raise InputError("--seeds is 0; it must be at least 1.")
+    if quick:
+        usual = rates or baselines.usual_rates
+        rates = [usual[len(usual) // 2]]
+        wanted = 1 if wanted is None or isinstance(wanted, int) else wanted[:1]
+    return baselines.chosen(rates, wanted)
+
+
+def _announce(
+    method: str, loss: str, baselines: Baselines, items: Sequence[Item], todo: Sequence[Item]
+) -> None:
+    config = items[0].plan.config
+    cells = "; ".join(
+        f"SLNIR {rate}: seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+        for rate, seeds in baselines.plain.items()
+    )
+    click.echo(f"{method} with {loss} on {config.dataset}, on the cells of the baselines ({cells}).")
+    seconds = baselines.seconds()
+    spent = seconds and f"{seconds / len(items) * len(todo) / 60:.1f} core-minutes"
+    cost = f" Where the baselines were made, plain training took {spent} for as many." if spent else ""
+    failed = sum(item.state == "failed" for item in items)
+    more = f"; {failed} failed before, try them again with --retry-failed" if failed else ""
+    state = f"{len(todo)} to compute{more}.{cost}" if todo else f"all there already{more}."
+    click.echo(f"{len(items)} run{'s' if len(items) > 1 else ''}, {state}")
+
+
+def _warn(differing: Sequence[str]) -> None:
+    if not differing:
+        return
+    click.echo(
+        "Note: not all that decides the last digits is as it was for the baselines: "
+        + "; ".join(differing)
+        + ". Labels, "
+        "initial weights and settings are the same, but rounding is not, and training carries it on: a single run may "
+        "come out otherwise by as much as another seed would. Means over several seeds remain comparable.",
+        err=True,
+    )
+
+
+def _check(method: str, parameters: dict[str, str], loss: str) -> None:
+    """Carry out the conformance suite with the loss in question.
+
+    Raises:
+        RunFailed: A check failed; the message has them all.
+    """
+    import torch
+
+    from gridbench.conformance import check_component
+
+    threads = torch.get_num_threads()
+    # Images of a few pixels: more threads would only wait for each other.
+    torch.set_num_threads(1)
+    findings = list(check_component("method", method, parameters, [loss]))
+    torch.set_num_threads(threads)
+    failed = [f"  {finding.check}: {finding.reason}" for finding in findings if not finding.passed]
+    if failed:
+        raise RunFailed(
+            f"The method {method!r} does not do what a comparison relies on (gridbench check tells more):\n"
+            + "\n".join(dict.fromkeys(failed))
+        )
+    click.echo(
+        f"Checked: {method} passes all {len({finding.check for finding in findings})} conformance checks."
+    )

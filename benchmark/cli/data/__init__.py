@@ -1,0 +1,223 @@
+"""`gridbench data`: prepare, check and look at packed archives."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gridbench.cli.data.prepare import prepare
+from gridbench.cli.data.report import report_lines
+from gridbench.cli.options import cache_option, quiet_option
+
+if TYPE_CHECKING:
+    from gridbench.datasets.archive.archive import Archive
+    from gridbench.datasets.archive.summary import ArchiveFacts
+
+__all__ = ["data"]
+
+
+@click.group()
+def data() -> None:
+    """Turn what is on disk into packed archives, and look at them.
+
+    \b
+    Examples:
+      gridbench data prepare folder --data my/archive --name mine
+      gridbench data info mine --sheet mine.png
+      gridbench run --dataset mine
+    """  # noqa: D301
+
+
+data.add_command(prepare)
+
+
+@data.command(name="list")
+@cache_option
+def list_(cache: Path | None) -> None:
+    """List the built-in data sets and the archives in the cache."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from gridbench.datasets.archive.archive import Archive
+    from gridbench.datasets.cache import archive_directory, default_cache, prepared_names, unfinished_names
+    from gridbench.errors import InputError
+    from gridbench.registry import DATASETS
+
+    folder = cache or default_cache()
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "images", "classes", "size", "bands", "maps", "state"):
+        table.add_column(column)
+    packed = prepared_names(folder)
+    for name in sorted({*packed, *DATASETS.names()}):
+        if name not in packed:
+            table.add_row(name, "", "", "", "", "", "built in, packed on first use")
+            continue
+        try:
+            archive = Archive.open(archive_directory(folder, name))
+        except InputError:
+            table.add_row(name, "", "", "", "", "", "damaged: gridbench data verify " + name)
+            continue
+        height, width = archive.image_size
+        maps = "yes" if archive.has_maps else "no"
+        row = (name, len(archive), archive.num_classes, f"{height} x {width}", archive.bands, maps)
+        table.add_row(*map(str, row), "built in" if name in DATASETS else "prepared")
+    for name in unfinished_names(folder):
+        table.add_row(name, "", "", "", "", "", "unfinished: the same prepare command goes on")
+    Console().print(table)
+    click.echo(f"in {folder}")
+
+
+@data.command()
+@click.argument("name", required=False)
+@cache_option
+def where(name: str | None, cache: Path | None) -> None:
+    """Print the folder of an archive, or of the cache."""
+    from gridbench.datasets.cache import default_cache
+
+    if name is None:
+        click.echo(cache or default_cache())
+    else:
+        click.echo(_open(name, cache).directory)
+
+
+@data.command()
+@click.argument("name")
+@cache_option
+@quiet_option
+def verify(name: str, cache: Path | None, quiet: bool) -> None:
+    """Read every byte of an archive and compare it with what was packed."""
+    from gridbench.core.progress import ProgressReporter
+
+    archive = _open(name, cache)
+    with ProgressReporter(quiet) as progress:
+        archive.verify(progress.build)
+    click.echo(
+        f"{name}: all {len(archive)} images are as they were packed, fingerprint {archive.fingerprint}"
+    )
+
+
+@data.command()
+@click.argument("name")
+@click.option(
+    "--sheet",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write a contact sheet (PNG): images of every class, with labels and maps.",
+)
+@click.option(
+    "--count", type=click.IntRange(1, 400), default=24, show_default=True, help="Images on the sheet."
+)
+@click.option(
+    "--format", "format_", type=click.Choice(["terminal", "json"]), default="terminal", show_default=True
+)
+@cache_option
+def info(name: str, sheet: Path | None, count: int, format_: str, cache: Path | None) -> None:
+    """Show counts, class frequencies, splits, disagreements, and what packing found out."""
+    from gridbench.datasets.archive.summary import describe
+
+    if sheet is not None and not sheet.parent.is_dir():
+        raise click.UsageError(f"There is no folder {sheet.parent} for the contact sheet.")
+    archive = _open(name, cache)
+    facts = describe(archive)
+    largest = _largest_rates(archive)
+    # The sheet first: who reads the text may close it early.
+    if sheet is not None:
+        from gridbench.core.files import write_bytes
+        from gridbench.datasets.archive.contact_sheet import contact_sheet
+
+        write_bytes(sheet, contact_sheet(archive, count))
+    if format_ == "json":
+        content = {
+            "name": archive.name,
+            "kind": archive.kind,
+            "directory": str(archive.directory),
+            "fingerprint": archive.fingerprint,
+            "images": len(archive),
+            "image_size": archive.image_size,
+            "bands": archive.band_names,
+            "mean": archive.mean.tolist(),
+            "std": archive.std.tolist(),
+            "largest_slnir": largest,
+            **facts.as_dict(),
+            "report": archive.report,
+        }
+        click.echo(json.dumps(content, indent=1))
+    else:
+        _print(archive, facts, largest)
+    if sheet is not None:
+        click.echo(f"contact sheet: {sheet}", err=format_ == "json")
+
+
+def _open(name: str, cache: Path | None) -> Archive:
+    from gridbench.core.progress import ProgressReporter
+    from gridbench.datasets.open import open_archive
+
+    with ProgressReporter() as progress:
+        return open_archive(name, cache, progress.build)
+
+
+def _largest_rates(archive: Archive) -> dict[str, str]:
+    """Return the largest SLNIR that the paper's rule can realise on the train split, by level."""
+    from gridbench.datasets.archive.summary import map_presence
+    from gridbench.noise.swap import largest_slnir
+
+    train = archive.indices("train")
+    rates = {"scene": str(largest_slnir(archive.scene_labels[train]))}
+    if archive.label_maps is not None:
+        presence, _, _ = map_presence(archive.label_maps[train], archive.num_classes)
+        rates["pixel"] = str(largest_slnir(presence.astype("uint8")))
+    return rates
+
+
+def _print(archive: Archive, facts: ArchiveFacts, largest: dict[str, str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    height, width = archive.image_size
+    sizes = ", ".join(
+        f"{' '.join(g.bands)} ({g.pixels.shape[2]} x {g.pixels.shape[3]}, {g.pixels.dtype})"
+        for g in archive.groups
+    )
+    per_image = ", ".join(f"{count}: {images}" for count, images in facts.labels_per_image.items())
+    rates = ", ".join(f"{level} labels {rate} %" for level, rate in largest.items())
+    rows: list[tuple[str, str]] = [
+        (
+            "images",
+            f"{len(archive)} of {height} x {width}: "
+            + ", ".join(f"{s} {n}" for s, n in facts.splits.items()),
+        ),
+        ("bands", sizes),
+        ("labels an image", f"{facts.mean_labels:.2f} on average ({per_image})"),
+        ("largest SLNIR", rates),
+    ]
+    if facts.maps is not None:
+        disagree = (
+            f"{facts.maps.disagreeing_images} images in {facts.maps.disagreeing_labels} labels"
+            if facts.maps.disagreeing_images
+            else "nowhere"
+        )
+        rows.append(("maps", f"{100 * facts.maps.ignored_share:.2f} % of the pixels without a class"))
+        rows.append(("labels against maps", f"differ: {disagree}"))
+    if facts.clean_differences is not None:
+        rows.append(("clean labels", f"differ from the training labels in {facts.clean_differences} places"))
+    rows.append(("on disk", f"{facts.bytes / 1e6:.1f} MB in {archive.directory}"))
+    rows.append(("fingerprint", archive.fingerprint))
+    for label, text in rows:
+        click.echo(f"{label:20} {text}")
+    table = Table(box=None, pad_edge=False)
+    columns = ["class", *facts.splits]
+    if facts.maps is not None:
+        columns += ["pixels", "only label", "only map"]
+    for column in columns:
+        table.add_column(column, justify="left" if column == "class" else "right")
+    for entry in facts.classes:
+        cells = [entry.name, *map(str, entry.images.values())]
+        if entry.pixel_share is not None:
+            cells += [f"{100 * entry.pixel_share:.1f} %", str(entry.only_labels), str(entry.only_map)]
+        table.add_row(*cells)
+    Console().print(table)
+    for line in report_lines(archive.report):
+        click.echo(line)

@@ -1,0 +1,231 @@
+"""`gridbench data prepare`: one command for each kind of archive that can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from gridbench.cli.data.report import report_lines
+from gridbench.cli.options import cache_option, quiet_option
+
+if TYPE_CHECKING:
+    from gridbench.datasets.archive.archive import Archive
+    from gridbench.datasets.dataset import Progress
+    from gridbench.datasets.readers.base import Plan
+
+__all__ = ["prepare"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.group()
+def prepare() -> None:
+    """Read an archive from disk, check it, and pack it under a name.
+
+    \b
+    Afterwards `gridbench run --dataset NAME` works. The same command again goes on where it was interrupted.
+    """  # noqa: D301
+
+
+def _shared(several: bool) -> Callable[[F], F]:
+    """Add the options that every kind takes; several folders or one."""
+
+    def add(command: F) -> F:
+        again = "; again for more" if several else ""
+        options = (
+            click.option(
+                "--data",
+                required=True,
+                multiple=several,
+                type=_FOLDER,
+                metavar="DIR",
+                help=f"Your files{again}.",
+            ),
+            click.option("--name", required=True, metavar="NAME", help="Name of the packed archive."),
+            cache_option,
+            click.option(
+                "--workers", type=click.IntRange(min=1), help="Reading processes.  [default: by amount]"
+            ),
+            click.option("--force", is_flag=True, help="Replace an archive of that name."),
+            quiet_option,
+        )
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+@prepare.command()
+@_shared(several=False)
+@click.option(
+    "--images", type=_FOLDER, metavar="DIR", help="Folder of the images.  [default: images/ or image/]"
+)
+@click.option(
+    "--masks",
+    type=_FOLDER,
+    metavar="DIR",
+    help="Folder of masks of the images' names.  [default: masks/ ...]",
+)
+@click.option(
+    "--labels", type=_FILE, metavar="FILE", help="Table of scene labels.  [default: labels.csv ...]"
+)
+@click.option("--clean-labels", type=_FILE, metavar="FILE", help="A second table: the clean truth.")
+@click.option(
+    "--classes", type=_FILE, metavar="FILE", help="Class names, with values or colours of the masks."
+)
+@click.option(
+    "--ignore-class",
+    "ignore_classes",
+    multiple=True,
+    metavar="NAME",
+    help="A row of --classes that is no class.",
+)
+@click.option(
+    "--tile", type=click.IntRange(min=8), metavar="N", help="Cut images into tiles of N px (needs masks)."
+)
+@click.option("--resize", type=click.IntRange(min=8), metavar="N", help="Resize images to N px a side.")
+@click.option(
+    "--min-cover",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="Cover from which a class counts.",
+)
+@click.option(
+    "--min-labelled",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Share that must have a class.",
+)
+@click.option("--value-range", nargs=2, type=float, metavar="LOW HIGH", help="Stretch this range to 16 bits.")
+@click.option("--split", default="70/10/20", show_default=True, help="Shares of train, val, test.")
+@click.option(
+    "--group-pattern", metavar="REGEX", help="What of an image's name is its group; groups stay together."
+)
+def folder(data: Path, name: str, **given: Any) -> None:
+    """Pack your own images, with a table of labels, masks, or both.
+
+    \b
+    --data holds images/ and labels.csv (columns file, labels, and if you like split, group; or one column of 0 and 1
+    for each class) or masks/ and classes.txt (one name a line) or classes.csv (name, value, color).
+      gridbench data prepare folder --data my/archive --name mine
+      gridbench data prepare folder --data dubai --name dubai --tile 128 --classes colours.csv --group-pattern 't(\\d)$'
+    """  # noqa: D301
+    from gridbench.datasets.readers.folder.folder import FolderOptions, plan_folder
+
+    common, options = _divide(given)
+    low_high = options.pop("value_range")
+    chosen = FolderOptions(**options, value_range=tuple(low_high) if low_high else None)
+    _run(name, common, lambda progress: plan_folder(data, chosen, progress))
+
+
+def _land_use(command: F) -> F:
+    option = click.option(
+        "--labels", type=_FILE, metavar="FILE", help="File of multi-labels.  [default: found]"
+    )
+    return _shared(several=True)(option(command))
+
+
+@prepare.command()
+@_land_use
+@click.option("--labels-from-maps", is_flag=True, help="Take scene labels from the label maps.")
+@click.option(
+    "--map-base", type=click.IntRange(0, 1), help="Whether grey maps count from 0 or 1.  [default: found]"
+)
+def dlrsd(data: tuple[Path, ...], name: str, **given: Any) -> None:
+    """Pack DLRSD: photographs of UC Merced, label maps, multi-labels.
+
+    \b
+      gridbench data prepare dlrsd --data DLRSD --data UCMerced_LandUse --name dlrsd
+    """  # noqa: D301
+    from gridbench.datasets.readers.landuse.dlrsd import plan_dlrsd
+    from gridbench.datasets.readers.landuse.plan import LandUseOptions
+
+    common, options = _divide(given)
+    _run(name, common, lambda progress: plan_dlrsd(data, LandUseOptions(**options)))
+
+
+@prepare.command()
+@_land_use
+def ucmerced(data: tuple[Path, ...], name: str, **given: Any) -> None:
+    """Pack UC Merced with its multi-labels.
+
+    \b
+      gridbench data prepare ucmerced --data UCMerced_LandUse --data multilabels --name ucmerced
+    """  # noqa: D301
+    from gridbench.datasets.readers.landuse.plan import LandUseOptions
+    from gridbench.datasets.readers.landuse.ucmerced import plan_ucmerced
+
+    common, options = _divide(given)
+    _run(name, common, lambda progress: plan_ucmerced(data, LandUseOptions(**options)))
+
+
+@prepare.command()
+@_shared(several=True)
+@click.option("--pixels", type=click.Choice(["v1", "v2"]), help="Whose pixels, when both versions are there.")
+@click.option(
+    "--labels", type=click.Choice(["v1", "v2", "both"]), help="Whose labels; both: v1 noisy, v2 the truth."
+)
+@click.option("--maps/--no-maps", default=None, help="Pack reference maps.  [default: when they are there]")
+@click.option(
+    "--split", metavar="SPLIT", help="own, paper, or shares like 70/10/20.  [default: own, else paper]"
+)
+@click.option("--splits", type=_FOLDER, metavar="DIR", help="Folder of your lists train, val, test.")
+@click.option("--exclude", type=_FILE, multiple=True, metavar="FILE", help="A list of patches to leave out.")
+def bigearthnet(data: tuple[Path, ...], name: str, **given: Any) -> None:
+    """Pack BigEarthNet (Sentinel-2), version 1 or 2, from TIFF files or an LMDB of safetensors.
+
+    \b
+      gridbench data prepare bigearthnet --data BigEarthNet-v1.0 --name ben
+      gridbench data prepare bigearthnet --data v1 --data v2 --pixels v1 --maps --split paper --name ben-maps
+    """  # noqa: D301
+    from gridbench.datasets.readers.bigearthnet.bigearthnet import BigEarthNetOptions, plan_bigearthnet
+
+    common, options = _divide(given)
+    _run(name, common, lambda progress: plan_bigearthnet(data, BigEarthNetOptions(**options)))
+
+
+def _divide(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Part the options that every kind takes from those of one kind."""
+    common = {key: given.pop(key) for key in ("cache", "workers", "force", "quiet")}
+    return common, given
+
+
+def _run(name: str, common: dict[str, Any], make_plan: Callable[[Progress], Plan]) -> None:
+    from gridbench.core.progress import ProgressReporter
+    from gridbench.datasets.cache import default_cache
+    from gridbench.datasets.readers.prepare import check_name
+    from gridbench.datasets.readers.prepare import prepare as pack
+
+    check_name(name)
+    cache = common["cache"] or default_cache()
+    try:
+        with ProgressReporter(common["quiet"]) as progress:
+            plan = make_plan(progress.build)
+            archive = pack(plan, cache, name, common["workers"], progress.build, common["force"])
+    except KeyboardInterrupt:
+        click.echo("Interrupted; the same command goes on from here.", err=True)
+        raise
+    _print(archive, ["--cache", str(common["cache"])] if common["cache"] else [])
+
+
+def _print(archive: Archive, cache: Sequence[str]) -> None:
+    splits = ", ".join(f"{split} {len(archive.indices(split))}" for split in ("train", "val", "test"))
+    height, width = archive.image_size
+    maps = ", label maps" if archive.has_maps else ""
+    click.echo(
+        f"{archive.name}: {len(archive)} images of {height} x {width} x {archive.bands}, {splits}{maps}"
+    )
+    for line in report_lines(archive.report):
+        click.echo(line)
+    click.echo(f"in {archive.directory}")
+    tail = " ".join(["", *cache])
+    click.echo(f"look at it: gridbench data info {archive.name} --sheet {archive.name}.png{tail}")
+    click.echo(f"train on it: gridbench run --dataset {archive.name}{tail}")

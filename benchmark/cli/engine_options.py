@@ -1,0 +1,194 @@
+"""Which engine computes a sweep, and with what: the options, and the engine that they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import click
+
+from gridbench.errors import InputError
+
+if TYPE_CHECKING:
+    from gridbench.core.progress import ProgressReporter
+    from gridbench.engines.base import Engine
+    from gridbench.plan import Plan
+    from gridbench.records.runner import Execution
+    from gridbench.training.autotune.precision import Chooser
+
+__all__ = ["EngineChoice", "engine_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option(
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="local: processes on this machine; ray: the machines of a Ray cluster (docs/clusters.md).",
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(min=0),
+        help="local: processes, 0 computes in this one.  [default: as many as cores or devices can hold]",
+    ),
+    click.option(
+        "--threads",
+        metavar="N|auto",
+        default="1",
+        show_default=True,
+        help="CPU threads of a run; their number changes the last digits. auto measures which is fastest here.",
+    ),
+    click.option(
+        "--device",
+        "devices",
+        multiple=True,
+        help="local: device of a worker; again for more, dealt out in turn.",
+    ),
+    click.option(
+        "--per-device",
+        metavar="N|auto",
+        default="auto",
+        show_default=True,
+        help="local: runs at once on an accelerator; auto starts with one and measures what fits.",
+    ),
+    click.option(
+        "--address",
+        metavar="auto|local|HOST:PORT",
+        default="auto",
+        show_default=True,
+        help="ray: the cluster that this machine has joined, one for this sweep alone, or the one with that head.",
+    ),
+    click.option(
+        "--gpus",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        show_default=True,
+        help="ray: accelerators that a run asks for; 0.5 puts two runs on one.",
+    ),
+)
+
+
+def engine_options(command: F) -> F:
+    """Add the options that choose an engine; `EngineChoice` takes what they were given."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True)
+class EngineChoice:
+    """What the user said about the engine."""
+
+    engine: str
+    workers: int | None
+    threads: str
+    devices: tuple[str, ...]
+    per_device: str
+    address: str
+    gpus: float
+
+    NAMES: ClassVar[tuple[str, ...]] = (
+        "engine",
+        "workers",
+        "threads",
+        "devices",
+        "per_device",
+        "address",
+        "gpus",
+    )
+
+    def __post_init__(self) -> None:
+        _number("--threads", self.threads)
+        _number("--per-device", self.per_device)
+        if "://" in self.address:
+            raise InputError(
+                f"--address is {self.address!r}; it must be auto, local or the HOST:PORT of a cluster that this "
+                "machine has joined with `ray start --address=HOST:PORT`."
+            )
+        if self.engine == "ray" and self.threads == "auto":
+            raise InputError(
+                "--threads auto measures this machine, and Ray's nodes are others; give a number."
+            )
+
+    def make(
+        self,
+        execution: Execution,
+        plans: Sequence[Plan],
+        time_limit: float | None,
+        say: Callable[[str], None],
+    ) -> Engine:
+        """Return the engine.
+
+        Args:
+            execution: Where records go.
+            plans: The runs to compute, at least one; --threads auto measures the first.
+            time_limit: Longest time for one run in seconds; None for no limit.
+            say: Told one line about what was found out.
+
+        Raises:
+            InputError: A device does not exist, or the engine's package is missing.
+        """
+        from gridbench.engines.in_process import InProcess
+
+        threads = self._threads(execution, plans, say)
+        execution = replace(execution, threads=threads)
+        if self.engine == "ray":
+            from gridbench.engines.ray.cluster import RayCluster
+
+            return RayCluster(execution, self.address, self.gpus, time_limit)
+        if self.workers == 0:
+            return InProcess(replace(execution, device=self.devices[0]) if self.devices else execution)
+        from gridbench.engines.local import LocalPool
+
+        per_device = _number("--per-device", self.per_device)
+        return LocalPool(execution, self.workers, self.devices, time_limit, per_device)
+
+    def chooser(
+        self, execution: Execution, settings: Mapping[str, Any], progress: ProgressReporter
+    ) -> Chooser | None:
+        """Return what decides settings that are `auto` for this engine; None where none is.
+
+        Raises:
+            InputError: They are to be measured where nobody can know what will compute.
+        """
+        from gridbench.config import MEASURABLE
+
+        asked = [name for name in MEASURABLE if settings.get(name) == "auto"]
+        if not asked:
+            return None
+        flag = "--" + asked[0].replace("_", "-")
+        threads = _number("--threads", self.threads)
+        if self.engine == "ray" or threads is None:
+            what = "Ray's nodes are others" if self.engine == "ray" else "--threads auto is decided later"
+            raise InputError(f"{flag} auto measures this machine, and {what}; name a value.")
+        import torch
+
+        from gridbench.core.environment import all_devices, choose_device
+        from gridbench.datasets import default_cache
+        from gridbench.training.autotune.precision import Chooser
+
+        torch.set_num_threads(threads)
+        device = choose_device((self.devices or tuple(all_devices()))[0])
+        cache = execution.cache or default_cache()
+        return Chooser(execution.runs, cache, device, progress.say, progress.build)
+
+    def _threads(self, execution: Execution, plans: Sequence[Plan], say: Callable[[str], None]) -> int:
+        number = _number("--threads", self.threads)
+        if number is not None:
+            return number
+        from gridbench.datasets import default_cache
+        from gridbench.training.autotune.threads import fastest_threads
+
+        return fastest_threads(plans[0], execution.cache or default_cache(), say)
+
+
+def _number(option: str, text: str) -> int | None:
+    """Return a positive number, or None for auto."""
+    if text == "auto":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f"{option} is {text!r}; it must be auto or a number from 1.")
+    return int(text)

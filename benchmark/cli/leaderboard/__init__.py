@@ -1,0 +1,242 @@
+"""`gridbench leaderboard`: from a folder of results to a table."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gridbench.cli.leaderboard.sharing import export_bundle, import_records
+from gridbench.errors import InputError
+
+if TYPE_CHECKING:
+    from gridbench.leaderboard.records.runs import Collection
+    from gridbench.leaderboard.tables.report import Report
+    from gridbench.leaderboard.tables.sheet import Sheet
+
+FORMATS = ("terminal", "markdown", "latex", "csv", "json", "html")
+BESIDE_REPORTED = "reported"
+WIDEST = 1000
+MOST_REPORTED = 5
+_SUFFIXES = {".md": "markdown", ".tex": "latex", ".csv": "csv", ".json": "json", ".html": "html"}
+
+
+def _names(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (value or "").split(",") if name.strip())
+
+
+@click.group(invoke_without_command=True)
+@click.option(
+    "--runs",
+    default="runs",
+    show_default=True,
+    metavar="DIR",
+    help="Folder that results are read from, or a file of compact records.",
+)
+@click.option(
+    "--baselines", is_flag=True, help="Read the records that ship with gridbench instead of a folder."
+)
+@click.option("--metric", metavar="NAME", help="What to compare  [default: ndcg at each run's own k]")
+@click.option("--dataset", multiple=True, metavar="NAME", help="Only this data set; can be repeated.")
+@click.option(
+    "--filter", "filters", multiple=True, metavar="CONDITION", help="Such as slnir>=30; can be repeated."
+)
+@click.option(
+    "--rows", callback=_names, metavar="NAMES", help="Settings that head the rows  [default: method,loss]"
+)
+@click.option(
+    "--columns", callback=_names, metavar="NAMES", help="Settings that head the columns  [default: slnir]"
+)
+@click.option(
+    "--format", "format_", type=click.Choice(FORMATS), help="[default: as --out ends, else terminal]"
+)
+@click.option("--statistics", is_flag=True, help="Add paired differences over seeds, ranks and areas.")
+@click.option(
+    "--against",
+    metavar="METHOD",
+    help="Compare with this method instead of plain training, or with: reported.",
+)
+@click.option("--selected", is_flag=True, help="Hide what a sweep's --select tried and did not choose.")
+@click.option("--reported", is_flag=True, help="Add the tables that papers report, set apart.")
+@click.option(
+    "--figures", type=click.Path(file_okay=False, path_type=Path), help="Draw every figure into this folder."
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
+@click.pass_context
+def leaderboard(
+    context: click.Context,
+    runs: str,
+    baselines: bool,
+    metric: str | None,
+    dataset: tuple[str, ...],
+    filters: tuple[str, ...],
+    rows: tuple[str, ...],
+    columns: tuple[str, ...],
+    format_: str | None,
+    statistics: bool,
+    against: str | None,
+    selected: bool,
+    reported: bool,
+    figures: Path | None,
+    out: Path | None,
+) -> None:
+    """Compare the results in a folder: methods by noise rates, averaged over seeds and nothing else."""
+    if context.invoked_subcommand:
+        return
+    from gridbench.leaderboard.records.filters import Condition, keep, parse_condition
+    from gridbench.leaderboard.records.runs import Collection, collect
+    from gridbench.leaderboard.tables.report import Report
+    from gridbench.leaderboard.tables.table import Request, tables_of
+
+    if baselines:
+        from gridbench.leaderboard.records.shipped import shipped_records
+
+        runs = str(shipped_records())
+    chosen = format_of(format_, out)
+    conditions = [parse_condition(text) for text in filters]
+    only_reported = reported and not Path(runs).exists()
+    found = Collection() if only_reported else collect(Path(runs))
+    if not found.runs and not reported:
+        raise InputError(_nothing(runs, [item.state for item in found.left_out]))
+    found = _with_selections(found, Path(runs), selected)
+    measured = {str(run.settings["dataset"]) for run in found.runs}
+    if reported and not measured.intersection(dataset or measured):
+        found = Collection()
+    elif dataset:
+        conditions.insert(0, Condition("dataset", "=", dataset))
+    found = keep(found, conditions)
+    request = Request(metric, rows or Request.rows, columns or Request.columns)
+    beside = against == BESIDE_REPORTED
+    report = Report(
+        found,
+        tables_of(found, request) if found.runs else [],
+        statistics or bool(against and not beside),
+        None if beside else against,
+        reported,
+        beside,
+        dataset,
+    )
+    # Figures first: who reads the tables may close them early.
+    if figures:
+        _draw(report, figures)
+    write_report(report_text(report, chosen, out), out)
+    _say(found)
+
+
+leaderboard.add_command(export_bundle)
+leaderboard.add_command(import_records)
+
+
+def _with_selections(found: Collection, runs: Path, only: bool) -> Collection:
+    """Let what was selected on validation say so, and with `only` hide the other tries."""
+    from gridbench.leaderboard.records.selections import only_chosen, read_selections, say_chosen
+
+    selections, notes = read_selections([runs])
+    found.notes.extend(notes)
+    if only and not selections:
+        raise InputError(
+            f"Nothing was selected in {str(runs)!r}. Select with: gridbench sweep --select lambda ... --runs {runs}"
+        )
+    found = say_chosen(found, selections)
+    return only_chosen(found, selections) if only else found
+
+
+def _nothing(runs: str, states: list[str]) -> str:
+    counted = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
+    seen = f" There are only runs that do not count: {counted} (gridbench status says why)." if states else ""
+    first = "gridbench run --method grid --loss bce --slnir 30"
+    return f"There is no finished run in {runs!r}.{seen} Make a result with: {first} --runs {runs}"
+
+
+def format_of(format_: str | None, out: Path | None) -> str:
+    """Return the format that was asked for, or the one that a file's name asks for."""
+    return format_ or (_SUFFIXES.get(out.suffix.lower(), "terminal") if out else "terminal")
+
+
+def report_text(report: Report, format_: str, out: Path | None) -> str:
+    """Return the report in a format; what goes to a terminal is printed at once and leaves nothing to write."""
+    if format_ == "csv":
+        from gridbench.leaderboard.formats.csv import render_csv
+
+        return render_csv(report)
+    if format_ == "json":
+        from gridbench.leaderboard.formats.json import render_json
+
+        return render_json(report)
+    if format_ == "html":
+        from gridbench.leaderboard.formats.html.page import render_page
+
+        return render_page(report)
+    sheets = report.sheets()
+    if format_ == "markdown":
+        from gridbench.leaderboard.formats.markdown import render_markdown
+
+        return render_markdown(sheets)
+    if format_ == "latex":
+        from gridbench.leaderboard.formats.latex import render_latex
+
+        return render_latex(sheets)
+    return _printed(sheets, out is None)
+
+
+def _printed(sheets: Sequence[Sheet], to_screen: bool) -> str:
+    from rich.console import Console
+
+    from gridbench.leaderboard.formats.terminal import print_sheets
+
+    text = io.StringIO()
+    live = to_screen and sys.stdout.isatty()
+    print_sheets(
+        sheets, Console(highlight=False) if live else Console(file=text, highlight=False, width=WIDEST)
+    )
+    return text.getvalue()
+
+
+def write_report(text: str, out: Path | None) -> None:
+    """Print a report, or write it to a file.
+
+    Raises:
+        InputError: The file's folder does not exist.
+    """
+    from gridbench.core.files import write_bytes
+
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    if not out.parent.is_dir():
+        raise InputError(f"There is no folder {str(out.parent)!r} to write {out.name!r} to.")
+    write_bytes(out, text.encode())
+    click.echo(f"Wrote {out}", err=True)
+
+
+def _draw(report: Report, folder: Path) -> None:
+    """Write every figure as PDF (for papers) and PNG (for slides)."""
+    from gridbench.core.files import write_bytes
+    from gridbench.leaderboard.figures.figures import figures_of
+    from gridbench.leaderboard.figures.style import rendered
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in figures_of(report):
+        for suffix in ("pdf", "png"):
+            write_bytes(folder / f"{name}.{suffix}", rendered(figure, suffix))
+        click.echo(f"Wrote {folder / name}.pdf and .png", err=True)
+
+
+def _say(found: Collection) -> None:
+    """Say on standard error what was not counted, and why."""
+    from gridbench.leaderboard.tables.text import clean
+
+    broken = [item for item in found.left_out if item.state == "corrupt"]
+    for item in broken[:MOST_REPORTED]:
+        click.echo(f"Left out {clean(item.folder.name)}: {clean(item.reason, 200)}", err=True)
+    if len(broken) > MOST_REPORTED:
+        click.echo(f"... and {len(broken) - MOST_REPORTED} more that are damaged.", err=True)
+    others = len(found.left_out) - len(broken)
+    if others:
+        click.echo(f"{others} unfinished or failed; gridbench status tells more.", err=True)
+    for note in found.notes[:MOST_REPORTED]:
+        click.echo(clean(note, 300), err=True)

@@ -1,0 +1,101 @@
+"""`gridbench leaderboard export` and `import`: handing records over, and taking in those of others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+import gridbench
+from gridbench.errors import InputError
+
+__all__ = ["export_bundle", "import_records"]
+
+
+@click.command("export")
+@click.argument("bundle", type=click.Path(dir_okay=False, path_type=Path), required=False)
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="The same as BUNDLE."
+)
+@click.option(
+    "--runs",
+    multiple=True,
+    default=("runs",),
+    show_default="runs",
+    metavar="DIR",
+    help="Folder that results are read from, or a file of compact records; again for more.",
+)
+@click.option(
+    "--filter", "filters", multiple=True, metavar="CONDITION", help="Such as method=grid; can be repeated."
+)
+@click.option("--weights", is_flag=True, help="Pack the trained weights too.")
+@click.option(
+    "--compact",
+    is_flag=True,
+    help="A few kilobytes a record: settings, results, history (4 digits), noise summary and environment; "
+    "no rankings, pictures and weights.",
+)
+def export_bundle(
+    bundle: Path | None,
+    out: Path | None,
+    runs: tuple[str, ...],
+    filters: tuple[str, ...],
+    weights: bool,
+    compact: bool,
+) -> None:
+    """Pack finished records into BUNDLE, a zip file that others can import.
+
+    With --compact the file is small enough for a repository; `gridbench leaderboard --runs FILE` makes every table,
+    statistic and curve of it again.
+
+    \b
+      gridbench leaderboard export mine.zip --filter method=grid
+      gridbench leaderboard export --compact --out results.zip
+    """  # noqa: D301
+    from gridbench.core.files import write_bytes
+    from gridbench.leaderboard.bundles.bundle import pack_bundle
+    from gridbench.leaderboard.bundles.compact import CompactRun, pack_compact
+    from gridbench.leaderboard.records.filters import keep, parse_condition
+    from gridbench.leaderboard.records.runs import collect
+
+    target = bundle or out
+    if target is None or (bundle and out):
+        raise InputError("Name the file to write once: gridbench leaderboard export FILE, or --out FILE.")
+    if weights and compact:
+        raise InputError("--compact packs no weights; leave --weights or --compact out.")
+    if not target.parent.is_dir():
+        raise InputError(f"There is no folder {str(target.parent)!r} to write {target.name!r} to.")
+    conditions = [parse_condition("origin="), *map(parse_condition, filters)]
+    found = keep(collect(*map(Path, runs)), conditions)
+    if compact:
+        content = pack_compact(found.runs, gridbench.__version__)
+    else:
+        small = next((run for run in found.runs if isinstance(run.stored, CompactRun)), None)
+        if small is not None:
+            raise InputError(
+                f"{small.stored.folder} is a compact record; it can only be packed with --compact."
+            )
+        content = pack_bundle(found.runs, gridbench.__version__, weights)
+    write_bytes(target, content)
+    kilobytes = len(content) / 1000
+    click.echo(f"Wrote {target} with {len(found.runs)} records, {kilobytes:,.0f} kB.")
+    if found.left_out:
+        click.echo(
+            f"Left out {len(found.left_out)} unfinished, failed or damaged; gridbench status tells more."
+        )
+    if compact:
+        click.echo(f"Next: gridbench leaderboard --runs {target}")
+
+
+@click.command("import")
+@click.argument("bundle", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--runs", default="runs", show_default=True, metavar="DIR", help="Folder that results are in.")
+@click.option("--origin", metavar="NAME", help="Whose records these are  [default: the bundle's name]")
+def import_records(bundle: Path, runs: str, origin: str | None) -> None:
+    """Check BUNDLE and take its records in, kept apart from one's own by their origin."""
+    from gridbench.leaderboard.bundles.bundle_import import import_bundle
+
+    done = import_bundle(bundle, Path(runs), origin or bundle.stem)
+    known = f", {done.known} were there already" if done.known else ""
+    click.echo(f"{done.new} records are now in {done.folder}{known}.")
+    click.echo(f"Next: gridbench leaderboard --runs {runs}")

@@ -1,0 +1,162 @@
+"""`gridbench list`: what there is to choose from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from gridbench.cli.listing.parameters_table import parameters
+from gridbench.cli.options import plugin_option
+
+__all__ = ["listing"]
+
+
+@click.group(name="list")
+def listing() -> None:
+    """List methods, losses, noise models, data sets or backbones."""
+
+
+listing.add_command(parameters)
+
+
+def _print_registry(registry: Any, name: str | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if name is not None:
+        _print_component(console, registry, name)
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("name")
+    table.add_column("what it is")
+    outside = any(registry.origin(each) != "gridbench" for each in registry)
+    if outside:
+        table.add_column("from")
+    for each in registry:
+        origin = registry.origin(each)
+        table.add_row(each, registry.summary(each), *([origin] if outside else []))
+    console.print(table)
+
+
+def _print_component(console: Any, registry: Any, name: str) -> None:
+    """Print one component with its parameters: range, default and where the default is from."""
+    from rich.table import Table
+
+    from gridbench.parameters import describe
+
+    component = registry.get(name)
+    console.print(f"{name}: {registry.summary(name)}", highlight=False)
+    losses = getattr(component, "losses", None)
+    if losses:
+        console.print(
+            "goes with " + ("every loss" if losses == ("*",) else ", ".join(losses)), highlight=False
+        )
+    rows = describe(component.Parameters) if hasattr(component, "Parameters") else []
+    if not rows:
+        console.print("no parameters")
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("parameter", "default", "allowed", "what it is", "default from"):
+        table.add_column(column)
+    for parameter, kind, default, spec in rows:
+        shown = "derived" if default is None else str(default)
+        table.add_row(parameter, shown, spec.allowed(kind), spec.help, spec.source)
+    console.print(table)
+    for parameter, _, _, spec in rows:
+        if spec.search:
+            values = ", ".join(
+                f"{value:g}" if isinstance(value, float) else str(value) for value in spec.search
+            )
+            console.print(
+                f"gridbench sweep --select {parameter} tries {values}", highlight=False, soft_wrap=True
+            )
+
+
+@listing.command()
+@click.argument("name", required=False)
+@plugin_option
+def methods(name: str | None) -> None:
+    """List the training strategies, or one with its parameters."""
+    from gridbench.registry import METHODS
+
+    _print_registry(METHODS, name)
+
+
+@listing.command()
+@click.argument("name", required=False)
+@plugin_option
+def losses(name: str | None) -> None:
+    """List the losses, or one with its parameters."""
+    from gridbench.registry import LOSSES
+
+    _print_registry(LOSSES, name)
+
+
+@listing.command()
+@click.argument("name", required=False)
+@plugin_option
+def noise(name: str | None) -> None:
+    """List the noise models, or one with its parameters."""
+    from gridbench.registry import NOISE
+
+    _print_registry(NOISE, name)
+
+
+@listing.command()
+@click.option(
+    "--cache", type=click.Path(file_okay=False), default=None, metavar="DIR", help="Folder of archives."
+)
+@plugin_option
+def datasets(cache: str | None) -> None:
+    """List the built-in data sets and the archives prepared from the user's own files."""
+    from pathlib import Path
+
+    from gridbench.datasets.cache import default_cache, prepared_names
+    from gridbench.registry import DATASETS
+
+    _print_registry(DATASETS, None)
+    folder = Path(cache) if cache else default_cache()
+    prepared = [name for name in prepared_names(folder) if name not in DATASETS]
+    click.echo(f"prepared in {folder}: {', '.join(prepared) or 'none'}")
+
+
+@listing.command()
+@click.argument("patterns", nargs=-1, metavar="[PATTERN]...")
+@click.option(
+    "--probe", is_flag=True, help="Build each, and tell descriptor width, sign and what that allows."
+)
+@click.option("--bands", type=click.IntRange(min=1), default=3, show_default=True, help="Bands, for --probe.")
+@click.option(
+    "--size",
+    type=click.IntRange(min=8),
+    default=64,
+    show_default=True,
+    help="Side of the images, for --probe.",
+)
+def backbones(patterns: tuple[str, ...], probe: bool, bands: int, size: int) -> None:
+    """List timm models whose name matches a PATTERN, such as 'resnet*'."""
+    import timm
+
+    from gridbench.errors import InputError
+
+    names = []
+    for pattern in patterns or ("*",):
+        found = [pattern] if timm.is_model(pattern) and probe else timm.list_models(_widened(pattern))
+        if not found:
+            raise InputError(f"No timm model matches {pattern!r}. Try 'resnet*'.")
+        names += found
+    if not probe:
+        click.echo("\n".join(dict.fromkeys(names)))
+        return
+    from gridbench.training.backbone_survey import look_at
+
+    click.echo("| backbone | descriptor width | sign | feature map | verdict |\n|---|---|---|---|---|")
+    for row in look_at(dict.fromkeys(names), bands, size):
+        width, maps = row.width or "", row.map_width or ""
+        click.echo(f"| {row.name} | {width} | {row.sign} | {maps} | {' '.join(row.verdict.split())} |")
+
+
+def _widened(pattern: str) -> str:
+    return pattern if "*" in pattern else f"*{pattern}*"

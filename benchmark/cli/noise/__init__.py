@@ -1,0 +1,244 @@
+"""`gridbench noise`: corrupt labels into files, look at what changed, and check that it did."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gridbench.cli.noise.estimate import estimate
+from gridbench.cli.options import cache_option, parse_assignments, plugin_option, quiet_option
+from gridbench.errors import InputError
+
+if TYPE_CHECKING:
+    from gridbench.datasets.archive.archive import Archive
+
+__all__ = ["noise"]
+
+# A plain method of each level; which one it is does not change the labels.
+PLAIN = {"scene": "bce", "pixel": "pce"}
+UNITS = {"scene": "labels", "pixel": "units"}
+
+_folder = click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+
+
+@click.group()
+def noise() -> None:
+    """Corrupt the training labels of an archive into files, look at what changed, and check it.
+
+    \b
+    Examples:
+      gridbench noise apply --dataset bluemarble --slnir 30 --out noisy
+      gridbench noise inspect noisy --dataset bluemarble --figure table.png --examples examples.png
+      gridbench noise verify noisy --dataset bluemarble
+    """  # noqa: D301
+
+
+noise.add_command(estimate)
+
+
+@noise.command()
+@click.option("--dataset", required=True, metavar="NAME", help="A built-in or prepared archive.")
+@click.option("--slnir", required=True, metavar="PERCENT", help="Label noise to inject.")
+@click.option(
+    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Where to."
+)
+@click.option("--noise", "model", metavar="NAME", help="Noise model.  [default: swap, the paper's]")
+@click.option(
+    "--noise-parameter",
+    "assigned",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Parameter of the noise; again for more.",
+)
+@click.option("--level", type=click.Choice(list(PLAIN)), default="scene", show_default=True)
+@click.option("--noise-seed", metavar="N", default="0", show_default=True, help="Seed of the noise.")
+@click.option("--protocol", metavar="NAME", help="paper, or authors_code (published code).  [default: paper]")
+@click.option(
+    "--train-size", metavar="N", help="Only the first N training images, 0 for all.  [default: recipe]"
+)
+@plugin_option
+@cache_option
+@quiet_option
+def apply(
+    out: Path,
+    model: str | None,
+    assigned: tuple[str, ...],
+    level: str,
+    cache: Path | None,
+    quiet: bool,
+    **given: str | None,
+) -> None:
+    """Write corrupted training labels, the list of changes and the noise manifest.
+
+    They are the labels that a run with the same data set, noise, SLNIR and seed trains on. Scene labels become
+    labels.csv, label maps one PNG each in maps/.
+    """
+    from gridbench.cli.noise.export import write_files
+    from gridbench.config import make_config
+    from gridbench.core.progress import ProgressReporter
+    from gridbench.datasets.cache import default_cache
+    from gridbench.plan import make_plan
+    from gridbench.training.corrupt import corrupt_training_labels
+
+    if out.is_dir() and any(out.iterdir()):
+        raise InputError(f"The folder {str(out)!r} is not empty. Give another --out.")
+    values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    values |= {"method": PLAIN[level], "noise_parameters": parse_assignments(assigned)}
+    if model is not None:
+        values["noise"] = model
+    with ProgressReporter(quiet) as progress:
+        plan = make_plan(make_config(values), cache or default_cache(), progress.build)
+    corruption = corrupt_training_labels(plan)
+    manifest = plan.noise.manifest(corruption, plan)
+    write_files(out, plan.archive, manifest, corruption.labels)
+    click.echo(_headline(manifest.summary()))
+    tail = "" if cache is None else f" --cache {cache}"
+    click.echo(f"Wrote {out}\nNext:  gridbench noise inspect {out} --dataset {plan.archive.name}{tail}")
+
+
+@noise.command()
+@_folder
+@click.option("--dataset", metavar="NAME", help="Archive that the classes are named by.")
+@click.option(
+    "--figure",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the transition table as a figure (PNG).",
+)
+@click.option(
+    "--examples",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write example images, their labels before and after and what changed as a figure (PNG).",
+)
+@click.option(
+    "--format", "format_", type=click.Choice(["terminal", "json"]), default="terminal", show_default=True
+)
+@cache_option
+def inspect(
+    folder: Path,
+    dataset: str | None,
+    figure: Path | None,
+    examples: Path | None,
+    format_: str,
+    cache: Path | None,
+) -> None:
+    """Show requested and realised noise overall, by class and by image.
+
+    FOLDER is what `gridbench noise apply` wrote, or a run.
+    """
+    import numpy as np
+
+    from gridbench.core.files import write_bytes
+    from gridbench.noise.core.manifest import Manifest
+    from gridbench.noise.figures.transition_matrix import count_transitions, draw_transitions
+
+    manifest = Manifest.load(folder)
+    classes = len(manifest.positives)
+    names = [f"class {c}" for c in range(classes)]
+    for file in (figure, examples):
+        if file is not None and not file.parent.is_dir():
+            raise click.UsageError(f"There is no folder {file.parent} for the figure.")
+    archive = None
+    if dataset is not None or examples is not None:
+        archive = _open(dataset or _dataset_of(folder), cache)
+        manifest.verify(archive.fingerprint)
+        names = list(archive.class_names)
+    counts = count_transitions(manifest.changed, classes)
+    per_image = np.bincount(np.bincount(manifest.changed[:, 0], minlength=manifest.shape[0]))
+    histogram = {str(count): images for count, images in enumerate(per_image.tolist()) if images}
+    summary = manifest.summary()
+    # Figures first: who reads the text may close it early.
+    written = []
+    if figure is not None:
+        write_bytes(figure, draw_transitions(counts, names, _headline(summary)))
+        written.append(f"transition table: {figure}")
+    if examples is not None and archive is not None:
+        from gridbench.cli.noise.examples import example_figure
+
+        write_bytes(examples, example_figure(manifest, archive, _headline(summary)))
+        written.append(f"example images: {examples}")
+    if format_ == "json":
+        more = {"class_names": names, "changes_per_image": histogram, "transitions": counts.tolist()}
+        click.echo(json.dumps({**summary, **more}, indent=1))
+    else:
+        _print(summary, names, histogram)
+    for line in written:
+        click.echo(line, err=format_ == "json")
+
+
+@noise.command()
+@_folder
+@click.option("--dataset", metavar="NAME", help="The archive.  [default: that of the run]")
+@cache_option
+def verify(folder: Path, dataset: str | None, cache: Path | None) -> None:
+    """Check that a noise manifest, and the label files beside it, follow from an archive.
+
+    FOLDER is what `gridbench noise apply` wrote, or a run.
+    """
+    from gridbench.cli.noise.export import check_files, noisy_labels
+    from gridbench.noise.core.manifest import Manifest
+
+    manifest = Manifest.load(folder)
+    archive = _open(dataset or _dataset_of(folder), cache)
+    noisy = noisy_labels(manifest, archive)
+    compared = check_files(folder, archive, manifest, noisy)
+    click.echo(_headline(manifest.summary()))
+    files = f", and so do {compared} label files" if compared else ""
+    click.echo(f"{folder} follows from {archive.name} (fingerprint {archive.fingerprint[:12]}){files}.")
+
+
+def _open(name: str, cache: Path | None) -> Archive:
+    from gridbench.core.progress import ProgressReporter
+    from gridbench.datasets.open import open_archive
+
+    with ProgressReporter() as progress:
+        return open_archive(name, cache, progress.build)
+
+
+def _dataset_of(folder: Path) -> str:
+    """Return the data set of a run.
+
+    Raises:
+        InputError: The folder is none of a run.
+    """
+    from gridbench.records.record import read_record
+
+    name = read_record(folder).config.get("config", {}).get("dataset")
+    if not isinstance(name, str):
+        raise InputError(f"{folder} is not the folder of a run. Say which archive it is of: --dataset NAME.")
+    return name
+
+
+def _headline(summary: dict[str, Any]) -> str:
+    chosen = ", ".join(f"{name}={value}" for name, value in summary["parameters"].items())
+    return (
+        f"{summary['model']}{f' ({chosen})' if chosen else ''}: requested {summary['requested']} %, realised "
+        f"{summary['realised']:.2f} % ({summary['affected']} of {summary['positives']} {UNITS[summary['kind']]}); "
+        f"{summary['noisy_samples']} of {summary['shape'][0]} images are noisy"
+    )
+
+
+def _print(summary: dict[str, Any], names: list[str], histogram: dict[str, int]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    click.echo(_headline(summary))
+    per_image = ", ".join(f"{count}: {images}" for count, images in histogram.items())
+    click.echo(f"changes an image     {per_image or 'none'}")
+    click.echo(f"seed of the noise    {'unknown' if summary['seed'] is None else summary['seed']}")
+    click.echo(f"archive              {summary['fingerprint'] or 'unknown'}")
+    click.echo(f"hash of the changes  {summary['sha256']}")
+    table = Table(box=None, pad_edge=False)
+    table.add_column("class")
+    for column in (UNITS[summary["kind"]], "changed", "realised", "away", "to"):
+        table.add_column(column, justify="right")
+    rows = summary["per_class"]
+    for c, name in enumerate(names):
+        share = rows["realised"][c]
+        cells = (rows["positives"][c], rows["affected"][c], "" if share is None else f"{share:.1f} %")
+        table.add_row(name, *map(str, (*cells, rows["removed"][c], rows["added"][c])))
+    Console().print(table)

@@ -1,0 +1,158 @@
+"""Corrupted labels as files that other tools read, and the check that such files follow from their manifest."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from gridbench.core.files import write_bytes
+from gridbench.datasets import Archive
+from gridbench.errors import InputError
+from gridbench.noise.core.manifest import Manifest
+from gridbench.training.corrupt import training_images
+
+__all__ = ["check_files", "noisy_labels", "write_files"]
+
+Array = np.ndarray[Any, Any]
+
+LABELS, CHANGES, MAPS = "labels.csv", "changes.csv", "maps"
+
+
+def noisy_labels(manifest: Manifest, archive: Archive) -> Array:
+    """Return the noisy labels that a manifest makes of an archive's training labels.
+
+    Args:
+        manifest: The manifest of scene labels or label maps.
+        archive: The archive that it should be of.
+
+    Raises:
+        InputError: It is not; the message says why.
+    """
+    manifest.verify(archive.fingerprint)
+    train = training_images(archive, manifest.shape[0])
+    if manifest.kind == "scene":
+        return manifest.apply(archive.scene_labels[train])
+    if archive.label_maps is None:
+        raise InputError(f"The noise manifest is of label maps, and {archive.name!r} has none.")
+    return manifest.apply_maps(archive.label_maps[train])
+
+
+def write_files(folder: Path, archive: Archive, manifest: Manifest, noisy: Array) -> None:
+    """Write noisy labels, the list of changes and the manifest; the manifest last.
+
+    Scene labels become `labels.csv` with a line per training image and a column of 0 and 1 per class, label maps
+    become one PNG each in `maps/`, in which 255 is no class; `changes.csv` names image, class before and after.
+
+    Args:
+        folder: Where to; it is made.
+        archive: The archive.
+        manifest: What was done.
+        noisy: Noisy labels of the training images, as `noisy_labels` returns them.
+    """
+    names = _names(archive, manifest)
+    folder.mkdir(parents=True, exist_ok=True)
+    if manifest.kind == "scene":
+        write_bytes(folder / LABELS, _labels_csv(names, archive.class_names, noisy))
+    else:
+        for path, one in zip(_map_paths(folder, names), noisy, strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(path, _png(one))
+    write_bytes(folder / CHANGES, _changes_csv(names, archive.class_names, manifest))
+    manifest.save(folder)
+
+
+def check_files(folder: Path, archive: Archive, manifest: Manifest, noisy: Array) -> int:
+    """Compare the label files beside a manifest with what follows from it.
+
+    Args:
+        folder: Folder of the manifest.
+        archive: The archive.
+        manifest: The manifest.
+        noisy: Noisy labels that follow from it.
+
+    Returns:
+        How many files were compared; 0 in the folder of a run, which has none.
+
+    Raises:
+        InputError: A file is missing, cannot be read or holds other labels.
+    """
+    names = _names(archive, manifest)
+    if not (folder / CHANGES).exists():
+        return 0
+    tables = {CHANGES: _changes_csv(names, archive.class_names, manifest)}
+    if manifest.kind == "scene":
+        tables[LABELS] = _labels_csv(names, archive.class_names, noisy)
+    for name, expected in tables.items():
+        if _read(folder / name) != expected:
+            raise InputError(f"{folder / name} is not what follows from the noise manifest beside it.")
+    if manifest.kind == "scene":
+        return len(tables)
+    for path, one in zip(_map_paths(folder, names), noisy, strict=True):
+        if not np.array_equal(_pixels(path), one):
+            raise InputError(f"{path} is not what follows from the noise manifest in {folder}.")
+    return len(tables) + len(noisy)
+
+
+def _names(archive: Archive, manifest: Manifest) -> list[str]:
+    return [archive.names[i] for i in training_images(archive, manifest.shape[0])]
+
+
+def _map_paths(folder: Path, names: Sequence[str]) -> list[Path]:
+    """Return a file in `maps/` for each name; one that would lead out of it is kept inside."""
+    paths = []
+    for name in names:
+        parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", "..")]
+        paths.append((folder / MAPS).joinpath(*parts[:-1], f"{(parts or ['_'])[-1]}.png"))
+    if len(set(paths)) < len(paths):
+        raise InputError("Two images would have the same map file; their names differ only in '..' or '\\'.")
+    return paths
+
+
+def _labels_csv(names: Sequence[str], class_names: Sequence[str], labels: Array) -> bytes:
+    rows = ([name, *row] for name, row in zip(names, labels.astype(np.int64).tolist(), strict=True))
+    return _csv(["file", *class_names], rows)
+
+
+def _changes_csv(names: Sequence[str], class_names: Sequence[str], manifest: Manifest) -> bytes:
+    # -1, no class, is the last entry.
+    words = [*class_names, ""]
+    rows = ([names[i], words[before], words[after]] for i, before, after in manifest.changed.tolist())
+    return _csv(["file", "before", "after"], rows)
+
+
+def _csv(header: Sequence[str], rows: Any) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _png(label_map: Array) -> bytes:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(np.asarray(label_map, dtype=np.uint8)).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def _pixels(path: Path) -> Array:
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(_read(path))) as image:
+            return np.asarray(image)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise InputError(f"{path} is no label map: {error}.") from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from None

@@ -1,0 +1,225 @@
+"""`gridbench reproduce`: the paper's tables and figures as commands."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gridbench.cli.options import cache_option, quiet_option, runs_option
+from gridbench.cli.run_sweep import Computing, computing_options, print_summary
+from gridbench.errors import InputError, RunFailed
+from gridbench.records.sweep_note import declare_items
+
+if TYPE_CHECKING:
+    from gridbench.core.progress import ProgressReporter
+    from gridbench.leaderboard.tables.sheet import Sheet
+    from gridbench.sweeps.paper import Exhibit
+    from gridbench.sweeps.reproduce import Source
+
+__all__ = ["reproduce"]
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True, metavar="list|NAME...")
+@click.option(
+    "--dataset", metavar="NAME", help="Another archive, such as bluemarble.  [default: the paper's own]"
+)
+@click.option("--seeds", default="5", show_default=True, metavar="N", help="Seeds 0 to N-1, or a list.")
+@click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Epochs.  [default: recipe]")
+@runs_option
+@cache_option
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("reproduced"),
+    show_default=True,
+    metavar="DIR",
+    help="Where tables (Markdown, LaTeX) and figures (PNG, PDF) are written.",
+)
+@computing_options
+@click.option("--keep", type=click.Choice(["light", "weights", "all"]), default="light", show_default=True)
+@click.option("--retry-failed", is_flag=True, help="Try failed runs again.")
+@click.option("--dry-run", is_flag=True, help="Show the runs, what is done and what is needed, and stop.")
+@quiet_option
+def reproduce(
+    names: tuple[str, ...],
+    dataset: str | None,
+    seeds: str,
+    epochs: int | None,
+    runs: Path,
+    cache: Path | None,
+    out: Path,
+    keep: str,
+    retry_failed: bool,
+    dry_run: bool,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Compute a table or figure of the GRID paper: its exact grid, then what was measured beside what it reports.
+
+    `list` says what each needs. The runs are ordinary ones: tables and figures share them, the same command again
+    goes on where it stopped, and what is done is not computed again.
+
+    \b
+      gridbench reproduce list
+      gridbench reproduce table-5 --dataset bluemarble --epochs 3 --seeds 2
+      gridbench reproduce table-1 table-5 figure-2 --dry-run
+    """  # noqa: D301
+    from gridbench.core.progress import ProgressReporter
+    from gridbench.datasets import default_cache
+    from gridbench.records.runner import Execution
+    from gridbench.sweeps.grid import seeds_of
+    from gridbench.sweeps.paper import EXHIBITS, exhibit
+    from gridbench.sweeps.reproduce import datasets_for, source_of
+
+    how = Computing.taken_from(given)
+    wanted = seeds_of(seeds)
+    chosen = list(EXHIBITS.values()) if "list" in names else [exhibit(name) for name in dict.fromkeys(names)]
+    where = cache or default_cache()
+    if "list" in names:
+        from gridbench.cli.reproduce.exhibits import print_list
+
+        print_list(chosen, dataset, wanted, epochs, runs, where)
+        return
+    execution = Execution(runs=runs, cache=cache, keep=keep)
+    failed: list[RunFailed] = []
+    with ProgressReporter(quiet, "reproduce") as progress:
+        for shown in chosen:
+            for name in datasets_for(shown, dataset):
+                source = source_of(name, where, progress.build)
+                click.echo(f"{shown.name}: {shown.title}, on {name}")
+                if dry_run:
+                    _print_plan(shown, source, wanted, epochs, runs, where)
+                    continue
+                try:
+                    ids = _compute(shown, source, wanted, epochs, execution, how, progress, retry_failed)
+                except RunFailed as error:
+                    failed.append(error)
+                    click.echo(f"Error: {error}", err=True)
+                    continue
+                _show(shown, source, ids, wanted, epochs, runs, out)
+    if failed:
+        raise failed[0]
+
+
+def _settings(shown: Exhibit, source: Source, seeds: list[str], epochs: int | None) -> list[dict[str, Any]]:
+    from gridbench.sweeps.paper import settings_of
+
+    return list(settings_of(shown, source.name, seeds, {} if epochs is None else {"epochs": epochs}))
+
+
+def _print_plan(
+    shown: Exhibit, source: Source, seeds: list[str], epochs: int | None, runs: Path, cache: Path
+) -> None:
+    """Print the grid of a table or figure, what of it is done, and what it still needs."""
+    from gridbench.records.runtime import Measured
+    from gridbench.sweeps.grid import make_sweep
+    from gridbench.sweeps.reproduce import cautions, requirements
+
+    for part in shown.parts:
+        words = [f"{name.removeprefix('parameters.')} {values}" for name, values in part.items()]
+        click.echo(f"  {'; '.join(words)}; seeds {','.join(seeds)}")
+    if not shown.parts:
+        click.echo("  no runs: the networks are built and counted")
+    elif source.archive is not None:
+        print_summary(make_sweep(_settings(shown, source, seeds, epochs), runs, cache), runs, False, False)
+    else:
+        needed = requirements(shown, source, seeds, epochs)
+        click.echo(f"  {len(needed)} runs; time: {Measured(runs).estimate(needed).words()}.")
+    for line in cautions(shown, source, seeds, epochs):
+        click.echo(f"  {line}")
+    if shown.parts and source.missing:
+        click.echo(f"  {source.missing}")
+
+
+def _compute(
+    shown: Exhibit,
+    source: Source,
+    seeds: list[str],
+    epochs: int | None,
+    execution: Any,
+    how: Computing,
+    progress: ProgressReporter,
+    retry_failed: bool,
+) -> set[str]:
+    """Compute what is missing, and return the identities of all runs that belong to the table or figure."""
+    from gridbench.datasets import default_cache
+    from gridbench.sweeps.grid import make_sweep
+    from gridbench.sweeps.reproduce import refuse_missing
+
+    if not shown.parts:
+        return set()
+    refuse_missing(source)
+    settings = _settings(shown, source, seeds, epochs)
+    planned = make_sweep(settings, execution.runs, execution.cache or default_cache(), progress.build)
+    print_summary(planned, execution.runs, retry_failed, False)
+    todo = planned.todo(retry_failed)
+    if todo:
+        declare_items(planned.items, execution.runs)
+        how.compute(execution, todo, progress)
+    return {item.plan.id for item in planned.items}
+
+
+def _show(
+    shown: Exhibit,
+    source: Source,
+    ids: set[str],
+    seeds: list[str],
+    epochs: int | None,
+    runs: Path,
+    out: Path,
+) -> None:
+    """Write the table of what was measured and the figures that follow from the records, and print the table."""
+    from gridbench.sweeps.reproduce import cautions, result_of
+
+    sheets, figures = result_of(shown, source, ids, runs)
+    said = [f"Note: {line}" for line in cautions(shown, source, seeds, epochs)]
+    if shown.said:
+        said.append(f"The paper prints no numbers for this figure; it says: {shown.said}.")
+    # With the numbers, so that neither goes anywhere without the other.
+    sheets[0] = replace(sheets[0], notes=(*sheets[0].notes, *said))
+    own = "" if source.name in shown.datasets and len(shown.datasets) == 1 else source.name
+    # Files first: who reads the tables may close them early.
+    written = _write("-".join(filter(None, (shown.name, own))), sheets, figures, out)
+    _print(sheets)
+    click.echo(f"Written to {out}: {', '.join(written)}")
+
+
+def _print(sheets: list[Sheet]) -> None:
+    import io
+    import sys
+
+    from rich.console import Console
+
+    from gridbench.leaderboard.formats.terminal import print_sheets
+
+    if sys.stdout.isatty():
+        print_sheets(sheets, Console(highlight=False))
+        return
+    text = io.StringIO()
+    print_sheets(sheets, Console(file=text, highlight=False, width=1000))
+    click.echo(text.getvalue(), nl=False)
+
+
+def _write(name: str, sheets: list[Sheet], figures: dict[str, Any], out: Path) -> list[str]:
+    from gridbench.core.files import write_bytes
+    from gridbench.leaderboard.figures.style import rendered
+    from gridbench.leaderboard.formats.latex import render_latex
+    from gridbench.leaderboard.formats.markdown import render_markdown
+
+    files = {}
+    if sheets:
+        files = {f"{name}.md": render_markdown(sheets).encode(), f"{name}.tex": render_latex(sheets).encode()}
+    for part, figure in figures.items():
+        for suffix in ("png", "pdf"):
+            files["-".join(filter(None, (name, part))) + f".{suffix}"] = rendered(figure, suffix)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for file, content in files.items():
+            write_bytes(out / file, content)
+    except OSError as error:
+        raise InputError(f"The folder {str(out)!r} cannot be written: {error}. Give another --out.") from None
+    return list(files)

@@ -1,0 +1,231 @@
+"""`gridbench run`: one run, and the table at its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gridbench.cli.options import (
+    cache_option,
+    collect,
+    config_options,
+    plugin_option,
+    quiet_option,
+    runs_option,
+)
+from gridbench.errors import InputError
+
+if TYPE_CHECKING:
+    from gridbench.plan import Plan
+    from gridbench.records.record import RunRecord
+
+__all__ = ["print_result", "run"]
+
+
+@click.command()
+@config_options
+@plugin_option
+@runs_option
+@cache_option
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="CPU threads; their number changes the last digits.",
+)
+@click.option(
+    "--keep",
+    type=click.Choice(["light", "weights", "all"]),
+    default="weights",
+    show_default=True,
+    help="How much a record holds: no weights and pictures, weights, or descriptors too.",
+)
+@click.option(
+    "--log",
+    type=click.Choice(["tensorboard"]),
+    help="Write event files that TensorBoard opens: tensorboard --logdir DIR  [extra: gridbench[tensorboard]]",
+)
+@click.option(
+    "--log-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Folder of the event files, a folder per run.  [default: tensorboard in the run's folder]",
+)
+@click.option(
+    "--profile",
+    is_flag=True,
+    help="Show how long each phase took; an accelerator is waited for at each, so training is slower.",
+)
+@click.option("--force", is_flag=True, help="Run anew even if the record is there.")
+@click.option("--dry-run", is_flag=True, help="Show what would run, and stop.")
+@quiet_option
+def run(
+    runs: Path,
+    cache: Path | None,
+    device: str,
+    threads: int | None,
+    keep: str,
+    log: str | None,
+    log_dir: Path | None,
+    profile: bool,
+    force: bool,
+    dry_run: bool,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Corrupt the training labels, train a method, retrieve, and score the ranking.
+
+    \b
+    The same command again resumes an unfinished run, and does nothing when it is done. Examples:
+      gridbench run --method grid --loss bce --slnir 30
+      gridbench run --method grid --slnir 30 -p lambda=40 --seed 1
+      gridbench run --config my.yaml --epochs 10
+    """  # noqa: D301
+    from gridbench.config import make_config
+
+    config = make_config(collect(given))
+    if log_dir is not None and log is None:
+        raise InputError("--log-dir says where event files go; ask for them with --log tensorboard.")
+    from gridbench.core.progress import ProgressReporter
+    from gridbench.datasets import default_cache
+    from gridbench.plan import make_plan
+    from gridbench.records.runner import Execution, decided, execute
+
+    with ProgressReporter(quiet) as progress:
+        if threads:
+            import torch
+
+            torch.set_num_threads(threads)
+        execution = Execution(
+            runs=runs,
+            cache=cache,
+            device=device,
+            keep=keep,
+            force=force,
+            progress=progress,
+            building=progress.build,
+            say=progress.say,
+            event_files=log is not None,
+            event_folder=log_dir,
+            profile=profile,
+        )
+        config, execution = decided(config, execution)
+        plan = make_plan(config, cache or default_cache(), progress.build)
+        if dry_run:
+            _print_plan(plan, runs)
+            return
+        record = execute(plan, execution)
+    print_result(record)
+    if profile:
+        from gridbench.cli.run.profile_table import print_profile
+
+        print_profile(record)
+
+
+def _print_plan(plan: Plan, runs: Path) -> None:
+    """Print the resolved settings, the identity, and whether the run is there already."""
+    from gridbench.records.record import read_record
+
+    folder = runs / plan.folder_name
+    state = read_record(folder).state if folder.exists() else "not started"
+    for name, value in plan.config.canonical().items():
+        click.echo(f"{name:18} {value}")
+    for name, value in plan.resolved.items():
+        click.echo(f"{name:18} {value} in this run")
+    click.echo(f"{'id':18} {plan.id}\n{'cell':18} {plan.cell}\n{'folder':18} {folder}\n{'state':18} {state}")
+
+
+def print_result(record: RunRecord) -> None:
+    """Print the closing table of a run."""
+    from rich.console import Console
+    from rich.table import Table
+
+    result, config = record.result, record.config["config"]
+    environment = record.environment()
+    k = config["k"]
+    rows = [
+        (
+            f"test NDCG@{k}",
+            _percent(record.metrics.get(f"ndcg@{k}")),
+            "training queries, test archive: the headline",
+        ),
+        (
+            f"validation NDCG@{k}",
+            _percent(record.metrics.get(f"validation/ndcg@{k}")),
+            "the only one that may select",
+        ),
+        (
+            f"unseen NDCG@{k}",
+            _percent(record.metrics.get(f"unseen/ndcg@{k}")),
+            "validation queries, never trained on",
+        ),
+        (
+            "label noise",
+            f"{result['noise']['realised']:.2f} %",
+            f"of {result['noise']['requested']} % asked; {_percent(result['noisy_images'])} of the images are noisy",
+        ),
+    ]
+    rows += _detection_rows(result)
+    if result["memorised"] is not None:
+        rows.append(("memorised", _percent(result["memorised"]), "injected labels that the model predicts"))
+    if result.get("memorised_pixels") is not None:
+        share = _percent(result["memorised_pixels"])
+        rows.append(("memorised pixels", share, "relabelled pixels whose wrong label the model predicts"))
+    counted = result["parameters"]
+    rows.append(("parameters", f"{counted['total']:,}", f"of which backbone {counted['backbone']:,}"))
+    seconds = environment["seconds"]
+    where = f"{environment['device']}, {environment['threads']} threads"
+    rows.append(
+        (
+            "time",
+            f"{sum(seconds.values()):.1f} s",
+            f"{seconds.get('training', 0):.1f} s of it training; {where}",
+        )
+    )
+    title = f"{config['method']}" + (f" with {config['loss']}" if config["loss"] else "")
+    title += f" on {config['dataset']}, SLNIR {config['slnir']} %, seed {config['seed']}"
+    table = Table(title=title, show_header=False, title_justify="left")
+    for name, value, remark in rows:
+        table.add_row(name, value, remark)
+    console = Console()
+    console.print(table)
+    if record.config["note"]:
+        console.print(f"Note: {record.config['note']}", highlight=False)
+    console.print(f"Record: {record.folder}", highlight=False, soft_wrap=True)
+    console.print(f"Next:   {_next_command(record)}", highlight=False, soft_wrap=True)
+
+
+def _detection_rows(result: Any) -> list[tuple[str, str, str]]:
+    detection = result["detection"]
+    if not detection or detection.get("precision") is None:
+        return []
+    remark = (
+        f"of the images taken for noisy are, against {_percent(detection['prevalence'])} of all; last epoch"
+    )
+    return [("detection precision", _percent(detection["precision"]), remark)]
+
+
+def _percent(value: float | None) -> str:
+    return "—" if value is None else f"{100 * value:.1f} %"
+
+
+def _next_command(record: RunRecord) -> str:
+    """Suggest the baseline where it is missing, the leaderboard otherwise."""
+    from gridbench.records.record import iter_records
+
+    runs, config = record.folder.parent, record.config["config"]
+    where = "" if str(runs) == "runs" else f" --runs {runs}"
+    baseline = config["loss"]
+    there = any(
+        stored.config["config"].get("method") == baseline
+        and stored.config["config"].get("slnir") == config["slnir"]
+        for stored in iter_records(runs)
+        if stored.state == "done"
+    )
+    if baseline and not there and config["method"] != baseline:
+        return f"gridbench run --method {baseline} --dataset {config['dataset']} --slnir {config['slnir']}{where}"
+    return f"gridbench leaderboard{where}"

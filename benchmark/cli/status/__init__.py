@@ -1,0 +1,119 @@
+"""`gridbench status`: what is done, what runs, what failed and why, and what is left of the sweeps."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gridbench.cli.options import runs_option
+from gridbench.errors import InputError
+
+if TYPE_CHECKING:
+    from gridbench.records.status import Report
+
+__all__ = ["status"]
+
+LONGEST_REASON = 300
+
+
+@click.command()
+@runs_option
+@click.option("--verify", is_flag=True, help="Compare every file of the finished runs with its hash.")
+@click.option("--all", "everything", is_flag=True, help="List the finished runs and sweeps, too.")
+@click.option(
+    "--watch", is_flag=True, help="Look again and again until nothing is left; a live picture on a terminal."
+)
+@click.option(
+    "--every",
+    type=click.FloatRange(min=0.2),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time between two looks of --watch.",
+)
+@click.option(
+    "--format", "format_", type=click.Choice(["terminal", "json"]), default="terminal", show_default=True
+)
+def status(runs: Path, verify: bool, everything: bool, watch: bool, every: float, format_: str) -> None:
+    """Tell what became of the runs of a folder, what is left of its sweeps and how long that takes.
+
+    Nothing is changed. Exit code 0: every run is done or running. 1: something failed, is incomplete or is damaged.
+
+    \b
+      gridbench status
+      gridbench status --watch
+    """  # noqa: D301
+    from gridbench.records.status import look
+
+    if not runs.is_dir():
+        raise InputError(
+            f"There is no folder {str(runs)!r}. Name the one that holds the runs with --runs, or make a first "
+            "result: gridbench run --method grid --loss bce --slnir 30"
+        )
+    if watch and format_ == "json":
+        raise InputError("--watch shows a picture; leave it out with --format json.")
+    if watch:
+        from gridbench.cli.status.watch import watch_runs
+
+        report = watch_runs(lambda: look(runs, verify), lambda report: _lines(report, everything), every)
+    else:
+        report = look(runs, verify)
+        click.echo(_json(report) if format_ == "json" else "\n".join(_lines(report, everything)))
+    if any(run.needs_attention for run in report.found):
+        sys.exit(1)
+
+
+def _json(report: Report) -> str:
+    import json
+
+    rows = [
+        {
+            "folder": str(run.folder),
+            "state": run.state,
+            "epoch": run.epoch,
+            "epochs": run.epochs,
+            "reason": run.reason,
+        }
+        for run in report.found
+    ]
+    sweeps: list[dict[str, Any]] = [
+        {
+            "command": sweep.command,
+            "file": str(sweep.file),
+            "total": sweep.total,
+            "done": sweep.done,
+            "failed": sweep.failed,
+            "running": list(sweep.running),
+            "left": list(sweep.left),
+            "seconds_left": sweep.seconds_left,
+        }
+        for sweep in report.sweeps
+    ]
+    aside = [str(path) for path in report.aside]
+    return json.dumps({"runs": rows, "sweeps": sweeps, "set_aside": aside}, indent=1)
+
+
+def _lines(report: Report, everything: bool) -> list[str]:
+    lines = [report.summary()]
+    for sweep in report.sweeps:
+        if everything or not sweep.finished:
+            lines.append(f"sweep      {sweep.command}: {sweep.words()}")
+    for run in report.found:
+        if run.state == "done" and not everything:
+            continue
+        reached = f" after epoch {run.epoch} of {run.epochs}" if run.epoch is not None else ""
+        reason = " ".join(run.reason.split())[:LONGEST_REASON]
+        lines.append(f"{run.state:10} {run.folder.name}{reached}" + (f": {reason}" if reason else ""))
+    lines += [f"running    {name} on another machine" for name in report.elsewhere]
+    states = {run.state for run in report.found}
+    if states & {"failed", "incomplete"}:
+        lines.append("The same command again goes on after the last finished epoch.")
+    if "corrupt" in states:
+        lines.append("The same command again sets a damaged run aside and computes it anew.")
+    for sweep in report.sweeps:
+        if sweep.left and not sweep.running:
+            lines.append(f"To go on: {sweep.command}\nTo forget this sweep: rm {sweep.file}")
+    return [*lines, *(f"set aside  {path}" for path in report.aside)]

@@ -1,0 +1,302 @@
+"""What every method must do, with each of its losses; each check is one function that raises when it does not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gridbench.conformance.documentation import check_documentation
+from gridbench.conformance.findings import Finding, carry_out, first_difference, require
+from gridbench.conformance.fixtures import (
+    BATCH,
+    CLASSES,
+    EPOCHS,
+    SIDE,
+    Subject,
+    Workbench,
+    state_of,
+    step_on,
+    train,
+)
+from gridbench.methods.base import ANY_LOSS, Method, StepOutput, mean_of_valid
+from gridbench.registry import LOSSES
+
+__all__ = ["check_method"]
+
+
+def check_method(
+    method: type[Method], bench: Workbench, parameters: Mapping[str, Any], losses: Sequence[str] = ()
+) -> Iterator[Finding]:
+    """Carry out every check on a method with these parameters, with the given losses or each that it goes with."""
+    documented = list(carry_out((check_documentation, _check_declarations), method, "", method))
+    yield from documented
+    if not all(finding.passed for finding in documented):
+        return
+    everything = LOSSES.names() if method.losses == ANY_LOSS else method.losses
+    checks = TRAINED if method.labels != "none" else REFERENCE
+    for loss in losses or everything or (None,):
+        yield from carry_out(checks, Subject(bench, method, loss, parameters), loss or "", method, BASIC)
+
+
+def _check_declarations(method: type[Method]) -> None:
+    """Its losses exist, its labels and its ranking are among those there are."""
+    require(issubclass(method, Method), "it does not extend gridbench.methods.base.Method")
+    for loss in () if method.losses == ANY_LOSS else method.losses:
+        require(loss in LOSSES, f"it goes with the loss {loss!r}, which does not exist")
+    require(method.labels in ("noisy", "clean", "none"), f"its labels are {method.labels!r}")
+    require(method.ranking in ("descriptors", "chance"), f"its ranking is {method.ranking!r}")
+    trains = method.labels != "none"
+    require(trains == bool(method.losses), "it names losses and trains nothing, or trains and names no loss")
+
+
+def builds(subject: Subject) -> None:
+    """Builds itself."""
+    experiment = subject.fresh()
+    method = experiment.method
+    own = {id(p) for p in method.parameters()}
+    hidden = [name for name, p in method.descriptor_network.named_parameters() if id(p) not in own]
+    require(
+        not hidden,
+        f"{len(hidden)} weights of the descriptor network, such as {hidden[:1]}, are no parameters of the method: "
+        "keep networks as attributes or in torch.nn containers",
+    )
+
+
+def starts_alike(subject: Subject) -> None:
+    """Starts from the same weights each time."""
+    one, other = subject.fresh().method.state_dict(), subject.fresh().method.state_dict()
+    different = first_difference(one, other)
+    require(
+        not different,
+        f"{different!r} differs between two builds: make networks through setup.build(name, ...)",
+    )
+
+
+def step_has_its_shapes(subject: Subject) -> None:
+    """A step returns what it must, in its shapes."""
+    _require_shapes(step_on(subject.fresh().method, subject.batch()), BATCH)
+
+
+def per_sample_loss_has_its_graph(subject: Subject) -> None:
+    """The per-sample loss is not detached."""
+    method = subject.fresh().method
+    method.train()
+    output = method.step(subject.batch())
+    require(output.per_sample_loss.requires_grad, "per_sample_loss is detached: return it with its graph")
+    require(output.loss.requires_grad, "the loss is detached: nothing would be trained")
+
+
+def gradients_arrive(subject: Subject) -> None:
+    """Gradients reach the descriptor network and are finite."""
+    method = subject.fresh().method
+    step_on(method, subject.batch())
+    gradients = [p.grad for p in method.descriptor_network.parameters() if p.grad is not None]
+    require(
+        any(bool((gradient != 0).any()) for gradient in gradients),
+        "the descriptor network gets no gradient: something between it and the loss is detached",
+    )
+    _require_finite_gradients(method)
+
+
+def leaves_the_batch_alone(subject: Subject) -> None:
+    """A step leaves the batch as it was."""
+    method, batch = subject.fresh().method, subject.batch()
+    tensors = {
+        field.name: value
+        for field in fields(batch)
+        if isinstance(value := getattr(batch, field.name), Tensor)
+    }
+    before = {name: value.clone() for name, value in tensors.items()}
+    step_on(method, batch)
+    different = first_difference(before, tensors)
+    require(not different, f"it writes into the batch's {different}: work on a copy")
+
+
+def computes_the_same_again(subject: Subject) -> None:
+    """Training twice gives the same bits."""
+    again = subject.fresh()
+    train(again, EPOCHS)
+    different = first_difference(subject.trained[1], state_of(again))
+    require(
+        not different,
+        f"{different!r} differs between two trainings with one seed: draw random numbers from batch.generator",
+    )
+
+
+def resumes_exactly(subject: Subject) -> None:
+    """Going on from a checkpoint gives the same bits as not stopping."""
+    different = first_difference(subject.trained[1], subject.resumed()[1])
+    require(
+        not different,
+        f"{different!r} differs after a resumption: state that a step needs must be in the state_dict "
+        "(register_buffer), or follow from batch.epoch and batch.step",
+    )
+
+
+def stays_finite_in_bfloat16(subject: Subject) -> None:
+    """Under autocast the losses are finite and in float32."""
+    method = subject.fresh().method
+    output = step_on(method, subject.batch(), autocast=True)
+    _require_shapes(output, BATCH)
+    for name, value in (("loss", output.loss), ("per_sample_loss", output.per_sample_loss)):
+        require(
+            value.dtype == torch.float32, f"{name} is {value.dtype} under autocast: compute it in float32"
+        )
+    _require_finite_gradients(method)
+
+
+def takes_small_batches(subject: Subject) -> None:
+    """Odd last batches of two, five and nine images work."""
+    method = subject.fresh().method
+    for size in (2, 5, 9):
+        _require_shapes(step_on(method, subject.batch(size)), size)
+        _require_finite_gradients(method)
+
+
+def takes_equal_labels(subject: Subject) -> None:
+    """Batches in which all images have the same label, or all labels, work."""
+    for labels in ("one", "all"):
+        method = subject.fresh().method
+        _require_shapes(step_on(method, subject.batch(labels=labels)), BATCH)
+        _require_finite_gradients(method)
+
+
+def takes_images_without_labels(subject: Subject) -> None:
+    """Images without any label work."""
+    experiment = subject.fresh()
+    assert experiment.objective is not None
+    for labels in ("first_none", "none"):
+        batch = subject.batch(labels=labels)
+        valid = experiment.objective.task.valid(batch)
+        kept = batch if valid is None else batch.only(valid)
+        # What nothing can be learnt from is left out before a method sees it.
+        if len(kept.indices) > 1:
+            _require_shapes(step_on(experiment.method, kept), len(kept.indices))
+            _require_finite_gradients(experiment.method)
+
+
+def describes_each_image_on_its_own(subject: Subject) -> None:
+    """Descriptors are finite, do not depend on the other images, and describing changes nothing."""
+    method = subject.fresh().method if subject.loss is None else subject.trained[0].method
+    method.eval()
+    before = {name: value.clone() for name, value in method.state_dict().items()}
+    images = subject.batch(6).images
+    with torch.no_grad():
+        together, alone = method.describe(images), method.describe(images[:1])
+        prediction = method.predict(images)
+    method.train()
+    _require_descriptors(together, alone)
+    changed = first_difference(before, dict(method.state_dict()))
+    require(not changed, f"describing or predicting changes {changed!r}")
+    if prediction is not None:
+        task = subject.plan.loss.task(CLASSES, (SIDE, SIDE)) if subject.plan.loss else None
+        present = task.present(prediction) if task else torch.empty(6, CLASSES)
+        require(present.shape == (6, CLASSES), f"predict gives {tuple(prediction.shape)}, which fits no task")
+
+
+def judges_samples_repeatably(subject: Subject) -> None:
+    """What it says of samples after training has its shapes, draws nothing and changes nothing."""
+    method = subject.trained[0].method
+    method.eval()
+    batch = subject.batch()
+    before = {name: value.clone() for name, value in method.state_dict().items()}
+    drawn = batch.generator.get_state(), torch.get_rng_state()
+    with torch.no_grad():
+        evidence, again = method.evidence(batch), method.evidence(batch)
+    method.train()
+    different = "evidence draws random numbers; in evaluation it must give the same each time"
+    require(torch.equal(batch.generator.get_state(), drawn[0]), different)
+    require(torch.equal(torch.get_rng_state(), drawn[1]), different)
+    changed = first_difference(before, dict(method.state_dict()))
+    require(not changed, f"evidence changes {changed!r}")
+    for (values, valid), (repeated, _) in zip(evidence, again, strict=True):
+        require(
+            values.ndim == 2 and len(values) == BATCH and (valid is None or valid.shape == values.shape),
+            f"evidence has the shape {tuple(values.shape)} on {BATCH} images and must be (B, entries)",
+        )
+        require(bool(torch.isfinite(values.float()).all()), "evidence is not finite")
+        require(torch.equal(values, repeated), "evidence differs when it is asked for again")
+    if evidence:
+        parts = torch.stack([mean_of_valid(values.float(), valid) for values, valid in evidence])
+        for judge in (method.judge, method.judge_labels):
+            shape = tuple(judge(parts).shape)
+            require(shape == (BATCH,), f"{judge.__name__} gives the shape {shape} and must give ({BATCH},)")
+    share = method.noisy_percent
+    require(share is None or 0 <= share <= 100, f"noisy_percent is {share}; a percentage is 0 to 100")
+
+
+def is_scored(subject: Subject) -> None:
+    """A trained method is scored."""
+    experiment = subject.fresh() if subject.loss is None else subject.trained[0]
+    metrics = experiment.score().result["metrics"]
+    wrong = {name: value for name, value in metrics.items() if not 0 <= value <= 1 + 1e-9}
+    require(not wrong, f"its scores are no shares: {wrong}")
+    require(len(experiment.weights()) > 0, "it has no weights to keep")
+
+
+BASIC: tuple[Callable[[Subject], None], ...] = (builds, step_has_its_shapes)
+REFERENCE: tuple[Callable[[Subject], None], ...] = (
+    builds,
+    starts_alike,
+    describes_each_image_on_its_own,
+    is_scored,
+)
+TRAINED: tuple[Callable[[Subject], None], ...] = (
+    builds,
+    starts_alike,
+    step_has_its_shapes,
+    per_sample_loss_has_its_graph,
+    gradients_arrive,
+    leaves_the_batch_alone,
+    computes_the_same_again,
+    resumes_exactly,
+    stays_finite_in_bfloat16,
+    takes_small_batches,
+    takes_equal_labels,
+    takes_images_without_labels,
+    describes_each_image_on_its_own,
+    judges_samples_repeatably,
+    is_scored,
+)
+
+
+def _require_shapes(output: StepOutput, size: int) -> None:
+    require(isinstance(output, StepOutput), f"step returns a {type(output).__name__}, not a StepOutput")
+    require(output.loss.ndim == 0, f"the loss has the shape {tuple(output.loss.shape)} and must be a scalar")
+    require(math.isfinite(output.loss.item()), f"the loss is {output.loss.item()}")
+    vectors: dict[str, Any] = {"per_sample_loss": output.per_sample_loss}
+    vectors |= {"noisy_score": output.noisy_score, "selected": output.selected}
+    for name, value in vectors.items():
+        if value is None:
+            continue
+        shape = tuple(value.shape)
+        require(shape == (size,), f"{name} has the shape {shape} on {size} images and must be ({size},)")
+        require(torch.isfinite(value.float()).all(), f"{name} is not finite")
+    selected = output.selected
+    require(selected is None or selected.dtype == torch.bool, "selected must be bool")
+    for name, value in (("prediction", output.prediction), *output.logs.items()):
+        graph = isinstance(value, Tensor) and value.requires_grad
+        require(not graph, f"{name!r} still has its graph: detach what is only looked at")
+    for name, value in output.logs.items():
+        require(math.isfinite(float(value)), f"the logged {name!r} is not a finite number")
+
+
+def _require_finite_gradients(method: Method) -> None:
+    for name, parameter in method.named_parameters():
+        finite = parameter.grad is None or bool(torch.isfinite(parameter.grad).all())
+        require(finite, f"the gradient of {name!r} is not finite")
+
+
+def _require_descriptors(together: Tensor, alone: Tensor) -> None:
+    require(together.ndim == 2, f"descriptors have the shape {tuple(together.shape)} and must be (B, D)")
+    require(len(together) == 6, f"6 images give {len(together)} descriptors")
+    require(torch.isfinite(together).all(), "descriptors are not finite")
+    require(
+        torch.allclose(together[:1], alone, rtol=1e-4, atol=1e-5),
+        "an image's descriptor depends on the images beside it, even in evaluation mode",
+    )

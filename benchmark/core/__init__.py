@@ -1,0 +1,1 @@
+"""What everything else stands on: files, random streams, identity, plug-ins, the environment."""

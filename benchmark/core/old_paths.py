@@ -1,0 +1,51 @@
+"""Module paths that published scripts and plug-ins import, and where the modules are now (a leaf).
+
+The old path gives the very same module, so that a class has one identity under both names.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+__all__ = ["MOVED", "install"]
+
+MOVED = {
+    "gridbench.atomic": "gridbench.core.files",
+    "gridbench.datasets.building": "gridbench.datasets.archive.building",
+    "gridbench.datasets.layout": "gridbench.datasets.archive.layout",
+    "gridbench.datasets.packing": "gridbench.datasets.archive.writer",
+    "gridbench.epochlog": "gridbench.training.epoch_metrics",
+    "gridbench.leaderboard.statistics": "gridbench.leaderboard.stats.statistics",
+    "gridbench.noise.corruption": "gridbench.noise.core.corruption",
+    "gridbench.noise.labels": "gridbench.noise.core.labels",
+    "gridbench.noise.rates": "gridbench.noise.core.rates",
+    "gridbench.optimizer": "gridbench.training.optimizer",
+    "gridbench.record": "gridbench.records.record",
+    "gridbench.runner": "gridbench.records.runner",
+    "gridbench.streams": "gridbench.core.streams",
+}
+
+
+class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        return importlib.machinery.ModuleSpec(fullname, self) if fullname in MOVED else None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        # The import machinery hands out whatever stands in sys.modules when this returns.
+        sys.modules[module.__name__] = importlib.import_module(MOVED[module.__name__])
+
+
+def install() -> None:
+    """Make the old paths importable, once."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.append(_Finder())

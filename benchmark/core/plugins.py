@@ -1,0 +1,162 @@
+"""Plug-ins: a file that registers components when it is imported, and the part of a run's identity that they are."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Iterable
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+from gridbench.core.source import failing_line
+from gridbench.errors import GridbenchError, InputError
+from gridbench.registry import DATASETS, LOSSES, METHODS, NOISE, Registry
+
+__all__ = ["REGISTRIES", "load_plugin", "loaded_plugins", "registered_from", "source_digest"]
+
+REGISTRIES: tuple[Registry[Any], ...] = (METHODS, LOSSES, NOISE, DATASETS)
+
+_PREFIX = "gridbench_plugin_"
+# Told apart by their versions, not by their source.
+_PLATFORM = {"gridbench", "torch", *sys.stdlib_module_names}
+# Resolved path -> digest of the source that was run, which the file may no longer hold.
+_loaded: dict[Path, str] = {}
+
+
+class _SourceLoader(SourceFileLoader):
+    """Compiles the file as it is: byte code kept from an earlier second may be of another source."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        content = self.get_data(path)
+        _loaded[Path(path)] = hashlib.sha256(content).hexdigest()
+        code: CodeType = self.source_to_code(content, path)
+        return code
+
+
+def load_plugin(path: Path) -> list[tuple[str, str]]:
+    """Import a file, which registers its components through the decorators.
+
+    Loading a file again does nothing unless its source has changed.
+
+    Args:
+        path: A Python file; its name is the default name of what it registers.
+
+    Returns:
+        (kind, name) of everything that the file registers.
+
+    Raises:
+        InputError: There is no such file, it fails (the message names the line), or it registers nothing.
+    """
+    path = Path(path)
+    if path.suffix != ".py" or not path.is_file():
+        found = "is not a Python file" if path.exists() else "does not exist"
+        raise InputError(f"The plug-in {str(path)!r} {found}. Give a file: --plugin path/to/my_method.py")
+    file = path.resolve()
+    if not _is_loaded(file):
+        _execute(file, path)
+    components = registered_from(file)
+    if not components:
+        raise InputError(
+            f"The plug-in {str(path)!r} registers nothing. Put @gridbench.register_method() above its class."
+        )
+    return components
+
+
+def loaded_plugins() -> list[Path]:
+    """Return the files that have been loaded, so that another process can load the same ones."""
+    return list(_loaded)
+
+
+def registered_from(file: Path) -> list[tuple[str, str]]:
+    """Return (kind, name) of every component that a file registered."""
+    return [
+        (registry.kind, name)
+        for registry in REGISTRIES
+        for name in registry
+        if registry.origin(name) == str(file)
+    ]
+
+
+def source_digest(components: Iterable[Any]) -> str | None:
+    """Hash the source of the components that did not come with gridbench.
+
+    A component of an installed package stands for all Python files of that package, as it may use any of them.
+
+    Args:
+        components: What a run uses; None entries are passed over.
+
+    Returns:
+        sha256 in hex, or None when all came with gridbench.
+
+    Raises:
+        InputError: A component's source cannot be read.
+    """
+    modules = {name for each in components if each is not None for name in _modules(each)}
+    digests = sorted({_digest_of(name) for name in modules if name.partition(".")[0] not in _PLATFORM})
+    return hashlib.sha256("".join(digests).encode()).hexdigest() if digests else None
+
+
+def _is_loaded(file: Path) -> bool:
+    try:
+        return _loaded.get(file) == hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return False
+
+
+def _execute(file: Path, shown: Path) -> None:
+    # The last part is the file's own name, which the decorators register under.
+    name = f"{_PREFIX}{hashlib.sha256(str(file).encode()).hexdigest()[:12]}.{file.stem}"
+    loader = _SourceLoader(name, str(file))
+    spec = importlib.util.spec_from_loader(name, loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    before = sys.modules.get(name)
+    # Dataclasses and the registry look a class's module up while the class is being made.
+    sys.modules[name] = module
+    try:
+        loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        _loaded.pop(file, None)
+        sys.modules.pop(name, None)
+        if before is not None:
+            sys.modules[name] = before
+        kind = "" if isinstance(error, GridbenchError) else f"{type(error).__name__}: "
+        raise InputError(
+            f"The plug-in {str(shown)!r} cannot be loaded: {kind}{error}{failing_line(error, str(file))}"
+        ) from error
+
+
+def _modules(component: Any) -> set[str]:
+    """Name the modules of a component's class and of all that it extends."""
+    owner = component if isinstance(component, type) else type(component)
+    return {each.__module__ for each in owner.__mro__}
+
+
+def _digest_of(module_name: str) -> str:
+    """Hash a module's source, or that of the package that it is in."""
+    file = getattr(sys.modules.get(module_name), "__file__", None)
+    if file is None:
+        raise InputError(
+            f"The source of {module_name!r} cannot be found, so its runs could not be told apart after an edit. "
+            "Put it into a file and load that with --plugin."
+        )
+    return _loaded.get(Path(file)) or _digest_of_files(module_name, Path(file))
+
+
+# Once a process: what was imported stays what runs, whatever happens to the files meanwhile.
+@functools.cache
+def _digest_of_files(module_name: str, file: Path) -> str:
+    package = sys.modules.get(module_name.partition(".")[0])
+    whole = hasattr(package, "__path__") and getattr(package, "__file__", None)
+    root = Path(str(whole)).parent if whole else file.parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")) if whole else [file]:
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""The Ray engine: sweeps over many machines."""

@@ -1,0 +1,148 @@
+"""What a machine without the driver's disk does for one run: fetch, compute in a folder of its own, hand back."""
+
+from __future__ import annotations
+
+import platform
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gridbench.config import RunConfig
+from gridbench.core.plugins import load_plugin
+from gridbench.datasets import default_cache
+from gridbench.engines.ray.shipping import Get, Shipment, unpack
+from gridbench.engines.ray.transport import pack_folder
+from gridbench.errors import GridbenchError, InputError
+from gridbench.plan import Plan, make_plan
+from gridbench.records.runner import Execution, NoRoom, RunBusy, execute
+
+__all__ = ["Order", "carry_out"]
+
+SECONDS_BETWEEN_EPOCHS = 1.0
+
+
+@dataclass(frozen=True)
+class Order:
+    """One run for a node.
+
+    Attributes:
+        config: The settings, as plain JSON values.
+        id: The identity that the run must have there, too.
+        archive: The packed archive.
+        plugins: The plug-in files, in the order in which they are loaded.
+        sweep: Names the driver's folder of runs, so that runs of two drivers do not meet on a node.
+        keep: light, weights or all.
+        device: Where to compute.
+        threads: Threads of the CPU arithmetic.
+    """
+
+    config: Mapping[str, Any]
+    id: str
+    archive: Shipment
+    plugins: tuple[Shipment, ...]
+    sweep: str
+    keep: str
+    device: str
+    threads: int
+
+
+def carry_out(order: Order, get: Get) -> Iterator[tuple[Any, ...]]:
+    """Compute a run on this machine, telling what happens.
+
+    Args:
+        order: The run.
+        get: Returns the content of a shipped piece by its handle.
+
+    Yields:
+        ("started", machine), then any number of ("epoch", done, total), then one of ("done", files),
+        ("failed", message, files) and ("trouble", message): this machine could not do it, and another one may.
+    """
+    home = default_cache() / "cluster"
+    try:
+        archives = unpack(order.archive, home / "archives", get)
+        for plugin in order.plugins:
+            load_plugin(unpack(plugin, home / "plugins", get) / plugin.paths[0])
+        # Loaded before a run's time starts to count; a run would load it a moment later.
+        import timm  # noqa: F401
+    except InputError as error:
+        yield "failed", str(error), {}
+        return
+    except (OSError, ValueError) as error:
+        yield "trouble", f"{platform.node()} could not take what the run needs: {error}"
+        return
+    yield "started", platform.node()
+    messages: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
+    execution = Execution(
+        runs=home / "runs" / order.sweep,
+        cache=archives,
+        device=order.device,
+        keep=order.keep,
+        threads=order.threads,
+        progress=_Reporter(messages.put),
+    )
+    # A generator can tell of epochs while the run goes on only if the run is beside it.
+    threading.Thread(target=_work, args=(order, execution, messages.put), daemon=True).start()
+    while True:
+        message = messages.get()
+        yield message
+        if message[0] != "epoch":
+            return
+
+
+class _Reporter:
+    """Tells of epochs, of the first and the last in any case and of others now and then."""
+
+    def __init__(self, tell: Callable[[tuple[Any, ...]], None]) -> None:
+        self._tell = tell
+        self._told = 0.0
+
+    def epoch(self, done: int, total: int, row: Any) -> None:
+        now = time.monotonic()
+        if done in (1, total) or now - self._told > SECONDS_BETWEEN_EPOCHS:
+            self._told = now
+            self._tell(("epoch", done, total))
+
+
+def _work(order: Order, execution: Execution, tell: Callable[[tuple[Any, ...]], None]) -> None:
+    try:
+        tell(_answer(order, execution))
+    except BaseException as error:
+        tell(("trouble", f"{platform.node()}: {type(error).__name__}: {error}"))
+
+
+def _answer(order: Order, execution: Execution) -> tuple[Any, ...]:
+    """Compute the run and return what it came to."""
+    import torch
+
+    assert execution.cache is not None
+    torch.set_num_threads(order.threads)
+    try:
+        plan = make_plan(RunConfig(**order.config), execution.cache)
+    except GridbenchError as error:
+        return "failed", f"{error} (on {platform.node()})", {}
+    if plan.id != order.id:
+        return "failed", _other_identity(plan, order), {}
+    folder = execution.runs / plan.folder_name
+    try:
+        execute(plan, execution)
+        answer: tuple[Any, ...] = ("done", pack_folder(folder))
+    except (NoRoom, RunBusy) as error:
+        return "trouble", f"{platform.node()}: {error}"
+    except GridbenchError as error:
+        answer = ("failed", str(error), pack_folder(folder))
+    shutil.rmtree(folder, ignore_errors=True)
+    return answer
+
+
+def _other_identity(plan: Plan, order: Order) -> str:
+    import gridbench
+
+    versions = f"gridbench {gridbench.__version__} with {dict(plan.versions)}"
+    return (
+        f"{platform.node()} would compute another run than was asked for (id {plan.id[:10]}, not {order.id[:10]}). "
+        f"It has {versions}; install there what is installed here, plug-in packages too."
+    )

@@ -1,0 +1,1 @@
+"""Scores of a trained method: retrieval, detection of mislabelled samples, example pictures."""

@@ -1,0 +1,266 @@
+"""How well a trained model finds mislabelled images and labels: the whole training set judged once, on one scale.
+
+During an epoch the weights change from step to step, and a mini-batch is scaled by itself. Here every training image
+is seen once by the trained model in evaluation mode, cut at the centre, with the labels that it was trained on, and
+what is to be scaled or selected is so over the whole set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gridbench.core.streams import numpy_stream, torch_stream
+from gridbench.datasets.loading.augmentation import centre_cuts
+from gridbench.datasets.loading.batches import EvaluationSet
+from gridbench.evaluation.retrieval import MAPS_TOGETHER, TOGETHER
+from gridbench.methods.base import Batch, Geometry, Method, Objective, mean_of_valid
+from gridbench.metrics.confident import confident_learning
+from gridbench.metrics.detection import detection_scores, top_count, top_share
+
+__all__ = ["LabelledSet", "Verdict", "centre_of", "judge_training_set", "wrong_classes"]
+
+Array = np.ndarray[Any, Any]
+WAYS = ("method", "loss", "confident_learning", "random")
+
+
+@dataclass(frozen=True)
+class LabelledSet:
+    """The training images as evaluation sees them, and what is known of their labels.
+
+    Attributes:
+        images: The N images.
+        scene_labels: (N, C) as trained on.
+        maps: (N, H, W) as trained on, cut at the centre where the run cuts maps; None at scene level.
+        wrong: (N, C) bool, labels that differ from the cleanest ones known; at pixel level, classes of which a pixel
+            of `maps` is wrong.
+        noisy: (N,) bool, images with any wrong label.
+        moved: Whether maps are cut like images.
+    """
+
+    images: EvaluationSet
+    scene_labels: Array
+    maps: Array | None
+    wrong: Array
+    noisy: Array
+    moved: bool
+
+    def batches(self, seed: int) -> Iterator[Batch]:
+        """Yield the whole set in its order, without any randomness."""
+        size = TOGETHER if self.maps is None else MAPS_TOGETHER
+        device = self.images.device
+        for step, part in enumerate(self.images.batches(size)):
+            where = slice(step * size, step * size + len(part))
+            cuts = centre_cuts(len(part), self.images.archive.image_size, self.images.crop)
+            top, left, still = (torch.from_numpy(x).to(device) for x in (cuts.top, cuts.left, cuts.mirrored))
+            maps = None if self.maps is None else np.ascontiguousarray(self.maps[where], dtype=np.int64)
+            labels = np.ascontiguousarray(self.scene_labels[where], dtype=np.float32)
+            yield Batch(
+                images=part,
+                scene_labels=torch.from_numpy(labels).to(device),
+                label_maps=None if maps is None else torch.from_numpy(maps).to(device),
+                indices=torch.arange(where.start, where.stop, device=device),
+                epoch=0,
+                step=step,
+                # No method draws in evaluation; the contract of a batch has one.
+                generator=torch_stream(device, seed, "detection", step),
+                geometry=Geometry(top, left, still, still) if self.moved else None,
+            )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the trained model says of its training set.
+
+    Attributes:
+        present: (N, C) bool, the classes that it predicts present; None without a head.
+        document: For result.json: level -> way -> scores or None, and the reasons for what is None.
+        arrays: For detection.npz: what the scores were computed from, `level.way` and `level.way.selected`.
+    """
+
+    present: Array | None
+    document: dict[str, Any]
+    arrays: dict[str, Array]
+
+
+@dataclass
+class _Collected:
+    """Parts of the set, joined over batches by `_join`; lists of (B, ...) arrays by name."""
+
+    parts: dict[str, list[Array]] = field(default_factory=dict)
+
+    def add(self, name: str, value: Tensor | None) -> None:
+        if value is not None:
+            self.parts.setdefault(name, []).append(value.cpu().numpy())
+
+    def get(self, name: str) -> Array | None:
+        return np.concatenate(self.parts[name]) if name in self.parts else None
+
+    def all(self, prefix: str) -> list[Array]:
+        return [np.concatenate(self.parts[name]) for name in sorted(self.parts) if name.startswith(prefix)]
+
+
+def judge_training_set(
+    method: Method, objective: Objective, samples: LabelledSet, slnir: Any, seed: int
+) -> Verdict:
+    """Score the whole training set once, and how well four ways find what is wrong in it.
+
+    `method`: the method's own opinion. `loss`: the loss of its head, highest first. `confident_learning`: over the
+    probabilities of its head, which was trained on the very labels that are judged. `random`: a draw. Of images, the
+    method takes the share that it says, loss and random the noise rate, confident learning what it finds. Of labels,
+    all but confident learning take as many as are wrong, so that precision, recall and F1 are one number.
+
+    Args:
+        method: The trained method.
+        objective: Its task and loss.
+        samples: The training images and what is known of their labels.
+        slnir: Noise rate in percent.
+        seed: Of the random way.
+
+    Returns:
+        What is found, with the scores it is computed from.
+    """
+    device = samples.images.device
+    seen = _collect(method, objective, samples, seed)
+    present = seen.get("present")
+    if not all(np.isfinite(part).all() for parts in seen.parts.values() for part in parts):
+        reason = "the trained model's losses are not all finite in evaluation mode"
+        return Verdict(present, {"image": None, "label": None, "reasons": {"image": reason}}, {})
+    rng = numpy_stream(seed, "detection")
+    reasons: dict[str, str] = {}
+    arrays: dict[str, Array] = {}
+    confident = None
+    probability = seen.get("probability")
+    if probability is None:
+        reasons["confident_learning"] = "the predictions are no probabilities of a class in an image"
+    else:
+        confident = confident_learning(samples.scene_labels != 0, probability.astype(np.float64))
+    scores: dict[str, Array | None] = {
+        "method": _judged(method.judge, seen.all("evidence/"), device),
+        "loss": seen.get("loss"),
+        "confident_learning": None if confident is None else confident.score.max(1),
+        "random": rng.random(len(samples.images)),
+    }
+    if scores["method"] is None:
+        reasons["method"] = "it has no opinion of its own about samples"
+    selected = {
+        "method": _share(scores["method"], method.noisy_percent),
+        "loss": _share(scores["loss"], slnir),
+        "confident_learning": None if confident is None else confident.found.any(1),
+        "random": _share(scores["random"], slnir),
+    }
+    document: dict[str, Any] = {"image": _scored("image", samples.noisy, scores, selected, arrays)}
+
+    losses, there = seen.get("label/loss"), seen.get("label/there")
+    document["label"] = None
+    if losses is None or losses.shape != samples.wrong.shape:
+        reasons["label"] = objective.task.no_labels
+    else:
+        items = np.ones(losses.shape, dtype=bool) if there is None else there
+        wrong = samples.wrong[items]
+        scores = {
+            "method": _judged(
+                method.judge_labels, [part[items] for part in seen.all("label/evidence/")], device
+            ),
+            "loss": losses[items],
+            "confident_learning": None if confident is None else confident.score[items],
+            "random": rng.random(len(wrong)),
+        }
+        selected = {
+            way: None if each is None else top_count(each, int(wrong.sum())) for way, each in scores.items()
+        }
+        if confident is not None:
+            selected["confident_learning"] = confident.found[items]
+        arrays["label.items"] = items
+        document["label"] = _scored("label", wrong, scores, selected, arrays)
+    return Verdict(present, {**document, "reasons": reasons}, arrays)
+
+
+def centre_of(maps: Array, crop: int) -> Array:
+    """Return the (N, crop, crop) centres of maps (N, H, W), as images are cut in evaluation."""
+    height, width = maps.shape[1:]
+    top, left = (height - crop) // 2, (width - crop) // 2
+    return maps[:, top : top + crop, left : left + crop]
+
+
+def wrong_classes(maps: Array, clean: Array, num_classes: int) -> Array:
+    """Return (N, C) bool: classes of which a map (N, H, W) has a pixel that the clean map gives another class."""
+    wrong = np.zeros((len(maps), num_classes), dtype=bool)
+    at = np.nonzero(np.asarray(maps) != np.asarray(clean))
+    label = np.asarray(maps)[at]
+    labelled = (label >= 0) & (label < num_classes)
+    wrong[at[0][labelled], label[labelled]] = True
+    return wrong
+
+
+def _collect(method: Method, objective: Objective, samples: LabelledSet, seed: int) -> _Collected:
+    """Run the trained model over the whole set and gather what it says of images and of labels."""
+    task, seen = objective.task, _Collected()
+    with _evaluating(method):
+        for batch in samples.batches(seed):
+            prediction, evidence = method.predict(batch.images), method.evidence(batch)
+            if prediction is None:
+                continue
+            prediction = prediction.float()
+            seen.add("present", task.present(prediction))
+            probabilities = task.probabilities(prediction)
+            if probabilities is not None:
+                seen.add("probability", probabilities)
+            entries = {"loss": objective.per_entry(prediction, batch)}
+            entries |= {f"evidence/{i}": pair for i, pair in enumerate(evidence)}
+            for name, (values, valid) in entries.items():
+                seen.add(name, mean_of_valid(values.float(), valid))
+                labels = task.per_label(values.float(), valid, batch)
+                if labels is not None:
+                    seen.add(f"label/{name}", labels[0])
+                    if name == "loss":
+                        seen.add("label/there", labels[1])
+    return seen
+
+
+@contextmanager
+def _evaluating(method: Method) -> Iterator[None]:
+    training = method.training
+    method.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        method.train(training)
+
+
+def _judged(judge: Callable[[Tensor], Tensor], evidence: list[Array], device: torch.device) -> Array | None:
+    if not evidence or not len(evidence[0]):
+        return None
+    scores: Array = judge(torch.from_numpy(np.stack(evidence)).to(device)).float().cpu().numpy()
+    return scores
+
+
+def _share(score: Array | None, percent: Any) -> Array | None:
+    return None if score is None or percent is None else top_share(score, percent)
+
+
+def _scored(
+    level: str, truth: Array, scores: dict[str, Any], selected: dict[str, Any], arrays: dict[str, Array]
+) -> dict[str, Any]:
+    """Score each way, and keep what it was scored from; random draws follow from the seed and are not kept."""
+    arrays[f"{level}.wrong"] = truth
+    found: dict[str, Any] = {}
+    for way in WAYS:
+        if scores[way] is None:
+            found[way] = None
+            continue
+        # As they are kept, so that the record gives the very same numbers again.
+        score = scores[way].astype(np.float32)
+        found[way] = detection_scores(truth, score, selected[way])
+        if way != "random":
+            arrays[f"{level}.{way}"] = score
+            if selected[way] is not None:
+                arrays[f"{level}.{way}.selected"] = selected[way]
+    return found

@@ -1,0 +1,178 @@
+"""Retrieval with learnt descriptors: extract once, rank, score every query."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from gridbench.core.streams import numpy_stream
+from gridbench.datasets.loading.batches import EvaluationSet
+from gridbench.methods.base import Method
+from gridbench.metrics.ndcg import ndcg_at_k
+from gridbench.metrics.ranking import average_precision_at_k, precision_at_k, recall_at_k
+from gridbench.metrics.topk import topk
+
+__all__ = [
+    "MAPS_TOGETHER",
+    "PAIRS",
+    "TOGETHER",
+    "Retrieval",
+    "Splits",
+    "describe",
+    "predict",
+    "score_method",
+    "score_retrieval",
+]
+
+Array = np.ndarray[Any, Any]
+
+TOGETHER, MAPS_TOGETHER = 256, 32
+"""Images that pass the network at once in evaluation; few where it answers by maps: 256 at 224 px take a gigabyte."""
+
+PAIRS: Mapping[str, tuple[str, str]] = {
+    "": ("train", "test"),
+    "validation/": ("train", "val"),
+    "unseen/": ("val", "test"),
+}
+"""Prefix of a metric -> (split of the queries, split that is searched); the headline has none (paper, IV-B)."""
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Which images of an archive play which part; `train` may be a subset of the archive's train split."""
+
+    train: Array
+    val: Array
+    test: Array
+
+    def __getitem__(self, split: str) -> Array:
+        indices: Array = getattr(self, split)
+        return indices
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """Scores of one pair of splits: metric name -> (n,) values per query, and the (n, k) ranking by position."""
+
+    scores: Mapping[str, Array]
+    ranking: Array
+
+
+def describe(method: Method, batches: Iterator[torch.Tensor]) -> Array:
+    """Return the (N, D) float32 descriptors of all images, in evaluation mode."""
+    return np.concatenate([part.cpu().numpy() for part in _apply(method, method.describe, batches)])
+
+
+def predict(method: Method, batches: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
+    """Yield the trained head's output for each batch, in evaluation mode; nothing for a method without a head."""
+    yield from _apply(method, method.predict, batches)
+
+
+@torch.no_grad()
+def _apply(method: Method, function: Any, batches: Iterator[torch.Tensor]) -> Iterator[Any]:
+    training = method.training
+    method.eval()
+    try:
+        for images in batches:
+            output = function(images)
+            if output is not None:
+                yield output.float()
+    finally:
+        method.train(training)
+
+
+def score_retrieval(
+    queries: Array,
+    searched: Array,
+    query_labels: Array,
+    searched_labels: Array,
+    *,
+    k: int,
+    distance: str,
+    ideal: Literal["archive"] | int = "archive",
+    chance: int | None = None,
+) -> Retrieval:
+    """Rank one split for the queries of another and score each query.
+
+    Args:
+        queries: (n, D) descriptors.
+        searched: (m, D) descriptors.
+        query_labels: (n, C) clean scene labels.
+        searched_labels: (m, C) clean scene labels.
+        k: Length of the scored ranking, at most m.
+        distance: Name of a distance.
+        ideal: What the ideal ranking of NDCG is taken over.
+        chance: A seed to rank at random with instead of by descriptors.
+
+    Returns:
+        NDCG, mAP, precision and recall at k per query, and the ranking.
+    """
+    depth = k if ideal == "archive" else max(k, min(ideal, len(searched_labels)))
+    if chance is None:
+        ranking = topk(queries, searched, depth, distance)[1]
+    else:
+        ranking = _random_rankings(len(query_labels), len(searched_labels), depth, chance)
+    scores = {
+        f"ndcg@{k}": ndcg_at_k(ranking, query_labels, searched_labels, k, ideal),
+        f"map@{k}": average_precision_at_k(ranking, query_labels, searched_labels, k),
+        f"precision@{k}": precision_at_k(ranking, query_labels, searched_labels, k),
+        f"recall@{k}": recall_at_k(ranking, query_labels, searched_labels, k),
+    }
+    return Retrieval(scores, ranking[:, :k].astype(np.int32))
+
+
+def score_method(
+    method: Method,
+    shown: Callable[[str], EvaluationSet],
+    splits: Splits,
+    relevance: Array,
+    settings: Mapping[str, Any],
+    *,
+    pairs: tuple[str, ...] = tuple(PAIRS),
+    known: Mapping[str, Array] | None = None,
+) -> tuple[dict[str, Retrieval], dict[str, Array]]:
+    """Extract the descriptors that the given pairs need, each split once, and score them.
+
+    Args:
+        method: The trained method.
+        shown: Returns the images of a split.
+        splits: Which images play which part.
+        relevance: (N, C) clean scene labels of the whole archive.
+        settings: k, distance, ideal, seed.
+        pairs: Prefixes out of `PAIRS`.
+        known: Split -> descriptors that need not be extracted.
+
+    Returns:
+        Prefix -> scores, for pairs whose splits hold images, and split -> descriptors.
+    """
+    by_chance = method.ranking == "chance"
+    descriptors: dict[str, Array] = dict(known or {})
+    results: dict[str, Retrieval] = {}
+    for prefix in pairs:
+        query_split, searched_split = PAIRS[prefix]
+        if not len(splits[query_split]) or not len(splits[searched_split]):
+            continue
+        for split in (query_split, searched_split):
+            if split not in descriptors and not by_chance:
+                descriptors[split] = describe(method, shown(split).batches(TOGETHER))
+        results[prefix] = score_retrieval(
+            descriptors.get(query_split, np.empty((0, 0))),
+            descriptors.get(searched_split, np.empty((0, 0))),
+            relevance[splits[query_split]],
+            relevance[splits[searched_split]],
+            k=min(settings["k"], len(splits[searched_split])),
+            distance=settings["distance"],
+            ideal=settings["ideal"],
+            chance=settings["seed"] if by_chance else None,
+        )
+    return results, descriptors
+
+
+def _random_rankings(n: int, m: int, depth: int, seed: int) -> Array:
+    """Return (n, depth) distinct positions below m per row, uniformly at random."""
+    rng = numpy_stream(seed, "method/ranking")
+    return np.stack([rng.permutation(m)[:depth] for _ in range(n)]) if n else np.empty((0, depth), np.int64)

@@ -1,0 +1,1 @@
+"""Run records: written by the runner, read by everything that shows results."""

@@ -1,0 +1,232 @@
+"""The run record: one folder per run, trusted only when its last file says that all the others are whole.
+
+This module reads and writes records without torch, so that listing and tabulating stays quick.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from gridbench.core.files import file_hash, parse_json, write_arrays, write_json
+from gridbench.core.identity import check_identity
+
+__all__ = [
+    "SCHEMA",
+    "RunRecord",
+    "State",
+    "StoredRun",
+    "check_result",
+    "finish_record",
+    "iter_records",
+    "read_record",
+]
+
+SCHEMA = 1
+DONE = "done"
+FAILED = "failed.json"
+LOCK = "lock"
+
+State = Literal["done", "running", "failed", "incomplete", "corrupt"]
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run folder as found on disk.
+
+    Attributes:
+        folder: The run folder.
+        state: `done` is the only state whose numbers count.
+        reason: Why it is not done, or empty.
+        config: The content of config.json; empty when it cannot be read.
+        result: The content of result.json; empty unless done.
+        hashes: File name -> sha256 noted when the run finished; empty unless done.
+    """
+
+    folder: Path
+    state: State
+    reason: str
+    config: Mapping[str, Any]
+    result: Mapping[str, Any]
+    hashes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The run's identity."""
+        return str(self.config.get("id", ""))
+
+    def history(self) -> list[dict[str, Any]]:
+        """Return one dictionary per epoch."""
+        history: list[dict[str, Any]] = parse_json(self._content("history.json"))
+        return history
+
+    def environment(self) -> dict[str, Any]:
+        """Return versions, device and seconds per phase."""
+        environment: dict[str, Any] = parse_json(self._content("environment.json"))
+        return environment
+
+    def noise(self) -> dict[str, Any]:
+        """Return the summary of the noise manifest."""
+        noise: dict[str, Any] = parse_json(self._content("noise.json"))
+        return noise
+
+    def retrieval(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return per-query scores, top-k indices and thumbnails."""
+        with np.load(io.BytesIO(self._content("retrieval.npz")), allow_pickle=False) as arrays:
+            return dict(arrays)
+
+    def detection(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return what the trained model said of each training image and label; empty for a run without a head."""
+        return self._arrays("detection.npz")
+
+    def descriptors(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return the descriptors of each split; empty for a run that did not keep them (--keep all does)."""
+        return self._arrays("descriptors.npz")
+
+    def _arrays(self, name: str) -> dict[str, np.ndarray[Any, Any]]:
+        """Return the arrays of a file, or nothing where there is none."""
+        if not (self.folder / name).is_file():
+            return {}
+        with np.load(io.BytesIO(self._content(name)), allow_pickle=False) as arrays:
+            return dict(arrays)
+
+    def _content(self, name: str) -> bytes:
+        """Return a file's content, as it was when the run finished."""
+        return _verified((self.folder / name).read_bytes(), name, self.hashes)
+
+
+@dataclass(frozen=True)
+class RunRecord(StoredRun):
+    """A finished run."""
+
+    @cached_property
+    def metrics(self) -> Mapping[str, float]:
+        """Metric name -> value, rates as fractions."""
+        metrics: Mapping[str, float] = self.result["metrics"]
+        return metrics
+
+
+def read_record(folder: Path, verify: bool = False) -> StoredRun:
+    """Read one run folder and tell its state.
+
+    Args:
+        folder: A run folder.
+        verify: Compare the hash of every file with the one noted when the run finished; without it only those
+            of config.json and result.json, and of other files when they are read.
+
+    Returns:
+        The stored run; a damaged one has the state `corrupt` and a reason that names the file.
+    """
+    try:
+        config = _mapping(folder / "config.json")
+    except (OSError, ValueError) as error:
+        whole = (folder / DONE).exists()
+        return StoredRun(folder, "corrupt" if whole else "incomplete", f"config.json: {error}", {}, {})
+    if not (folder / DONE).exists():
+        if (folder / FAILED).exists():
+            return StoredRun(folder, "failed", _failure(folder), config, {})
+        return StoredRun(folder, "incomplete", "it was not finished", config, {})
+    try:
+        files = _mapping(folder / DONE)["files"]
+        for name, expected in files.items():
+            if not (folder / name).is_file():
+                raise ValueError(f"{name} is missing")
+            if verify and file_hash(folder / name) != expected:
+                raise ValueError(_CHANGED.format(name))
+        config, result = (_mapping(folder / name, files) for name in ("config.json", "result.json"))
+        check_result(config, result)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        return StoredRun(folder, "corrupt", _words(error), config, {})
+    return RunRecord(folder, "done", "", config, result, files)
+
+
+def iter_records(runs: Path, verify: bool = False) -> Iterator[StoredRun]:
+    """Yield every run folder below `runs` in the order of their names; anything else there is passed over."""
+    if not runs.is_dir():
+        return
+    for folder in sorted(runs.iterdir()):
+        ours = any((folder / name).exists() for name in ("config.json", DONE, FAILED))
+        if ours and not folder.name.startswith("."):
+            yield read_record(folder, verify)
+
+
+def finish_record(
+    folder: Path, documents: Mapping[str, Any], arrays: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Write the remaining files of a run, then `done` with the hash of every file.
+
+    Args:
+        folder: The run folder, already holding config.json.
+        documents: File name -> JSON value.
+        arrays: File name -> arrays by name.
+    """
+    for name, value in documents.items():
+        write_json(folder / name, value)
+    for name, content in arrays.items():
+        write_arrays(folder / name, content)
+    keep = sorted(path for path in folder.iterdir() if _belongs(path))
+    write_json(folder / DONE, {"schema": SCHEMA, "files": {path.name: file_hash(path) for path in keep}})
+
+
+def _belongs(path: Path) -> bool:
+    passing = path.name.startswith((".", "checkpoint")) or path.name in {DONE, FAILED, LOCK}
+    return path.is_file() and not passing
+
+
+_CHANGED = "{} was changed after the run finished"
+
+
+def _verified(content: bytes, name: str, hashes: Mapping[str, str]) -> bytes:
+    if name in hashes and hashlib.sha256(content).hexdigest() != hashes[name]:
+        raise ValueError(_CHANGED.format(name))
+    return content
+
+
+def check_result(config: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+    """Refuse settings that were edited, a result that is not of them, and metrics that are no finite numbers.
+
+    Args:
+        config: The content of config.json.
+        result: The content of result.json.
+
+    Raises:
+        ValueError: With the reason.
+    """
+    if not isinstance(config.get("config"), dict) or not isinstance(config.get("id"), str):
+        raise ValueError("config.json lacks the run's settings or its id")
+    check_identity(config)
+    if result.get("id") != config["id"]:
+        raise ValueError("result.json belongs to another run")
+    metrics = result.get("metrics")
+    if not isinstance(metrics, dict) or not metrics:
+        raise ValueError("result.json holds no metrics")
+    for name, value in metrics.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise ValueError(f"{name} is {value!r} in result.json")
+
+
+def _words(error: Exception) -> str:
+    return f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+
+
+def _mapping(path: Path, hashes: Mapping[str, str] | None = None) -> dict[str, Any]:
+    value = parse_json(_verified(path.read_bytes(), path.name, hashes or {}))
+    if not isinstance(value, dict) or value.get("schema") != SCHEMA:
+        raise ValueError(f"{path.name} is of another format than {SCHEMA}")
+    return value
+
+
+def _failure(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / FAILED).read_text(encoding="utf-8")).get("message", ""))
+    except (OSError, ValueError, AttributeError):
+        return "it failed; failed.json cannot be read"

@@ -1,0 +1,165 @@
+"""A trained run scored by another distance or cut-off: a record of its own, without training again.
+
+Training does not depend on how its descriptors are compared afterwards, so the record is the one that training anew
+with that distance would give.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load
+
+from gridbench.config import make_config
+from gridbench.core.environment import choose_device, describe_environment
+from gridbench.core.files import file_hash, read_json, write_bytes
+from gridbench.datasets import default_cache
+from gridbench.errors import InputError
+from gridbench.plan import Plan, make_plan
+from gridbench.records.record import FAILED, RunRecord, StoredRun, read_record
+from gridbench.records.run_folder import locked, prepare, unwritable
+from gridbench.records.runner import WEIGHTS, Execution, write_record
+from gridbench.training.backbone import TimmBackbone
+from gridbench.training.checkpoint import load_checkpoint
+from gridbench.training.experiment import Experiment
+
+__all__ = ["rescore"]
+
+Array = np.ndarray[Any, Any]
+
+OF_TRAINING = (
+    "detection",
+    "loss_detection",
+    "sample_detection",
+    "memorised",
+    "memorised_pixels",
+    "predicted_prevalence",
+    "best_epoch",
+)
+"""What a result says of the training, whatever its descriptors are compared by."""
+
+
+def rescore(folder: Path, changes: Mapping[str, Any], execution: Execution) -> RunRecord:
+    """Score a trained run by other settings, and write that as the record of the run with those settings.
+
+    Args:
+        folder: A finished run, or one that failed after its last epoch.
+        changes: distance, k or ideal -> the new value.
+        execution: Where the record goes, and the device.
+
+    Returns:
+        The record of the run with the new settings; the one that is there, if it is.
+
+    Raises:
+        InputError: The run was not trained to its end, its weights are missing or damaged, it cannot be rebuilt,
+            or nothing would change.
+        RunFailed: Its descriptors cannot be compared by that distance either.
+    """
+    stored = read_record(folder, verify=True)
+    _require_trained(stored)
+    cache = execution.cache or default_cache()
+    settings = dict(stored.config["config"])
+    trained = make_plan(make_config(settings), cache, execution.building)
+    if trained.id != stored.id:
+        raise InputError(
+            f"The run in {folder} cannot be rebuilt: gridbench, its data or a plug-in has changed since. "
+            "Load its plug-in with --plugin if it has one, or train it again."
+        )
+    if trained.config.select == "best":
+        raise InputError(
+            f"The run in {folder} chose its epoch by validation scores (--select best), which depend on how "
+            "descriptors are compared. Train it again with the new settings."
+        )
+    plan = make_plan(make_config({**settings, **changes}), cache)
+    if plan.id == trained.id:
+        raise InputError(f"The run in {folder} is scored like that already. Give another --distance or --k.")
+    target = execution.runs / plan.folder_name
+    there = read_record(target, verify=True) if target.exists() else None
+    if isinstance(there, RunRecord) and there.id == plan.id:
+        execution.say(f"Nothing to do: {target} is done.")
+        return there
+    experiment = Experiment(plan, choose_device(execution.device))
+    known, history = _restore(experiment, stored, trained)
+    environment = describe_environment(experiment.device)
+    started = time.perf_counter()
+    if known:
+        # The record kept the descriptor network alone, and only the head says anything of samples.
+        outcome = experiment.score_again(_descriptors_of(stored, experiment))
+        outcome = replace(outcome, result={**outcome.result, **known}, detection=stored.detection())
+    else:
+        outcome = experiment.score()
+    environment["seconds"] = {"retrieval": round(time.perf_counter() - started, 3)}
+    environment["scored_from"] = {"id": stored.id, "folder": folder.name}
+    with locked(execution.runs, target):
+        try:
+            prepare(target, there, plan, False, execution.say)
+            write_bytes(target / WEIGHTS, experiment.weights())
+            return write_record(target, experiment, outcome, history, environment, execution.keep)
+        except OSError as error:
+            raise unwritable(execution.runs, error) from None
+
+
+def _require_trained(stored: StoredRun) -> None:
+    folder = stored.folder
+    if not folder.is_dir():
+        raise InputError(
+            f"There is no run folder {str(folder)!r}. `gridbench status --all` lists what there is."
+        )
+    if stored.state == "corrupt":
+        raise InputError(f"The run in {folder} cannot be trusted: {stored.reason}. Train it again.")
+    if stored.state == "incomplete":
+        raise InputError(f"The run in {folder} is not trained to its end; the command that made it goes on.")
+    if not (folder / WEIGHTS).is_file():
+        why = "It was kept without them (--keep light)." if stored.state == "done" else stored.reason
+        raise InputError(f"The run in {folder} holds no weights to score. {why} Train it again.")
+
+
+def _restore(
+    experiment: Experiment, stored: StoredRun, trained: Plan
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Put what was learnt into a fresh experiment; return what the result says of training, and its history."""
+    if stored.state == "done":
+        _load_weights(experiment, stored, stored.hashes[WEIGHTS])
+        history = stored.history()
+        if experiment.trainer is not None:
+            experiment.trainer.history = history
+        return {name: stored.result.get(name) for name in OF_TRAINING}, history
+    try:
+        noted = read_json(stored.folder / FAILED)["files"][WEIGHTS]
+        checkpoint = load_checkpoint(stored.folder, trained.id)
+        if experiment.trainer is None:
+            _load_weights(experiment, stored, noted)
+            return {}, []
+        if checkpoint is None or checkpoint.epoch != trained.config.epochs:
+            raise ValueError("its last epoch is missing")
+        experiment.trainer.restore(checkpoint)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise InputError(f"The run in {stored.folder} cannot be scored: {error}. Train it again.") from None
+    return {}, experiment.trainer.history
+
+
+def _descriptors_of(stored: StoredRun, experiment: Experiment) -> dict[str, Array]:
+    """Return the descriptors that a record kept (--keep all), split by split; nothing where it kept none."""
+    return {
+        split: found
+        for split, found in stored.descriptors().items()
+        if split in ("train", "val", "test") and len(found) == len(experiment.splits[split])
+    }
+
+
+def _load_weights(experiment: Experiment, stored: StoredRun, expected: str) -> None:
+    path = stored.folder / WEIGHTS
+    if file_hash(path) != expected:
+        raise InputError(f"The weights {path} were changed after the run. Train it again.")
+    network = experiment.method.descriptor_network
+    model = network.model if isinstance(network, TimmBackbone) else network
+    try:
+        model.load_state_dict({k: v.to(experiment.device) for k, v in load(path.read_bytes()).items()})
+    except (RuntimeError, SafetensorError) as error:
+        raise InputError(f"The weights {path} do not fit the run's network: {error}") from None

@@ -1,0 +1,119 @@
+"""The folder of one run: held against other processes, made ready, and what is set aside from it."""
+
+from __future__ import annotations
+
+import errno
+import glob
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from gridbench.core.files import write_json
+from gridbench.errors import GridbenchError, InputError, RunFailed
+from gridbench.plan import Plan
+from gridbench.records.record import StoredRun
+
+__all__ = [
+    "DAMAGED",
+    "REPLACED",
+    "NoRoom",
+    "RunBusy",
+    "asides",
+    "free_name",
+    "locked",
+    "no_room",
+    "prepare",
+    "unwritable",
+]
+
+DAMAGED, REPLACED = "damaged", "replaced"
+# `gridbench status` looks at a lock by taking it for a moment.
+LOCK_SECONDS = 1.0
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class RunBusy(InputError):
+    """Another process is computing this very run."""
+
+
+class NoRoom(RunFailed):
+    """The disk is full: no fault of the run, which goes on when there is room."""
+
+
+@contextmanager
+def locked(runs: Path, folder: Path) -> Iterator[None]:
+    """Hold a run folder against other processes."""
+    try:
+        (runs / ".locks").mkdir(parents=True, exist_ok=True)
+        lock = FileLock(runs / ".locks" / f"{folder.name}.lock", timeout=LOCK_SECONDS)
+        lock.acquire()
+    except Timeout:
+        raise RunBusy(
+            f"Another process is computing this run in {folder}. Wait for it, or give another --seed."
+        ) from None
+    except OSError as error:
+        raise unwritable(runs, error) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def prepare(
+    folder: Path, found: StoredRun | None, plan: Plan, force: bool, say: Callable[[str], None]
+) -> None:
+    """Make the run folder ready: set aside what cannot be trusted or is to be replaced, and write config.json."""
+    foreign = found is not None and found.config and found.id != plan.id
+    if found is not None and (found.state == "corrupt" or foreign or not folder.is_dir()):
+        aside = free_name(_hidden(folder, DAMAGED))
+        folder.replace(aside)
+        reason = "it belongs to another run" if foreign else found.reason
+        say(f"{folder.name} cannot be trusted ({reason}). It was set aside as {aside.name}.")
+    elif found is not None and force:
+        # Kept until the new record is whole, so that a failure loses nothing.
+        folder.replace(free_name(_hidden(folder, REPLACED)))
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        # What an interrupted attempt left behind; only its checkpoint is of use.
+        if path.is_file() and not path.name.startswith("checkpoint"):
+            path.unlink()
+    write_json(folder / "config.json", plan.document())
+
+
+def no_room(error: Exception) -> NoRoom | None:
+    """Return the error for a full disk, or None if that is not what happened."""
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return NoRoom(
+            f"There is no room left on the disk ({error}). What was finished before is intact; make room, and "
+            "the same command goes on after the last whole checkpoint."
+        )
+    return None
+
+
+def unwritable(runs: Path, error: OSError) -> GridbenchError:
+    """Return the error for a folder of runs that cannot be written."""
+    return no_room(error) or InputError(
+        f"The runs folder {str(runs)!r} cannot be written: {error}. Give another --runs."
+    )
+
+
+def _hidden(folder: Path, why: str) -> Path:
+    """Name what is set aside: hidden, so that nothing takes it for a run."""
+    return folder.with_name(f".{folder.name}.{why}")
+
+
+def asides(folder: Path, why: str) -> list[Path]:
+    """Return what was set aside from a run folder, the earliest first."""
+    return sorted(folder.parent.glob(glob.escape(_hidden(folder, why).name) + "-*"))
+
+
+def free_name(path: Path) -> Path:
+    """Return the path with the first number at its end that is not taken."""
+    number = 0
+    while True:
+        candidate = path.with_name(f"{path.name}-{number}")
+        if not candidate.exists():
+            return candidate
+        number += 1

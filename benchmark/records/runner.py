@@ -1,0 +1,341 @@
+"""From a plan to a run record: corrupt, train, retrieve, score, write; resumable at any moment."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gridbench.config import RunConfig
+from gridbench.core.environment import choose_device, describe_environment, peak_memory
+from gridbench.core.files import file_hash, write_bytes, write_json
+from gridbench.datasets import default_cache
+from gridbench.datasets.dataset import Progress
+from gridbench.errors import GridbenchError, RunFailed
+from gridbench.plan import Plan, make_plan
+from gridbench.records.record import FAILED, RunRecord, finish_record, read_record
+from gridbench.records.run_folder import (
+    REPLACED,
+    NoRoom,
+    RunBusy,
+    asides,
+    free_name,
+    locked,
+    no_room,
+    prepare,
+    unwritable,
+)
+from gridbench.training.autotune.precision import Chooser
+from gridbench.training.checkpoint import clear_checkpoints, load_checkpoint, save_checkpoint
+from gridbench.training.compile import compile_failure, require_compiler
+from gridbench.training.experiment import Experiment, Outcome
+from gridbench.training.timing import IN_TRAINING
+from gridbench.training.trackers.tensorboard import FOLDER, EventLog, check_event_log
+from gridbench.training.trainer import TrainingProgress
+
+__all__ = ["WEIGHTS", "Execution", "NoRoom", "RunBusy", "decided", "execute", "run", "write_record"]
+
+WEIGHTS = "weights.safetensors"
+Builder = Callable[[Plan, torch.device], Experiment]
+
+
+def _say_nothing(line: str) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Where and how a run is computed; nothing in here changes its numbers.
+
+    Attributes:
+        runs: Folder that holds the run folders.
+        cache: Folder of packed archives; None for the user's own.
+        device: auto, cpu, cuda or cuda:N.
+        keep: light (no weights, no pictures), weights, or all (descriptors too).
+        force: Run anew even if the record is there.
+        threads: Threads of the CPU arithmetic; None leaves torch's choice.
+        progress: Told after every epoch.
+        building: Told while an archive is built.
+        say: Told one line about what happens.
+        event_files: Write TensorBoard's event files, too.
+        event_folder: Folder that they go to, a folder per run; None for `tensorboard` in the run's own.
+        profile: Wait for an accelerator at both ends of each phase, so that the times of phases are their own.
+        chosen: Identity of a run -> how its settings that were `auto` were decided, for its environment.json.
+    """
+
+    runs: Path = Path("runs")
+    cache: Path | None = None
+    device: str = "auto"
+    keep: str = "weights"
+    force: bool = False
+    threads: int | None = None
+    progress: TrainingProgress | None = None
+    building: Progress | None = None
+    say: Callable[[str], None] = _say_nothing
+    event_files: bool = False
+    event_folder: Path | None = None
+    profile: bool = False
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Watchers:
+    """Tells everybody who wants to know of an epoch."""
+
+    watchers: tuple[TrainingProgress | None, ...]
+
+    def epoch(self, done: int, total: int, row: Any) -> None:
+        for watcher in self.watchers:
+            if watcher is not None:
+                watcher.epoch(done, total, row)
+
+
+def run(config: RunConfig, execution: Execution | None = None) -> RunRecord:
+    """Compute a run, or return its record when it is already there.
+
+    Args:
+        config: What to compute.
+        execution: Where and how; the defaults write below `./runs`.
+
+    Returns:
+        The finished run's record.
+
+    Raises:
+        InputError: Something in the config is wrong; nothing was written.
+        RunFailed: The run started and could not be finished; its folder says why.
+    """
+    execution = execution or Execution()
+    if execution.threads:
+        torch.set_num_threads(execution.threads)
+    config, execution = decided(config, execution)
+    plan = make_plan(config, execution.cache or default_cache(), execution.building)
+    return execute(plan, execution)
+
+
+def decided(config: RunConfig, execution: Execution) -> tuple[RunConfig, Execution]:
+    """Return settings of which none is `auto`, and an execution that knows how they were decided.
+
+    Raises:
+        InputError: The run cannot be planned.
+        RunFailed: No way to compute it could be timed.
+    """
+    if not config.undecided:
+        return config, execution
+    cache, device = execution.cache or default_cache(), choose_device(execution.device)
+    chooser = Chooser(execution.runs, cache, device, execution.say, execution.building)
+    config = chooser.settle(config)
+    return config, replace(execution, chosen={**execution.chosen, **chooser.documents})
+
+
+def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> RunRecord:
+    """Compute a plan's run, or return its record when it is already there.
+
+    Args:
+        plan: What to compute.
+        execution: Where and how.
+        build: Makes the experiment; what it computes may hang on the plan's identity alone.
+
+    Raises:
+        InputError: The runs folder cannot be written, another process is computing this run, or nothing can be
+            compiled where that was asked for.
+        RunFailed: The run started and could not be finished.
+    """
+    folder = execution.runs / plan.folder_name
+    if execution.event_files:
+        check_event_log(execution.event_folder)
+    found = read_record(folder, verify=True) if folder.exists() else None
+    if isinstance(found, RunRecord) and found.id == plan.id and not execution.force:
+        # A process that was killed right after it was done.
+        with suppress(OSError):
+            clear_checkpoints(folder)
+        execution.say(f"Nothing to do: {folder} is done. Use --force to run it anew.")
+        with _event_log(execution, folder, found.history()) as log:
+            if log:
+                log.finish(found.metrics)
+        return found
+    device = choose_device(execution.device)
+    # Everything that the user can still be told is wrong is found here, before anything is on disk.
+    if plan.config.compile:
+        require_compiler(device)
+    experiment = build(plan, device)
+    with locked(execution.runs, folder):
+        found = read_record(folder, verify=True) if folder.exists() else None
+        if isinstance(found, RunRecord) and found.id == plan.id and not execution.force:
+            return found
+        try:
+            prepare(folder, found, plan, execution.force, execution.say)
+        except OSError as error:
+            raise unwritable(execution.runs, error) from None
+        try:
+            return _compute(experiment, folder, execution, build)
+        except Exception as error:
+            raise _failed(error, folder, plan) from error
+
+
+def _compute(experiment: Experiment, folder: Path, execution: Execution, build: Builder) -> RunRecord:
+    plan = experiment.plan
+    environment = describe_environment(experiment.device)
+    if plan.id in execution.chosen:
+        environment["chosen"] = execution.chosen[plan.id]
+    if experiment.trainer is not None:
+        experiment = _resumed(experiment, folder, execution, build)
+        assert experiment.trainer is not None
+        with _event_log(execution, folder, experiment.trainer.history) as log:
+            watchers = _Watchers((log, execution.progress))
+            experiment.trainer.train(watchers, lambda c: save_checkpoint(folder, plan.id, c))
+    # Before the scores, so that a run whose descriptors cannot be compared can still be scored otherwise.
+    write_bytes(folder / WEIGHTS, experiment.weights())
+    started = time.perf_counter()
+    outcome = experiment.score()
+    environment |= _times(experiment, time.perf_counter() - started)
+    environment["peak_memory"] = peak_memory(experiment.device)
+    history = experiment.trainer.history if experiment.trainer else []
+    record = write_record(folder, experiment, outcome, history, environment, execution.keep)
+    with _event_log(execution, folder, history) as log:
+        if log:
+            log.finish(record.metrics)
+    return record
+
+
+def _times(experiment: Experiment, scoring: float) -> dict[str, Any]:
+    """Return `seconds`, the phases that add up to the run, and `profile`, the parts of training where there was any."""
+    judging = experiment.phases.seconds.get("sample_detection", 0.0)
+    after = {"retrieval": scoring - judging, "sample_detection": judging}
+    trainer = experiment.trainer
+    if trainer is None:
+        return {"seconds": _rounded(after)}
+    spent = trainer.phases.seconds
+    whole = {phase: seconds for phase, seconds in spent.items() if phase not in IN_TRAINING}
+    parts = {phase: seconds for phase, seconds in spent.items() if phase in IN_TRAINING}
+    return {
+        "seconds": _rounded({**whole, **after}),
+        "profile": {
+            "steps": trainer.steps,
+            "synchronised": trainer.phases.synchronised,
+            "seconds": _rounded(parts),
+        },
+    }
+
+
+def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:
+    return {phase: round(spent, 3) for phase, spent in seconds.items()}
+
+
+def _event_log(
+    execution: Execution, folder: Path, history: list[dict[str, Any]]
+) -> AbstractContextManager[EventLog | None]:
+    """Return the run's event files, to be closed; None when nobody asked for them."""
+    if not execution.event_files:
+        return nullcontext()
+    place = execution.event_folder / folder.name if execution.event_folder else folder / FOLDER
+    return EventLog(place, history)
+
+
+def write_record(
+    folder: Path,
+    experiment: Experiment,
+    outcome: Outcome,
+    history: list[dict[str, Any]],
+    environment: dict[str, Any],
+    keep: str,
+) -> RunRecord:
+    """Write what a run found into its folder, which holds its config and its weights, and call it done.
+
+    Args:
+        folder: The run folder, held by this process.
+        experiment: The run.
+        outcome: Its scores.
+        history: A row for each epoch.
+        environment: What it ran on, and for how long.
+        keep: light, weights or all.
+
+    Returns:
+        The record.
+    """
+    documents = {
+        "environment.json": environment,
+        "history.json": history,
+        "noise.json": experiment.noise_document(),
+        "result.json": outcome.result,
+    }
+    arrays = {"noise.npz": experiment.manifest.arrays(), "retrieval.npz": outcome.retrieval}
+    if outcome.detection:
+        arrays["detection.npz"] = outcome.detection
+    if keep == "light":
+        (folder / WEIGHTS).unlink()
+        arrays["retrieval.npz"] = {
+            k: v for k, v in outcome.retrieval.items() if not k.startswith("thumbnail")
+        }
+    if keep == "all":
+        arrays["descriptors.npz"] = outcome.descriptors
+    finish_record(folder, documents, arrays)
+    clear_checkpoints(folder)
+    for replaced in asides(folder, REPLACED):
+        shutil.rmtree(replaced, ignore_errors=True)
+    record = read_record(folder)
+    assert isinstance(record, RunRecord), record.reason
+    return record
+
+
+def _resumed(experiment: Experiment, folder: Path, execution: Execution, build: Builder) -> Experiment:
+    """Go on from the last checkpoint; one that cannot be used is set aside, and the run starts over."""
+    assert experiment.trainer is not None
+    experiment.trainer.profile(execution.profile)
+    try:
+        checkpoint = load_checkpoint(folder, experiment.plan.id)
+        if checkpoint is not None:
+            experiment.trainer.restore(checkpoint)
+            execution.say(f"Going on after epoch {checkpoint.epoch}.")
+        return experiment
+    except ValueError as error:
+        aside = free_name(folder / "checkpoint.damaged")
+        aside.mkdir()
+        for path in folder.glob("checkpoint*"):
+            if path.is_file():
+                path.replace(aside / path.name)
+        execution.say(f"In {folder.name} {error}. It was set aside as {aside.name}; the run starts over.")
+        # What was read before the defect was found may be in the weights already.
+        again = build(experiment.plan, experiment.device)
+        assert again.trainer is not None
+        again.trainer.profile(execution.profile)
+        return again
+
+
+def _failed(error: Exception, folder: Path, plan: Plan) -> GridbenchError:
+    """Note a failure in the run folder and word it for the user."""
+    full = no_room(error)
+    if full:
+        if asides(folder, REPLACED):
+            full = NoRoom(f"{full} The record that it was to replace is in {asides(folder, REPLACED)[-1]}.")
+        return full
+    message = str(error) or type(error).__name__
+    if not isinstance(error, GridbenchError):
+        message = f"{type(error).__name__}: {message}"
+    uncompiled = compile_failure(error)
+    if uncompiled:
+        message = f"The backbone cannot be compiled ({uncompiled}); leave out --compile."
+    weights = folder / WEIGHTS
+    document = {
+        "schema": 1,
+        "id": plan.id,
+        "message": message,
+        "traceback": traceback.format_exc(),
+        "files": {WEIGHTS: file_hash(weights)} if weights.is_file() else {},
+    }
+    where = f"The traceback is in {folder / FAILED}."
+    try:
+        write_json(folder / FAILED, document)
+    except OSError:
+        where = f"That could not be noted in {folder}."
+    if asides(folder, REPLACED):
+        where += f" The record that it was to replace is in {asides(folder, REPLACED)[-1]}."
+    if isinstance(error, RunFailed):
+        return RunFailed(f"{message} {where}")
+    return RunFailed(f"The run failed: {message} {where} The same command resumes it.")

@@ -1,0 +1,96 @@
+"""What sweeps are to compute, noted in the folder of runs, so that another process can tell what is left of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gridbench.core.files import read_json, write_json
+from gridbench.records.runtime import KIND
+
+__all__ = ["DeclaredRun", "DeclaredSweep", "declare", "declared_sweeps"]
+
+FOLDER = ".sweeps"
+SCHEMA = 1
+KEPT = (*KIND, "epochs")
+
+
+@dataclass(frozen=True)
+class DeclaredRun:
+    """One run of a sweep.
+
+    Attributes:
+        folder: Name of its run folder.
+        label: The run in a few words.
+        config: Those of its settings that its computing time hangs on.
+    """
+
+    folder: str
+    label: str
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class DeclaredSweep:
+    """The runs that one command asked for.
+
+    Attributes:
+        file: Where that is noted; a sweep is forgotten when its file is removed.
+        command: What was typed.
+        runs: All its runs, the finished ones too.
+    """
+
+    file: Path
+    command: str
+    runs: tuple[DeclaredRun, ...]
+
+
+def declare(folder: Path, command: str, runs: Iterable[DeclaredRun]) -> Path:
+    """Note a sweep in the folder of runs; what the same command asked for before is forgotten.
+
+    Args:
+        folder: The folder of run records.
+        command: What was typed.
+        runs: All runs of the sweep.
+
+    Returns:
+        The file.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    rows: list[dict[str, Any]] = [
+        {"folder": run.folder, "label": run.label, "config": {name: run.config.get(name) for name in KEPT}}
+        for run in runs
+    ]
+    name = hashlib.sha256("\n".join(sorted(run["folder"] for run in rows)).encode()).hexdigest()[:12]
+    file = folder / FOLDER / f"{name}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    declared = datetime.now(UTC).isoformat(timespec="seconds")
+    write_json(file, {"schema": SCHEMA, "command": command, "declared": declared, "runs": rows})
+    for other in declared_sweeps(folder):
+        if other.command == command and other.file != file:
+            other.file.unlink(missing_ok=True)
+    return file
+
+
+def declared_sweeps(folder: Path) -> list[DeclaredSweep]:
+    """Return what was declared in a folder of runs, in the order of the file names; odd files are passed over."""
+    found = []
+    for file in sorted((folder / FOLDER).glob("*.json")):
+        try:
+            content = read_json(file)
+            if content["schema"] != SCHEMA:
+                continue
+            runs = tuple(
+                DeclaredRun(str(run["folder"]), str(run["label"]), dict(run["config"]))
+                for run in content["runs"]
+            )
+            found.append(DeclaredSweep(file, str(content["command"]), runs))
+        except (OSError, ValueError, LookupError, TypeError):
+            continue
+    return found

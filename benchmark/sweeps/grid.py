@@ -1,0 +1,236 @@
+"""A sweep: a declaration in one line, expanded to runs; what is done already is never computed again."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from gridbench.config import RunConfig, make_config
+from gridbench.errors import InputError
+from gridbench.methods.base import ANY_LOSS, Loss, Method
+from gridbench.parameters import describe
+from gridbench.plan import Plan, make_plan
+from gridbench.records.record import StoredRun, read_record
+from gridbench.registry import LOSSES, METHODS
+
+__all__ = [
+    "AXES",
+    "Item",
+    "Sweep",
+    "expand",
+    "make_sweep",
+    "pair_of",
+    "refusal",
+    "seeds_of",
+    "several",
+    "values_of",
+]
+
+AXES = ("dataset", "method", "loss", "noise", "slnir", "backbone", "distance", "seed")
+"""Settings that may be given as lists, in the order in which they vary, the last one fastest."""
+
+NAMED = ("dataset", "noise", "backbone", "distance")
+"""Settings that tell runs apart only where a sweep has several of them."""
+
+MOST_VALUES = 10_000
+"""A longer range or number of seeds is a slip."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One run of a sweep: its plan, what is on disk of it, the parameters that the user gave, and what varies."""
+
+    plan: Plan
+    stored: StoredRun | None
+    parameters: Mapping[str, Any]
+    varied: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> str:
+        """done, failed, incomplete, corrupt, or new."""
+        return self.stored.state if self.stored else "new"
+
+    @property
+    def label(self) -> str:
+        """The run in a few words."""
+        c = self.plan.config
+        loss = f"+{c.loss}" if c.loss and c.loss != c.method else ""
+        given = ",".join(
+            f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+            for name, value in sorted(self.parameters.items())
+        )
+        words = [f"{c.method}{loss} slnir {c.slnir} seed {c.seed}", *self.varied, given]
+        return " ".join(word for word in words if word)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The runs of a sweep, and the combinations that were left out with the reason."""
+
+    items: tuple[Item, ...]
+    left_out: tuple[tuple[str, str], ...]
+
+    def todo(self, retry_failed: bool) -> list[Item]:
+        """Return the runs to compute; failed ones only when asked for."""
+        skip = {"done"} if retry_failed else {"done", "failed"}
+        return [item for item in self.items if item.state not in skip]
+
+
+def values_of(text: str) -> list[str]:
+    """Expand `a,b,c` and `start:stop:step` (both ends included, exact decimals) into their values.
+
+    Raises:
+        InputError: A range that is not three numbers, or that never ends.
+    """
+    values: list[str] = []
+    for part in text.split(","):
+        part = part.strip()
+        if not part:
+            raise InputError(f"There is an empty value in {text!r}.")
+        values.extend(_range(part) if part.count(":") == 2 else [part])
+    return list(dict.fromkeys(values))
+
+
+def several(name: str, given: Any) -> list[str]:
+    """Return the values of one setting, given as one value, a text with commas and ranges, or a list of such.
+
+    Args:
+        name: Name of the setting, for messages.
+        given: What the user wrote on the command line or in a YAML file.
+
+    Raises:
+        InputError: It is something else, or empty.
+    """
+    parts = given if isinstance(given, list) else [given]
+    if not parts or any(not isinstance(part, str | int | float) for part in parts):
+        raise InputError(
+            f"The setting {name!r} is {given!r}; it must be a value, a list of values, or a range such as 0:60:10."
+        )
+    return list(dict.fromkeys(value for part in parts for value in values_of(str(part))))
+
+
+def seeds_of(given: Any) -> list[str]:
+    """Return the seeds that are meant: 0 to N-1 for a number N, or those of a list or range.
+
+    Raises:
+        InputError: It is no number from 1, and no list.
+    """
+    text = str(given)
+    if isinstance(given, bool | float) or (text.isdecimal() and not 1 <= int(text) <= MOST_VALUES):
+        raise InputError(
+            f"--seeds is {given}; it must be a number from 1 to {MOST_VALUES}, or a list such as 0,3,7."
+        )
+    return [str(seed) for seed in range(int(text))] if text.isdecimal() else several("seeds", given)
+
+
+def expand(axes: Mapping[str, Sequence[str]], base: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the settings of every combination: the product of the axes over the base.
+
+    Args:
+        axes: Name of a setting, or `parameters.NAME`, -> its values.
+        base: Settings that all runs share.
+    """
+    names = list(axes)
+    for combination in itertools.product(*axes.values()):
+        values = dict(base)
+        values["parameters"] = dict(base.get("parameters") or {})
+        for name, value in zip(names, combination, strict=True):
+            if name.startswith("parameters."):
+                values["parameters"][name.removeprefix("parameters.")] = value
+            else:
+                values[name] = value
+        yield values
+
+
+def make_sweep(
+    settings: Iterable[dict[str, Any]],
+    runs: Path,
+    cache: Path,
+    progress: Any = None,
+    settle: Callable[[RunConfig], RunConfig] | None = None,
+) -> Sweep:
+    """Plan every combination, drop what does not go together or is there twice, and look up what is done.
+
+    A parameter is dropped for the methods that do not have it; it must be known to at least one of them.
+
+    Args:
+        settings: Settings of each run, as `expand` gives them.
+        runs: Folder of records.
+        cache: Folder of packed archives.
+        progress: Told while an archive is built.
+        settle: Puts a value in place of every `auto`; None where there is none.
+
+    Raises:
+        InputError: A name or a value is wrong, or nothing is left to run.
+    """
+    items: dict[str, Item] = {}
+    left_out: list[tuple[str, str]] = []
+    used: set[str] = set()
+    asked: set[str] = set()
+    settings = list(settings)
+    several_of = [name for name in NAMED if len({str(values.get(name)) for values in settings}) > 1]
+    for values in settings:
+        asked |= set(values["parameters"])
+        values = {**values, "parameters": _own(values, used)}
+        config = make_config(values)
+        reason = refusal(config.method, config.loss)
+        if reason:
+            left_out.append((f"{config.method} with {config.loss}", reason))
+            continue
+        plan = make_plan(settle(config) if settle else config, cache, progress)
+        folder = runs / plan.folder_name
+        stored = read_record(folder) if folder.exists() else None
+        varied = tuple(str(getattr(plan.config, name)) for name in several_of)
+        items.setdefault(plan.id, Item(plan, stored, config.parameters, varied))
+    if asked - used:
+        raise InputError(f"No method of this sweep has the parameter {sorted(asked - used)[0]!r}.")
+    if not items:
+        reasons = "; ".join(f"{what}: {why}" for what, why in dict(left_out).items())
+        raise InputError(f"Nothing is left to run. {reasons}")
+    return Sweep(tuple(items.values()), tuple(dict.fromkeys(left_out)))
+
+
+def pair_of(method: str | None, loss: str | None) -> tuple[type[Method], type[Loss] | None]:
+    """Look up a method and the loss that it trains with, its own where none is named."""
+    found: type[Method] = METHODS.get(method or RunConfig().method)
+    if loss is None and found.losses:
+        loss = "bce" if found.losses == ANY_LOSS else found.losses[0]
+    return found, LOSSES.get(loss) if loss else None
+
+
+def refusal(method: str, loss: str | None) -> str:
+    """Say why a method and a loss do not go together; empty when they do."""
+    losses = METHODS.get(method).losses
+    if loss is None or losses == ANY_LOSS or loss in losses:
+        return ""
+    return f"it goes with {', '.join(losses) or 'no loss'}"
+
+
+def _own(values: Mapping[str, Any], used: set[str]) -> dict[str, Any]:
+    """Keep the parameters that the method or its loss has, and note them as used."""
+    names = {
+        row[0]
+        for part in pair_of(values.get("method"), values.get("loss"))
+        if part is not None
+        for row in describe(part.Parameters)
+    }
+    own = {name: value for name, value in values["parameters"].items() if name in names}
+    used |= set(own)
+    return own
+
+
+def _range(text: str) -> list[str]:
+    try:
+        start, stop, step = (Decimal(part) for part in text.split(":"))
+    except InvalidOperation:
+        raise InputError(f"A range is start:stop:step, such as 0:60:10; got {text!r}.") from None
+    if not all(number.is_finite() for number in (start, stop, step)) or step <= 0 or stop < start:
+        raise InputError(f"The range {text!r} has no values; it must rise from start to stop.")
+    count = int((stop - start) // step) + 1
+    if count > MOST_VALUES:
+        raise InputError(f"The range {text!r} has {count} values.")
+    return [format((start + index * step).normalize(), "f") for index in range(count)]

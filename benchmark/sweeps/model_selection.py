@@ -1,0 +1,234 @@
+"""The choice of parameters by validation scores alone, and the record of it (paper, Section IV-B)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gridbench.core.files import write_json
+from gridbench.records.record import read_record
+from gridbench.sweeps.grid import Item
+from gridbench.sweeps.search_space import Search, selected_names
+
+__all__ = ["FOLDER", "Selection", "Trial", "describe_selection", "select", "write_selection"]
+
+FOLDER = "selections"
+"""Folder below the runs that holds what was selected, a file for each method."""
+
+SCHEMA = 1
+
+FAILED = "failed"
+RULE = "highest mean over noise rates and seeds, one choice for all noise rates; test scores were not read"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One combination of values and what it scored.
+
+    Attributes:
+        parameters: The selected parameters by public name.
+        scores: Run id -> validation score (fraction), of the runs that are done.
+        missing: Run in words -> its state, of the runs that have none.
+        cells: The cells that its runs belong to.
+    """
+
+    parameters: Mapping[str, Any]
+    scores: Mapping[str, float]
+    missing: Mapping[str, str]
+    cells: tuple[str, ...]
+
+    @property
+    def mean(self) -> float:
+        """Mean over noise rates and seeds, a fraction; NaN without any score."""
+        return math.fsum(self.scores.values()) / len(self.scores) if self.scores else math.nan
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether one of its runs is still to be computed, rather than failed."""
+        return any(state != FAILED for state in self.missing.values())
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What one method was tried with, and what was chosen for all noise rates.
+
+    Attributes:
+        dataset: Name of the data set.
+        method: Name of the method.
+        loss: Name of the loss.
+        names: The selected parameters.
+        metric: What was compared.
+        slnirs: Noise rates (percent, exact decimals) that the mean is over.
+        seeds: Seeds that the mean is over.
+        trials: Everything that was tried.
+    """
+
+    dataset: str
+    method: str
+    loss: str | None
+    names: tuple[str, ...]
+    metric: str
+    slnirs: tuple[str, ...]
+    seeds: tuple[int, ...]
+    trials: tuple[Trial, ...]
+
+    @property
+    def chosen(self) -> Trial | None:
+        """The trial of highest mean, the first of equal ones; None while some are not finished.
+
+        A trial of which a run failed is no candidate: its mean would be over other runs than those of the others.
+        """
+        if any(trial.unfinished for trial in self.trials):
+            return None
+        whole = [trial for trial in self.trials if not trial.missing]
+        return max(whole, key=lambda trial: trial.mean, default=None)
+
+    def document(self) -> dict[str, Any]:
+        """Return what the selection's file holds."""
+        chosen = self.chosen
+        return {
+            "schema": SCHEMA,
+            "dataset": self.dataset,
+            "method": self.method,
+            "loss": self.loss,
+            "parameters": list(self.names),
+            "metric": self.metric,
+            "rule": RULE,
+            "slnir": list(self.slnirs),
+            "seeds": list(self.seeds),
+            "chosen": None if chosen is None else dict(chosen.parameters),
+            "chosen_cells": [] if chosen is None else list(chosen.cells),
+            "trials": [
+                {
+                    "parameters": dict(trial.parameters),
+                    "mean": None if math.isnan(trial.mean) else trial.mean,
+                    "runs": len(trial.scores),
+                    "missing": dict(trial.missing),
+                    "cells": list(trial.cells),
+                    "scores": dict(trial.scores),
+                }
+                for trial in self.trials
+            ],
+        }
+
+
+def select(items: Iterable[Item], runs: Path, search: Search) -> list[Selection]:
+    """Choose, for each method and loss of a sweep, the parameters that scored best on validation.
+
+    Only validation scores are looked at: train queries, validation archive, at the run's own cut-off.
+
+    Args:
+        items: The runs of the sweep.
+        runs: The folder that holds their records.
+        search: What was selected.
+
+    Returns:
+        A selection for each method that has one of the parameters; all else that differs stays apart.
+    """
+    groups: dict[str, list[Item]] = {}
+    names: dict[str, tuple[str, ...]] = {}
+    for item in items:
+        config = item.plan.config
+        own = selected_names(config.method, config.loss, search)
+        if own:
+            key = _rest(item, own)
+            groups.setdefault(key, []).append(item)
+            names[key] = own
+    return [_selection(group, names[key], runs) for key, group in groups.items()]
+
+
+def write_selection(selection: Selection, runs: Path) -> Path:
+    """Write a selection beside the runs that it was made from.
+
+    Returns:
+        The file; the same runs give the same name.
+    """
+    ids = sorted(cell for trial in selection.trials for cell in trial.cells)
+    stamp = hashlib.sha256(json.dumps([ids, selection.seeds]).encode()).hexdigest()[:10]
+    words = (selection.dataset, selection.method, selection.loss or "", *selection.names)
+    readable = "".join(c if c.isalnum() or c in "-_." else "_" for c in "-".join(filter(None, words)))[:100]
+    folder = runs / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{readable}-{stamp}.json"
+    write_json(path, selection.document())
+    return path
+
+
+def describe_selection(selection: Selection) -> list[str]:
+    """Say in lines what was chosen, out of what, and by which score."""
+    who = " + ".join(dict.fromkeys(filter(None, (selection.method, selection.loss))))
+    over = f"mean over SLNIR {', '.join(selection.slnirs)} and seeds {', '.join(map(str, selection.seeds))}"
+    lines = [
+        f"Selected for {who} on {selection.dataset}, by {selection.metric} ({over}; test scores were not read):"
+    ]
+    chosen = selection.chosen
+    if chosen is None:
+        waiting = sum(trial.unfinished for trial in selection.trials)
+        lines.append(
+            f"    nothing yet: {waiting} tries have runs to be computed"
+            if waiting
+            else "    nothing: all tries failed"
+        )
+    for trial in sorted(selection.trials, key=lambda trial: (bool(trial.missing), -trial.mean)):
+        values = ", ".join(f"{name} {_short(value)}" for name, value in trial.parameters.items())
+        if trial.missing:
+            lines.append(f"    {values}: left out, {len(trial.missing)} of its runs are not done")
+            continue
+        mark = "->" if trial is chosen else "  "
+        lines.append(f" {mark} {values}: {100 * trial.mean:.2f} % (n = {len(trial.scores)} runs)")
+    return lines
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _rest(item: Item, names: Sequence[str]) -> str:
+    """Return everything that must be equal for runs to be compared, as text."""
+    fields = item.plan.config.canonical()
+    if fields["noise_seed"] == fields["seed"]:
+        fields["noise_seed"] = None
+    fields["parameters"] = {name: value for name, value in fields["parameters"].items() if name not in names}
+    return json.dumps(
+        {name: value for name, value in fields.items() if name not in ("seed", "slnir")}, sort_keys=True
+    )
+
+
+def _selection(items: Sequence[Item], names: tuple[str, ...], runs: Path) -> Selection:
+    config = items[0].plan.config
+    metric = f"validation/ndcg@{config.k}"
+    tried: dict[str, list[Item]] = {}
+    for item in items:
+        tried.setdefault(json.dumps(_chosen(item, names), sort_keys=True), []).append(item)
+    return Selection(
+        config.dataset,
+        config.method,
+        config.loss,
+        names,
+        metric,
+        tuple(map(str, sorted({item.plan.config.slnir for item in items}))),
+        tuple(sorted({item.plan.config.seed for item in items})),
+        tuple(_trial(group, names, metric, runs) for group in tried.values()),
+    )
+
+
+def _chosen(item: Item, names: Sequence[str]) -> dict[str, Any]:
+    return {name: item.plan.config.parameters[name] for name in names if name in item.plan.config.parameters}
+
+
+def _trial(items: Sequence[Item], names: Sequence[str], metric: str, runs: Path) -> Trial:
+    scores: dict[str, float] = {}
+    missing: dict[str, str] = {}
+    for item in items:
+        stored = read_record(runs / item.plan.folder_name)
+        value = stored.result["metrics"].get(metric) if stored.state == "done" else None
+        if value is None:
+            missing[item.label] = stored.state if stored.state != "done" else FAILED
+        else:
+            scores[item.plan.id] = value
+    return Trial(_chosen(items[0], names), scores, missing, tuple(dict.fromkeys(i.plan.cell for i in items)))

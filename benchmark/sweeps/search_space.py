@@ -1,0 +1,178 @@
+"""What a selection tries: values of parameters, and the same number of tries for every method."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gridbench.core.streams import numpy_stream
+from gridbench.errors import InputError, nearest
+from gridbench.methods.base import Context, Loss, Method
+from gridbench.parameters import Specification, describe, parse, public_name
+from gridbench.sweeps.grid import pair_of, refusal
+
+__all__ = ["EVERY", "TRIALS", "Search", "selected_names", "tries_of"]
+
+TRIALS = 10
+"""Tries that each method gets unless the user says otherwise; every declared search has as many values."""
+
+EVERY = "all"
+"""The word for every parameter that declares where to search."""
+
+MOST_COMBINATIONS = 1_000_000
+SLNIR = "slnir"
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is selected.
+
+    Attributes:
+        names: Parameters by public name, or `EVERY`.
+        values: Parameter -> values that the user wants tried instead of the declared ones.
+        trials: Tries for each method; None for `TRIALS`, or fewer if a method has fewer combinations.
+    """
+
+    names: tuple[str, ...]
+    values: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    trials: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.names:
+            raise InputError("Name a parameter to select, such as --select lambda, or --select all.")
+        if self.trials is not None and self.trials < 2:
+            raise InputError(f"--trials is {self.trials}; a selection needs 2 tries at least.")
+
+
+Pair = tuple[type[Method], type[Loss] | None]
+
+
+def tries_of(settings: Iterable[dict[str, Any]], search: Search) -> Iterator[dict[str, Any]]:
+    """Spread the settings of a sweep over the tries of a selection.
+
+    Every method, with its loss, gets the same number of tries. Where a method has more combinations of values than
+    that, its default and others drawn at random are tried; the draw depends on nothing but the method and its loss.
+
+    Args:
+        settings: Settings of runs, without the parameters that are selected.
+        search: What is selected.
+
+    Yields:
+        The settings of every run; those of methods that have none of the parameters as they came.
+
+    Raises:
+        InputError: No method has a parameter of that name, or one has no values to try, or too few for the tries.
+    """
+    asked = list(settings)
+    pairs: dict[Pair, list[dict[str, Any]]] = {}
+    for values in asked:
+        pair = pair_of(values.get("method"), values.get("loss"))
+        if pair not in pairs and not refusal(pair[0].name, pair[1].name if pair[1] else None):
+            pairs[pair] = [{}]
+    spaces = {pair: space for pair in pairs if (space := _space(pair, search))}
+    _check_names(search, pairs, spaces)
+    trials = _budget(search, spaces)
+    for pair, space in spaces.items():
+        pairs[pair] = _drawn(pair, space, trials)
+    for values in asked:
+        pair = pair_of(values.get("method"), values.get("loss"))
+        for chosen in pairs.get(pair, [{}]):
+            yield {**values, "parameters": {**values["parameters"], **chosen}}
+
+
+def selected_names(method: str, loss: str | None, search: Search) -> tuple[str, ...]:
+    """Return which of the selected parameters a method, or its loss, has."""
+    return tuple(_space(pair_of(method, loss), search))
+
+
+def _rows(pair: Pair) -> dict[str, tuple[type[Any], Specification]]:
+    """Return public name -> (owner's Parameters, specification); the method's own names win over the loss's."""
+    rows: dict[str, tuple[type[Any], Specification]] = {}
+    for part in pair:
+        if part is not None:
+            for name, _, _, spec in describe(part.Parameters):
+                rows.setdefault(name, (part.Parameters, spec))
+    return rows
+
+
+def _space(pair: Pair, search: Search) -> dict[str, tuple[Any, ...]]:
+    """Return parameter -> values to try, for those of the selected parameters that the pair has.
+
+    Rows that only give the others a scale are not tuned.
+    """
+    rows = _rows(pair) if pair[0].labels == "noisy" else {}
+    names = rows if EVERY in search.names else search.names
+    space: dict[str, tuple[Any, ...]] = {}
+    for name in names:
+        if name not in rows:
+            continue
+        owner, spec = rows[name]
+        given = search.values.get(name)
+        values = spec.search if given is None else [_typed(owner, pair, name, text) for text in given]
+        if values:
+            space[name] = tuple(dict.fromkeys(values))
+        elif EVERY not in search.names:
+            raise InputError(
+                f"The parameter {name!r} of the method {pair[0].name!r} declares no values to try. "
+                f"Give them: -p {name}=VALUE,VALUE,..."
+            )
+    return space
+
+
+def _typed(owner: type[Any], pair: Pair, name: str, text: str) -> Any:
+    parsed = parse(owner, {name: text}, f"method {pair[0].name!r}")
+    return next(value for key, value in vars(parsed).items() if public_name(key) == name)
+
+
+def _check_names(search: Search, pairs: Mapping[Pair, Any], spaces: Mapping[Pair, Mapping[str, Any]]) -> None:
+    """Refuse names that no method has, and a sweep in which nothing can be selected."""
+    known = sorted({name for pair in pairs for name in _rows(pair)})
+    for name in search.names:
+        if name != EVERY and not any(name in space for space in spaces.values()):
+            raise InputError(
+                f"No method of this sweep has the parameter {name!r} to select.{nearest(name, known)} "
+                f"There are: {', '.join(known) or 'none'}."
+            )
+    if pairs and not spaces:
+        raise InputError("No method of this sweep declares a parameter to select.")
+
+
+def _budget(search: Search, spaces: Mapping[Pair, Mapping[str, Sequence[Any]]]) -> int:
+    """Return the tries that each method gets: as many as the one with the fewest combinations has, at most."""
+    sizes = {pair: math.prod(map(len, space.values())) for pair, space in spaces.items()}
+    if not sizes:
+        return 1
+    most = max(sizes.values())
+    if most > MOST_COMBINATIONS:
+        raise InputError(f"The selected parameters have {most:,} combinations; select fewer at once.")
+    fewest = min(sizes, key=lambda pair: sizes[pair])
+    if search.trials is not None and search.trials > sizes[fewest]:
+        raise InputError(
+            f"--trials is {search.trials}, but the method {fewest[0].name!r} has only {sizes[fewest]} combinations of "
+            f"{', '.join(spaces[fewest])} to try, and every method gets the same number. Give more values with "
+            f"-p {next(iter(spaces[fewest]))}=VALUE,VALUE,... or fewer trials."
+        )
+    return search.trials or min(TRIALS, sizes[fewest])
+
+
+def _drawn(pair: Pair, space: Mapping[str, Sequence[Any]], trials: int) -> list[dict[str, Any]]:
+    """Return that many combinations in the order of the values, the default among them if it is one of them."""
+    everything = [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
+    if len(everything) == trials:
+        return everything
+    default = _defaults(pair)
+    first = [at for at, values in enumerate(everything) if all(default[n] == v for n, v in values.items())]
+    rest = [at for at in range(len(everything)) if at not in first]
+    name = f"selection/{pair[0].name}/{pair[1].name if pair[1] else ''}/{','.join(space)}"
+    order = numpy_stream(0, name).permutation(len(rest))[: trials - len(first)]
+    return [everything[at] for at in sorted([*first, *(rest[int(position)] for position in order)])]
+
+
+def _defaults(pair: Pair) -> dict[str, Any]:
+    method, loss = pair
+    values = {public_name(name): value for name, value in vars(loss.Parameters()).items()} if loss else {}
+    resolved = method.resolve(method.Parameters(), Context(loss, 0.0))
+    return {**values, **{public_name(name): value for name, value in vars(resolved).items()}}

@@ -1,0 +1,1 @@
+"""Settings that are chosen by measurement on this machine: precision, memory format, threads."""

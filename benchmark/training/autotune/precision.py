@@ -1,0 +1,156 @@
+"""`auto`: the fastest arithmetic and memory format for a backbone on a device, by measurement; never by a guess.
+
+What is chosen becomes a plain setting before a run has an identity. A run that was begun keeps what it was begun with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gridbench.config import RunConfig
+from gridbench.core.environment import describe_environment
+from gridbench.core.machine_cache import recall, remember
+from gridbench.datasets.dataset import Progress
+from gridbench.plan import Plan, make_plan
+from gridbench.records.record import read_record
+from gridbench.training.autotune.step_time import step_times
+from gridbench.training.building import spec_of
+
+__all__ = ["Chooser", "plainest_fast"]
+
+FILE = "speed.json"
+WORTH = 1.03
+VALUES: Mapping[str, tuple[str, ...]] = {
+    "precision": ("float32", "bfloat16"),
+    "memory_format": ("contiguous", "channels_last"),
+}
+"""What `auto` chooses from, the plainer first."""
+
+
+@dataclass
+class Chooser:
+    """Decides the settings of runs that are `auto`.
+
+    Attributes:
+        runs: Folder of records, in which runs that were begun are looked for.
+        cache: Folder of packed archives; it also keeps what was measured on this machine.
+        device: Where the runs will be computed.
+        say: Told the table of what was measured, and what was chosen.
+        building: Told while an archive is built.
+        documents: Identity of a run -> how it was decided, for its environment.json.
+    """
+
+    runs: Path
+    cache: Path
+    device: torch.device
+    say: Callable[[str], None]
+    building: Progress | None = None
+    documents: dict[str, dict[str, Any]] = field(default_factory=dict, init=False)
+    _told: set[str] = field(default_factory=set, init=False)
+
+    def settle(self, config: RunConfig) -> RunConfig:
+        """Return the settings with a value in place of every `auto`.
+
+        Raises:
+            InputError: The run cannot be planned, or its backbone cannot be built.
+        """
+        asked = config.undecided
+        if not asked:
+            return config
+        configs = [
+            RunConfig(**{**config.model_dump(), **dict(zip(asked, values, strict=True))})
+            for values in itertools.product(*(VALUES[name] for name in asked))
+        ]
+        known = {_name(each): each for each in configs}
+        plans = {name: make_plan(each, self.cache, self.building) for name, each in known.items()}
+        chosen, how, times = self._begun(plans), "kept: the run was begun with it", self._recalled(plans)
+        if chosen is None:
+            how = "measured before" if times else "measured now"
+            times = times or self._measured(plans)
+            chosen = plainest_fast(times)
+        self._tell(plans[chosen], chosen, how, times)
+        self.documents[plans[chosen].id] = {
+            "asked": list(asked),
+            "chosen": chosen,
+            "how": how,
+            "ms_per_step": {name: round(1000 * seconds, 3) for name, seconds in times.items()},
+        }
+        return known[chosen]
+
+    def _begun(self, plans: Mapping[str, Plan]) -> str | None:
+        """Return the choice whose run folder is there, one that is done before one that is not."""
+        there = {}
+        for name, plan in plans.items():
+            folder = self.runs / plan.folder_name
+            stored = read_record(folder) if folder.exists() else None
+            if stored is not None and stored.id == plan.id:
+                there[name] = stored.state
+        return min(there, key=lambda name: there[name] != "done", default=None)
+
+    def _recalled(self, plans: Mapping[str, Plan]) -> dict[str, float]:
+        """Return what was measured before of just these choices, or nothing where that is absent or damaged."""
+        known = recall(self.cache / FILE).get(self._key(plans))
+        if not isinstance(known, dict) or not known.keys() <= plans.keys():
+            return {}
+        times = {name: known[name] for name in plans if name in known}
+        return times if all(isinstance(seconds, float) and seconds > 0 for seconds in times.values()) else {}
+
+    def _measured(self, plans: Mapping[str, Plan]) -> dict[str, float]:
+        """Measure every choice, and keep what was found."""
+        plan = next(iter(plans.values()))
+        batch = min(plan.config.batch_size or 2, len(plan.archive.indices("train")))
+        specs = {name: spec_of(plan) for name, plan in plans.items()}
+        rounds = step_times(specs, batch, self.device)
+        times = {name: statistics.median(seconds) for name, seconds in rounds.items()}
+        remember(self.cache / FILE, self._key(plans), times)
+        return times
+
+    def _key(self, plans: Mapping[str, Plan]) -> str:
+        """Name what the speed of a step hangs on: the machine, torch, the backbone and the size of a mini-batch."""
+        plan = next(iter(plans.values()))
+        spec = replace(spec_of(plan), weights=None, pretrained=False)
+        machine = describe_environment(self.device)
+        facts = [
+            *(machine[name] for name in ("processor", "cores", "device_name", "threads")),
+            *(machine["packages"]["torch"], machine["packages"]["timm"]),
+            *(repr(spec), plan.config.batch_size, sorted(plans)),
+        ]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
+
+    def _tell(self, plan: Plan, chosen: str, how: str, times: Mapping[str, float]) -> None:
+        """Say what was measured and chosen, and never the same twice."""
+        config = plan.config
+        threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
+        lines = [f"{config.backbone}, batch {config.batch_size}, {self.device}{threads} ({how}):"]
+        plainest = next(iter(times.values()), 0.0)
+        lines += [
+            f"  {name:26} {1000 * seconds:9.1f} ms a step  {plainest / seconds:5.2f}x"
+            for name, seconds in times.items()
+        ]
+        text = "\n".join([*lines, f"Chosen: {chosen}."])
+        if text not in self._told:
+            self._told.add(text)
+            self.say(text)
+
+
+def plainest_fast(times: Mapping[str, float]) -> str:
+    """Return the first choice, the plainer ones coming first, that is within 3 % of the fastest.
+
+    Args:
+        times: Choice -> seconds of a step, at least one.
+    """
+    fastest = min(times.values())
+    return next(name for name, seconds in times.items() if seconds <= WORTH * fastest)
+
+
+def _name(config: RunConfig) -> str:
+    return f"{config.precision} {config.memory_format or 'contiguous'}"

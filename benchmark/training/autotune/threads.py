@@ -1,0 +1,159 @@
+"""Measures how many threads a run should get here: the number with which most steps a second are done in all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from gridbench.config import RunConfig
+from gridbench.core.environment import describe_environment
+from gridbench.core.machine_cache import recall, remember
+from gridbench.engines.places import cores_here, shares_of_cores
+from gridbench.plan import Plan
+
+__all__ = ["fastest_threads", "fewest_good", "thread_numbers"]
+
+FILE = "threads.json"
+SECONDS = 3.0
+PATIENCE = 180.0
+# More threads must be worth it: runs side by side are surer gains than threads that wait for each other.
+WORTH = 1.05
+
+
+def thread_numbers(cores: int) -> list[int]:
+    """Return the numbers of threads to try: powers of two, and all cores."""
+    powers = [2**power for power in range(cores.bit_length()) if 2**power <= cores]
+    return sorted({*powers, cores})
+
+
+def fewest_good(rates: Mapping[int, float]) -> int:
+    """Return the number of threads that is worth it: a larger one only where it is clearly faster.
+
+    Args:
+        rates: Number of threads -> steps per second of all processes together.
+    """
+    chosen = min(rates)
+    for number in sorted(rates):
+        if rates[number] > WORTH * rates[chosen]:
+            chosen = number
+    return chosen
+
+
+def fastest_threads(plan: Plan, cache: Path, say: Callable[[str], None]) -> int:
+    """Measure, for each number of threads, as many processes side by side as the cores hold; or recall it.
+
+    Args:
+        plan: The run whose training steps are measured, on few images and the CPU.
+        cache: Folder in which the outcome is kept, for this machine and such steps.
+        say: Told one line with the outcome.
+
+    Returns:
+        The number of threads.
+    """
+    if plan.method.labels == "none":
+        return 1
+    file, key = cache / FILE, _key(plan)
+    known = recall(file).get(key)
+    measured = "measured before"
+    if known is None:
+        measured = "measured now"
+        cores = len(cores_here())
+        rates = {number: _rate(plan, cache, number, cores // number) for number in thread_numbers(cores)}
+        known = {str(number): round(rate, 3) for number, rate in rates.items() if rate > 0}
+        if not known:
+            say("The threads of a run could not be measured; it is 1.")
+            return 1
+        remember(file, key, known)
+    rates = {int(number): rate for number, rate in known.items()}
+    chosen = fewest_good(rates)
+    told = ", ".join(f"{rate:.1f} steps/s with {number}" for number, rate in sorted(rates.items()))
+    say(f"Threads of a run: {chosen} ({measured}, all processes together: {told}).")
+    return chosen
+
+
+def _rate(plan: Plan, cache: Path, threads: int, processes: int) -> float:
+    """Return the steps per second of so many processes side by side; 0 if one of them fails."""
+    context = multiprocessing.get_context("spawn")
+    start = context.Barrier(processes)
+    config = plan.config
+    small = {**config.canonical(), "slnir": "0", "epochs": 1, "train_size": _few(plan)}
+    pipes, children = [], []
+    for share in shares_of_cores(processes):
+        ours, theirs = context.Pipe()
+        child = context.Process(
+            target=_measure, args=(theirs, start, small, str(cache), threads, share), daemon=True
+        )
+        child.start()
+        theirs.close()
+        pipes.append(ours)
+        children.append(child)
+    try:
+        return sum(_steps(pipe) for pipe in pipes)
+    except (EOFError, OSError):
+        return 0.0
+    finally:
+        for child in children:
+            child.terminate()
+            child.join()
+
+
+def _steps(pipe: Connection) -> float:
+    if not pipe.poll(PATIENCE):
+        raise EOFError
+    return float(pipe.recv())
+
+
+def _few(plan: Plan) -> int:
+    """Return the number of images of two mini-batches, or as many as there are."""
+    return min(2 * (plan.config.batch_size or 2), len(plan.archive.indices("train")))
+
+
+def _measure(
+    pipe: Connection, start: Any, config: dict[str, Any], cache: str, threads: int, cores: list[int]
+) -> None:
+    """Train for a few seconds, at the same time as the others, and send the steps per second."""
+    import torch
+
+    from gridbench.plan import make_plan
+    from gridbench.training.experiment import Experiment
+
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)
+    torch.set_num_threads(threads)
+    plan = make_plan(RunConfig(**config), Path(cache))
+    trainer = Experiment(plan, torch.device("cpu")).trainer
+    assert trainer is not None
+    trainer.train_epoch(0)
+    start.wait(PATIENCE)
+    epochs, began = 0, time.perf_counter()
+    while time.perf_counter() - began < SECONDS:
+        epochs += 1
+        trainer.train_epoch(epochs)
+    seconds = time.perf_counter() - began
+    images = plan.config.train_size or 1
+    pipe.send(epochs * max(1, images // (plan.config.batch_size or images)) / seconds)
+
+
+def _key(plan: Plan) -> str:
+    """Name what a step's speed hangs on: the machine, torch, the networks and the size of a mini-batch."""
+    import torch
+
+    config, machine = plan.config, describe_environment(torch.device("cpu"))
+    facts = [
+        machine["processor"],
+        len(cores_here()),
+        machine["packages"]["torch"],
+        plan.archive.fingerprint,
+        *(config.method, config.loss, config.backbone, config.output_stride),
+        *(config.batch_size, config.crop, config.precision),
+        # Named only where they are used, so that what was measured before they were there still counts.
+        *(value for value in (config.memory_format, config.compile) if value is not None),
+    ]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]

@@ -1,0 +1,245 @@
+"""Any timm model as a backbone: what heads read, what retrieval compares, and a look at it before training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gridbench.errors import InputError, nearest
+from gridbench.training.compile import compiled
+
+__all__ = ["BackboneSpec", "Probe", "TimmBackbone", "build_backbone", "probe"]
+
+DESCRIPTOR_MAPS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "softplus": F.softplus}
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """Which network, and how it is built.
+
+    Attributes:
+        name: A timm model name, with its tag if any.
+        bands: Number of input channels.
+        image_size: (H, W) of the images it will see.
+        reads: What heads read: the pooled descriptor or the feature map.
+        pretrained: Whether timm's published weights are loaded.
+        weights: A safetensors or torch state-dict file to start from instead.
+        output_stride: Stride of the feature map, where the model can be dilated.
+        descriptor_map: None, or the non-negative map applied to features: relu or softplus.
+        precision: Arithmetic of its passes: float32, or bfloat16 by autocast; what it returns is float32 either way.
+        memory_format: How its images and weights lie in memory: None for contiguous, or channels_last.
+        compiled: Whether it is trained through torch.compile; in evaluation it never is.
+    """
+
+    name: str
+    bands: int
+    image_size: tuple[int, int]
+    reads: Literal["descriptor", "feature_map"] = "descriptor"
+    pretrained: bool = False
+    weights: str | None = None
+    output_stride: int | None = None
+    descriptor_map: str | None = None
+    precision: str = "float32"
+    memory_format: str | None = None
+    compiled: bool = False
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What one forward pass on random input showed: the descriptor's width and its lowest value."""
+
+    width: int
+    lowest: float
+    feature_size: tuple[int, int] | None
+
+
+class TimmBackbone(nn.Module):
+    """A timm model without its classifier.
+
+    Args:
+        model: The timm model.
+        spec: How it was built.
+    """
+
+    width: int
+
+    def __init__(self, model: nn.Module, spec: BackboneSpec) -> None:
+        super().__init__()
+        self.model = model
+        self.reads = spec.reads
+        self._map = DESCRIPTOR_MAPS[spec.descriptor_map] if spec.descriptor_map else None
+        self._channels_last = spec.memory_format == "channels_last"
+        self._bfloat16 = spec.precision == "bfloat16"
+        # A function and no module, so that the names of the weights stay those of the model.
+        self._in_training = compiled(self._pass) if spec.compiled else self._pass
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return (B, width) descriptors, or the (B, width, h, w) feature map for heads that read maps; float32."""
+        if self._channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        run = self._in_training if self.training else self._pass
+        if not self._bfloat16:
+            return run(images)
+        with torch.autocast(images.device.type, torch.bfloat16):
+            output = run(images)
+        return output.float()
+
+    def _pass(self, images: Tensor) -> Tensor:
+        if self.reads == "descriptor":
+            output: Tensor = self.model(images)
+        else:
+            output = _channels_first(self.model.forward_features(images), self.model)  # type: ignore[operator]
+        return self._map(output) if self._map else output
+
+    def pool(self, features: Tensor) -> Tensor:
+        """Return (B, width) descriptors: the mean over positions of a feature map, or the descriptors as they are."""
+        return features.mean((2, 3)) if features.ndim == 4 else features
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the (B, width) descriptors of images (B, bands, H, W)."""
+        return self.pool(self.features(images))
+
+
+def build_backbone(spec: BackboneSpec) -> TimmBackbone:
+    """Build a backbone; its initial weights come from torch's global generator, which the caller has seeded.
+
+    Raises:
+        InputError: There is no such model, it cannot be built as asked, or its weights cannot be had.
+    """
+    backbone = TimmBackbone(_create(spec), spec)
+    if spec.weights:
+        _load_weights(backbone.model, Path(spec.weights), spec.name)
+    if spec.memory_format == "channels_last":
+        backbone.to(memory_format=torch.channels_last)
+    backbone.width = probe(backbone, spec).width
+    return backbone
+
+
+@torch.no_grad()
+def probe(backbone: nn.Module, spec: BackboneSpec) -> Probe:
+    """Pass random images through a network once, without changing it or any random state.
+
+    Args:
+        backbone: A backbone, or a method's own descriptor network that gives (B, D) descriptors.
+        spec: What the backbone is and which images it will see.
+
+    Raises:
+        InputError: The network cannot take images of that size.
+    """
+    training = backbone.training
+    backbone.eval()
+    images = torch.randn(4, spec.bands, *spec.image_size, generator=torch.Generator().manual_seed(0))
+    parameter = next(backbone.parameters(), images)
+    try:
+        images = images.to(parameter.device)
+        features = backbone.features(images) if isinstance(backbone, TimmBackbone) else backbone(images)
+    except Exception as error:
+        size = "x".join(map(str, spec.image_size))
+        raise InputError(
+            f"The backbone {spec.name!r} cannot take {spec.bands}-band images of {size} px: {error}"
+        ) from error
+    finally:
+        backbone.train(training)
+    descriptors = (backbone.pool(features) if isinstance(backbone, TimmBackbone) else features).float()
+    if descriptors.ndim != 2 or not torch.isfinite(descriptors).all():
+        raise InputError(
+            f"The backbone {spec.name!r} gives no usable descriptor: shape {tuple(descriptors.shape)}, "
+            f"{'all finite' if torch.isfinite(descriptors).all() else 'not all finite'}."
+        )
+    size_of_map = (int(features.shape[2]), int(features.shape[3])) if features.ndim == 4 else None
+    return Probe(int(descriptors.shape[1]), float(descriptors.min()), size_of_map)
+
+
+def check_distance(found: Probe, distance: str, spec: BackboneSpec) -> None:
+    """Refuse a backbone whose descriptors a distance cannot compare, before anything is trained.
+
+    Raises:
+        InputError: Descriptors are negative and the distance is chi-square, which needs non-negative ones.
+    """
+    if distance == "chi2" and found.lowest < 0:
+        raise InputError(
+            f"The backbone {spec.name!r} gives negative descriptors (down to {found.lowest:.3g}), and the "
+            "chi-square distance needs non-negative ones. Use --distance euclidean|cosine|manhattan, or "
+            "--descriptor-map relu|softplus."
+        )
+
+
+def _create(spec: BackboneSpec) -> nn.Module:
+    import timm
+
+    family = spec.name.split(".")[0]
+    if not timm.is_model(family):
+        known = timm.list_models()
+        raise InputError(
+            f"There is no backbone {spec.name!r} in timm.{nearest(family, known)} "
+            "`gridbench list backbones PATTERN` lists them."
+        )
+    options: dict[str, Any] = {"pretrained": spec.pretrained, "num_classes": 0, "in_chans": spec.bands}
+    if spec.output_stride is not None:
+        options["output_stride"] = spec.output_stride
+    if spec.image_size != (224, 224):
+        # Only some models have a size, and those that have none say so by a TypeError. The error must not be kept: it
+        # holds its frames, and with them whatever built this backbone, archive and all.
+        with suppress(TypeError):
+            return _made(spec, {**options, "img_size": spec.image_size})
+    try:
+        return _made(spec, options)
+    except TypeError as error:
+        raise InputError(f"The backbone {spec.name!r} cannot be built: {error}") from error
+
+
+def _made(spec: BackboneSpec, options: dict[str, Any]) -> nn.Module:
+    import timm
+
+    try:
+        model: nn.Module = timm.create_model(spec.name, **options)
+        return model
+    except TypeError:
+        raise
+    except Exception as error:
+        raise InputError(f"The backbone {spec.name!r} cannot be built: {error}") from error
+
+
+def _channels_first(features: Any, model: nn.Module) -> Tensor:
+    if not isinstance(features, Tensor):
+        raise ValueError(f"its features are a {type(features).__name__}, not one tensor")
+    if features.ndim == 3:
+        tokens = features[:, int(getattr(model, "num_prefix_tokens", 0)) :]
+        side = math.isqrt(tokens.shape[1])
+        if side * side != tokens.shape[1]:
+            raise ValueError(f"its {tokens.shape[1]} tokens form no square map")
+        return tokens.transpose(1, 2).reshape(len(tokens), -1, side, side)
+    if str(getattr(model, "output_fmt", "NCHW")).endswith("NHWC"):
+        return features.permute(0, 3, 1, 2)
+    return features
+
+
+def _load_weights(model: nn.Module, path: Path, name: str) -> None:
+    """Load a state dict whose keys may carry a prefix or a classifier; every backbone entry must be there."""
+    if not path.is_file():
+        raise InputError(f"The weights file {str(path)!r} does not exist.")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise InputError(f"The weights file {str(path)!r} cannot be read: {error}") from error
+    wanted = model.state_dict()
+    missing = [key for key in wanted if key not in state or state[key].shape != wanted[key].shape]
+    if missing:
+        raise InputError(
+            f"The weights file {str(path)!r} does not fit the backbone {name!r}: {len(missing)} of {len(wanted)} "
+            f"entries are missing or of another shape, the first being {missing[0]!r}."
+        )
+    model.load_state_dict({key: state[key] for key in wanted})

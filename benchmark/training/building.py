@@ -1,0 +1,149 @@
+"""What a plan trains, built from its settings: backbone, objective, method, training images, schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from gridbench.core.streams import torch_scope
+from gridbench.datasets.loading.augmentation import Augmentation
+from gridbench.datasets.loading.batches import TrainingSet
+from gridbench.methods.base import Method, Objective, Setup
+from gridbench.metrics.noise_rate import estimate_noise_rate
+from gridbench.plan import Plan
+from gridbench.training.backbone import BackboneSpec, build_backbone, check_distance, probe
+from gridbench.training.trainer import TrainingSettings
+
+__all__ = ["build_method", "build_objective", "spec_of", "training_set", "training_settings"]
+
+Array = np.ndarray[Any, Any]
+
+
+def spec_of(plan: Plan) -> BackboneSpec:
+    """Return which backbone a run trains, and how it is built."""
+    config = plan.config
+    size = config.crop or plan.archive.image_size
+    return BackboneSpec(
+        name=config.backbone or "",
+        bands=plan.archive.bands,
+        image_size=(size, size) if isinstance(size, int) else size,
+        reads=plan.loss.task.reads if plan.loss else "descriptor",
+        pretrained=config.pretrained,
+        weights=config.weights,
+        output_stride=config.output_stride,
+        descriptor_map=config.descriptor_map,
+        precision=config.precision,
+        memory_format=config.memory_format,
+        compiled=bool(config.compile),
+    )
+
+
+def build_objective(plan: Plan) -> Objective | None:
+    """Return the task and its loss; None for a method that trains nothing."""
+    if plan.loss is None:
+        return None
+    features = None
+    if plan.loss.task.reads == "feature_map":
+        spec = spec_of(plan)
+        look = _seeded(plan, "init/backbone", partial(build_backbone, spec))
+        features = probe(look, spec).feature_size
+    task = plan.loss.task(plan.archive.num_classes, _map_size(plan), features)
+    return Objective(task, plan.loss(plan.loss_parameters))
+
+
+def build_method(plan: Plan, objective: Objective | None, num_samples: int) -> Method:
+    """Return the method with its networks as they are before the first step, on the CPU.
+
+    Args:
+        plan: The plan.
+        objective: The task and its loss.
+        num_samples: Number of training images.
+
+    Raises:
+        InputError: The backbone's descriptors cannot be compared by the chosen distance.
+    """
+    config, spec = plan.config, spec_of(plan)
+    setup = Setup(
+        backbone=lambda name: _seeded(plan, f"init/{name}", partial(build_backbone, spec)),
+        build=lambda name, factory: _seeded(plan, f"init/{name}", factory),
+        objective=objective,
+        num_samples=num_samples,
+        num_classes=plan.archive.num_classes,
+        epochs=config.epochs or 0,
+        map_size=plan.archive.image_size if plan.kind == "pixel" else None,
+        noise_rate=_noise_rate,
+    )
+    method = plan.method(setup, plan.method_parameters)
+    if plan.method.ranking == "descriptors":
+        check_distance(probe(method.descriptor_network, spec), config.distance, spec)
+    return method
+
+
+def training_set(plan: Plan, indices: Array, noisy: Array, device: torch.device) -> TrainingSet:
+    """Return the training images with the labels that the method may see.
+
+    Args:
+        plan: The plan.
+        indices: (N,) their places in the archive.
+        noisy: Their corrupted labels of the plan's kind, (N, C) or (N, H, W).
+        device: Where batches are wanted.
+    """
+    config, archive = plan.config, plan.archive
+    scene, maps = archive.scene_labels[indices], None
+    if plan.kind == "pixel":
+        maps = archive.label_maps[indices]
+    if plan.method.labels == "noisy":
+        scene, maps = (scene, noisy) if plan.kind == "pixel" else (noisy, maps)
+    augmentation = Augmentation(
+        crop=config.crop or None,
+        flips=bool(config.flips),
+        brightness=float(config.brightness or 0),
+        crop_for=config.crop_for or "image",
+        brightness_for=config.brightness_for or "image",
+        move_maps=config.move_maps is not False,
+    )
+    return TrainingSet(
+        archive,
+        indices,
+        scene,
+        maps,
+        augmentation,
+        device,
+        statistics=config.statistics or "train",
+    )
+
+
+def training_settings(plan: Plan) -> TrainingSettings:
+    """Return how long, in what steps and from what seed a plan trains."""
+    config = plan.config
+    return TrainingSettings(
+        seed=config.seed,
+        epochs=config.epochs or 0,
+        batch_size=config.batch_size or 0,
+        learning_rate=config.learning_rate or 0.0,
+        adam_epsilon=config.adam_epsilon or 1e-8,
+        shared_steps=config.adam_steps == "shared",
+        select_best=config.select == "best",
+    )
+
+
+def _seeded(plan: Plan, stream: str, factory: Callable[[], Any]) -> Any:
+    with torch_scope(torch.device("cpu"), plan.config.seed, stream):
+        return factory()
+
+
+def _map_size(plan: Plan) -> tuple[int, int] | None:
+    """Return the size of the label maps as a batch holds them: cut like the images."""
+    if plan.kind != "pixel":
+        return None
+    crop = plan.config.crop if plan.config.move_maps is not False else 0
+    return (crop, crop) if crop else plan.archive.image_size
+
+
+def _noise_rate(labels: torch.Tensor, probabilities: torch.Tensor) -> float:
+    """Estimate the noise rate of (N, C) labels, without an interval."""
+    return estimate_noise_rate(labels.cpu().numpy(), probabilities.cpu().numpy()).rate

@@ -1,0 +1,148 @@
+"""Checkpoints: everything a run needs to go on exactly, as safetensors and JSON, whole or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from gridbench.core.files import file_hash, read_json, write_bytes, write_json
+
+__all__ = [
+    "Checkpoint",
+    "clear_checkpoints",
+    "independent",
+    "load_checkpoint",
+    "optimizer_tensors",
+    "restore_optimizer",
+    "save_checkpoint",
+]
+
+INDEX = "checkpoint.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state after an epoch.
+
+    Attributes:
+        epoch: Number of finished epochs.
+        tensors: Named tensors: `method/...`, `optimizer/...`, and `best/...` where the best epoch is kept.
+        state: Plain values: history, best score and so on.
+    """
+
+    epoch: int
+    tensors: Mapping[str, Tensor]
+    state: Mapping[str, Any]
+
+
+def save_checkpoint(folder: Path, run_id: str, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint; the one before it stays valid until the new one is whole."""
+    name = f"checkpoint-{checkpoint.epoch:06d}.safetensors"
+    digest = write_bytes(folder / name, save(independent(checkpoint.tensors)))
+    index = {
+        "id": run_id,
+        "epoch": checkpoint.epoch,
+        "file": name,
+        "sha256": digest,
+        "state": checkpoint.state,
+    }
+    write_json(folder / INDEX, {**index, "check": _digest(index)})
+    for old in folder.glob("checkpoint-*.safetensors"):
+        if old.name != name:
+            old.unlink(missing_ok=True)
+
+
+def load_checkpoint(folder: Path, run_id: str) -> Checkpoint | None:
+    """Read the last checkpoint of a run.
+
+    Returns:
+        The checkpoint, or None when there is none.
+
+    Raises:
+        ValueError: There is one and it is damaged or another run's; the message says how.
+    """
+    if not (folder / INDEX).exists():
+        return None
+    try:
+        index = read_json(folder / INDEX)
+        if index.pop("check", None) != _digest(index):
+            raise ValueError(f"{INDEX} was changed")
+        name, epoch = str(index["file"]), int(index["epoch"])
+        if index["id"] != run_id:
+            raise ValueError("it belongs to another run")
+        if Path(name).name != name or not (folder / name).is_file():
+            raise ValueError(f"{name} is missing")
+        if file_hash(folder / name) != index["sha256"]:
+            raise ValueError(f"{name} was changed")
+        return Checkpoint(epoch, load((folder / name).read_bytes()), dict(index["state"]))
+    except (AttributeError, KeyError, TypeError, OSError, ValueError, SafetensorError) as error:
+        raise ValueError(f"the checkpoint cannot be used: {error}") from error
+
+
+def independent(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors in main memory of which no two share any, as safetensors wants them.
+
+    Raises:
+        TypeError: A value is no tensor.
+    """
+    copies: dict[str, Tensor] = {}
+    storages: set[int] = set()
+    for name, value in tensors.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"the state {name!r} is a {type(value).__name__}; a checkpoint holds tensors only"
+            )
+        copy = value.detach().cpu().contiguous()
+        if copy.untyped_storage().data_ptr() in storages:
+            copy = copy.clone()
+        storages.add(copy.untyped_storage().data_ptr())
+        copies[name] = copy
+    return copies
+
+
+def _laid_like(parameter: Tensor, value: Tensor) -> Tensor:
+    """Return values that lie in memory as their parameter does, so that a step rounds as it would have."""
+    if value.shape != parameter.shape or value.stride() == parameter.stride():
+        return value
+    return torch.empty_like(parameter, dtype=value.dtype, device=value.device).copy_(value)
+
+
+def _digest(index: Mapping[str, Any]) -> str:
+    text = json.dumps(index, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def clear_checkpoints(folder: Path) -> None:
+    """Remove every checkpoint file of a run folder."""
+    (folder / INDEX).unlink(missing_ok=True)
+    for path in folder.glob("checkpoint-*.safetensors"):
+        path.unlink(missing_ok=True)
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return an optimiser's per-parameter state as named tensors."""
+    return {
+        f"optimizer/{index}/{name}": value if isinstance(value, Tensor) else torch.tensor(value)
+        for index, state in optimizer.state_dict()["state"].items()
+        for name, value in state.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put named tensors back into an optimiser built over the same parameters."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer/"):
+            _, index, name = key.split("/", 2)
+            state.setdefault(int(index), {})[name] = _laid_like(parameters[int(index)], value)
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

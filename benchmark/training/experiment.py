@@ -1,0 +1,311 @@
+"""One planned run in memory: its corrupted labels, its method, its trainer and its scores; no files."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from gridbench.core.environment import keep_float32
+from gridbench.datasets.loading.batches import EvaluationSet
+from gridbench.datasets.loading.storage import Pixels
+from gridbench.errors import InputError, RunFailed
+from gridbench.evaluation.noise_detection import (
+    LabelledSet,
+    Verdict,
+    centre_of,
+    judge_training_set,
+    wrong_classes,
+)
+from gridbench.evaluation.retrieval import (
+    MAPS_TOGETHER,
+    PAIRS,
+    TOGETHER,
+    Retrieval,
+    Splits,
+    predict,
+    score_method,
+)
+from gridbench.evaluation.thumbnails import fixed_queries, thumbnails
+from gridbench.methods.base import Objective
+from gridbench.noise.core.corruption import Corruption
+from gridbench.plan import Plan
+from gridbench.training.backbone import TimmBackbone
+from gridbench.training.building import build_method, build_objective, training_set, training_settings
+from gridbench.training.checkpoint import independent
+from gridbench.training.corrupt import corrupt_training_labels, training_images
+from gridbench.training.epoch_metrics import Truth, memorised_pixels, memorised_share
+from gridbench.training.timing import Phases
+from gridbench.training.trainer import Trainer
+
+__all__ = ["Experiment", "Outcome"]
+
+Array = np.ndarray[Any, Any]
+IGNORE = 255
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run found: the content of result.json, and of the arrays beside it; `detection` may be empty."""
+
+    result: dict[str, Any]
+    retrieval: dict[str, Array]
+    descriptors: dict[str, Array]
+    detection: dict[str, Array] = field(default_factory=dict)
+
+
+class Experiment:
+    """Builds everything that a plan needs; what the user could still be told is wrong raises InputError here.
+
+    Args:
+        plan: The plan.
+        device: Where to compute.
+        kept: Positions, rising, of the training images that are trained on; None for all. Labels are corrupted before
+            the others are left out, so that what an image became does not hang on which others are left.
+    """
+
+    def __init__(self, plan: Plan, device: torch.device, kept: Array | None = None) -> None:
+        self.plan = plan
+        self.device = device
+        self.phases = Phases(device)
+        keep_float32()
+        self._shown: dict[str, EvaluationSet] = {}
+        config, archive = plan.config, plan.archive
+        train = training_images(archive, config.train_size)
+        self.splits = Splits(train, archive.indices("val"), archive.indices("test"))
+        self.relevance = archive.clean_scene_labels
+        if self.relevance is None:
+            self.relevance = archive.scene_labels
+        self.corruption = self._corrupt()
+        if kept is not None:
+            self.splits = replace(self.splits, train=train[kept])
+            self.corruption = _only(self.corruption, kept, len(train))
+        self._check_maps()
+        self.truth = Truth(self.corruption.changed, len(self.splits.train), float(config.slnir))
+        self.method = build_method(plan, self.objective, len(self.splits.train)).to(device)
+        self.trainer = self._build_trainer() if plan.method.labels != "none" else None
+
+    @cached_property
+    def objective(self) -> Objective | None:
+        """The task and its loss; None for a method that trains nothing."""
+        return build_objective(self.plan)
+
+    def noise_document(self) -> dict[str, Any]:
+        """Return the summary of the noise manifest."""
+        return {"schema": 1, **self.manifest.summary()}
+
+    def weights(self) -> bytes:
+        """Return the descriptor network's weights as safetensors that load into `timm.create_model`."""
+        from safetensors.torch import save
+
+        network = self.method.descriptor_network
+        model = network.model if isinstance(network, TimmBackbone) else network
+        return save(independent(model.state_dict()))
+
+    def score(self) -> Outcome:
+        """Retrieve with the learnt descriptors and gather all scores.
+
+        Raises:
+            RunFailed: The descriptors cannot be compared with the chosen distance.
+        """
+        return self._outcome({}, self._judge)
+
+    def score_again(self, descriptors: Mapping[str, Array]) -> Outcome:
+        """Score the retrieval alone, and say nothing of the training set.
+
+        Args:
+            descriptors: Split -> descriptors of its images, as far as they are known; the others are extracted.
+
+        Raises:
+            RunFailed: The descriptors cannot be compared with the chosen distance.
+        """
+        return self._outcome(descriptors, None)
+
+    def _outcome(self, known: Mapping[str, Array], judge: Callable[[], Verdict] | None) -> Outcome:
+        config = self.plan.config
+        best_epoch = self.trainer.use_best() if self.trainer and config.select == "best" else None
+        try:
+            results, found = self._score_pairs(known=known)
+        except ValueError as error:
+            raise RunFailed(
+                f"The descriptors turned out unusable after training: {error}. The weights are kept; score them with "
+                "another distance: gridbench score RUN --distance euclidean|cosine|manhattan."
+            ) from error
+        metrics = {
+            f"{prefix}{name}": float(values.mean())
+            for prefix, pair in results.items()
+            for name, values in pair.scores.items()
+        }
+        with self.phases.timed("sample_detection"):
+            verdict = judge() if judge else Verdict(None, {}, {})
+            pixels = self._memorised_pixels() if judge else None
+        present = verdict.present
+        last = self.trainer.history[-1] if self.trainer else {}
+        result = {
+            "schema": 1,
+            "id": self.plan.id,
+            "metrics": metrics,
+            "noise": {
+                "requested": str(config.slnir),
+                "realised": self.manifest.summary()["realised"],
+                "sha256": self.manifest.summary()["sha256"],
+            },
+            "noisy_images": float(self.truth.noisy.mean()),
+            "detection": last.get("detection"),
+            "loss_detection": last.get("loss_detection"),
+            "sample_detection": verdict.document or None,
+            "memorised": None if present is None else memorised_share(present, self.truth),
+            "memorised_pixels": pixels,
+            "predicted_prevalence": None if present is None else float(present.mean()),
+            "true_prevalence": float(self.relevance[self.splits.train].mean()),
+            "parameters": self._count_parameters(),
+            "best_epoch": best_epoch,
+        }
+        return Outcome(result, self._retrieval_arrays(results), found, verdict.arrays)
+
+    def _corrupt(self) -> Corruption:
+        """Corrupt the training labels by the run's noise model, and keep the manifest."""
+        corruption = corrupt_training_labels(self.plan)
+        self.manifest = self.plan.noise.manifest(corruption, self.plan)
+        return corruption
+
+    def _check_maps(self) -> None:
+        """Refuse to learn from label maps without a single labelled pixel.
+
+        Raises:
+            InputError: Every pixel of the training maps is to be ignored.
+        """
+        if self.plan.kind == "pixel" and bool((self.corruption.labels == IGNORE).all()):
+            raise InputError(
+                f"No pixel of the {len(self.splits.train)} training maps of {self.plan.config.dataset!r} is labelled "
+                f"(all are {IGNORE}, ignored); a pixel loss has nothing to learn. Use a scene loss: --loss bce."
+            )
+
+    def _build_trainer(self) -> Trainer:
+        assert self.objective is not None
+        data = training_set(self.plan, self.splits.train, self.corruption.labels, self.device)
+        # By a weak reference: what holds each other stays in memory, pixels and all, until the next full collection,
+        # and a sweep or an audit computes many runs in one process.
+        this = weakref.WeakMethod(self._validation_score)
+
+        def validate() -> float:
+            score = this()
+            assert score is not None, "a trainer does not outlive its experiment"
+            return score()
+
+        settings = training_settings(self.plan)
+        return Trainer(self.method, self.objective.task, data, self.truth, settings, self.device, validate)
+
+    def _validation_score(self) -> float:
+        results, _ = self._score_pairs(pairs=("validation/",))
+        return float(results["validation/"].scores[f"ndcg@{self.plan.config.k}"].mean())
+
+    def _score_pairs(
+        self, pairs: tuple[str, ...] = tuple(PAIRS), known: Mapping[str, Array] | None = None
+    ) -> tuple[dict[str, Retrieval], dict[str, Array]]:
+        config = self.plan.config
+        settings = {name: getattr(config, name) for name in ("k", "distance", "ideal", "seed")}
+        return score_method(
+            self.method, self.shown, self.splits, self.relevance, settings, pairs=pairs, known=known
+        )
+
+    def shown(self, split: str) -> EvaluationSet:
+        """Return the images of a split as evaluation sees them; what an accelerator holds of them stays there."""
+        if split not in self._shown:
+            there = self.trainer.data.held if split == "train" and self.trainer is not None else None
+            self._shown[split] = self.evaluation_set(self.splits[split], there)
+        return self._shown[split]
+
+    def evaluation_set(self, indices: Array, held: Pixels | None = None) -> EvaluationSet:
+        """Return the images at `indices` (n,) of the archive as evaluation sees them; `held` is these, if given."""
+        config, archive = self.plan.config, self.plan.archive
+        statistics = config.statistics or "train"
+        return EvaluationSet(archive, indices, config.crop or None, self.device, statistics, held)
+
+    def predictions(self, split: str) -> Iterator[torch.Tensor]:
+        """Yield the head's output for the images of a split, in evaluation mode, batch by batch."""
+        size = MAPS_TOGETHER if self.plan.kind == "pixel" else TOGETHER
+        yield from predict(self.method, self.shown(split).batches(size))
+
+    def _judge(self) -> Verdict:
+        """Let the trained model judge the whole training set; without a head it says nothing."""
+        if self.objective is None:
+            return Verdict(None, {}, {})
+        plan, config, train = self.plan, self.plan.config, self.splits.train
+        moved = config.move_maps is not False
+        if plan.kind == "pixel":
+            scene = plan.archive.scene_labels[train]
+            maps, clean = self._maps_as_seen()
+            wrong, noisy = wrong_classes(maps, clean, plan.archive.num_classes), self.truth.noisy
+        else:
+            scene, maps = self.corruption.labels, None
+            wrong = (scene != 0) != (self.relevance[train] != 0)
+            noisy = wrong.any(1)
+        samples = LabelledSet(
+            images=self.shown("train"),
+            scene_labels=scene,
+            maps=maps,
+            wrong=wrong,
+            noisy=noisy,
+            moved=moved,
+        )
+        return judge_training_set(self.method, self.objective, samples, config.slnir, config.seed)
+
+    def _memorised_pixels(self) -> float | None:
+        """Return the share of relabelled pixels whose wrong label the model predicts; None where there are no maps."""
+        if self.plan.kind != "pixel" or self.objective is None:
+            return None
+        given, clean = self._maps_as_seen()
+        predictions = self.predictions("train")
+        classes = (self.objective.task.pixel_classes(each) for each in predictions)
+        return memorised_pixels((each.cpu().numpy() for each in classes if each is not None), given, clean)
+
+    def _maps_as_seen(self) -> tuple[Array, Array]:
+        """Return the label maps that were trained on and the clean ones, cut as evaluation cuts images."""
+        config = self.plan.config
+        maps, clean = self.corruption.labels, self.plan.archive.label_maps[self.splits.train]
+        if config.move_maps is not False and config.crop:
+            return centre_of(maps, config.crop), centre_of(clean, config.crop)
+        return maps, clean
+
+    def _count_parameters(self) -> dict[str, int]:
+        network = self.method.descriptor_network
+        return {
+            "total": sum(p.numel() for p in self.method.parameters()),
+            "backbone": sum(p.numel() for p in network.parameters()),
+        }
+
+    def _retrieval_arrays(self, results: dict[str, Retrieval]) -> dict[str, Array]:
+        """Return per-query scores and rankings of every pair, and pictures of a few fixed queries."""
+        arrays: dict[str, Array] = {}
+        for prefix, pair in results.items():
+            tag = prefix.rstrip("/") or "test"
+            arrays.update(
+                {f"{tag}.{name}": values.astype(np.float32) for name, values in pair.scores.items()}
+            )
+            arrays[f"{tag}.ranking"] = pair.ranking
+        shown = fixed_queries(len(self.splits.train))
+        retrieved = self.splits.test[results[""].ranking[shown][:, :10]]
+        arrays["thumbnail.queries"] = self.splits.train[shown]
+        arrays["thumbnail.retrieved"] = retrieved
+        arrays["thumbnail.query_labels"] = self.relevance[self.splits.train[shown]].astype(bool)
+        arrays["thumbnail.retrieved_labels"] = self.relevance[retrieved].astype(bool)
+        arrays["thumbnail.class_names"] = np.array(self.plan.archive.class_names)
+        arrays["thumbnail.query_images"] = thumbnails(self.plan.archive, self.splits.train[shown])
+        flat = thumbnails(self.plan.archive, retrieved.reshape(-1))
+        arrays["thumbnail.retrieved_images"] = flat.reshape(*retrieved.shape, *flat.shape[1:])
+        return arrays
+
+
+def _only(corruption: Corruption, kept: Array, total: int) -> Corruption:
+    """Return the labels and changes of the kept ones of `total` images, counted from the first kept one."""
+    place = np.full(total, -1, dtype=np.int64)
+    place[kept] = np.arange(len(kept))
+    changed = corruption.changed[place[corruption.changed[:, 0]] >= 0].copy()
+    changed[:, 0] = place[changed[:, 0]]
+    return replace(corruption, labels=corruption.labels[kept], changed=changed)

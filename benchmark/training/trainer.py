@@ -1,0 +1,236 @@
+"""The one trainer: every method, every task, every backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gridbench.core.streams import numpy_stream, torch_scope, torch_stream
+from gridbench.datasets.loading.batches import TrainingSet, ahead, batches_of
+from gridbench.errors import RunFailed
+from gridbench.methods.base import Batch, Geometry, Method
+from gridbench.methods.tasks.task import Task
+from gridbench.training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
+from gridbench.training.epoch_metrics import EpochLog, Truth
+from gridbench.training.optimizer import make_optimizer
+from gridbench.training.timing import IN_TRAINING, Phases
+
+__all__ = ["Trainer", "TrainingProgress", "TrainingSettings"]
+
+Array = np.ndarray[Any, Any]
+PHASES = ("training", "validation", "checkpoint", *IN_TRAINING)
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """The numbers that training needs.
+
+    Attributes:
+        seed: The run's seed.
+        epochs: Number of epochs.
+        batch_size: Images per step.
+        learning_rate: Of Adam.
+        adam_epsilon: Added to Adam's denominator.
+        shared_steps: Whether heads and backbone share Adam's step counter, as in GRID's published code.
+        select_best: Whether the weights of the best validation epoch are kept besides the last.
+    """
+
+    seed: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    adam_epsilon: float = 1e-8
+    shared_steps: bool = False
+    select_best: bool = False
+
+
+class TrainingProgress(Protocol):
+    """Told after every epoch; shows it to a person."""
+
+    def epoch(self, done: int, total: int, row: Mapping[str, Any]) -> None:
+        """Report one finished epoch."""
+
+
+@dataclass
+class Trainer:
+    """Trains one method on one training set, and goes on exactly where a checkpoint left off.
+
+    Attributes:
+        method: The method, on its device.
+        task: The method's task.
+        data: The training set with the labels that the method may see.
+        truth: What was done to the labels, for the log only.
+        settings: Epochs, batch size, optimiser.
+        device: Where the steps run.
+        validate: Returns the validation score of the method as it is; used only to keep the best epoch.
+        history: One row per finished epoch.
+        steps: Mini-batches so far.
+        phases: Seconds spent in each of `PHASES`; training holds those of `IN_TRAINING`.
+    """
+
+    method: Method
+    task: Task
+    data: TrainingSet
+    truth: Truth
+    settings: TrainingSettings
+    device: torch.device
+    validate: Callable[[], float]
+    history: list[dict[str, Any]] = field(default_factory=list)
+    steps: int = 0
+
+    def __post_init__(self) -> None:
+        s = self.settings
+        self.profile(False)
+        groups = self.method.update_order()
+        self.optimizer = make_optimizer(self.method, groups, s.learning_rate, s.adam_epsilon, s.shared_steps)
+        self._best: dict[str, Any] | None = None
+        self._best_weights: dict[str, Tensor] = {}
+
+    def profile(self, synchronise: bool) -> None:
+        """Begin to measure phases.
+
+        Args:
+            synchronise: Wait for an accelerator at both ends of each phase, which is slower, so that each is its own.
+        """
+        self.phases = Phases(self.device, synchronise)
+        self.phases.seconds = dict.fromkeys(PHASES, 0.0)
+
+    def train(self, progress: TrainingProgress, save: Callable[[Checkpoint], None]) -> None:
+        """Run the epochs that are left, handing a checkpoint to `save` after each.
+
+        Raises:
+            RunFailed: A loss or a weight became NaN or infinite; the last checkpoint is from the epoch before.
+        """
+        for epoch in range(len(self.history), self.settings.epochs):
+            with self.phases.timed("training"):
+                row = self.train_epoch(epoch)
+            self._check_finite(row)
+            if self.settings.select_best:
+                with self.phases.timed("validation"):
+                    row["validation"] = self.validate()
+                self._keep_if_best(row)
+            self.history.append(row)
+            with self.phases.timed("checkpoint"):
+                save(self.checkpoint())
+            progress.epoch(epoch + 1, self.settings.epochs, row)
+
+    def train_epoch(self, epoch: int) -> dict[str, Any]:
+        """Run one epoch and return its row of the history."""
+        self.method.train()
+        log = EpochLog(self.truth, self.task, self.device)
+        order = numpy_stream(self.settings.seed, "loader", epoch).permutation(self.truth.num_samples)
+        calls = [
+            partial(self._batch, positions, epoch, step)
+            for step, positions in enumerate(batches_of(order, self.settings.batch_size))
+        ]
+        batches = ahead(calls) if self.data.worth_preparing else (call() for call in calls)
+        while True:
+            with self.phases.timed("data"):
+                batch = next(batches, None)
+            if batch is None:
+                break
+            if len(batch.indices) > 1:
+                self._step(batch, log)
+        with self.phases.timed("detection"):
+            return log.summary(epoch)
+
+    def checkpoint(self) -> Checkpoint:
+        """Return everything that an exact continuation needs."""
+        tensors = {f"method/{name}": value for name, value in self.method.state_dict().items()}
+        tensors.update(optimizer_tensors(self.optimizer))
+        tensors.update({f"best/{name}": value for name, value in self._best_weights.items()})
+        state = {
+            "history": self.history,
+            "seconds": dict(self.phases.seconds),
+            "steps": self.steps,
+            "synchronised": self.phases.synchronised,
+            "best": self._best,
+        }
+        return Checkpoint(len(self.history), tensors, state)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Take over the state of a checkpoint of the same run.
+
+        Raises:
+            ValueError: The checkpoint does not fit the method, which may then be half restored.
+        """
+        parts: dict[str, dict[str, Tensor]] = {"method": {}, "best": {}}
+        try:
+            for key, value in checkpoint.tensors.items():
+                part, name = key.split("/", 1)
+                if part in parts:
+                    parts[part][name] = value
+            self.method.load_state_dict(parts["method"])
+            restore_optimizer(self.optimizer, checkpoint.tensors)
+            self._best_weights = parts["best"]
+            self._best = checkpoint.state["best"]
+            self.history = list(checkpoint.state["history"])
+            spent = checkpoint.state["seconds"]
+            self.phases.seconds = {phase: float(spent.get(phase, 0.0)) for phase in PHASES}
+            self.phases.synchronised &= bool(checkpoint.state.get("synchronised", True))
+            self.steps = int(checkpoint.state.get("steps", 0))
+        except (RuntimeError, LookupError, AttributeError, TypeError, ValueError) as error:
+            raise ValueError(f"the checkpoint does not fit the method: {error}") from error
+        if len(self.history) != checkpoint.epoch:
+            raise ValueError(f"the checkpoint tells {len(self.history)} of {checkpoint.epoch} epochs")
+
+    def use_best(self) -> int:
+        """Put the weights of the best validation epoch into the method and return that epoch, counted from 1."""
+        assert self._best is not None
+        self.method.load_state_dict(self._best_weights)
+        return int(self._best["epoch"])
+
+    def _step(self, batch: Batch, log: EpochLog) -> None:
+        s = self.settings
+        # Library code inside the networks (drop-path, dropout) draws from torch's global generator.
+        with torch_scope(self.device, s.seed, "step", batch.epoch, batch.step):
+            with self.phases.timed("forward"):
+                output = self.method.step(batch)
+            with self.phases.timed("backward"):
+                self.optimizer.zero_grad(set_to_none=True)
+                output.loss.backward()  # type: ignore[no-untyped-call]
+        with self.phases.timed("optimizer"):
+            self.optimizer.step()
+        with self.phases.timed("detection"):
+            log.add(batch, output)
+        self.steps += 1
+
+    def _batch(self, positions: Array, epoch: int, step: int) -> Batch:
+        seed = self.settings.seed
+        raw = self.data.batch(positions, numpy_stream(seed, "augment", epoch, step))
+        moved = self.data.augmentation.move_maps
+        batch = Batch(
+            images=raw.images,
+            scene_labels=raw.scene_labels,
+            label_maps=raw.label_maps,
+            indices=raw.positions,
+            epoch=epoch,
+            step=step,
+            generator=torch_stream(self.device, seed, "method", epoch, step),
+            geometry=Geometry(raw.top, raw.left, raw.mirrored, raw.flipped) if moved else None,
+        )
+        valid = self.task.valid(batch)
+        return batch if valid is None or bool(valid.all()) else batch.only(valid)
+
+    def _check_finite(self, row: Mapping[str, Any]) -> None:
+        logged = [name for name, value in row.items() if isinstance(value, float) and not np.isfinite(value)]
+        weights = all(bool(torch.isfinite(p).all()) for p in self.method.parameters())
+        if not logged and weights:
+            return
+        what = "the loss" if "loss" in logged else f"the logged {logged[0]!r}" if logged else "a weight"
+        last = f"epoch {len(self.history)}" if self.history else "none"
+        raise RunFailed(
+            f"In epoch {row['epoch']} {what} of the method {self.method.name!r} became NaN or infinite. "
+            f"Last good checkpoint: {last}. Try a smaller --learning-rate or --precision float32."
+        )
+
+    def _keep_if_best(self, row: Mapping[str, Any]) -> None:
+        if self._best is None or row["validation"] > self._best["score"]:
+            self._best = {"epoch": row["epoch"], "score": row["validation"]}
+            self._best_weights = {k: v.detach().clone() for k, v in self.method.state_dict().items()}

@@ -1,0 +1,74 @@
+"""Which samples of an archive belong together: tiles of one image, images of one group, tiles of one square."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gridbench.datasets.archive.archive import Archive
+from gridbench.errors import InputError
+from gridbench.registry import DATASETS
+
+__all__ = ["Grouping", "groupings_of"]
+
+_TILE = re.compile(r"_r\d{3}_c\d{3}$")
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """A division of an archive's samples.
+
+    Attributes:
+        groups: (N,) name of each sample's group.
+        words: What the groups are.
+    """
+
+    groups: list[str]
+    words: str
+
+
+def groupings_of(archive: Archive, pattern: str | None = None) -> list[Grouping]:
+    """Return how the samples of an archive belong together, as far as it tells, the coarsest first.
+
+    Args:
+        archive: The archive.
+        pattern: Regular expression whose first group (or whole match) in a sample's name names its group; None takes
+            what the archive knows: the squares of a built-in one; else the group pattern that it was prepared with,
+            and the image that each tile was cut from.
+
+    Returns:
+        None, one or several; none where every sample stands for itself.
+
+    Raises:
+        InputError: The pattern is no regular expression, or does not fit a sample.
+    """
+    names = archive.names
+    if pattern is not None:
+        return [Grouping(_matches(pattern, names), f"what {pattern!r} finds in their names")]
+    if archive.name in DATASETS:
+        known = getattr(DATASETS.get(archive.name), "groups", None)
+        return [Grouping(known(names), "squares of the map")] if known else []
+    settings = archive.report.get("settings") or {}
+    found = []
+    images = [_TILE.sub("", name) for name in names] if settings.get("tile") else list(names)
+    if settings.get("group_pattern"):
+        words = f"the groups that they were split by ({settings['group_pattern']!r})"
+        found.append(Grouping(_matches(settings["group_pattern"], images), words))
+    if settings.get("tile"):
+        found.append(Grouping(images, "the images that they were cut from"))
+    return found
+
+
+def _matches(pattern: str, names: Sequence[str]) -> list[str]:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise InputError(f"The group pattern {pattern!r} is no regular expression: {error}.") from None
+    groups = []
+    for name in names:
+        found = compiled.search(name)
+        if found is None:
+            raise InputError(f"The group pattern {pattern!r} does not fit the image {name!r}.")
+        groups.append(found.group(1) if compiled.groups else found.group(0))
+    return groups

@@ -1,0 +1,151 @@
+"""What there is to know about a packed archive: counts, classes, splits, and where labels contradict each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridbench.datasets.archive.archive import Archive
+from gridbench.datasets.archive.layout import IGNORE, SPLITS
+
+__all__ = ["ArchiveFacts", "ClassFacts", "MapFacts", "describe", "map_presence"]
+
+_CHUNK_PIXELS = 1 << 22
+
+
+@dataclass(frozen=True)
+class ClassFacts:
+    """One class.
+
+    Attributes:
+        name: Its name.
+        images: Number of images that have it, by split.
+        pixel_share: Share of the labelled pixels, or None without maps.
+        only_labels: Images whose scene labels have it and whose map has not, or None without maps.
+        only_map: Images whose map has it and whose scene labels have not, or None without maps.
+    """
+
+    name: str
+    images: dict[str, int]
+    pixel_share: float | None
+    only_labels: int | None
+    only_map: int | None
+
+
+@dataclass(frozen=True)
+class MapFacts:
+    """The label maps as a whole.
+
+    Attributes:
+        ignored_share: Share of pixels without a class.
+        disagreeing_images: Images whose scene labels are not the classes of their map.
+        disagreeing_labels: (image, class) pairs in which they differ.
+    """
+
+    ignored_share: float
+    disagreeing_images: int
+    disagreeing_labels: int
+
+
+@dataclass(frozen=True)
+class ArchiveFacts:
+    """What `describe` found.
+
+    Attributes:
+        splits: Number of images by split.
+        labels_per_image: Number of labels -> number of images.
+        mean_labels: Labels an image, on average.
+        classes: One entry a class.
+        maps: About the label maps, or None.
+        clean_differences: (image, class) pairs in which the second label file differs, or None without one.
+        bytes: Size on disk.
+    """
+
+    splits: dict[str, int]
+    labels_per_image: dict[int, int]
+    mean_labels: float
+    classes: tuple[ClassFacts, ...]
+    maps: MapFacts | None
+    clean_differences: int | None
+    bytes: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        return {
+            "splits": self.splits,
+            "labels_per_image": {str(count): images for count, images in self.labels_per_image.items()},
+            "mean_labels": self.mean_labels,
+            "classes": [vars(row) for row in self.classes],
+            "maps": None if self.maps is None else vars(self.maps),
+            "clean_differences": self.clean_differences,
+            "bytes": self.bytes,
+        }
+
+
+def describe(archive: Archive) -> ArchiveFacts:
+    """Count what an archive holds; reads every label map once."""
+    labels = archive.scene_labels
+    positions = {split: archive.indices(split) for split in SPLITS}
+    presence: NDArray[np.bool_] | None = None
+    pixels: NDArray[np.int64] | None = None
+    maps: MapFacts | None = None
+    if archive.label_maps is not None:
+        presence, pixels, ignored = map_presence(archive.label_maps, archive.num_classes)
+        differ = presence != labels.astype(bool)
+        share = ignored / max(archive.label_maps.size, 1)
+        maps = MapFacts(share, int(differ.any(1).sum()), int(differ.sum()))
+    classes = []
+    for c, name in enumerate(archive.class_names):
+        images = {split: int(labels[rows, c].sum()) for split, rows in positions.items()}
+        if presence is None or pixels is None:
+            classes.append(ClassFacts(name, images, None, None, None))
+            continue
+        has = labels[:, c].astype(bool)
+        classes.append(
+            ClassFacts(
+                name,
+                images,
+                float(pixels[c] / max(int(pixels.sum()), 1)),
+                int((has & ~presence[:, c]).sum()),
+                int((~has & presence[:, c]).sum()),
+            )
+        )
+    per_image = Counter(labels.sum(1).tolist())
+    clean = archive.clean_scene_labels
+    return ArchiveFacts(
+        splits={split: len(rows) for split, rows in positions.items()},
+        labels_per_image=dict(sorted(per_image.items())),
+        mean_labels=float(labels.sum(1).mean()),
+        classes=tuple(classes),
+        maps=maps,
+        clean_differences=None if clean is None else int((clean != labels).sum()),
+        bytes=sum(path.stat().st_size for path in archive.directory.iterdir()),
+    )
+
+
+def map_presence(maps: NDArray[np.uint8], classes: int) -> tuple[NDArray[np.bool_], NDArray[np.int64], int]:
+    """Find out which classes each label map has.
+
+    Args:
+        maps: (N, H, W) classes, 255 = none; may be a memory map.
+        classes: Number of classes C.
+
+    Returns:
+        (N, C) whether a map has a class, (C,) pixels of each class, and the number of pixels without one.
+    """
+    presence = np.zeros((len(maps), classes), dtype=np.bool_)
+    pixels = np.zeros(classes, dtype=np.int64)
+    ignored = 0
+    step = max(1, _CHUNK_PIXELS // max(1, int(np.prod(maps.shape[1:]))))
+    for start in range(0, len(maps), step):
+        block = np.asarray(maps[start : start + step]).astype(np.int64)
+        coded = block.reshape(len(block), -1) + 256 * np.arange(len(block))[:, None]
+        counts = np.bincount(coded.reshape(-1), minlength=256 * len(block)).reshape(len(block), 256)
+        presence[start : start + step] = counts[:, :classes] > 0
+        pixels += counts[:, :classes].sum(0)
+        ignored += int(counts[:, IGNORE].sum())
+    return presence, pixels, ignored

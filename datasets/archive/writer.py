@@ -1,0 +1,278 @@
+"""Writes archives: each row goes to its packed place as it arrives, in any order and over several attempts."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridbench.datasets.archive.archive import INDEX, SCHEMA, SOURCES
+from gridbench.datasets.archive.arrayfile import RowFile, fsync_directory, write_array, write_atomically
+from gridbench.datasets.archive.building import build_once
+from gridbench.datasets.archive.indexing import group_file, make_index
+from gridbench.datasets.archive.layout import IGNORE, SPLITS, Layout, Sample
+from gridbench.datasets.dataset import Progress, silent
+from gridbench.errors import InputError
+
+__all__ = ["ArchiveWriter", "build_once", "packed_order"]
+
+_JOURNAL = "journal.npy"
+_PLAN = "plan.json"
+_COMMIT_SECONDS = 5.0
+_TODO, _WRITTEN, _LEFT_OUT = 0, 1, 2
+
+
+def packed_order(names: Sequence[str]) -> NDArray[np.int64]:
+    """Return the order in which samples are packed: shuffled, and a function of the names alone.
+
+    Any subset keeps its relative order, so a sample that could not be read does not move the others.
+    """
+    keys = [hashlib.sha256(f"gridbench packing/{name}".encode()).digest() for name in names]
+    return np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
+
+
+class ArchiveWriter:
+    """Fills the folder of an archive being built; what an earlier attempt with the same plan wrote is kept.
+
+    Args:
+        folder: Where the files go.
+        layout: What every sample looks like.
+        names: Name of each sample, no two alike, in the reader's order.
+        split: Split of each sample, one of train, val, test.
+        settings: What else decides the content, as JSON values; an attempt with other settings starts afresh.
+
+    Attributes:
+        plan: sha256 in hex over everything that was decided before a pixel was read.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        layout: Layout,
+        names: Sequence[str],
+        split: Sequence[str],
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        check_plan(layout, names, split)
+        self.folder = folder
+        self.layout = layout
+        order = packed_order(names)
+        self._names: list[str] = [names[i] for i in order]
+        self._split = np.array([SPLITS.index(split[i]) for i in order], dtype=np.uint8)
+        self._place = np.empty(len(order), dtype=np.int64)
+        self._place[order] = np.arange(len(order))
+        self.plan = plan_digest(layout, names, split, settings or {})
+        self._begin()
+        rows, classes = len(names), len(layout.class_names)
+
+        def rows_of(file: str, shape: tuple[int, ...], dtype: str = "uint8") -> RowFile:
+            return RowFile(folder / file, rows, shape, dtype)
+
+        self._groups = [
+            rows_of(group_file(g.name), (len(g.bands), g.height, g.width), g.dtype) for g in layout.groups
+        ]
+        self._labels = rows_of("scene_labels.npy", (classes,))
+        self._maps = rows_of("label_maps.npy", layout.map_size) if layout.map_size else None
+        self._clean = rows_of("clean_scene_labels.npy", (classes,)) if layout.clean_labels else None
+        self._sources = rows_of(SOURCES, (32,)) if layout.sources else None
+        self._journal = rows_of(_JOURNAL, ())
+        self._state = np.array(np.load(folder / _JOURNAL, allow_pickle=False))
+        self._pending: list[int] = []
+        self._committed = time.monotonic()
+
+    @property
+    def done(self) -> NDArray[np.bool_]:
+        """Which samples have been written or left out for good, in the reader's order."""
+        return np.asarray(self._state[self._place] != _TODO)
+
+    @property
+    def written(self) -> int:
+        """Number of samples that have been written."""
+        return int((self._state == _WRITTEN).sum())
+
+    def write(self, position: int, sample: Sample) -> None:
+        """Store a sample.
+
+        Args:
+            position: Its position in the names that the writer was given.
+            sample: Arrays of the layout's shapes; integers that fit the stored types.
+
+        Raises:
+            InputError: The sample does not fit the layout; nothing of it counts as written.
+        """
+        row = int(self._place[position])
+        try:
+            self._write(row, sample)
+        except ValueError as error:
+            raise InputError(f"The sample {self._names[row]!r} cannot be packed: {error}.") from error
+        self._note(row, _WRITTEN)
+
+    def leave_out(self, position: int) -> None:
+        """Note that a sample does not belong in the archive."""
+        self._note(int(self._place[position]), _LEFT_OUT)
+
+    def _note(self, row: int, state: int) -> None:
+        self._state[row] = state
+        self._pending.append(row)
+
+    def name_of(self, position: int) -> str:
+        """Return the name of a sample."""
+        return self._names[int(self._place[position])]
+
+    def commit_when_due(self) -> bool:
+        """Commit when the last time is seconds ago; tell whether it was done."""
+        due = time.monotonic() - self._committed > _COMMIT_SECONDS
+        if due:
+            self.commit()
+        return due
+
+    def commit(self) -> None:
+        """Force the rows written so far onto the disk, then note them as done."""
+        for file in self._files():
+            file.sync()
+        for row in self._pending:
+            self._journal.write(row, self._state[row : row + 1].reshape(()))
+        self._journal.sync()
+        self._pending.clear()
+        self._committed = time.monotonic()
+
+    def finish(self, name: str, kind: str, report: Mapping[str, Any], progress: Progress = silent) -> None:
+        """Complete the archive with the rows that were written, leaving out the others.
+
+        Args:
+            name: Name of the data set.
+            kind: Which reader built it.
+            report: What the reader found out, as JSON values.
+            progress: Told what is being done.
+
+        Raises:
+            InputError: No sample of the train split was written.
+        """
+        self.commit()
+        kept = np.flatnonzero(self._state == _WRITTEN).astype(np.int64)
+        split = self._split[kept]
+        train = np.flatnonzero(split == 0).astype(np.int64)
+        if len(train) == 0:
+            raise InputError(
+                f"The archive {name!r} would have no training sample: {len(kept)} of {len(self._state)} samples "
+                "could be read, and none of them is in the train split."
+            )
+        self._journal.close()
+        (self.folder / _PLAN).unlink()
+        (self.folder / _JOURNAL).unlink()
+        for file in self._files():
+            if len(kept) < file.rows:
+                progress(0, 0, f"closing gaps in {file.path.name}")
+                file.keep(kept)
+            file.sync()
+            file.close()
+        write_array(self.folder / "split.npy", split)
+        names = "".join(f"{self._names[i]}\n" for i in kept)
+        write_atomically(self.folder / "names.txt", names.encode("utf-8"))
+        progress(0, 0, "computing statistics and hashes")
+        files = [*(file.path.name for file in self._files()), "split.npy", "names.txt"]
+        facts = {"name": name, "kind": kind, "plan": self.plan, "report": dict(report)}
+        index = make_index(self.folder, self.layout, files, len(kept), train, facts)
+        write_atomically(self.folder / INDEX, json.dumps(index, indent=1, sort_keys=True).encode("utf-8"))
+        fsync_directory(self.folder)
+
+    def close(self) -> None:
+        """Note what was written as done and close the files, so that another attempt can go on."""
+        self.commit()
+        for file in [*self._files(), self._journal]:
+            file.close()
+
+    def _begin(self) -> None:
+        path = self.folder / _PLAN
+        text = self.plan.encode()
+        if self.folder.exists() and not (path.is_file() and path.read_bytes() == text):
+            shutil.rmtree(self.folder)
+        if not self.folder.exists():
+            self.folder.mkdir(parents=True)
+            write_atomically(path, text)
+
+    def _files(self) -> list[RowFile]:
+        optional = (self._maps, self._clean, self._sources)
+        return [*self._groups, self._labels, *(file for file in optional if file is not None)]
+
+    def _write(self, row: int, sample: Sample) -> None:
+        if len(sample.images) != len(self._groups):
+            raise ValueError(f"it has {len(sample.images)} resolution groups instead of {len(self._groups)}")
+        for file, images in zip(self._groups, sample.images, strict=True):
+            if images.dtype.kind not in "ui":
+                raise ValueError(f"its images are {images.dtype.name}, and archives hold whole numbers")
+            file.write(row, images)
+        self._labels.write(row, _binary(sample.scene_labels))
+        if (self._maps is None) != (sample.label_map is None):
+            raise ValueError("a label map is missing or was not expected")
+        if self._maps is not None and sample.label_map is not None:
+            self._maps.write(row, _classes(sample.label_map, len(self.layout.class_names)))
+        if (self._clean is None) != (sample.clean_scene_labels is None):
+            raise ValueError("its clean labels are missing or were not expected")
+        if self._clean is not None and sample.clean_scene_labels is not None:
+            self._clean.write(row, _binary(sample.clean_scene_labels))
+        if self._sources is not None:
+            self._sources.write(row, np.frombuffer(sample.source, dtype=np.uint8))
+
+
+def plan_digest(
+    layout: Layout, names: Sequence[str], split: Sequence[str], settings: Mapping[str, Any]
+) -> str:
+    """Hash what is decided before a pixel is read, so that the same work can be told from other work."""
+    decided = {
+        "schema": SCHEMA,
+        "layout": dataclasses.asdict(layout),
+        "names": list(names),
+        "split": list(split),
+        "settings": dict(settings),
+    }
+    return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()
+
+
+def check_plan(layout: Layout, names: Sequence[str], split: Sequence[str]) -> None:
+    """Refuse a layout or names that no archive can have.
+
+    Raises:
+        InputError: No names, a name twice, a name with a line break, class names alike, or a type that does not fit.
+    """
+    if not names:
+        raise InputError("There is nothing to pack: no sample was found.")
+    if len(names) != len(split):
+        raise ValueError(f"{len(names)} names and {len(split)} splits")
+    seen: set[str] = set()
+    for name in names:
+        if not name or "\n" in name or "\r" in name:
+            raise InputError(f"A sample's name cannot be empty or hold a line break: {name!r}.")
+        if name in seen:
+            raise InputError(f"Two samples have the same name: {name}.")
+        seen.add(name)
+    if len(set(layout.class_names)) != len(layout.class_names) or not 0 < len(layout.class_names) < IGNORE:
+        given = ", ".join(layout.class_names)
+        raise InputError(f"Class names must be distinct, and 1 to {IGNORE - 1} of them: {given}.")
+    for group in layout.groups:
+        if group.dtype not in ("uint8", "uint16"):
+            raise InputError(
+                f"The images are {group.dtype}; archives hold uint8 or uint16. Convert them to these first."
+            )
+
+
+def _binary(labels: NDArray[np.generic]) -> NDArray[np.uint8]:
+    stored = labels.astype(np.uint8)
+    if not np.array_equal(stored, labels) or stored.max(initial=0) > 1:
+        raise ValueError("scene labels other than 0 and 1")
+    return stored
+
+
+def _classes(label_map: NDArray[np.generic], count: int) -> NDArray[np.uint8]:
+    stored = label_map.astype(np.uint8)
+    if not np.array_equal(stored, label_map) or ((stored >= count) & (stored != IGNORE)).any():
+        raise ValueError(f"a label map with values other than 0 to {count - 1} and {IGNORE}")
+    return stored

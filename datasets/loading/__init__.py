@@ -1,0 +1,1 @@
+"""Batches from an archive: storage, resampling, augmentation."""

@@ -1,0 +1,233 @@
+"""Batches for training and evaluation, drawn from an archive."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gridbench.datasets.archive.archive import Archive
+from gridbench.datasets.loading.augmentation import (
+    Augmentation,
+    Cuts,
+    centre_cuts,
+    draw_cuts,
+    whole_cuts,
+    window,
+)
+from gridbench.datasets.loading.placing import Placed, send
+from gridbench.datasets.loading.storage import Pixels, hold
+
+__all__ = ["EvaluationSet", "TrainingBatch", "TrainingSet", "ahead", "batches_of"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TrainingBatch:
+    """One mini-batch; every tensor is on the training device.
+
+    Attributes:
+        images: (B, bands, h, w) float32, standardised and augmented.
+        scene_labels: (B, C) float32 in {0, 1}.
+        label_maps: (B, h, w) int64, 255 = ignore, cut and mirrored like the images, or whole where the augmentation
+            says so; None without maps.
+        positions: (B,) int64 positions in the training set.
+        top: (B,) int64, first row of the cut in the stored image.
+        left: (B,) int64, first column of the cut.
+        mirrored: (B,) bool, whether left and right are exchanged.
+        flipped: (B,) bool, whether top and bottom are exchanged.
+    """
+
+    images: Tensor
+    scene_labels: Tensor
+    label_maps: Tensor | None
+    positions: Tensor
+    top: Tensor
+    left: Tensor
+    mirrored: Tensor
+    flipped: Tensor
+
+
+class TrainingSet:
+    """The images that a run trains on, with the labels it is given for them.
+
+    Args:
+        archive: Where the images come from.
+        indices: (N,) positions in the archive.
+        scene_labels: (N, C) labels for exactly those images.
+        label_maps: (N, H, W) maps for exactly those images, or None.
+        augmentation: What may change at random.
+        device: Where batches are wanted.
+        limit_bytes: Largest size that is held in memory or on the device; None to decide by room.
+        statistics: What images are standardised by; see `Archive.scaling`.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        indices: NDArray[np.int64],
+        scene_labels: NDArray[np.generic],
+        label_maps: NDArray[np.generic] | None,
+        augmentation: Augmentation,
+        device: torch.device,
+        limit_bytes: int | None = None,
+        statistics: str = "train",
+    ) -> None:
+        if len(scene_labels) != len(indices) or (label_maps is not None and len(label_maps) != len(indices)):
+            raise ValueError(f"labels for {len(indices)} images are needed")
+        if label_maps is not None and tuple(label_maps.shape[1:]) != archive.image_size:
+            raise ValueError(
+                f"label maps of {label_maps.shape[1:]} do not lie on images of {archive.image_size}"
+            )
+        window(archive.image_size, augmentation.crop)
+        self.archive = archive
+        self.indices = np.asarray(indices, dtype=np.int64)
+        self.augmentation = augmentation
+        self.device = device
+        self._labels = torch.from_numpy(np.ascontiguousarray(scene_labels, dtype=np.float32)).to(device)
+        self._has_maps = label_maps is not None
+        self._pixels = hold(archive, self.indices, label_maps, device, limit_bytes, statistics)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def held(self) -> Pixels:
+        """The images, where they stay from batch to batch; whoever wants them too need not hold them again."""
+        return self._pixels
+
+    @property
+    def worth_preparing(self) -> bool:
+        """Whether a batch takes the CPU or the disk long enough to be made during the step before it."""
+        return self._pixels.worth_preparing
+
+    def batch(self, positions: NDArray[np.int64], rng: np.random.Generator) -> TrainingBatch:
+        """Put one mini-batch together.
+
+        Args:
+            positions: (B,) positions in this set.
+            rng: Decides cuts and brightness.
+        """
+        positions = np.ascontiguousarray(positions, dtype=np.int64)
+        cuts = draw_cuts(len(positions), self.archive.image_size, self.augmentation, rng)
+        placed = send(positions, cuts, self.device)
+        return TrainingBatch(
+            images=self._pixels.cut(positions, cuts, placed),
+            scene_labels=self._labels.index_select(0, placed.positions),
+            label_maps=self._maps(positions, cuts, placed) if self._has_maps else None,
+            positions=placed.positions,
+            top=placed.top,
+            left=placed.left,
+            mirrored=placed.mirrored,
+            flipped=placed.flipped,
+        )
+
+    def _maps(self, positions: NDArray[np.int64], cuts: Cuts, placed: Placed) -> Tensor:
+        if self.augmentation.move_maps:
+            return self._pixels.cut_maps(positions, cuts, placed)
+        return self._pixels.cut_maps(positions, whole_cuts(len(positions), self.archive.image_size))
+
+
+def batches_of(order: NDArray[np.int64] | Sequence[int], batch_size: int) -> list[NDArray[np.int64]]:
+    """Divide an order of positions into mini-batches; a last one of one position joins the one before it.
+
+    Args:
+        order: Positions in the order of the epoch.
+        batch_size: Positions per mini-batch, at least 1.
+    """
+    if batch_size < 1:
+        raise ValueError(f"a batch holds at least 1 image, not {batch_size}")
+    positions = np.asarray(order, dtype=np.int64)
+    batches = [positions[start : start + batch_size] for start in range(0, len(positions), batch_size)]
+    if batch_size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
+        last = batches.pop()
+        batches[-1] = np.concatenate([batches[-1], last])
+    return batches
+
+
+def ahead(calls: Iterable[Callable[[], T]], depth: int = 2) -> Iterator[T]:
+    """Yield the results of calls in order, made by one background thread a little ahead of the consumer.
+
+    Worth it where the device computes while the CPU puts batches together from disk.
+
+    Args:
+        calls: What to call.
+        depth: How many results are made ahead, at least 1.
+    """
+    waiting = iter(calls)
+    with ThreadPoolExecutor(1, thread_name_prefix="gridbench-batches") as pool:
+        flying = deque(pool.submit(call) for call in itertools.islice(waiting, depth))
+        try:
+            while flying:
+                result = flying.popleft().result()
+                flying.extend(pool.submit(call) for call in itertools.islice(waiting, 1))
+                yield result
+        finally:
+            for future in flying:
+                future.cancel()
+
+
+class EvaluationSet:
+    """Images as evaluation sees them: in a fixed order, cut at the centre, without any randomness.
+
+    On an accelerator that has room for them they are sent once and stay, however often they are looked at.
+
+    Args:
+        archive: Where the images come from.
+        indices: (N,) positions in the archive.
+        crop: Side of the crop in pixels; None for the whole image.
+        device: Where batches are wanted.
+        statistics: What images are standardised by; see `Archive.scaling`.
+        held: Exactly these images, where somebody holds them already.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        indices: NDArray[np.int64],
+        crop: int | None,
+        device: torch.device,
+        statistics: str = "train",
+        held: Pixels | None = None,
+    ) -> None:
+        self.archive = archive
+        self.indices = np.asarray(indices, dtype=np.int64)
+        self.crop = crop
+        self.device = device
+        self._statistics = statistics
+        self._pixels = held
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def batches(self, batch_size: int) -> Iterator[Tensor]:
+        """Yield standardised images in order, (B, bands, h, w) float32 on the device.
+
+        Args:
+            batch_size: Images per batch.
+        """
+        on_cpu = self.device.type == "cpu"
+        if self._pixels is None:
+            # Next to the processor a copy of its own would gain nothing over the mapped file.
+            limit = 0 if on_cpu else None
+            self._pixels = hold(self.archive, self.indices, None, self.device, limit, self._statistics)
+        starts = range(0, len(self), batch_size)
+        calls = [
+            partial(self._cut, self._pixels, start, min(start + batch_size, len(self))) for start in starts
+        ]
+        prepare = self._pixels.worth_preparing and not on_cpu
+        yield from ahead(calls) if prepare else (call() for call in calls)
+
+    def _cut(self, pixels: Pixels, start: int, stop: int) -> Tensor:
+        cuts = centre_cuts(stop - start, self.archive.image_size, self.crop)
+        return pixels.cut(np.arange(start, stop), cuts)

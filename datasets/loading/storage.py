@@ -1,0 +1,295 @@
+"""Where a data set's pixels are held while they are drawn from: in memory, on the device, or on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gridbench.datasets.archive.archive import Archive
+from gridbench.datasets.loading.augmentation import Cuts, cut_rows
+from gridbench.datasets.loading.buffers import Buffers
+from gridbench.datasets.loading.doubling import WORTH_COMPILING, double, doubles
+from gridbench.datasets.loading.placing import Placed, cut_placed, send, to_device
+from gridbench.datasets.loading.upsampling import upsample
+
+__all__ = ["DevicePixels", "HostPixels", "Pixels", "hold"]
+
+HOST_BYTES = 1 << 30
+DEVICE_SHARE = 0.25
+
+
+class Pixels(ABC):
+    """Some images of an archive, ready to be cut into standardised batches on a device.
+
+    Coarser groups are standardised and mirrored before they are upsampled: the kernel is symmetric and its weights
+    sum to one, so that is the same and less work.
+
+    Args:
+        archive: Where the images come from.
+        device: Where batches are wanted.
+        statistics: What images are standardised by; see `Archive.scaling`.
+
+    Attributes:
+        worth_preparing: Whether batches are worth putting together while the step before is computed.
+    """
+
+    worth_preparing = False
+
+    def __init__(self, archive: Archive, device: torch.device, statistics: str = "train") -> None:
+        self.size = archive.image_size
+        self.device = device
+        mean, scale = archive.scaling(statistics)
+        bands = [len(group.bands) for group in archive.groups]
+        self.mean = [part.to(device) for part in torch.split(mean, bands)]
+        self.scale = [part.to(device) for part in torch.split(scale, bands)]
+
+    @abstractmethod
+    def cut(self, positions: NDArray[np.int64], cuts: Cuts, placed: Placed | None = None) -> Tensor:
+        """Return (B, bands, h, w) float32 on the device: standardised, cut, mirrored and shifted.
+
+        Args:
+            positions: (B,) positions among the images that are held.
+            cuts: How each is cut.
+            placed: The same on the device, where it was sent there already.
+        """
+
+    @abstractmethod
+    def cut_maps(self, positions: NDArray[np.int64], cuts: Cuts, placed: Placed | None = None) -> Tensor:
+        """Return (B, h, w) int64 label maps on the device, cut like the images."""
+
+    def _standardise(self, group: int, images: Tensor, shift: Tensor | None) -> Tensor:
+        images.sub_(self.mean[group]).mul_(self.scale[group])
+        return images if shift is None else images.add_(shift.view(-1, 1, 1, 1))
+
+
+class HostPixels(Pixels):
+    """Images in memory or on disk; each batch is put together by the CPU and sent to the device.
+
+    Args:
+        archive: Where the images come from.
+        groups: Pixels of each group, (N, bands, H, W).
+        rows: Row of `groups` of each image that is held.
+        maps: (n, H, W) label maps of the images that are held, or None.
+        device: Where batches are wanted.
+        statistics: What images are standardised by; see `Archive.scaling`.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        groups: list[NDArray[np.generic]],
+        rows: NDArray[np.int64],
+        maps: NDArray[np.generic] | None,
+        device: torch.device,
+        statistics: str = "train",
+    ) -> None:
+        super().__init__(archive, device, statistics)
+        self.groups = groups
+        self.rows = rows
+        self.maps = maps
+        self._buffers = Buffers()
+        self._compiled = device.type == "cpu" and len(archive) >= WORTH_COMPILING and doubles()
+        self._host_mean = [part.cpu().numpy() for part in self.mean]
+        self._host_scale = [part.cpu().numpy() for part in self.scale]
+
+    def cut(self, positions: NDArray[np.int64], cuts: Cuts, placed: Placed | None = None) -> Tensor:
+        """Return (B, bands, h, w) float32 on the device."""
+        rows = self.rows[positions]
+        if self.device.type != "cpu":
+            return self._cut_elsewhere(rows, cuts, placed or send(positions, cuts, self.device))
+        bands = [group.shape[1] for group in self.groups]
+        out = self._buffers.take((len(rows), sum(bands), *cuts.size))
+        self._fill(0, rows, cuts, out[:, : bands[0]])
+        result = torch.from_numpy(out)
+        start = bands[0]
+        for group in range(1, len(self.groups)):
+            stop = start + bands[group]
+            native = np.empty((len(rows), *self.groups[group].shape[1:]), dtype=np.float32)
+            if cuts.size == self.size:
+                self._fill(group, rows, _whole(cuts, native.shape), native)
+                self._upsample(native, out[:, start:stop])
+            else:
+                self._fill(group, rows, _plain(cuts, native.shape), native)
+                whole = np.empty((*native.shape[:2], *self.size), dtype=np.float32)
+                self._upsample(native, whole)
+                result[:, start:stop] = _cut_all(
+                    torch.from_numpy(whole), placed or send(positions, cuts, self.device)
+                )
+            start = stop
+        return result
+
+    def cut_maps(self, positions: NDArray[np.int64], cuts: Cuts, placed: Placed | None = None) -> Tensor:
+        """Return (B, h, w) int64 label maps on the device."""
+        if self.maps is None:
+            raise ValueError("there are no label maps")
+        out = np.empty((len(positions), *cuts.size), np.uint8)
+        cut_rows(self.maps, positions, cuts, out)
+        return to_device(torch.from_numpy(out), self.device).long()
+
+    def _fill(self, group: int, rows: NDArray[np.int64], cuts: Cuts, out: NDArray[np.float32]) -> None:
+        """Cut and standardise image by image, while it is in the processor's cache."""
+        mean, scale = self._host_mean[group], self._host_scale[group]
+        shifted = cuts.shift.any()
+        for i in range(len(rows)):
+            cut_rows(self.groups[group], rows[i : i + 1], cuts.one(i), out[i : i + 1])
+            out[i] -= mean
+            out[i] *= scale
+            if shifted:
+                out[i] += cuts.shift[i]
+
+    def _upsample(self, native: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+        h, w = native.shape[2:]
+        if self._compiled and (2 * h, 2 * w) == self.size and min(h, w) >= 4:
+            double(native, out)
+        else:
+            upsample(torch.from_numpy(native), self.size, torch.from_numpy(out))
+
+    def _cut_elsewhere(self, rows: NDArray[np.int64], cuts: Cuts, placed: Placed) -> Tensor:
+        """Send the numbers as they are stored, and do the rest on the device."""
+        parts = []
+        for index, group in enumerate(self.groups):
+            finest = index == 0
+            how = cuts if finest else _whole(cuts, group.shape)
+            if not finest and cuts.size != self.size:
+                how = _plain(cuts, group.shape)
+            out = np.empty((len(rows), group.shape[1], *how.size), group.dtype)
+            cut_rows(group, rows, how, out)
+            images = self._standardise(index, _to_float(out, self.device), placed.shift)
+            images = images if finest else upsample(images, self.size)
+            parts.append(images if finest or cuts.size == self.size else _cut_all(images, placed))
+        return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+
+
+class DevicePixels(Pixels):
+    """Images that live on the device as they are stored.
+
+    Args:
+        archive: Where the images come from.
+        groups: Pixels of each group, of exactly the images that are held.
+        maps: (n, H, W) label maps, or None.
+        device: Where they are held.
+        statistics: What images are standardised by; see `Archive.scaling`.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        groups: list[NDArray[np.generic]],
+        maps: NDArray[np.generic] | None,
+        device: torch.device,
+        statistics: str = "train",
+    ) -> None:
+        super().__init__(archive, device, statistics)
+        self.groups = [torch.from_numpy(_signed(group)).to(device) for group in groups]
+        self.maps = None if maps is None else torch.from_numpy(np.ascontiguousarray(maps)).to(device)
+
+    def cut(self, positions: NDArray[np.int64], cuts: Cuts, placed: Placed | None = None) -> Tensor:
+        """Return (B, bands, h, w) float32 on the device."""
+        there = placed or send(positions, cuts, self.device)
+        parts = []
+        for index, group in enumerate(self.groups):
+            if index == 0:
+                cut = _widen(cut_placed(group, there.positions, there))
+                parts.append(self._standardise(0, cut, there.shift))
+            elif cuts.size == self.size:
+                mirrored = _widen(cut_placed(group, there.positions, _whole_on_device(there, group)))
+                parts.append(upsample(self._standardise(index, mirrored, there.shift), self.size))
+            else:
+                native = _widen(group.index_select(0, there.positions))
+                whole = upsample(self._standardise(index, native, there.shift), self.size)
+                parts.append(_cut_all(whole, there))
+        return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+
+    def cut_maps(self, positions: NDArray[np.int64], cuts: Cuts, placed: Placed | None = None) -> Tensor:
+        """Return (B, h, w) int64 label maps on the device."""
+        if self.maps is None:
+            raise ValueError("there are no label maps")
+        there = placed or send(positions, cuts, self.device)
+        return cut_placed(self.maps, there.positions, there).long()
+
+
+def hold(
+    archive: Archive,
+    indices: NDArray[np.int64],
+    label_maps: NDArray[np.generic] | None,
+    device: torch.device,
+    limit_bytes: int | None = None,
+    statistics: str = "train",
+) -> Pixels:
+    """Choose where the images are held: on the device or in memory if they fit, else on disk.
+
+    Args:
+        archive: Where they come from.
+        indices: (N,) which of them.
+        label_maps: (N, H, W) uint8 maps for exactly those, or None.
+        device: Where batches are wanted.
+        limit_bytes: Largest size that is held; None for 1 GiB of memory or a quarter of the device's.
+        statistics: What images are standardised by; see `Archive.scaling`.
+
+    Returns:
+        An object whose batches have the same numbers wherever it holds the images.
+    """
+    per_image = sum(int(np.prod(g.pixels.shape[1:])) * g.pixels.itemsize for g in archive.groups)
+    total = per_image * len(indices) + (0 if label_maps is None else label_maps.nbytes)
+    stored = [group.pixels for group in archive.groups]
+    if device.type == "cpu":
+        if total <= (HOST_BYTES if limit_bytes is None else limit_bytes):
+            groups = [np.array(pixels[indices]) for pixels in stored]
+            return HostPixels(archive, groups, np.arange(len(indices)), label_maps, device, statistics)
+    elif total <= (_device_room(device) if limit_bytes is None else limit_bytes):
+        return DevicePixels(archive, [pixels[indices] for pixels in stored], label_maps, device, statistics)
+    pixels = HostPixels(archive, list(stored), indices, label_maps, device, statistics)
+    pixels.worth_preparing = True
+    return pixels
+
+
+def _whole(cuts: Cuts, shape: tuple[int, ...]) -> Cuts:
+    """Return the same mirroring for whole images of another size."""
+    none = np.zeros(len(cuts.top), dtype=np.int64)
+    return dataclasses.replace(cuts, top=none, left=none, size=(shape[-2], shape[-1]))
+
+
+def _plain(cuts: Cuts, shape: tuple[int, ...]) -> Cuts:
+    """Return whole images of another size without mirroring."""
+    off = np.zeros(len(cuts.top), dtype=np.bool_)
+    return dataclasses.replace(_whole(cuts, shape), mirrored=off, flipped=off)
+
+
+def _cut_all(images: Tensor, placed: Placed) -> Tensor:
+    """Cut a batch (B, ..., H, W) that was put together already."""
+    return cut_placed(images, torch.arange(len(images), device=images.device), placed)
+
+
+def _whole_on_device(placed: Placed, images: Tensor) -> Placed:
+    """Return the same mirroring for whole images of another size."""
+    none = torch.zeros_like(placed.top)
+    return dataclasses.replace(placed, top=none, left=none, size=(images.shape[-2], images.shape[-1]))
+
+
+def _device_room(device: torch.device) -> int:
+    backend = getattr(torch, device.type, None)
+    if backend is None or not hasattr(backend, "mem_get_info"):
+        return 0
+    free, _ = backend.mem_get_info(device)
+    return int(free * DEVICE_SHARE)
+
+
+def _signed(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    contiguous = np.ascontiguousarray(values)
+    return contiguous.view(np.int16) if contiguous.dtype == np.uint16 else contiguous
+
+
+def _widen(stored: Tensor) -> Tensor:
+    # Few operations know 16-bit unsigned numbers, so they travel as signed ones of the same bits.
+    if stored.dtype == torch.int16:
+        return (stored.to(torch.int32) & 0xFFFF).to(torch.float32)
+    return stored.to(torch.float32)
+
+
+def _to_float(values: NDArray[np.generic], device: torch.device) -> Tensor:
+    return _widen(to_device(torch.from_numpy(_signed(values)), device))

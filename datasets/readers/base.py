@@ -1,0 +1,100 @@
+"""What a reader hands to the packer: which samples there are, and how one unit of work reads some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, overload
+
+from gridbench.datasets.archive.layout import Layout, Sample
+
+__all__ = ["LazyUnits", "Outcome", "Plan", "Unit", "listed"]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A piece of work that another process can do.
+
+    Attributes:
+        positions: Positions of its samples in the plan's names.
+        argument: What the plan's `read` is called with; small, since it travels between processes.
+    """
+
+    positions: tuple[int, ...]
+    argument: Any
+
+
+class LazyUnits(Sequence[Unit]):
+    """Units of one sample each that are made when asked for, so that a large archive's plan stays small.
+
+    Args:
+        count: Number of units.
+        argument: Returns the argument of the unit at a position; deterministic.
+    """
+
+    def __init__(self, count: int, argument: Callable[[int], Any]) -> None:
+        self._count = count
+        self._argument = argument
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> Unit: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Unit]: ...
+
+    def __getitem__(self, index: int | slice) -> Unit | list[Unit]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(self._count))]
+        if not -self._count <= index < self._count:
+            raise IndexError(index)
+        position = index % self._count
+        return Unit((position,), self._argument(position))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What reading a unit gave.
+
+    Attributes:
+        samples: One sample for each position of the unit; None for one that does not belong in the archive.
+        findings: Statement about the sources -> how often it holds, for the report.
+    """
+
+    samples: tuple[Sample | None, ...]
+    findings: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is known about an archive before a pixel is read.
+
+    Attributes:
+        kind: Name of the reader.
+        layout: What every sample looks like.
+        names: Name of each sample, no two alike.
+        split: Split of each sample.
+        units: The work, which covers each position once.
+        read: Function at the top level of a module that reads a unit's argument; raises `Unreadable`.
+        settings: What the user decided, as JSON values; another setting is another archive.
+        report: What the reader found out already, as JSON values; `notes` in it is a list of sentences.
+    """
+
+    kind: str
+    layout: Layout
+    names: Sequence[str]
+    split: Sequence[str]
+    units: Sequence[Unit]
+    read: Callable[[Any], Outcome]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+
+def listed(what: str, names: Sequence[str], shown: int = 5) -> list[str]:
+    """Return one sentence that counts names and shows the first few; none when there are none."""
+    if not names:
+        return []
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return [f"{len(names)} {what}: {', '.join(names[:shown])}{more}"]

@@ -1,0 +1,1 @@
+"""The reader for BigEarthNet, versions 1 and 2."""

@@ -1,0 +1,1 @@
+"""The reader for a folder of one's own images."""

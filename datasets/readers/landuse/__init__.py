@@ -1,0 +1,1 @@
+"""The readers for UC Merced and DLRSD."""

@@ -1,0 +1,153 @@
+"""Reads one image of UC Merced or DLRSD with its label map, whichever way that is encoded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridbench.datasets.archive.layout import IGNORE, Sample
+from gridbench.datasets.loading.resampling import resize_classes, resize_image
+from gridbench.datasets.readers.base import Outcome
+from gridbench.datasets.readers.images import Form, fit
+from gridbench.datasets.readers.landuse.classes import CLASS_NAMES, COLOURS
+from gridbench.datasets.readers.masks import Codebook, colours_of
+from gridbench.datasets.readers.raster import Raster, Unreadable, digest_of, read_raster
+from gridbench.errors import InputError
+
+__all__ = ["LandUseUnit", "index_base", "is_label_map", "read_landuse_unit"]
+
+_FORM = Form(3, "uint8", ("uint8",))
+_CLASSES = len(CLASS_NAMES)
+
+
+@dataclass(frozen=True)
+class LandUseUnit:
+    """One image.
+
+    Attributes:
+        photograph: The photograph.
+        label_map: Its label map, or None.
+        labels: (17,) scene labels, or None to take them from the map.
+        base: Index of the first class in maps that hold plain indices; None when there are none.
+        size: (height, width) in the archive.
+    """
+
+    photograph: Path
+    label_map: Path | None
+    labels: tuple[int, ...] | None
+    base: int | None
+    size: tuple[int, int]
+
+
+def read_landuse_unit(unit: LandUseUnit) -> Outcome:
+    """Read a photograph and its label map; odd sizes are brought to the archive's, maps to the nearest pixel.
+
+    Raises:
+        Unreadable: A file cannot be read as what it should be.
+    """
+    findings: Counter[str] = Counter()
+    pixels = fit(read_raster(unit.photograph), _FORM, unit.photograph)
+    if pixels.shape[1:] != unit.size:
+        findings[f"photographs of an odd size, resized to {unit.size[0]} x {unit.size[1]}"] += 1
+        pixels = resize_image(pixels, unit.size)
+    label_map = None
+    if unit.label_map is not None:
+        label_map, unknown = _decode(read_raster(unit.label_map), unit.label_map, unit.base)
+        for word, count in unknown.items():
+            findings[f"map pixels of the value {word}, which no class has; they are ignored"] += count
+        if label_map.shape != unit.size:
+            findings[f"label maps of an odd size, resized to {unit.size[0]} x {unit.size[1]}"] += 1
+            label_map = np.asarray(resize_classes(label_map, unit.size), np.uint8)
+    if unit.labels is not None:
+        labels = np.array(unit.labels, dtype=np.uint8)
+    else:
+        present = set() if label_map is None else set(np.unique(label_map).tolist())
+        labels = np.array([c in present for c in range(_CLASSES)], dtype=np.uint8)
+    if not labels.any():
+        return Outcome((None,), {"left out: no scene label": 1})
+    files = [unit.photograph] if unit.label_map is None else [unit.photograph, unit.label_map]
+    return Outcome((Sample((pixels,), labels, label_map, None, digest_of(files)),), findings)
+
+
+def index_base(maps: Iterable[Path]) -> tuple[int | None, list[str]]:
+    """Decide over all label maps whether plain indices count the classes from 0 or from 1.
+
+    Maps with the legend's colours, as a palette or as pixels, do not take part; the indices of any other palette
+    count from 1, as in the original.
+
+    Args:
+        maps: Every label map of the data set.
+
+    Returns:
+        The index of the first class, None when no map holds plain indices; and sentences about it.
+
+    Raises:
+        InputError: The values do not tell, or are no indices at all.
+    """
+    seen: set[int] = set()
+    for path in maps:
+        try:
+            raster = read_raster(path)
+        except Unreadable:
+            continue
+        if not _has_colours(raster):
+            values = set(np.unique(raster.pixels[0]).tolist()) - {IGNORE}
+            if max(values, default=0) > _CLASSES:
+                raise InputError(
+                    f"The label map {path} holds the value {max(values)}; indices go to {_CLASSES}. It looks like a "
+                    "picture that was turned grey; take the original map."
+                )
+            if raster.palette is None:
+                seen |= values
+    if not seen:
+        return None, []
+    if 0 in seen and _CLASSES in seen:
+        return 1, [f"label maps hold 0 beside 1 to {_CLASSES}; 0 is taken for no class"]
+    if 0 not in seen and _CLASSES not in seen:
+        raise InputError(
+            f"The label maps hold {min(seen)} to {max(seen)}, so they may count the classes from 0 or from 1. "
+            "Say which: --map-base 0 or --map-base 1."
+        )
+    return (0 if 0 in seen else 1), []
+
+
+def is_label_map(raster: Raster) -> bool:
+    """Tell whether a file holds a palette, indices, or nothing but the legend's colours: no photograph does."""
+    if raster.palette is not None or len(raster.pixels) < 3:
+        return True
+    colours = np.unique(raster.pixels[:3].reshape(3, -1), axis=1).T
+    return all((int(r), int(g), int(b)) in COLOURS for r, g, b in colours)
+
+
+def _has_colours(raster: Raster) -> bool:
+    if raster.palette is None:
+        return len(raster.pixels) >= 3
+    used = raster.palette[np.unique(raster.pixels[0])]
+    return all((int(r), int(g), int(b)) in COLOURS for r, g, b in used)
+
+
+def _decode(raster: Raster, path: Path, base: int | None) -> tuple[NDArray[np.uint8], dict[str, int]]:
+    if _has_colours(raster):
+        return _codebook(None).decode(Raster(np.asarray(colours_of(raster)), None), path)
+    if raster.palette is not None:
+        return _codebook(1).decode(Raster(raster.pixels, None), path)
+    if base is None:
+        raise Unreadable(path, "holds plain indices, and no other map told from where they count")
+    return _codebook(base).decode(Raster(raster.pixels[:1], None), path)
+
+
+def _codebook(base: int | None) -> Codebook:
+    key = -1 if base is None else base
+    if key not in _CODEBOOKS:
+        values: dict[int, int | None] = {} if base is None else {c + base: c for c in range(_CLASSES)}
+        _CODEBOOKS[key] = Codebook(values | {IGNORE: None}, COLOURS if base is None else {})
+    return _CODEBOOKS[key]
+
+
+# The table of colours takes 16 MB to make, so each process makes it once.
+_CODEBOOKS: dict[int, Codebook] = {}

@@ -1,0 +1,219 @@
+"""Carries out a reader's plan: reads units in parallel, packs what can be read, lists what cannot."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import multiprocessing
+import os
+import re
+import shutil
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gridbench.datasets.archive.archive import INDEX, Archive
+from gridbench.datasets.archive.arrayfile import write_atomically
+from gridbench.datasets.archive.building import build_once
+from gridbench.datasets.archive.writer import ArchiveWriter, plan_digest
+from gridbench.datasets.cache import archive_directory
+from gridbench.datasets.dataset import Progress, silent
+from gridbench.datasets.readers.base import Outcome, Plan, Unit
+from gridbench.datasets.readers.raster import Unreadable, quick_raster_access
+from gridbench.errors import InputError, RunFailed
+from gridbench.registry import DATASETS
+
+__all__ = ["check_name", "default_workers", "prepare"]
+
+_FINDINGS = "findings.json"
+_UNITS_AT_A_TIME = 8
+_WORTH_PROCESSES = 400
+_LISTED_FAILURES = 1000
+
+
+def check_name(name: str) -> str:
+    """Return the name under which an archive may be prepared.
+
+    Raises:
+        InputError: It cannot be a folder's name, or a built-in data set has it.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise InputError(
+            f"The name {name!r} cannot be used: take letters, digits, dot, dash and underscore, 100 at most, "
+            "and begin with a letter or digit."
+        )
+    if name in DATASETS:
+        raise InputError(f"{name!r} is the name of a built-in data set; give another with --name.")
+    return name
+
+
+def default_workers(units: int) -> int:
+    """Return how many processes read: one for little work, else one for each processor, 16 at most."""
+    return 1 if units < _WORTH_PROCESSES else min(16, os.cpu_count() or 1)
+
+
+def prepare(
+    plan: Plan,
+    cache: Path,
+    name: str,
+    workers: int | None = None,
+    progress: Progress = silent,
+    force: bool = False,
+) -> Archive:
+    """Pack an archive into the cache, or open it when the same plan has been packed under that name.
+
+    An interrupted call leaves what it packed, and the same call goes on from there.
+
+    Args:
+        plan: What to read.
+        cache: The cache folder.
+        name: Name of the archive.
+        workers: Number of reading processes; None to decide by the amount of work.
+        progress: Told how far it is.
+        force: Whether to replace an archive that is there already.
+
+    Raises:
+        InputError: Another archive has that name, or nothing could be read.
+    """
+    directory = archive_directory(cache, check_name(name))
+    digest = plan_digest(plan.layout, plan.names, plan.split, {"kind": plan.kind, **plan.settings})
+    if (directory / INDEX).is_file() and not force:
+        archive = Archive.open(directory)
+        if archive.plan != digest:
+            raise InputError(
+                f"There is another archive {name!r} already, in {directory}. "
+                "Take another --name, or replace it with --force."
+            )
+        return archive
+    count = default_workers(len(plan.units)) if workers is None else workers
+
+    def build(folder: Path) -> None:
+        _pack(plan, folder, name, count, progress)
+
+    return build_once(directory, build, force=force)
+
+
+def _pack(plan: Plan, folder: Path, name: str, workers: int, progress: Progress) -> None:
+    settings = {"kind": plan.kind, **plan.settings}
+    writer = ArchiveWriter(folder, plan.layout, plan.names, plan.split, settings)
+    findings = _earlier_findings(folder)
+    failures: list[dict[str, str]] = []
+    earlier = writer.done
+    todo = (unit for unit in plan.units if not all(earlier[p] for p in unit.positions))
+    total = len(plan.names)
+    done = int(earlier.sum())
+    try:
+        with _reader(plan.read, workers) as outcomes:
+            for unit, outcome in outcomes(todo):
+                done += len(unit.positions)
+                if isinstance(outcome, Unreadable):
+                    failures.append({"file": outcome.path, "reason": outcome.reason})
+                else:
+                    findings.update(outcome.findings)
+                    failures += _write(writer, unit, outcome)
+                if writer.commit_when_due():
+                    _keep_findings(folder, findings)
+                progress(min(done, total), total, f"packing {name}")
+    except BaseException:
+        writer.close()
+        _keep_findings(folder, findings)
+        raise
+    if writer.written == 0:
+        writer.close()
+        shutil.rmtree(folder)
+        reasons = "; ".join(f"{row['file']} {row['reason']}" for row in failures[:3])
+        raise InputError(
+            f"Nothing could be read of {total} samples. {reasons or 'All of them were left out'}."
+        )
+    report = {
+        **plan.report,
+        "failed_count": len(failures),
+        "failed": sorted(failures, key=lambda row: row["file"])[:_LISTED_FAILURES],
+        "findings": dict(sorted(findings.items())),
+        "settings": dict(plan.settings),
+    }
+    (folder / _FINDINGS).unlink(missing_ok=True)
+    writer.finish(name, plan.kind, report, progress)
+
+
+def _write(writer: ArchiveWriter, unit: Unit, outcome: Outcome) -> list[dict[str, str]]:
+    failures = []
+    for position, sample in zip(unit.positions, outcome.samples, strict=True):
+        if sample is None:
+            writer.leave_out(position)
+            continue
+        try:
+            writer.write(position, sample)
+        except InputError as error:
+            failures.append({"file": writer.name_of(position), "reason": str(error)})
+    return failures
+
+
+@contextmanager
+def _reader(
+    read: Callable[[Any], Outcome], workers: int
+) -> Iterator[Callable[[Iterable[Unit]], Iterator[tuple[Unit, Outcome | Unreadable]]]]:
+    if workers <= 1:
+        with quick_raster_access():
+            yield lambda units: ((unit, _attempt(read, unit.argument)) for unit in units)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    try:
+        yield lambda units: _in_parallel(pool, read, units, workers)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _in_parallel(
+    pool: ProcessPoolExecutor, read: Callable[[Any], Outcome], units: Iterable[Unit], workers: int
+) -> Iterator[tuple[Unit, Outcome | Unreadable]]:
+    """Yield units as they are read, with few in flight, so that memory does not grow with the archive."""
+    waiting = iter(units)
+    flying: dict[Future[list[Outcome | Unreadable]], list[Unit]] = {}
+    while True:
+        while len(flying) < 2 * workers and (chunk := list(itertools.islice(waiting, _UNITS_AT_A_TIME))):
+            flying[pool.submit(_attempt_all, read, [unit.argument for unit in chunk])] = chunk
+        if not flying:
+            return
+        finished, _ = wait(flying, return_when=FIRST_COMPLETED)
+        for future in finished:
+            try:
+                outcomes = future.result()
+            except BrokenProcessPool as error:
+                raise RunFailed(
+                    "A reading process was killed, perhaps for lack of memory. The same command goes on from here; "
+                    "--workers 1 needs least."
+                ) from error
+            yield from zip(flying.pop(future), outcomes, strict=True)
+
+
+def _attempt_all(read: Callable[[Any], Outcome], arguments: list[Any]) -> list[Outcome | Unreadable]:
+    with quick_raster_access():
+        return [_attempt(read, argument) for argument in arguments]
+
+
+def _attempt(read: Callable[[Any], Outcome], argument: Any) -> Outcome | Unreadable:
+    try:
+        return read(argument)
+    except Unreadable as error:
+        return error
+
+
+def _start_worker() -> None:
+    # The parent answers Ctrl-C; workers that also died of it would only print tracebacks.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _earlier_findings(folder: Path) -> Counter[str]:
+    path = folder / _FINDINGS
+    return Counter(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else Counter()
+
+
+def _keep_findings(folder: Path, findings: Counter[str]) -> None:
+    write_atomically(folder / _FINDINGS, json.dumps(findings).encode())

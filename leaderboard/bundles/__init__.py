@@ -1,0 +1,1 @@
+"""Records packed for handing over, and their checks."""

@@ -1,0 +1,89 @@
+"""Bundles: finished records in one zip file, to hand to somebody else."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gridbench.errors import InputError
+
+if TYPE_CHECKING:
+    from gridbench.leaderboard.records.runs import Run
+
+__all__ = ["CONTENTS", "DONE", "FILES", "SCHEMA", "pack_bundle"]
+
+SCHEMA = 1
+CONTENTS = "bundle.json"
+WEIGHTS = "weights.safetensors"
+DONE = "done"
+FILES = (
+    "config.json",
+    "detection.npz",
+    "environment.json",
+    "history.json",
+    "noise.json",
+    "noise.npz",
+    "result.json",
+    "retrieval.npz",
+    WEIGHTS,
+)
+"""The files of a record that travel; nothing else does, and no code ever."""
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def pack_bundle(runs: Iterable[Run], version: str, weights: bool = False) -> bytes:
+    """Pack finished records into a zip file; the same records give the same bytes.
+
+    Args:
+        runs: The records.
+        version: Version of gridbench, noted in the bundle.
+        weights: Whether the weights travel too.
+
+    Returns:
+        The zip file's content.
+
+    Raises:
+        InputError: There is nothing to pack, or two records have one folder name.
+    """
+    hashes: dict[str, str] = {}
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as bundle:
+        for run in runs:
+            for name, content in _files(run.stored.folder, weights):
+                path = f"{run.stored.folder.name}/{name}"
+                if path in hashes:
+                    raise InputError(
+                        f"Two records are called {run.stored.folder.name!r}; pack them one at a time."
+                    )
+                hashes[path] = hashlib.sha256(content).hexdigest()
+                bundle.writestr(zipfile.ZipInfo(path, _EPOCH), content, zipfile.ZIP_DEFLATED)
+        contents = {"schema": SCHEMA, "gridbench": version, "files": hashes}
+        bundle.writestr(zipfile.ZipInfo(CONTENTS, _EPOCH), _json(contents), zipfile.ZIP_DEFLATED)
+    if not hashes:
+        raise InputError("There is no finished record to pack.")
+    return out.getvalue()
+
+
+def _files(folder: Path, weights: bool) -> Iterator[tuple[str, bytes]]:
+    """Yield (name, content) of a record's files; `done` lists those that travel."""
+    document = json.loads((folder / DONE).read_text(encoding="utf-8"))
+    listed = {
+        name: hashed
+        for name, hashed in document["files"].items()
+        if name in FILES and (weights or name != WEIGHTS)
+    }
+    if not {"config.json", "result.json"} <= listed.keys():
+        raise InputError(f"The record {folder.name!r} has no hash of its config.json or result.json.")
+    for name in sorted(listed):
+        yield name, (folder / name).read_bytes()
+    yield DONE, _json({**document, "files": listed})
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()

@@ -1,0 +1,245 @@
+"""Compact records: hundreds of finished runs in one small file from which every table and figure can be rebuilt.
+
+A zip file of three texts: what is in it (with hashes), a line of JSON per record with its settings, result, noise
+summary and environment as they are, and a line per record with its history in columns of four significant digits.
+Left out are rankings, scores of single queries, pictures, weights, and the list of every corrupted label, of which the
+hash stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from gridbench.errors import InputError
+from gridbench.leaderboard.bundles.checks import check_plain, is_hash, parse_json
+from gridbench.leaderboard.tables.text import clean
+from gridbench.records.record import RunRecord, check_result
+
+if TYPE_CHECKING:
+    from gridbench.leaderboard.records.runs import Run
+
+__all__ = ["CompactRun", "pack_compact", "read_compact", "refused"]
+
+SCHEMA = 1
+KIND = "compact"
+CONTENTS, RECORDS, HISTORIES = "bundle.json", "records.jsonl", "histories.jsonl"
+DIGITS = 4
+LARGEST = 2**30
+MOST_REASONS = 10
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@=-]{0,199}")
+
+
+class _Histories:
+    """The lines of histories, each parsed when it is asked for."""
+
+    def __init__(self, content: bytes) -> None:
+        self._lines = content.splitlines()
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def rows(self, at: int) -> list[dict[str, Any]]:
+        return _rows(parse_json(self._lines[at]))
+
+
+@dataclass(frozen=True)
+class CompactRun(RunRecord):
+    """A finished run that was read from a compact file; `folder` is that file and the run's name."""
+
+    documents: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    histories: _Histories = field(default_factory=lambda: _Histories(b""), repr=False, compare=False)
+    place: int = 0
+
+    def history(self) -> list[dict[str, Any]]:
+        """Return one dictionary per epoch, numbers with four significant digits."""
+        return self.histories.rows(self.place)
+
+    def environment(self) -> dict[str, Any]:
+        """Return versions, device and seconds per phase."""
+        return self._document("environment")
+
+    def noise(self) -> dict[str, Any]:
+        """Return the summary of the noise manifest."""
+        return self._document("noise")
+
+    def retrieval(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Refuse: rankings are what a compact record leaves out."""
+        raise FileNotFoundError(f"{self.folder} is a compact record, which keeps no rankings and no pictures")
+
+    def _document(self, name: str) -> dict[str, Any]:
+        if not isinstance(self.documents.get(name), dict):
+            raise FileNotFoundError(f"{self.folder} has no {name}")
+        return dict(self.documents[name])
+
+
+def pack_compact(runs: Iterable[Run], version: str) -> bytes:
+    """Pack finished records; the same records give the same bytes, in whatever order they come.
+
+    Args:
+        runs: The records.
+        version: Version of gridbench, noted in the file.
+
+    Returns:
+        The file's content.
+
+    Raises:
+        InputError: There is nothing to pack, two records have one name, or one is damaged.
+    """
+    ordered = sorted(runs, key=lambda run: run.stored.folder.name)
+    names = [run.stored.folder.name for run in ordered]
+    twice = next((name for at, name in enumerate(names[1:]) if name == names[at]), None)
+    if not names or twice:
+        raise InputError(
+            f"Two records are called {twice!r}." if twice else "There is no finished record to pack."
+        )
+    records, histories = [], []
+    for run in ordered:
+        stored = run.stored
+        documents = {
+            "folder": stored.folder.name,
+            "config": dict(stored.config),
+            "result": dict(stored.result),
+            "environment": _read(run, stored.environment),
+            "noise": _read(run, stored.noise),
+        }
+        records.append(_line(documents))
+        histories.append(_line(_columns(_read(run, stored.history) or [])))
+    texts = {RECORDS: b"".join(records), HISTORIES: b"".join(histories)}
+    hashes = {name: hashlib.sha256(text).hexdigest() for name, text in texts.items()}
+    contents = {"schema": SCHEMA, "kind": KIND, "gridbench": version, "records": len(names), "files": hashes}
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        for name, text in {CONTENTS: _line(contents), **texts}.items():
+            file.writestr(zipfile.ZipInfo(name, _EPOCH), text, zipfile.ZIP_DEFLATED, compresslevel=9)
+    return out.getvalue()
+
+
+def read_compact(path: Path) -> list[CompactRun]:
+    """Read a compact file, believing nothing of it that was not checked.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The records in the order of their names; their histories are parsed when they are asked for.
+
+    Raises:
+        InputError: With every reason for which the file is refused.
+    """
+    try:
+        texts = _texts(path)
+        histories = _Histories(texts[HISTORIES])
+        lines = texts[RECORDS].splitlines()
+        if len(lines) != len(histories):
+            raise ValueError(f"it has {len(lines)} records and {len(histories)} histories")
+    except (OSError, zipfile.BadZipFile, EOFError, ValueError, RuntimeError) as error:
+        # zipfile raises RuntimeError for what is encrypted or compressed in a way it does not know.
+        refused(path, [str(error)])
+    found, reasons = [], []
+    for at, line in enumerate(lines):
+        name = f"record {at + 1}"
+        try:
+            documents = parse_json(line)
+            name = str(documents["folder"])
+            if not _FOLDER.fullmatch(name):
+                raise ValueError("its name is no name of a folder")
+            config, result = documents["config"], documents["result"]
+            check_result(config, result)
+            found.append(CompactRun(path / name, "done", "", config, result, {}, documents, histories, at))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            reasons.append(f"{name}: {f'it lacks {error}' if isinstance(error, KeyError) else error}")
+    if reasons:
+        refused(path, reasons)
+    return found
+
+
+def refused(path: Path, reasons: Sequence[str]) -> NoReturn:
+    """Raise the error for a file that is not believed.
+
+    Raises:
+        InputError: With the first ten of the reasons.
+    """
+    shown = [clean(reason, 300) for reason in reasons[:MOST_REASONS]]
+    more = [f"and {len(reasons) - MOST_REASONS} more"] if len(reasons) > MOST_REASONS else []
+    listed = "\n".join(f"  {reason}" for reason in [*shown, *more])
+    raise InputError(f"The file of compact records {str(path)!r} is refused:\n{listed}")
+
+
+def _texts(path: Path) -> dict[str, bytes]:
+    """Return the texts in the file, whose hashes are those that it lists."""
+    with zipfile.ZipFile(path) as file:
+        entries = {entry.filename: entry for entry in file.infolist()}
+        if CONTENTS not in entries:
+            raise ValueError(f"{CONTENTS} is missing, so gridbench did not write it")
+        for name, entry in entries.items():
+            check_plain(entry, LARGEST)
+            if name not in (CONTENTS, RECORDS, HISTORIES):
+                full = name.endswith("/config.json")
+                raise ValueError(
+                    "it is a bundle of whole records; take it in with: gridbench leaderboard import FILE"
+                    if full
+                    else f"{name!r} has no place in it"
+                )
+        if len(entries) != len(file.infolist()) or len(entries) < 3:
+            raise ValueError("it must hold each of its three texts once")
+        contents = parse_json(file.read(CONTENTS))
+        listed = contents.get("files") if isinstance(contents, dict) else None
+        if not isinstance(listed, dict) or (contents.get("schema"), contents.get("kind")) != (SCHEMA, KIND):
+            raise ValueError(f"{CONTENTS} is of another format than {KIND} {SCHEMA}")
+        texts = {name: file.read(name) for name in (RECORDS, HISTORIES)}
+    for name, text in texts.items():
+        if not is_hash(listed.get(name)) or hashlib.sha256(text).hexdigest() != listed[name]:
+            raise ValueError(f"{name}: its hash is wrong, so it was changed or damaged")
+    return texts
+
+
+def _read(run: Run, read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise InputError(f"The record {run.stored.folder.name!r} cannot be packed: {error}") from None
+
+
+def _line(value: Any) -> bytes:
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return text.encode() + b"\n"
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Turn rows into columns, name by name; a member that is itself a mapping becomes columns of its own."""
+    columns: dict[str, Any] = {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        values = [row.get(name) for row in rows]
+        if any(isinstance(value, Mapping) for value in values):
+            columns[name] = _columns([value if isinstance(value, Mapping) else {} for value in values])
+        else:
+            columns[name] = [_short(value) for value in values]
+    return columns
+
+
+def _rows(columns: Any) -> list[dict[str, Any]]:
+    """Turn columns back into rows."""
+    if not isinstance(columns, dict):
+        raise ValueError("a history is no table")
+    parts = {name: _rows(part) if isinstance(part, dict) else part for name, part in columns.items()}
+    if len({len(part) if isinstance(part, list) else -1 for part in parts.values()}) > 1:
+        raise ValueError("the columns of a history differ in length")
+    return [dict(zip(parts, values, strict=True)) for values in zip(*parts.values(), strict=True)]
+
+
+def _short(value: Any) -> Any:
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value

@@ -1,0 +1,208 @@
+"""Curves: NDCG over noise rates, detection over epochs (Figs. 2-5), losses over epochs (Fig. 7)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from gridbench.leaderboard.figures.histories import Band, band_of, last_value
+from gridbench.leaderboard.figures.style import (
+    GREY,
+    Look,
+    legend_outside,
+    looks_of,
+    new_figure,
+    short,
+    styled,
+)
+from gridbench.leaderboard.records.metric_info import shown
+from gridbench.leaderboard.tables.cells import Cell, order_of
+from gridbench.leaderboard.tables.matching import Counterparts
+from gridbench.leaderboard.tables.table import Row, Table
+
+__all__ = ["detection_curves", "loss_curves", "noise_curves"]
+
+_LOSSES = {
+    "discriminative_loss": "discriminative head,\nall samples",
+    "generative_loss": "generative head,\nall samples",
+    "hybrid_loss": "discriminative on clean,\ngenerative on noisy",
+}
+
+
+@styled
+def noise_curves(table: Table) -> Figure | None:
+    """Draw each method's mean over the columns, with a band of one standard deviation over seeds.
+
+    Returns:
+        None when the columns are not at least two numbers.
+    """
+    positions = _positions(table)
+    if len(positions) < 2:
+        return None
+    figure, (panel,) = new_figure()
+    looks = looks_of(short(row.names) for row in table.rows)
+    for row in table.rows:
+        _curve(panel, row, positions, looks[short(row.names)], table)
+    for row in table.references:
+        points = [(x, e.cell.mean) for x, e in zip(positions, row.entries, strict=True) if e.cell]
+        heights = [shown(y, table.unit) for _, y in points]
+        panel.plot([x for x, _ in points], heights, ":", color=GREY, marker="_", label=short(row.names))
+    drawn = [entry.cell for row in table.rows for entry in row.entries if entry.cell]
+    panel.set_xlabel(f"{table.over}\n{_spread(drawn)}")
+    panel.set_ylabel(f"{table.metric} ({table.unit.symbol or table.unit.shown})")
+    panel.set_xticks(positions, table.columns)
+    panel.set_title(table.title, loc="left")
+    legend_outside(figure, panel)
+    return figure
+
+
+@styled
+def detection_curves(table: Table) -> list[tuple[str, Figure]]:
+    """Draw how well noisy samples are found over the epochs, one panel per noise rate (Figs. 2 to 5).
+
+    The paper's "detection accuracy" is the share of truly noisy samples among those taken for noisy. Beside it
+    stand the same share among the samples with the highest loss of the trained plain model, as many as the
+    noise rate says, and a random choice.
+
+    Returns:
+        One figure for the table, or none when no record has such a history.
+    """
+    known = Counterparts(table.cells)
+    looks = looks_of(short(row.names) for row in table.rows)
+    shown_columns = [
+        (column, found)
+        for at, column in enumerate(table.columns)
+        if (found := _detecting(table, at)) and order_of(column) > order_of("0")
+    ]
+    if not shown_columns:
+        return []
+    across = min(3, len(shown_columns))
+    down = math.ceil(len(shown_columns) / across)
+    figure, panels = new_figure(down, across, 2.3 * across + 1.2, 1.9 * down + 0.5, share=True)
+    for panel, (column, found) in zip(panels, shown_columns, strict=False):
+        for row, _, band in found:
+            _band(panel, band, looks[short(row.names)], short(row.names), 100)
+        first = found[0][1]
+        plain = known.plain(first)
+        _level(
+            panel,
+            last_value(plain, "loss_detection", "precision") if plain else math.nan,
+            "--",
+            "top-k by loss",
+        )
+        _level(panel, last_value(first, "detection", "prevalence"), ":", "random")
+        panel.set_title(f"{table.over} {column}", loc="left")
+    for panel in panels[len(shown_columns) :]:
+        panel.set_axis_off()
+    figure.suptitle(table.title, x=0.01, ha="left", fontsize=8)
+    drawn = [cell for _, found in shown_columns for _, cell, _ in found]
+    figure.supxlabel(f"epoch; {_spread(drawn)}", fontsize=8)
+    figure.supylabel("precision of detection (%)", fontsize=8)
+    legend_outside(figure, panels[0])
+    return [("detection", figure)]
+
+
+@styled
+def loss_curves(table: Table) -> list[tuple[str, Figure]]:
+    """Draw the losses of both heads and of their hybrid over the epochs, one line per noise rate (Fig. 7).
+
+    Returns:
+        (Name of the row, figure) for the first row of each method and loss whose records have these losses.
+    """
+    figures: dict[tuple[str, str], tuple[str, Figure]] = {}
+    for row in table.rows:
+        some = next(entry.cell for entry in row.entries if entry.cell)
+        key = (some.text("method"), some.text("loss"))
+        if key in figures:
+            continue
+        cells = [(column, e.cell) for column, e in zip(table.columns, row.entries, strict=True) if e.cell]
+        bands = {
+            name: [(column, band) for column, cell in cells if (band := band_of(cell, name)) is not None]
+            for name in _LOSSES
+        }
+        if not all(bands.values()):
+            continue
+        figure, panels = new_figure(1, len(_LOSSES), 7, 2.6, share=True)
+        looks = _graded([column for column, _ in cells])
+        for panel, (name, title) in zip(panels, _LOSSES.items(), strict=True):
+            for column, band in bands[name]:
+                _band(panel, band, looks[column], column, 1)
+            panel.set_title(title, loc="left")
+            panel.set_xlabel("epoch")
+        panels[0].set_ylabel("mean loss")
+        spread = _spread([cell for _, cell in cells])
+        figure.suptitle(f"{table.title}: {short(key)}; {spread}", x=0.01, ha="left", fontsize=8)
+        legend_outside(figure, panels[0])
+        figure.legends[0].set_title(table.over)
+        figures[key] = (short(row.names), figure)
+    return list(figures.values())
+
+
+def _curve(panel: Axes, row: Row, positions: list[float], look: Look, table: Table) -> None:
+    cells = [entry.cell for entry in row.entries]
+    mean = np.array([shown(cell.mean, table.unit) if cell else math.nan for cell in cells])
+    std = np.array([shown(cell.std, table.unit) if cell and cell.n > 1 else 0.0 for cell in cells])
+    # A column without a run must not cut the line between its neighbours: markers say where something was measured.
+    there = np.isfinite(mean)
+    x, mean, std = np.array(positions)[there], mean[there], std[there]
+    panel.plot(x, mean, color=look.colour, marker=look.marker, linestyle=look.dash, label=short(row.names))
+    panel.fill_between(x, mean - std, mean + std, color=look.colour, alpha=0.15, linewidth=0)
+
+
+def _band(panel: Axes, band: Band, look: Look, label: str, scale: float) -> None:
+    panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    mean, std = band.mean * scale, band.std * scale
+    every = max(1, len(mean) // 6)
+    panel.plot(
+        band.epochs,
+        mean,
+        color=look.colour,
+        linestyle=look.dash,
+        marker=look.marker,
+        markevery=every,
+        label=label,
+    )
+    panel.fill_between(band.epochs, mean - std, mean + std, color=look.colour, alpha=0.15, linewidth=0)
+
+
+def _level(panel: Axes, share: float, dash: str, label: str) -> None:
+    if math.isfinite(share):
+        panel.axhline(100 * share, color=GREY, linestyle=dash, linewidth=1, label=label)
+
+
+def _detecting(table: Table, at: int) -> list[tuple[Row, Cell, Band]]:
+    found = []
+    for row in table.rows:
+        cell = row.entries[at].cell
+        band = band_of(cell, "detection", "precision") if cell else None
+        if cell is not None and band is not None:
+            found.append((row, cell, band))
+    return found
+
+
+def _graded(names: list[str]) -> dict[str, Look]:
+    """Give ordered names colours from dark to light, so that the order can be seen in grey too."""
+    colours = mpl.colormaps["viridis"](np.linspace(0, 0.85, len(names)))
+    looks = looks_of(names)
+    return {
+        name: Look(mpl.colors.to_hex(colour), looks[name].marker, looks[name].dash, looks[name].hatch)
+        for name, colour in zip(names, colours, strict=True)
+    }
+
+
+def _positions(table: Table) -> list[float]:
+    if any(order_of(column)[0] != 1 for column in table.columns):
+        return []
+    return [float(column) for column in table.columns]
+
+
+def _spread(cells: Sequence[Cell]) -> str:
+    low, high = min(cell.n for cell in cells), max(cell.n for cell in cells)
+    count = f"n = {low}" if low == high else f"n = {low} to {high}"
+    return f"bands: ± one standard deviation over seeds ({count})"

@@ -1,0 +1,90 @@
+"""CSV: one line per cell, with every setting in which the lines differ."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from gridbench.errors import InputError
+from gridbench.leaderboard.paper.reported import Reported, reported_numbers
+from gridbench.leaderboard.records.metric_info import shown
+from gridbench.leaderboard.tables.cells import Cell, differing
+from gridbench.leaderboard.tables.report import Report
+from gridbench.leaderboard.tables.table import Table
+from gridbench.leaderboard.tables.text import clean
+
+__all__ = ["render_csv"]
+
+_FIRST = ("dataset", "method", "loss", "noise", "slnir")
+_FIXED = ("metric", "unit", "n", "mean", "std", "won_back", "seeds", "reference", "source", "cell")
+MEASURED = "measured"
+
+
+def render_csv(report: Report) -> str:
+    """Write the cells of all tables, one line each.
+
+    Returns:
+        Columns dataset, method, loss, noise, slnir, metric, unit, n, mean, std (ddof 1; empty with one seed),
+        won_back (percent), seeds, reference, source (`measured`, or the paper's table), cell, then every setting
+        in which lines differ. Text that a spreadsheet would run as a formula is preceded by an apostrophe.
+
+    Raises:
+        InputError: Statistics were asked for, which are no cells.
+    """
+    if report.statistics or report.beside:
+        raise InputError(
+            "Statistics and comparisons are no cells, so csv has no place for them; use --format json."
+        )
+    lines: list[tuple[Cell, Table, float | None]] = []
+    for table in report.tables:
+        for row in (*table.rows, *table.references):
+            lines += [(entry.cell, table, entry.won_back) for entry in row.entries if entry.cell]
+    extra = differing([cell for cell, _, _ in lines], _FIRST)
+    if report.reported:
+        extra = list(dict.fromkeys([*extra, "parameters.lambda"]))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow((*_FIRST, *_FIXED, *extra))
+    for cell, table, share in lines:
+        writer.writerow(_measured(cell, table, share, extra))
+    if report.reported:
+        report.reported_sheets()  # refuses data sets of which nothing is reported
+        wanted = set(report.datasets) or {cell.text("dataset") for cell, _, _ in lines}
+        numbers = [number for number in reported_numbers() if not wanted or number.dataset in wanted]
+        writer.writerows(_reported(number, extra) for number in numbers)
+    return out.getvalue()
+
+
+def _measured(cell: Cell, table: Table, share: float | None, extra: Sequence[str]) -> list[object]:
+    return [
+        *(_harmless(cell.text(name)) for name in _FIRST),
+        _harmless(cell.metric),
+        table.unit.shown,
+        cell.n,
+        shown(cell.mean, table.unit),
+        shown(cell.std, table.unit) if cell.n > 1 else "",
+        "" if share is None else round(share, 4),
+        " ".join(map(str, cell.values)),
+        str(cell.reference).lower(),
+        MEASURED,
+        cell.key[:12],
+        *(_harmless(cell.text(name)) for name in extra),
+    ]
+
+
+def _reported(number: Reported, extra: Sequence[str]) -> list[object]:
+    stated = {f"parameters.{name}": f"{value:g}" for name, value in number.parameters.items()}
+    first = (number.dataset, number.method, number.loss, "", number.slnir)
+    source = f"{number.source}, Table {number.table}"
+    fixed = (number.metric, "percent", "", number.value, "", "", "", "false", source, "")
+    return [*first, *fixed, *(stated.get(name, "") for name in extra)]
+
+
+def _harmless(text: str) -> str:
+    plain = clean(text, 200)
+    try:
+        float(plain)
+    except ValueError:
+        return f"'{plain}" if plain.startswith(("=", "+", "-", "@")) else plain
+    return plain

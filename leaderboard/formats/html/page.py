@@ -1,0 +1,151 @@
+"""The page: one self-contained HTML file that opens from disk and asks the network for nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from importlib import metadata, resources
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from gridbench.leaderboard.formats.html.page_details import Budget, details_of
+from gridbench.leaderboard.records.metric_info import shown
+from gridbench.leaderboard.records.runs import Run
+from gridbench.leaderboard.tables.report import Report
+from gridbench.leaderboard.tables.table import Entry, Row, Table
+from gridbench.leaderboard.tables.text import clean
+
+__all__ = ["page_document", "render_page"]
+
+_SCRIPTS = ("common.js", "chart.js", "details.js", "table.js", "main.js")
+MOST_ROWS_WITH_STATISTICS = 200
+
+
+def render_page(report: Report, budget: Budget | None = None, title: str = "gridbench leaderboard") -> str:
+    """Write a report as one HTML file.
+
+    Args:
+        report: What to show; statistics are added by themselves while there are few rows.
+        budget: How much detail of single runs it carries.
+        title: The page's heading.
+
+    Returns:
+        The file's text. Whatever came from a record is escaped, or handed to the script as JSON and shown as text.
+    """
+    folder = resources.files("gridbench.leaderboard.formats.html") / "templates"
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: (folder / name).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+    )
+    document = page_document(report, budget or Budget())
+    statistics, reported = _sheets(report)
+    return environment.get_template("page.html.j2").render(
+        title=title,
+        version=metadata.version("gridbench"),
+        summary=_summary(report),
+        footer=_footer(document["details"]),
+        statistics=statistics,
+        reported=reported,
+        data=jinja2.utils.htmlsafe_json_dumps(document, separators=(",", ":"), allow_nan=False),
+        style=Markup((folder / "page.css").read_text(encoding="utf-8")),
+        script=Markup("\n".join((folder / name).read_text(encoding="utf-8") for name in _SCRIPTS)),
+    )
+
+
+def page_document(report: Report, budget: Budget) -> dict[str, Any]:
+    """Return everything that the page's script reads."""
+    details, places = details_of(_by_importance(report.tables), budget)
+    return {"tables": [_table(table, places) for table in report.tables], "details": details}
+
+
+def _by_importance(tables: Sequence[Table]) -> list[Run]:
+    """Order runs so that every cell has its first seed told before any has its second."""
+    ranked: dict[tuple[str, str], tuple[int, Run]] = {}
+    for table in tables:
+        for cell in table.cells:
+            for turn, run in enumerate(cell.runs.values()):
+                ranked.setdefault((run.origin, run.id), (turn, run))
+    return [run for _, run in sorted(ranked.values(), key=lambda pair: pair[0])]
+
+
+def _table(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "title": clean(table.title, 300),
+        "metric": table.metric,
+        "unit": table.unit.shown,
+        "symbol": table.unit.symbol,
+        "decimals": table.unit.decimals,
+        "better": table.unit.better,
+        "caption": table.caption,
+        "seeds": list(table.seeds),
+        "headings": [clean(text) for text in table.headings],
+        "over": table.over,
+        "columns": [clean(text) for text in table.columns],
+        "notes": [clean(note, 1000) for note in table.notes],
+        "rows": [_row(row, table, places, False) for row in table.rows]
+        + [_row(row, table, places, True) for row in table.references],
+    }
+
+
+def _row(row: Row, table: Table, places: Mapping[str, int], reference: bool) -> dict[str, Any]:
+    return {
+        "names": [clean(name, 200) for name in row.names],
+        "note": row.note,
+        "reference": reference,
+        "cells": [_entry(entry, table, places) for entry in row.entries],
+    }
+
+
+def _entry(entry: Entry, table: Table, places: Mapping[str, int]) -> dict[str, Any] | None:
+    cell = entry.cell
+    if cell is None:
+        return None
+    keys = {seed: f"{run.origin}/{run.id}" for seed, run in cell.runs.items()}
+    return {
+        "m": shown(cell.mean, table.unit),
+        "s": None if math.isnan(cell.std) else shown(cell.std, table.unit),
+        "n": cell.n,
+        "p": entry.place,
+        "w": None if entry.won_back is None else round(entry.won_back, 2),
+        "v": {str(seed): shown(value, table.unit) for seed, value in cell.values.items()},
+        "r": {str(seed): places[key] for seed, key in keys.items() if key in places},
+    }
+
+
+def _sheets(report: Report) -> tuple[list[Any], list[Any]]:
+    from gridbench.leaderboard.paper.reported_sheets import against_reported
+    from gridbench.leaderboard.stats.comparison_sheets import comparison_sheets
+
+    statistics: list[Any] = []
+    few = sum(len(table.rows) for table in report.tables) <= MOST_ROWS_WITH_STATISTICS
+    if report.tables and (report.statistics or few):
+        statistics = comparison_sheets(report.tables, report.against)
+    statistics = [*report.extra, *statistics]
+    reported = (
+        report.reported_sheets() if report.reported or report.beside else against_reported(report.tables)
+    )
+    return statistics, reported
+
+
+def _summary(report: Report) -> str:
+    runs = {
+        (run.origin, run.id) for table in report.tables for cell in table.cells for run in cell.runs.values()
+    }
+    methods = {cell.text("method") for table in report.tables for cell in table.cells}
+    parts = [f"{len(runs)} runs", f"{len(methods)} methods", f"{len(report.tables)} tables"]
+    if report.found.left_out:
+        parts.append(f"{len(report.found.left_out)} unfinished, failed or damaged runs left out")
+    return ", ".join(part if not part.startswith("1 ") else part.removesuffix("s") for part in parts)
+
+
+def _footer(details: Mapping[str, Any]) -> str:
+    told, pictured = len(details["runs"]), details["pictured"]
+    return (
+        f"Made by gridbench {metadata.version('gridbench')} from run records. The file carries the details of {told} "
+        f"runs and the pictures of {pictured}; choose a number in the table to see them. It asks the network for "
+        "nothing."
+    )

@@ -1,0 +1,83 @@
+r"""LaTeX: tables with booktabs that compile as they are (`\usepackage{booktabs,graphicx}`)."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from tabulate import tabulate
+
+from gridbench.leaderboard.tables.sheet import Line, Mark, Sheet
+from gridbench.leaderboard.tables.text import clean
+
+__all__ = ["render_latex"]
+
+_PLACE = {"": "{}", "best": r"\textbf{{{}}}", "second": r"\underline{{{}}}"}
+# A table wider than the page is scaled down to it.
+_FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+_SPECIAL = {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
+    ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}", "—": "---", "–": "--", "…": r"\dots{}",
+    "·": r"$\cdot$", "±": r"$\pm$", "λ": r"$\lambda$", "≥": r"$\geq$", "Δ": r"$\Delta$", "−": "$-$",
+    **{char: f"\\{char}" for char in "&%$#_{}"},
+    **{char: f"{{{char}}}" for char in "[]*"},  # after a line break, TeX would read them as its options
+}  # fmt: skip
+
+
+def render_latex(sheets: Sequence[Sheet]) -> str:
+    """Write every sheet as a table float; best values bold, second best underlined, references below a rule."""
+    return "% Needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs,graphicx}.\n" + "\n".join(
+        map(_sheet, sheets)
+    )
+
+
+def _sheet(sheet: Sheet) -> str:
+    title = _escape(sheet.title, 300) + ": " if sheet.title else ""
+    parts = [
+        r"\begin{table}[htbp]",
+        r"\centering\small\setlength{\tabcolsep}{4pt}",
+        rf"\caption{{{title}{_escape(sheet.caption, 1000)}.}}",
+        *([_FIT, _tabular(sheet) + "}"] if sheet.lines or sheet.references else []),
+        *(rf"\par\smallskip{{\footnotesize {_escape(note, 1000)}\par}}" for note in sheet.notes),
+        r"\end{table}",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _tabular(sheet: Sheet) -> str:
+    lines = [*map(_line, sheet.lines), *map(_line, sheet.references)]
+    head = [_escape(text) for text in (*sheet.headings, *sheet.columns)]
+    align = ["left"] * len(sheet.headings) + ["right"] * len(sheet.columns)
+    plain = tabulate(lines, headers=head, tablefmt="latex_raw", colalign=align, disable_numparse=True)
+    rules = iter([r"\toprule", r"\midrule", r"\bottomrule"])
+    rows = [next(rules) if row.strip() == r"\hline" else row for row in plain.splitlines()]
+    if sheet.references and sheet.lines:
+        rows.insert(rows.index(r"\midrule") + 1 + len(sheet.lines), r"\midrule")
+    return "\n".join(rows)
+
+
+def _line(line: Line) -> list[str]:
+    return [*(_escape(name) for name in line.names), *map(_mark, line.marks)]
+
+
+def _mark(mark: Mark) -> str:
+    value = _PLACE[mark.place].format(_escape(mark.text)) if mark.text else ""
+    spread = rf"{{\scriptsize$\pm${mark.spread}}}" if mark.spread else ""
+    extra = rf"~{{\scriptsize {_escape(mark.extra)}}}" if mark.extra else ""
+    return value + spread + extra
+
+
+def _escape(text: str, longest: int = 60) -> str:
+    return "".join(map(_char, clean(text, longest)))
+
+
+def _char(char: str) -> str:
+    """Escape one character; one that pdfLaTeX does not know becomes its nearest plain letters or its number."""
+    if char in _SPECIAL:
+        return _SPECIAL[char]
+    if ord(char) < 0x100 and unicodedata.category(char)[0] in "LNPZ":
+        return char
+    if char.isascii():
+        return char
+    plain = unicodedata.normalize("NFKD", char).encode("ascii", "ignore").decode()
+    return plain if plain.isalnum() else f"U+{ord(char):04X}"

@@ -1,0 +1,76 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+from gridbench.leaderboard.tables.sheet import Line, Mark, Sheet
+from gridbench.leaderboard.tables.text import clean
+
+__all__ = ["print_sheets"]
+
+UNBOUNDED = 10_000
+_STYLE = {"": "", "best": "bold", "second": "underline"}
+
+
+def print_sheets(sheets: Sequence[Sheet], console: Console) -> None:
+    """Print every sheet; the best value of a column in bold, the second best underlined.
+
+    A sheet that is wider than the console puts the spread below the mean; no number is ever cut off.
+    """
+    for at, sheet in enumerate(sheets):
+        if sheet.title and at:
+            console.print()
+        if sheet.title:
+            console.print(Text(clean(sheet.title, 300), style="bold"), soft_wrap=True)
+        console.print(Text(clean(sheet.caption, 1000)), soft_wrap=True)
+        if sheet.lines or sheet.references:
+            grid = _grid(sheet, stacked=False)
+            if _width(grid, console) > console.width:
+                grid = _grid(sheet, stacked=True)
+            _print_whole(grid, console)
+        for note in sheet.notes:
+            console.print(Text(clean(note, 1000), style="dim"), soft_wrap=True)
+
+
+def _width(grid: Grid, console: Console) -> int:
+    return console.measure(grid, options=console.options.update(max_width=UNBOUNDED)).maximum
+
+
+def _print_whole(grid: Grid, console: Console) -> None:
+    """Print a table at its own width: a terminal that is narrower wraps lines, but no number is cut off."""
+    width, console.width = console.width, max(console.width, _width(grid, console))
+    console.print(grid)
+    console.width = width
+
+
+def _grid(sheet: Sheet, stacked: bool) -> Grid:
+    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in sheet.headings:
+        grid.add_column(Text(clean(name)), no_wrap=True)
+    for name in sheet.columns:
+        grid.add_column(Text(clean(name)), justify="right", no_wrap=True)
+    for line in sheet.lines:
+        grid.add_row(*_texts(line, stacked))
+    if sheet.references:
+        grid.add_section()
+    for line in sheet.references:
+        grid.add_row(*_texts(line, stacked), style="dim")
+    return grid
+
+
+def _texts(line: Line, stacked: bool) -> list[Text]:
+    return [*(Text(clean(name, 36)) for name in line.names), *(_text(mark, stacked) for mark in line.marks)]
+
+
+def _text(mark: Mark, stacked: bool) -> Text:
+    value = Text(clean(mark.text), style="dim" if mark.faint else _STYLE[mark.place])
+    rest = " ".join(filter(None, [f"±{mark.spread}" if mark.spread else "", mark.extra]))
+    if not rest:
+        return value
+    return Text("\n" if stacked else " ").join([value, Text(rest)])

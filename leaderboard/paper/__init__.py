@@ -1,0 +1,1 @@
+"""The paper's reported numbers, and measured ones beside them."""

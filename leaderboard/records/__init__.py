@@ -1,0 +1,1 @@
+"""Run records as a collection: read, filtered, checked for plausibility."""

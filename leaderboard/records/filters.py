@@ -1,0 +1,98 @@
+"""Which results count: conditions on settings, as people type them."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gridbench.errors import InputError, nearest
+from gridbench.leaderboard.records.runs import Collection, Setting
+from gridbench.leaderboard.tables.cells import order_of, setting_text
+
+__all__ = ["Condition", "keep", "parse_condition", "setting_name"]
+
+_COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A setting, a comparison (`=`, `!=`, `<`, `<=`, `>`, `>=`) and the values to compare with."""
+
+    name: str
+    sign: str
+    values: tuple[str, ...]
+
+    def holds(self, value: Setting) -> bool:
+        """Tell whether a setting's value meets the condition; numbers compare as numbers, 30 equals 30.0."""
+        keys = [order_of(other) for other in self.values]
+        own = order_of(setting_text(value))
+        if self.sign in ("=", "!="):
+            return (own in keys) == (self.sign == "=")
+        return own[0] == keys[0][0] and _COMPARE[self.sign](own, keys[0])
+
+
+def parse_condition(text: str) -> Condition:
+    """Read a condition such as `method=grid,elr`, `slnir>=30` or `epochs!=5`.
+
+    Raises:
+        InputError: It is none.
+    """
+    found = re.fullmatch(r"\s*([^\s<>=!]+)\s*(<=|>=|!=|=|<|>)\s*(.*?)\s*", text)
+    values = tuple(value.strip() for value in found[3].split(",")) if found else ()
+    if found is None or (found[2] in _COMPARE and (len(values) != 1 or order_of(values[0])[0] != 1)):
+        raise InputError(
+            f"The filter {text!r} cannot be read. Write a setting, a comparison and values: method=grid,elr or "
+            "slnir>=30 or epochs!=5."
+        )
+    return Condition(found[1], found[2], values)
+
+
+def keep(found: Collection, conditions: Iterable[Condition]) -> Collection:
+    """Return the records that meet every condition; unfinished ones too, so that missing seeds are counted.
+
+    Raises:
+        InputError: No record has such a setting, or none is left; the message lists the values there are.
+    """
+    for condition in conditions:
+        name = setting_name(condition.name, found)
+        runs = [run for run in found.runs if condition.holds(run.value(name))]
+        if found.runs and not runs:
+            there = sorted({setting_text(run.value(name)) for run in found.runs}, key=order_of)
+            wanted = f"{condition.name}{condition.sign}{','.join(condition.values)}"
+            raise InputError(
+                f"No result meets {wanted!r}.{nearest(condition.values[0], there)} "
+                f"There are: {', '.join(text or 'none' for text in there[:20])}."
+            )
+        left_out = [
+            item
+            for item in found.left_out
+            if item.settings is None
+            or condition.holds(item.seed if name == "seed" else item.settings.get(name))
+        ]
+        found = Collection(runs, left_out, found.notes)
+    return found
+
+
+def setting_name(typed: str, found: Collection) -> str:
+    """Return the full name of a setting that may be typed without its `parameters.` in front.
+
+    Raises:
+        InputError: No record has it.
+    """
+    known = {"seed", "origin"} | {name for run in found.runs for name in run.settings}
+    for name in (typed, f"parameters.{typed}", f"noise_parameters.{typed}", f"versions.{typed}"):
+        if name in known:
+            return name
+    if not found.runs:
+        return typed
+    raise InputError(
+        f"No result has the setting {typed!r}.{nearest(typed, known)} There are: {', '.join(sorted(known))}."
+    )

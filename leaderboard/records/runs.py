@@ -1,0 +1,297 @@
+"""Run records as the leaderboard sees them: settings, metrics, and why a record is left out."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from gridbench.errors import InputError
+from gridbench.leaderboard.bundles.compact import read_compact, refused
+from gridbench.leaderboard.records.plausible import implausible
+from gridbench.records.record import StoredRun, iter_records
+
+__all__ = ["COSTS", "IMPORTED", "Collection", "LeftOut", "Run", "Setting", "as_run", "collect", "flatten"]
+
+Setting = str | int | float | bool | None
+
+_SINGLE = ("memorised", "memorised_pixels", "predicted_prevalence", "true_prevalence", "noisy_images")
+
+IMPORTED = "imported"
+"""Folder below the runs that holds what others made, a folder per origin."""
+
+COSTS = ("seconds/", "memory/")
+"""What the names of costs begin with: they are read only when they are asked for, and rank nothing."""
+
+LONGEST_NAME = 200
+"""A component's name or a setting longer than this is not one that gridbench wrote."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run.
+
+    Attributes:
+        id: Hash of everything that can change the run's numbers.
+        cell: The same without the seed.
+        seed: The seed.
+        settings: Every resolved field of the configuration but the seed, nested names joined by dots, with
+            the versions, the fingerprint of the data and the hash of a plug-in.
+        metrics: Name -> recorded value; rates are fractions.
+        reference: Whether it is a row that only gives the others a scale (oracle, untrained, random).
+        note: What every table must say of the method.
+        origin: Whose machine it comes from; empty for one's own.
+        stored: The record, for its history and the like.
+    """
+
+    id: str
+    cell: str
+    seed: int
+    settings: Mapping[str, Setting]
+    metrics: Mapping[str, float]
+    reference: bool
+    note: str
+    origin: str
+    stored: StoredRun
+
+    def metric(self, name: str) -> float | None:
+        """Return a metric, or a cost such as `seconds/training`, for which the environment is read; None without."""
+        if name in self.metrics or not name.startswith(COSTS):
+            return self.metrics.get(name)
+        return self.costs().get(name)
+
+    def costs(self) -> dict[str, float]:
+        """Return `seconds/<phase>`, `seconds/total` and `memory/peak` (bytes), as far as the environment tells them.
+
+        The parts of training (data, forward, backward, ...) are told too, and are in the total as training alone.
+        """
+        try:
+            environment = self.stored.environment()
+            spent, held = environment.get("seconds"), environment.get("peak_memory")
+            parts = (environment.get("profile") or {}).get("seconds")
+        except (OSError, ValueError, AttributeError):
+            return {}
+        found = _seconds(spent)
+        if found:
+            found = {**_seconds(parts), **found, "seconds/total": math.fsum(found.values())}
+        return {**found, "memory/peak": float(held)} if _is_amount(held) else found
+
+    def value(self, name: str) -> Setting:
+        """Return a setting, the seed or the origin by name."""
+        if name == "seed":
+            return self.seed
+        return self.origin if name == "origin" else self.settings.get(name)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A folder that is no result, and why; with settings and seed when its configuration could be read."""
+
+    folder: Path
+    state: str
+    reason: str
+    settings: Mapping[str, Setting] | None = None
+    seed: int | None = None
+
+
+@dataclass
+class Collection:
+    """Everything found in a folder of records."""
+
+    runs: list[Run] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def collect(*places: Path) -> Collection:
+    """Read every record below a folder, or in a file of compact records.
+
+    Args:
+        places: The folder that runs are written to, or a file that `gridbench leaderboard export --compact` wrote; of
+            several, all are read.
+
+    Returns:
+        The finished runs in the order of their folders' names, and what was left out with the reason. A
+        record that is there twice with the same numbers counts once.
+
+    Raises:
+        InputError: There is no such place, a file is refused, or one run is there twice with different numbers.
+    """
+    found = Collection()
+    known: dict[tuple[str, str], Run] = {}
+    for run in (run for place in places for run in _runs(place)):
+        if isinstance(run, LeftOut):
+            found.left_out.append(run)
+            continue
+        earlier = known.setdefault((run.origin, run.id), run)
+        if earlier is run:
+            found.runs.append(run)
+        else:
+            _same_numbers(earlier, run)
+            again, first = run.stored.folder.name, earlier.stored.folder.name
+            found.notes.append(f"{again} repeats {first}, number for number; counted once.")
+    return found
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Setting]]:
+    """Yield nested settings as (dotted name, plain value); lists become their JSON text."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{name}.")
+        elif value is None or isinstance(value, str | int | float | bool):
+            yield f"{prefix}{name}", value
+        else:
+            yield f"{prefix}{name}", json.dumps(value)
+
+
+def _runs(place: Path) -> Iterator[Run | LeftOut]:
+    """Yield what is in a folder or a compact file: one's own records, without origin, then those of others."""
+    if place.is_file():
+        yield from _compact(place)
+        return
+    if not place.is_dir():
+        raise InputError(
+            f"There is no folder {str(place)!r} to read results from. Name the one that holds them with "
+            "--runs, or make a first result: gridbench run --method grid --loss bce --slnir 30"
+        )
+    for stored in iter_records(place):
+        yield as_run(stored, "")
+    imported = place / IMPORTED
+    if imported.is_dir():
+        for home in sorted(path for path in imported.iterdir() if path.is_dir() and path.name[0] != "."):
+            for stored in iter_records(home):
+                yield as_run(stored, home.name)
+
+
+def _compact(file: Path) -> list[Run]:
+    """Return the records of a compact file, all of them or none."""
+    runs, reasons = [], []
+    for stored in read_compact(file):
+        run = as_run(stored, "")
+        if isinstance(run, LeftOut):
+            reasons.append(f"{stored.folder.name}: {run.reason}")
+        else:
+            reasons += implausible(run)
+            runs.append(run)
+    if reasons:
+        refused(file, reasons)
+    return runs
+
+
+def as_run(stored: StoredRun, origin: str) -> Run | LeftOut:
+    """Read a record as a run, or say why it is no result: unfinished, damaged, or with values that cannot be."""
+    settings: dict[str, Setting] | None = None
+    seed: int | None = None
+    try:
+        if stored.config:
+            settings, seed = _settings(stored.config)
+        if stored.state != "done":
+            return LeftOut(stored.folder, stored.state, stored.reason, settings, seed)
+        if settings is None or seed is None:
+            raise ValueError("it has no configuration")
+        return Run(
+            id=_text(stored.config, "id"),
+            cell=_text(stored.config, "cell"),
+            seed=seed,
+            settings=settings,
+            metrics=_metrics(stored.result),
+            reference=bool(stored.config.get("reference", False)),
+            note=str(stored.config.get("note") or ""),
+            origin=origin,
+            stored=stored,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        return LeftOut(stored.folder, "corrupt", reason, settings, seed)
+
+
+def _settings(config: Mapping[str, Any]) -> tuple[dict[str, Setting], int]:
+    settings = dict(flatten(config["config"]))
+    settings |= {f"versions.{name}": version for name, version in config["versions"].items()}
+    settings |= {name: config.get(name) for name in ("kind", "dataset_fingerprint", "plugin")}
+    seed = settings.pop("seed")
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise ValueError(f"its seed is {seed!r}, not a whole number")
+    if settings.get("noise_seed") == seed:
+        settings["noise_seed"] = None
+    for name in ("dataset", "method", "slnir"):
+        if not isinstance(settings[name], str | int | float):
+            raise ValueError(f"its {name} is {settings[name]!r}")
+    if not _is_number(settings["slnir"]):
+        raise ValueError(f"its slnir is {settings['slnir']!r}, not a number")
+    for name, value in settings.items():
+        if (isinstance(value, str) and len(value) > LONGEST_NAME) or len(name) > LONGEST_NAME:
+            raise ValueError(f"its {name[:40]} has {len(str(value))} characters, more than {LONGEST_NAME}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"its {name} is {value}")
+    return settings, seed
+
+
+def _metrics(result: Mapping[str, Any]) -> dict[str, float]:
+    values: dict[str, Any] = dict(result["metrics"])
+    values |= {name: result.get(name) for name in _SINGLE}
+    for group in ("detection", "loss_detection", "parameters", "seconds"):
+        values |= {f"{group}/{name}": value for name, value in (result.get(group) or {}).items()}
+    of_samples = result.get("sample_detection") or {}
+    for level in ("image", "label"):
+        for way, scores in (of_samples.get(level) or {}).items():
+            values |= {
+                f"sample_detection/{level}/{way}/{name}": value for name, value in (scores or {}).items()
+            }
+    noise = result.get("noise") or {}
+    values["noise/realised"] = noise.get("realised")
+    metrics = {}
+    for name, value in values.items():
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"its {name} is {value!r:.40}, not a number")
+        if not math.isfinite(value):
+            raise ValueError(f"its {name} is {value}")
+        if value < 0:
+            raise ValueError(f"its {name} is negative ({value})")
+        metrics[name] = float(value)
+    return metrics
+
+
+def _seconds(phases: object) -> dict[str, float]:
+    """Return `seconds/<phase>` for what an environment tells, without what is no amount of time."""
+    told = phases if isinstance(phases, Mapping) else {}
+    return {f"seconds/{phase}": float(value) for phase, value in told.items() if _is_amount(value)}
+
+
+def _is_amount(value: object) -> TypeGuard[float]:
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+    )
+
+
+def _is_number(value: Setting) -> bool:
+    try:
+        return Decimal(str(value)).is_finite()
+    except InvalidOperation:
+        return False
+
+
+def _text(config: Mapping[str, Any], name: str) -> str:
+    value = config[name]
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"its {name} is {value!r}")
+    return value
+
+
+def _same_numbers(first: Run, second: Run) -> None:
+    for name in sorted({*first.metrics, *second.metrics}):
+        if name.startswith(COSTS):
+            continue
+        one, other = first.metrics.get(name), second.metrics.get(name)
+        if one != other:
+            raise InputError(
+                f"One run is there twice with different numbers: {first.stored.folder} has {name} {one}, "
+                f"{second.stored.folder} has {other}. Both claim the id {first.id[:12]}. "
+                "Move one of them away."
+            )

@@ -1,0 +1,87 @@
+"""What was selected on validation: said of the rows that were chosen, and of use to hide those that were not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gridbench.leaderboard.records.runs import Collection
+from gridbench.leaderboard.tables.cells import setting_text
+
+__all__ = ["Chosen", "only_chosen", "read_selections", "say_chosen"]
+
+FOLDER = "selections"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One selection.
+
+    Attributes:
+        words: What was chosen, out of how many tries and by which score.
+        cells: Cells of the chosen try.
+        tried: Cells of every try.
+    """
+
+    words: str
+    cells: frozenset[str]
+    tried: frozenset[str]
+
+
+def read_selections(places: Iterable[Path]) -> tuple[list[Chosen], list[str]]:
+    """Read what sweeps selected in folders of records.
+
+    Args:
+        places: Folders, or files, which hold no selections.
+
+    Returns:
+        The selections in which something was chosen, and what is to be said of files that cannot be read.
+    """
+    found, notes = [], []
+    for file in (file for place in places for file in sorted((place / FOLDER).glob("*.json"))):
+        try:
+            document = json.loads(file.read_text(encoding="utf-8"))
+            if document["chosen"] is not None:
+                found.append(_chosen(document))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            notes.append(f"{FOLDER}/{file.name} is no selection: {error!r}")
+    return found, notes
+
+
+def say_chosen(found: Collection, selections: Iterable[Chosen]) -> Collection:
+    """Let the runs of chosen tries say so, in every table that they are part of."""
+    words: dict[str, list[str]] = {}
+    for selection in selections:
+        for cell in selection.cells:
+            words.setdefault(cell, []).append(selection.words)
+    runs = [
+        replace(run, note="; ".join(filter(None, (run.note, *dict.fromkeys(words[run.cell])))))
+        if run.cell in words and not run.origin
+        else run
+        for run in found.runs
+    ]
+    return Collection(runs, found.left_out, found.notes)
+
+
+def only_chosen(found: Collection, selections: Iterable[Chosen]) -> Collection:
+    """Leave out the runs of tries that no selection chose; what was not part of any stays."""
+    chosen, tried = set[str](), set[str]()
+    for selection in selections:
+        chosen |= selection.cells
+        tried |= selection.tried
+    runs = [run for run in found.runs if run.origin or run.cell in chosen or run.cell not in tried]
+    return Collection(runs, found.left_out, found.notes)
+
+
+def _chosen(document: Mapping[str, Any]) -> Chosen:
+    values = ", ".join(f"{name} = {setting_text(value)}" for name, value in document["chosen"].items())
+    rates, seeds = (", ".join(map(str, document[name])) for name in ("slnir", "seeds"))
+    words = (
+        f"{values} was chosen by {document['metric']} out of {len(document['trials'])} tries, one choice for all "
+        f"noise rates (mean over SLNIR {rates} and seeds {seeds}); test scores were not read"
+    )
+    tried = frozenset(str(cell) for trial in document["trials"] for cell in trial["cells"])
+    return Chosen(words, frozenset(map(str, document["chosen_cells"])), tried)

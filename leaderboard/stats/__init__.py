@@ -1,0 +1,1 @@
+"""Statistics over seeds: intervals, paired comparisons, places among baselines."""

@@ -1,0 +1,91 @@
+"""One method's place among others: paired differences over seeds to each of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection as Container
+from collections.abc import Mapping, Sequence
+
+from gridbench.leaderboard.records.metric_info import Unit
+from gridbench.leaderboard.stats.statistics import FEWEST_SEEDS, Interval, paired_interval, win_rate
+from gridbench.leaderboard.tables.cells import Cell
+from gridbench.leaderboard.tables.sheet import Line, Mark, Sheet
+from gridbench.leaderboard.tables.table import Row, Table
+
+__all__ = ["difference_sheet", "row_of"]
+
+_SIGNS = {"better": "better", "worse": "worse", "not resolved": "not resolved", "not enough seeds": ""}
+
+
+def row_of(table: Table, ids: Container[str]) -> Row | None:
+    """Return the ranked row that holds the runs with these ids; None when the table has none."""
+    for row in table.rows:
+        if any(run.id in ids for cell in _cells(row).values() for run in cell.runs.values()):
+            return row
+    return None
+
+
+def difference_sheet(table: Table, own: Row, others: Sequence[Row]) -> Sheet:
+    """Lay out the paired differences of one row to others.
+
+    Args:
+        table: The table that the rows are of.
+        own: The row whose place is asked for.
+        others: What it is compared with, line by line.
+
+    Returns:
+        A line for each of the others: the difference in each column with its verdict, pooled over the columns that
+        both have with its 95 % interval and verdict, and the share of (column, seed) pairs that were won.
+    """
+    higher = table.unit.better != "lower"
+    mine = {table.columns[at]: cell.values for at, cell in _cells(own).items()}
+    lines = []
+    for other in others:
+        theirs = {table.columns[at]: cell.values for at, cell in _cells(other).items()}
+        single = [
+            paired_interval({c: mine[c]}, {c: theirs[c]}, higher) if c in mine and c in theirs else None
+            for c in table.columns
+        ]
+        pooled = paired_interval(mine, theirs, higher)
+        texts = [*(_single(one, table.unit) for one in single), *_pooled(pooled, table.unit)]
+        wins = win_rate(mine, theirs, higher)
+        texts.append("" if math.isnan(wins) else f"{wins * 100:.0f}")
+        lines.append(Line(other.names, tuple(map(Mark, texts))))
+    name = " ".join(filter(None, own.names))
+    return Sheet(
+        f"{name} against the baselines",
+        f"{table.metric} ({table.unit.shown}) of {name} minus that of others, paired by seed, by {table.over}",
+        table.headings,
+        (*table.columns, "all", "95 % interval of all", "verdict", "wins (%)"),
+        tuple(lines),
+        notes=(
+            "Better and worse mean that the 95 % bootstrap interval over paired seeds excludes zero; fewer than "
+            f"{FEWEST_SEEDS} paired seeds are not enough to ask. Each line is a question of its own: of twenty, one "
+            f"is resolved by luck. Where columns have {FEWEST_SEEDS} paired seeds, `all` is over those alone.",
+        ),
+    )
+
+
+def _cells(row: Row) -> Mapping[int, Cell]:
+    return {at: entry.cell for at, entry in enumerate(row.entries) if entry.cell is not None}
+
+
+def _single(interval: Interval | None, unit: Unit) -> str:
+    if interval is None or not interval.seeds:
+        return "—"
+    return f"{_signed(interval.difference, unit)} {_SIGNS[interval.verdict]}".rstrip()
+
+
+def _pooled(interval: Interval, unit: Unit) -> list[str]:
+    if not interval.seeds:
+        return ["—", "", ""]
+    ends = (
+        "" if math.isnan(interval.low) else f"{_signed(interval.low, unit)} to {_signed(interval.high, unit)}"
+    )
+    return [f"{_signed(interval.difference, unit)} (n = {interval.seeds})", ends, interval.verdict]
+
+
+def _signed(value: float, unit: Unit) -> str:
+    """Write a difference with its sign; what rounds to nothing has none."""
+    text = f"{value * unit.scale:+.{unit.decimals}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", "−")

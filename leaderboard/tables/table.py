@@ -1,0 +1,322 @@
+"""The table of methods by noise rates: what stands where, which is best, and what must be said of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from gridbench.errors import InputError
+from gridbench.leaderboard.records.filters import setting_name
+from gridbench.leaderboard.records.metric_info import Unit, shown, unit_of
+from gridbench.leaderboard.records.runs import COSTS, Collection
+from gridbench.leaderboard.tables.cells import Cell, cells_of, differing, order_of
+from gridbench.leaderboard.tables.gap_closed import won_back
+
+__all__ = ["Entry", "Request", "Row", "Table", "common_columns", "heading", "means_over", "tables_of"]
+
+APART = (
+    "dataset", "kind", "dataset_fingerprint", "versions.protocol", "protocol", "noise", "versions.noise",
+)  # fmt: skip
+"""Settings whose values are never ranked against each other: each combination is a table of its own."""
+
+_REFERENCES = ("oracle", "untrained", "random")
+_HEADINGS = {
+    "slnir": "SLNIR (%)",
+    "kind": "labels",
+    "dataset_fingerprint": "data fingerprint",
+    "versions.protocol": "protocol version",
+    "versions.method": "method version",
+    "versions.loss": "loss version",
+    "versions.noise": "noise version",
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a table is asked to show.
+
+    Attributes:
+        metric: Name of the metric; None for NDCG at each run's own cut-off.
+        rows: Settings that head the rows; whatever else differs is added.
+        columns: Settings that head the columns.
+    """
+
+    metric: str | None = None
+    rows: tuple[str, ...] = ("method", "loss")
+    columns: tuple[str, ...] = ("slnir",)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One place of the table.
+
+    Attributes:
+        cell: What was measured; None when nothing was.
+        expected: Number of seeds that the table has anywhere.
+        place: Whether it is the best or the second best of its column.
+        won_back: Share (%) of the NDCG lost to noise that was won back; None where it cannot be told.
+    """
+
+    cell: Cell | None
+    expected: int
+    place: Literal["", "best", "second"] = ""
+    won_back: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: the texts that head it, its entries, and what must be said of it."""
+
+    names: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of one data set, protocol and noise model.
+
+    Attributes:
+        title: Data set, metric, and what sets this table apart from others.
+        metric: Name of the metric.
+        unit: Its unit.
+        headings: Headings of the columns that name a row.
+        columns: Texts that head the value columns.
+        over: Name of what the columns vary.
+        rows: Methods, best first.
+        references: Reference rows, which are never ranked.
+        seeds: Every seed that went into the table.
+        counts: Smallest and largest number of seeds of a cell.
+        notes: What must be said below the table.
+    """
+
+    title: str
+    metric: str
+    unit: Unit
+    headings: tuple[str, ...]
+    columns: tuple[str, ...]
+    over: str
+    rows: tuple[Row, ...]
+    references: tuple[Row, ...]
+    seeds: tuple[int, ...]
+    counts: tuple[int, int]
+    notes: tuple[str, ...]
+
+    @property
+    def caption(self) -> str:
+        """Say what the numbers are: mean, spread, how many seeds and which."""
+        low, high = self.counts
+        count = f"n = {low}" if low == high else f"n = {low} to {high}"
+        spread = "mean ± sample standard deviation (ddof 1) over seeds" if high > 1 else "one seed, no spread"
+        seeds = "seed" if len(self.seeds) == 1 else "seeds"
+        return f"{spread}; {count}, {seeds} {', '.join(map(str, self.seeds))}"
+
+    @property
+    def cells(self) -> list[Cell]:
+        """Every cell in reading order."""
+        rows = (*self.rows, *self.references)
+        return [entry.cell for row in rows for entry in row.entries if entry.cell is not None]
+
+
+def heading(setting: str) -> str:
+    """Return how a setting is called in a table."""
+    name = setting.removeprefix("parameters.").replace("noise_parameters.", "noise ")
+    return _HEADINGS.get(setting, name.replace("_", " "))
+
+
+def tables_of(found: Collection, request: Request) -> list[Table]:
+    """Lay out every table that the records give.
+
+    Args:
+        found: The records.
+        request: What to show.
+
+    Returns:
+        One table per data set, fingerprint of the data, protocol and noise model, in alphabetical order.
+
+    Raises:
+        InputError: A metric or setting that no record has.
+    """
+    cells = cells_of(found, request.metric)
+    request = _resolved(request, found)
+    apart = dict.fromkeys(
+        (*APART, *(n for c in cells for n in c.settings if n.startswith("noise_parameters.")))
+    )
+    groups: dict[tuple[str, ...], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault((*(cell.text(name) for name in apart), cell.metric), []).append(cell)
+    keys = sorted(groups, key=lambda key: [order_of(text) for text in key])
+    noise = list(apart).index("noise")
+    tables = []
+    for key in keys:
+        # A parameter of the noise sets apart only tables of one noise model: the others have no such parameter.
+        alike = [other for other in keys if other[noise] == key[noise]]
+        said = [
+            f"{heading(name)} {key[at] or 'none'}"
+            for at, name in enumerate(apart)
+            if at and len({k[at] for k in (alike if name.startswith("noise_parameters.") else keys)}) > 1
+        ]
+        origins = {cell.origin for cell in groups[key]}
+        from_others = [f"from {origins.pop()}"] if len(origins) == 1 and "" not in origins else []
+        title = " · ".join([key[0], *said, *from_others])
+        tables.append(_table(title, groups[key], request, found))
+    return tables
+
+
+def _table(title: str, cells: Sequence[Cell], request: Request, found: Collection) -> Table:
+    rows_by = [*request.rows, *differing(cells, (*request.rows, *request.columns))]
+    spots = [_spot(cell, rows_by, request.columns) for cell in cells]
+    if len(set(spots)) < len(spots):
+        rows_by.append("cell")
+        spots = [_spot(cell, rows_by, request.columns) for cell in cells]
+    columns = sorted({column for _, column in spots}, key=lambda texts: [order_of(text) for text in texts])
+    placed: dict[tuple[str, ...], dict[tuple[str, ...], Cell]] = {}
+    for cell, (row, column) in zip(cells, spots, strict=True):
+        placed.setdefault(row, {})[column] = cell
+    seeds = sorted({seed for cell in cells for seed in cell.values} | _tried(cells, found))
+    shares = won_back(cells)
+    unit = unit_of(cells[0].metric)
+    notes: dict[str, str] = {}
+    ranked: list[Row] = []
+    references: list[Row] = []
+    for texts, line in placed.items():
+        entries = tuple(
+            Entry(cell, len(seeds), won_back=shares.get(id(cell)) if cell else None)
+            for cell in (line.get(column) for column in columns)
+        )
+        some = next(iter(line.values()))
+        head = Row(texts, entries, _footnote(some.note, notes))
+        (references if some.reference else ranked).append(head)
+    ordered, order = _order(ranked, columns, unit)
+    references.sort(key=_reference_order)
+    if cells[0].metric.startswith(COSTS):
+        order = [*order, "Costs are those of the machine that each run was computed on; they rank nothing."]
+    counts = [cell.n for cell in cells]
+    return Table(
+        title=title,
+        metric=cells[0].metric,
+        unit=unit,
+        headings=tuple(heading(name) for name in rows_by),
+        columns=tuple(" · ".join(column) for column in columns),
+        over=" · ".join(heading(name) for name in request.columns),
+        rows=tuple(_placed(ordered, unit)),
+        references=tuple(references),
+        seeds=tuple(seeds),
+        counts=(min(counts), max(counts)),
+        notes=(*order, *(f"[{mark}] {text}" for text, mark in notes.items())),
+    )
+
+
+def _spot(cell: Cell, rows: Iterable[str], columns: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def text(name: str) -> str:
+        return cell.key[:12] if name == "cell" else cell.text(name)
+
+    return tuple(text(name) for name in rows), tuple(text(name) for name in columns)
+
+
+def _footnote(note: str, notes: dict[str, str]) -> str:
+    if not note:
+        return ""
+    return f"[{notes.setdefault(note, str(len(notes) + 1))}]"
+
+
+def common_columns(rows: Sequence[Row]) -> list[int]:
+    """Return the columns in which rows can be compared.
+
+    One row with a lonely cell must not leave the others nothing to be compared by, nor one that was measured everywhere
+    make all others incomparable.
+
+    Returns:
+        Positions of columns, of all such sets the one that allows most comparisons with one row: its columns, times
+        the other rows that have a value in all of them; of equal ones that with more rows, then that further left.
+    """
+    filled = [frozenset(at for at, entry in enumerate(row.entries) if entry.cell is not None) for row in rows]
+    sets = {one & other for one in filled for other in filled}
+    complete = {columns: sum(columns <= own for own in filled) for columns in sets}
+
+    def worth(columns: frozenset[int]) -> tuple[int, int, list[int]]:
+        return len(columns) * (complete[columns] - 1), complete[columns], [-at for at in sorted(columns)]
+
+    best: frozenset[int] = max(sets, key=worth, default=frozenset())
+    return sorted(best)
+
+
+def means_over(row: Row, columns: Sequence[int]) -> list[float]:
+    """Return a row's means in these columns, in the recorded unit; nothing when it lacks one of them."""
+    means = [cell.mean for at in columns if (cell := row.entries[at].cell) is not None]
+    return means if len(means) == len(columns) else []
+
+
+def _order(rows: list[Row], columns: Sequence[tuple[str, ...]], unit: Unit) -> tuple[list[Row], list[str]]:
+    by_name = sorted(rows, key=lambda row: [order_of(name) for name in row.names])
+    shared = common_columns(rows)
+    if len(rows) < 2 or not shared or not unit.better:
+        return by_name, []
+    sign = -1 if unit.better == "higher" else 1
+
+    def place(row: Row) -> tuple[bool, float]:
+        means = means_over(row, shared)
+        return (not means, sign * math.fsum(means))
+
+    if len(columns) == 1:
+        return sorted(by_name, key=place), []
+    which = (
+        "all columns" if len(shared) == len(columns) else ", ".join(" · ".join(columns[at]) for at in shared)
+    )
+    lacking = any(not means_over(row, shared) for row in rows)
+    said = (
+        f"Rows are ordered by their mean over {which}{'; those that lack one come last' if lacking else ''}."
+    )
+    return sorted(by_name, key=place), [said]
+
+
+def _placed(rows: list[Row], unit: Unit) -> list[Row]:
+    """Mark the best and second best of each column, as far as the shown decimals tell them apart."""
+    if len(rows) < 2 or not unit.better:
+        return rows
+    marked = [list(row.entries) for row in rows]
+    for at in range(len(rows[0].entries)):
+        values = {
+            line: round(shown(cell.mean, unit), unit.decimals)
+            for line, cell in enumerate(entries[at].cell for entries in marked)
+            if cell is not None
+        }
+        if len(values) < 2:
+            continue
+        best = sorted(set(values.values()), reverse=unit.better == "higher")
+        for line, value in values.items():
+            if value in best[:2]:
+                place: Literal["best", "second"] = "best" if value == best[0] else "second"
+                old = marked[line][at]
+                marked[line][at] = Entry(old.cell, old.expected, place, old.won_back)
+    return [Row(row.names, tuple(entries), row.note) for row, entries in zip(rows, marked, strict=True)]
+
+
+def _reference_order(row: Row) -> tuple[int, tuple[str, ...]]:
+    method = next(entry.cell for entry in row.entries if entry.cell).text("method")
+    return (_REFERENCES.index(method) if method in _REFERENCES else len(_REFERENCES), row.names)
+
+
+def _tried(cells: Sequence[Cell], found: Collection) -> set[int]:
+    """Return the seeds of unfinished runs that would belong to this table."""
+    apart = {tuple(cell.settings.get(name) for name in APART) for cell in cells}
+    return {
+        item.seed
+        for item in found.left_out
+        if item.seed is not None
+        and item.settings is not None
+        and tuple(item.settings.get(name) for name in APART) in apart
+    }
+
+
+def _resolved(request: Request, found: Collection) -> Request:
+    rows, columns = (
+        tuple(setting_name(name, found) for name in names) for names in (request.rows, request.columns)
+    )
+    if "seed" in rows + columns:
+        raise InputError(
+            "A cell averages its seeds, so they cannot head rows or columns; --filter seed=0 picks one."
+        )
+    return Request(request.metric, rows, columns)

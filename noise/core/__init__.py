@@ -1,0 +1,1 @@
+"""What noise models share: rates, labels, sampling, the corruption and its manifest."""

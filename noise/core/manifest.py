@@ -1,0 +1,344 @@
+"""The corruption manifest: a small file pair that says, and proves, which label became what.
+
+`noise.json` holds what was asked for and what came out, `noise.npz` every change. Together with the clean labels
+they reproduce the noisy ones exactly, on any machine and without the code of the noise model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gridbench.core.files import write_bytes
+from gridbench.errors import InputError
+from gridbench.noise.core.corruption import Corruption, Ints, Kind, apply_changes
+from gridbench.noise.core.labels import IGNORE, checked_maps, checked_scene_labels, class_pixels
+from gridbench.noise.core.manifest_files import read_arrays, read_json
+
+if TYPE_CHECKING:
+    from gridbench.noise.core.model import NoiseModel
+
+__all__ = ["Manifest"]
+
+SCHEMA = 1
+RUNS = 1 << 16
+"""Runs of changed pixels that are looked at together."""
+
+TEXT, ARRAYS = "noise.json", "noise.npz"
+
+
+@dataclass(frozen=True, eq=False)
+class Manifest:
+    """One corruption of one set of labels.
+
+    Attributes:
+        model: Registry name of the noise model.
+        version: Its version.
+        parameters: Its parameters as plain values.
+        kind: `"scene"` or `"pixel"`.
+        requested: Requested rate in percent, as the text of an exact decimal.
+        seed: Seed of the noise; None when it is not known.
+        fingerprint: Fingerprint of the archive; None when it is not known.
+        shape: Shape of the labels: (N, C), or (N, H, W) for maps.
+        positives: (C,) how many units of each class the rate is a share of.
+        affected: (C,) how many of them changed.
+        changed: (K, 3) of sample, class before, class after; see `Corruption`.
+        runs: (R, 3) of first pixel, length, class after, or None; see `Corruption`.
+    """
+
+    model: str
+    version: int
+    parameters: Mapping[str, Any]
+    kind: Kind
+    requested: str
+    seed: int | None
+    fingerprint: str | None
+    shape: tuple[int, ...]
+    positives: Ints
+    affected: Ints
+    changed: Ints
+    runs: Ints | None = None
+
+    @classmethod
+    def of(
+        cls,
+        corruption: Corruption,
+        model: NoiseModel,
+        seed: int | None = None,
+        fingerprint: str | None = None,
+    ) -> Manifest:
+        """Describe a corruption.
+
+        Args:
+            corruption: What the model returned.
+            model: The model, with its parameters.
+            seed: Seed that the generator was derived from.
+            fingerprint: Fingerprint of the archive whose labels were corrupted.
+        """
+        return cls(
+            model=model.name,
+            version=model.version,
+            parameters=dataclasses.asdict(model.parameters),
+            kind=corruption.kind,
+            requested=str(corruption.requested),
+            seed=seed,
+            fingerprint=fingerprint,
+            shape=corruption.labels.shape,
+            positives=corruption.positives,
+            affected=corruption.affected,
+            changed=corruption.changed,
+            runs=corruption.runs,
+        )
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the shape and of every change, the same on every platform."""
+        digest = hashlib.sha256(f"gridbench noise {SCHEMA} {self.kind} {list(self.shape)}\n".encode())
+        for name, rows in self.arrays().items():
+            digest.update(f"{name} {len(rows)}\n".encode())
+            digest.update(np.ascontiguousarray(rows, dtype="<i8").tobytes())
+        return digest.hexdigest()
+
+    def summary(self) -> dict[str, Any]:
+        """Return everything but the changes themselves as plain JSON values.
+
+        `realised` is in percent, overall and per class (None for a class without units); `removed` and `added`
+        count the changes away from and to each class.
+        """
+        classes = len(self.positives)
+        total, affected = int(self.positives.sum()), int(self.affected.sum())
+        counts = zip(self.affected.tolist(), self.positives.tolist(), strict=True)
+        return {
+            "schema": SCHEMA,
+            "model": self.model,
+            "version": self.version,
+            "parameters": dict(self.parameters),
+            "kind": self.kind,
+            "requested": self.requested,
+            "realised": 100.0 * affected / total if total else 0.0,
+            "seed": self.seed,
+            "fingerprint": self.fingerprint,
+            "shape": list(self.shape),
+            "positives": total,
+            "affected": affected,
+            "noisy_samples": len(np.unique(self.changed[:, 0])),
+            "per_class": {
+                "positives": self.positives.tolist(),
+                "affected": self.affected.tolist(),
+                "realised": [100.0 * part / whole if whole else None for part, whole in counts],
+                "removed": _tally(self.changed[:, 1], classes),
+                "added": _tally(self.changed[:, 2], classes),
+            },
+            "sha256": self.sha256,
+        }
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return what belongs into the npz beside the summary."""
+        arrays = {"changed": self.changed}
+        return arrays if self.runs is None else {**arrays, "runs": self.runs}
+
+    def save(self, folder: Path) -> None:
+        """Write `noise.json` and `noise.npz` into a folder, each atomically, the json last."""
+        folder.mkdir(parents=True, exist_ok=True)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, **self.arrays())
+        write_bytes(folder / ARRAYS, buffer.getvalue())
+        text = json.dumps(self.summary(), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+        write_bytes(folder / TEXT, (text + "\n").encode())
+
+    @classmethod
+    def load(cls, folder: Path) -> Manifest:
+        """Read a manifest, from the folder it was saved in or from that of a run.
+
+        Raises:
+            InputError: A file is missing, damaged or changed since; the message says which.
+        """
+        stored = read_json(folder / TEXT)
+        arrays = read_arrays(folder / ARRAYS)
+        try:
+            if stored["schema"] != SCHEMA:
+                raise InputError(
+                    f"{folder / TEXT} has schema {stored['schema']}; this version of gridbench reads {SCHEMA}."
+                )
+            manifest = cls(
+                model=stored["model"],
+                version=stored["version"],
+                parameters=stored["parameters"],
+                kind=stored["kind"],
+                requested=stored["requested"],
+                seed=stored["seed"],
+                fingerprint=stored["fingerprint"],
+                shape=tuple(stored["shape"]),
+                positives=np.array(stored["per_class"]["positives"], dtype=np.int64),
+                affected=np.array(stored["per_class"]["affected"], dtype=np.int64),
+                changed=np.asarray(arrays["changed"], dtype=np.int64).reshape(-1, 3),
+                runs=np.asarray(arrays["runs"], dtype=np.int64).reshape(-1, 3) if "runs" in arrays else None,
+            )
+            derived = manifest.summary()
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(
+                f"{folder} does not hold a noise manifest: {error!r} in {TEXT} or {ARRAYS}."
+            ) from error
+        if derived["sha256"] != stored.get("sha256"):
+            raise InputError(f"{folder / ARRAYS} was changed or damaged: its hash is not the one in {TEXT}.")
+        for key, value in derived.items():
+            if stored.get(key) != value:
+                raise InputError(
+                    f"{folder / TEXT} was changed: {key!r} does not follow from the changes in {ARRAYS}."
+                )
+        return manifest
+
+    def verify(
+        self,
+        fingerprint: str | None = None,
+        labels: npt.NDArray[Any] | None = None,
+        maps: npt.NDArray[Any] | None = None,
+    ) -> None:
+        """Check that the manifest belongs to an archive.
+
+        Args:
+            fingerprint: Fingerprint of the archive.
+            labels: (N, C) its clean scene labels, of the samples that were corrupted.
+            maps: (N, H, W) its clean label maps, of the samples that were corrupted.
+
+        Raises:
+            InputError: It does not; the message says why.
+        """
+        if fingerprint is not None and self.fingerprint is not None and fingerprint != self.fingerprint:
+            raise InputError(
+                f"The noise manifest is of another archive: its fingerprint is {self.fingerprint[:12]}, "
+                f"this archive's is {fingerprint[:12]}."
+            )
+        if labels is not None:
+            self._present(labels)
+        if maps is not None:
+            self._pixels(maps)
+
+    def apply(self, labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Turn clean scene labels into the noisy ones.
+
+        Args:
+            labels: (N, C) of 0 and 1, left as they are.
+
+        Returns:
+            A changed copy.
+
+        Raises:
+            InputError: The manifest is not of these labels.
+        """
+        return apply_changes(self._present(labels), self.changed)
+
+    def apply_maps(self, maps: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Turn clean label maps into the noisy ones.
+
+        Args:
+            maps: (N, H, W) whole numbers, left as they are.
+
+        Returns:
+            A changed copy.
+
+        Raises:
+            InputError: The manifest is not of these maps.
+        """
+        clean = self._pixels(maps)
+        noisy = np.array(clean, order="C")
+        if self.runs is not None:
+            for pixels, after in _pixels_of(self.runs):
+                noisy.reshape(-1)[pixels] = after
+            return noisy
+        for sample, before, after in self.changed.tolist():
+            np.copyto(noisy[sample], after, where=clean[sample] == before, casting="unsafe")
+        return noisy
+
+    def _present(self, labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        clean = checked_scene_labels(labels)
+        self._check_shape("scene", clean)
+        self._check_changes(clean != 0)
+        return clean
+
+    def _pixels(self, maps: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        classes = len(self.positives)
+        clean = checked_maps(maps, classes, IGNORE)
+        self._check_shape("pixel", clean)
+        present = class_pixels(clean, classes, IGNORE) > 0
+        if self.runs is None:
+            self._check_changes(present)
+        else:
+            self._check_runs(clean, self.runs)
+        return clean
+
+    def _check_runs(self, clean: npt.NDArray[Any], runs: Ints) -> None:
+        first, length, after = runs.T
+        inside = (first >= 0) & (length > 0) & (first + length <= clean.size)
+        if not (inside & (after >= 0) & (after < len(self.positives))).all():
+            raise InputError("The noise manifest names pixels or classes that these label maps do not have.")
+        flat = np.ascontiguousarray(clean).reshape(-1)
+        for pixels, become in _pixels_of(runs):
+            before = flat[pixels]
+            wrong = (before == become) | (before == IGNORE) | (before < 0)
+            if wrong.any():
+                sample = int(pixels[wrong.argmax()]) // (clean.shape[1] * clean.shape[2])
+                raise InputError(
+                    f"The noise manifest is of other labels: a pixel of sample {sample} cannot have become class "
+                    f"{become[wrong.argmax()]}."
+                )
+
+    def _check_shape(self, kind: Kind, clean: npt.NDArray[Any]) -> None:
+        words = {"scene": "scene labels", "pixel": "label maps"}
+        if kind != self.kind:
+            raise InputError(f"The noise manifest is of {words[self.kind]}, not of {words[kind]}.")
+        if clean.shape != self.shape:
+            raise InputError(
+                f"The noise manifest is of {words[kind]} of shape {self.shape}, but these have {clean.shape}."
+            )
+
+    @property
+    def _onto_present(self) -> bool:
+        """Whether a label may have become a class that its sample has; see `gridbench.noise.swap`."""
+        return self.parameters.get("replacement") == "any"
+
+    def _check_changes(self, present: npt.NDArray[np.bool_]) -> None:
+        sample, before, after = self.changed.T
+        samples, classes = present.shape
+        outside = (sample < 0) | (sample >= samples) | (np.maximum(before, after) >= classes)
+        if outside.any() or self.changed.min(initial=0) < -1:
+            raise InputError("The noise manifest names samples or classes that these labels do not have.")
+        removed, added = before >= 0, after >= 0
+        wrong = np.zeros(len(sample), dtype=np.bool_)
+        wrong[removed] = ~present[sample[removed], before[removed]]
+        if self._onto_present:
+            # Less can be wrong with such a change, so the number of labels of each class is compared too.
+            wrong |= (before == after) | (present.sum(axis=0, dtype=np.int64) != self.positives).any()
+        else:
+            wrong[added] |= present[sample[added], after[added]]
+        if wrong.any():
+            first = self.changed[wrong.argmax()].tolist()
+            raise InputError(
+                f"The noise manifest is of other labels: sample {first[0]} cannot have gone from class {first[1]} "
+                f"to class {first[2]} (-1 is none)."
+            )
+
+
+def _pixels_of(runs: Ints) -> Iterator[tuple[Ints, Ints]]:
+    """Yield the pixels of the runs and the classes that they become, some runs at a time."""
+    for start in range(0, len(runs), RUNS):
+        first, length, after = runs[start : start + RUNS].T
+        ends = length.cumsum()
+        within = np.arange(ends[-1]) - np.repeat(ends - length, length)
+        yield np.repeat(first, length) + within, np.repeat(after, length)
+
+
+def _tally(classes: Ints, count: int) -> list[int]:
+    counts: list[int] = np.bincount(classes[classes >= 0], minlength=count).tolist()
+    return counts

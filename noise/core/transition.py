@@ -1,0 +1,180 @@
+"""Transition tables between classes: read, checked, estimated from a clean and a noisy copy, and drawn from."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gridbench.errors import InputError
+from gridbench.noise.core.corruption import Corruption, Ints, scene_corruption
+from gridbench.noise.core.labels import checked_scene_labels
+from gridbench.noise.core.rates import realisable, share_of
+from gridbench.noise.core.sampling import Flags, rank_in_group
+
+__all__ = ["checked_table", "estimate_transition", "read_table", "replace_by_weight"]
+
+Floats = npt.NDArray[np.float64]
+
+ROWS = 1 << 16
+"""Replacements whose weights are looked at together."""
+
+
+def checked_table(table: Any, num_classes: int | None = None, origin: str = "transition table") -> Floats:
+    """Return a transition table with rows that sum to 1.
+
+    Args:
+        table: (C, C) non-negative; row = clean class, column = noisy class; counts or probabilities. A row of
+            zeros means that the class is never confused.
+        num_classes: Number of classes that it must have.
+        origin: What it is, for messages.
+
+    Raises:
+        InputError: It is not such a table.
+    """
+    try:
+        array = np.array(table, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"The {origin} is no table of numbers.") from None
+    if array.ndim != 2 or array.shape[0] != array.shape[1] or array.shape[0] == 0:
+        raise InputError(f"The {origin} has shape {array.shape}; expected one row and one column per class.")
+    if num_classes is not None and len(array) != num_classes:
+        raise InputError(f"The {origin} is of {len(array)} classes, but the labels have {num_classes}.")
+    if not np.isfinite(array).all() or (array < 0).any():
+        row, column = np.argwhere(~(array >= 0) | ~np.isfinite(array))[0]
+        raise InputError(
+            f"The {origin} holds {array[row, column]:g} in row {row}, column {column}; allowed are numbers from 0."
+        )
+    sums = array.sum(axis=1, keepdims=True)
+    table_of_shares: Floats = np.where(sums > 0, array / np.where(sums > 0, sums, 1), np.eye(len(array)))
+    return table_of_shares
+
+
+def read_table(path: Path, num_classes: int | None = None) -> Floats:
+    """Read a transition table from a csv file, with or without class names in its first row and column.
+
+    Args:
+        path: File of C lines with C numbers each; row = clean class, column = noisy class.
+        num_classes: Number of classes that it must have.
+
+    Raises:
+        InputError: The file cannot be read or holds something else.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"The transition table {path} cannot be read: {error}.") from error
+    if rows and not _is_number(rows[0][-1]):
+        rows = rows[1:]
+    if rows and not _is_number(rows[0][0]):
+        rows = [row[1:] for row in rows]
+    return checked_table(rows, num_classes, f"transition table {path}")
+
+
+def estimate_transition(clean: Any, noisy: Any) -> Floats:
+    """Estimate how often a label of one class becomes another, from two copies of the same labels.
+
+    Each removed label is attributed in equal parts to the labels that were added to the same image. Labels that
+    were removed without another one being added, and the other way round, count as kept and are left out.
+
+    Args:
+        clean: (N, C) of 0 and 1.
+        noisy: (N, C) of 0 and 1, of the same images.
+
+    Returns:
+        (C, C) rows sum to 1: share of the labels of the row's class that became the column's class.
+
+    Raises:
+        InputError: Labels other than 0 and 1, or shapes that differ.
+    """
+    before, after = checked_scene_labels(clean) != 0, checked_scene_labels(noisy) != 0
+    if before.shape != after.shape:
+        raise InputError(f"The clean labels have shape {before.shape} and the noisy ones {after.shape}.")
+    removed, added = (before & ~after).astype(np.float64), (after & ~before).astype(np.float64)
+    moved = removed.T @ (added / np.maximum(added.sum(axis=1, keepdims=True), 1))
+    table: Floats = moved / np.maximum(before.sum(axis=0), 1)[:, None]
+    np.fill_diagonal(table, 1 - table.sum(axis=1))
+    return table
+
+
+def replace_by_weight(
+    labels: npt.NDArray[Any],
+    rate: Decimal,
+    source: Floats,
+    destination: Callable[[Ints, Ints], Floats],
+    why: str,
+    rng: np.random.Generator,
+) -> Corruption:
+    """Replace exactly floor(P * rate / 100) of the P labels, some more readily than others.
+
+    The labels are offered one after another, each next one in proportion to its weight among those left. An
+    offered label is replaced by a class that its image has neither originally nor by now, in proportion to that
+    class's weight; where no such class has any weight, the label is passed over.
+
+    Args:
+        labels: (N, C) clean labels.
+        rate: Percent.
+        source: (P,) weights of the labels, in the order of `np.argwhere(labels)`.
+        destination: (k,) samples and (k,) classes -> (k, C) weights of what each may become.
+        why: Why labels cannot be replaced, for messages.
+        rng: Random numbers; as many are drawn at every rate, so a rate that fails names one that does not.
+
+    Raises:
+        InputError: The draw ran out of labels that can be replaced; the message names the largest rate.
+    """
+    present = labels != 0
+    samples, classes = np.divmod(np.flatnonzero(present), max(1, labels.shape[1]))
+    # The smallest of exponential times with these weights as speeds is a weighted draw without replacement.
+    with np.errstate(divide="ignore"):
+        times = rng.standard_exponential(len(samples)) / source
+    dice = rng.random(len(samples))
+    order = np.argsort(times, kind="stable")[: int((source > 0).sum())]
+    wanted = share_of(len(samples), rate)
+    found: list[Ints] = [np.zeros((0, 3), dtype=np.int64)]
+    reached, start, taken = 0, 0, present.copy()
+    while reached < wanted and start < len(order):
+        # What is offered later never undoes what was offered earlier, so the offers are made in portions.
+        offered = order[start : start + max(wanted - reached, 1024)]
+        after = _destinations(taken, samples[offered], classes[offered], dice[offered], destination)
+        rows = np.stack((samples[offered], classes[offered], after), axis=1)[after >= 0]
+        found.append(rows[: wanted - reached])
+        reached, start = reached + len(found[-1]), start + len(offered)
+    realisable(len(samples), reached, rate, "labels", why)
+    return scene_corruption(labels, np.concatenate(found), rate)
+
+
+def _destinations(
+    taken: Flags, samples: Ints, classes: Ints, dice: Floats, destination: Callable[[Ints, Ints], Floats]
+) -> Ints:
+    """Return what each offered label becomes, -1 for none; offers to one sample are served in their order."""
+    after = np.full(len(samples), -1, dtype=np.int64)
+    by_sample = np.argsort(samples, kind="stable")
+    rank = np.empty(len(samples), dtype=np.int64)
+    rank[by_sample] = rank_in_group(samples[by_sample])
+    for turn in range(int(rank.max(initial=-1)) + 1):
+        waiting = np.flatnonzero(rank == turn)
+        for first in range(0, len(waiting), ROWS):
+            part = waiting[first : first + ROWS]
+            weights = np.where(taken[samples[part]], 0.0, destination(samples[part], classes[part]))
+            edges = weights.cumsum(axis=1)
+            total = edges[:, -1:]
+            # Rounding can lift a die to the very end; then it is the last class with a weight.
+            chosen = np.minimum((edges <= dice[part, None] * total).sum(axis=1), (edges < total).sum(axis=1))
+            done = total[:, 0] > 0
+            after[part[done]] = chosen[done]
+            taken[samples[part[done]], chosen[done]] = True
+    return after
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,185 @@
+"""`gridbench audit` as people type it: from their own labels over the list to labels that are read back."""
+
+from __future__ import annotations
+
+import csv
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gridbench.datasets.archive.archive import Archive
+
+SHORT = ("--folds", 2, "--epochs", 1, "--backbone", "test_resnet", "--batch-size", 16, "--quiet")
+
+
+@pytest.fixture
+def mine(cli, tmp_path):
+    """A user's own folder, prepared; returns the words that name the cache."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "mine" / "images").mkdir(parents=True)
+    with (tmp_path / "mine" / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "red", "green", "blue"])
+        for at in range(60):
+            labels = rng.integers(0, 2, 3)
+            labels[at % 3] = 1
+            pixels = rng.integers(0, 60, (16, 16, 3)) + 150 * labels
+            Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "mine" / "images" / f"i{at:02}.png")
+            writer.writerow([f"i{at:02}.png", *labels])
+    cache = ("--cache", tmp_path / "cache")
+    code, _, messages = cli(
+        "data", "prepare", "folder", "--data", "mine", "--name", "mine", "--quiet", *cache
+    )
+    assert code == 0, messages
+    return cache
+
+
+def rows(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def audit_folder(text):
+    return re.search(r"List:\s+(\S+)/audit\.csv", text)[1]
+
+
+def test_from_labels_to_corrected_labels_that_are_read_back(cli, mine, tmp_path):
+    code, text, messages = cli("audit", "--dataset", "mine", *SHORT, *mine)
+    assert code == 0, messages
+    folder = tmp_path / audit_folder(text)
+    listed = rows(folder / "audit.csv")
+    assert "Estimated noise rate" in text
+    assert f"gridbench audit apply {folder.relative_to(tmp_path)}" in text
+    assert "Labels of mine to look at" in (folder / "audit.html").read_text(encoding="utf-8")
+
+    first, second = listed[0], listed[1]
+    with (tmp_path / "decisions.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["sample", "label", "decision"])
+        writer.writerow([first["sample"], first["label"], "accept"])
+        writer.writerow([second["sample"], second["label"], "reject"])
+    words = ("audit", "apply", folder, "--decisions", "decisions.csv", "--out", "fixed", *mine)
+    code, text, messages = cli(*words)
+    assert code == 0, messages
+    assert re.search(r"(1 labels added, 0|0 labels added, 1) taken away", text)
+
+    prepare = ("data", "prepare", "folder", "--data", "mine", "--labels", "fixed/labels.csv")
+    code, text, messages = cli(*prepare, "--name", "fixed", "--quiet", *mine)
+    assert code == 0, messages
+    before, after = (Archive.open(tmp_path / "cache" / "archives" / name) for name in ("mine", "fixed"))
+    labels = {name: after.scene_labels[at].tolist() for at, name in enumerate(after.names)}
+    expected = {name: before.scene_labels[at].tolist() for at, name in enumerate(before.names)}
+    changed = expected[first["sample"]]
+    place = before.class_names.index(first["label"])
+    changed[place] = 1 - changed[place]
+    assert labels == {name: row for name, row in expected.items() if any(row)}
+    for split in ("val", "test"):
+        here, there = ({a.names[i] for i in a.indices(split)} for a in (before, after))
+        assert here == there
+
+
+def test_the_first_of_the_list_can_be_changed_unseen(cli, mine, tmp_path):
+    text = cli("audit", "--dataset", "mine", *SHORT, *mine)[1]
+    folder = audit_folder(text)
+    listed = rows(tmp_path / folder / "audit.csv")
+    for top, count in (("3", 3), ("10%", 12)):
+        code, text, messages = cli("audit", "apply", folder, "--top", top, "--out", "fixed", *mine)
+        assert code == 0, messages
+        assert sum(map(int, re.search(r"(\d+) labels added, (\d+)", text).groups())) == count
+    (tmp_path / "d.csv").write_text(
+        f"sample,label,decision\n{listed[0]['sample']},{listed[0]['label']},reject\n"
+    )
+    text = cli("audit", "apply", folder, "--top", 3, "--decisions", "d.csv", "--out", "fixed", *mine)[1]
+    assert sum(map(int, re.search(r"(\d+) labels added, (\d+)", text).groups())) == 2
+    code, text, _ = cli("audit", "apply", folder, "--top", 2, "--kind", "missing", "--out", "fixed", *mine)
+    assert "2 labels added, 0 taken away" in text
+
+
+def test_noise_on_top_is_measured_and_not_exported_by_accident(cli, mine, tmp_path):
+    code, text, messages = cli("audit", "--dataset", "mine", "--slnir", 10, *SHORT, *mine)
+    assert code == 0, messages
+    assert "confident learning" in text
+    assert "prevalence" in text
+    folder = audit_folder(text)
+    assert {row["injected"] for row in rows(tmp_path / folder / "audit.csv")} <= {"0", "1"}
+    words = ("audit", "apply", folder, "--top", 3, "--out", "fixed", *mine)
+    code, _, messages = cli(*words)
+    assert code == 2
+    assert "put in on purpose" in messages
+    assert not (tmp_path / "fixed").exists()
+    code, text, messages = cli(*words, "--with-injected-noise", "--images")
+    assert code == 0, messages
+    prepare = ("data", "prepare", "folder", "--data", "fixed", "--clean-labels", "fixed/clean_labels.csv")
+    code, _, messages = cli(*prepare, "--name", "again", "--quiet", *mine)
+    assert code == 0, messages
+    before, after = (Archive.open(tmp_path / "cache" / "archives" / name) for name in ("mine", "again"))
+    clean = {name: before.scene_labels[at].tolist() for at, name in enumerate(before.names)}
+    pixels = {name: before.groups[0].pixels[at] for at, name in enumerate(before.names)}
+    for at, name in enumerate(after.names):
+        assert after.clean_scene_labels[at].tolist() == clean[name]
+        assert np.array_equal(after.groups[0].pixels[at], pixels[name])
+
+
+def test_the_recipe_is_one_for_audits_unless_the_user_says_otherwise(cli, mine, tmp_path):
+    words = [*SHORT[:2], *SHORT[4:]]
+    text = cli("audit", "--dataset", "mine", "--slnir", 10, *SHORT, *mine)[1]
+    assert "42 training images" in text
+    assert "bce, 1 epochs" in text
+    code, text, messages = cli("audit", "--dataset", "mine", "--method", "grid", *words, "--epochs", 1, *mine)
+    assert code == 0, messages
+    assert "grid with bce, 1 epochs" in text
+
+
+def test_networks_whose_descriptors_can_be_negative_audit_too(cli, mine):
+    negative = ("--dataset", "mine", "--method", "bce", *SHORT[2:], "--backbone", "test_efficientnet", *mine)
+    code, _, messages = cli("run", *negative)
+    assert code == 2
+    assert "--distance" in messages
+    code, _, messages = cli("audit", "--dataset", "mine", *SHORT, "--backbone", "test_efficientnet", *mine)
+    assert code == 0, messages
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--method", "oracle"), "does not learn from the labels as they are"),
+        (("--loss", "pce", "--method", "pce"), "label maps"),
+        (("--folds", 400), "The number of folds is 400; with 42 images it can be 2 to 42"),
+        (("--group-pattern", "("), "no regular expression"),
+        (("--dataset", "mien"), "mine"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_written(cli, mine, tmp_path, words, message):
+    code, _, messages = cli("audit", "--dataset", "mine", *SHORT[2:], *words, *mine)
+    assert code == 2
+    assert message in messages
+    assert not (tmp_path / "audits").exists()
+
+
+def test_applying_nothing_sensible_is_refused(cli, mine, tmp_path):
+    folder = audit_folder(cli("audit", "--dataset", "mine", *SHORT, *mine)[1])
+    refused = {
+        (): "Say what to change",
+        ("--top", "0"): "allowed is a number from 1",
+        ("--top", "many"): "allowed is a number from 1",
+        ("--top", "500%"): "allowed is a number from 1",
+        ("--decisions", "none.csv"): "cannot be read",
+    }
+    for words, message in refused.items():
+        code, _, messages = cli("audit", "apply", folder, *words, "--out", "fixed", *mine)
+        assert code == 2
+        assert message in messages
+    code, _, messages = cli("audit", "apply", "nowhere", "--top", 1, "--out", "fixed", *mine)
+    assert code == 2
+    assert "There is no finished audit in 'nowhere'" in messages
+    assert not (tmp_path / "fixed").exists()
+
+
+def test_the_help_tells_the_defaults_of_audits_and_leaves_those_of_runs_alone(cli):
+    text = cli("audit", "--help")[1]
+    assert "[default: bce]" in text
+    assert "a tenth of the recipe's" in text
+    assert "[default: grid]" not in text
+    assert "[default: grid]" in cli("run", "--help")[1]

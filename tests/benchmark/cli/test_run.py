@@ -1,0 +1,143 @@
+"""`gridbench run` as a person meets it: the closing table, the next command, dry runs, messages."""
+
+import re
+
+import pytest
+
+
+@pytest.fixture
+def short(cache):
+    return [
+        "run", "--dataset", "stripes", "--backbone", "test_resnet", "--epochs", 2, "--batch-size", 16, "--train-size",
+        0, "--k", 5, "--cache", cache, "--device", "cpu", "--threads", 1,
+    ]  # fmt: skip
+
+
+def test_the_closing_table_says_what_a_newcomer_needs(cli, short):
+    code, out, _ = cli(*short, "--method", "grid", "--loss", "bce", "--slnir", 30)
+    assert code == 0
+    for words in (
+        "grid with bce on stripes, SLNIR 30 %, seed 0",
+        "test NDCG@5",
+        "validation NDCG@5",
+        "unseen NDCG@5",
+        "of 30 % asked",
+        "detection precision",
+        "memorised",
+        "parameters",
+        "Record: runs/stripes-grid-bce-slnir30-seed0-",
+        "Next:   gridbench run --method bce --dataset stripes --slnir 30",
+    ):
+        assert words in out
+
+
+def test_the_next_command_is_the_leaderboard_once_the_baseline_is_there(cli, short):
+    cli(*short, "--method", "bce", "--slnir", 30)
+    code, out, _ = cli(*short, "--method", "grid", "--slnir", 30)
+    assert code == 0
+    assert "Next:   gridbench leaderboard" in out
+
+
+def test_progress_without_a_terminal_is_plain_lines_and_quiet_is_silent(cli, short):
+    _, _, messages = cli(*short, "--method", "bce")
+    assert "training 2/2" in messages
+    assert "\x1b" not in messages
+    _, _, messages = cli(*short, "--method", "bce", "--seed", 1, "--quiet")
+    assert messages == ""
+
+
+def test_a_dry_run_shows_everything_and_writes_nothing(cli, short, tmp_path):
+    code, out, _ = cli(*short, "--method", "grid", "--slnir", "12.5", "-p", "lambda=slnir", "--dry-run")
+    assert code == 0
+    assert "'lambda': 'slnir'" in out
+    assert re.search(r"^lambda +12.5 in this run$", out, re.MULTILINE)
+    assert "not started" in out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_profile_shows_every_phase(cli, short):
+    code, out, _ = cli(*short, "--method", "bce")
+    assert code == 0
+    assert "Phases of" not in out
+    code, out, _ = cli(*short, "--method", "bce", "--profile")
+    assert code == 0
+    for phase in (
+        "Phases of", "ms a step", "data", "forward", "backward", "optimizer", "detection", "checkpoint",
+        "validation", "retrieval", "sample_detection",
+    ):  # fmt: skip
+        assert phase in out
+    assert "without waiting" not in out
+
+
+def test_a_profile_of_what_trains_nothing_asks_for_no_other_run(cli, short):
+    code, out, _ = cli(*short, "--method", "untrained", "--profile")
+    assert code == 0
+    assert "retrieval" in out
+    assert "--force" not in out
+
+
+def test_auto_is_measured_told_and_no_part_of_what_is_stored(cli, short, tmp_path, monkeypatch):
+    def times(specs, batch, device):
+        return {name: [seconds] for name, seconds in zip(specs, (4.0, 2.0), strict=False)}
+
+    monkeypatch.setattr("gridbench.training.autotune.precision.step_times", times)
+    monkeypatch.setattr("gridbench.training.autotune.precision.FILE", "speed-of-a-test.json")
+    words = [*short, "--method", "bce", "--memory-format", "auto"]
+    code, out, messages = cli(*words, "--dry-run")
+    assert code == 0
+    assert "Chosen: float32 channels_last" in messages
+    assert "memory_format      channels_last" in out
+    assert not (tmp_path / "runs").exists()
+    assert cli(*words)[0] == 0
+    code, _, messages = cli(*words)
+    assert "Nothing to do" in messages
+    (file,) = (tmp_path / "runs").glob("*/config.json")
+    assert "auto" not in file.read_text(encoding="utf-8")
+
+
+def test_flags_win_over_the_file(cli, short, tmp_path):
+    (tmp_path / "run.yaml").write_text("method: bce\nseed: 3\nslnir: 30\n", encoding="utf-8")
+    code, out, _ = cli(*short, "--config", "run.yaml", "--seed", 4)
+    assert code == 0
+    assert "bce with bce on stripes, SLNIR 30 %, seed 4" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-p", "lambda"], "NAME=VALUE"),
+        (["-p", "lambda=1", "-p", "lambda=2"], "given twice"),
+        (["-p", "lambda=x"], "0 to 100"),
+        (["--epochs", "many"], "epochs"),
+        (["--precision", "float16"], "float32"),
+        (["--memory-format", "sideways"], "channels_last"),
+        (["--device", "cuda:99"], "cuda:99"),
+        (["--device", "gpu0"], "gpu0"),
+        (["--config", "absent.yaml"], "absent.yaml"),
+        (["--slnr", "3"], "--slnir"),
+    ],
+)
+def test_bad_words_are_one_message_and_exit_two(cli, short, tmp_path, words, message):
+    code, out, messages = cli(*short, *words)
+    assert code == 2
+    assert message in messages
+    assert "Traceback" not in messages + out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_unknown_command_suggests_the_nearest(cli):
+    code, _, messages = cli("leaderbord")
+    assert code == 2
+    assert "'leaderboard'" in messages
+
+
+def test_lists(cli):
+    for what, name in (("methods", "grid"), ("losses", "bce"), ("datasets", "bluemarble"), ("noise", "swap")):
+        code, out, _ = cli("list", what)
+        assert code == 0
+        assert name in out
+    code, out, _ = cli("list", "methods", "grid")
+    assert "lambda" in out
+    assert "paper, Section V-A" in out
+    assert "densenet121" in cli("list", "backbones", "densenet*")[1]
+    assert cli("list", "backbones", "nothing-like-it")[0] == 2

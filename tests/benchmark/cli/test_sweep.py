@@ -1,0 +1,178 @@
+"""`gridbench sweep` as a person meets it: YAML files, dry runs, estimates, selections."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def short(cache):
+    return ["sweep", "--cache", cache, "--workers", 0, "--device", "cpu", "--quiet"]
+
+
+@pytest.fixture
+def yaml(tmp_path):
+    def write(text):
+        path = tmp_path / "sweep.yaml"
+        path.write_text(
+            "dataset: stripes\nbackbone: test_resnet\nepochs: 1\nbatch_size: 16\ntrain_size: 0\nk: 5\n" + text
+        )
+        return path
+
+    return write
+
+
+def listed(out):
+    return [line.split(maxsplit=1)[1] for line in out.splitlines() if line.startswith("new ")]
+
+
+def test_a_yaml_file_holds_lists_ranges_and_parameters(cli, short, yaml):
+    file = yaml(
+        "method: [grid, bce]\nslnir: 10:50:20\nseeds: 2\nparameters:\n  lambda: [10, slnir]\n  latent: 64\n"
+    )
+    code, out, _ = cli(*short, "--config", file, "--dry-run")
+    assert code == 0
+    assert len(listed(out)) == 3 * 2 * (2 + 1)
+    assert "grid+bce slnir 30 seed 1 lambda=slnir,latent=64" in out
+    assert "18 runs: 18 new. To compute: 18; time: unknown" in out
+
+
+def test_flags_win_over_the_file_name_by_name(cli, short, yaml):
+    file = yaml("method: grid\nslnir: 0:60:10\nparameters: {lambda: 0:90:10, latent: 64}\n")
+    _, out, _ = cli(*short, "--config", file, "--dry-run", "--slnir", 20, "-p", "lambda=5,15")
+    assert listed(out) == [f"grid+bce slnir 20 seed 0 lambda={value},latent=64" for value in (5, 15)]
+
+
+def test_noise_models_and_distances_are_listed_like_everything_else(cli, short, yaml):
+    file = yaml("method: bce\nslnir: 30\n")
+    words = ("--noise", "swap,missing", "--distance", "chi2,euclidean")
+    code, out, _ = cli(*short, "--config", file, "--dry-run", *words)
+    assert code == 0
+    assert listed(out) == [
+        f"bce slnir 30 seed 0 {noise} {distance}"
+        for noise in ("swap", "missing")
+        for distance in ("chi2", "euclidean")
+    ]
+    _, out, _ = cli(*short, "--config", file, "--dry-run", "--noise", "missing")
+    assert listed(out) == ["bce slnir 30 seed 0"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("metod: grid\n", ["'metod'", "'method'"]),
+        ("sedes: 3\n", ["'sedes'", "'seeds'"]),
+        ("slnir: {a: 1}\n", ["'slnir'", "0:60:10"]),
+        ("method: []\n", ["'method'"]),
+        ("slnir: [[10]]\n", ["'slnir'"]),
+        ("slnir: ten\n", ["slnir", "ten"]),
+        ("parameters: 20\n", ["'parameters'", "lambda"]),
+        ("parameters: {lambda: }\n", ["parameters.lambda"]),
+        ("parameters: {lamda: 20}\n", ["'lamda'"]),
+        ("seeds: 0\n", ["seeds", "from 1"]),
+        ("seeds: 2.5\n", ["seeds"]),
+        ("seed: 1\nseeds: 2\n", ["--seed or --seeds"]),
+        ("epochs: [1, 2]\n", ["'epochs'"]),
+        ("trials: 3\n", ["--trials", "--select"]),
+        ("select: lambda\ntrials: many\n", ["--trials", "many"]),
+        ("select: lamda\n", ["'lamda'", "'lambda'"]),
+        ("slnir: 10:\n  - a\n", ["not YAML"]),
+    ],
+)
+def test_a_wrong_file_is_one_message_before_anything_runs(cli, short, yaml, tmp_path, text, words):
+    base = "" if "method" in text else "method: grid\n"
+    code, _, messages = cli(*short, "--config", yaml(base + text))
+    assert code == 2
+    assert "Traceback" not in messages
+    for word in words:
+        assert word in messages
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_dry_run_tells_the_time_from_measured_runs_and_what_is_unknown(cli, short, yaml):
+    cli(*short, "--config", yaml("method: bce\n"))
+    code, out, _ = cli(*short, "--config", yaml("method: [bce, grid]\nseeds: 2\n"), "--dry-run")
+    assert code == 0
+    assert "4 runs: 1 done, 3 new. To compute: 3; time: about " in out
+    assert "for 1 of them; nothing like the other 2 was measured here" in out
+    _, out, _ = cli(*short, "--config", yaml("method: bce\n"), "--dry-run")
+    assert out.strip().endswith("1 runs: 1 done. To compute: 0.")
+
+
+def test_lambda_is_selected_on_validation_and_the_leaderboard_says_so(cli, short, yaml, tmp_path):
+    file = yaml("method: [grid, bce]\nslnir: [0, 40]\nselect: lambda\nparameters: {lambda: [10, 50]}\n")
+    code, out, _ = cli(*short, "--config", file)
+    assert code == 0
+    assert "Nothing to select for bce" in out
+    assert (
+        "Selected for grid + bce on stripes, by validation/ndcg@5 (mean over SLNIR 0, 40 and seeds 0;" in out
+    )
+    (path,) = (tmp_path / "runs" / "selections").iterdir()
+    chosen = json.loads(path.read_text())["chosen"]["lambda"]
+    assert f"-> lambda {chosen:g}:" in out
+    code, again, _ = cli(*short, "--config", file)
+    assert "To compute: 0." in again
+    assert again.partition("Nothing")[2] == out.partition("Nothing")[2]
+    _, table, _ = cli("leaderboard", "--selected")
+    assert f"lambda = {chosen:g} was chosen by validation/ndcg@5 out of 2 tries" in table
+    assert len([line for line in table.splitlines() if line.startswith("grid")]) == 1
+
+
+def test_choosing_an_epoch_is_still_a_setting(cli, short, yaml):
+    _, out, _ = cli(
+        *short, "--config", yaml("method: grid\n"), "--select", "best,lambda", "--trials", 3, "--dry-run"
+    )
+    assert len(listed(out)) == 3
+    _, out, _ = cli(*short, "--config", yaml("method: grid\n"), "--select", "best", "--dry-run")
+    assert len(listed(out)) == 1
+
+
+def test_selecting_where_nothing_was_is_said_with_the_way_to_it(cli, short, yaml):
+    cli(*short, "--config", yaml("method: bce\n"))
+    code, _, messages = cli("leaderboard", "--selected")
+    assert code == 2
+    assert "gridbench sweep --select lambda" in messages
+
+
+def test_the_file_in_the_documentation_is_read(cli, short, tmp_path):
+    page = (Path(__file__).resolve().parents[3] / "docs" / "paper.md").read_text(encoding="utf-8")
+    (tmp_path / "sweep.yaml").write_text(page.partition("```yaml\n")[2].partition("```")[0])
+    small = ["--dataset", "stripes", "--backbone", "test_resnet", "--seeds", 1]
+    code, out, _ = cli(*short, "--config", "sweep.yaml", *small, "--dry-run")
+    assert code == 0
+    assert len(listed(out)) == 7 * (3 + 1)
+
+
+def test_auto_is_decided_once_for_all_runs_of_a_kind(cli, short, yaml, tmp_path, monkeypatch):
+    asked = []
+
+    def times(specs, batch, device):
+        asked.append(list(specs))
+        return {name: [seconds] for name, seconds in zip(specs, (4.0, 2.0), strict=True)}
+
+    monkeypatch.setattr("gridbench.training.autotune.precision.step_times", times)
+    monkeypatch.setattr("gridbench.training.autotune.precision.FILE", "speed-of-a-sweep.json")
+    file = yaml("method: [grid, bce]\nmemory_format: auto\n")
+    assert cli(*short, "--config", file)[0] == 0
+    assert asked == [["float32 contiguous", "float32 channels_last"]]
+    folders = list((tmp_path / "runs").glob("stripes-*"))
+    assert len(folders) == 2
+    for folder in folders:
+        config = json.loads((folder / "config.json").read_text())["config"]
+        assert config["memory_format"] == "channels_last"
+        chosen = json.loads((folder / "environment.json").read_text())["chosen"]
+        assert chosen["chosen"] == "float32 channels_last"
+    code, out, _ = cli(*short, "--config", file)
+    assert code == 0
+    assert "2 done. To compute: 0" in out
+
+
+def test_auto_is_refused_where_nobody_knows_what_will_compute(cli, short, yaml):
+    file = yaml("method: bce\nprecision: auto\n")
+    code, _, messages = cli(*short, "--config", file, "--engine", "ray")
+    assert code == 2
+    assert "--precision auto measures this machine" in messages
+    code, _, messages = cli(*short, "--config", file, "--threads", "auto")
+    assert code == 2
+    assert "--threads auto is decided later" in messages

@@ -1,0 +1,326 @@
+"""The conformance suite: passed by all that is registered, and each broken method is found for the right reason."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from gridbench.cli import main
+from gridbench.conformance import check_component, components_named
+from gridbench.core.plugins import REGISTRIES, load_plugin
+from gridbench.errors import InputError
+from gridbench.methods.base import ANY_LOSS
+from gridbench.registry import DATASETS, LOSSES, METHODS, NOISE
+
+
+@pytest.fixture(autouse=True)
+def registries(monkeypatch):
+    """Forget afterwards what a test registers."""
+    monkeypatch.setattr("gridbench.core.plugins._loaded", {})
+    for registry in REGISTRIES:
+        registry.names()
+        monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
+
+
+def failures(findings):
+    return [finding for finding in findings if not finding.passed]
+
+
+def pairs():
+    """Every method with every loss; all but the first loss of each level of labels are slow."""
+    for name in METHODS:
+        method = METHODS.get(name)
+        seen = set()
+        for loss in (LOSSES.names() if method.losses == ANY_LOSS else method.losses) or (None,):
+            level = loss and LOSSES.get(loss).task.annotation
+            marks = [pytest.mark.slow] if level in seen else []
+            seen.add(level)
+            yield pytest.param(name, loss, marks=marks, id=f"{name}-{loss}")
+
+
+@pytest.mark.parametrize(("name", "loss"), list(pairs()))
+def test_every_method_conforms(name, loss):
+    findings = list(check_component("method", name, losses=[loss] if loss else []))
+    assert failures(findings) == []
+    assert len(findings) >= 6
+
+
+@pytest.mark.parametrize("name", LOSSES.names())
+def test_every_loss_conforms(name):
+    assert failures(check_component("loss", name)) == []
+
+
+@pytest.mark.parametrize("name", NOISE.names())
+def test_every_noise_model_conforms(name, tmp_path):
+    given = {}
+    if "table" in {field for field in vars(NOISE.get(name).Parameters()) if field == "table"}:
+        rows = [",".join("0" if row == column else "1" for column in range(6)) for row in range(6)]
+        (tmp_path / "table.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+        given = {"table": str(tmp_path / "table.csv")}
+    assert failures(check_component("noise model", name, given)) == []
+
+
+@pytest.mark.parametrize("name", DATASETS.names())
+def test_every_data_set_conforms(name):
+    assert failures(check_component("data set", name)) == []
+
+
+HEADER = '''
+"""A method."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from gridbench import register_method
+from gridbench.methods.base import StepOutput
+from gridbench.methods.plain import Plain
+
+
+@register_method()
+class Broken(Plain):
+    """A method with a defect."""
+
+    losses = ("bce",)
+
+'''
+
+BROKEN = {
+    "detaches_the_per_sample_loss": (
+        """
+        def step(self, batch):
+            losses = self.objective.per_sample(self.predict(batch.images), batch)
+            return StepOutput(losses.mean(), losses.detach())
+        """,
+        {"The per-sample loss is not detached": "per_sample_loss is detached"},
+    ),
+    "starves_its_backbone": (
+        """
+        def step(self, batch):
+            prediction = self.head(self.backbone.features(batch.images).detach())
+            losses = self.objective.per_sample(prediction, batch)
+            return StepOutput(losses.mean(), losses)
+        """,
+        {"Gradients reach the descriptor network and are finite": "gets no gradient"},
+    ),
+    "forgets_its_state": (
+        """
+        average = 1.0
+
+        def step(self, batch):
+            losses = self.objective.per_sample(self.predict(batch.images), batch)
+            self.average = 0.9 * self.average + 0.1 * float(losses.detach().mean())
+            return StepOutput(losses.mean() / self.average, losses)
+        """,
+        {"Going on from a checkpoint gives the same bits as not stopping": "must be in the state_dict"},
+    ),
+    "draws_from_nowhere": (
+        """
+        def step(self, batch):
+            prediction = self.predict(batch.images)
+            losses = self.objective.per_sample(prediction, batch)
+            weights = torch.from_numpy(np.random.rand(len(losses))).float()
+            return StepOutput((losses * weights).mean(), losses)
+        """,
+        {
+            "Training twice gives the same bits": "batch.generator",
+            "Going on from a checkpoint gives the same bits as not stopping": "after a resumption",
+        },
+    ),
+    "makes_its_head_alone": (
+        """
+        def __init__(self, setup, parameters=None):
+            super().__init__(setup, parameters)
+            self.head = torch.nn.Linear(self.backbone.width, setup.num_classes)
+        """,
+        {
+            "Starts from the same weights each time": "setup.build",
+            "Training twice gives the same bits": "differs",
+            "Going on from a checkpoint gives the same bits as not stopping": "after a resumption",
+        },
+    ),
+    "returns_a_loss_for_each_entry": (
+        """
+        def step(self, batch):
+            losses, _ = self.objective.per_entry(self.predict(batch.images), batch)
+            return StepOutput(losses.mean(), losses)
+        """,
+        {"A step returns what it must, in its shapes": "(8, 5) on 8 images and must be (8,)"},
+    ),
+    "corrects_labels_in_place": (
+        """
+        def step(self, batch):
+            prediction = self.predict(batch.images)
+            batch.scene_labels.add_((prediction.detach() > 0).float()).clamp_(max=1)
+            losses = self.objective.per_sample(prediction, batch)
+            return StepOutput(losses.mean(), losses)
+        """,
+        {"A step leaves the batch as it was": "scene_labels"},
+    ),
+    "guesses_which_samples_are_noisy": (
+        """
+        def evidence(self, batch):
+            return ((torch.rand(len(batch.images), 5, generator=batch.generator), None),)
+        """,
+        {
+            "What it says of samples after training has its shapes, draws nothing and changes nothing": "draws random"
+        },
+    ),
+    "divides_by_the_number_of_labels": (
+        """
+        def step(self, batch):
+            losses = self.objective.per_sample(self.predict(batch.images), batch) / batch.scene_labels.sum(1)
+            return StepOutput(losses.mean(), losses)
+        """,
+        {"Images without any label work": "the loss is inf"},
+    ),
+    "divides_by_the_spread_of_labels": (
+        """
+        def step(self, batch):
+            losses = self.objective.per_sample(self.predict(batch.images), batch)
+            return StepOutput(losses.mean() / batch.scene_labels.std(), losses)
+        """,
+        {
+            "Batches in which all images have the same label, or all labels, work": "the loss is inf",
+            "Images without any label work": "the loss is inf",
+        },
+    ),
+    "knows_only_full_batches": (
+        """
+        def step(self, batch):
+            losses = self.objective.per_sample(self.predict(batch.images), batch)
+            halves = losses.reshape(2, len(losses) // 2)
+            return StepOutput(halves.mean(1).max() + losses.mean(), losses)
+        """,
+        {"Odd last batches of two, five and nine images work": "line 23)"},
+    ),
+    "computes_its_loss_in_half_precision": (
+        """
+        def step(self, batch):
+            prediction = self.predict(batch.images)
+            losses = (prediction - batch.scene_labels.to(prediction.dtype)).square().mean(1)
+            return StepOutput(losses.mean(), losses)
+        """,
+        {"Under autocast the losses are finite and in float32": "is torch.bfloat16 under autocast"},
+    ),
+    "centres_its_descriptors": (
+        """
+        def describe(self, images):
+            return self.backbone(images) - self.backbone(images).mean()
+        """,
+        {
+            "Descriptors are finite, do not depend on the other images, and describing changes nothing": "beside it"
+        },
+    ),
+    "hides_its_network": (
+        """
+        def __init__(self, setup, parameters=None):
+            super().__init__(setup, parameters)
+            self.hidden = [setup.backbone("other")]
+
+        @property
+        def descriptor_network(self):
+            return self.hidden[0]
+        """,
+        {"Builds itself": "are no parameters of the method"},
+    ),
+    "declares_nothing": (
+        """
+        @dataclass(frozen=True)
+        class Parameters:
+            weight: float = 1.0
+        """,
+        {
+            "It says what it is, and declares each parameter with its range and the source of its default": "['weight']"
+        },
+    ),
+    "goes_with_a_loss_that_is_not_there": (
+        "losses = ('bec',)",
+        {"Its losses exist, its labels and its ranking are among those there are": "'bec'"},
+    ),
+}
+
+
+@pytest.fixture
+def broken(tmp_path):
+    def write(name, body):
+        path = tmp_path / f"{name}.py"
+        path.write_text(HEADER + textwrap.indent(textwrap.dedent(body), "    "), encoding="utf-8")
+        return path
+
+    return write
+
+
+IN_THE_FAST_SUITE = [
+    "detaches_the_per_sample_loss",
+    "starves_its_backbone",
+    "forgets_its_state",
+    "draws_from_nowhere",
+    "returns_a_loss_for_each_entry",
+    "divides_by_the_number_of_labels",
+    "hides_its_network",
+    "declares_nothing",
+]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name in IN_THE_FAST_SUITE else pytest.param(name, marks=pytest.mark.slow) for name in BROKEN],
+)
+def test_a_broken_method_is_found_for_the_right_reason(broken, name):
+    body, expected = BROKEN[name]
+    load_plugin(broken(name, body))
+    found = {finding.check: finding.reason for finding in failures(check_component("method", name))}
+    assert found.keys() == expected.keys(), found
+    for check, words in expected.items():
+        assert words in found[check]
+
+
+def call(capsys, *words):
+    code = 0
+    try:
+        main([str(word) for word in words])
+    except SystemExit as stop:
+        code = stop.code or 0
+    return code, *capsys.readouterr()
+
+
+def test_the_command_says_what_failed_and_exits_with_one(broken, capsys):
+    body, _ = BROKEN["detaches_the_per_sample_loss"]
+    code, out, messages = call(capsys, "check", broken("mine", body))
+    assert code == 1
+    assert "method mine" in out
+    assert "FAILED  The per-sample loss is not detached (with bce): per_sample_loss is detached" in out
+    assert "ok      Gradients reach the descriptor network" in out
+    assert "1 check failed." in messages
+    assert "Traceback" not in out + messages
+
+
+def test_the_command_passes_what_conforms(capsys):
+    code, out, messages = call(capsys, "check", "untrained")
+    assert (code, messages) == (0, "")
+    assert "All checks passed." in out
+    assert "FAILED" not in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["gird"], "Did you mean 'grid'?"),
+        (["absent.py"], "does not exist"),
+        (["bce", "-p", "x"], "NAME=VALUE"),
+        (["bce", "--loss", "bec"], "'bce'"),
+    ],
+)
+def test_the_command_refuses_what_is_not_there(capsys, words, message):
+    code, _, messages = call(capsys, "check", *words)
+    assert code == 2
+    assert message in messages
+
+
+def test_one_name_of_two_kinds_is_checked_as_both():
+    assert components_named("bce") == [("method", "bce"), ("loss", "bce")]
+    with pytest.raises(InputError, match="swap"):
+        components_named("swop")

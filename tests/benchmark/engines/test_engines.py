@@ -1,0 +1,446 @@
+"""Engines: what a node is sent and sends back, how cores and devices are dealt out, and how threads are measured."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+import textwrap
+from collections import deque
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridbench.config import make_config
+from gridbench.core.environment import Memory, memory_of, ran_out_of_memory
+from gridbench.core.files import read_json
+from gridbench.datasets import open_archive
+from gridbench.engines import local
+from gridbench.engines.local import LocalPool
+from gridbench.engines.places import deal, runs_that_fit
+from gridbench.engines.ray.node import Order, carry_out
+from gridbench.engines.ray.shipping import archive_shipment, unpack
+from gridbench.engines.ray.transport import pack_folder, store_folder
+from gridbench.errors import InputError, RunFailed
+from gridbench.plan import make_plan
+from gridbench.records.record import iter_records
+from gridbench.records.runner import Execution, run
+from gridbench.training.autotune.threads import FILE, fastest_threads, fewest_good, thread_numbers
+
+NUMBERS = ["config.json", "history.json", "noise.json", "noise.npz", "result.json", "retrieval.npz"]
+
+
+class Store:
+    """Stands for an object store: gives handles for pieces, and counts how often one is fetched."""
+
+    def __init__(self):
+        self.pieces, self.fetched = [], 0
+
+    def put(self, content):
+        self.pieces.append(bytes(content))
+        return len(self.pieces) - 1
+
+    def get(self, handle):
+        self.fetched += 1
+        return self.pieces[handle]
+
+
+@pytest.fixture
+def store():
+    return Store()
+
+
+# Shipping
+
+
+def test_an_archive_arrives_whole_and_is_fetched_once(cache, store, tmp_path):
+    archive = open_archive("stripes", cache)
+    shipment = archive_shipment(archive, cache, store.put)
+    folder = unpack(shipment, tmp_path / "node", store.get)
+    arrived = open_archive("stripes", folder)
+    assert arrived.fingerprint == archive.fingerprint
+    arrived.verify()
+    fetched = store.fetched
+    assert fetched == len(store.pieces) > 0
+    assert unpack(shipment, tmp_path / "node", store.get) == folder
+    again = archive_shipment(archive, cache, Store().put)
+    assert unpack(again, tmp_path / "node", lambda handle: pytest.fail("it is there")) == folder
+    assert store.fetched == fetched
+
+
+def test_large_files_go_in_pieces(cache, store, tmp_path, monkeypatch):
+    monkeypatch.setattr("gridbench.engines.ray.shipping.PIECE", 1000)
+    shipment = archive_shipment(open_archive("stripes", cache), cache, store.put)
+    assert max(len(piece) for piece in store.pieces) == 1000
+    open_archive("stripes", unpack(shipment, tmp_path, store.get)).verify()
+
+
+def test_a_piece_that_was_damaged_leaves_nothing_behind(cache, store, tmp_path):
+    shipment = archive_shipment(open_archive("stripes", cache), cache, store.put)
+    whole = max(range(len(store.pieces)), key=lambda index: len(store.pieces[index]))
+    kept = store.pieces[whole]
+    store.pieces[whole] = kept[:-1] + bytes([kept[-1] ^ 1])
+    with pytest.raises(ValueError, match="damaged on its way"):
+        unpack(shipment, tmp_path, store.get)
+    assert not (tmp_path / shipment.key).exists()
+    store.pieces[whole] = kept
+    open_archive("stripes", unpack(shipment, tmp_path, store.get)).verify()
+
+
+@pytest.mark.parametrize("path", ["../outside", "/outside", "a/../../outside"])
+def test_no_file_leaves_its_folder(cache, store, tmp_path, path):
+    shipment = archive_shipment(open_archive("stripes", cache), cache, store.put)
+    (_, sha256, handles), *rest = shipment.files
+    with pytest.raises(ValueError, match="leads out"):
+        unpack(replace(shipment, files=((path, sha256, handles), *rest)), tmp_path / "node", store.get)
+    assert not (tmp_path / "outside").exists()
+
+
+def test_an_archive_outside_the_cache_is_refused(cache, store, tmp_path):
+    with pytest.raises(InputError, match="outside the cache"):
+        archive_shipment(open_archive("stripes", cache), tmp_path, store.put)
+
+
+# What a node does, and what the driver makes of it
+
+
+@pytest.fixture
+def order(cache, settings, store):
+    def make(**fields):
+        plan = make_plan(make_config({**settings, "method": "bce", "slnir": 30, **fields}), cache)
+        archive = archive_shipment(plan.archive, cache, store.put)
+        return plan, Order(plan.config.canonical(), plan.id, archive, (), "sweep", "weights", "cpu", 1)
+
+    return make
+
+
+@pytest.fixture
+def node(tmp_path, monkeypatch):
+    """A node's own cache, which is not the driver's."""
+    monkeypatch.setenv("GRIDBENCH_CACHE", str(tmp_path / "node"))
+    return tmp_path / "node" / "cluster"
+
+
+def test_a_record_that_comes_back_is_the_one_of_a_local_run(order, node, store, cache, tmp_path):
+    plan, sent = order()
+    started, *epochs, (kind, files) = carry_out(sent, store.get)
+    assert started[0] == "started"
+    assert epochs[0] == ("epoch", 1, 3)
+    assert epochs[-1] == ("epoch", 3, 3)
+    assert kind == "done"
+    stored = store_folder(files, plan, tmp_path / "runs")
+    assert stored.state == "done"
+    local = run(plan.config, Execution(tmp_path / "local", cache, device="cpu", threads=1))
+    assert stored.folder.name == local.folder.name
+    for name in [*NUMBERS, "weights.safetensors"]:
+        assert (stored.folder / name).read_bytes() == (local.folder / name).read_bytes(), name
+    assert {path.name for path in stored.folder.iterdir()} == {path.name for path in local.folder.iterdir()}
+    assert not any(path.is_dir() for path in (node / "runs" / "sweep").iterdir() if path.name != ".locks")
+
+
+def test_a_failing_run_comes_back_with_its_traceback(order, node, store, tmp_path, monkeypatch):
+    from gridbench.methods.losses.bce import BCE
+
+    def broken(self, prediction, target):
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(BCE, "entries", broken)
+    plan, sent = order()
+    _, (kind, message, files) = carry_out(sent, store.get)
+    assert kind == "failed"
+    assert "out of luck" in message
+    stored = store_folder(files, plan, tmp_path / "runs")
+    assert stored.state == "failed"
+    assert "in broken" in read_json(stored.folder / "failed.json")["traceback"]
+
+
+def test_a_node_that_would_compute_something_else_says_so(order, node, store):
+    _, sent = order()
+    *_, (kind, message, files) = carry_out(replace(sent, id="0" * 64), store.get)
+    assert (kind, files) == ("failed", {})
+    assert "another run than was asked for" in message
+
+
+def test_a_node_without_room_is_the_nodes_trouble(order, node, store, monkeypatch):
+    _, sent = order()
+
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    ((kind, message),) = carry_out(sent, full)
+    assert kind == "trouble"
+    assert "No space left" in message
+
+    monkeypatch.setattr(
+        "gridbench.records.runner.save_checkpoint",
+        lambda *given: (_ for _ in ()).throw(OSError(28, "No space left")),
+    )
+    *_, (kind, message) = carry_out(sent, store.get)
+    assert kind == "trouble"
+    assert "no room left" in message
+
+
+def test_a_plugin_goes_along_and_is_part_of_the_identity(cache, settings, store, tmp_path):
+    plugin = tmp_path / "halved.py"
+    plugin.write_text(
+        textwrap.dedent(
+            '''
+            """Half of it."""
+            from gridbench import register_method
+            from gridbench.methods.plain import Plain
+
+            @register_method()
+            class Halved(Plain):
+                """Plain training with half the loss."""
+                losses = ("bce",)
+                def step(self, batch):
+                    out = super().step(batch)
+                    return type(out)(out.loss / 2, out.per_sample_loss, prediction=out.prediction)
+            '''
+        )
+    )
+    # The driver is a process of its own: a node has not loaded its file.
+    code = """
+import multiprocessing, pathlib, sys
+import gridbench.training.experiment  # with torch, here, so that not both processes import it
+from gridbench.config import make_config
+from gridbench.engines.ray.node import Order, carry_out
+from gridbench.engines.ray.shipping import archive_shipment, plugin_shipment
+from gridbench.plan import make_plan
+from gridbench.core.plugins import load_plugin
+folder, cache, settings = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), eval(sys.argv[3])
+
+def drive(pipe):
+    pieces = []
+    put = lambda piece: pieces.append(piece) or len(pieces) - 1
+    load_plugin(folder / "halved.py")
+    plan = make_plan(make_config({**settings, "method": "halved"}), cache)
+    plugin = plugin_shipment(folder / "halved.py", put)
+    archive = archive_shipment(plan.archive, cache, put)
+    pipe.send((Order(plan.config.canonical(), plan.id, archive, (plugin,), "s", "light", "cpu", 1), pieces))
+
+ours, theirs = multiprocessing.Pipe()
+driver = multiprocessing.get_context("fork").Process(target=drive, args=(theirs,))
+driver.start()
+order, pieces = ours.recv()
+driver.join()
+(folder / "halved.py").unlink()
+*_, last = carry_out(order, pieces.__getitem__)
+print(last[0], last[1] if last[0] != "done" else "")
+"""
+    environment = {**os.environ, "GRIDBENCH_CACHE": str(tmp_path / "node"), "OMP_NUM_THREADS": "1"}
+    words = [sys.executable, "-P", "-c", code, str(tmp_path), str(cache), repr(settings)]
+    told = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert told.stdout.split() == ["done"], told.stdout + told.stderr
+    assert list((tmp_path / "node" / "cluster" / "plugins").glob("*/halved.py"))
+
+
+# Records on their way
+
+
+@pytest.fixture
+def came_back(order, node, store):
+    plan, sent = order(epochs=1)
+    *_, (_, files) = carry_out(sent, store.get)
+    return plan, dict(files)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda files: files.update({"result.json": files["result.json"] + b" "}), "result.json was damaged"),
+        (lambda files: files.pop("noise.npz"), "noise.npz was damaged"),
+        (lambda files: files.pop("done"), "not complete"),
+        (lambda files: files.update({"../../x": b""}), "name '../../x'"),
+        (lambda files: files.update({".x": b""}), "name '.x'"),
+        (lambda files: files.update({"config.json": b'{"id": "other"}'}), "another run"),
+    ],
+)
+def test_what_cannot_be_trusted_is_not_written(came_back, tmp_path, change, reason):
+    plan, files = came_back
+    change(files)
+    with pytest.raises(ValueError, match=reason):
+        store_folder(files, plan, tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_record_replaces_what_an_interrupted_run_left(came_back, tmp_path):
+    plan, files = came_back
+    folder = tmp_path / "runs" / plan.folder_name
+    folder.mkdir(parents=True)
+    for name in ("config.json", "failed.json"):
+        (folder / name).write_bytes(files["config.json"])
+    (folder / "checkpoint.json").write_text("{}")
+    assert store_folder(files, plan, tmp_path / "runs").state == "done"
+    assert {path.name for path in folder.iterdir()} == set(files)
+    assert pack_folder(folder) == files
+
+
+def test_done_is_written_last(came_back, tmp_path, monkeypatch):
+    plan, files = came_back
+    written = []
+    from gridbench.core.files import write_bytes
+
+    def noted(path, content):
+        written.append(path.name)
+        if path.name == "result.json":
+            raise OSError(28, "No space left on device")
+        return write_bytes(path, content)
+
+    monkeypatch.setattr("gridbench.engines.ray.transport.write_bytes", noted)
+    with pytest.raises(OSError):
+        store_folder(files, plan, tmp_path / "runs")
+    assert "done" not in written
+    (stored,) = iter_records(tmp_path / "runs")
+    assert stored.state == "incomplete"
+
+
+# Dealing out
+
+
+def test_devices_get_one_run_each_before_one_gets_a_second():
+    assert deal(["a", "b"], 2, 8) == ["a", "b", "a", "b"]
+    assert deal(["a", "b"], 2, 3) == ["a", "b", "a"]
+    assert deal(["a"], 1, 8) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("total", "peak", "overhead", "fit"),
+    [(80, 10, 2, 6), (80, 71, 0, 1), (80, 200, 5, 1), (100, 45, 0, 2), (100, 0, 0, 90)],
+)
+def test_as_many_runs_as_a_tenth_spare_memory_holds(total, peak, overhead, fit):
+    assert runs_that_fit(total, peak, overhead) == fit
+
+
+@given(st.integers(1, 10**12), st.integers(1, 10**12), st.integers(0, 10**10))
+def test_runs_that_fit_fit(total, peak, overhead):
+    fit = runs_that_fit(total, peak, overhead)
+    assert fit >= 1
+    assert fit == 1 or 10 * fit * (peak + overhead) <= 9 * total
+    assert 10 * (fit + 1) * (peak + overhead) > 9 * total - 10
+
+
+@pytest.fixture
+def table(monkeypatch):
+    """A machine with two accelerators of 80 bytes."""
+    monkeypatch.setattr("gridbench.engines.local.all_devices", lambda: ["acc:0", "acc:1"])
+    return Memory(total=80, peak=10, overhead=2)
+
+
+def test_a_pool_starts_with_one_run_a_device_and_adds_what_the_first_leaves_room_for(table):
+    pool = LocalPool(Execution(), workers=32)
+    assert deal(pool._devices, pool._per_device, pool._limit) == ["acc:0", "acc:1"]
+    pool._measure(table)
+    assert deal(pool._devices, pool._per_device, pool._limit) == ["acc:0", "acc:1"] * 6
+    # A larger run, seen while others are beside it: they are not overhead.
+    pool._measure(Memory(total=80, peak=16, overhead=60))
+    assert pool._per_device == 4
+    pool._measure(table)
+    assert pool._per_device == 4
+
+
+def test_a_given_number_of_runs_a_device_is_kept(table):
+    pool = LocalPool(Execution(), workers=32, per_device=3)
+    pool._measure(table)
+    assert pool._per_device == 3
+    assert LocalPool(Execution(), workers=2, devices=("cpu",))._per_device == 2
+
+
+def test_a_run_that_finds_no_memory_waits_until_it_is_alone(table, monkeypatch):
+    ended = []
+    monkeypatch.setattr(local, "_end", ended.append)
+    pool = LocalPool(Execution(), workers=8, per_device=2)
+    first, second = (local._Worker(None, None, slot, "acc:0", index=slot) for slot in range(2))
+    todo = local._Work([], deque(), [first, second], {0: 1, 1: 1})
+    event = pool._make_room(todo, second, 1, "no memory")
+    assert event.kind == "again"
+    assert (list(todo.waiting), todo.workers, ended, todo.tries[1]) == ([1], [first], [second], 0)
+    assert pool._per_device == 1
+    assert pool._make_room(todo, first, 0, "no memory").kind == "failed"
+
+
+def test_an_error_for_want_of_memory_is_known_by_what_led_to_it():
+    import torch
+
+    error = RunFailed("The run failed.")
+    error.__cause__ = torch.OutOfMemoryError("out of memory")
+    assert ran_out_of_memory(error)
+    assert not ran_out_of_memory(RunFailed("The run failed."))
+    assert memory_of("cpu") is None
+
+
+def test_a_machine_without_accelerators_is_dealt_out_by_its_cores():
+    cores = len(os.sched_getaffinity(0))
+    assert LocalPool(Execution(threads=1), devices=("cpu",))._limit == cores
+    assert LocalPool(Execution(threads=cores), devices=("cpu",))._limit == 1
+
+
+# Threads
+
+
+@pytest.mark.parametrize(
+    ("cores", "numbers"), [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (16, [1, 2, 4, 8, 16])]
+)
+def test_numbers_of_threads_to_try(cores, numbers):
+    assert thread_numbers(cores) == numbers
+
+
+@pytest.mark.parametrize(
+    ("rates", "chosen"),
+    [
+        ({1: 10.0, 2: 8.0}, 1),
+        ({1: 10.0, 2: 10.4}, 1),
+        ({1: 10.0, 2: 10.6}, 2),
+        ({1: 10.0, 2: 12.0, 4: 12.1}, 2),
+        ({2: 3.0}, 2),
+    ],
+)
+def test_more_threads_must_be_worth_it(rates, chosen):
+    assert fewest_good(rates) == chosen
+
+
+def test_threads_are_measured_once_and_recalled(cache, settings, tmp_path, monkeypatch):
+    measured = []
+
+    def rate(plan, folder, threads, processes):
+        measured.append((threads, processes))
+        return {1: 10.0, 2: 30.0}[threads]
+
+    monkeypatch.setattr("gridbench.training.autotune.threads._rate", rate)
+    monkeypatch.setattr("gridbench.training.autotune.threads.cores_here", lambda: [0, 1])
+    plan = make_plan(make_config({**settings, "method": "bce"}), cache)
+    said = []
+    assert fastest_threads(plan, tmp_path, said.append) == 2
+    assert measured == [(1, 2), (2, 1)]
+    assert fastest_threads(plan, tmp_path, said.append) == 2
+    assert len(measured) == 2
+    assert "measured now" in said[0]
+    assert "measured before" in said[1]
+    other = make_plan(make_config({**settings, "method": "bce", "batch_size": 8}), cache)
+    fastest_threads(other, tmp_path, said.append)
+    assert len(measured) == 4
+    (tmp_path / FILE).write_text("[")
+    assert fastest_threads(plan, tmp_path, said.append) == 2
+
+
+QUICK = """
+from gridbench.training.autotune import threads
+
+def measure(*given):
+    threads.SECONDS = 0.2
+    threads._measure(*given)
+"""
+
+
+def test_a_measurement_of_real_steps(cache, settings, monkeypatch, tmp_path):
+    from gridbench.training.autotune import threads
+
+    # The process that measures reads how long from its own copy of the module.
+    (tmp_path / "measuring_quickly.py").write_text(QUICK)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(threads, "_measure", importlib.import_module("measuring_quickly").measure)
+    plan = make_plan(make_config({**settings, "method": "bce"}), cache)
+    assert threads._rate(plan, cache, 1, 1) > 0

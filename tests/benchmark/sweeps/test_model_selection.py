@@ -1,0 +1,160 @@
+"""The choice on validation: by the mean over noise rates and seeds, by nothing that was measured on test."""
+
+import hashlib
+import json
+
+import pytest
+
+from gridbench.records.record import read_record
+from gridbench.sweeps.grid import expand, make_sweep
+from gridbench.sweeps.model_selection import describe_selection, select, write_selection
+from gridbench.sweeps.search_space import Search, tries_of
+
+SEARCH = Search(("lambda",), {"lambda": ["10", "20", "30"]})
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def plan(runs, cache, settings):
+    """Plan a sweep of grid and bce over two noise rates and two seeds that selects lambda."""
+
+    def make(methods=("grid",), rates=("0", "30"), seeds=("0", "1")):
+        axes = {"method": list(methods), "slnir": list(rates), "seed": list(seeds)}
+        return make_sweep(tries_of(expand(axes, settings), SEARCH), runs, cache)
+
+    return make
+
+
+def write(item, runs, validation, test=0.5, state="done"):
+    """Write the record of a run as the runner does, with these scores."""
+    folder = runs / item.plan.folder_name
+    folder.mkdir(parents=True, exist_ok=True)
+    k = item.plan.config.k
+    metrics = {f"ndcg@{k}": test, f"validation/ndcg@{k}": validation, f"unseen/ndcg@{k}": test}
+    documents = {"config.json": item.plan.document()}
+    if state == "done":
+        documents["result.json"] = {"schema": 1, "id": item.plan.id, "metrics": metrics}
+    if state == "failed":
+        documents["failed.json"] = {"schema": 1, "message": "out of luck"}
+    for name, document in documents.items():
+        (folder / name).write_text(json.dumps(document))
+    if state == "done":
+        files = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in documents}
+        (folder / "done").write_text(json.dumps({"schema": 1, "files": files}))
+
+
+def lam(item):
+    return item.plan.config.parameters["lambda"]
+
+
+def test_the_highest_mean_over_rates_and_seeds_is_chosen_once_for_all_rates(plan, runs):
+    made = plan()
+    scores = {(10.0, "0"): 0.90, (10.0, "30"): 0.10, (20.0, "0"): 0.60, (20.0, "30"): 0.50}
+    for item in made.items:
+        base = scores.get((lam(item), str(item.plan.config.slnir)), 0.30)
+        write(item, runs, base + (0.02 if item.plan.config.seed else -0.02))
+    (selection,) = select(made.items, runs, SEARCH)
+    assert selection.chosen.parameters == {"lambda": 20.0}
+    assert [trial.mean for trial in selection.trials] == pytest.approx([0.50, 0.55, 0.30])
+    assert (selection.slnirs, selection.seeds) == (("0", "30"), (0, 1))
+    assert len(selection.chosen.scores) == 4
+
+
+def test_test_scores_choose_nothing(plan, runs):
+    made = plan()
+    for item in made.items:
+        write(item, runs, validation=lam(item) / 100, test=1 - lam(item) / 100)
+    (before,) = select(made.items, runs, SEARCH)
+    for at, item in enumerate(made.items):
+        write(item, runs, validation=lam(item) / 100, test=at / 100)
+    (after,) = select(made.items, runs, SEARCH)
+    assert before.document() == after.document()
+    assert before.chosen.parameters == {"lambda": 30.0}
+    for item in made.items:
+        write(item, runs, validation=1 - lam(item) / 100, test=lam(item) / 100)
+    (turned,) = select(made.items, runs, SEARCH)
+    assert turned.chosen.parameters == {"lambda": 10.0}
+
+
+def test_records_without_any_test_score_are_enough(plan, runs):
+    made = plan()
+    for item in made.items:
+        write(item, runs, lam(item) / 100)
+        path = runs / item.plan.folder_name / "result.json"
+        document = json.loads(path.read_text())
+        document["metrics"] = {n: v for n, v in document["metrics"].items() if n.startswith("validation/")}
+        path.write_text(json.dumps(document))
+        done = path.with_name("done")
+        noted = json.loads(done.read_text())
+        noted["files"]["result.json"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        done.write_text(json.dumps(noted))
+        assert read_record(path.parent).state == "done"
+    (selection,) = select(made.items, runs, SEARCH)
+    assert selection.chosen.parameters == {"lambda": 30.0}
+
+
+def test_of_equal_means_the_first_is_chosen(plan, runs):
+    made = plan()
+    for item in made.items:
+        write(item, runs, 0.5)
+    (selection,) = select(made.items, runs, SEARCH)
+    assert selection.chosen.parameters == {"lambda": 10.0}
+
+
+def test_a_try_with_a_failed_run_is_no_candidate(plan, runs):
+    made = plan()
+    for item in made.items:
+        failed = lam(item) == 30 and item.plan.config.seed == 1
+        write(item, runs, lam(item) / 100, state="failed" if failed else "done")
+    (selection,) = select(made.items, runs, SEARCH)
+    assert selection.chosen.parameters == {"lambda": 20.0}
+    assert "left out, 2 of its runs" in "\n".join(describe_selection(selection))
+
+
+def test_nothing_is_chosen_while_runs_are_to_be_computed(plan, runs):
+    made = plan()
+    for item in made.items[1:]:
+        write(item, runs, 0.5)
+    (selection,) = select(made.items, runs, SEARCH)
+    assert selection.chosen is None
+    assert selection.document()["chosen"] is None
+    assert "1 tries have runs to be computed" in describe_selection(selection)[1]
+
+
+def test_nothing_is_chosen_when_every_try_failed(plan, runs):
+    made = plan()
+    for item in made.items:
+        write(item, runs, 0.5, state="failed")
+    (selection,) = select(made.items, runs, SEARCH)
+    assert selection.chosen is None
+    assert "all tries failed" in describe_selection(selection)[1]
+
+
+def test_methods_are_selected_for_apart_and_those_without_the_parameter_not_at_all(plan, runs):
+    made = plan(methods=("grid", "bce"))
+    for item in made.items:
+        write(item, runs, 0.5)
+    (selection,) = select(made.items, runs, SEARCH)
+    assert (selection.method, len(selection.trials)) == ("grid", 3)
+
+
+def test_the_record_says_what_was_chosen_from_what_by_which_score(plan, runs):
+    made = plan()
+    for item in made.items:
+        write(item, runs, lam(item) / 100)
+    (selection,) = select(made.items, runs, SEARCH)
+    path = write_selection(selection, runs)
+    assert path.parent == runs / "selections"
+    assert write_selection(selection, runs) == path
+    document = json.loads(path.read_text())
+    assert document["chosen"] == {"lambda": 30.0}
+    assert document["metric"] == "validation/ndcg@5"
+    assert "test scores were not read" in document["rule"]
+    assert [trial["parameters"]["lambda"] for trial in document["trials"]] == [10.0, 20.0, 30.0]
+    assert set(document["chosen_cells"]) == {i.plan.cell for i in made.items if lam(i) == 30}
+    told = "\n".join(describe_selection(selection))
+    assert "-> lambda 30: 30.00 % (n = 4 runs)" in told

@@ -1,0 +1,94 @@
+"""What an epoch's row of the history says, against hand examples."""
+
+import numpy as np
+import pytest
+import torch
+
+from gridbench.methods.base import Batch, StepOutput
+from gridbench.methods.tasks.classification import Classification
+from gridbench.training.epoch_metrics import EpochLog, Truth, memorised_pixels, memorised_share
+
+CPU = torch.device("cpu")
+
+
+def batch(indices):
+    n = len(indices)
+    return Batch(
+        torch.zeros(n, 1, 2, 2), torch.zeros(n, 3), None, torch.tensor(indices), 0, 0, torch.Generator()
+    )
+
+
+def truth(*changed, n=4, slnir=50.0):
+    return Truth(np.array(changed, dtype=np.int64).reshape(-1, 3), n, slnir)
+
+
+def test_memorised_share_counts_injected_labels_that_are_predicted():
+    present = np.array([[1, 0, 0], [0, 1, 1], [0, 0, 0]], dtype=bool)
+    assert memorised_share(present, truth((0, 1, 0), (1, 0, 2), (2, 1, 0))) == pytest.approx(2 / 3)
+    assert memorised_share(present, truth((0, 1, -1))) is None
+    assert memorised_share(present, truth()) is None
+
+
+def test_memorised_pixels_counts_relabelled_pixels_that_are_predicted_wrongly_again():
+    clean = np.array([[[0, 0], [1, 255]], [[2, 2], [2, 2]], [[1, 1], [0, 0]]], dtype=np.uint8)
+    given = clean.copy()
+    given[0, 0] = 2
+    given[2, 0] = 0
+    predicted = given.copy()
+    predicted[0, 0, 0] = 0
+    predicted[1] = 1
+    parts = [predicted[:2], predicted[2:]]
+    assert memorised_pixels(parts, given, clean) == pytest.approx(3 / 4)
+    assert memorised_pixels([clean], given, clean) == 0
+    assert memorised_pixels(parts, clean, clean) is None
+    assert memorised_pixels([], given, clean) is None
+
+
+def test_a_row_averages_over_samples_and_pools_detection_over_the_epoch():
+    log = EpochLog(truth((0, 0, 1), (3, 2, 0)), Classification(3), CPU)
+    first = StepOutput(
+        torch.tensor(1.0),
+        torch.tensor([4.0, 1.0, 2.0]),
+        torch.tensor([0.9, 0.1, 0.2]),
+        torch.tensor([True, False, False]),
+        torch.tensor([[-1.0, 1.0, -1.0]] * 3),
+        {"kl": torch.tensor(3.0)},
+    )
+    second = StepOutput(
+        torch.tensor(5.0),
+        torch.tensor([3.0]),
+        torch.tensor([-0.5]),
+        torch.tensor([False]),
+        torch.tensor([[-1.0, 1.0, -1.0]]),
+        {"kl": torch.tensor(7.0)},
+    )
+    log.add(batch([0, 1, 2]), first)
+    log.add(batch([3]), second)
+    row = log.summary(0)
+    assert row["epoch"] == 1
+    assert row["loss"] == pytest.approx((3 * 1 + 5) / 4)
+    assert row["kl"] == pytest.approx((3 * 3 + 7) / 4)
+    detection = row["detection"]
+    assert (detection["precision"], detection["recall"], detection["prevalence"]) == (1.0, 0.5, 0.5)
+    assert detection["accuracy"] == 0.75
+    assert detection["auroc"] == 0.5
+    # The two highest losses (50 % of four) are images 0 and 3, both noisy.
+    assert row["loss_detection"]["precision"] == 1.0
+    assert row["memorised"] == 0.5
+    assert row["predicted_prevalence"] == pytest.approx(1 / 3)
+
+
+def test_a_method_without_an_opinion_has_no_detection():
+    log = EpochLog(truth((0, 0, 1)), Classification(3), CPU)
+    log.add(batch([0, 1, 2, 3]), StepOutput(torch.tensor(1.0), torch.arange(4.0)))
+    row = log.summary(4)
+    assert row["detection"] is None
+    assert "memorised" not in row
+    assert row["loss_detection"]["precision"] == 0.0
+
+
+def test_images_that_no_step_saw_do_not_count():
+    log = EpochLog(truth((0, 0, 1), (3, 0, 1)), Classification(3), CPU)
+    output = StepOutput(torch.tensor(1.0), torch.tensor([2.0, 1.0]), torch.tensor([1.0, 0.0]))
+    log.add(batch([0, 1]), output)
+    assert log.summary(0)["detection"]["prevalence"] == 0.5

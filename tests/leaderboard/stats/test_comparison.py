@@ -1,0 +1,118 @@
+"""Which rows are compared with which, and what is said when they cannot be."""
+
+import math
+
+import pytest
+
+from gridbench.errors import InputError
+from gridbench.leaderboard.records.runs import collect
+from gridbench.leaderboard.stats.comparison import compare_rows, ranking_of
+from gridbench.leaderboard.stats.comparison_sheets import comparison_sheets
+from gridbench.leaderboard.tables.table import Request, tables_of
+
+
+@pytest.fixture
+def five(runs, write_run):
+    """BCE and GRID with five seeds at three rates, ELR with five seeds at two, oracle at one."""
+    for seed in range(5):
+        for slnir, base in (("0", 0.56), ("30", 0.48), ("60", 0.44)):
+            noise = 0.002 * ((seed * 7) % 5)
+            write_run(runs, method="bce", slnir=slnir, seed=seed, ndcg=base + noise)
+            gain = 0.03 + 0.001 * seed if slnir == "30" else 0.004 * (-1) ** seed
+            write_run(runs, method="grid", slnir=slnir, seed=seed, ndcg=base + noise + gain)
+            if slnir != "60":
+                write_run(runs, method="elr", slnir=slnir, seed=seed, ndcg=base + noise - 0.01)
+    return runs
+
+
+def tables(runs, **request):
+    return tables_of(collect(runs), Request(**request))
+
+
+def by_name(table, **options):
+    return {one.row.names[0]: one for one in compare_rows(table, **options)}
+
+
+def test_methods_are_compared_with_plain_training_pair_by_pair(five):
+    (table,) = tables(five)
+    compared = by_name(table)
+    assert compared["bce"].is_baseline
+    assert compared["bce"].interval is None
+    grid = compared["grid"]
+    assert grid.by_column["30"].verdict == "better"
+    assert grid.by_column["60"].verdict == "not resolved"
+    assert grid.interval.difference == pytest.approx((0.032 + 2 * 0.0008) / 3)
+    assert grid.wins == pytest.approx((5 + 3 + 3) / 15)
+    assert compared["elr"].interval.verdict == "worse"
+    assert compared["elr"].interval.seeds == 5
+
+
+def test_areas_and_drops_are_taken_where_every_row_has_a_value(five):
+    (table,) = tables(five)
+    compared = by_name(table)
+    clean, noisy = (0.004 + base for base in (0.56, 0.48))
+    assert compared["bce"].area == pytest.approx((clean + noisy) / 2)
+    assert compared["bce"].drop == pytest.approx((clean - noisy) / clean)
+    assert math.isnan(by_name(tables(five, columns=("noise",), rows=("method", "slnir"))[0])["bce"].drop)
+
+
+def test_another_baseline_can_be_named(five):
+    (table,) = tables(five)
+    assert by_name(table, against="elr")["grid"].by_column.keys() == {"0", "30"}
+    with pytest.raises(InputError, match=r"method 'elrr'.*Did you mean 'elr'.*bce, elr, grid"):
+        compare_rows(table, "elrr")
+
+
+def test_a_baseline_at_other_settings_is_none(runs, write_run):
+    for seed in range(5):
+        write_run(runs, method="bce", seed=seed, epochs=5)
+        write_run(runs, method="grid", seed=seed, epochs=9)
+    (table,) = tables(runs)
+    assert by_name(table)["grid"].interval is None
+
+
+def test_a_plain_loss_with_other_parameters_is_no_baseline(runs, write_run):
+    write_run(runs, method="fl", loss="fl", parameters={"gamma": 5.0})
+    write_run(runs, method="grid", loss="fl", parameters={"gamma": 2.0, "lambda": 20.0})
+    (table,) = tables(runs)
+    assert by_name(table)["grid"].interval is None
+    write_run(runs, method="fl", loss="fl", parameters={"gamma": 2.0})
+    (table,) = tables(runs)
+    assert by_name(table)["grid"].interval.seeds == 1
+
+
+def test_ranking_leaves_out_who_lacks_cells(five):
+    standing = ranking_of(tables(five))
+    assert standing is not None
+    assert standing.names == (("grid", "bce"), ("bce", "bce"))
+    assert standing.ranks == (1.0, 2.0)
+    assert standing.blocks == 3
+    assert standing.left_out == (("elr", "bce"),)
+    assert standing.test is None
+
+
+def test_ranking_over_several_data_sets(five, write_run):
+    for seed in range(5):
+        for method, ndcg in (("bce", 0.3), ("grid", 0.2), ("elr", 0.1)):
+            write_run(five, method=method, dataset="dlrsd", slnir="30", seed=seed, ndcg=ndcg)
+    assert ranking_of(tables(five)).blocks == 4
+    assert ranking_of(tables(five)).ranks == (pytest.approx(1.25), pytest.approx(1.75))
+
+
+def test_without_anything_in_common_nothing_is_ranked(runs, write_run):
+    write_run(runs, method="bce", slnir="0")
+    write_run(runs, method="grid", slnir="30")
+    assert ranking_of(tables(runs)) is None
+
+
+def test_the_sheets_say_what_was_found(five, write_run):
+    write_run(five, method="jocor", slnir="30", ndcg=0.9)
+    sheet, ranking = comparison_sheets(tables(five))
+    lines = {line.names[0]: [mark.text for mark in line.marks] for line in sheet.lines}
+    assert lines["bce"][0] == "(baseline)"
+    assert lines["grid"][0] == "+1.1 (n = 5)"
+    assert lines["grid"][2:5] == ["better", "73", "30+"]
+    assert lines["jocor"][2] == "not enough seeds"
+    assert "bootstrap interval over seeds" in sheet.notes[0]
+    assert ranking.title == "Ranking"
+    assert "jocor bce" in ranking.notes[-1]

@@ -1,0 +1,128 @@
+"""Class-dependent noise: transition tables as files, as estimates, and as what labels really become."""
+
+from __future__ import annotations
+
+from collections import Counter
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from scipy.stats import chisquare
+
+from gridbench.errors import InputError
+from gridbench.noise import estimate_transition
+from gridbench.noise.core.transition import checked_table, read_table, replace_by_weight
+from gridbench.registry import NOISE
+
+
+def generator(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def random_labels(samples: int, classes: int) -> np.ndarray:
+    return (generator().random((samples, classes)) < 0.3).astype(np.uint8)
+
+
+def by_table(path: object = "") -> object:
+    model_class = NOISE.get("class_dependent")
+    return model_class(model_class.Parameters(table=str(path)))
+
+
+def test_labels_move_as_the_table_says(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("clean,a,b,c,d\na,0,3,1,0\nb,0,1,0,0\nc,1,0,1,0\nd,0,0,0,0\n")
+    labels = np.eye(4, dtype=int)[generator(8).integers(0, 4, 4000)]
+    result = by_table(path).scene(labels, 20, generator(9))
+    moves = Counter(map(tuple, result.changed[:, 1:].tolist()))
+    assert set(moves) == {(0, 1), (0, 2), (2, 0)}
+    # Class 0 is offered with weight 1 and class 2 with one half; of class 0 three quarters become class 1.
+    to_one, to_two = moves[0, 1], moves[0, 2]
+    assert chisquare([to_one, to_two], [(to_one + to_two) * 0.75, (to_one + to_two) * 0.25]).pvalue > 1e-3
+    assert to_one + to_two > moves[2, 0]
+
+
+def test_weighted_offers_follow_their_weights():
+    labels = np.array([[1, 0, 0], [0, 1, 0]])
+    rng = generator(10)
+    source = np.array([3.0, 1.0])
+    first = Counter(
+        int(
+            replace_by_weight(
+                labels, Decimal(50), source, lambda s, c: np.ones((len(s), 3)), "", rng
+            ).changed[0, 0]
+        )
+        for _ in range(2000)
+    )
+    assert chisquare([first[0], first[1]], [1500, 500]).pvalue > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1,2\n3,4\n", "is of 2 classes, but the labels have 5"),
+        ("1,2,3\n4,5,6\n", "one row and one column per class"),
+        ("1,2\n3\n", "no table of numbers"),
+        ("a,b\nc,d\n", "no table of numbers|one row and one column"),
+        ("", "one row and one column per class"),
+        ("\n".join(["1,1,1,1,-1"] * 5), "holds -1 in row 0, column 4"),
+        ("\n".join(["1,1,nan,1,1"] * 5), "holds nan in row 0, column 2"),
+        ("\n".join(["1,1,inf,1,1"] * 5), "holds inf"),
+    ],
+)
+def test_a_transition_table_that_is_none(text, message, tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        by_table(path).scene(random_labels(9, 5), 10, generator())
+
+
+def test_a_missing_table():
+    with pytest.raises(InputError, match=r"needs a transition table: --noise-parameter table=FILE\.csv"):
+        by_table().scene(random_labels(9, 5), 10, generator())
+    with pytest.raises(InputError, match="cannot be read"):
+        by_table("nowhere.csv").scene(random_labels(9, 5), 10, generator())
+
+
+def test_a_table_that_moves_nothing():
+    labels = np.eye(25, dtype=int)
+    with pytest.raises(InputError, match=r"is 3\.99 "):
+        replace_by_weight(
+            labels, Decimal(50), np.zeros(25), lambda s, c: np.ones((len(s), 25)), "", generator()
+        )
+
+
+def test_tables_are_read_with_and_without_names(tmp_path):
+    expected = [[0.5, 0.5], [0, 1]]
+    for text in (
+        "1,1\n0,4\n",
+        "a,b\n1,1\n0,4\n",
+        ",a,b\na,1,1\nb,0,4\n",
+        "a,1,1\nb,0,4\n\n",
+        "\ufeff1,1\r\n0,4\r\n",
+    ):
+        (tmp_path / "table.csv").write_text(text, encoding="utf-8")
+        assert read_table(tmp_path / "table.csv").tolist() == expected
+    assert checked_table([[0, 0], [1, 1]]).tolist() == [[1, 0], [0.5, 0.5]]
+
+
+def test_transitions_are_estimated():
+    clean = np.array([[1, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
+    noisy = np.array([[0, 1, 0], [1, 0, 0], [0, 1, 1], [0, 0, 0]])
+    # Of three labels of class 0 one became 1 and one became 2; a label of class 1 was removed and is left out.
+    np.testing.assert_allclose(estimate_transition(clean, noisy), [[1 / 3] * 3, [0, 1, 0], [0, 0, 1]])
+    assert estimate_transition(clean, clean).tolist() == np.eye(3).tolist()
+    two = estimate_transition([[1, 1, 0, 0]], [[0, 0, 1, 1]])
+    np.testing.assert_allclose(two[:2], [[0, 0, 0.5, 0.5]] * 2)
+    with pytest.raises(InputError, match=r"shape \(4, 3\) and the noisy ones \(1, 3\)"):
+        estimate_transition(clean, noisy[:1])
+
+
+def test_an_estimated_table_reproduces_the_noise(tmp_path):
+    labels = np.eye(4, dtype=int)[generator(11).integers(0, 4, 5000)]
+    path = tmp_path / "table.csv"
+    np.savetxt(path, [[6, 2, 1, 1], [0, 8, 2, 0], [1, 0, 9, 0], [0, 0, 0, 1]], delimiter=",")
+    noisy = by_table(path).scene(labels, 15, generator(12)).labels
+    estimate = estimate_transition(labels, noisy)
+    np.savetxt(path, estimate, delimiter=",")
+    again = by_table(path).scene(labels, 15, generator(13)).labels
+    np.testing.assert_allclose(estimate_transition(labels, again), estimate, atol=0.02)
