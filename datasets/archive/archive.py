@@ -57,6 +57,7 @@ class Archive:
         scene_labels: (N, C) uint8 in {0, 1}.
         clean_scene_labels: (N, C) uint8, a second and cleaner label file, or None.
         label_maps: (N, H, W) uint8, 255 = ignore, memory-mapped; None without maps.
+        clean_label_maps: (N, H, W) uint8, a second and cleaner set of maps, memory-mapped; or None.
         mean: (bands,) float64 of the train split's stored numbers.
         std: (bands,) float64 of the train split's stored numbers.
         report: What the reader found out while building it.
@@ -79,9 +80,8 @@ class Archive:
         self.band_names: tuple[str, ...] = tuple(band for group in groups for band in group.bands)
         self.scene_labels: NDArray[np.uint8] = np.array(self._array("scene_labels.npy"))
         self.clean_scene_labels: NDArray[np.uint8] | None = self._optional("clean_scene_labels.npy")
-        self.label_maps: NDArray[np.uint8] | None = (
-            self._array("label_maps.npy") if "label_maps.npy" in index["files"] else None
-        )
+        self.label_maps: NDArray[np.uint8] | None = self._mapped("label_maps.npy")
+        self.clean_label_maps: NDArray[np.uint8] | None = self._mapped("clean_label_maps.npy")
         self._split: NDArray[np.uint8] = np.array(self._array("split.npy"))
 
     @classmethod
@@ -214,6 +214,9 @@ class Archive:
     def _array(self, file: str) -> NDArray[Any]:
         array = np.load(self.directory / file, mmap_mode="r", allow_pickle=False)
         return np.asarray(array) if array.size == 0 else array
+
+    def _mapped(self, file: str) -> NDArray[Any] | None:
+        return self._array(file) if file in self._index["files"] else None
 
     def _optional(self, file: str) -> NDArray[Any] | None:
         return np.array(self._array(file)) if file in self._index["files"] else None

@@ -45,6 +45,7 @@ class Layout:
         map_size: (H, W) of the label maps, or None without maps.
         clean_labels: Whether a second, clean set of scene labels comes along.
         sources: Whether the hash of each sample's source files comes along.
+        clean_maps: Whether a second, clean set of label maps comes along.
     """
 
     groups: tuple[GroupLayout, ...]
@@ -52,6 +53,7 @@ class Layout:
     map_size: tuple[int, int] | None = None
     clean_labels: bool = False
     sources: bool = False
+    clean_maps: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Sample:
         label_map: (H, W) class of each pixel, 255 = none; None without maps.
         clean_scene_labels: (C,) in {0, 1}, or None.
         source: sha256 over the bytes of the files that it was read from, or empty.
+        clean_label_map: (H, W) true class of each pixel, 255 = none; None without clean maps.
     """
 
     images: tuple[NDArray[np.generic], ...]
@@ -71,3 +74,4 @@ class Sample:
     label_map: NDArray[np.generic] | None = None
     clean_scene_labels: NDArray[np.generic] | None = None
     source: bytes = b""
+    clean_label_map: NDArray[np.generic] | None = None

@@ -82,6 +82,11 @@ class ArchiveWriter:
         self._labels = rows_of("scene_labels.npy", (classes,))
         self._maps = rows_of("label_maps.npy", layout.map_size) if layout.map_size else None
         self._clean = rows_of("clean_scene_labels.npy", (classes,)) if layout.clean_labels else None
+        self._clean_maps = (
+            rows_of("clean_label_maps.npy", layout.map_size)
+            if layout.map_size and layout.clean_maps
+            else None
+        )
         self._sources = rows_of(SOURCES, (32,)) if layout.sources else None
         self._journal = rows_of(_JOURNAL, ())
         self._state = np.array(np.load(folder / _JOURNAL, allow_pickle=False))
@@ -200,7 +205,7 @@ class ArchiveWriter:
             write_atomically(path, text)
 
     def _files(self) -> list[RowFile]:
-        optional = (self._maps, self._clean, self._sources)
+        optional = (self._maps, self._clean, self._clean_maps, self._sources)
         return [*self._groups, self._labels, *(file for file in optional if file is not None)]
 
     def _write(self, row: int, sample: Sample) -> None:
@@ -219,6 +224,10 @@ class ArchiveWriter:
             raise ValueError("its clean labels are missing or were not expected")
         if self._clean is not None and sample.clean_scene_labels is not None:
             self._clean.write(row, _binary(sample.clean_scene_labels))
+        if (self._clean_maps is None) != (sample.clean_label_map is None):
+            raise ValueError("its clean label map is missing or was not expected")
+        if self._clean_maps is not None and sample.clean_label_map is not None:
+            self._clean_maps.write(row, _classes(sample.clean_label_map, len(self.layout.class_names)))
         if self._sources is not None:
             self._sources.write(row, np.frombuffer(sample.source, dtype=np.uint8))
 
@@ -227,9 +236,13 @@ def plan_digest(
     layout: Layout, names: Sequence[str], split: Sequence[str], settings: Mapping[str, Any]
 ) -> str:
     """Hash what is decided before a pixel is read, so that the same work can be told from other work."""
+    described = dataclasses.asdict(layout)
+    if not layout.clean_maps:
+        # Archives that were packed before clean maps existed keep their digest.
+        del described["clean_maps"]
     decided = {
         "schema": SCHEMA,
-        "layout": dataclasses.asdict(layout),
+        "layout": described,
         "names": list(names),
         "split": list(split),
         "settings": dict(settings),

@@ -76,6 +76,7 @@ def _shared(several: bool) -> Callable[[F], F]:
     "--labels", type=_FILE, metavar="FILE", help="Table of scene labels.  [default: labels.csv ...]"
 )
 @click.option("--clean-labels", type=_FILE, metavar="FILE", help="A second table: the clean truth.")
+@click.option("--clean-masks", type=_FOLDER, metavar="DIR", help="A second folder of masks: the clean truth.")
 @click.option(
     "--classes", type=_FILE, metavar="FILE", help="Class names, with values or colours of the masks."
 )

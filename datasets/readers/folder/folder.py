@@ -72,8 +72,9 @@ def plan_folder(root: Path, options: FolderOptions, progress: Progress = silent)
         (GroupLayout("image", bands, *size, form.dtype),),
         sources.table.names,
         None if sources.masks is None else size,
-        sources.clean is not None,
+        sources.clean is not None or (sources.clean_masks is not None and treatment.labels_from_masks),
         sources=True,
+        clean_maps=sources.clean_masks is not None,
     )
     split = _split(sources, owners, options)
     report = {"notes": sources.notes, "source": str(root)}
@@ -102,6 +103,7 @@ def _units(
             None if sources.labels is None else sources.labels.labels(key),
             None if sources.clean is None else sources.clean.labels(key),
             treatment,
+            None if sources.clean_masks is None else sources.clean_masks[key],
         )
         units.append(Unit(tuple(range(len(names), len(names) + len(parts))), unit))
         names += parts
@@ -158,16 +160,18 @@ def _refuse_shifted_masks(sources: FolderSources, keys: Sequence[str]) -> None:
     count = len(sources.table.names)
     if sources.masks is None or sources.table.colours or set(sources.table.values) - {*range(count), 255}:
         return
-    seen: set[int] = set()
-    with quick_raster_access():
-        for key in keys[:_MASKS_LOOKED_AT]:
-            try:
-                seen |= set(np.unique(read_raster(sources.masks[key]).pixels).tolist())
-            except Unreadable:
-                continue
-    if 0 not in seen and count in seen:
+    for what, masks in (("masks", sources.masks), ("clean masks", sources.clean_masks or {})):
+        seen: set[int] = set()
+        with quick_raster_access():
+            for path in [masks[key] for key in keys[:_MASKS_LOOKED_AT] if key in masks]:
+                try:
+                    seen |= set(np.unique(read_raster(path).pixels).tolist())
+                except Unreadable:
+                    continue
+        if 0 in seen or count not in seen:
+            continue
         raise InputError(
-            f"The masks hold {min(seen)} to {count} and never 0, so they count the {count} classes from 1. Say so "
+            f"The {what} hold {min(seen)} to {count} and never 0, so they count the {count} classes from 1. Say so "
             "in a class table with the columns name and value (--classes FILE.csv)."
         )
 

@@ -30,6 +30,7 @@ class FolderOptions:
         masks: Folder of the masks, which have the images' names.
         labels: Table of scene labels.
         clean_labels: Second, cleaner table of scene labels.
+        clean_masks: Second, cleaner folder of masks, which have the images' names.
         classes: Table of the classes.
         ignore_classes: Names in the class table that are no classes.
         tile: Side of tiles that large images are cut into.
@@ -45,6 +46,7 @@ class FolderOptions:
     masks: Path | None = None
     labels: Path | None = None
     clean_labels: Path | None = None
+    clean_masks: Path | None = None
     classes: Path | None = None
     ignore_classes: tuple[str, ...] = ()
     tile: int | None = None
@@ -87,6 +89,7 @@ class FolderSources:
         table: The classes.
         labels: Table of scene labels, or None when they come from the masks.
         clean: Second table of scene labels, or None.
+        clean_masks: Key of each clean mask -> its file; None without clean masks.
         notes: What the user should know.
     """
 
@@ -96,6 +99,7 @@ class FolderSources:
     labels: MatchedTable | None
     clean: MatchedTable | None
     notes: list[str] = field(default_factory=list)
+    clean_masks: dict[str, Path] | None = None
 
 
 def find_sources(root: Path, options: FolderOptions) -> FolderSources:
@@ -119,7 +123,9 @@ def find_sources(root: Path, options: FolderOptions) -> FolderSources:
             f"{root} has neither labels ({', '.join(_LABEL_FILES)}) nor masks (a folder {' or '.join(_MASK_FOLDERS)}); "
             "name them with --labels FILE or --masks DIR."
         )
-    files = raster_files(image_folder, [] if mask_folder is None else [mask_folder])
+    files = raster_files(
+        image_folder, [each for each in (mask_folder, options.clean_masks) if each is not None]
+    )
     if not files:
         raise InputError(f"There is no image below {image_folder}; name the folder with --images DIR.")
     images = files_by_key(image_folder, files)
@@ -133,14 +139,14 @@ def find_sources(root: Path, options: FolderOptions) -> FolderSources:
             )
         table = table_of_names(labels.table.class_names)
     clean = _matched(options.clean_labels, table, images)
-    masks = None
-    if mask_folder is not None:
-        found = files_by_key(mask_folder, raster_files(mask_folder))
-        masks = {_image_key(key, images): path for key, path in found.items()}
-        if not masks:
-            raise InputError(f"There is no mask in {mask_folder}.")
+    masks = None if mask_folder is None else _masks_in(mask_folder, images)
+    clean_masks = None
+    if options.clean_masks is not None:
+        if masks is None:
+            raise InputError("--clean-masks are the truth behind noisy masks: name those with --masks DIR.")
+        clean_masks = _masks_in(options.clean_masks, images)
     notes = [note for matched in (labels, clean) if matched for note in matched.table.notes]
-    return FolderSources(images, masks, table, labels, clean, notes)
+    return FolderSources(images, masks, table, labels, clean, notes, clean_masks)
 
 
 def keep_complete(sources: FolderSources) -> list[str]:
@@ -163,10 +169,13 @@ def keep_complete(sources: FolderSources) -> list[str]:
         sources.notes += listed(f"rows of the {what} without an image", absent)
         sources.notes += listed(f"images without {what}, left out", lacking)
         keys = [key for key in keys if key in matched.row_of]
-    if sources.masks is not None:
-        masks = sources.masks
-        sources.notes += listed("masks without an image", sorted(set(masks) - set(sources.images)))
-        sources.notes += listed("images without a mask, left out", [key for key in keys if key not in masks])
+    for what, masks in (("mask", sources.masks), ("clean mask", sources.clean_masks)):
+        if masks is None:
+            continue
+        sources.notes += listed(f"{what}s without an image", sorted(set(masks) - set(sources.images)))
+        sources.notes += listed(
+            f"images without a {what}, left out", [key for key in keys if key not in masks]
+        )
         keys = [key for key in keys if key in masks]
     if not keys:
         raise InputError("No image has everything that it needs: " + "; ".join(sources.notes) + ".")
@@ -178,6 +187,18 @@ def _matched(path: Path | None, table: ClassTable | None, images: Mapping[str, P
         return None
     labels = read_label_table(path, table.names if table else None)
     return MatchedTable(labels, match_rows(labels.keys, images, str(path)))
+
+
+def _masks_in(folder: Path, images: Mapping[str, Path]) -> dict[str, Path]:
+    """Return the masks of a folder by the keys of their images.
+
+    Raises:
+        InputError: There is none.
+    """
+    found = files_by_key(folder, raster_files(folder)) if folder.is_dir() else {}
+    if not found:
+        raise InputError(f"There is no mask in {folder}.")
+    return {_image_key(key, images): path for key, path in found.items()}
 
 
 def _image_key(mask_key: str, images: Mapping[str, Path]) -> str:

@@ -54,6 +54,7 @@ class FolderUnit:
         labels: (C,) scene labels from a table, or None.
         clean_labels: (C,) labels from the second table, or None.
         treatment: What is done to it.
+        clean_mask: Its mask from the second folder, or None.
     """
 
     image: Path
@@ -61,6 +62,7 @@ class FolderUnit:
     labels: tuple[int, ...] | None
     clean_labels: tuple[int, ...] | None
     treatment: Treatment
+    clean_mask: Path | None = None
 
 
 def tile_corners(height: int, width: int, tile: int) -> list[tuple[int, int]]:
@@ -81,32 +83,41 @@ def read_folder_unit(unit: FolderUnit) -> Outcome:
     how = unit.treatment
     pixels = fit(read_raster(unit.image), how.form, unit.image)
     findings: Counter[str] = Counter()
-    label_map = None
-    if unit.mask is not None and how.codebook is not None:
-        label_map, unknown = how.codebook.decode(read_raster(unit.mask), unit.mask)
-        if label_map.shape != pixels.shape[1:]:
-            raise Unreadable(
-                unit.mask, f"is {_size(label_map.shape)}, its image {_size(pixels.shape[1:])} pixels"
-            )
-        for word, count in unknown.items():
-            findings[f"mask pixels of the value {word}, which no class has; they are ignored"] += count
-    source = digest_of([unit.image] if unit.mask is None else [unit.image, unit.mask])
+    maps = [_decoded(path, pixels.shape[1:], how.codebook, findings) for path in (unit.mask, unit.clean_mask)]
+    files = [path for path in (unit.image, unit.mask, unit.clean_mask) if path is not None]
+    source = digest_of(files)
     if how.tile is None:
         pixels = resize_image(pixels, how.size)
-        label_map = None if label_map is None else np.asarray(resize_classes(label_map, how.size), np.uint8)
-        return Outcome((_sample(unit, pixels, label_map, source, findings),), findings)
+        given, clean = (
+            None if one is None else np.asarray(resize_classes(one, how.size), np.uint8) for one in maps
+        )
+        return Outcome((_sample(unit, pixels, given, clean, source, findings),), findings)
     samples = []
     for row, column in tile_corners(pixels.shape[1], pixels.shape[2], how.tile):
         window = (slice(row, row + how.tile), slice(column, column + how.tile))
-        part = None if label_map is None else label_map[window]
-        samples.append(_sample(unit, pixels[:, window[0], window[1]], part, source, findings))
+        given, clean = (None if one is None else one[window] for one in maps)
+        samples.append(_sample(unit, pixels[:, window[0], window[1]], given, clean, source, findings))
     return Outcome(tuple(samples), findings)
+
+
+def _decoded(
+    path: Path | None, size: tuple[int, ...], codebook: Codebook | None, findings: Counter[str]
+) -> NDArray[np.uint8] | None:
+    if path is None or codebook is None:
+        return None
+    label_map, unknown = codebook.decode(read_raster(path), path)
+    if label_map.shape != size:
+        raise Unreadable(path, f"is {_size(label_map.shape)}, its image {_size(size)} pixels")
+    for word, count in unknown.items():
+        findings[f"mask pixels of the value {word}, which no class has; they are ignored"] += count
+    return label_map
 
 
 def _sample(
     unit: FolderUnit,
     pixels: NDArray[np.generic],
     label_map: NDArray[np.uint8] | None,
+    clean_map: NDArray[np.uint8] | None,
     source: bytes,
     findings: Counter[str],
 ) -> Sample | None:
@@ -114,16 +125,23 @@ def _sample(
     if label_map is not None and (label_map != IGNORE).mean() < how.min_labelled:
         findings["left out: too little of the mask has a class"] += 1
         return None
+    clean = None if unit.clean_labels is None else np.array(unit.clean_labels, dtype=np.uint8)
     if how.labels_from_masks and label_map is not None:
-        share = cover(label_map, how.classes)
-        labels = ((share >= how.min_cover) & (share > 0)).astype(np.uint8)
+        labels = _covered(label_map, how)
+        if clean_map is not None and clean is None:
+            clean = _covered(clean_map, how)
     else:
         labels = np.array(unit.labels, dtype=np.uint8)
     if not labels.any():
         findings["left out: no scene label"] += 1
         return None
-    clean = None if unit.clean_labels is None else np.array(unit.clean_labels, dtype=np.uint8)
-    return Sample((pixels,), labels, label_map, clean, source)
+    return Sample((pixels,), labels, label_map, clean, source, clean_map)
+
+
+def _covered(label_map: NDArray[np.uint8], how: Treatment) -> NDArray[np.uint8]:
+    """Return the (C,) classes that cover enough of a map to count as scene labels."""
+    share = cover(label_map, how.classes)
+    return ((share >= how.min_cover) & (share > 0)).astype(np.uint8)
 
 
 def _size(shape: tuple[int, ...]) -> str:

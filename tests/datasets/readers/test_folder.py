@@ -153,6 +153,44 @@ def test_a_second_table_gives_the_clean_labels(root, tmp_path):
     assert not archive.clean_scene_labels[:, 0].any()
 
 
+@pytest.mark.parametrize("tile", [None, 8])
+def test_a_second_folder_of_masks_gives_the_clean_maps_and_labels(root, tmp_path, tile):
+    (root / "truth").mkdir()
+    for i in range(12):
+        Image.fromarray(np.full((SIDE, SIDE), i % 3, np.uint8)).save(root / "truth" / f"im{i:02d}_mask.png")
+    archive = packed(root, tmp_path, clean_masks=root / "truth", tile=tile)
+    for name, given, clean, labels in zip(
+        archive.names,
+        archive.label_maps,
+        archive.clean_label_maps,
+        archive.clean_scene_labels,
+        strict=True,
+    ):
+        i = int(name[2:4])
+        assert (clean == i % 3).all()
+        assert np.flatnonzero(labels).tolist() == [i % 3]
+        assert tile or np.array_equal(given, mask_of(i))
+    other = packed(root, tmp_path / "other", tile=tile)
+    assert other.clean_label_maps is None
+    assert other.fingerprint != archive.fingerprint
+
+
+def test_clean_masks_need_noisy_ones_of_the_same_images(root, tmp_path):
+    with pytest.raises(InputError, match="no mask in"):
+        packed(root, tmp_path, clean_masks=root / "nothing")
+    (root / "truth").mkdir()
+    for i in range(11):
+        wide = SIDE + (i == 3)
+        Image.fromarray(np.zeros((SIDE, wide), np.uint8)).save(root / "truth" / f"im{i:02d}.png")
+    archive = packed(root, tmp_path, clean_masks=root / "truth")
+    assert "images without a clean mask, left out" in " ".join(archive.report["notes"])
+    assert "im03.png" in archive.report["failed"][0]["file"]
+    (root / "masks").rename(root / "unused")
+    label_csv(root, [f"im{i:02d}.png,road" for i in range(12)])
+    with pytest.raises(InputError, match="--masks DIR"):
+        packed(root, tmp_path, clean_masks=root / "truth")
+
+
 def test_two_rows_for_one_image_are_refused(root):
     label_csv(root, ["im00.png,water", "im00,road"])
     with pytest.raises(InputError, match="two rows fit the file im00"):
