@@ -16,6 +16,7 @@ from evidence import (
     JOCOR,
     LNC,
     PCE,
+    RESOLVED,
     TEST,
     VALIDATION,
     Records,
@@ -83,8 +84,7 @@ def _level(records: Records, title: str, tries: Tries, plain: str, baseline: Whe
         "### Test, with what was chosen",
         "",
         *over_rates(records, settings, TEST),
-        f"### Minus `{plain}`, test, paired by seed (95 % interval)",
-        "",
+        *prose(f"### Minus `{plain}`, test, paired by seed", RESOLVED),
         *differences(records, {f"{name} - {plain}": (where, baseline) for name, where in chosen.items()}),
     ]
 

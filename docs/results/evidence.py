@@ -10,7 +10,7 @@ import pandas as pd
 
 from gridbench.leaderboard.records.metric_info import unit_of
 from gridbench.leaderboard.records.runs import Run, collect
-from gridbench.leaderboard.stats.statistics import Interval, paired_interval
+from gridbench.leaderboard.stats.statistics import FEWEST_SEEDS, Interval, holm_corrected, paired_interval
 
 HERE = Path(__file__).resolve().parent
 BASELINES = HERE.parents[1] / "leaderboard" / "records" / "baselines" / "bluemarble.zip"
@@ -87,14 +87,28 @@ def told(values: Mapping[int, float], n: bool = False, digits: int = 1) -> str:
     )
 
 
-def difference(one: Mapping[int, float], other: Mapping[int, float]) -> str:
-    """Write the mean paired difference with its 95 % interval and n; no interval under five seeds."""
-    interval: Interval = paired_interval({"": one}, {"": other})
+Seeds = Mapping[int, float]
+RESOLVED = (
+    "A bold difference is resolved: a paired t test at 5 % after Holm's correction over all differences of its table "
+    "that have five seeds. The 95 % intervals are Student's t, each by itself."
+)
+
+
+def compared(rows: Sequence[Sequence[tuple[Seeds, Seeds]]]) -> list[list[str]]:
+    """Write the mean paired differences of one table with their 95 % intervals and n, the resolved ones in bold."""
+    intervals = [paired_interval({"": one}, {"": other}) for row in rows for one, other in row]
+    texts = map(_difference, holm_corrected(intervals))
+    return [[next(texts) for _ in row] for row in rows]
+
+
+def _difference(interval: Interval) -> str:
     if not interval.seeds:
         return "–"
     mean = f"{interval.difference:+.1f}".replace("-0.0", "0.0").replace("+0.0", "0.0")
-    if interval.seeds < 5:
+    if interval.seeds < FEWEST_SEEDS:
         return f"{mean} (n = {interval.seeds})"
+    if interval.verdict in ("better", "worse"):
+        mean = f"**{mean}**"
     # An end's sign tells on which side of zero it lies, however near.
     low, high = (f"{end:+.1f}" if end else "0.0" for end in (interval.low, interval.high))
     return f"{mean} ({low} to {high}; n = {interval.seeds})"
@@ -129,14 +143,11 @@ def differences(
     rates: Sequence[int] = (0, 30, 60),
 ) -> list[str]:
     """Return the table of paired differences of a metric, a row for each named pair of settings."""
-    rows = [
+    texts = compared(
         [
-            name,
-            *(
-                difference(records.seeds(metric, rate, **one), records.seeds(metric, rate, **other))
-                for rate in rates
-            ),
+            [(records.seeds(metric, rate, **one), records.seeds(metric, rate, **other)) for rate in rates]
+            for one, other in pairs.values()
         ]
-        for name, (one, other) in pairs.items()
-    ]
+    )
+    rows = [[name, *row] for name, row in zip(pairs, texts, strict=True)]
     return table(["", *(f"SLNIR {rate}" for rate in rates)], rows)

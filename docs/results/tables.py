@@ -17,13 +17,14 @@ from evidence import (
     JOCOR,
     LNC,
     PCE,
+    RESOLVED,
     RRL,
     TEST,
     UNSEEN,
     VALIDATION,
     Records,
     Where,
-    difference,
+    compared,
     differences,
     over_rates,
     prose,
@@ -118,7 +119,8 @@ def noise_models(records: Records) -> list[str]:
         seeds = sorted(set(cells[0][0]) & set(cells[0][1]))[:3]
         cut = [[{s: side[s] for s in seeds} for side in pair] for pair in cells]
         short = [{s: each[s] for s in seeds if s in each} for each in (noisy, found, *kept)]
-        row = [f"`{noise}`", *map(told, cut[0]), *map(told, cut[1]), difference(cut[1][1], cut[1][0])]
+        ((won,),) = compared([[(cut[1][1], cut[1][0])]])
+        row = [f"`{noise}`", *map(told, cut[0]), *map(told, cut[1]), won]
         rows.append([*row, *map(told, short)])
     header = [
         "noise model",
@@ -157,7 +159,7 @@ def lambdas(records: Records) -> list[str]:
     )
     for title, metric in (("Validation", VALIDATION), ("Test", TEST)):
         lines += [f"## {title}", "", *over_rates(records, settings, metric)]
-    lines += ["## `auto` minus a fixed lambda, test, paired by seed (95 % interval)", ""]
+    lines += prose("## `auto` minus a fixed lambda, test, paired by seed", RESOLVED)
     fixed = {name: where for name, where in settings.items() if where is not settings["lambda auto"]}
     return lines + differences(records, {name: (AUTO, where) for name, where in fixed.items()})
 
@@ -173,7 +175,7 @@ def ablation(records: Records) -> list[str]:
     )
     for title, metric in (("Validation", VALIDATION), ("Test", TEST)):
         lines += [f"## {title}", "", *over_rates(records, MODES, metric)]
-    lines += ["## `hybrid` minus the others, test, paired by seed", ""]
+    lines += prose("## `hybrid` minus the others, test, paired by seed", RESOLVED)
     others = {f"hybrid - {name}": (DEFAULT, where) for name, where in MODES.items() if where != DEFAULT}
     return lines + differences(records, others)
 
@@ -186,11 +188,12 @@ def methods(records: Records) -> list[str]:
         " same records as the [leaderboard](leaderboard.md) with its statistics, which also has the combinations "
         "that were run once. `memorised` is the share of injected labels (pixels) that the trained network predicts"
         " for the training images; `predicted` the share of all labels that it predicts present.",
+        RESOLVED,
     )
     for level, settings, plain in (("Scene level", SCENE, "bce"), ("Pixel level", PIXEL, "pce")):
         rates = [rate for rate in (0, 10, 20, 30, 40, 50, 60) if records.find(rate, **settings[plain])]
         lines += [f"## {level}: test", "", *over_rates(records, settings, TEST, rates)]
-        lines += [f"### Test, minus `{plain}` of the same seed (95 % interval)", ""]
+        lines += [f"### Test, minus `{plain}` of the same seed", ""]
         others = {name: where for name, where in settings.items() if name != plain}
         pairs = {f"{name} - {plain}": (where, settings[plain]) for name, where in others.items()}
         lines += differences(records, pairs, rates=rates)
@@ -215,11 +218,13 @@ def methods(records: Records) -> list[str]:
 
 
 def _prices(records: Records, settings: dict[str, Where]) -> list[list[str]]:
-    rows = []
-    for name, where in settings.items():
-        ends = [[records.seeds(metric, rate, **where) for rate in (0, 60)] for metric in (TEST, UNSEEN)]
-        rows.append([name, *(difference(clean, noisy) for clean, noisy in ends)])
-    return rows
+    prices = compared(
+        [
+            [tuple(records.seeds(metric, rate, **where) for rate in (0, 60)) for metric in (TEST, UNSEEN)]
+            for where in settings.values()
+        ]
+    )
+    return [[name, *row] for name, row in zip(settings, prices, strict=True)]
 
 
 def first_table(records: Records) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from evidence import (
     BCE,
     DEFAULT,
+    RESOLVED,
     TEST,
     VALIDATION,
     Records,
@@ -70,7 +71,7 @@ def why(records: Records) -> list[str]:
     )
     for title, metric in (("Validation", VALIDATION), ("Test", TEST)):
         lines += [f"### {title}", "", *over_rates(records, exclusion, metric, rates)]
-    lines += ["### Paired differences, test (95 % interval)", ""]
+    lines += prose("### Paired differences, test", RESOLVED)
     lines += differences(
         records,
         {
@@ -92,7 +93,7 @@ def why(records: Records) -> list[str]:
     }
     for title, metric in (("Validation", VALIDATION), ("Test", TEST)):
         lines += [f"### {title}", "", *over_rates(records, variants, metric)]
-        lines += [f"### {title}, minus the paper's, paired by seed (95 % interval)", ""]
+        lines += [f"### {title}, minus the paper's, paired by seed", ""]
         lines += differences(
             records,
             {name: (where, DEFAULT) for name, where in variants.items() if where is not DEFAULT},

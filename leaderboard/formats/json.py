@@ -128,6 +128,8 @@ def _interval(interval: Interval | None, unit: Unit) -> dict[str, Any] | None:
         "high": _number(interval.high * unit.scale),
         "confidence": CONFIDENCE,
         "n": interval.seeds,
+        "p_value": _number(interval.p_value, 6),
+        "p_adjusted": _number(interval.adjusted, 6),
         "verdict": interval.verdict,
     }
 
@@ -148,5 +150,5 @@ def _standing(standing: Standing | None) -> dict[str, Any] | None:
     }
 
 
-def _number(value: float) -> float | None:
-    return round(value, 4) if math.isfinite(value) else None
+def _number(value: float, digits: int = 4) -> float | None:
+    return round(value, digits) if math.isfinite(value) else None

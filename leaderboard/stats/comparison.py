@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from gridbench.leaderboard.stats.statistics import (
     Interval,
     area_under,
     friedman,
+    holm_corrected,
     mean_ranks,
     paired_interval,
     relative_drop,
@@ -76,7 +77,8 @@ def compare_rows(table: Table, against: str | None = None) -> list[Comparison]:
         against: Method to compare with; None compares with plain training on the same loss.
 
     Returns:
-        One comparison per row, in the table's order; a row is compared with cells at its own settings only.
+        One comparison per row, in the table's order; a row is compared with cells at its own settings only. The
+        verdicts of all rows, pooled and in each column, are one family in Holm's correction.
 
     Raises:
         InputError: No row is of the method `against`.
@@ -89,7 +91,26 @@ def compare_rows(table: Table, against: str | None = None) -> list[Comparison]:
         )
     known = Counterparts(table.cells)
     columns = common_columns(table.rows)
-    return [_compare(table, row, against, known, columns) for row in table.rows]
+    return _corrected([_compare(table, row, against, known, columns) for row in table.rows])
+
+
+def _corrected(compared: Sequence[Comparison]) -> list[Comparison]:
+    """Correct every verdict of a table for their number; a single column is the pooled difference and counts once."""
+    family: dict[tuple[int, str | None], Interval] = {}
+    for at, one in enumerate(compared):
+        if one.interval is not None:
+            family[at, None] = one.interval
+        if len(one.by_column) > 1:
+            family |= {(at, column): interval for column, interval in one.by_column.items()}
+    corrected = dict(zip(family, holm_corrected(list(family.values())), strict=True))
+    return [
+        replace(
+            one,
+            interval=corrected.get((at, None)),
+            by_column={column: corrected.get((at, column), corrected[at, None]) for column in one.by_column},
+        )
+        for at, one in enumerate(compared)
+    ]
 
 
 def _compare(

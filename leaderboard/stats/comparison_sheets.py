@@ -12,7 +12,7 @@ from gridbench.leaderboard.stats.comparison import (
     compare_rows,
     ranking_of,
 )
-from gridbench.leaderboard.stats.statistics import FEWEST_SEEDS, Interval
+from gridbench.leaderboard.stats.statistics import FEWEST_SEEDS, VERDICTS, Interval, p_text
 from gridbench.leaderboard.tables.sheet import Line, Mark, Sheet
 from gridbench.leaderboard.tables.table import Table, common_columns
 
@@ -42,7 +42,7 @@ def comparison_sheets(tables: Sequence[Table], against: str | None = None) -> li
 def _sheet(table: Table, against: str | None) -> Sheet:
     compared = compare_rows(table, against)
     whom = against or "plain"
-    heads = [f"better than {whom} by", "95 % interval", "verdict", "wins (%)"]
+    heads = [f"better than {whom} by", "95 % interval", "p (Holm)", "verdict", "wins (%)"]
     several = len(table.columns) > 1
     if several:
         heads.append(f"resolved at {table.over}")
@@ -74,8 +74,7 @@ def _notes(against: str | None, shared: Sequence[str]) -> list[str]:
     notes = [
         f"Differences are to {whom} at the same settings, paired by seed, averaged over the columns both have; "
         f"where some have {FEWEST_SEEDS} paired seeds, over those alone. "
-        "A verdict of better or worse means that the 95 % bootstrap interval over seeds excludes zero; fewer "
-        f"than {FEWEST_SEEDS} paired seeds are not enough to ask. Wins are counted over pairs of cell and seed."
+        f"{VERDICTS} Wins are counted over pairs of cell and seed."
     ]
     if shared:
         notes.append(
@@ -86,12 +85,13 @@ def _notes(against: str | None, shared: Sequence[str]) -> list[str]:
 
 def _paired(one: Comparison, unit: Unit) -> list[str]:
     if one.interval is None:
-        return ["(baseline)" if one.is_baseline else "", "", "", ""]
+        return ["(baseline)" if one.is_baseline else "", "", "", "", ""]
     difference = _signed(one.interval.difference * unit.scale, unit.decimals)
     between = _between(one.interval, unit)
     return [
         f"{difference} (n = {one.interval.seeds})",
         between,
+        p_text(one.interval.adjusted),
         one.interval.verdict,
         f"{one.wins * 100:.0f}",
     ]

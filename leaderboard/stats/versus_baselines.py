@@ -7,7 +7,15 @@ from collections.abc import Collection as Container
 from collections.abc import Mapping, Sequence
 
 from gridbench.leaderboard.records.metric_info import Unit
-from gridbench.leaderboard.stats.statistics import FEWEST_SEEDS, Interval, paired_interval, win_rate
+from gridbench.leaderboard.stats.statistics import (
+    FEWEST_SEEDS,
+    VERDICTS,
+    Interval,
+    holm_corrected,
+    p_text,
+    paired_interval,
+    win_rate,
+)
 from gridbench.leaderboard.tables.cells import Cell
 from gridbench.leaderboard.tables.sheet import Line, Mark, Sheet
 from gridbench.leaderboard.tables.table import Row, Table
@@ -38,36 +46,45 @@ def difference_sheet(table: Table, own: Row, others: Sequence[Row]) -> Sheet:
         both have with its 95 % interval and verdict, and the share of (column, seed) pairs that were won.
     """
     higher = table.unit.better != "lower"
-    mine = {table.columns[at]: cell.values for at, cell in _cells(own).items()}
+    mine = _values(table, own)
     lines = []
+    tests: list[Interval] = []
     for other in others:
-        theirs = {table.columns[at]: cell.values for at, cell in _cells(other).items()}
-        single = [
-            paired_interval({c: mine[c]}, {c: theirs[c]}, higher) if c in mine and c in theirs else None
-            for c in table.columns
-        ]
-        pooled = paired_interval(mine, theirs, higher)
-        texts = [*(_single(one, table.unit) for one in single), *_pooled(pooled, table.unit)]
+        theirs = _values(table, other)
+        shared = [column for column in table.columns if column in mine and column in theirs]
+        tests.append(paired_interval(mine, theirs, higher))
+        if len(shared) > 1:  # a single column is the pooled difference, and one test
+            tests += [paired_interval({c: mine[c]}, {c: theirs[c]}, higher) for c in shared]
+    corrected = iter(holm_corrected(tests))
+    for other in others:
+        theirs = _values(table, other)
+        shared = [column for column in table.columns if column in mine and column in theirs]
+        pooled = next(corrected)
+        single = {column: next(corrected) if len(shared) > 1 else pooled for column in shared}
         wins = win_rate(mine, theirs, higher)
-        texts.append("" if math.isnan(wins) else f"{wins * 100:.0f}")
+        texts = [
+            *(_single(single.get(column), table.unit) for column in table.columns),
+            *_pooled(pooled, table.unit),
+            "" if math.isnan(wins) else f"{wins * 100:.0f}",
+        ]
         lines.append(Line(other.names, tuple(map(Mark, texts))))
     name = " ".join(filter(None, own.names))
     return Sheet(
         f"{name} against the baselines",
         f"{table.metric} ({table.unit.shown}) of {name} minus that of others, paired by seed, by {table.over}",
         table.headings,
-        (*table.columns, "all", "95 % interval of all", "verdict", "wins (%)"),
+        (*table.columns, "all", "95 % interval of all", "p (Holm)", "verdict", "wins (%)"),
         tuple(lines),
-        notes=(
-            "Better and worse mean that the 95 % bootstrap interval over paired seeds excludes zero; fewer than "
-            f"{FEWEST_SEEDS} paired seeds are not enough to ask. Each line is a question of its own: of twenty, one "
-            f"is resolved by luck. Where columns have {FEWEST_SEEDS} paired seeds, `all` is over those alone.",
-        ),
+        notes=(f"{VERDICTS} Where columns have {FEWEST_SEEDS} paired seeds, `all` is over those alone.",),
     )
 
 
 def _cells(row: Row) -> Mapping[int, Cell]:
     return {at: entry.cell for at, entry in enumerate(row.entries) if entry.cell is not None}
+
+
+def _values(table: Table, row: Row) -> dict[str, Mapping[int, float]]:
+    return {table.columns[at]: cell.values for at, cell in _cells(row).items()}
 
 
 def _single(interval: Interval | None, unit: Unit) -> str:
@@ -78,11 +95,12 @@ def _single(interval: Interval | None, unit: Unit) -> str:
 
 def _pooled(interval: Interval, unit: Unit) -> list[str]:
     if not interval.seeds:
-        return ["—", "", ""]
+        return ["—", "", "", ""]
     ends = (
         "" if math.isnan(interval.low) else f"{_signed(interval.low, unit)} to {_signed(interval.high, unit)}"
     )
-    return [f"{_signed(interval.difference, unit)} (n = {interval.seeds})", ends, interval.verdict]
+    difference = f"{_signed(interval.difference, unit)} (n = {interval.seeds})"
+    return [difference, ends, p_text(interval.adjusted), interval.verdict]
 
 
 def _signed(value: float, unit: Unit) -> str:

@@ -111,8 +111,8 @@ def test_the_sheets_say_what_was_found(five, write_run):
     lines = {line.names[0]: [mark.text for mark in line.marks] for line in sheet.lines}
     assert lines["bce"][0] == "(baseline)"
     assert lines["grid"][0] == "+1.1 (n = 5)"
-    assert lines["grid"][2:5] == ["better", "73", "30+"]
-    assert lines["jocor"][2] == "not enough seeds"
-    assert "bootstrap interval over seeds" in sheet.notes[0]
+    assert lines["grid"][2:] == ["0.003", "better", "73", "30+", *lines["grid"][6:]]
+    assert lines["jocor"][2:4] == ["", "not enough seeds"]
+    assert "Holm's correction over all verdicts of this table" in sheet.notes[0]
     assert ranking.title == "Ranking"
     assert "jocor bce" in ranking.notes[-1]

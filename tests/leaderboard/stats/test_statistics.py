@@ -7,13 +7,17 @@ import pytest
 from scipy import stats
 
 from gridbench.leaderboard.stats.statistics import (
+    ALPHA,
     FEWEST_SEEDS,
     area_under,
     friedman,
+    holm,
+    holm_corrected,
     mean_ranks,
     nemenyi_difference,
     paired_interval,
     relative_drop,
+    t_interval,
     win_rate,
 )
 
@@ -132,7 +136,7 @@ def test_columns_with_few_seeds_do_not_take_the_verdict_from_the_others():
     assert both.difference == pytest.approx(-0.15)
 
 
-def test_pooling_averages_columns_within_a_seed_before_seeds_are_resampled():
+def test_pooling_averages_columns_within_a_seed_before_the_interval():
     # In every seed one column gains what the other loses: pooled, nothing varies and nothing is gained.
     gains = np.array([0.3, -0.2, 0.1, 0.25, -0.1, 0.05])
     interval = paired_interval(curve(0.5 + gains, 0.5 - gains), curve([0.5] * 6, [0.5] * 6))
@@ -142,33 +146,77 @@ def test_pooling_averages_columns_within_a_seed_before_seeds_are_resampled():
     assert interval.verdict == "not resolved"
 
 
-def test_the_interval_is_about_that_of_student_and_covers_the_truth():
-    rng = np.random.default_rng(7)
-    hits, widths = 0, []
-    for _ in range(200):
-        values = rng.normal(0, 1, FEWEST_SEEDS)
-        interval = paired_interval(curve(values), curve(np.zeros(FEWEST_SEEDS)))
-        hits += interval.low <= 0 <= interval.high
-        student = stats.t.interval(0.95, FEWEST_SEEDS - 1, values.mean(), stats.sem(values))
-        widths.append((interval.high - interval.low) / (student[1] - student[0]))
-    assert hits / 200 > 0.88
-    assert 0.75 < np.median(widths) < 1.1
+@pytest.mark.parametrize("seeds", [5, 8])
+def test_the_interval_covers_the_truth_in_95_percent(seeds):
+    differences = np.random.default_rng(seeds).normal(0.3, 1.0, (60_000, seeds))
+    low, high, p_value = t_interval(differences)
+    assert np.mean((low <= 0.3) & (high >= 0.3)) == pytest.approx(0.95, abs=0.005)
+    np.testing.assert_array_equal(p_value < 0.05, (low > 0) | (high < 0))
 
 
-def test_the_interval_is_scipys_bootstrap_at_the_widened_level():
-    values = np.array([0.03, 0.01, 0.05, -0.01, 0.02, 0.04])
-    interval = paired_interval(curve(values), curve(np.zeros(6)))
-    tail = stats.norm.cdf(math.sqrt(6 / 5) * stats.t.ppf(0.025, 5))
-    reference = stats.bootstrap(
-        (values,), np.mean, confidence_level=1 - 2 * tail, n_resamples=50_000, method="percentile", rng=1
-    ).confidence_interval
-    assert interval.low == pytest.approx(reference.low, abs=1e-3)
-    assert interval.high == pytest.approx(reference.high, abs=1e-3)
+@pytest.mark.parametrize("seeds", [5, 6, 12])
+def test_the_interval_is_that_of_a_paired_t_test(seeds):
+    rng = np.random.default_rng(seeds)
+    method, baseline = rng.normal(0.5, 0.02, seeds), rng.normal(0.48, 0.02, seeds)
+    interval = paired_interval(curve(method), curve(baseline))
+    test = stats.ttest_rel(method, baseline)
+    assert (interval.low, interval.high) == pytest.approx(tuple(test.confidence_interval(0.95)))
+    assert interval.p_value == interval.adjusted == pytest.approx(test.pvalue)
 
 
-def test_the_same_numbers_give_the_same_interval():
-    method, baseline = curve([0.52, 0.49, 0.53, 0.48, 0.56]), curve([0.5] * 5)
-    assert paired_interval(method, baseline) == paired_interval(method, baseline)
+def test_the_interval_by_hand():
+    # Mean 3, sample variance 2.5, so the standard error is sqrt(2.5 / 5); t(0.975, 4 degrees) = 2.776.
+    interval = paired_interval(curve([1.0, 2, 3, 4, 5]), curve([0.0] * 5))
+    assert interval.low == pytest.approx(3 - 2.776 * math.sqrt(0.5), abs=1e-3)
+    assert interval.high == pytest.approx(3 + 2.776 * math.sqrt(0.5), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("gain", "verdict", "p_value"), [(0.1, "better", 0), (-0.1, "worse", 0), (0, "not resolved", 1)]
+)
+def test_differences_that_do_not_vary(gain, verdict, p_value):
+    interval = paired_interval(curve([0.5 + gain] * 5), curve([0.5] * 5))
+    assert (interval.verdict, interval.p_value) == (verdict, p_value)
+    assert interval.low == interval.high == pytest.approx(gain)
+
+
+def test_holms_correction_by_hand():
+    # Holm (1979): the smallest is multiplied by 4, the next by 3, 2 and 1, and none is below the one before.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([0.02]) == [0.02]
+    assert holm([]) == []
+    # R: p.adjust(c(0.01, 0.02, 0.03, 0.04, 0.05), "holm")
+    assert holm([0.01, 0.02, 0.03, 0.04, 0.05]) == pytest.approx([0.05, 0.08, 0.09, 0.09, 0.09])
+
+
+def test_what_was_not_tested_does_not_count_in_the_correction():
+    adjusted = holm([math.nan, 0.02, math.nan, 0.03])
+    assert adjusted[1::2] == pytest.approx([0.04, 0.04])
+    assert np.isnan(adjusted[::2]).all()
+
+
+def test_holms_correction_keeps_the_error_of_a_table_of_null_differences():
+    p_values = t_interval(np.random.default_rng(3).normal(0, 1, (4_000, 16, 5)))[2]
+    assert np.mean(p_values.min(axis=1) <= ALPHA) > 0.5
+    family = np.mean([min(holm(table)) <= ALPHA for table in p_values])
+    assert family == pytest.approx(0.05, abs=0.01)
+
+
+def test_a_correction_takes_verdicts_and_leaves_intervals():
+    baseline = curve([0.50, 0.52, 0.48, 0.51, 0.49])
+    clear = paired_interval(curve([0.55, 0.56, 0.54, 0.555, 0.545]), baseline)
+    weak = paired_interval(curve([0.52, 0.53, 0.51, 0.515, 0.50]), baseline)
+    few = paired_interval(curve([0.9] * 3), curve([0.5] * 3))
+    assert (clear.verdict, weak.verdict) == ("better", "better")
+    corrected = holm_corrected([weak, few, clear, weak])
+    assert [one.verdict for one in corrected] == [
+        "not resolved",
+        "not enough seeds",
+        "better",
+        "not resolved",
+    ]
+    assert [(one.low, one.high) for one in corrected[2:]] == [(clear.low, clear.high), (weak.low, weak.high)]
 
 
 def test_win_rate_counts_pairs_and_halves_ties():
