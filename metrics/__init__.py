@@ -10,12 +10,12 @@ import importlib
 from typing import Any
 
 _EXPORTS = {
-    "DISTANCES": "gridbench.metrics.distances",
+    "DISTANCES": "gridbench.metrics.pairwise",
     "average_precision_at_k": "gridbench.metrics.ranking",
     "backend": "gridbench.metrics.blocks",
     "chance_ndcg_at_k": "gridbench.metrics.ndcg",
     "chi2_distances": "gridbench.metrics.blocks",
-    "chi2_topk": "gridbench.metrics.topk",
+    "chi2_topk": "gridbench.metrics.nearest",
     "confident_learning": "gridbench.metrics.confident",
     "detection_scores": "gridbench.metrics.detection",
     "distances": "gridbench.metrics.blocks",
@@ -26,7 +26,7 @@ _EXPORTS = {
     "retrieval_ndcg": "gridbench.metrics.ndcg",
     "top_count": "gridbench.metrics.detection",
     "top_share": "gridbench.metrics.detection",
-    "topk": "gridbench.metrics.topk",
+    "topk": "gridbench.metrics.nearest",
 }
 
 __all__ = sorted(_EXPORTS)

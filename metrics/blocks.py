@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from gridbench.metrics import chi2_numba, chi2_triton
-from gridbench.metrics.distances import DISTANCES, Tile
+from gridbench.metrics.pairwise import DISTANCES, Tile
 from gridbench.metrics.rows import Rows, common
 
 __all__ = ["Comparison", "backend", "chi2_distances", "distances"]

@@ -15,7 +15,7 @@ import warnings
 import torch
 from torch import Tensor
 
-from gridbench.metrics.distances import DISTANCES, Tile
+from gridbench.metrics.pairwise import DISTANCES, Tile
 
 __all__ = ["agrees", "chi2_fill", "pays", "works"]
 

@@ -47,7 +47,7 @@ def retrieval_ndcg(
         ValueError: Input that does not fit, as `topk` and `ndcg_at_k` say.
     """
     # Scoring a stored ranking must not need torch.
-    from gridbench.metrics.topk import topk
+    from gridbench.metrics.nearest import topk
 
     pool, k, depth = _checked(query_labels, archive_labels, k, ideal)
     for name, side, rows in (

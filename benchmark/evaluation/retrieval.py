@@ -13,8 +13,8 @@ from gridbench.core.streams import numpy_stream
 from gridbench.datasets.loading.batches import EvaluationSet
 from gridbench.methods.base import Method
 from gridbench.metrics.ndcg import ndcg_at_k
+from gridbench.metrics.nearest import topk
 from gridbench.metrics.ranking import average_precision_at_k, precision_at_k, recall_at_k
-from gridbench.metrics.topk import topk
 
 __all__ = [
     "MAPS_TOGETHER",

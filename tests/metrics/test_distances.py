@@ -13,7 +13,7 @@ from sklearn.metrics.pairwise import additive_chi2_kernel
 
 from gridbench import metrics
 from gridbench.metrics import blocks as distance_module
-from gridbench.metrics import chi2_numba, distances
+from gridbench.metrics import chi2_numba, pairwise
 
 NAMES = ("chi2", "euclidean", "cosine", "manhattan")
 PEERS = {"euclidean": "euclidean", "cosine": "cosine", "manhattan": "cityblock"}
@@ -104,7 +104,7 @@ def test_blocks_and_tiles_of_every_size_give_the_same_distances(name, monkeypatc
         monkeypatch.setattr(distance_module, "BLOCK_ROWS", rows)
         np.testing.assert_array_equal(metrics.distances(queries, archive, name), whole)
     for tile in (1, 33 * 4 * 5, 33 * 4 * 100):
-        monkeypatch.setattr(distances, "CPU_TILE_BYTES", tile)
+        monkeypatch.setattr(pairwise, "CPU_TILE_BYTES", tile)
         np.testing.assert_array_equal(metrics.distances(queries, archive, name), whole)
     for i in range(0, 23, 5):
         for j in range(0, 41, 9):

@@ -17,7 +17,7 @@ from gridbench.metrics import chi2_numba, chi2_triton
 INTERPRETED = """
 import numpy as np, torch
 from gridbench import metrics
-from gridbench.metrics import chi2_triton, distance
+from gridbench.metrics import chi2_triton, blocks
 
 rng = np.random.default_rng(0)
 chi2_triton.QUERIES, chi2_triton.ARCHIVE = 16, 32

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gridbench import metrics
 from gridbench.metrics import blocks as distance_module
-from gridbench.metrics import chi2_numba, topk
+from gridbench.metrics import chi2_numba, nearest
 
 NAMES = ("chi2", "euclidean", "cosine", "manhattan")
 
@@ -52,8 +52,8 @@ def test_splitting_the_work_changes_nothing(rows, distinct, k, block, columns, c
     expected = stable(metrics.chi2_distances(queries, archive), k)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(distance_module, "BLOCK_ROWS", block)
-        patch.setattr(topk, "ARCHIVE_COLUMNS", columns)
-        patch.setattr(topk, "CANDIDATES", candidates)
+        patch.setattr(nearest, "ARCHIVE_COLUMNS", columns)
+        patch.setattr(nearest, "CANDIDATES", candidates)
         values, indices = metrics.chi2_topk(queries, archive, k)
     np.testing.assert_array_equal(indices, expected)
     assert (np.diff(values, axis=1) >= 0).all()

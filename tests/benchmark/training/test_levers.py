@@ -42,7 +42,7 @@ def compiling(monkeypatch):
 
 
 @pytest.fixture
-def compiled(compile):
+def compiled(compiling):
     """The graphs that were compiled, by a backend that traces and partitions like every other but makes no C++."""
     # Seconds to import, so only where something is compiled.
     from torch._dynamo.backends.debugging import aot_eager
@@ -51,7 +51,7 @@ def compiled(compile):
 
 
 @pytest.fixture
-def traced(compile):
+def traced(compiling):
     """The graphs that were compiled, by a backend that runs what was traced as it is: the cheapest there is."""
     return compiling(lambda graph, inputs: graph.forward)
 
