@@ -1,9 +1,9 @@
-"""Finds image files, pairs them with masks and label rows, and fits images of several kinds to one form."""
+"""Fits images of several kinds to one form."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,26 +14,7 @@ from gridbench.datasets.readers.masks import colours_of
 from gridbench.datasets.readers.raster import Raster, Shape, Unreadable
 from gridbench.errors import InputError
 
-__all__ = ["RASTER_SUFFIXES", "Form", "choose_form", "files_by_key", "fit", "match_rows", "raster_files"]
-
-RASTER_SUFFIXES = frozenset(
-    (
-        ".tif",
-        ".tiff",
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".jp2",
-        ".j2k",
-        ".bmp",
-        ".gif",
-        ".webp",
-        ".img",
-        ".ntf",
-        ".pgm",
-        ".ppm",
-    )
-)
+__all__ = ["Form", "choose_form", "fit"]
 
 
 @dataclass(frozen=True)
@@ -51,69 +32,6 @@ class Form:
     dtype: str
     source_dtypes: tuple[str, ...]
     value_range: tuple[float, float] | None = None
-
-
-def raster_files(folder: Path, apart_from: Iterable[Path] = ()) -> list[Path]:
-    """List the raster files below a folder in the order of their paths, hidden ones left out.
-
-    Args:
-        folder: Where to look.
-        apart_from: Folders that are not entered.
-    """
-    excluded = [path.resolve() for path in apart_from]
-    found = []
-    for path in folder.rglob("*"):
-        if path.suffix.lower() not in RASTER_SUFFIXES or any(
-            p.startswith(".") for p in path.relative_to(folder).parts
-        ):
-            continue
-        resolved = path.resolve()
-        if path.is_file() and not any(resolved.is_relative_to(other) for other in excluded):
-            found.append(path)
-    return sorted(found)
-
-
-def files_by_key(folder: Path, files: Sequence[Path]) -> dict[str, Path]:
-    """Name files by their path below a folder without the suffix; with it where two would be alike."""
-    stems = Counter(path.relative_to(folder).with_suffix("").as_posix() for path in files)
-    named = {}
-    for path in files:
-        relative = path.relative_to(folder)
-        stem = relative.with_suffix("").as_posix()
-        named[stem if stems[stem] == 1 else relative.as_posix()] = path
-    return named
-
-
-def match_rows(keys: Sequence[str], files: Mapping[str, Path], where: str) -> dict[str, int]:
-    """Find the row of a table that belongs to each file: by path, by file name, or by file name without suffix.
-
-    Args:
-        keys: Names in the table, one a row.
-        files: Key of each file -> its path.
-        where: The table, for messages.
-
-    Returns:
-        Key of a file -> row. Files without a row are not in it.
-
-    Raises:
-        InputError: A row fits several files, or two rows fit one.
-    """
-    candidates: dict[str, list[str]] = {}
-    for key, path in files.items():
-        parts = path.as_posix().split("/")
-        tails = {"/".join(parts[-n:]) for n in range(1, len(parts) + 1)}
-        for word in {key, *tails, *(tail[: -len(path.suffix)] for tail in tails if path.suffix)}:
-            candidates.setdefault(word, []).append(key)
-    found: dict[str, int] = {}
-    for row, name in enumerate(keys):
-        fitting = candidates.get(name.replace("\\", "/").removeprefix("./"), [])
-        if len(fitting) > 1:
-            raise InputError(f"{where}: {name!r} fits several files ({', '.join(sorted(fitting)[:3])}).")
-        if fitting:
-            if fitting[0] in found:
-                raise InputError(f"{where}: two rows fit the file {fitting[0]}.")
-            found[fitting[0]] = row
-    return found
 
 
 def choose_form(shapes: Sequence[Shape], value_range: tuple[float, float] | None) -> tuple[Form, list[str]]:

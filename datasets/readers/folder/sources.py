@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gridbench.datasets.readers.base import listed
 from gridbench.datasets.readers.classtable import ClassTable, read_class_table, table_of_names
-from gridbench.datasets.readers.images import files_by_key, match_rows, raster_files
+from gridbench.datasets.readers.files import FileIndex, files_by_key, raster_files
 from gridbench.datasets.readers.tables import LabelTable, read_label_table
 from gridbench.errors import InputError
 
@@ -186,7 +186,7 @@ def _matched(path: Path | None, table: ClassTable | None, images: Mapping[str, P
     if path is None:
         return None
     labels = read_label_table(path, table.names if table else None)
-    return MatchedTable(labels, match_rows(labels.keys, images, str(path)))
+    return MatchedTable(labels, FileIndex(images).match(labels.keys, str(path)))
 
 
 def _masks_in(folder: Path, images: Mapping[str, Path]) -> dict[str, Path]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gridbench.datasets.readers.images import raster_files
+from gridbench.datasets.readers.files import raster_files
 from gridbench.datasets.readers.landuse.classes import parse_name
 from gridbench.datasets.readers.raster import digest_of
 from gridbench.errors import InputError

@@ -1,0 +1,167 @@
+"""Lists image files below a folder, names them, and matches them to the rows of a table."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from gridbench.errors import InputError
+
+__all__ = ["RASTER_SUFFIXES", "FileIndex", "canonical", "files_by_key", "raster_files", "walk_files"]
+
+RASTER_SUFFIXES = frozenset(
+    f".{ending}"
+    for ending in [
+        "tif",
+        "tiff",
+        "png",
+        "jpg",
+        "jpeg",
+        "jp2",
+        "j2k",
+        "bmp",
+        "gif",
+        "webp",
+        "img",
+        "ntf",
+        "pgm",
+        "ppm",
+    ]
+)
+
+
+def walk_files(folder: Path, apart_from: Iterable[Path] = ()) -> Iterator[Path]:
+    """Yield the regular files below a folder, through linked folders too, each folder once, hidden ones never.
+
+    Args:
+        folder: Where to look.
+        apart_from: Folders that are not entered.
+
+    Raises:
+        InputError: A folder cannot be listed, or a name is not UTF-8.
+    """
+    seen = {os.path.realpath(path) for path in apart_from}
+
+    def fail(error: OSError) -> None:
+        raise InputError(f"The folder {error.filename} cannot be listed: {error.strerror}.")
+
+    for base, folders, names in os.walk(folder, followlinks=True, onerror=fail):
+        real = os.path.realpath(base)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(base, name)
+            if name.startswith(".") or not path.is_file():
+                continue
+            _refuse_undecodable(path)
+            yield path
+
+
+def raster_files(folder: Path, apart_from: Iterable[Path] = ()) -> list[Path]:
+    """List the raster files below a folder in the order of their paths, hidden ones left out.
+
+    Args:
+        folder: Where to look; links to other folders are followed.
+        apart_from: Folders that are not entered.
+    """
+    return sorted(p for p in walk_files(folder, apart_from) if p.suffix.lower() in RASTER_SUFFIXES)
+
+
+def files_by_key(folder: Path, files: Sequence[Path]) -> dict[str, Path]:
+    """Name files by their path below a folder without the suffix; with it where two would be alike."""
+    stems = Counter(canonical(path.relative_to(folder).with_suffix("").as_posix()) for path in files)
+    named: dict[str, Path] = {}
+    for path in files:
+        relative = path.relative_to(folder)
+        stem = canonical(relative.with_suffix("").as_posix())
+        key = stem if stems[stem] == 1 else canonical(relative.as_posix())
+        if key in named:
+            raise InputError(
+                f"The names of two files differ in their Unicode form only: {named[key]} and {path}. Rename one."
+            )
+        named[key] = path
+    return named
+
+
+def canonical(name: str) -> str:
+    r"""Return a name in Unicode's composed form, in which the same letters are the same characters.
+
+    >>> canonical("e\u0301.png") == "\u00e9.png"
+    True
+    """
+    return unicodedata.normalize("NFC", name)
+
+
+class FileIndex:
+    """Finds the files that a cell of a table may name: by path, by file name, or without the suffix.
+
+    Args:
+        files: Key of each file -> its path.
+    """
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        self._full: dict[str, list[str]] = {}
+        self._bare: dict[str, list[str]] = {}
+        for key, path in files.items():
+            parts = canonical(path.as_posix()).split("/")
+            tails = {"/".join(parts[-n:]) for n in range(1, len(parts) + 1)}
+            for tail in tails:
+                self._full.setdefault(tail, []).append(key)
+            for tail in {key, *(tail[: -len(path.suffix)] for tail in tails if path.suffix)}:
+                self._bare.setdefault(tail, []).append(key)
+
+    def find(self, cell: str) -> list[str]:
+        """Return the keys of the files that a cell may mean."""
+        word = self._word(cell)
+        return self._full.get(word) or self._bare.get(word, [])
+
+    def has_full_name(self, cell: str) -> bool:
+        """Whether a cell names a file with its suffix, so that it cannot be a mere number."""
+        return self._word(cell) in self._full
+
+    @staticmethod
+    def _word(cell: str) -> str:
+        return canonical(cell.strip().replace("\\", "/")).removeprefix("./")
+
+    def match(self, cells: Sequence[str], where: str) -> dict[str, int]:
+        """Return the row that belongs to each file.
+
+        Args:
+            cells: Name of a file in each row.
+            where: The table, for messages.
+
+        Returns:
+            Key of a file -> row. Files without a row are not in it.
+
+        Raises:
+            InputError: A row fits several files, or two rows fit one.
+        """
+        found: dict[str, int] = {}
+        for row, name in enumerate(cells):
+            fitting = self.find(name)
+            if len(fitting) > 1:
+                raise InputError(f"{where}: {name!r} fits several files ({', '.join(sorted(fitting)[:3])}).")
+            if fitting:
+                if fitting[0] in found:
+                    raise InputError(
+                        f"{where}: two rows fit the file {fitting[0]}: {cells[found[fitting[0]]]!r} and {name!r}. Give "
+                        "each image one row; several labels stand in one cell, divided by semicolons."
+                    )
+                found[fitting[0]] = row
+        return found
+
+
+def _refuse_undecodable(path: Path) -> None:
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        raise InputError(
+            f"The name of the file {str(path).encode('utf-8', 'backslashreplace').decode()} is not UTF-8 "
+            "(an archive unpacked with another encoding?). Rename it."
+        ) from None
