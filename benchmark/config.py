@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast, get_args
 
 import pydantic
 import yaml
@@ -14,102 +16,162 @@ from pydantic import ConfigDict, Field, field_validator
 
 from gridbench.errors import InputError, nearest
 
-__all__ = ["MEASURABLE", "Protocol", "RunConfig", "load_yaml", "make_config"]
+__all__ = [
+    "FIELDS",
+    "GROUPS",
+    "MEASURABLE",
+    "Protocol",
+    "RunConfig",
+    "Setting",
+    "flag_of",
+    "is_switch",
+    "load_yaml",
+    "make_config",
+]
 
 Protocol = Literal["paper", "authors_code"]
-MEASURABLE = ("precision", "memory_format")
-"""Settings that may be `auto`: what is fastest, by measurement."""
+GROUPS = ("data", "noise", "method", "recipe", "retrieval", "machine", "output")
+"""What settings and command-line options are about, in the order in which `--help` shows them."""
 
-_LATER = ("adam_steps", "memory_format", "compile")
-_SWITCHES = ("pretrained", "flips", "move_maps", "compile")
+
+@dataclass(frozen=True)
+class Setting:
+    """How a field of RunConfig is shown on the command line.
+
+    Attributes:
+        group: One of GROUPS.
+        metavar: Placeholder of the value; empty: the allowed words, or N or X for a number.
+        unset: Where the value comes from when none is given: the recipe, the protocol.
+        flag: The option; empty: the field's name with dashes.
+        later: Whether the field came after runs were published: left out of their identity while unset.
+        measurable: Whether the value may be `auto`, the fastest by measurement.
+    """
+
+    group: str
+    metavar: str = ""
+    unset: str = ""
+    flag: str = ""
+    later: bool = False
+    measurable: bool = False
+
+
+def _setting(group: str, description: str, metavar: str = "", unset: str = "", **given: Any) -> Any:
+    """Return a field with its limits, its description and what the command line shows of it."""
+    shown: dict[str, Any] = {
+        name: given.pop(name) for name in ("flag", "later", "measurable") if name in given
+    }
+    shown |= {"group": group, "metavar": metavar, "unset": unset}
+    if "default_factory" not in given:
+        given.setdefault("default", None)
+    return Field(description=description, json_schema_extra=shown, **given)
+
+
+_data, _noise, _method, _recipe, _retrieval, _machine = (
+    functools.partial(_setting, group) for group in GROUPS[:-1]
+)
 
 
 class RunConfig(pydantic.BaseModel):
     """What a run computes. A field left at None takes the value of the data set's recipe, the method or the loss.
 
-    Every field changes the run's numbers and is part of its identity; where and how fast it runs is not in here.
-
-    Attributes:
-        dataset: Name of a registered or prepared archive.
-        method: Name of the method.
-        loss: Name of the loss; None takes the method's own, or the data set's usual one.
-        parameters: Parameters of method and loss by their public names.
-        noise: Name of the noise model.
-        noise_parameters: Parameters of the noise model.
-        slnir: Synthetic label noise injection ratio in percent, an exact decimal.
-        seed: Seed of every random stream.
-        noise_seed: Seed of the stream "noise"; None takes `seed`.
-        protocol: `paper`, or `authors_code` for the published code's literal behaviour.
-        backbone: A timm model name.
-        pretrained: Start from timm's published weights.
-        weights: Start from this weights file.
-        output_stride: Stride of the feature map, where the backbone can be dilated.
-        descriptor_map: Non-negative map applied to descriptors: relu or softplus.
-        distance: What retrieval orders by.
-        k: Length of the scored ranking.
-        ideal: What the ideal ranking of NDCG is taken over: the archive, or that many retrieved images.
-        epochs: Number of epochs.
-        batch_size: Mini-batch size.
-        learning_rate: Learning rate of Adam.
-        train_size: Number of training images, the first of the packed order; None takes the recipe's, 0 all.
-        crop: Side of the random crop in pixels; 0 for none.
-        flips: Mirror images left-right and top-bottom at random.
-        brightness: Half-width of the random brightness offset on standardised images.
-        move_maps: Cut and mirror label maps with their images.
-        crop_for: Draw a random crop for each image, or one for the whole run.
-        brightness_for: Draw a brightness offset for each image, or for each batch.
-        statistics: Standardise by the train split's statistics, or by those in GRID's published code.
-        adam_epsilon: Added to the denominator of Adam.
-        adam_steps: `shared` by heads and backbone, as in GRID's published code; None: each parameter's own.
-        precision: Arithmetic of the backbone; heads and losses are always float32. `auto`: the fastest, by measurement.
-        memory_format: How images and the backbone's weights lie in memory; None is contiguous. `auto`: by measurement.
-        compile: Train through torch.compile; None does not.
-        select: Which epoch's weights are scored: the last, or the best on validation.
+    Every field changes the run's numbers and is part of its identity; where and how fast it runs is not in here. The
+    options of the command line are generated from these fields.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
-    dataset: str = "bluemarble"
-    method: str = "grid"
-    loss: str | None = None
-    parameters: dict[str, float | int | bool | str] = Field(default_factory=dict)
-    noise: str = "swap"
-    noise_parameters: dict[str, float | int | bool | str] = Field(default_factory=dict)
-    slnir: Decimal = Field(default=Decimal(0), ge=0, le=100, allow_inf_nan=False)
-    seed: int = Field(default=0, ge=0, lt=2**63)
-    noise_seed: int | None = Field(default=None, ge=0, lt=2**63)
-    protocol: Protocol = "paper"
-    backbone: str | None = None
-    pretrained: bool = False
-    weights: str | None = None
-    output_stride: int | None = Field(default=None, ge=1, le=64)
-    descriptor_map: Literal["relu", "softplus"] | None = None
-    distance: Literal["chi2", "euclidean", "cosine", "manhattan"] = "chi2"
-    k: int | None = Field(default=None, ge=1)
-    ideal: Literal["archive"] | Annotated[int, Field(ge=1)] | None = None
-    epochs: int | None = Field(default=None, ge=1, le=100_000)
-    batch_size: int | None = Field(default=None, ge=2)
-    learning_rate: float | None = Field(default=None, gt=0, le=100, allow_inf_nan=False)
-    train_size: int | None = Field(default=None, ge=0)
-    crop: int | None = Field(default=None, ge=0)
-    flips: bool | None = None
-    brightness: float | None = Field(default=None, ge=0, le=10, allow_inf_nan=False)
-    move_maps: bool | None = None
-    crop_for: Literal["image", "run"] | None = None
-    brightness_for: Literal["image", "batch"] | None = None
-    statistics: Literal["train", "published"] | None = None
-    adam_epsilon: float | None = Field(default=None, gt=0, le=1, allow_inf_nan=False)
-    adam_steps: Literal["shared"] | None = None
-    precision: Literal["float32", "bfloat16", "auto"] = "float32"
-    memory_format: Literal["contiguous", "channels_last", "auto"] | None = None
-    compile: Literal[True] | None = None
-    select: Literal["last", "best"] = "last"
+    dataset: str = _data("A built-in or prepared archive.", "NAME", default="bluemarble")
+    method: str = _method("Training strategy.", "NAME", default="grid")
+    loss: str | None = _method("Loss that the method trains with.", "NAME", "the method's own")
+    parameters: dict[str, float | int | bool | str] = _method(
+        "Parameter of the method or its loss, such as -p lambda=20; again for more.",
+        flag="-p",
+        default_factory=dict,
+    )
+    noise: str = _noise("Noise model; swap is the paper's.", "NAME", default="swap")
+    noise_parameters: dict[str, float | int | bool | str] = _noise(
+        "Parameter of the noise model; again for more.", flag="--noise-parameter", default_factory=dict
+    )
+    slnir: Decimal = _noise(
+        "Synthetic label noise injection ratio: percent of the training labels, an exact decimal.",
+        "PERCENT",
+        default=Decimal(0),
+        ge=0,
+        le=100,
+    )
+    seed: int = _recipe("Seed of every random stream.", default=0, ge=0, lt=2**63)
+    noise_seed: int | None = _noise("Seed of the label noise.", unset="the seed", ge=0, lt=2**63)
+    protocol: Protocol = _recipe("The paper's, or that of its published code.", default="paper")
+    backbone: str | None = _recipe("Any timm model.", "NAME", "recipe")
+    pretrained: bool = _recipe("Start from timm's published weights.", default=False)
+    weights: str | None = _recipe("Start from this weights file instead of from scratch.", "FILE")
+    output_stride: int | None = _recipe(
+        "Stride of the feature map, where the backbone can be dilated.", ge=1, le=64
+    )
+    descriptor_map: Literal["relu", "softplus"] | None = _retrieval(
+        "Map that makes descriptors non-negative."
+    )
+    distance: Literal["chi2", "euclidean", "cosine", "manhattan"] = _retrieval(
+        "What retrieval orders by: chi2, euclidean, cosine or manhattan.", "NAME", default="chi2"
+    )
+    k: int | None = _retrieval("Length of the scored ranking.", unset="recipe", ge=1)
+    ideal: Literal["archive"] | Annotated[int, Field(ge=1)] | None = _retrieval(
+        "Ideal ranking of NDCG: over the archive, or over N retrieved images.", "archive|N", "protocol"
+    )
+    epochs: int | None = _recipe("Number of epochs.", unset="recipe", ge=1, le=100_000)
+    batch_size: int | None = _recipe("Mini-batch size.", unset="recipe", ge=2)
+    learning_rate: float | None = _recipe("Learning rate of Adam.", unset="recipe", gt=0, le=100)
+    train_size: int | None = _data(
+        "Number of training images, the first of the packed order; 0 for all.", unset="recipe", ge=0
+    )
+    crop: int | None = _recipe("Side of the random crop in pixels, 0 for none.", unset="recipe", ge=0)
+    flips: bool | None = _recipe("Mirror images at random, both ways.", unset="recipe")
+    brightness: float | None = _recipe(
+        "Half-width of the random brightness offset on standardised images.", unset="recipe", ge=0, le=10
+    )
+    move_maps: bool | None = _recipe("Crop and mirror label maps with their images.", unset="protocol")
+    crop_for: Literal["image", "run"] | None = _recipe(
+        "Draw a random crop for each image, or one for the run.", unset="protocol"
+    )
+    brightness_for: Literal["image", "batch"] | None = _recipe(
+        "Draw a brightness offset for each image or batch.", unset="protocol"
+    )
+    statistics: Literal["train", "published"] | None = _recipe(
+        "Standardise by the statistics of the train split, or by those in GRID's published code.",
+        unset="protocol",
+    )
+    adam_epsilon: float | None = _recipe("Epsilon of Adam.", unset="protocol", gt=0, le=1)
+    adam_steps: Literal["shared"] | None = _recipe(
+        "One step counter of Adam for heads and backbone, as in GRID's published code.",
+        unset="protocol",
+        later=True,
+    )
+    precision: Literal["float32", "bfloat16", "auto"] = _machine(
+        "Arithmetic of the backbone (heads and losses are always float32): float32, bfloat16, or auto, the fastest "
+        "by measurement.",
+        "NAME",
+        default="float32",
+        measurable=True,
+    )
+    memory_format: Literal["contiguous", "channels_last", "auto"] | None = _machine(
+        "How images and weights lie in memory: contiguous, channels_last (often faster for convolutions), or auto.",
+        "NAME",
+        "contiguous",
+        later=True,
+        measurable=True,
+    )
+    compile: Literal[True] | None = _machine(
+        "Train through torch.compile: minutes of compiling first, and slightly different numbers.", later=True
+    )
+    select: Literal["last", "best"] = _retrieval(
+        "Score the weights of the last epoch, or of the best on validation.", "NAME", default="last"
+    )
 
     @field_validator("*", mode="before")
     @classmethod
     def _no_switch_for_a_number(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
         """Refuse true and false, which Python would take for 1 and 0."""
-        if isinstance(value, bool) and info.field_name not in _SWITCHES:
+        if isinstance(value, bool) and not is_switch(str(info.field_name)):
             raise ValueError("a value, not true or false")
         return value
 
@@ -142,7 +204,29 @@ class RunConfig(pydantic.BaseModel):
         A setting that came later and is not used is left out, so that runs from before keep their identity.
         """
         values = self.model_dump(mode="json")
-        return {name: value for name, value in values.items() if name not in _LATER or value is not None}
+        return {name: value for name, value in values.items() if not FIELDS[name].later or value is not None}
+
+
+FIELDS: Mapping[str, Setting] = {
+    name: Setting(**cast("dict[str, Any]", field.json_schema_extra))
+    for name, field in RunConfig.model_fields.items()
+}
+"""Name of a field of RunConfig -> how the command line shows it."""
+
+MEASURABLE = tuple(name for name, shown in FIELDS.items() if shown.measurable)
+"""Settings that may be `auto`: what is fastest, by measurement."""
+
+
+def flag_of(name: str) -> str:
+    """Return the command-line option of a setting."""
+    return FIELDS[name].flag or "--" + name.replace("_", "-")
+
+
+def is_switch(name: str) -> bool:
+    """Tell whether a setting is a yes or no."""
+    annotation = RunConfig.model_fields[name].annotation
+    kinds = get_args(annotation) or (annotation,)
+    return bool in kinds or Literal[True] in kinds
 
 
 def make_config(values: Mapping[str, Any]) -> RunConfig:
@@ -225,11 +309,7 @@ def _explain(problems: Sequence[Any]) -> str:
         lines.setdefault(name, []).append(text[0].lower() + text[1:])
         got[name] = problem.get("input")
     return "\n".join(
-        f"The setting {name!r} ({_flag(name)}) is {got[name]!r}; it must be {' or '.join(dict.fromkeys(reasons))}."
+        f"The setting {name!r} ({flag_of(name.partition('.')[0])}) is {got[name]!r}; "
+        f"it must be {' or '.join(dict.fromkeys(reasons))}."
         for name, reasons in lines.items()
     )
-
-
-def _flag(name: str) -> str:
-    flags = {"parameters": "-p", "noise_parameters": "--noise-parameter"}
-    return flags.get(name.partition(".")[0], "--" + name.replace("_", "-"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 
+from gridbench.cli.options import option
 from gridbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,47 +23,54 @@ __all__ = ["EngineChoice", "engine_options"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = (
-    click.option(
+    option(
         "--engine",
+        group="machine",
         type=click.Choice(["local", "ray"]),
         default="local",
         show_default=True,
         help="local: processes on this machine; ray: the machines of a Ray cluster (docs/clusters.md).",
     ),
-    click.option(
+    option(
         "--workers",
+        group="machine",
         type=click.IntRange(min=0),
         help="local: processes, 0 computes in this one.  [default: as many as cores or devices can hold]",
     ),
-    click.option(
+    option(
         "--threads",
+        group="machine",
         metavar="N|auto",
         default="1",
         show_default=True,
         help="CPU threads of a run; their number changes the last digits. auto measures which is fastest here.",
     ),
-    click.option(
+    option(
         "--device",
         "devices",
+        group="machine",
         multiple=True,
         help="local: device of a worker; again for more, dealt out in turn.",
     ),
-    click.option(
+    option(
         "--per-device",
+        group="machine",
         metavar="N|auto",
         default="auto",
         show_default=True,
         help="local: runs at once on an accelerator; auto starts with one and measures what fits.",
     ),
-    click.option(
+    option(
         "--address",
+        group="machine",
         metavar="auto|local|HOST:PORT",
         default="auto",
         show_default=True,
         help="ray: the cluster that this machine has joined, one for this sweep alone, or the one with that head.",
     ),
-    click.option(
+    option(
         "--gpus",
+        group="machine",
         type=click.FloatRange(min=0),
         default=0.0,
         show_default=True,
@@ -73,8 +81,8 @@ _OPTIONS = (
 
 def engine_options(command: F) -> F:
     """Add the options that choose an engine; `EngineChoice` takes what they were given."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
+    for add in reversed(_OPTIONS):
+        command = add(command)
     return command
 
 

@@ -2,27 +2,62 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
 from gridbench.errors import InputError
 
 __all__ = [
+    "GroupedCommand",
     "cache_option",
     "collect",
     "config_options",
+    "device_option",
+    "keep_option",
+    "option",
     "parse_assignments",
     "plugin_option",
     "quiet_option",
     "runs_option",
+    "threads_option",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-runs_option = click.option(
+
+class _GroupedOption(click.Option):
+    """An option that `--help` shows under the title of its group."""
+
+    def __init__(self, *names: Any, group: str = "output", **attributes: Any) -> None:
+        super().__init__(*names, **attributes)
+        self.group = group
+
+
+class GroupedCommand(click.Command):
+    """A command whose `--help` shows options by what they are about, in the order of `gridbench.config.GROUPS`."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, a section for each group."""
+        from gridbench.config import GROUPS
+
+        rows: dict[str, list[tuple[str, str]]] = {group: [] for group in GROUPS}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None and isinstance(parameter, click.Option):
+                rows[getattr(parameter, "group", GROUPS[-1])].append(record)
+        for group, records in rows.items():
+            if records:
+                with formatter.section(group.capitalize()):
+                    formatter.write_dl(records)
+
+
+option = functools.partial(click.option, cls=_GroupedOption)
+
+runs_option = option(
     "--runs",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("runs"),
@@ -30,13 +65,36 @@ runs_option = click.option(
     metavar="DIR",
     help="Folder of run records.",
 )
-cache_option = click.option(
+cache_option = option(
     "--cache",
     type=click.Path(file_okay=False, path_type=Path),
     default=None,
     metavar="DIR",
+    group="data",
     help="Folder of packed archives.  [default: the user's cache folder]",
 )
+device_option = option(
+    "--device", default="auto", show_default=True, group="machine", help="auto, cpu, cuda or cuda:N."
+)
+threads_option = option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    group="machine",
+    help="CPU threads; their number changes the last digits.",
+)
+
+
+def keep_option(default: str) -> Callable[[F], F]:
+    """Return the option that says how much a record holds."""
+    return option(
+        "--keep",
+        type=click.Choice(["light", "weights", "all"]),
+        default=default,
+        show_default=True,
+        help="How much a record holds: no weights and pictures, weights, or descriptors too.",
+    )
 
 
 def _load_plugins(context: click.Context, parameter: click.Parameter, value: tuple[Path, ...]) -> None:
@@ -48,8 +106,9 @@ def _load_plugins(context: click.Context, parameter: click.Parameter, value: tup
         load_plugin(path)
 
 
-plugin_option = click.option(
+plugin_option = option(
     "--plugin",
+    group="method",
     type=click.Path(path_type=Path),
     multiple=True,
     expose_value=False,
@@ -57,124 +116,67 @@ plugin_option = click.option(
     metavar="FILE",
     help="Load methods, losses, noise models or data sets from this Python file; again for more.",
 )
-quiet_option = click.option("--quiet", is_flag=True, help="Show no progress.")
+quiet_option = option("--quiet", is_flag=True, help="Show no progress.")
 
-# Every option here is a field of RunConfig; None means that the user said nothing. Values are checked there, so that
-# flags, YAML and Python get the same messages.
-_CONFIG_OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
-    (("--dataset",), {"metavar": "NAME", "help": "A built-in or prepared archive.  [default: bluemarble]"}),
-    (("--method",), {"metavar": "NAME", "help": "Training strategy.  [default: grid]"}),
-    (
-        ("--loss",),
-        {"metavar": "NAME", "help": "Loss that the method trains with.  [default: the method's own]"},
-    ),
-    (
-        ("--slnir",),
-        {"metavar": "PERCENT", "help": "Label noise injected into the training labels.  [default: 0]"},
-    ),
-    (("--noise",), {"metavar": "NAME", "help": "Noise model.  [default: swap, the paper's]"}),
-    (("--seed",), {"metavar": "N", "help": "Seed of every random stream.  [default: 0]"}),
-    (("--noise-seed",), {"metavar": "N", "help": "Seed of the label noise.  [default: the seed]"}),
-    (("--backbone",), {"metavar": "NAME", "help": "Any timm model.  [default: the data set's recipe]"}),
-    (("--weights",), {"metavar": "FILE", "help": "Start from this weights file instead of from scratch."}),
-    (("--output-stride",), {"metavar": "N", "help": "Stride of the feature map, for pixel losses."}),
-    (("--descriptor-map",), {"metavar": "relu|softplus", "help": "Make descriptors non-negative."}),
-    (("--distance",), {"metavar": "NAME", "help": "chi2, euclidean, cosine or manhattan.  [default: chi2]"}),
-    (("--k",), {"metavar": "N", "help": "Length of the scored ranking.  [default: recipe]"}),
-    (
-        ("--ideal",),
-        {"metavar": "archive|N", "help": "Ideal ranking of NDCG: the archive, or N retrieved images."},
-    ),
-    (("--epochs",), {"metavar": "N", "help": "Number of epochs.  [default: recipe]"}),
-    (("--batch-size",), {"metavar": "N", "help": "Mini-batch size.  [default: recipe]"}),
-    (("--learning-rate",), {"metavar": "X", "help": "Learning rate of Adam.  [default: recipe]"}),
-    (("--train-size",), {"metavar": "N", "help": "Number of training images, 0 for all.  [default: recipe]"}),
-    (("--crop",), {"metavar": "N", "help": "Side of the random crop, 0 for none.  [default: recipe]"}),
-    (("--brightness",), {"metavar": "X", "help": "Random brightness offset.  [default: recipe]"}),
-    (
-        ("--crop-for",),
-        {"metavar": "image|run", "help": "Draw a crop per image, or one per run.  [default: protocol]"},
-    ),
-    (
-        ("--brightness-for",),
-        {"metavar": "image|batch", "help": "Draw brightness for each.  [default: protocol]"},
-    ),
-    (("--statistics",), {"metavar": "train|published", "help": "Standardise by these.  [default: protocol]"}),
-    (("--adam-epsilon",), {"metavar": "X", "help": "Epsilon of Adam.  [default: protocol]"}),
-    (
-        ("--adam-steps",),
-        {
-            "metavar": "shared",
-            "help": "Step counter of Adam.  [default: protocol, its own for each parameter]",
-        },
-    ),
-    (
-        ("--precision",),
-        {
-            "metavar": "NAME",
-            "help": "Arithmetic of the backbone: float32, bfloat16, or auto, which measures what is fastest here; "
-            "heads and losses are float32 always.  [default: float32]",
-        },
-    ),
-    (
-        ("--memory-format",),
-        {
-            "metavar": "NAME",
-            "help": "How images and weights lie in memory: contiguous, channels_last (often faster for convolutions), "
-            "or auto.  [default: contiguous]",
-        },
-    ),
-    (
-        ("--select",),
-        {"metavar": "NAME", "help": "Score the last epoch, or the best on validation.  [default: last]"},
-    ),
-    (
-        ("--protocol",),
-        {"metavar": "NAME", "help": "paper, or authors_code (published code).  [default: paper]"},
-    ),
+
+def config_options(*only: str, **descriptions: str) -> Callable[[F], F]:
+    """Return a decorator that adds an option for each field of RunConfig, given as keywords that may be None.
+
+    Values are checked by RunConfig, so that flags, YAML and Python get the same messages.
+
+    Args:
+        only: Names of the fields to offer, and no file of settings; none: all of them.
+        descriptions: What the help says of a field where this command has another default than a run.
+    """
+    from gridbench.config import FIELDS
+
+    options = [_setting_option(name, descriptions.get(name)) for name in only or FIELDS]
+    if not only:
+        options.append(_file_option)
+
+    def decorate(command: F) -> F:
+        for add in reversed(options):
+            command = add(command)
+        return command
+
+    return decorate
+
+
+_file_option = option(
+    "--config",
+    "config_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="YAML file with the names of the settings (noise_seed: 1); flags win.",
 )
 
 
-def config_options(command: F) -> F:
-    """Add every RunConfig option to a command, which receives them as keyword arguments that may be None."""
-    flags = click.option(
-        "--flips/--no-flips", default=None, help="Mirror images at random.  [default: recipe]"
-    )
-    maps = click.option(
-        "--move-maps/--no-move-maps", default=None, help="Cut and mirror label maps too.  [default: protocol]"
-    )
-    pretrained = click.option("--pretrained", is_flag=True, default=None, help="Start from timm's weights.")
-    compiling = click.option(
-        "--compile",
-        is_flag=True,
-        default=None,
-        help="Train the backbone through torch.compile: minutes of compiling first, other last digits.",
-    )
-    parameters = click.option(
-        "-p",
-        "parameters",
-        multiple=True,
-        metavar="NAME=VALUE",
-        help="Parameter of the method or its loss, such as -p lambda=20; again for more.",
-    )
-    noise = click.option(
-        "--noise-parameter",
-        "noise_parameters",
-        multiple=True,
-        metavar="NAME=VALUE",
-        help="Parameter of the noise.",
-    )
-    file = click.option(
-        "--config",
-        "config_file",
-        type=click.Path(dir_okay=False, path_type=Path),
-        metavar="FILE",
-        help="YAML file with the same names; flags win.",
-    )
-    command = file(parameters(noise(flags(maps(pretrained(compiling(command)))))))
-    for names, attributes in reversed(_CONFIG_OPTIONS):
-        command = click.option(*names, default=None, **attributes)(command)
-    return command
+def _setting_option(name: str, description: str | None) -> Callable[[F], F]:
+    """Return the option of one field of RunConfig."""
+    from gridbench.config import FIELDS, RunConfig, flag_of, is_switch
+
+    shown, field, flag = FIELDS[name], RunConfig.model_fields[name], flag_of(name)
+    attributes: dict[str, Any] = {"default": None, "group": shown.group}
+    if field.default_factory is not None:
+        return option(
+            flag, name, multiple=True, metavar="NAME=VALUE", group=shown.group, help=field.description
+        )
+    if not is_switch(name):
+        attributes["metavar"] = shown.metavar or _placeholder(field.annotation)
+    elif field.annotation == (bool | None):
+        flag = f"{flag}/--no-{flag.removeprefix('--')}"
+    else:
+        attributes["is_flag"] = True
+    usual = shown.unset or (None if is_switch(name) else field.default)
+    default = "" if usual is None else f"  [default: {usual}]"
+    return option(flag, name, help=description or f"{field.description}{default}", **attributes)
+
+
+def _placeholder(annotation: Any) -> str:
+    """Return how a value is written: its words, N for a whole number, X for any number."""
+    kinds = [kind for kind in get_args(annotation) or (annotation,) if kind is not type(None)]
+    words = kinds if all(isinstance(kind, str) for kind in kinds) else get_args(kinds[0])
+    return "|".join(words) or {int: "N", float: "X"}.get(kinds[0], "TEXT")
 
 
 def collect(given: dict[str, Any]) -> dict[str, Any]:

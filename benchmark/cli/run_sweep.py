@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from gridbench.cli.engine_options import EngineChoice, engine_options
+from gridbench.cli.options import option
 from gridbench.errors import RunFailed
 
 if TYPE_CHECKING:
@@ -27,11 +28,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def computing_options(command: F) -> F:
     """Add the options that say how runs are computed; `Computing.taken_from` takes their values."""
-    limit = click.option(
-        "--time-limit", type=click.FloatRange(min=1), metavar="SECONDS", help="Longest time for one run."
+    limit = option(
+        "--time-limit",
+        type=click.FloatRange(min=1),
+        group="machine",
+        metavar="SECONDS",
+        help="Longest time for one run.",
     )
-    failures = click.option(
-        "--max-failures", type=click.IntRange(min=1), metavar="N", help="Stop after that many failures."
+    failures = option(
+        "--max-failures",
+        type=click.IntRange(min=1),
+        group="machine",
+        metavar="N",
+        help="Stop after that many failures.",
     )
     return engine_options(limit(failures(command)))
 

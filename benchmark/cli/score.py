@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gridbench.cli.options import cache_option, plugin_option, quiet_option
+from gridbench.cli.options import cache_option, config_options, device_option, plugin_option, quiet_option
 from gridbench.errors import InputError
 
 __all__ = ["score"]
@@ -15,11 +15,7 @@ __all__ = ["score"]
 
 @click.command()
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--distance", metavar="NAME", help="chi2, euclidean, cosine or manhattan.")
-@click.option("--k", metavar="N", help="Length of the scored ranking.")
-@click.option(
-    "--ideal", metavar="archive|N", help="Ideal ranking of NDCG: the archive, or N retrieved images."
-)
+@config_options("distance", "k", "ideal")
 @click.option(
     "--runs",
     type=click.Path(file_okay=False, path_type=Path),
@@ -28,7 +24,7 @@ __all__ = ["score"]
 )
 @cache_option
 @plugin_option
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@device_option
 @quiet_option
 def score(run: Path, runs: Path | None, cache: Path | None, device: str, quiet: bool, **given: Any) -> None:
     """Score the weights of a trained run by another distance or cut-off, without training again.

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gridbench.cli.options import (
+    GroupedCommand,
     cache_option,
     collect,
     config_options,
+    keep_option,
+    option,
     plugin_option,
     quiet_option,
     runs_option,
@@ -32,12 +35,15 @@ OWN = ("seeds", "trials")
 EVERY = "all"
 
 
-@click.command()
-@config_options
+@click.command(cls=GroupedCommand)
+@config_options(
+    select="Choose these parameters on validation (above); last or best: which epoch is scored.  [default: last]"
+)
 @plugin_option
-@click.option("--seeds", metavar="N", help="Seeds 0 to N-1, or a list such as 0,3,7.")
-@click.option(
+@option("--seeds", metavar="N", group="recipe", help="Seeds 0 to N-1, or a list such as 0,3,7.")
+@option(
     "--trials",
+    group="retrieval",
     type=click.IntRange(min=2),
     metavar="N",
     help="Tries of each method in a selection.  [default: 10]",
@@ -45,7 +51,7 @@ EVERY = "all"
 @runs_option
 @cache_option
 @computing_options
-@click.option("--keep", type=click.Choice(["light", "weights", "all"]), default="light", show_default=True)
+@keep_option("light")
 @click.option("--retry-failed", is_flag=True, help="Try failed runs again.")
 @click.option("--dry-run", is_flag=True, help="Show the runs, what is done and a time estimate, and stop.")
 @quiet_option
@@ -188,10 +194,3 @@ def _print_selections(planned: Sweep, runs: Path, search: Search | None) -> None
     for selection in selections:
         path = write_selection(selection, runs)
         click.echo("\n".join([*describe_selection(selection), f"    written to {path}"]))
-
-
-next(
-    option for option in sweep.params if option.name == "select"
-).help = (
-    "Choose these parameters on validation (below); last or best: which epoch is scored.  [default: last]"
-)

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gridbench.cli.audit.apply import apply
-from gridbench.cli.options import cache_option, collect, config_options, plugin_option, quiet_option
+from gridbench.cli.options import (
+    GroupedCommand,
+    cache_option,
+    collect,
+    config_options,
+    device_option,
+    option,
+    plugin_option,
+    quiet_option,
+    threads_option,
+)
 
 if TYPE_CHECKING:
     from gridbench.audit.audit import Audit
@@ -16,34 +26,42 @@ if TYPE_CHECKING:
 
 __all__ = ["audit"]
 
-# What a run leaves to the recipe, an audit chooses for itself.
-_OTHER_DEFAULTS = {
-    "method": "Training strategy.  [default: bce]",
-    "epochs": "Number of epochs of each fold.  [default: a tenth of the recipe's, 5 at least]",
-    "train_size": "Number of training images, 0 for all.  [default: 0]",
-    "distance": "Not used, but by --select best.  [default: euclidean]",
-    "slnir": "Noise put on top of the labels, to see how well it is found.  [default: 0]",
-}
+
+class _AuditGroup(GroupedCommand, click.Group):
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
 
 
-@click.group(invoke_without_command=True)
-@config_options
+@click.group(cls=_AuditGroup, invoke_without_command=True)
+@config_options(
+    method="Training strategy.  [default: bce]",
+    epochs="Number of epochs of each fold.  [default: a tenth of the recipe's, 5 at least]",
+    train_size="Number of training images, 0 for all.  [default: 0]",
+    distance="Not used, except by --select best.  [default: euclidean]",
+    slnir="Noise put on top of the labels, to see how well it is found.  [default: 0]",
+)
 @plugin_option
-@click.option(
+@option(
     "--folds",
+    group="recipe",
     type=click.IntRange(min=2),
     metavar="N",
     help="Number of folds.  [default: 5, or as many as groups]",
 )
-@click.option(
+@option(
     "--fold-by",
+    group="recipe",
     type=click.Choice(["group", "image"]),
     default="group",
     show_default=True,
     help="Keep together what the archive knows to belong together (tiles of an image, squares), or nothing.",
 )
-@click.option(
-    "--group-pattern", metavar="REGEX", help="What of an image's name is its group, for --fold-by group."
+@option(
+    "--group-pattern",
+    group="recipe",
+    metavar="REGEX",
+    help="What of an image's name is its group, for --fold-by group.",
 )
 @click.option(
     "--out",
@@ -62,8 +80,8 @@ _OTHER_DEFAULTS = {
     help="How many suspicious labels the page shows; audit.csv lists ten times as many.",
 )
 @cache_option
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads.")
+@device_option
+@threads_option
 @quiet_option
 @click.pass_context
 def audit(
@@ -119,9 +137,6 @@ def audit(
 
 
 audit.add_command(apply)
-for _option in audit.params:
-    if isinstance(_option, click.Option) and _option.name in _OTHER_DEFAULTS:
-        _option.help = _OTHER_DEFAULTS[_option.name]
 
 
 def _plan(values: dict[str, Any], cache: Path, building: Any) -> Plan:

@@ -11,7 +11,15 @@ import click
 
 from gridbench.cli.compare.report import close, placed
 from gridbench.cli.leaderboard import FORMATS, format_of, report_text, write_report
-from gridbench.cli.options import cache_option, parse_assignments, plugin_option, quiet_option, runs_option
+from gridbench.cli.options import (
+    GroupedCommand,
+    cache_option,
+    option,
+    parse_assignments,
+    plugin_option,
+    quiet_option,
+    runs_option,
+)
 from gridbench.cli.run_sweep import Computing, computing_options
 from gridbench.errors import InputError, RunFailed
 
@@ -22,36 +30,61 @@ if TYPE_CHECKING:
 __all__ = ["compare"]
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("what", metavar="FILE_OR_NAME")
-@click.option(
-    "-p", "parameters", multiple=True, metavar="NAME=VALUE", help="Parameter of the method; again for more."
+@option(
+    "-p",
+    "parameters",
+    group="method",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Parameter of the method; again for more.",
 )
-@click.option("--method", "name", metavar="NAME", help="Which method of FILE, where it holds several.")
-@click.option(
-    "--loss", metavar="NAME", help="Loss that it trains with: bce, pce ...  [default: the method's own]"
+@option(
+    "--method", "name", group="method", metavar="NAME", help="Which method of FILE, where it holds several."
 )
-@click.option(
-    "--slnir", metavar="PERCENTS", help="Noise rates: 0,30 or all.  [default: those with the most seeds]"
+@option(
+    "--loss",
+    group="method",
+    metavar="NAME",
+    help="Loss that it trains with: bce, pce ...  [default: the method's own]",
 )
-@click.option(
-    "--seeds", metavar="N", help="The first N seeds of the baselines, or a list: 0,3.  [default: all]"
+@option(
+    "--slnir",
+    group="noise",
+    metavar="PERCENTS",
+    help="Noise rates: 0,30 or all.  [default: those with the most seeds]",
 )
-@click.option(
-    "--quick", is_flag=True, help="One noise rate and one seed: shows that it runs, and nothing else yet."
+@option(
+    "--seeds",
+    group="recipe",
+    metavar="N",
+    help="The first N seeds of the baselines, or a list: 0,3.  [default: all]",
 )
-@click.option(
-    "--metric", metavar="NAME", help="What to compare; validation/ndcg to choose a variant.  [default: ndcg]"
+@option(
+    "--quick",
+    group="recipe",
+    is_flag=True,
+    help="One noise rate and one seed: shows that it runs, and nothing else yet.",
 )
-@click.option(
+@option(
+    "--metric",
+    group="retrieval",
+    metavar="NAME",
+    help="What to compare; validation/ndcg to choose a variant.  [default: ndcg]",
+)
+@option(
     "--baselines",
     "file",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Compact records to compare with.  [default: those that ship with gridbench, on bluemarble]",
 )
-@click.option(
-    "--no-check", is_flag=True, help="Do not check first that FILE does what the harness relies on."
+@option(
+    "--no-check",
+    group="method",
+    is_flag=True,
+    help="Do not check first that FILE does what the harness relies on.",
 )
 @click.option("--retry-failed", is_flag=True, help="Try failed runs again.")
 @click.option("--dry-run", is_flag=True, help="Show what would run, how long it may take, and stop.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gridbench.cli.options import cache_option, quiet_option, runs_option
+from gridbench.cli.options import GroupedCommand, cache_option, keep_option, option, quiet_option, runs_option
 from gridbench.cli.run_sweep import Computing, computing_options, print_summary
 from gridbench.errors import InputError, RunFailed
 from gridbench.records.sweep_note import declare_items
@@ -22,13 +22,20 @@ if TYPE_CHECKING:
 __all__ = ["reproduce"]
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("names", nargs=-1, required=True, metavar="list|NAME...")
-@click.option(
-    "--dataset", metavar="NAME", help="Another archive, such as bluemarble.  [default: the paper's own]"
+@option(
+    "--dataset",
+    group="data",
+    metavar="NAME",
+    help="Another archive, such as bluemarble.  [default: the paper's own]",
 )
-@click.option("--seeds", default="5", show_default=True, metavar="N", help="Seeds 0 to N-1, or a list.")
-@click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Epochs.  [default: recipe]")
+@option(
+    "--seeds", group="recipe", default="5", show_default=True, metavar="N", help="Seeds 0 to N-1, or a list."
+)
+@option(
+    "--epochs", group="recipe", type=click.IntRange(min=1), metavar="N", help="Epochs.  [default: recipe]"
+)
 @runs_option
 @cache_option
 @click.option(
@@ -40,7 +47,7 @@ __all__ = ["reproduce"]
     help="Where tables (Markdown, LaTeX) and figures (PNG, PDF) are written.",
 )
 @computing_options
-@click.option("--keep", type=click.Choice(["light", "weights", "all"]), default="light", show_default=True)
+@keep_option("light")
 @click.option("--retry-failed", is_flag=True, help="Try failed runs again.")
 @click.option("--dry-run", is_flag=True, help="Show the runs, what is done and what is needed, and stop.")
 @quiet_option

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gridbench.cli.options import (
+    GroupedCommand,
     cache_option,
     collect,
     config_options,
+    device_option,
+    keep_option,
     plugin_option,
     quiet_option,
     runs_option,
+    threads_option,
 )
 from gridbench.errors import InputError
 
@@ -24,26 +28,14 @@ if TYPE_CHECKING:
 __all__ = ["print_result", "run"]
 
 
-@click.command()
-@config_options
+@click.command(cls=GroupedCommand)
+@config_options()
 @plugin_option
 @runs_option
 @cache_option
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="CPU threads; their number changes the last digits.",
-)
-@click.option(
-    "--keep",
-    type=click.Choice(["light", "weights", "all"]),
-    default="weights",
-    show_default=True,
-    help="How much a record holds: no weights and pictures, weights, or descriptors too.",
-)
+@device_option
+@threads_option
+@keep_option("weights")
 @click.option(
     "--log",
     type=click.Choice(["tensorboard"]),

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from gridbench.config import FIELDS, GROUPS, RunConfig, flag_of
+
 
 @pytest.fixture
 def short(cache):
@@ -129,6 +131,24 @@ def test_an_unknown_command_suggests_the_nearest(cli):
     code, _, messages = cli("leaderbord")
     assert code == 2
     assert "'leaderboard'" in messages
+
+
+def test_help_shows_every_setting_once_in_the_section_of_its_group(cli):
+    _, out, _ = cli("run", "--help")
+    sections = dict(re.findall(r"^(\w+):\n((?:  .*\n)+)", out, re.MULTILINE))
+    assert list(sections) == [group.capitalize() for group in GROUPS]
+    for name, shown in FIELDS.items():
+        rows = re.findall(rf"^  {flag_of(name)} ", sections[shown.group.capitalize()], re.MULTILINE)
+        assert len(rows) == 1, name
+        assert " ".join(RunConfig.model_fields[name].description.split()[:2]) in " ".join(out.split()), name
+    for words in ("[default: bluemarble]", "[default: recipe]", "--flips / --no-flips", "--select NAME"):
+        assert words in " ".join(out.split())
+
+
+@pytest.mark.parametrize("name_of", ["audit", "sweep"])
+def test_other_commands_offer_every_setting_too(cli, name_of):
+    _, out, _ = cli(name_of, "--help")
+    assert [name for name in FIELDS if flag_of(name) + " " not in out] == []
 
 
 def test_lists(cli):
