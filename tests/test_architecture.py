@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gridbench.leaderboard": {
         "gridbench.leaderboard",
         "gridbench.metrics",
+        "gridbench.core.machine",
         "gridbench.errors",
         "gridbench.records.record",
     },
@@ -41,6 +42,7 @@ LIGHT = {
     *MAY_IMPORT,
     *LEAVES,
     "gridbench.records.record",
+    "gridbench.core.machine",
     "gridbench.core.streams",
     "gridbench.methods.losses",
 }

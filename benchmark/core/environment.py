@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from gridbench.core.machine import describe_machine
+
 __all__ = [
     "Memory",
     "all_devices",
@@ -127,7 +129,7 @@ def ran_out_of_memory(error: BaseException | None) -> bool:
 
 
 def describe_environment(device: Any) -> dict[str, Any]:
-    """Return versions of Python and packages, the platform, the device, the threads and the time in UTC."""
+    """Return versions, the platform, the machine and its arithmetic, the device, the threads and the time in UTC."""
     import torch
 
     versions = {}
@@ -146,6 +148,7 @@ def describe_environment(device: Any) -> dict[str, Any]:
         "device": str(device),
         "device_name": _device_name(device),
         "threads": torch.get_num_threads(),
+        "machine": describe_machine(device),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from gridbench.core.files import file_hash, parse_json, write_arrays, write_json
 from gridbench.core.identity import check_identity
+from gridbench.core.machine import NOT_RECORDED, machine_label
 
 __all__ = [
     "SCHEMA",
@@ -73,6 +74,14 @@ class StoredRun:
         """Return versions, device and seconds per phase."""
         environment: dict[str, Any] = parse_json(self._content("environment.json"))
         return environment
+
+    @cached_property
+    def machine(self) -> str:
+        """The label of the machine that trained it, by which runs pair; `not recorded` in records without one."""
+        try:
+            return machine_label(self.environment().get("machine"))
+        except (OSError, ValueError, AttributeError):
+            return NOT_RECORDED
 
     def noise(self) -> dict[str, Any]:
         """Return the summary of the noise manifest."""
