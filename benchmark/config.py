@@ -146,6 +146,9 @@ class RunConfig(pydantic.BaseModel):
         unset="protocol",
         later=True,
     )
+    adam_epsilon_form: Literal["hat"] | None = _recipe(
+        "Add Adam's epsilon before the bias correction, as Keras does.", unset="protocol", later=True
+    )
     precision: Literal["float32", "bfloat16", "auto"] = _machine(
         "Arithmetic of the backbone (heads and losses are always float32): float32, bfloat16, or auto, the fastest "
         "by measurement.",

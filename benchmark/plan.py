@@ -154,6 +154,8 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
             "method": method.version,
             "loss": loss.version if loss else None,
             "noise": noise.version,
+            # Real noise counts in every score of labels, and the oracle learns from the clean table.
+            **({"real_noise": 1} if archive.has_clean_labels else {}),
             **_files_of(noise),
             **_weights_of(config),
         },

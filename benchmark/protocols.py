@@ -49,4 +49,5 @@ def defaults_of(protocol: str, kind: str) -> dict[str, Any]:
         "ideal": PUBLISHED_IDEAL.get(kind, "archive"),
         "adam_epsilon": 1e-7,
         "adam_steps": "shared",
+        "adam_epsilon_form": "hat",
     }

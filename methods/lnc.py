@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gridbench.core.labels import IGNORE
 from gridbench.methods.base import Batch, Setup, StepOutput, mean_of_valid
 from gridbench.methods.plain import Plain
-from gridbench.methods.tasks.task import IGNORE
 from gridbench.parameters import parameter
 from gridbench.registry import register_method
 

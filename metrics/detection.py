@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from gridbench.core.percent import Percent, share_of
 from gridbench.metrics.relevance import to_numpy
 
 __all__ = ["detection_scores", "top_count", "top_share"]
@@ -50,13 +49,12 @@ def detection_scores(truth: Any, score: Any = None, selected: Any = None) -> dic
     return result
 
 
-def top_share(score: Any, percent: int | float | str | Decimal) -> npt.NDArray[np.bool_]:
+def top_share(score: Any, percent: Percent) -> npt.NDArray[np.bool_]:
     """Select exactly floor(N * percent / 100) images with the highest scores; ties go to the lower index.
 
     Args:
         score: (N,).
-        percent: 0 to 100, exact when a whole number, a `Decimal` or text; a float is read to 12 significant
-            digits, so that neither 0.3 nor 0.29 * 100 is the binary fraction just below.
+        percent: 0 to 100, exact when a whole number, a `Decimal` or text; see `gridbench.core.percent`.
 
     Returns:
         (N,) bool.
@@ -65,14 +63,7 @@ def top_share(score: Any, percent: int | float | str | Decimal) -> npt.NDArray[n
         ValueError: A percentage outside 0 to 100, or a score that is not a number.
     """
     values = _scores(score, None)
-    try:
-        written = f"{float(str(percent)):.12g}" if isinstance(percent, (float, np.floating)) else str(percent)
-        share = Fraction(Decimal(written)) / 100
-    except (InvalidOperation, ValueError, OverflowError):
-        share = Fraction(-1)
-    if isinstance(percent, bool) or not 0 <= share <= 1:
-        raise ValueError(f"percent is {percent!r}; allowed is a number from 0 to 100.")
-    return top_count(values, int(share * len(values)))
+    return top_count(values, share_of(len(values), percent))
 
 
 def top_count(score: Any, count: int) -> npt.NDArray[np.bool_]:

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gridbench.core.labels import is_labelled
 from gridbench.noise.core.corruption import Corruption, Ints
 from gridbench.noise.core.labels import checked_maps, class_pixels
 from gridbench.noise.core.model import NoiseModel
 from gridbench.noise.core.rates import Rate, exact_rate, realisable
-from gridbench.noise.core.regions import labelled, pixel_corruption
+from gridbench.noise.core.regions import pixel_corruption
 from gridbench.parameters import parameter
 from gridbench.registry import register_noise
 
@@ -95,7 +96,7 @@ class Boundary(NoiseModel):
 
 def _strength(one: npt.NDArray[Any], rank: Strengths) -> Strengths:
     """Return the strength of each pixel's class (H, W), 0 for ignored ones."""
-    known = labelled(one)
+    known = is_labelled(one)
     return np.where(known, rank[np.where(known, one, 0)], 0).astype(np.uint16)
 
 

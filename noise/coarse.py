@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gridbench.core.labels import is_labelled
 from gridbench.noise.core.corruption import Corruption, Ints
 from gridbench.noise.core.labels import checked_maps, class_pixels
 from gridbench.noise.core.model import NoiseModel
 from gridbench.noise.core.rates import Rate, exact_rate
-from gridbench.noise.core.regions import draw_units, labelled, pixel_corruption
+from gridbench.noise.core.regions import draw_units, pixel_corruption
 from gridbench.parameters import parameter
 from gridbench.registry import register_noise
 
@@ -53,7 +54,7 @@ class Coarse(NoiseModel):
             become[:] = -1
             become[blocks[here]] = classes[here]
             new = become[number]
-            where = (new >= 0) & labelled(clean[sample])
+            where = (new >= 0) & is_labelled(clean[sample])
             np.copyto(noisy[sample], new, where=where, casting="unsafe")
         return pixel_corruption(clean, noisy, percent, positives, affected)
 
@@ -63,7 +64,7 @@ class Coarse(NoiseModel):
         size = (int(number.max(initial=-1)) + 1) * num_classes
         rows = [np.zeros((0, 3), dtype=np.int64)]
         for sample, one in enumerate(clean):
-            known = labelled(one)
+            known = is_labelled(one)
             keys = number[known] * num_classes + one[known].astype(np.int64)
             counts = np.bincount(keys, minlength=size).reshape(-1, num_classes)
             mixed = np.flatnonzero((counts > 0).sum(axis=1) > 1)

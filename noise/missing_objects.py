@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gridbench.core.labels import is_labelled
 from gridbench.noise.core.corruption import Corruption, Ints
 from gridbench.noise.core.labels import checked_maps, class_pixels
 from gridbench.noise.core.model import NoiseModel
 from gridbench.noise.core.rates import Rate, exact_rate, share_of
-from gridbench.noise.core.regions import Regions, draw_units, labelled, pixel_corruption, repaint
+from gridbench.noise.core.regions import Regions, draw_units, pixel_corruption, repaint
 from gridbench.parameters import parameter
 from gridbench.registry import register_noise
 
@@ -77,7 +78,7 @@ class MissingObjects(NoiseModel):
 def _touched(one: npt.NDArray[Any], regions: Regions, num_classes: int) -> Ints:
     """Count, for each region, the sides that its pixels share with pixels of each other class: (R, C)."""
     counts = np.zeros(len(regions.classes) * num_classes, dtype=np.int64)
-    known = labelled(one)
+    known = is_labelled(one)
     for here, there in (
         (np.s_[:, 1:], np.s_[:, :-1]),
         (np.s_[:, :-1], np.s_[:, 1:]),

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gridbench.core.labels import is_labelled
 from gridbench.noise.core.corruption import Corruption
 from gridbench.noise.core.labels import checked_maps, class_pixels
 from gridbench.noise.core.model import NoiseModel
 from gridbench.noise.core.rates import Rate, exact_rate, realisable, share_of
-from gridbench.noise.core.regions import labelled, pixel_corruption
+from gridbench.noise.core.regions import pixel_corruption
 from gridbench.parameters import parameter
 from gridbench.registry import register_noise
 
@@ -70,7 +71,7 @@ class Shift(NoiseModel):
             rows = np.clip(np.arange(height) - down, 0, height - 1)
             columns = np.clip(np.arange(width) - across, 0, width - 1)
             came = one[rows[:, None], columns]
-            out[:] = np.where(labelled(one) & labelled(came), came, one)
+            out[:] = np.where(is_labelled(one) & is_labelled(came), came, one)
             if (out != one).any():
                 return True
         return False

@@ -26,9 +26,10 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from gridbench.core.labels import IGNORE
 from gridbench.errors import InputError, nearest
 from gridbench.noise.core.corruption import Corruption, Ints, scene_corruption
-from gridbench.noise.core.labels import IGNORE, checked_maps, checked_scene_labels, class_pixels
+from gridbench.noise.core.labels import checked_maps, checked_scene_labels, class_pixels
 from gridbench.noise.core.model import NoiseModel
 from gridbench.noise.core.rates import Rate, exact_rate, largest_percent, realisable
 from gridbench.noise.core.sampling import Flags, capped_pairs, free_classes, spare_classes

@@ -20,14 +20,15 @@ SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
 ROOMS = {package: ROOT / folder for package, folder in SETUPTOOLS["package-dir"].items()}
 LONGEST_FILE = 400
 
-# Leaves know nothing of the rest; every room but metrics may use those in COMMON.
+# Leaves import nothing of the rest; every room but metrics may use those in COMMON, and every room those in SHARED.
 COMMON = {"gridbench.errors", "gridbench.parameters", "gridbench.registry"}
-LEAVES = {*COMMON, "gridbench.core.identity", "gridbench.core.source"}
+SHARED = {"gridbench.core.labels", "gridbench.core.percent"}
+LEAVES = {*COMMON, *SHARED, "gridbench.core.identity", "gridbench.core.source"}
 MAY_IMPORT: dict[str, set[str]] = {
-    "gridbench.noise": {"gridbench.noise", "gridbench.core.files", *COMMON},
-    "gridbench.metrics": {"gridbench.metrics"},
-    "gridbench.datasets": {"gridbench.datasets", *COMMON},
-    "gridbench.methods": {"gridbench.methods", *COMMON},
+    "gridbench.noise": {"gridbench.noise", "gridbench.core.files", *COMMON, *SHARED},
+    "gridbench.metrics": {"gridbench.metrics", "gridbench.errors", *SHARED},
+    "gridbench.datasets": {"gridbench.datasets", *COMMON, *SHARED},
+    "gridbench.methods": {"gridbench.methods", *COMMON, *SHARED},
     "gridbench.leaderboard": {
         "gridbench.leaderboard",
         "gridbench.metrics",

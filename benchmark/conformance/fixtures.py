@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from gridbench.config import make_config
+from gridbench.core.labels import IGNORE
 from gridbench.core.streams import numpy_stream, torch_scope, torch_stream
 from gridbench.datasets import Archive
 from gridbench.datasets.archive.layout import GroupLayout, Layout, Sample
@@ -42,7 +43,6 @@ CLASSES = 5
 SIDE = 24
 EPOCHS = 3
 BATCH = 8
-IGNORE = 255
 # 14 training images in batches of 8 leave a last batch of 6.
 COUNTS = {"train": 14, "val": 5, "test": 8}
 SETTINGS: dict[str, Any] = {

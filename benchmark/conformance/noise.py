@@ -12,6 +12,7 @@ import numpy as np
 
 from gridbench.conformance.documentation import check_documentation
 from gridbench.conformance.findings import Finding, Violation, carry_out, require
+from gridbench.core.labels import IGNORE
 from gridbench.core.streams import numpy_stream
 from gridbench.errors import InputError
 from gridbench.parameters import parse
@@ -21,7 +22,6 @@ __all__ = ["check_noise"]
 CLASSES = 6
 COUNT = 60
 SIDE = 12
-IGNORE = 255
 RATES = ("30", "12.5", "1", "0")
 """From the highest; a model may refuse those that it cannot realise."""
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gridbench.core.labels import wrong_pixels
 from gridbench.core.streams import numpy_stream, torch_stream
 from gridbench.datasets.loading.augmentation import centre_cuts
 from gridbench.datasets.loading.batches import EvaluationSet
@@ -192,10 +193,8 @@ def centre_of(maps: Array, crop: int) -> Array:
 def wrong_classes(maps: Array, clean: Array, num_classes: int) -> Array:
     """Return (N, C) bool: classes of which a map (N, H, W) has a pixel that the clean map gives another class."""
     wrong = np.zeros((len(maps), num_classes), dtype=bool)
-    at = np.nonzero(np.asarray(maps) != np.asarray(clean))
-    label = np.asarray(maps)[at]
-    labelled = (label >= 0) & (label < num_classes)
-    wrong[at[0][labelled], label[labelled]] = True
+    at = np.nonzero(wrong_pixels(maps, clean))
+    wrong[at[0], np.asarray(maps)[at]] = True
     return wrong
 
 

@@ -98,6 +98,9 @@ def training_set(plan: Plan, indices: Array, noisy: Array, device: torch.device)
         maps = archive.label_maps[indices]
     if plan.method.labels == "noisy":
         scene, maps = (scene, noisy) if plan.kind == "pixel" else (noisy, maps)
+    elif plan.method.labels == "clean":
+        scene = archive.true_scene_labels[indices]
+        maps = None if maps is None else archive.true_label_maps[indices]
     augmentation = Augmentation(
         crop=config.crop or None,
         flips=bool(config.flips),
@@ -127,6 +130,7 @@ def training_settings(plan: Plan) -> TrainingSettings:
         learning_rate=config.learning_rate or 0.0,
         adam_epsilon=config.adam_epsilon or 1e-8,
         shared_steps=config.adam_steps == "shared",
+        epsilon_hat=config.adam_epsilon_form == "hat",
         select_best=config.select == "best",
     )
 

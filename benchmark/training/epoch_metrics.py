@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gridbench.core.labels import is_labelled, wrong_pixels
 from gridbench.methods.base import Batch, StepOutput
 from gridbench.methods.tasks.task import Task
 from gridbench.metrics.detection import detection_scores, top_share
@@ -18,52 +19,89 @@ from gridbench.metrics.detection import detection_scores, top_share
 __all__ = ["EpochLog", "Truth", "memorised_pixels", "memorised_share"]
 
 
+Array = np.ndarray[Any, Any]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+
+
 @dataclass(frozen=True)
 class Truth:
-    """What was done to the training labels, known to the log and never to a method.
+    """What is wrong with the training labels, known to the log and never to a method.
 
     Attributes:
-        changed: (K, 3) int64: position in the training set, class before, class after (-1 for none).
-        num_samples: Number of training images.
-        slnir: Requested noise rate in percent.
+        noisy: (N,) bool: images whose training labels differ from the clean ones.
+        added: (N, C) bool: classes that an image has in the training labels and not in the clean ones.
+        percent: Noise rate in percent: how many images the detection baselines select.
     """
 
-    changed: np.ndarray[Any, np.dtype[np.int64]]
-    num_samples: int
-    slnir: float
+    noisy: Flags
+    added: Flags
+    percent: float
 
     @property
-    def noisy(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """(N,) bool: images with at least one changed label."""
-        noisy = np.zeros(self.num_samples, dtype=bool)
-        noisy[self.changed[:, 0]] = True
-        return noisy
+    def num_samples(self) -> int:
+        """Number of training images."""
+        return len(self.noisy)
+
+    @classmethod
+    def of_scene_labels(cls, given: Array, clean: Array, percent: float | None) -> Truth:
+        """Compare scene labels.
+
+        Args:
+            given: (N, C) as trained on.
+            clean: (N, C) the cleanest known.
+            percent: Noise rate in percent; None counts it: the labels that are wrong or missing, whichever are more,
+                as a share of the clean ones, which is what SLNIR is for replaced labels.
+        """
+        says, true = np.asarray(given) != 0, np.asarray(clean) != 0
+        added, missing = says & ~true, true & ~says
+        if percent is None:
+            most = max(int(added.sum()), int(missing.sum()))
+            percent = min(100.0 * most / max(int(true.sum()), 1), 100.0)
+        return cls((added | missing).any(1), added, percent)
+
+    @classmethod
+    def of_label_maps(cls, given: Array, clean: Array, num_classes: int, percent: float | None) -> Truth:
+        """Compare label maps; pixels that are unlabelled in one of them count for neither.
+
+        Args:
+            given: (N, H, W) as trained on.
+            clean: (N, H, W) the cleanest known.
+            num_classes: Number of classes C.
+            percent: Noise rate in percent; None counts the share of labelled pixels that are wrong.
+        """
+        noisy = np.zeros(len(given), dtype=bool)
+        added = np.zeros((len(given), num_classes), dtype=bool)
+        wrong = labelled = 0
+        # Map by map: together they may be larger than memory.
+        for i, (one, true) in enumerate(zip(given, clean, strict=True)):
+            differs = wrong_pixels(one, true)
+            noisy[i] = differs.any()
+            added[i, np.setdiff1d(one[differs], true)] = True
+            wrong += int(differs.sum())
+            labelled += int((is_labelled(one) & is_labelled(true)).sum())
+        return cls(noisy, added, 100.0 * wrong / max(labelled, 1) if percent is None else percent)
 
 
-def memorised_share(present: np.ndarray[Any, Any], truth: Truth) -> float | None:
-    """Return the share of injected labels that a model predicts as present; None when none were injected.
+def memorised_share(present: Array, truth: Truth) -> float | None:
+    """Return the share of wrongly given labels that a model predicts as present; None when there are none.
 
     Args:
         present: (N, C) bool, the classes predicted present in each training image.
-        truth: What was injected.
+        truth: What is wrong with the training labels.
     """
-    injected = truth.changed[truth.changed[:, 2] >= 0]
-    if not len(injected):
-        return None
-    return float(present[injected[:, 0], injected[:, 2]].mean())
+    wrong = present[truth.added]
+    return float(wrong.mean()) if len(wrong) else None
 
 
-def memorised_pixels(
-    predicted: Iterable[np.ndarray[Any, Any]], given: np.ndarray[Any, Any], clean: np.ndarray[Any, Any]
-) -> float | None:
-    """Return the share of relabelled pixels that a model gives their wrong label; None when there are none.
+def memorised_pixels(predicted: Iterable[Array], given: Array, clean: Array) -> float | None:
+    """Return the share of wrongly labelled pixels to which a model gives their wrong label; None when there are none.
 
     Args:
         predicted: Parts of the (N, H, W) predicted classes, in order.
         given: (N, H, W) maps that were trained on.
-        clean: (N, H, W) maps before any label noise.
+        clean: (N, H, W) the cleanest maps known.
     """
-    changed = given != clean
+    changed = wrong_pixels(given, clean)
     remembered, start = 0, 0
     for part in predicted:
         where = slice(start, start + len(part))
@@ -76,7 +114,7 @@ class EpochLog:
     """Collects the outputs of an epoch's steps on the device, and reads them once at its end.
 
     Args:
-        truth: What was done to the labels.
+        truth: What is wrong with the labels.
         task: The task, which says what a prediction claims to be present; None when there is none.
         device: Where the steps run.
     """
@@ -139,8 +177,8 @@ class EpochLog:
         return detection_scores(self._truth.noisy[seen], score[seen], selected)
 
     def _loss_detection(self) -> dict[str, float | None]:
-        """Score the baseline of Figs. 2 to 5: the images with the highest loss, as many percent as SLNIR."""
+        """Score the baseline of Figs. 2 to 5: the images with the highest loss, as many percent as are noisy."""
         losses = self._per_sample.cpu().numpy()
         seen = np.isfinite(losses)
         losses = losses[seen]
-        return detection_scores(self._truth.noisy[seen], losses, top_share(losses, self._truth.slnir))
+        return detection_scores(self._truth.noisy[seen], losses, top_share(losses, self._truth.percent))

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from gridbench.core.environment import keep_float32
+from gridbench.core.labels import IGNORE
 from gridbench.datasets.loading.batches import EvaluationSet
 from gridbench.datasets.loading.storage import Pixels
 from gridbench.errors import InputError, RunFailed
@@ -46,7 +47,6 @@ from gridbench.training.trainer import Trainer
 __all__ = ["Experiment", "Outcome"]
 
 Array = np.ndarray[Any, Any]
-IGNORE = 255
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,13 @@ class Experiment:
         config, archive = plan.config, plan.archive
         train = training_images(archive, config.train_size)
         self.splits = Splits(train, archive.indices("val"), archive.indices("test"))
-        self.relevance = archive.clean_scene_labels
-        if self.relevance is None:
-            self.relevance = archive.scene_labels
+        self.relevance = archive.true_scene_labels
         self.corruption = self._corrupt()
         if kept is not None:
             self.splits = replace(self.splits, train=train[kept])
             self.corruption = _only(self.corruption, kept, len(train))
         self._check_maps()
-        self.truth = Truth(self.corruption.changed, len(self.splits.train), float(config.slnir))
+        self.truth = self._compare_labels()
         self.method = build_method(plan, self.objective, len(self.splits.train)).to(device)
         self.trainer = self._build_trainer() if plan.method.labels != "none" else None
 
@@ -174,6 +172,15 @@ class Experiment:
         self.manifest = self.plan.noise.manifest(corruption, self.plan)
         return corruption
 
+    def _compare_labels(self) -> Truth:
+        """Compare the labels that are trained on with the cleanest ones known."""
+        plan, train, given = self.plan, self.splits.train, self.corruption.labels
+        injected = None if plan.archive.has_clean_labels else float(plan.config.slnir)
+        if plan.kind == "pixel":
+            clean = plan.archive.true_label_maps[train]
+            return Truth.of_label_maps(given, clean, plan.archive.num_classes, injected)
+        return Truth.of_scene_labels(given, self.relevance[train], injected)
+
     def _check_maps(self) -> None:
         """Refuse to learn from label maps without a single labelled pixel.
 
@@ -241,20 +248,19 @@ class Experiment:
         if plan.kind == "pixel":
             scene = plan.archive.scene_labels[train]
             maps, clean = self._maps_as_seen()
-            wrong, noisy = wrong_classes(maps, clean, plan.archive.num_classes), self.truth.noisy
+            wrong = wrong_classes(maps, clean, plan.archive.num_classes)
         else:
             scene, maps = self.corruption.labels, None
             wrong = (scene != 0) != (self.relevance[train] != 0)
-            noisy = wrong.any(1)
         samples = LabelledSet(
             images=self.shown("train"),
             scene_labels=scene,
             maps=maps,
             wrong=wrong,
-            noisy=noisy,
+            noisy=self.truth.noisy,
             moved=moved,
         )
-        return judge_training_set(self.method, self.objective, samples, config.slnir, config.seed)
+        return judge_training_set(self.method, self.objective, samples, self.truth.percent, config.seed)
 
     def _memorised_pixels(self) -> float | None:
         """Return the share of relabelled pixels whose wrong label the model predicts; None where there are no maps."""
@@ -268,7 +274,7 @@ class Experiment:
     def _maps_as_seen(self) -> tuple[Array, Array]:
         """Return the label maps that were trained on and the clean ones, cut as evaluation cuts images."""
         config = self.plan.config
-        maps, clean = self.corruption.labels, self.plan.archive.label_maps[self.splits.train]
+        maps, clean = self.corruption.labels, self.plan.archive.true_label_maps[self.splits.train]
         if config.move_maps is not False and config.crop:
             return centre_of(maps, config.crop), centre_of(clean, config.crop)
         return maps, clean

@@ -38,6 +38,7 @@ class TrainingSettings:
         learning_rate: Of Adam.
         adam_epsilon: Added to Adam's denominator.
         shared_steps: Whether heads and backbone share Adam's step counter, as in GRID's published code.
+        epsilon_hat: Whether Adam's epsilon is added before the bias correction, as in Keras.
         select_best: Whether the weights of the best validation epoch are kept besides the last.
     """
 
@@ -47,6 +48,7 @@ class TrainingSettings:
     learning_rate: float
     adam_epsilon: float = 1e-8
     shared_steps: bool = False
+    epsilon_hat: bool = False
     select_best: bool = False
 
 
@@ -88,7 +90,9 @@ class Trainer:
         s = self.settings
         self.profile(False)
         groups = self.method.update_order()
-        self.optimizer = make_optimizer(self.method, groups, s.learning_rate, s.adam_epsilon, s.shared_steps)
+        self.optimizer = make_optimizer(
+            self.method, groups, s.learning_rate, s.adam_epsilon, s.shared_steps, s.epsilon_hat
+        )
         self._best: dict[str, Any] | None = None
         self._best_weights: dict[str, Tensor] = {}
 

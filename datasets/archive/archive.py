@@ -135,6 +135,21 @@ class Archive:
         """Whether every pixel has a class."""
         return self.label_maps is not None
 
+    @property
+    def has_clean_labels(self) -> bool:
+        """Whether a second, cleaner set of labels tells which of the given ones are wrong."""
+        return self.clean_scene_labels is not None or self.clean_label_maps is not None
+
+    @property
+    def true_scene_labels(self) -> NDArray[np.uint8]:
+        """(N, C) the cleanest scene labels known: the second table where there is one."""
+        return self.scene_labels if self.clean_scene_labels is None else self.clean_scene_labels
+
+    @property
+    def true_label_maps(self) -> NDArray[np.uint8] | None:
+        """(N, H, W) the cleanest label maps known; None without maps."""
+        return self.label_maps if self.clean_label_maps is None else self.clean_label_maps
+
     @functools.cached_property
     def names(self) -> list[str]:
         """Name of each sample in packed order."""

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["IGNORE", "SPLITS", "GroupLayout", "Layout", "Sample"]
+from gridbench.core.labels import IGNORE
 
-IGNORE = 255
-"""Value of a label map's pixels that have no class."""
+__all__ = ["IGNORE", "SPLITS", "GroupLayout", "Layout", "Sample"]
 
 SPLITS = ("train", "val", "test")
 """The splits in the order of their stored codes 0, 1, 2."""

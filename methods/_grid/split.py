@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import torch
 from torch import Tensor
+
+from gridbench.core.percent import share_of
 
 __all__ = ["lowest_differences", "scaled", "split_batch"]
 
@@ -26,7 +26,7 @@ def split_batch(discriminative: Tensor, generative: Tensor, percent: float) -> t
         (B,) bool, the noisy samples W, and (B,) the differences in [-1, 1].
     """
     difference = scaled(discriminative) - scaled(generative)
-    count = int(len(difference) * Fraction(str(percent)) // 100)
+    count = share_of(len(difference), percent)
     order = torch.sort(difference, descending=True, stable=True).indices
     noisy = torch.zeros_like(difference, dtype=torch.bool)
     noisy[order[:count]] = True

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from gridbench.core.labels import IGNORE
 from gridbench.methods.base import Loss
 from gridbench.methods.tasks.segmentation import Segmentation
-from gridbench.methods.tasks.task import IGNORE
 from gridbench.registry import register_loss
 
 __all__ = ["PCE"]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from gridbench.methods.tasks.task import IGNORE, Task, has_known_pixel, label_maps
+from gridbench.core.labels import IGNORE
+from gridbench.methods.tasks.task import Task, has_known_pixel, label_maps
 
 if TYPE_CHECKING:
     from gridbench.methods.base import Batch

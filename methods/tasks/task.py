@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from torch import Tensor, nn
 
+from gridbench.core.labels import IGNORE
+
 if TYPE_CHECKING:
     from gridbench.methods.base import Batch
 
-__all__ = ["IGNORE", "Task"]
-
-IGNORE = 255
-"""The label of pixels that nobody knows."""
+__all__ = ["Task", "has_known_pixel", "label_maps"]
 
 
 class Task(ABC):

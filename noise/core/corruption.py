@@ -48,9 +48,14 @@ class Corruption:
 
     @property
     def noisy(self) -> npt.NDArray[np.bool_]:
-        """(N,) whether any label of the sample was changed."""
+        """(N,) whether the labels of the sample ended up different: a class that was given back does not count."""
+        sample, before, after = self.changed.T
+        if self.kind == "scene":
+            width = self.labels.shape[1]
+            returned = np.isin(sample * width + before, (sample * width + after)[after >= 0])
+            sample = sample[(before < 0) | ~returned]
         noisy = np.zeros(len(self.labels), dtype=np.bool_)
-        noisy[self.changed[:, 0]] = True
+        noisy[sample] = True
         return noisy
 
 

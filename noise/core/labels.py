@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gridbench.core.labels import IGNORE
 from gridbench.errors import InputError
 
-__all__ = ["IGNORE", "checked_maps", "checked_scene_labels", "class_pixels"]
-
-IGNORE = 255
-"""Class id of pixels without a label; negative ids count as such too."""
+__all__ = ["checked_maps", "checked_scene_labels", "class_pixels"]
 
 
 def checked_scene_labels(labels: Any) -> npt.NDArray[Any]:

@@ -19,9 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gridbench.core.files import write_bytes
+from gridbench.core.labels import IGNORE
 from gridbench.errors import InputError
 from gridbench.noise.core.corruption import Corruption, Ints, Kind, apply_changes
-from gridbench.noise.core.labels import IGNORE, checked_maps, checked_scene_labels, class_pixels
+from gridbench.noise.core.labels import checked_maps, checked_scene_labels, class_pixels
 from gridbench.noise.core.manifest_files import read_arrays, read_json
 
 if TYPE_CHECKING:

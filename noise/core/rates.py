@@ -2,43 +2,19 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
-from fractions import Fraction
+from decimal import Decimal
 
-import numpy as np
-
+from gridbench.core.percent import Percent, exact_percent, share_of
 from gridbench.errors import InputError
 
 __all__ = ["Rate", "exact_rate", "largest_percent", "realisable", "share_of"]
 
-Rate = int | float | str | Decimal
+Rate = Percent
 
 
 def exact_rate(rate: Rate, name: str = "slnir") -> Decimal:
-    """Read a rate in percent.
-
-    Args:
-        rate: 0 to 100; whole numbers, `Decimal` and text are exact, a float is read to 12 significant digits,
-            so that 0.1 + 0.2 is 0.3 and 0.29 * 100 is 29.
-        name: What it is, for messages.
-
-    Raises:
-        InputError: It is not a number from 0 to 100.
-    """
-    try:
-        text = f"{float(str(rate)):.12g}" if isinstance(rate, (float, np.floating)) else str(rate)
-        number = Decimal(text)
-        allowed = not isinstance(rate, bool) and 0 <= number <= 100
-    except (InvalidOperation, ValueError):
-        allowed = False
-    if not allowed:
-        raise InputError(f"The {name} is {rate!r}; allowed is a percentage from 0 to 100.")
-    return Decimal(format(number.normalize(), "f"))
-
-
-def share_of(count: int, rate: Decimal) -> int:
-    """Return floor(count * rate / 100)."""
-    return int(Fraction(rate) * count / 100)
+    """Read a rate in percent; see `exact_percent`."""
+    return exact_percent(rate, name)
 
 
 def largest_percent(reachable: int, count: int) -> Decimal:

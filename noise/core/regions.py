@@ -9,19 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from gridbench.core.labels import is_labelled
 from gridbench.noise.core.corruption import Corruption, Ints
-from gridbench.noise.core.labels import IGNORE
 from gridbench.noise.core.rates import realisable
 
-__all__ = ["Regions", "draw_units", "labelled", "pixel_corruption", "repaint"]
+__all__ = ["Regions", "draw_units", "pixel_corruption", "repaint"]
 
 Map = npt.NDArray[Any]
-
-
-def labelled(maps: Map) -> npt.NDArray[np.bool_]:
-    """Tell which pixels have a class, of one map or of many."""
-    flags: npt.NDArray[np.bool_] = (maps != IGNORE) & (maps >= 0)
-    return flags
 
 
 def draw_units(
@@ -74,7 +68,7 @@ class Regions:
 
     def __init__(self, one: Map) -> None:
         height, width = one.shape
-        known = labelled(one)
+        known = is_labelled(one)
         # On a grid of twice the resolution a cell between two pixels links them if their classes are the same, so
         # that one pass finds the regions of all classes.
         linked = np.zeros((max(0, 2 * height - 1), max(0, 2 * width - 1)), dtype=np.bool_)

@@ -58,7 +58,7 @@ def trainer_and_loop(folder: Path, network: str, batch_size: int) -> Any:
     labels = np.asarray(data.scene_labels)
     training_set = TrainingSet(data, np.arange(len(data)), labels, None, Augmentation(flips=True), CPU)
     settings = TrainingSettings(seed=0, epochs=1, batch_size=batch_size, learning_rate=1e-3)
-    truth = Truth(np.empty((0, 3), dtype=np.int64), len(data), 0.0)
+    truth = Truth.of_scene_labels(labels, labels, 0.0)
     method = BCE(setup(spec, batch_size))
     trainer = Trainer(method, method.objective.task, training_set, truth, settings, CPU, lambda: 0.0)
 

@@ -31,7 +31,7 @@ def test_authors_code_chooses_every_literal_variant(resolved):
     plan = resolved(method="grid", protocol="authors_code")
     c = plan.config
     assert (c.move_maps, c.crop_for, c.brightness_for, c.adam_epsilon) == (False, "run", "batch", 1e-7)
-    assert c.adam_steps == "shared"
+    assert (c.adam_steps, c.adam_epsilon_form) == ("shared", "hat")
     assert (plan.method_parameters.epsilon, plan.method_parameters.kl_reduction) == ("batch", "axis_one")
 
 

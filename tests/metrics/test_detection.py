@@ -153,7 +153,7 @@ def test_top_share_breaks_ties_by_lower_index():
 
 @pytest.mark.parametrize("percent", [-1, 100.1, math.nan, math.inf, "ten", None, True])
 def test_top_share_refuses_other_percentages(percent):
-    with pytest.raises(ValueError, match=r"percent is .*; allowed is a number from 0 to 100"):
+    with pytest.raises(ValueError, match=r"percent is .*; allowed is a percentage from 0 to 100"):
         metrics.top_share([1.0, 2.0], percent)
 
 

@@ -69,6 +69,7 @@ CHANGES = {
     "statistics": "published",
     "adam_epsilon": 1e-6,
     "adam_steps": "shared",
+    "adam_epsilon_form": "hat",
     "precision": "bfloat16",
     "memory_format": "channels_last",
     "compile": True,

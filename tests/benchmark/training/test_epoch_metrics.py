@@ -6,6 +6,7 @@ import torch
 
 from gridbench.methods.base import Batch, StepOutput
 from gridbench.methods.tasks.classification import Classification
+from gridbench.noise import corrupt_scene_labels
 from gridbench.training.epoch_metrics import EpochLog, Truth, memorised_pixels, memorised_share
 
 CPU = torch.device("cpu")
@@ -19,14 +20,58 @@ def batch(indices):
 
 
 def truth(*changed, n=4, slnir=50.0):
-    return Truth(np.array(changed, dtype=np.int64).reshape(-1, 3), n, slnir)
+    """Labels in which each (image, before, after) is a wrong class in place of a right one."""
+    given, clean = np.zeros((n, 3), np.uint8), np.zeros((n, 3), np.uint8)
+    for image, before, after in changed:
+        clean[image, before], given[image, after] = 1, 1
+    return Truth.of_scene_labels(given, clean, slnir)
 
 
-def test_memorised_share_counts_injected_labels_that_are_predicted():
-    present = np.array([[1, 0, 0], [0, 1, 1], [0, 0, 0]], dtype=bool)
+def test_memorised_share_counts_wrongly_given_labels_that_are_predicted():
+    present = np.array([[1, 0, 0], [0, 1, 1], [0, 0, 0], [0, 0, 0]], dtype=bool)
     assert memorised_share(present, truth((0, 1, 0), (1, 0, 2), (2, 1, 0))) == pytest.approx(2 / 3)
-    assert memorised_share(present, truth((0, 1, -1))) is None
+    missing = Truth.of_scene_labels(np.array([[1, 0, 0]]), np.array([[1, 1, 0]]), 10)
+    assert memorised_share(present[:1], missing) is None
+    assert missing.noisy.tolist() == [True]
     assert memorised_share(present, truth()) is None
+
+
+@pytest.mark.parametrize("replacement", ["absent", "any"])
+@pytest.mark.parametrize("slnir", [10, 60])
+def test_a_model_that_predicts_the_clean_labels_has_memorised_nothing(replacement, slnir):
+    clean = (np.random.default_rng(0).random((200, 6)) < 0.4).astype(np.uint8)
+    clean = clean[clean.sum(1) < 4]
+    given = corrupt_scene_labels(clean, slnir, np.random.default_rng(1), replacement)
+    compared = Truth.of_scene_labels(given.labels, clean, slnir)
+    assert memorised_share(clean != 0, compared) == 0
+    assert memorised_share(given.labels != 0, compared) == 1
+    assert compared.noisy.tolist() == (given.labels != clean).any(1).tolist() == given.noisy.tolist()
+
+
+def test_labels_that_end_up_as_they_were_are_not_noisy():
+    """Two labels of one image that trade places, by the first generator that makes them."""
+    clean = np.array([[1, 1, 0]])
+    draws = (corrupt_scene_labels(clean, 100, np.random.default_rng(s), "any") for s in range(200))
+    traded = next(each for each in draws if (each.labels == clean).all() and len(each.changed))
+    compared = Truth.of_scene_labels(traded.labels, clean, 100)
+    assert not compared.noisy.any()
+    assert not traded.noisy.any()
+    assert memorised_share(clean != 0, compared) is None
+
+
+def test_the_rate_of_real_noise_is_counted():
+    clean = np.array([[1, 1, 0], [0, 0, 1], [1, 0, 0]])
+    given = np.array([[1, 0, 0], [0, 1, 1], [0, 0, 1]])
+    # Two labels are missing and two wrong, of four.
+    assert Truth.of_scene_labels(given, clean, None).percent == 50
+    maps = np.array([[[0, 1], [2, 255]], [[0, 0], [0, 0]]])
+    true = np.array([[[0, 0], [255, 1]], [[0, 0], [0, 0]]])
+    compared = Truth.of_label_maps(maps, true, 3, None)
+    assert compared.percent == pytest.approx(100 / 6)
+    assert compared.noisy.tolist() == [True, False]
+    assert not compared.added.any()  # class 1 is elsewhere in the clean map
+    true[0, 1, 1] = 0
+    assert np.argwhere(Truth.of_label_maps(maps, true, 3, None).added).tolist() == [[0, 1]]
 
 
 def test_memorised_pixels_counts_relabelled_pixels_that_are_predicted_wrongly_again():

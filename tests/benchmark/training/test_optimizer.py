@@ -36,6 +36,24 @@ def test_the_first_updates_are_those_of_the_published_counter():
         torch.testing.assert_close(ours, ratio * plain, rtol=2e-4, atol=1e-9)
 
 
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("updates", [1, 12, 100])
+def test_epsilon_hat_is_the_update_of_keras(shared, updates):
+    """Keras 2.8: w -= lr sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + epsilon)."""
+    net = torch.nn.Linear(4, 1, bias=False, dtype=torch.float64)
+    torch.nn.init.zeros_(net.weight)
+    optimizer = make_optimizer(net, groups_of([net]), 1e-3, 1e-7, shared, epsilon_hat=True)
+    gradient = torch.tensor([[1e-2, 1e-5, 1e-6, 1e-7]], dtype=torch.float64)
+    expected = mean = square = torch.zeros(1, 4, dtype=torch.float64)
+    for t in range(1, updates + 1):
+        net.weight.grad = gradient.clone()
+        optimizer.step()
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
+        rate = 1e-3 * (1 - 0.999**t) ** 0.5 / (1 - 0.9**t)
+        expected = expected - rate * mean / (square.sqrt() + 1e-7)
+    torch.testing.assert_close(net.weight.detach(), expected, rtol=1e-9, atol=0)
+
+
 def test_the_counter_advances_once_for_each_group_of_a_mini_batch():
     net = network()
     optimizer = SharedStepAdam(groups_of(net), 1e-3, 1e-7)
@@ -56,7 +74,7 @@ def test_a_parameter_without_a_gradient_keeps_its_place():
 def test_one_group_is_plain_adam():
     nets = network(), network()
     for net, shared in zip(nets, (False, True), strict=True):
-        optimizer = make_optimizer(net, [list(net.parameters())], 1e-2, 1e-8, shared)
+        optimizer = make_optimizer(net, [list(net.parameters())], 1e-2, 1e-8, shared, epsilon_hat=False)
         for seed in range(3):
             step(net, optimizer, seed)
     for one, other in zip(*(list(net.parameters()) for net in nets), strict=True):
