@@ -15,7 +15,6 @@ sizes.
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from gridbench.datasets.archive.layout import GroupLayout, Layout, Sample
 from gridbench.datasets.archive.writer import ArchiveWriter
 from gridbench.datasets.cache import archive_directory
 from gridbench.datasets.dataset import Progress, silent
+from gridbench.datasets.readers.raster import read_raster
 from gridbench.datasets.recipe import Recipe
 from gridbench.datasets.wheelfile import WheelFile, locate
 from gridbench.errors import InputError
@@ -172,13 +172,7 @@ def _build(folder: Path, name: str, side: int, cache: Path, progress: Progress) 
 
 
 def _read(path: Path) -> NDArray[np.uint8]:
-    import rasterio
-    from rasterio.errors import NotGeoreferencedWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(path) as source:
-            return np.asarray(source.read())
+    return read_raster(path).pixels.astype(np.uint8, copy=False)
 
 
 def cut_tiles(image: NDArray[np.uint8], land_cover: NDArray[np.uint8], side: int) -> Tiles:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from gridbench.datasets.readers.source_files import format_of
 from gridbench.errors import InputError
 
 __all__ = ["RASTER_SUFFIXES", "FileIndex", "canonical", "files_by_key", "raster_files", "walk_files"]
@@ -34,7 +35,9 @@ RASTER_SUFFIXES = frozenset(
 
 
 def walk_files(folder: Path, apart_from: Iterable[Path] = ()) -> Iterator[Path]:
-    """Yield the regular files below a folder, through linked folders too, each folder once, hidden ones never.
+    """Yield the files below a folder, through linked folders too, each folder once, hidden ones never.
+
+    What is no regular file is passed over unless it is called like an image: then its reader says what it is.
 
     Args:
         folder: Where to look.
@@ -57,7 +60,7 @@ def walk_files(folder: Path, apart_from: Iterable[Path] = ()) -> Iterator[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(base, name)
-            if name.startswith(".") or not path.is_file():
+            if name.startswith(".") or not (path.is_file() or _is_named_as_image(path)):
                 continue
             _refuse_undecodable(path)
             yield path
@@ -66,11 +69,17 @@ def walk_files(folder: Path, apart_from: Iterable[Path] = ()) -> Iterator[Path]:
 def raster_files(folder: Path, apart_from: Iterable[Path] = ()) -> list[Path]:
     """List the raster files below a folder in the order of their paths, hidden ones left out.
 
+    A file is one by its ending, whatever it holds, or by its first bytes.
+
     Args:
         folder: Where to look; links to other folders are followed.
         apart_from: Folders that are not entered.
     """
-    return sorted(p for p in walk_files(folder, apart_from) if p.suffix.lower() in RASTER_SUFFIXES)
+    return sorted(p for p in walk_files(folder, apart_from) if _is_named_as_image(p) or format_of(p))
+
+
+def _is_named_as_image(path: Path) -> bool:
+    return path.suffix.lower() in RASTER_SUFFIXES
 
 
 def files_by_key(folder: Path, files: Sequence[Path]) -> dict[str, Path]:

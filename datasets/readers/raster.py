@@ -1,20 +1,35 @@
-"""Reads one raster file of any format that GDAL knows, and says plainly when it cannot."""
+"""Reads one raster file: the only place of the package that decodes pictures which other people made.
+
+A file is a regular file, decoded by the one driver that its first bytes name. Small files are decoded from memory and
+large ones by their absolute path, so that no name is ever taken for a virtual file system or a description of other
+files; side-car files and the network are never looked at. Sizes are checked before pixels are read.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import logging
+import math
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbench.datasets.readers.raster_header import Header, exif_orientation, read_header, upright
+from gridbench.datasets.readers.source_files import (
+    Unreadable,
+    digest_of,
+    open_regular,
+    read_bytes,
+)
+
 __all__ = [
+    "LIMITS",
+    "Limits",
     "Raster",
     "Shape",
     "Unreadable",
@@ -28,191 +43,275 @@ __all__ = [
 # Without a handler of its own rasterio's messages would be printed beside the ones that users are given.
 logging.getLogger("rasterio").addHandler(logging.NullHandler())
 
-_PNG_START = b"\x89PNG\r\n\x1a\n"
-_PNG_END = b"IEND\xaeB`\x82"
+_IN_MEMORY = 1 << 26
+_RATIO_FROM = 1 << 26
+_OPTIONS = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_PAM_ENABLED": "NO",
+    "GDAL_GEOREF_SOURCES": "INTERNAL",
+    "GDAL_CACHEMAX": 256,
+    # No file may have curl's or another file system fetch something: these names and endings never occur.
+    "CPL_VSIL_CURL_ALLOWED_FILENAME": "none",
+    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none",
+    "GDAL_HTTP_TIMEOUT": 1,
+}
 
 
-class Unreadable(Exception):
-    """A source file that cannot be read as what it should be.
+@dataclass(frozen=True)
+class Limits:
+    """What a file may ask for before it is refused.
 
     Attributes:
-        path: The file.
-        reason: What is wrong with it.
+        pixels: Most pixels of an image; as a whole it may take 16 bytes for each of them. 11,585 px a side unless
+            more are asked for, so that a tile of Sentinel-2 (10,980 px) fits.
+        bands: Most bands over all pages.
+        ratio: How many times its file's size an image of 64 MiB or more may have; None for any. Deflate reaches
+            1032, so only sparse files and runs of one value have more.
     """
 
-    def __init__(self, path: Path | str, reason: str) -> None:
-        super().__init__(f"{path}: {reason}")
-        self.path = str(path)
-        self.reason = reason
+    pixels: int = 1 << 27
+    bands: int = 1024
+    ratio: int | None = 2000
 
-    def __reduce__(self) -> tuple[type[Unreadable], tuple[str, str]]:
-        return Unreadable, (self.path, self.reason)
+
+LIMITS = Limits()
 
 
 @dataclass(frozen=True)
 class Raster:
-    """The content of a raster file.
+    """The content of a raster file, seen upright.
 
     Attributes:
         pixels: (bands, H, W) as stored; palette files hold indices.
-        palette: (256, 3) uint8 colours of a palette file, else None.
+        palette: (256 or 65536, 3) uint8 colours of a palette file, else None.
+        alpha: (H, W) of the band that the file declares as transparency, which is not in `pixels`; None without one.
+        alpha_band: Position of that band in the file.
+        nodata: Number that stands for no data, or None when the file declares none.
+        orientation: EXIF orientation that the stored pixels were turned by, 1 for none.
     """
 
     pixels: NDArray[np.generic]
     palette: NDArray[np.uint8] | None
+    alpha: NDArray[np.generic] | None = None
+    alpha_band: int = -1
+    nodata: float | None = None
+    orientation: int = 1
 
 
 class Shape(NamedTuple):
     """What the head of a raster file tells.
 
     Attributes:
-        bands: Number of bands without transparency; 3 for a palette file.
-        height: Rows.
-        width: Columns.
+        bands: Number of bands over all pages without transparency; 3 for a palette file.
+        height: Rows, seen upright.
+        width: Columns, seen upright.
         dtype: Type of the stored numbers.
+        alpha: Whether a further band is declared as transparency.
+        pages: Number of pages of a TIFF.
+        orientation: EXIF orientation, 1 for upright.
+        nodata: Number that stands for no data, or None.
+        driver: GDAL's name of the format.
+        transform: Six coefficients (a, b, c, d, e, f) from pixels to coordinates, or None without georeference.
+        crs: Coordinate reference system as text, or None.
     """
 
     bands: int
     height: int
     width: int
     dtype: str
+    alpha: bool = False
+    pages: int = 1
+    orientation: int = 1
+    nodata: float | None = None
+    driver: str = ""
+    transform: tuple[float, ...] | None = None
+    crs: str | None = None
 
 
 @contextmanager
 def quick_raster_access() -> Iterator[None]:
-    """Keep GDAL from listing folders and looking for side-car files, and rasterio from warning about plain images."""
+    """Set GDAL up once for many files; without it each file does so for itself, which takes longer."""
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning
 
-    with (
-        warnings.catch_warnings(),
-        rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_PAM_ENABLED="NO"),
-    ):
+    with warnings.catch_warnings(), rasterio.Env(**_OPTIONS):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         yield
 
 
-def read_raster(path: Path, driver: str | None = None) -> Raster:
-    """Read every band of a file but those that say how transparent it is; within `quick_raster_access`.
+def read_raster(path: Path, rows: tuple[int, int] | None = None, limits: Limits = LIMITS) -> Raster:
+    """Read every band of every page of a file.
 
     Args:
         path: The file.
-        driver: GDAL's name of the only format that it may have, which spares trying others; None for any.
+        rows: First row and the row behind the last, as the upright image counts them; None for all.
+        limits: What it may ask for.
 
     Raises:
-        Unreadable: The file is missing, empty, cut short, or of no known format.
+        Unreadable: The file is missing, empty, cut short, too large, no regular file, or of no format that is read.
     """
-    with _opened(path, driver) as source:
-        meanings = source.colorinterp
-        pixels = np.asarray(source.read(_visible(meanings)))
-        return Raster(pixels, _palette(source, meanings))
+    with _opened(path, limits) as (pages, header):
+        first = pages[0]
+        if rows is None or header.orientation != 1:
+            _check_memory(path, pages, limits)
+        window = None if rows is None or header.orientation != 1 else ((rows[0], rows[1]), (0, first.width))
+        meanings = first.colorinterp
+        alpha_band = _alpha_band(meanings) if len(pages) == 1 else -1
+        layers = [np.asarray(page.read(window=window)) for page in pages]
+        pixels = layers[0] if len(layers) == 1 else np.concatenate(layers)
+        pixels = upright(pixels, header.orientation)
+        if rows is not None and header.orientation != 1:
+            pixels = pixels[:, rows[0] : rows[1]]
+        alpha = None
+        if alpha_band >= 0:
+            alpha, pixels = pixels[alpha_band], np.delete(pixels, alpha_band, 0)
+        palette = _palette(first, meanings) if len(pages) == 1 else None
+        return Raster(pixels, palette, alpha, alpha_band, header.nodata, header.orientation)
 
 
-def read_shape(path: Path) -> Shape:
-    """Return the shape of a file without reading its pixels; within `quick_raster_access`.
+def read_shape(path: Path, limits: Limits = LIMITS) -> Shape:
+    """Return the shape of a file without reading its pixels.
 
     Raises:
         Unreadable: As `read_raster`, as far as the head of the file tells.
     """
-    with _opened(path) as source:
-        meanings = source.colorinterp
-        bands = 3 if _palette(source, meanings) is not None else len(_visible(meanings))
-        return Shape(bands, source.height, source.width, source.dtypes[0])
+    with _opened(path, limits) as (pages, header):
+        first = pages[0]
+        alpha = len(pages) == 1 and _alpha_band(first.colorinterp) >= 0
+        bands = sum(page.count for page in pages) - alpha
+        if len(pages) == 1 and _is_palette(first.colorinterp):
+            bands = 3
+        height, width = first.height, first.width
+        if header.orientation > 4:
+            height, width = width, height
+        transform = None if first.transform.is_identity else tuple(first.transform)[:6]
+        crs = None if first.crs is None else str(first.crs)
+        return Shape(
+            bands,
+            height,
+            width,
+            first.dtypes[0],
+            alpha,
+            len(pages),
+            header.orientation,
+            header.nodata,
+            first.driver,
+            transform,
+            crs,
+        )
 
 
 @contextmanager
-def _opened(path: Path, driver: str | None = None) -> Iterator[Any]:
+def _opened(path: Path, limits: Limits) -> Iterator[tuple[list[Any], Header]]:
+    """Open the pages of a file with the driver that its first bytes name."""
     import rasterio
     from rasterio.errors import RasterioError
+    from rasterio.io import MemoryFile
 
-    _check(path)
+    ready = rasterio.env.hasenv() and rasterio.env.getenv().get("GDAL_GEOREF_SOURCES") == "INTERNAL"
+    pages: list[Any] = []
+    with nullcontext() if ready else quick_raster_access(), open_regular(path) as file:
+        header = read_header(file, path)
+        for height, width, bands, itemsize in header.sizes:
+            _check_size(path, height, width, bands, itemsize, header, limits)
+        memory = MemoryFile(_all_of(file, path)) if header.bytes <= _IN_MEMORY else None
+        name = str(path.absolute()) if memory is None else memory.name
+        if memory is None and name.startswith("/vsi"):
+            raise Unreadable(path, "lies in a folder whose name GDAL takes for a virtual file system")
+        try:
+            names = (
+                [f"GTIFF_DIR:{page + 1}:{name}" for page in header.pages] if len(header.pages) > 1 else [name]
+            )
+            for each in names:
+                pages.append(rasterio.open(each, driver=header.driver))
+            _check_pages(path, pages, header, limits)
+            orientation = header.orientation
+            if header.driver == "JPEG":
+                orientation = exif_orientation(pages[0].tags().get("EXIF_Orientation"))
+            yield pages, header._replace(orientation=orientation)
+        except (RasterioError, OSError, ValueError, MemoryError) as error:
+            raise Unreadable(path, _reason(error)) from error
+        finally:
+            for page in pages:
+                page.close()
+            if memory is not None:
+                memory.close()
+
+
+def _all_of(file: BinaryIO, path: Path) -> bytes:
+    file.seek(0)
     try:
-        with rasterio.open(path, driver=driver) as source:
-            yield source
-    except (RasterioError, OSError, ValueError) as error:
-        raise Unreadable(path, _reason(error)) from error
+        return file.read()
+    except OSError as error:
+        raise Unreadable(path, error.strerror or str(error)) from error
 
 
-def _visible(meanings: Sequence[Any]) -> list[int]:
+def _check_pages(path: Path, pages: Sequence[Any], header: Header, limits: Limits) -> None:
+    first = pages[0]
+    if any((p.height, p.width, p.dtypes[0]) != (first.height, first.width, first.dtypes[0]) for p in pages):
+        raise Unreadable(path, "has pages of several sizes or types")
+    if len(pages) > 1 and any(_is_palette(page.colorinterp) for page in pages):
+        raise Unreadable(path, "has several pages with palettes")
+    bands = sum(page.count for page in pages)
+    itemsize = np.dtype(first.dtypes[0]).itemsize if first.dtypes[0] != "complex_int16" else 4
+    _check_size(path, first.height, first.width, bands, itemsize, header, limits)
+
+
+def _check_size(
+    path: Path, height: int, width: int, bands: int, itemsize: int, header: Header, limits: Limits
+) -> None:
+    if height < 1 or width < 1 or bands < 1:
+        raise Unreadable(path, f"is {height} x {width} pixels of {bands} bands")
+    if bands > limits.bands:
+        raise Unreadable(path, f"has {bands:,} bands; at most {limits.bands:,} are read")
+    if height * width > limits.pixels:
+        raise Unreadable(
+            path,
+            f"is {height:,} x {width:,} pixels; more than {limits.pixels:,} are read only with "
+            f"--max-pixels {height * width}",
+        )
+    size = height * width * bands * itemsize
+    if limits.ratio is not None and size > max(_RATIO_FROM, limits.ratio * header.bytes):
+        raise Unreadable(
+            path,
+            f"is {height:,} x {width:,} pixels in {header.bytes:,} bytes, more than {limits.ratio:,} times as large "
+            f"as its file; it is read only with --max-pixels {height * width}",
+        )
+
+
+def _check_memory(path: Path, pages: Sequence[Any], limits: Limits) -> None:
+    size = sum(math.prod((p.count, p.height, p.width, np.dtype(p.dtypes[0]).itemsize)) for p in pages)
+    if size > 16 * limits.pixels:
+        raise Unreadable(
+            path,
+            f"takes {size:,} bytes as a whole; more than {16 * limits.pixels:,} are read only with "
+            f"--max-pixels {-(-size // 16)}, or in parts with --tile",
+        )
+
+
+def _alpha_band(meanings: Sequence[Any]) -> int:
     from rasterio.enums import ColorInterp
 
-    bands = [i + 1 for i, meaning in enumerate(meanings) if meaning != ColorInterp.alpha]
-    return bands or [1]
+    found = [i for i, meaning in enumerate(meanings) if meaning == ColorInterp.alpha]
+    return found[0] if found and len(meanings) > 1 else -1
+
+
+def _is_palette(meanings: Sequence[Any]) -> bool:
+    from rasterio.enums import ColorInterp
+
+    return len(meanings) == 1 and meanings[0] == ColorInterp.palette
 
 
 def _palette(source: Any, meanings: Sequence[Any]) -> NDArray[np.uint8] | None:
-    from rasterio.enums import ColorInterp
-
-    if len(meanings) != 1 or meanings[0] != ColorInterp.palette:
+    if not _is_palette(meanings):
         return None
-    palette = np.zeros((256, 3), dtype=np.uint8)
+    palette = np.zeros((256 if source.dtypes[0] == "uint8" else 65536, 3), dtype=np.uint8)
     for value, colour in source.colormap(1).items():
-        if value < 256:
+        if value < len(palette):
             palette[value] = colour[:3]
     return palette
 
 
-def read_bytes(path: Path) -> bytes:
-    """Return the bytes of a file.
-
-    Raises:
-        Unreadable: It is missing, empty or cannot be read.
-    """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise Unreadable(path, "is missing") from None
-    except OSError as error:
-        raise Unreadable(path, error.strerror or str(error)) from error
-    if not content:
-        raise Unreadable(path, "is empty")
-    return content
-
-
-def digest_of(paths: Iterable[Path]) -> bytes:
-    """Return the sha256 over the bytes of some files, one after the other.
-
-    Raises:
-        Unreadable: A file is missing or cannot be read.
-    """
-    digest = hashlib.sha256()
-    for path in paths:
-        try:
-            digest.update(path.read_bytes())
-        except OSError as error:
-            raise Unreadable(path, error.strerror or str(error)) from error
-    return digest.digest()
-
-
-def _check(path: Path) -> None:
-    try:
-        size = path.stat().st_size
-    except OSError:
-        raise Unreadable(path, "is missing") from None
-    if size == 0:
-        raise Unreadable(path, "is empty")
-    if path.suffix.lower() == ".png" and not _png_is_whole(path, size):
-        raise Unreadable(path, "is cut short")
-
-
-def _png_is_whole(path: Path, size: int) -> bool:
-    """Look for the end of a PNG file: GDAL reads one that is cut short as black without a word."""
-    with path.open("rb") as file:
-        if file.read(len(_PNG_START)) != _PNG_START:
-            return True
-        file.seek(max(0, size - 64))
-        if _PNG_END in file.read():
-            return True
-        position = len(_PNG_START)
-        while position + 12 <= size:
-            file.seek(position)
-            head = file.read(8)
-            if head[4:] == b"IEND":
-                return True
-            position += 12 + int.from_bytes(head[:4], "big")
-    return False
-
-
 def _reason(error: Exception) -> str:
     cause = error.__cause__ or error
-    return f"cannot be read ({' '.join(str(cause).split())})"
+    return f"cannot be read ({' '.join(str(cause).split()) or type(cause).__name__})"

@@ -20,8 +20,8 @@ from gridbench.datasets.readers.bigearthnet.classes import (
     classes_of_codes,
     multi_hot,
 )
-from gridbench.datasets.readers.plain_tiff import decode_plain_tiff
 from gridbench.datasets.readers.raster import Unreadable, read_bytes, read_raster
+from gridbench.datasets.readers.tiff import decode_plain_tiff
 
 __all__ = [
     "BANDS",
@@ -91,7 +91,7 @@ def read_patch_unit(unit: PatchUnit) -> Outcome:
             content = read_bytes(path)
             digest.update(content)
             plain = decode_plain_tiff(content)
-            found = read_raster(path, "GTiff").pixels if plain is None else plain
+            found = read_raster(path).pixels if plain is None else plain
             pixels[row] = as_unsigned(found, (group.height, group.width), path)
         images.append(pixels)
     labels = unit.labels
@@ -102,7 +102,7 @@ def read_patch_unit(unit: PatchUnit) -> Outcome:
     codes = None
     if unit.reference_map is not None:
         digest.update(read_bytes(unit.reference_map))
-        codes = read_raster(unit.reference_map, "GTiff").pixels
+        codes = read_raster(unit.reference_map).pixels
     return finish_patch(
         tuple(images),
         labels,
@@ -189,10 +189,8 @@ def v1_labels(path: Path) -> tuple[int, ...]:
         Unreadable: It is missing, no such JSON, or has a label that is none of the 43.
     """
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        content: Any = json.loads(read_bytes(path))
         return tuple(int(value) for value in multi_hot(content["labels"]))
-    except FileNotFoundError:
-        raise Unreadable(path, "is missing") from None
     except UnknownLabel as error:
         raise Unreadable(path, str(error)) from error
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from gridbench.datasets.readers.files import raster_files
 from gridbench.datasets.readers.landuse.classes import parse_name
-from gridbench.datasets.readers.raster import digest_of
+from gridbench.datasets.readers.source_files import digest_of, format_of
 from gridbench.errors import InputError
 
 __all__ = ["LandUseFiles", "find_files"]
 
-_PHOTOGRAPHS = {".tif", ".tiff", ".jpg", ".jpeg"}
+_PHOTOGRAPHS = {"GTiff", "JPEG"}
+# For files that are damaged: they are to be named among what cannot be read.
+_BY_ENDING = {".tif": "GTiff", ".tiff": "GTiff", ".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
 _MAP_FOLDERS = {"labels", "label", "masks", "mask", "annotations"}
 
 
@@ -59,8 +61,9 @@ def find_files(roots: Sequence[Path]) -> LandUseFiles:
                 found.setdefault(name, []).append(path)
     files = LandUseFiles()
     for name in sorted(found):
-        photographs = [path for path in found[name] if path.suffix.lower() in _PHOTOGRAPHS]
-        pngs = [path for path in found[name] if path.suffix.lower() == ".png"]
+        formats = {path: format_of(path) or _BY_ENDING.get(path.suffix.lower()) for path in found[name]}
+        photographs = [path for path in found[name] if formats[path] in _PHOTOGRAPHS]
+        pngs = [path for path in found[name] if formats[path] == "PNG"]
         marked = [path for path in pngs if _below_map_folder(path)]
         if not photographs and marked and len(marked) < len(pngs):
             photographs = [path for path in pngs if path not in marked]

@@ -6,8 +6,8 @@ import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridbench.datasets.readers.plain_tiff import decode_plain_tiff
 from gridbench.datasets.readers.raster import quick_raster_access, read_raster
+from gridbench.datasets.readers.tiff import decode_plain_tiff
 
 PIXELS = np.random.default_rng(0).integers(0, 65536, (1, 37, 23)).astype(np.uint16)
 

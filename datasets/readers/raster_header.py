@@ -1,0 +1,276 @@
+"""What must be known of a raster file before its driver may see it: its format, its sizes, and whether it is whole."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridbench.datasets.readers.source_files import SIGNATURE_BYTES, Unreadable, driver_of
+from gridbench.datasets.readers.tiff import Directory, Tag, read_directories
+
+__all__ = ["Header", "exif_orientation", "read_header", "upright"]
+
+_MOST_PAGES = 1024
+_MOST_TILE_PIXELS = 1 << 26
+_MOST_EXIF = 1 << 16
+_REDUCED_OR_MASK = 1 | 4
+_J2K_SIZES = b"\xff\x4f\xff\x51"
+
+
+class Header(NamedTuple):
+    """What the bytes of a file tell before it is decoded.
+
+    Attributes:
+        driver: GDAL's name of the format.
+        bytes: Size of the file.
+        sizes: (height, width, bands, bytes a number) of each page; empty where the driver
+            reads no more than its head on opening.
+        pages: Number of each TIFF directory that is an image of its own, not an overview or a mask.
+        orientation: EXIF orientation; that of a JPEG is left to the driver.
+        nodata: Number that stands for no data, or None.
+    """
+
+    driver: str
+    bytes: int
+    sizes: tuple[tuple[int, int, int, int], ...] = ()
+    pages: tuple[int, ...] = (0,)
+    orientation: int = 1
+    nodata: float | None = None
+
+
+def read_header(file: BinaryIO, path: Path) -> Header:
+    """Read what must be known before a driver opens a file.
+
+    Args:
+        file: The file, opened for reading bytes.
+        path: Its path, for messages.
+
+    Raises:
+        Unreadable: It is of no format that is read, damaged, or cut short.
+    """
+    size = os.fstat(file.fileno()).st_size
+    head = file.read(SIGNATURE_BYTES)
+    driver = driver_of(head)
+    if driver is None:
+        raise Unreadable(
+            path, "is no image that is read (PNG, JPEG, TIFF, JPEG 2000, BMP, GIF, WebP, binary PGM or PPM)"
+        )
+    header = Header(driver, size)
+    try:
+        match driver:
+            case "GTiff":
+                return _tiff_header(file, header)
+            case "PNG":
+                return header._replace(orientation=_png_orientation(file, size))
+            case "WEBP":
+                return header._replace(orientation=_webp_orientation(file, size))
+            case "JP2OpenJPEG":
+                return header._replace(sizes=(_jpeg2000_size(file),))
+            case "JPEG":
+                _check_jpeg_end(file, size)
+            case "BIGGIF":
+                width, height = struct.unpack_from("<HH", head, 6)
+                return header._replace(sizes=((height, width, 1, 1),))
+            case "PNM":
+                _check_length(size, _pnm_bytes(file))
+            case "BMP":
+                _check_length(size, _bmp_bytes(file))
+    except (ValueError, struct.error, KeyError, IndexError, TypeError, OSError) as error:
+        raise Unreadable(
+            path, str(error) if isinstance(error, _CutShort) else f"is damaged ({error})"
+        ) from error
+    return header
+
+
+class _CutShort(ValueError):
+    def __init__(self) -> None:
+        super().__init__("is cut short")
+
+
+def upright(pixels: NDArray[np.generic], orientation: int) -> NDArray[np.generic]:
+    """Turn stored pixels so that they are seen upright.
+
+    Args:
+        pixels: (bands, H, W) as stored.
+        orientation: EXIF orientation, 1 to 8.
+    """
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(1, 2)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[:, ::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, :, ::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def exif_orientation(value: object) -> int:
+    """Return an EXIF orientation, 1 for one that is missing or none of the eight."""
+    text = str(value)
+    return int(text) if re.fullmatch("[1-8]", text) else 1
+
+
+def _check_length(size: int, needed: int) -> None:
+    if size < needed:
+        raise _CutShort
+
+
+def _tiff_header(file: BinaryIO, header: Header) -> Header:
+    directories = read_directories(file, _MOST_PAGES + 1)
+    if len(directories) > _MOST_PAGES:
+        raise ValueError(f"more than {_MOST_PAGES} pages")
+    images = [
+        i for i, page in enumerate(directories) if not _number(page, Tag.SUBFILE, 0) & _REDUCED_OR_MASK
+    ] or [0]
+    if not directories:
+        raise ValueError("no page")
+    sizes = []
+    for page in directories:
+        sizes.append(_page_size(page))
+        _check_parts(page, header.bytes)
+    bands = sum(sizes[i][2] for i in images)
+    first = directories[images[0]]
+    height, width, _, itemsize = sizes[images[0]]
+    text = first.get(Tag.NODATA, b"")
+    return header._replace(
+        sizes=((height, width, bands, itemsize), *(size for i, size in enumerate(sizes) if i not in images)),
+        pages=tuple(images),
+        orientation=exif_orientation(_number(first, Tag.ORIENTATION, 1)),
+        nodata=_nodata(text if isinstance(text, bytes) else b""),
+    )
+
+
+def _page_size(page: Directory) -> tuple[int, int, int, int]:
+    bits = page.get(Tag.BITS, (1,))
+    itemsize = max(-(-int(b) // 8) for b in bits) if bits else 1
+    height, width = _number(page, Tag.HEIGHT), _number(page, Tag.WIDTH)
+    tile = _number(page, Tag.TILE_WIDTH, 1) * _number(page, Tag.TILE_HEIGHT, 1)
+    if tile > max(_MOST_TILE_PIXELS, 4 * height * width):
+        raise ValueError(f"tiles of {tile:,} pixels")
+    return height, width, _number(page, Tag.SAMPLES, 1), itemsize
+
+
+def _check_parts(page: Directory, size: int) -> None:
+    """Refuse a page whose strips or tiles end behind the end of the file; parts that are left out have length 0."""
+    tiled = Tag.TILE_OFFSETS in page
+    offsets = page.get(Tag.TILE_OFFSETS if tiled else Tag.OFFSETS, ())
+    counts = page.get(Tag.TILE_COUNTS if tiled else Tag.COUNTS, ())
+    if offsets and counts and len(offsets) == len(counts):
+        ends = np.array(offsets, dtype=np.float64) + np.array(counts, dtype=np.float64)
+        if ends.max() > size:
+            raise _CutShort
+
+
+def _number(page: Directory, tag: int, default: int | None = None) -> int:
+    values = page.get(tag, () if default is None else (default,))
+    if not values:
+        raise ValueError(f"it lacks the tag {tag}")
+    return int(values[0])
+
+
+def _nodata(text: bytes) -> float | None:
+    try:
+        return float(text.split(b"\x00")[0])
+    except ValueError:
+        return None
+
+
+def _png_orientation(file: BinaryIO, size: int) -> int:
+    """Follow the chunks of a PNG to its end: GDAL reads one that is cut short as black without a word."""
+    orientation = 1
+    for kind, start, length in _png_chunks(file, size):
+        if kind == b"eXIf":
+            orientation = _orientation_in(file, start, length)
+        if kind == b"IEND":
+            return orientation
+    raise _CutShort
+
+
+def _png_chunks(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
+    place = 8
+    while place + 12 <= size:
+        file.seek(place)
+        head = file.read(8)
+        length = int.from_bytes(head[:4], "big")
+        if place + 12 + length > size:
+            return
+        yield head[4:], place + 8, length
+        place += 12 + length
+
+
+def _webp_orientation(file: BinaryIO, size: int) -> int:
+    file.seek(4)
+    whole = int.from_bytes(file.read(4), "little") + 8
+    _check_length(size, whole)
+    place = 12
+    while place + 8 <= whole:
+        file.seek(place)
+        head = file.read(8)
+        length = int.from_bytes(head[4:], "little")
+        if head[:4] == b"EXIF":
+            return _orientation_in(file, place + 8, length)
+        place += 8 + length + length % 2
+    return 1
+
+
+def _orientation_in(file: BinaryIO, start: int, length: int) -> int:
+    file.seek(start)
+    block = file.read(min(length, _MOST_EXIF)).removeprefix(b"Exif\x00\x00")
+    try:
+        return exif_orientation(_number(read_directories(io.BytesIO(block), 1)[0], Tag.ORIENTATION, 1))
+    except (ValueError, IndexError):
+        return 1
+
+
+def _check_jpeg_end(file: BinaryIO, size: int) -> None:
+    """Look for the marker that ends a JPEG: decoders fill up one that is cut short."""
+    file.seek(0)
+    end = 0
+    for start in range(0, size, 1 << 20):
+        file.seek(max(0, size - start - (1 << 20)))
+        end = file.read(min((1 << 20) + 1, size)).rfind(b"\xff\xd9")
+        if end >= 0:
+            return
+    raise _CutShort
+
+
+def _jpeg2000_size(file: BinaryIO) -> tuple[int, int, int, int]:
+    file.seek(0)
+    head = file.read(1 << 20)
+    start = head.find(_J2K_SIZES)
+    if start < 0:
+        raise ValueError("no code stream in its first MiB")
+    width, height, left, top = struct.unpack_from(">IIII", head, start + 8)
+    (bands,) = struct.unpack_from(">H", head, start + 40)
+    return max(0, height - top), max(0, width - left), bands, 2
+
+
+def _pnm_bytes(file: BinaryIO) -> int:
+    file.seek(0)
+    head = file.read(4096)
+    found = re.match(
+        rb"P([56])\s+(?:#[^\n]*\n\s*)*(\d+)\s+(?:#[^\n]*\n\s*)*(\d+)\s+(?:#[^\n]*\n\s*)*(\d+)\s", head
+    )
+    if found is None:
+        raise ValueError("no head of a PGM or PPM")
+    kind, width, height, most = (int(value) for value in found.groups())
+    return found.end() + width * height * (3 if kind == 6 else 1) * (2 if most > 255 else 1)
+
+
+def _bmp_bytes(file: BinaryIO) -> int:
+    file.seek(0)
+    head = file.read(64)
+    start, header = struct.unpack_from("<II", head, 10)
+    if header < 40:
+        return int(start)
+    width, height, _, bits, compression, length = struct.unpack_from("<iiHHII", head, 18)
+    if compression in (1, 2):
+        return int(start + length)
+    return int(start + (abs(width) * bits + 31) // 32 * 4 * abs(height))

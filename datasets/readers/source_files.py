@@ -1,0 +1,147 @@
+"""Opens the files that people bring: regular files only, known by their first bytes and not by their ending."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+__all__ = [
+    "SIGNATURE_BYTES",
+    "Unreadable",
+    "digest_of",
+    "driver_of",
+    "format_of",
+    "open_regular",
+    "read_bytes",
+]
+
+_SIGNATURES = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"II*\x00", "GTiff"),
+    (b"MM\x00*", "GTiff"),
+    (b"II+\x00", "GTiff"),
+    (b"MM\x00+", "GTiff"),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JP2OpenJPEG"),
+    (b"\xff\x4f\xff\x51", "JP2OpenJPEG"),
+    (b"GIF87a", "BIGGIF"),
+    (b"GIF89a", "BIGGIF"),
+    (b"BM", "BMP"),
+)
+SIGNATURE_BYTES = 16
+_CHUNK = 1 << 20
+
+
+class Unreadable(Exception):
+    """A source file that cannot be read as what it should be.
+
+    Attributes:
+        path: The file.
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = str(path)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[Unreadable], tuple[str, str]]:
+        return Unreadable, (self.path, self.reason)
+
+
+def driver_of(head: bytes) -> str | None:
+    """Return the GDAL driver for a file by its first bytes, or None when it is of no format that is read.
+
+    Args:
+        head: At least the first `SIGNATURE_BYTES` bytes, fewer when the file is shorter.
+    """
+    for start, driver in _SIGNATURES:
+        if head.startswith(start):
+            return driver
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[:2] in (b"P5", b"P6") and head[2:3].isspace():
+        return "PNM"
+    return None
+
+
+def format_of(path: Path) -> str | None:
+    """Return the GDAL driver for a file, or None when it cannot be read or is of no format that is read."""
+    try:
+        with open_regular(path) as file:
+            return driver_of(file.read(SIGNATURE_BYTES))
+    except (Unreadable, OSError):
+        return None
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading bytes if it is a regular file or a link to one; anything else is never opened.
+
+    Raises:
+        Unreadable: It is missing, empty, or no regular file.
+    """
+    try:
+        _check_regular(path, path.stat().st_mode)
+        # Without O_NONBLOCK, a FIFO that takes the file's place just now would wait for a writer.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (FileNotFoundError, NotADirectoryError):
+        raise Unreadable(path, "is missing") from None
+    except (OSError, ValueError) as error:
+        raise Unreadable(path, getattr(error, "strerror", None) or str(error)) from error
+    file = os.fdopen(descriptor, "rb")
+    try:
+        state = os.fstat(descriptor)
+        _check_regular(path, state.st_mode)
+        if state.st_size == 0:
+            raise Unreadable(path, "is empty")
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the bytes of a regular file.
+
+    Raises:
+        Unreadable: It is missing, empty, no regular file, or cannot be read.
+    """
+    with open_regular(path) as file:
+        try:
+            return file.read()
+        except OSError as error:
+            raise Unreadable(path, error.strerror or str(error)) from error
+
+
+def digest_of(paths: Iterable[Path]) -> bytes:
+    """Return the sha256 over the bytes of some files, one after the other.
+
+    Raises:
+        Unreadable: A file is missing or cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        with open_regular(path) as file:
+            try:
+                while chunk := file.read(_CHUNK):
+                    digest.update(chunk)
+            except OSError as error:
+                raise Unreadable(path, error.strerror or str(error)) from error
+    return digest.digest()
+
+
+def _check_regular(path: Path, mode: int) -> None:
+    kinds = (
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISFIFO, "a FIFO"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    )
+    if not stat.S_ISREG(mode):
+        kind = next((word for test, word in kinds if test(mode)), "something else")
+        raise Unreadable(path, f"is {kind}, not a regular file")
