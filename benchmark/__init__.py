@@ -22,6 +22,7 @@ _EXPORTS = {
     "register_method": "gridbench.registry",
     "register_noise": "gridbench.registry",
     "run": "gridbench.records.runner",
+    "sweep": "gridbench.sweeps.run_sweep",
 }
 
 __all__ = ["__version__", *sorted(_EXPORTS)]

@@ -7,12 +7,14 @@ entry points; a plug-in file registers by decorator when it is imported.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from gridbench.core.source import docstring, failing_line, first_line, module_file
@@ -23,6 +25,8 @@ __all__ = [
     "LOSSES",
     "METHODS",
     "NOISE",
+    "PLUGIN_SOURCES",
+    "REGISTRIES",
     "DuplicateName",
     "Registry",
     "UnknownName",
@@ -30,6 +34,7 @@ __all__ = [
     "register_loss",
     "register_method",
     "register_noise",
+    "snapshot",
 ]
 
 T = TypeVar("T")
@@ -165,6 +170,17 @@ class Registry(Generic[T]):
         place = self._places[name]
         return first_line(docstring(place.module, place.attribute))
 
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Forget on leaving the `with` block what was registered within it."""
+        self._discover()
+        places, loaded = dict(self._places), dict(self._loaded)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._places, self._loaded = places, loaded
+
     # Nothing is imported while the lock is held: a thread that imports holds Python's lock of that module,
     # and two threads that take the two locks in opposite orders would wait for each other for ever.
 
@@ -241,6 +257,25 @@ NOISE: Registry[Any] = Registry("noise model", "gridbench.noise", "gridbench.noi
 DATASETS: Registry[Any] = Registry(
     "data set", "gridbench.datasets", "gridbench.datasets", ("open", "recipes"), instances=True
 )
+
+REGISTRIES: tuple[Registry[Any], ...] = (METHODS, LOSSES, NOISE, DATASETS)
+
+PLUGIN_SOURCES: dict[Path, str] = {}
+"""Plug-in file -> sha256 of the source that was run, which the file may no longer hold."""
+
+
+@contextlib.contextmanager
+def snapshot() -> Iterator[None]:
+    """Forget on leaving the `with` block what was registered, and which plug-ins were loaded, within it."""
+    sources = dict(PLUGIN_SOURCES)
+    with contextlib.ExitStack() as stack:
+        for registry in REGISTRIES:
+            stack.enter_context(registry.snapshot())
+        try:
+            yield
+        finally:
+            PLUGIN_SOURCES.clear()
+            PLUGIN_SOURCES.update(sources)
 
 
 def _decorator(registry: Registry[Any], name: str | None) -> Callable[[C], C]:

@@ -99,6 +99,15 @@ def finished(
     return of
 
 
+@pytest.fixture
+def registries() -> Iterator[None]:
+    """Forget afterwards what a test registers."""
+    from gridbench.registry import snapshot
+
+    with snapshot():
+        yield
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """A real browser; where the machine has none, tests of pages are skipped, since no package index carries one."""

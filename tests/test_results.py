@@ -10,7 +10,7 @@ import pytest
 from gridbench.cli import main
 from gridbench.config import make_config
 from gridbench.conformance import check_component
-from gridbench.core.plugins import REGISTRIES, load_plugin
+from gridbench.core.plugins import load_plugin
 from gridbench.records.runner import Execution, run
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
@@ -65,12 +65,8 @@ def test_a_setting_of_several_cells_is_no_cell(scripts):
 
 
 @pytest.fixture
-def score(tmp_path, cache, settings, monkeypatch):
+def score(tmp_path, cache, settings, registries):
     """Train a method on a small archive and return its metrics, with the study's plug-in loaded."""
-    monkeypatch.setattr("gridbench.core.plugins._loaded", {})
-    for registry in REGISTRIES:
-        registry.names()
-        monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
     load_plugin(RESULTS / "exclusion.py")
 
     def train(method, **parameters):

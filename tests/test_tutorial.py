@@ -9,7 +9,7 @@ import pytest
 
 from gridbench.cli import main
 from gridbench.conformance import check_component
-from gridbench.core.plugins import REGISTRIES, load_plugin
+from gridbench.core.plugins import load_plugin
 from gridbench.records.record import iter_records
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "tutorial.md").read_text(encoding="utf-8")
@@ -17,11 +17,7 @@ PAGE = (Path(__file__).resolve().parents[1] / "docs" / "tutorial.md").read_text(
 
 
 @pytest.fixture
-def file(tmp_path, monkeypatch):
-    monkeypatch.setattr("gridbench.core.plugins._loaded", {})
-    for registry in REGISTRIES:
-        registry.names()
-        monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
+def file(tmp_path, registries):
     path = tmp_path / "small.py"
     path.write_text(CODE, encoding="utf-8")
     return path

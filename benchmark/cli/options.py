@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import shlex
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -24,6 +26,7 @@ __all__ = [
     "quiet_option",
     "runs_option",
     "threads_option",
+    "typed_command",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -216,3 +219,8 @@ def parse_assignments(words: Iterable[str]) -> dict[str, str]:
             raise InputError(f"The parameter {name!r} is given twice.")
         values[name] = value
     return values
+
+
+def typed_command() -> str:
+    """Return the command as it was typed, quoted so that it can be pasted into a shell."""
+    return shlex.join(["gridbench", *sys.argv[1:]])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gridbench.cli.computing import computing_of, computing_options, print_summary
 from gridbench.cli.options import (
     GroupedCommand,
     cache_option,
@@ -18,21 +18,14 @@ from gridbench.cli.options import (
     plugin_option,
     quiet_option,
     runs_option,
+    typed_command,
 )
-from gridbench.cli.run_sweep import Computing, computing_options, print_summary
-from gridbench.errors import InputError, RunFailed, nearest
-from gridbench.records.sweep_note import declare_items
+from gridbench.errors import RunFailed
 
 if TYPE_CHECKING:
-    from gridbench.sweeps.grid import Sweep
-    from gridbench.sweeps.search_space import Search
+    from gridbench.sweeps.run_sweep import PlannedSweep
 
 __all__ = ["sweep"]
-
-OWN = ("seeds", "trials")
-"""What a sweep's YAML file may hold besides the settings of a run."""
-
-EVERY = "all"
 
 
 @click.command(cls=GroupedCommand)
@@ -88,109 +81,35 @@ def sweep(
       gridbench sweep --method grid,elr,fl,asl --slnir 30 --seeds 3 --select all --trials 20
     """  # noqa: D301
     from gridbench.core.progress import ProgressReporter
-    from gridbench.datasets import default_cache
     from gridbench.records.runner import Execution
-    from gridbench.sweeps.grid import expand, make_sweep
-    from gridbench.sweeps.search_space import tries_of
+    from gridbench.sweeps.run_sweep import plan_sweep
 
-    how = Computing.taken_from(given)
-    axes, base, search = _declaration(collect(given))
-    settings = expand(axes, base) if search is None else tries_of(expand(axes, base), search)
-    execution = Execution(runs=runs, cache=cache, keep=keep)
+    computing, settings = computing_of(given), collect(given)
     with ProgressReporter(quiet, "sweep") as progress:
-        chooser = how.engine.chooser(execution, base, progress)
-        settle = chooser.settle if chooser else None
-        planned = make_sweep(settings, runs, cache or default_cache(), progress.build, settle)
-        if chooser:
-            execution = replace(execution, chosen=chooser.documents)
-        print_summary(planned, runs, retry_failed, dry_run)
-        todo = planned.todo(retry_failed)
+        planned = plan_sweep(settings, Execution(runs=runs, cache=cache, keep=keep), computing, progress)
+        print_summary(planned.sweep, runs, retry_failed, dry_run)
         if dry_run:
             return
         try:
-            if todo:
-                declare_items(planned.items, runs)
-                how.compute(execution, todo, progress)
+            planned.compute(typed_command(), progress, retry_failed)
         except RunFailed:
-            _print_selections(planned, runs, search)
+            _print_selections(planned)
             raise
-        _print_selections(planned, runs, search)
+        _print_selections(planned)
 
 
-def _declaration(
-    values: dict[str, Any],
-) -> tuple[dict[str, list[str]], dict[str, Any], Search | None]:
-    """Take apart what was given: axes with their values, settings that all runs share, and what is selected.
+def _print_selections(planned: PlannedSweep) -> None:
+    """Print what was selected and where it is written; nothing where nothing is selected."""
+    from gridbench.sweeps.model_selection import describe_selection
 
-    Raises:
-        InputError: A name or a value is wrong.
-    """
-    from gridbench.config import RunConfig
-    from gridbench.sweeps.grid import AXES, seeds_of, several
-
-    known = [*RunConfig.model_fields, *OWN]
-    for name in values:
-        if name not in known:
-            raise InputError(
-                f"There is no setting {name!r}.{nearest(name, known)} There are: {', '.join(known)}."
-            )
-    parameters = values.pop("parameters", None) or {}
-    if not isinstance(parameters, dict):
-        raise InputError(
-            f"The setting 'parameters' is {parameters!r}; it must hold `name: value` lines, such as lambda: 0:90:10."
-        )
-    axes = {name: several(name, values.pop(name)) for name in AXES if values.get(name) is not None}
-    seeds = values.pop("seeds", None)
-    if seeds is not None:
-        if "seed" in axes:
-            raise InputError("Give --seed or --seeds, not both.")
-        axes["seed"] = seeds_of(seeds)
-    for name, given in parameters.items():
-        axes[f"parameters.{name}"] = several(f"parameters.{name}", given)
-    return axes, values, _search(axes, values)
-
-
-def _search(axes: dict[str, list[str]], values: dict[str, Any]) -> Search | None:
-    """Take what is selected out of the declaration; `last` and `best` stay, which are about epochs."""
-    from gridbench.sweeps.grid import several
-    from gridbench.sweeps.search_space import Search
-
-    given = values.pop("select", None)
-    words = several("select", given) if given is not None else []
-    epochs = [word for word in words if word in ("last", "best")]
-    names = tuple(word for word in words if word not in epochs)
-    if epochs:
-        values["select"] = epochs[-1]
-    trials = values.pop("trials", None)
-    if not names:
-        if trials is not None:
-            raise InputError(
-                "--trials says how much a selection tries; say what with --select, such as --select lambda."
-            )
-        return None
-    if trials is not None and (
-        not isinstance(trials, int | str) or isinstance(trials, bool) or not str(trials).isdecimal()
-    ):
-        raise InputError(f"--trials is {trials!r}; it must be a number from 2.")
-    picked = axes if EVERY in names else {f"parameters.{name}": None for name in names}
-    own = [name for name in axes if name.startswith("parameters.") and name in picked]
-    tried = {name.removeprefix("parameters."): axes.pop(name) for name in own}
-    return Search(names, tried, None if trials is None else int(trials))
-
-
-def _print_selections(planned: Sweep, runs: Path, search: Search | None) -> None:
-    """Choose by validation scores, write down what was chosen, and print it; nothing where nothing is selected."""
-    if search is None:
+    if planned.search is None:
         return
-    from gridbench.sweeps.model_selection import describe_selection, select, write_selection
-
-    selections = select(planned.items, runs, search)
-    tuned = {(selection.method, selection.loss) for selection in selections}
-    asked = dict.fromkeys((item.plan.config.method, item.plan.config.loss) for item in planned.items)
+    selections = planned.selections()
+    tuned = {(selection.method, selection.loss) for selection, _ in selections}
+    asked = dict.fromkeys((item.plan.config.method, item.plan.config.loss) for item in planned.sweep.items)
     for method, loss in asked:
         if (method, loss) not in tuned:
             who = " + ".join(dict.fromkeys(filter(None, (method, loss))))
             click.echo(f"Nothing to select for {who}: it has none of these parameters, and ran as it is.")
-    for selection in selections:
-        path = write_selection(selection, runs)
+    for selection, path in selections:
         click.echo("\n".join([*describe_selection(selection), f"    written to {path}"]))

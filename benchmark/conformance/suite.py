@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from gridbench.conformance.findings import Finding, carry_out, require
-from gridbench.core.plugins import REGISTRIES
 from gridbench.errors import InputError, nearest
-from gridbench.registry import DATASETS, LOSSES, METHODS, NOISE
+from gridbench.registry import DATASETS, LOSSES, METHODS, NOISE, REGISTRIES
 
 __all__ = ["check_component", "components_named"]
 

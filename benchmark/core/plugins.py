@@ -14,17 +14,13 @@ from typing import Any
 
 from gridbench.core.source import failing_line
 from gridbench.errors import GridbenchError, InputError
-from gridbench.registry import DATASETS, LOSSES, METHODS, NOISE, Registry
+from gridbench.registry import PLUGIN_SOURCES, REGISTRIES
 
-__all__ = ["REGISTRIES", "load_plugin", "loaded_plugins", "registered_from", "source_digest"]
-
-REGISTRIES: tuple[Registry[Any], ...] = (METHODS, LOSSES, NOISE, DATASETS)
+__all__ = ["load_plugin", "loaded_plugins", "registered_from", "source_digest"]
 
 _PREFIX = "gridbench_plugin_"
 # Told apart by their versions, not by their source.
 _PLATFORM = {"gridbench", "torch", *sys.stdlib_module_names}
-# Resolved path -> digest of the source that was run, which the file may no longer hold.
-_loaded: dict[Path, str] = {}
 
 
 class _SourceLoader(SourceFileLoader):
@@ -33,7 +29,7 @@ class _SourceLoader(SourceFileLoader):
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
         content = self.get_data(path)
-        _loaded[Path(path)] = hashlib.sha256(content).hexdigest()
+        PLUGIN_SOURCES[Path(path)] = hashlib.sha256(content).hexdigest()
         code: CodeType = self.source_to_code(content, path)
         return code
 
@@ -69,7 +65,7 @@ def load_plugin(path: Path) -> list[tuple[str, str]]:
 
 def loaded_plugins() -> list[Path]:
     """Return the files that have been loaded, so that another process can load the same ones."""
-    return list(_loaded)
+    return list(PLUGIN_SOURCES)
 
 
 def registered_from(file: Path) -> list[tuple[str, str]]:
@@ -103,7 +99,7 @@ def source_digest(components: Iterable[Any]) -> str | None:
 
 def _is_loaded(file: Path) -> bool:
     try:
-        return _loaded.get(file) == hashlib.sha256(file.read_bytes()).hexdigest()
+        return PLUGIN_SOURCES.get(file) == hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError:
         return False
 
@@ -121,7 +117,7 @@ def _execute(file: Path, shown: Path) -> None:
     try:
         loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        _loaded.pop(file, None)
+        PLUGIN_SOURCES.pop(file, None)
         sys.modules.pop(name, None)
         if before is not None:
             sys.modules[name] = before
@@ -145,7 +141,7 @@ def _digest_of(module_name: str) -> str:
             f"The source of {module_name!r} cannot be found, so its runs could not be told apart after an edit. "
             "Put it into a file and load that with --plugin."
         )
-    return _loaded.get(Path(file)) or _digest_of_files(module_name, Path(file))
+    return PLUGIN_SOURCES.get(Path(file)) or _digest_of_files(module_name, Path(file))
 
 
 # Once a process: what was imported stays what runs, whatever happens to the files meanwhile.

@@ -40,7 +40,7 @@ from gridbench.training.timing import IN_TRAINING
 from gridbench.training.trackers.tensorboard import FOLDER, EventLog, check_event_log
 from gridbench.training.trainer import TrainingProgress
 
-__all__ = ["WEIGHTS", "Execution", "NoRoom", "RunBusy", "decided", "execute", "run", "write_record"]
+__all__ = ["WEIGHTS", "Execution", "NoRoom", "RunBusy", "execute", "planned", "run", "write_record"]
 
 WEIGHTS = "weights.safetensors"
 Builder = Callable[[Plan, torch.device], Experiment]
@@ -111,21 +111,24 @@ def run(config: RunConfig, execution: Execution | None = None) -> RunRecord:
         InputError: Something in the config is wrong; nothing was written.
         RunFailed: The run started and could not be finished; its folder says why.
     """
-    execution = execution or Execution()
-    if execution.threads:
-        torch.set_num_threads(execution.threads)
-    config, execution = decided(config, execution)
-    plan = make_plan(config, execution.cache or default_cache(), execution.building)
-    return execute(plan, execution)
+    return execute(*planned(config, execution or Execution()))
 
 
-def decided(config: RunConfig, execution: Execution) -> tuple[RunConfig, Execution]:
-    """Return settings of which none is `auto`, and an execution that knows how they were decided.
+def planned(config: RunConfig, execution: Execution) -> tuple[Plan, Execution]:
+    """Return the plan of a run, and its execution with how every setting that was `auto` was decided.
 
     Raises:
-        InputError: The run cannot be planned.
+        InputError: Something in the config is wrong; nothing was written.
         RunFailed: No way to compute it could be timed.
     """
+    if execution.threads:
+        torch.set_num_threads(execution.threads)
+    config, execution = _decided(config, execution)
+    return make_plan(config, execution.cache or default_cache(), execution.building), execution
+
+
+def _decided(config: RunConfig, execution: Execution) -> tuple[RunConfig, Execution]:
+    """Decide by measurement every setting that is `auto`."""
     if not config.undecided:
         return config, execution
     cache, device = execution.cache or default_cache(), choose_device(execution.device)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gridbench.cli.compare.report import close, placed
+from gridbench.cli.computing import computing_of, computing_options
 from gridbench.cli.leaderboard import FORMATS, format_of, report_text, write_report
 from gridbench.cli.options import (
     GroupedCommand,
@@ -20,7 +21,6 @@ from gridbench.cli.options import (
     quiet_option,
     runs_option,
 )
-from gridbench.cli.run_sweep import Computing, computing_options
 from gridbench.errors import InputError, RunFailed
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def compare(
       gridbench compare my_method.py --slnir 0,30,60 --seeds 5
       gridbench compare grid -p lambda=40
     """  # noqa: D301
-    how = Computing.taken_from(given)
+    how = computing_of(given)
     method = _method(what, name)
     assigned = parse_assignments(parameters)
     from gridbench.core.progress import ProgressReporter

@@ -8,16 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gridbench.cli.options import GroupedCommand, cache_option, keep_option, option, quiet_option, runs_option
-from gridbench.cli.run_sweep import Computing, computing_options, print_summary
+from gridbench.cli.computing import computing_of, computing_options, print_summary
+from gridbench.cli.options import (
+    GroupedCommand,
+    cache_option,
+    keep_option,
+    option,
+    quiet_option,
+    runs_option,
+    typed_command,
+)
 from gridbench.errors import InputError, RunFailed
-from gridbench.records.sweep_note import declare_items
 
 if TYPE_CHECKING:
     from gridbench.core.progress import ProgressReporter
     from gridbench.leaderboard.tables.sheet import Sheet
     from gridbench.sweeps.paper import Exhibit
     from gridbench.sweeps.reproduce import Source
+    from gridbench.sweeps.run_sweep import Computing
 
 __all__ = ["reproduce"]
 
@@ -82,7 +90,7 @@ def reproduce(
     from gridbench.sweeps.paper import EXHIBITS, exhibit
     from gridbench.sweeps.reproduce import datasets_for, source_of
 
-    how = Computing.taken_from(given)
+    how = computing_of(given)
     wanted = seeds_of(seeds)
     chosen = list(EXHIBITS.values()) if "list" in names else [exhibit(name) for name in dict.fromkeys(names)]
     where = cache or default_cache()
@@ -156,6 +164,7 @@ def _compute(
     from gridbench.datasets import default_cache
     from gridbench.sweeps.grid import make_sweep
     from gridbench.sweeps.reproduce import refuse_missing
+    from gridbench.sweeps.run_sweep import PlannedSweep
 
     if not shown.parts:
         return set()
@@ -163,10 +172,7 @@ def _compute(
     settings = _settings(shown, source, seeds, epochs)
     planned = make_sweep(settings, execution.runs, execution.cache or default_cache(), progress.build)
     print_summary(planned, execution.runs, retry_failed, False)
-    todo = planned.todo(retry_failed)
-    if todo:
-        declare_items(planned.items, execution.runs)
-        how.compute(execution, todo, progress)
+    PlannedSweep(planned, execution, how, None).compute(typed_command(), progress, retry_failed)
     return {item.plan.id for item in planned.items}
 
 

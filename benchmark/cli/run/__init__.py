@@ -22,8 +22,9 @@ from gridbench.cli.options import (
 from gridbench.errors import InputError
 
 if TYPE_CHECKING:
-    from gridbench.plan import Plan
+    from gridbench.config import RunConfig
     from gridbench.records.record import RunRecord
+    from gridbench.records.runner import Execution
 
 __all__ = ["print_result", "run"]
 
@@ -59,7 +60,7 @@ def run(
     runs: Path,
     cache: Path | None,
     device: str,
-    threads: int | None,
+    threads: int,
     keep: str,
     log: str | None,
     log_dir: Path | None,
@@ -83,21 +84,17 @@ def run(
     if log_dir is not None and log is None:
         raise InputError("--log-dir says where event files go; ask for them with --log tensorboard.")
     from gridbench.core.progress import ProgressReporter
-    from gridbench.datasets import default_cache
-    from gridbench.plan import make_plan
-    from gridbench.records.runner import Execution, decided, execute
+    from gridbench.records.runner import Execution
+    from gridbench.records.runner import run as compute
 
     with ProgressReporter(quiet) as progress:
-        if threads:
-            import torch
-
-            torch.set_num_threads(threads)
         execution = Execution(
             runs=runs,
             cache=cache,
             device=device,
             keep=keep,
             force=force,
+            threads=threads,
             progress=progress,
             building=progress.build,
             say=progress.say,
@@ -105,12 +102,10 @@ def run(
             event_folder=log_dir,
             profile=profile,
         )
-        config, execution = decided(config, execution)
-        plan = make_plan(config, cache or default_cache(), progress.build)
         if dry_run:
-            _print_plan(plan, runs)
+            _print_plan(config, execution)
             return
-        record = execute(plan, execution)
+        record = compute(config, execution)
     print_result(record)
     if profile:
         from gridbench.cli.run.profile_table import print_profile
@@ -118,11 +113,13 @@ def run(
         print_profile(record)
 
 
-def _print_plan(plan: Plan, runs: Path) -> None:
+def _print_plan(config: RunConfig, execution: Execution) -> None:
     """Print the resolved settings, the identity, and whether the run is there already."""
     from gridbench.records.record import read_record
+    from gridbench.records.runner import planned
 
-    folder = runs / plan.folder_name
+    plan, execution = planned(config, execution)
+    folder = execution.runs / plan.folder_name
     state = read_record(folder).state if folder.exists() else "not started"
     for name, value in plan.config.canonical().items():
         click.echo(f"{name:18} {value}")

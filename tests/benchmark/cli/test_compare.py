@@ -13,7 +13,6 @@ import pytest
 from gridbench.cli import main
 from gridbench.config import make_config
 from gridbench.core.identity import identity, identity_of_cell
-from gridbench.core.plugins import REGISTRIES
 from gridbench.leaderboard.records.runs import as_run, collect
 from gridbench.plan import make_plan
 from gridbench.records.record import RunRecord, iter_records
@@ -74,11 +73,7 @@ def baselines(cache, tmp_path_factory):
 
 
 @pytest.fixture
-def small(tmp_path, monkeypatch):
-    monkeypatch.setattr("gridbench.core.plugins._loaded", {})
-    for registry in REGISTRIES:
-        registry.names()
-        monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
+def small(tmp_path, registries):
     path = tmp_path / "small.py"
     path.write_text(SMALL, encoding="utf-8")
     return path

@@ -170,7 +170,7 @@ def test_a_sweep_declares_its_runs_before_it_computes(cache, tmp_path, monkeypat
     def computed(self, execution, todo, progress):
         seen.extend(declared_sweeps(tmp_path / "runs"))
 
-    monkeypatch.setattr("gridbench.cli.run_sweep.Computing.compute", computed)
+    monkeypatch.setattr("gridbench.sweeps.run_sweep.Computing.compute", computed)
     main([*words, "--dry-run"])
     assert not (tmp_path / "runs").exists()
     main(words)

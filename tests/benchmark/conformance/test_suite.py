@@ -8,19 +8,12 @@ import pytest
 
 from gridbench.cli import main
 from gridbench.conformance import check_component, components_named
-from gridbench.core.plugins import REGISTRIES, load_plugin
+from gridbench.core.plugins import load_plugin
 from gridbench.errors import InputError
 from gridbench.methods.base import ANY_LOSS
 from gridbench.registry import DATASETS, LOSSES, METHODS, NOISE
 
-
-@pytest.fixture(autouse=True)
-def registries(monkeypatch):
-    """Forget afterwards what a test registers."""
-    monkeypatch.setattr("gridbench.core.plugins._loaded", {})
-    for registry in REGISTRIES:
-        registry.names()
-        monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
+pytestmark = pytest.mark.usefixtures("registries")
 
 
 def failures(findings):

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from gridbench.config import RunConfig, make_config
-from gridbench.core.plugins import REGISTRIES, load_plugin
+from gridbench.core.plugins import load_plugin
 from gridbench.datasets import Archive
 from gridbench.methods.grid import GRID
 from gridbench.methods.losses.bce import BCE
@@ -26,15 +26,6 @@ def plan(cache, settings):
         )
 
     return make
-
-
-@pytest.fixture
-def registries(monkeypatch):
-    """Forget afterwards what a test registers."""
-    monkeypatch.setattr("gridbench.core.plugins._loaded", {})
-    for registry in REGISTRIES:
-        registry.names()
-        monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
 
 
 CHANGES = {

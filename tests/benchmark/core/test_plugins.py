@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
@@ -14,9 +15,9 @@ import pytest
 
 from gridbench.cli import main
 from gridbench.conformance import check_component
-from gridbench.core.plugins import REGISTRIES, load_plugin, loaded_plugins, registered_from
+from gridbench.core.plugins import load_plugin, loaded_plugins, registered_from
 from gridbench.errors import InputError
-from gridbench.registry import METHODS
+from gridbench.registry import METHODS, snapshot
 
 PACKAGE = Path(__file__).resolve().parents[2] / "plugin_package"
 FILE = PACKAGE / "gridbench_example" / "small_loss.py"
@@ -32,17 +33,16 @@ class Mine(Plain):
 
 
 @pytest.fixture(autouse=True)
-def forget(monkeypatch):
+def forget():
     """Forget afterwards what a test registers, and whenever it calls this."""
-    before = [(registry, dict(registry._loaded)) for registry in REGISTRIES if registry.names()]
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(snapshot())
 
-    def at_once():
-        monkeypatch.setattr("gridbench.core.plugins._loaded", {})
-        for registry, loaded in before:
-            monkeypatch.setattr(registry, "_loaded", dict(loaded))
+        def at_once():
+            stack.close()
+            stack.enter_context(snapshot())
 
-    at_once()
-    return at_once
+        yield at_once
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import torch
 
 from gridbench.cli import main
 from gridbench.config import make_config
-from gridbench.core.plugins import REGISTRIES
 from gridbench.errors import InputError, RunFailed
 from gridbench.methods.plain import Plain
 from gridbench.plan import make_plan
@@ -48,11 +47,8 @@ def go(execution, settings):
 
 
 @pytest.fixture
-def drifting(monkeypatch):
+def drifting(registries):
     """A method whose descriptors are negative only after training."""
-    for registry in REGISTRIES:
-        registry.names()
-        monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
 
     @register_method("drifting")
     class Drifting(Plain):

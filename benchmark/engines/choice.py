@@ -1,14 +1,11 @@
-"""Which engine computes a sweep, and with what: the options, and the engine that they stand for."""
+"""Which engine computes a sweep, and with what, as the user says it; devices and cores are looked up when it starts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import click
-
-from gridbench.cli.options import option
 from gridbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,95 +15,30 @@ if TYPE_CHECKING:
     from gridbench.records.runner import Execution
     from gridbench.training.autotune.precision import Chooser
 
-__all__ = ["EngineChoice", "engine_options"]
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-_OPTIONS = (
-    option(
-        "--engine",
-        group="machine",
-        type=click.Choice(["local", "ray"]),
-        default="local",
-        show_default=True,
-        help="local: processes on this machine; ray: the machines of a Ray cluster (docs/clusters.md).",
-    ),
-    option(
-        "--workers",
-        group="machine",
-        type=click.IntRange(min=0),
-        help="local: processes, 0 computes in this one.  [default: as many as cores or devices can hold]",
-    ),
-    option(
-        "--threads",
-        group="machine",
-        metavar="N|auto",
-        default="1",
-        show_default=True,
-        help="CPU threads of a run; their number changes the last digits. auto measures which is fastest here.",
-    ),
-    option(
-        "--device",
-        "devices",
-        group="machine",
-        multiple=True,
-        help="local: device of a worker; again for more, dealt out in turn.",
-    ),
-    option(
-        "--per-device",
-        group="machine",
-        metavar="N|auto",
-        default="auto",
-        show_default=True,
-        help="local: runs at once on an accelerator; auto starts with one and measures what fits.",
-    ),
-    option(
-        "--address",
-        group="machine",
-        metavar="auto|local|HOST:PORT",
-        default="auto",
-        show_default=True,
-        help="ray: the cluster that this machine has joined, one for this sweep alone, or the one with that head.",
-    ),
-    option(
-        "--gpus",
-        group="machine",
-        type=click.FloatRange(min=0),
-        default=0.0,
-        show_default=True,
-        help="ray: accelerators that a run asks for; 0.5 puts two runs on one.",
-    ),
-)
-
-
-def engine_options(command: F) -> F:
-    """Add the options that choose an engine; `EngineChoice` takes what they were given."""
-    for add in reversed(_OPTIONS):
-        command = add(command)
-    return command
+__all__ = ["EngineChoice"]
 
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """What the user said about the engine."""
+    """Which engine computes runs, and on what.
 
-    engine: str
-    workers: int | None
-    threads: str
-    devices: tuple[str, ...]
-    per_device: str
-    address: str
-    gpus: float
+    Attributes:
+        engine: `local` (processes on this machine) or `ray` (the machines of a Ray cluster).
+        workers: Processes of the local engine, 0 for none but this one; None for as many as cores or devices can hold.
+        threads: CPU threads of a run, or `auto`, which measures the fastest number.
+        devices: Devices of the local workers, assigned in turn; empty for all there are.
+        per_device: Runs at once on an accelerator, or `auto`.
+        address: The Ray cluster: `auto`, `local` or HOST:PORT.
+        gpus: Accelerators that a run asks Ray for.
+    """
 
-    NAMES: ClassVar[tuple[str, ...]] = (
-        "engine",
-        "workers",
-        "threads",
-        "devices",
-        "per_device",
-        "address",
-        "gpus",
-    )
+    engine: str = "local"
+    workers: int | None = None
+    threads: str = "1"
+    devices: tuple[str, ...] = ()
+    per_device: str = "auto"
+    address: str = "auto"
+    gpus: float = 0.0
 
     def __post_init__(self) -> None:
         _number("--threads", self.threads)

@@ -1,0 +1,127 @@
+"""Options of how runs are computed, for `sweep`, `reproduce` and `compare`, and the summary before they start."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from gridbench.cli.options import option
+
+if TYPE_CHECKING:
+    from gridbench.sweeps.grid import Sweep
+    from gridbench.sweeps.run_sweep import Computing
+
+__all__ = ["computing_of", "computing_options", "print_summary"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS = (
+    option(
+        "--engine",
+        group="machine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="local: processes on this machine; ray: the machines of a Ray cluster (docs/clusters.md).",
+    ),
+    option(
+        "--workers",
+        group="machine",
+        type=click.IntRange(min=0),
+        help="local: processes, 0 computes in this one.  [default: as many as cores or devices can hold]",
+    ),
+    option(
+        "--threads",
+        group="machine",
+        metavar="N|auto",
+        default="1",
+        show_default=True,
+        help="CPU threads of a run; their number changes the last digits. auto measures which is fastest here.",
+    ),
+    option(
+        "--device",
+        "devices",
+        group="machine",
+        multiple=True,
+        help="local: device of a worker; again for more, dealt out in turn.",
+    ),
+    option(
+        "--per-device",
+        group="machine",
+        metavar="N|auto",
+        default="auto",
+        show_default=True,
+        help="local: runs at once on an accelerator; auto starts with one and measures what fits.",
+    ),
+    option(
+        "--address",
+        group="machine",
+        metavar="auto|local|HOST:PORT",
+        default="auto",
+        show_default=True,
+        help="ray: the cluster that this machine has joined, one for this sweep alone, or the one with that head.",
+    ),
+    option(
+        "--gpus",
+        group="machine",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        show_default=True,
+        help="ray: accelerators that a run asks for; 0.5 puts two runs on one.",
+    ),
+    option(
+        "--time-limit",
+        type=click.FloatRange(min=1),
+        group="machine",
+        metavar="SECONDS",
+        help="Longest time for one run.",
+    ),
+    option(
+        "--max-failures",
+        type=click.IntRange(min=1),
+        group="machine",
+        metavar="N",
+        help="Stop after that many failures.",
+    ),
+)
+
+
+def computing_options(command: F) -> F:
+    """Add the options that say how runs are computed; `computing_of` takes their values."""
+    for add in reversed(_OPTIONS):
+        command = add(command)
+    return command
+
+
+def computing_of(given: dict[str, Any]) -> Computing:
+    """Take the values of `computing_options` out of a command's keywords."""
+    from gridbench.engines.choice import EngineChoice
+    from gridbench.sweeps.run_sweep import Computing
+
+    engine = EngineChoice(**{field.name: given.pop(field.name) for field in fields(EngineChoice)})
+    return Computing(engine, given.pop("time_limit"), given.pop("max_failures"))
+
+
+def print_summary(planned: Sweep, runs: Path, retry_failed: bool, every: bool) -> None:
+    """Print how many runs there are in which state, and with `every` each of them."""
+    from gridbench.records.runtime import Measured
+
+    if every:
+        for item in planned.items:
+            click.echo(f"{item.state:10} {item.label}")
+    for what, why in planned.left_out:
+        click.echo(f"left out   {what}: {why}")
+    counts = Counter(item.state for item in planned.items)
+    todo = planned.todo(retry_failed)
+    states = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+    told = f"{len(planned.items)} runs: {states}. To compute: {len(todo)}"
+    if todo:
+        cost = Measured(runs).estimate(item.plan.config.canonical() for item in todo)
+        told += f"; time: {cost.words()}"
+    failed = counts["failed"] if not retry_failed else 0
+    click.echo(f"{told}." + (f" {failed} failed before; --retry-failed tries them again." if failed else ""))

@@ -1,0 +1,279 @@
+"""Compute a sweep: the Python call, and what the commands `sweep`, `reproduce` and `compare` are made of."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from gridbench.config import RunConfig
+from gridbench.core.progress import ProgressReporter
+from gridbench.datasets import default_cache
+from gridbench.engines.base import Engine, Event
+from gridbench.engines.choice import EngineChoice
+from gridbench.errors import InputError, RunFailed, nearest
+from gridbench.records.record import RunRecord, read_record
+from gridbench.records.run_folder import unwritable
+from gridbench.records.runner import Execution
+from gridbench.records.sweep_manifest import DeclaredRun, declare
+from gridbench.sweeps.grid import AXES, Item, Sweep, expand, make_sweep, seeds_of, several
+from gridbench.sweeps.model_selection import Selection, select, write_selection
+from gridbench.sweeps.search_space import EVERY, Search, tries_of
+
+__all__ = ["Computing", "PlannedSweep", "SweepResult", "declare_items", "plan_sweep", "sweep"]
+
+OWN = ("seeds", "trials")
+"""Settings of a sweep besides those of a run."""
+
+
+@dataclass(frozen=True)
+class Computing:
+    """How runs are computed.
+
+    Attributes:
+        engine: Which engine computes them, and on what.
+        time_limit: Longest time for one run, in seconds; None for no limit.
+        max_failures: After how many failures to stop; None never to.
+    """
+
+    engine: EngineChoice = field(default_factory=EngineChoice)
+    time_limit: float | None = None
+    max_failures: int | None = None
+
+    def compute(self, execution: Execution, todo: Sequence[Item], progress: ProgressReporter) -> None:
+        """Compute runs and show what happens.
+
+        Raises:
+            RunFailed: Some failed, or there is no room left to write; all that finished are whole.
+        """
+        engine = self.engine.make(execution, [item.plan for item in todo], self.time_limit, progress.say)
+        failures = _watch(engine, todo, progress, self.max_failures)
+        if failures:
+            raise RunFailed(
+                f"{failures} runs failed; their folders say why. Try them again with --retry-failed. "
+                "All others are intact."
+            )
+
+
+def _watch(engine: Engine, todo: Sequence[Item], progress: ProgressReporter, max_failures: int | None) -> int:
+    """Let the engine compute, show what happens, and return the number of failures."""
+    finished, failures = 0, 0
+    share: dict[int, float] = {}
+    # Closing the generator is what ends its workers; a break alone would leave that to the garbage collector.
+    with contextlib.closing(engine.compute([item.plan.config for item in todo])) as events:  # type: ignore[type-var]
+        event: Event
+        for event in events:
+            label = todo[event.index].label
+            if event.kind == "epoch":
+                share[event.index] = event.epoch / event.epochs
+            elif event.kind == "again":
+                share[event.index] = 0.0
+                progress.say(f"again  {label}: {event.detail}")
+            elif event.kind == "full":
+                raise RunFailed(event.detail)
+            elif event.kind in ("done", "failed", "busy"):
+                finished += 1
+                share[event.index] = 1.0
+                failures += event.kind == "failed"
+                progress.say(
+                    f"{event.kind:6} {label}" + (f": {event.detail}" if event.kind != "done" else "")
+                )
+            progress.show("sweep", sum(share.values()), len(todo), f"{finished} finished, {failures} failed")
+            if max_failures and failures >= max_failures:
+                progress.say(f"Stopped after {failures} failures.")
+                break
+    return failures
+
+
+@dataclass(frozen=True)
+class PlannedSweep:
+    """A sweep that is ready to be computed.
+
+    Attributes:
+        sweep: Its runs, with what is done of them.
+        execution: Where records go.
+        computing: How they are computed.
+        search: Which parameters are selected; None where none is.
+    """
+
+    sweep: Sweep
+    execution: Execution
+    computing: Computing
+    search: Search | None
+
+    def compute(self, command: str, progress: ProgressReporter, retry_failed: bool = False) -> None:
+        """Compute what is not done yet.
+
+        Args:
+            command: What `gridbench status` shows as the way to go on.
+            progress: Shows what happens.
+            retry_failed: Try failed runs again.
+
+        Raises:
+            RunFailed: Some runs failed, or the disk is full; all that finished are whole.
+        """
+        todo = self.sweep.todo(retry_failed)
+        if todo:
+            declare_items(self.sweep.items, self.execution.runs, command)
+            self.computing.compute(self.execution, todo, progress)
+
+    def selections(self) -> list[tuple[Selection, Path]]:
+        """Select parameters by validation scores, and write what was chosen, and from what, to a file each."""
+        if self.search is None:
+            return []
+        chosen = select(self.sweep.items, self.execution.runs, self.search)
+        return [(selection, write_selection(selection, self.execution.runs)) for selection in chosen]
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """The records of a sweep, in the order in which its settings vary.
+
+    Attributes:
+        records: The finished runs.
+        selections: What was selected on validation; empty without `select`.
+    """
+
+    records: tuple[RunRecord, ...]
+    selections: tuple[Selection, ...]
+
+    def __iter__(self) -> Iterator[RunRecord]:
+        return iter(self.records)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+
+def sweep(
+    settings: Mapping[str, Any],
+    execution: Execution | None = None,
+    computing: Computing | None = None,
+    *,
+    retry_failed: bool = False,
+    progress: ProgressReporter | None = None,
+) -> SweepResult:
+    """Compute every combination of lists and ranges; runs that are done are not computed again.
+
+    Args:
+        settings: Name of a field of RunConfig -> value, list or range, as in the YAML file of `gridbench sweep`;
+            `seeds` and `trials` too: `{"method": ["grid", "bce"], "slnir": "0:60:10", "seeds": 5}`.
+        execution: Where records go; the defaults write below `./runs` and keep no weights.
+        computing: Engine, time limit and number of failures after which to stop; the default computes one run after
+            the other in this process. `Computing(EngineChoice(workers=2))` starts processes, for which a script needs
+            the usual `if __name__ == "__main__"`.
+        retry_failed: Try failed runs again.
+        progress: Shows what happens; None shows nothing.
+
+    Returns:
+        The finished records and what was selected on validation.
+
+    Raises:
+        InputError: A name or a value is wrong; nothing was computed.
+        RunFailed: Some runs failed; all others are whole.
+    """
+    execution = execution or Execution(keep="light")
+    with progress or ProgressReporter(quiet=True) as shown:
+        planned = plan_sweep(settings, execution, computing or Computing(EngineChoice(workers=0)), shown)
+        planned.compute(f"gridbench.sweep({dict(settings)!r})", shown, retry_failed)
+    folders = (execution.runs / item.plan.folder_name for item in planned.sweep.items)
+    stored = [read_record(folder) for folder in folders if folder.exists()]
+    records = tuple(record for record in stored if isinstance(record, RunRecord))
+    return SweepResult(records, tuple(selection for selection, _ in planned.selections()))
+
+
+def plan_sweep(
+    settings: Mapping[str, Any], execution: Execution, computing: Computing, progress: ProgressReporter
+) -> PlannedSweep:
+    """Expand the settings of a sweep to its runs, and look up what is done.
+
+    Raises:
+        InputError: A name or a value is wrong, or nothing is left to run.
+    """
+    axes, base, search = _declaration(dict(settings))
+    combinations = expand(axes, base) if search is None else tries_of(expand(axes, base), search)
+    chooser = computing.engine.chooser(execution, base, progress)
+    settle = chooser.settle if chooser else None
+    cache = execution.cache or default_cache()
+    planned = make_sweep(combinations, execution.runs, cache, progress.build, settle)
+    if chooser:
+        execution = replace(execution, chosen=chooser.documents)
+    return PlannedSweep(planned, execution, computing, search)
+
+
+def declare_items(items: Iterable[Item], runs: Path, command: str) -> None:
+    """Note the runs of a sweep in their folder, for `gridbench status`.
+
+    Args:
+        items: All its runs, the finished ones too.
+        runs: The folder of records.
+        command: What computes them.
+
+    Raises:
+        InputError: The folder cannot be written.
+        NoRoom: The disk is full.
+    """
+    rows = [
+        DeclaredRun(item.plan.folder_name, item.label, item.plan.config.model_dump(mode="json"))
+        for item in items
+    ]
+    try:
+        declare(runs, command, rows)
+    except OSError as error:
+        raise unwritable(runs, error) from None
+
+
+def _declaration(
+    values: dict[str, Any],
+) -> tuple[dict[str, list[str]], dict[str, Any], Search | None]:
+    """Split the settings of a sweep into axes with their values, settings that all runs share, and what is selected.
+
+    Raises:
+        InputError: A name or a value is wrong.
+    """
+    known = [*RunConfig.model_fields, *OWN]
+    for name in values:
+        if name not in known:
+            raise InputError(
+                f"There is no setting {name!r}.{nearest(name, known)} There are: {', '.join(known)}."
+            )
+    parameters = values.pop("parameters", None) or {}
+    if not isinstance(parameters, dict):
+        raise InputError(
+            f"The setting 'parameters' is {parameters!r}; it must hold `name: value` lines, such as lambda: 0:90:10."
+        )
+    axes = {name: several(name, values.pop(name)) for name in AXES if values.get(name) is not None}
+    seeds = values.pop("seeds", None)
+    if seeds is not None:
+        if "seed" in axes:
+            raise InputError("Give --seed or --seeds, not both.")
+        axes["seed"] = seeds_of(seeds)
+    for name, given in parameters.items():
+        axes[f"parameters.{name}"] = several(f"parameters.{name}", given)
+    return axes, values, _search(axes, values)
+
+
+def _search(axes: dict[str, list[str]], values: dict[str, Any]) -> Search | None:
+    """Take what is selected out of the declaration; `last` and `best` stay, which are about epochs."""
+    given = values.pop("select", None)
+    words = several("select", given) if given is not None else []
+    epochs = [word for word in words if word in ("last", "best")]
+    names = tuple(word for word in words if word not in epochs)
+    if epochs:
+        values["select"] = epochs[-1]
+    trials = values.pop("trials", None)
+    if not names:
+        if trials is not None:
+            raise InputError(
+                "--trials says how much a selection tries; say what with --select, such as --select lambda."
+            )
+        return None
+    if trials is not None and (
+        not isinstance(trials, int | str) or isinstance(trials, bool) or not str(trials).isdecimal()
+    ):
+        raise InputError(f"--trials is {trials!r}; it must be a number from 2.")
+    picked = axes if EVERY in names else {f"parameters.{name}": None for name in names}
+    own = [name for name in axes if name.startswith("parameters.") and name in picked]
+    tried = {name.removeprefix("parameters."): axes.pop(name) for name in own}
+    return Search(names, tried, None if trials is None else int(trials))
