@@ -22,12 +22,14 @@ LONGEST_FILE = 400
 
 # Leaves import nothing of the rest; every room but metrics may use those in COMMON, and every room those in SHARED.
 COMMON = {"gridbench.errors", "gridbench.parameters", "gridbench.registry"}
+# What every room reads and writes files with, and words that others made.
+FILES_AND_TEXT = {"gridbench.core.files", "gridbench.core.zip_files", "gridbench.core.terminal"}
 SHARED = {"gridbench.core.labels", "gridbench.core.percent"}
 LEAVES = {*COMMON, *SHARED, "gridbench.core.identity", "gridbench.core.source"}
 MAY_IMPORT: dict[str, set[str]] = {
-    "gridbench.noise": {"gridbench.noise", "gridbench.core.files", *COMMON, *SHARED},
+    "gridbench.noise": {"gridbench.noise", *FILES_AND_TEXT, *COMMON, *SHARED},
     "gridbench.metrics": {"gridbench.metrics", "gridbench.errors", *SHARED},
-    "gridbench.datasets": {"gridbench.datasets", *COMMON, *SHARED},
+    "gridbench.datasets": {"gridbench.datasets", *FILES_AND_TEXT, *COMMON, *SHARED},
     "gridbench.methods": {"gridbench.methods", *COMMON, *SHARED},
     "gridbench.leaderboard": {
         "gridbench.leaderboard",
@@ -35,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "gridbench.core.machine",
         "gridbench.errors",
         "gridbench.records.record",
+        *FILES_AND_TEXT,
     },
     "gridbench.cli": {"gridbench"},
     "gridbench": {"gridbench"},

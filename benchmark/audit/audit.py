@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from gridbench.audit.folds import divide
 from gridbench.audit.ranking import suspicion
 from gridbench.core.files import read_json, write_arrays, write_json
 from gridbench.core.streams import numpy_stream
+from gridbench.core.zip_files import read_arrays
 from gridbench.datasets import Archive
 from gridbench.datasets.archive.groups import groupings_of
 from gridbench.errors import InputError
@@ -209,8 +209,7 @@ def read_audit(folder: Path, open_archive: Callable[[str], Archive]) -> tuple[Au
     """
     try:
         document = read_json(folder / DOCUMENT)
-        with np.load(io.BytesIO((folder / ARRAYS).read_bytes()), allow_pickle=False) as stored:
-            arrays = dict(stored)
+        arrays = read_arrays(folder / ARRAYS)
         if document["schema"] != SCHEMA:
             raise ValueError(f"its format is {document['schema']!r}, not {SCHEMA}")
         audit = Audit(

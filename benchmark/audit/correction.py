@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridbench.audit.ranking import Suspects
+from gridbench.core.files import LARGEST_TABLE, parse_json, read_text
 from gridbench.errors import InputError, nearest
 
 __all__ = ["ACCEPT", "REJECT", "changes_of", "correct", "read_decisions", "replacement"]
@@ -88,9 +88,9 @@ def read_decisions(path: Path, names: Sequence[str], class_names: Sequence[str])
 
 def _rows(path: Path) -> list[Mapping[str, Any]]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, LARGEST_TABLE, "utf-8-sig")
         if path.suffix.lower() == ".json":
-            rows = json.loads(text)["decisions"]
+            rows = parse_json(text.encode())["decisions"]
         else:
             rows = list(csv.DictReader(io.StringIO(text, newline="")))
         if not isinstance(rows, list) or not all(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import click
 
 import gridbench
+from gridbench.core.terminal import guarded
 from gridbench.errors import GridbenchError, nearest
 
 __all__ = ["main"]
@@ -90,24 +92,70 @@ def main(arguments: Sequence[str] | None = None) -> None:
     debug = "--debug" in words
     # --debug is taken anywhere, as people type it where they think of it.
     words = [word for word in words if word != "--debug"]
+    _open_standard_streams()
+    with guarded():
+        code = _exit_code(words, debug)
+    sys.exit(max(code, _flushed()))
+
+
+def _open_standard_streams() -> None:
+    """Put the null device where a standard stream is closed, or the next file that is opened would take its place."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _flushed() -> int:
+    """Write what is still to be printed; return the exit code of an output that cannot be written."""
     try:
-        cli.main(args=words, prog_name="gridbench", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return 0
+    except OSError as error:
+        # Whoever read the output may have gone, such as `head`; Python would try again, and complain, at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return 1
+        click.echo(f"Error: the output cannot be written: {error.strerror}", err=True)
+        return 2
+
+
+def _exit_code(words: Sequence[str], debug: bool) -> int:
+    """Run a command; print what went wrong, and return the exit code."""
+    try:
+        cli.main(args=list(words), prog_name="gridbench", standalone_mode=False)
+        return 0
     except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        return stop.exit_code
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("\nInterrupted. The same command goes on after the last finished epoch.", err=True)
-        sys.exit(130)
-    except GridbenchError as error:
-        if debug:
-            raise
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(error.exit_code)
+        return 130
+    except SystemExit as stop:
+        # click's own, for an output that nobody reads.
+        return stop.code if isinstance(stop.code, int) else 1
     except Exception as error:
         if debug:
             raise
-        kind = type(error).__name__
-        click.echo(f"Error: {kind}: {error}\nThis looks like a defect; run again with --debug.", err=True)
-        sys.exit(1)
+        return _explain(error)
+
+
+def _explain(error: Exception) -> int:
+    """Print an error for the person at the keyboard and return the exit code."""
+    if isinstance(error, GridbenchError):
+        click.echo(f"Error: {error}", err=True)
+        return error.exit_code
+    if isinstance(error, OSError) and error.errno is not None:
+        where = f"{str(error.filename)[:200]}: " if error.filename else ""
+        click.echo(f"Error: {where}{error.strerror}", err=True)
+        return 2
+    if isinstance(error, MemoryError):
+        click.echo(f"Error: there is not enough memory. {error}".rstrip(), err=True)
+        return 1
+    kind = type(error).__name__
+    click.echo(f"Error: {kind}: {error}\nThis looks like a defect; run again with --debug.", err=True)
+    return 1

@@ -9,8 +9,9 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from gridbench.core.terminal import Console
 
 __all__ = ["ProgressReporter"]
 

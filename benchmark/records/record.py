@@ -6,9 +6,8 @@ This module reads and writes records without torch, so that listing and tabulati
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,9 +16,19 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gridbench.core.files import file_hash, parse_json, write_arrays, write_json
+from gridbench.core.files import (
+    LARGEST_FILE,
+    LARGEST_JSON,
+    file_hash,
+    parse_json,
+    read_bytes,
+    read_json,
+    write_arrays,
+    write_json,
+)
 from gridbench.core.identity import check_identity
 from gridbench.core.machine import NOT_RECORDED, machine_label
+from gridbench.core.zip_files import read_arrays
 
 __all__ = [
     "SCHEMA",
@@ -90,8 +99,7 @@ class StoredRun:
 
     def retrieval(self) -> dict[str, np.ndarray[Any, Any]]:
         """Return per-query scores, top-k indices and thumbnails."""
-        with np.load(io.BytesIO(self._content("retrieval.npz")), allow_pickle=False) as arrays:
-            return dict(arrays)
+        return read_arrays(self._content("retrieval.npz"))
 
     def detection(self) -> dict[str, np.ndarray[Any, Any]]:
         """Return what the trained model said of each training image and label; empty for a run without a head."""
@@ -105,12 +113,12 @@ class StoredRun:
         """Return the arrays of a file, or nothing where there is none."""
         if not (self.folder / name).is_file():
             return {}
-        with np.load(io.BytesIO(self._content(name)), allow_pickle=False) as arrays:
-            return dict(arrays)
+        return read_arrays(self._content(name))
 
     def _content(self, name: str) -> bytes:
         """Return a file's content, as it was when the run finished."""
-        return _verified((self.folder / name).read_bytes(), name, self.hashes)
+        largest = LARGEST_JSON if name.endswith(".json") else LARGEST_FILE
+        return _verified(read_bytes(self.folder / name, largest), name, self.hashes)
 
 
 @dataclass(frozen=True)
@@ -136,6 +144,7 @@ def read_record(folder: Path, verify: bool = False) -> StoredRun:
         The stored run; a damaged one has the state `corrupt` and a reason that names the file.
     """
     try:
+        folder.name.encode()
         config = _mapping(folder / "config.json")
     except (OSError, ValueError) as error:
         whole = (folder / DONE).exists()
@@ -146,7 +155,11 @@ def read_record(folder: Path, verify: bool = False) -> StoredRun:
         return StoredRun(folder, "incomplete", "it was not finished", config, {})
     try:
         files = _mapping(folder / DONE)["files"]
+        if "result.json" not in files:
+            raise ValueError("done does not list result.json")
         for name, expected in files.items():
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"done lists {name!r}, which is no name of a file")
             if not (folder / name).is_file():
                 raise ValueError(f"{name} is missing")
             if verify and file_hash(folder / name) != expected:
@@ -188,9 +201,11 @@ def finish_record(
 
 def _belongs(path: Path) -> bool:
     passing = path.name.startswith((".", "checkpoint")) or path.name in {DONE, FAILED, LOCK}
-    return path.is_file() and not passing
+    ours = path.suffix in (".json", ".npz", ".safetensors") and path.is_file() and not path.is_symlink()
+    return ours and not passing
 
 
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _CHANGED = "{} was changed after the run finished"
 
 
@@ -228,7 +243,7 @@ def _words(error: Exception) -> str:
 
 
 def _mapping(path: Path, hashes: Mapping[str, str] | None = None) -> dict[str, Any]:
-    value = parse_json(_verified(path.read_bytes(), path.name, hashes or {}))
+    value = parse_json(_verified(read_bytes(path, LARGEST_JSON), path.name, hashes or {}))
     if not isinstance(value, dict) or value.get("schema") != SCHEMA:
         raise ValueError(f"{path.name} is of another format than {SCHEMA}")
     return value
@@ -236,6 +251,6 @@ def _mapping(path: Path, hashes: Mapping[str, str] | None = None) -> dict[str, A
 
 def _failure(folder: Path) -> str:
     try:
-        return str(json.loads((folder / FAILED).read_text(encoding="utf-8")).get("message", ""))
+        return str(read_json(folder / FAILED).get("message", ""))
     except (OSError, ValueError, AttributeError):
         return "it failed; failed.json cannot be read"

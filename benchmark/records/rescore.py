@@ -18,7 +18,7 @@ from safetensors.torch import load
 
 from gridbench.config import make_config
 from gridbench.core.environment import choose_device, describe_environment
-from gridbench.core.files import file_hash, read_json, write_bytes
+from gridbench.core.files import file_hash, read_bytes, read_json, write_bytes
 from gridbench.datasets import default_cache
 from gridbench.errors import InputError
 from gridbench.plan import Plan, make_plan
@@ -160,6 +160,6 @@ def _load_weights(experiment: Experiment, stored: StoredRun, expected: str) -> N
     network = experiment.method.descriptor_network
     model = network.model if isinstance(network, TimmBackbone) else network
     try:
-        model.load_state_dict({k: v.to(experiment.device) for k, v in load(path.read_bytes()).items()})
+        model.load_state_dict({k: v.to(experiment.device) for k, v in load(read_bytes(path)).items()})
     except (RuntimeError, SafetensorError) as error:
         raise InputError(f"The weights {path} do not fit the run's network: {error}") from None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from gridbench.core.files import write_json
+from gridbench.core.files import check_folder, write_json
 from gridbench.errors import GridbenchError, InputError, RunFailed
 from gridbench.plan import Plan
 from gridbench.records.record import StoredRun
@@ -31,6 +31,16 @@ __all__ = [
 DAMAGED, REPLACED = "damaged", "replaced"
 # `gridbench status` looks at a lock by taking it for a moment.
 LOCK_SECONDS = 1.0
+# The files of a record that are no arrays.
+LEFTOVERS = {
+    "config.json",
+    "done",
+    "environment.json",
+    "failed.json",
+    "history.json",
+    "noise.json",
+    "result.json",
+}
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -44,7 +54,13 @@ class NoRoom(RunFailed):
 
 @contextmanager
 def locked(runs: Path, folder: Path) -> Iterator[None]:
-    """Hold a run folder against other processes."""
+    """Hold a run folder against other processes.
+
+    Raises:
+        InputError: Another process holds it, it is a link, or the runs folder cannot be written.
+    """
+    for own in (folder, runs / ".locks"):
+        check_folder(own)
     try:
         (runs / ".locks").mkdir(parents=True, exist_ok=True)
         lock = FileLock(runs / ".locks" / f"{folder.name}.lock", timeout=LOCK_SECONDS)
@@ -66,7 +82,9 @@ def prepare(
 ) -> None:
     """Make the run folder ready: set aside what cannot be trusted or is to be replaced, and write config.json."""
     foreign = found is not None and found.config and found.id != plan.id
-    if found is not None and (found.state == "corrupt" or foreign or not folder.is_dir()):
+    # Files without any settings beside them are no interrupted run of ours.
+    unknown = found is not None and not found.config and _holds_files(folder)
+    if found is not None and (found.state == "corrupt" or foreign or unknown):
         aside = free_name(_hidden(folder, DAMAGED))
         folder.replace(aside)
         reason = "it belongs to another run" if foreign else found.reason
@@ -76,10 +94,15 @@ def prepare(
         folder.replace(free_name(_hidden(folder, REPLACED)))
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
-        # What an interrupted attempt left behind; only its checkpoint is of use.
-        if path.is_file() and not path.name.startswith("checkpoint"):
+        # What an interrupted attempt left behind; only its checkpoint is of use. Notes of the user's own stay.
+        ours = path.name in LEFTOVERS or path.suffix in (".part", ".npz", ".safetensors")
+        if ours and not path.name.startswith("checkpoint"):
             path.unlink()
     write_json(folder / "config.json", plan.document())
+
+
+def _holds_files(folder: Path) -> bool:
+    return not folder.is_dir() or any(not path.name.startswith(".") for path in folder.iterdir())
 
 
 def no_room(error: Exception) -> NoRoom | None:

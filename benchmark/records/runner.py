@@ -15,7 +15,7 @@ import torch
 
 from gridbench.config import RunConfig
 from gridbench.core.environment import choose_device, describe_environment, peak_memory
-from gridbench.core.files import file_hash, write_bytes, write_json
+from gridbench.core.files import check_folder, file_hash, write_bytes, write_json
 from gridbench.datasets import default_cache
 from gridbench.datasets.dataset import Progress
 from gridbench.errors import GridbenchError, RunFailed
@@ -153,6 +153,7 @@ def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> Ru
     folder = execution.runs / plan.folder_name
     if execution.event_files:
         check_event_log(execution.event_folder)
+    check_folder(folder)
     found = read_record(folder, verify=True) if folder.exists() else None
     if isinstance(found, RunRecord) and found.id == plan.id and not execution.force:
         # A process that was killed right after it was done.

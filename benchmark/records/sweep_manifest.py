@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gridbench.core.files import read_json, write_json
+from gridbench.core.files import check_folder, read_json, write_json
 from gridbench.records.runtime import KIND
 
 __all__ = ["DeclaredRun", "DeclaredSweep", "declare", "declared_sweeps"]
@@ -69,6 +69,7 @@ def declare(folder: Path, command: str, runs: Iterable[DeclaredRun]) -> Path:
     ]
     name = hashlib.sha256("\n".join(sorted(run["folder"] for run in rows)).encode()).hexdigest()[:12]
     file = folder / FOLDER / f"{name}.json"
+    check_folder(file.parent)
     file.parent.mkdir(parents=True, exist_ok=True)
     declared = datetime.now(UTC).isoformat(timespec="seconds")
     write_json(file, {"schema": SCHEMA, "command": command, "declared": declared, "runs": rows})

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gridbench.core.files import write_json
+from gridbench.core.files import check_folder, write_json
 from gridbench.records.record import read_record
 from gridbench.sweeps.grid import Item
 from gridbench.sweeps.search_space import Search, selected_names
@@ -153,6 +153,7 @@ def write_selection(selection: Selection, runs: Path) -> Path:
     words = (selection.dataset, selection.method, selection.loss or "", *selection.names)
     readable = "".join(c if c.isalnum() or c in "-_." else "_" for c in "-".join(filter(None, words)))[:100]
     folder = runs / FOLDER
+    check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{readable}-{stamp}.json"
     write_json(path, selection.document())

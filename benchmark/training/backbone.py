@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gridbench.core.files import open_file
+from gridbench.core.zip_files import check_zip
 from gridbench.errors import InputError, nearest
 from gridbench.training.compile import compiled
 
@@ -224,9 +227,12 @@ def _channels_first(features: Any, model: nn.Module) -> Tensor:
 
 def _load_weights(model: nn.Module, path: Path, name: str) -> None:
     """Load a state dict whose keys may carry a prefix or a classifier; every backbone entry must be there."""
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"The weights file {str(path)!r} does not exist.")
     try:
+        with open_file(path) as file:
+            if zipfile.is_zipfile(file):
+                check_zip(zipfile.ZipFile(file), path.stat().st_size)
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from gridbench.core.files import file_hash, read_json, write_bytes, write_json
+from gridbench.core.files import LARGEST_TABLE, file_hash, read_bytes, read_json, write_bytes, write_json
 
 __all__ = [
     "Checkpoint",
@@ -73,7 +73,7 @@ def load_checkpoint(folder: Path, run_id: str) -> Checkpoint | None:
     if not (folder / INDEX).exists():
         return None
     try:
-        index = read_json(folder / INDEX)
+        index = read_json(folder / INDEX, LARGEST_TABLE)
         if index.pop("check", None) != _digest(index):
             raise ValueError(f"{INDEX} was changed")
         name, epoch = str(index["file"]), int(index["epoch"])
@@ -83,7 +83,7 @@ def load_checkpoint(folder: Path, run_id: str) -> Checkpoint | None:
             raise ValueError(f"{name} is missing")
         if file_hash(folder / name) != index["sha256"]:
             raise ValueError(f"{name} was changed")
-        return Checkpoint(epoch, load((folder / name).read_bytes()), dict(index["state"]))
+        return Checkpoint(epoch, load(read_bytes(folder / name)), dict(index["state"]))
     except (AttributeError, KeyError, TypeError, OSError, ValueError, SafetensorError) as error:
         raise ValueError(f"the checkpoint cannot be used: {error}") from error
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gridbench.core.files import read_json
 from gridbench.leaderboard.records.runs import Collection
 from gridbench.leaderboard.tables.cells import setting_text
 
@@ -43,7 +43,7 @@ def read_selections(places: Iterable[Path]) -> tuple[list[Chosen], list[str]]:
     found, notes = [], []
     for file in (file for place in places for file in sorted((place / FOLDER).glob("*.json"))):
         try:
-            document = json.loads(file.read_text(encoding="utf-8"))
+            document = read_json(file)
             if document["chosen"] is not None:
                 found.append(_chosen(document))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
+from gridbench.core import files as core_files
+from gridbench.core import zip_files
 from gridbench.errors import InputError
 
 __all__ = ["read_arrays", "read_json"]
@@ -23,9 +21,9 @@ def read_json(path: Path) -> dict[str, Any]:
         InputError: It is missing, or no JSON object.
     """
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = core_files.read_json(path, core_files.LARGEST_TABLE)
     except OSError as error:
-        raise InputError(f"There is no noise manifest at {path}: {error.strerror}.") from error
+        raise InputError(f"There is no noise manifest at {path}: {error.strerror or error}.") from error
     except ValueError as error:
         raise InputError(f"{path} is damaged: {error}.") from error
     if not isinstance(stored, dict):
@@ -40,17 +38,8 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         InputError: The file is missing or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+        return zip_files.read_arrays(path)
     except FileNotFoundError as error:
         raise InputError(f"The noise manifest is incomplete: {path} is missing.") from error
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        AttributeError,
-        zipfile.BadZipFile,
-        zipfile.LargeZipFile,
-        zlib.error,
-    ) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} is damaged: {error}.") from error

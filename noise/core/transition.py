@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gridbench.core.files import LARGEST_JSON, read_text
 from gridbench.errors import InputError
 from gridbench.noise.core.corruption import Corruption, Ints, scene_corruption
 from gridbench.noise.core.labels import checked_scene_labels
@@ -66,8 +68,8 @@ def read_table(path: Path, num_classes: int | None = None) -> Floats:
         InputError: The file cannot be read or holds something else.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
+        text = read_text(path, LARGEST_JSON, "utf-8-sig")
+        rows = [row for row in csv.reader(io.StringIO(text, newline="")) if any(cell.strip() for cell in row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"The transition table {path} cannot be read: {error}.") from error
     if rows and not _is_number(rows[0][-1]):

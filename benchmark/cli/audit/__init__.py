@@ -155,8 +155,9 @@ def _plan(values: dict[str, Any], cache: Path, building: Any) -> Plan:
 
 def _print(found: Audit, listed: Path, page: Path) -> None:
     """Print what was found, how far it can be trusted, and what to do next."""
-    from rich.console import Console
     from rich.table import Table
+
+    from gridbench.core.terminal import Console
 
     document = found.document
     config, rate = document["config"], document["noise_rate"]

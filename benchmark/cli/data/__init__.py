@@ -38,9 +38,9 @@ data.add_command(prepare)
 @cache_option
 def list_(cache: Path | None) -> None:
     """List the built-in data sets and the archives in the cache."""
-    from rich.console import Console
     from rich.table import Table
 
+    from gridbench.core.terminal import Console
     from gridbench.datasets.archive.archive import Archive
     from gridbench.datasets.cache import archive_directory, default_cache, prepared_names, unfinished_names
     from gridbench.errors import InputError
@@ -173,8 +173,9 @@ def _largest_rates(archive: Archive) -> dict[str, str]:
 
 
 def _print(archive: Archive, facts: ArchiveFacts, largest: dict[str, str]) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from gridbench.core.terminal import Console
 
     height, width = archive.image_size
     sizes = ", ".join(

@@ -184,8 +184,7 @@ def report_text(report: Report, format_: str, out: Path | None) -> str:
 
 
 def _printed(sheets: Sequence[Sheet], to_screen: bool) -> str:
-    from rich.console import Console
-
+    from gridbench.core.terminal import Console
     from gridbench.leaderboard.formats.terminal import print_sheets
 
     text = io.StringIO()

@@ -21,8 +21,9 @@ listing.add_command(parameters)
 
 
 def _print_registry(registry: Any, name: str | None) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from gridbench.core.terminal import Console
 
     console = Console()
     if name is not None:

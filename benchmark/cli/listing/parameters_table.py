@@ -44,9 +44,9 @@ def parameters(
     The defaults are the paper's network on DLRSD; the one on BigEarthNet:
       gridbench list parameters --classes 19 --bands 10 --size 120
     """
-    from rich.console import Console
     from rich.table import Table
 
+    from gridbench.core.terminal import Console
     from gridbench.training.backbone import BackboneSpec
     from gridbench.training.parameter_counts import count_parameters
 

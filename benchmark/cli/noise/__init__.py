@@ -223,8 +223,9 @@ def _headline(summary: dict[str, Any]) -> str:
 
 
 def _print(summary: dict[str, Any], names: list[str], histogram: dict[str, int]) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from gridbench.core.terminal import Console
 
     click.echo(_headline(summary))
     per_image = ", ".join(f"{count}: {images}" for count, images in histogram.items())

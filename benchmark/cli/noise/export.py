@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gridbench.core.files import write_bytes
+from gridbench.core.files import read_bytes, write_bytes
 from gridbench.datasets import Archive
 from gridbench.errors import InputError
 from gridbench.noise.core.manifest import Manifest
@@ -153,6 +153,6 @@ def _pixels(path: Path) -> Array:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bytes(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from None

@@ -29,9 +29,9 @@ def print_list(
     cache: Path,
 ) -> None:
     """Print a line for each table and figure: data, runs, time and memory, as far as they are known."""
-    from rich.console import Console
     from rich.table import Table
 
+    from gridbench.core.terminal import Console
     from gridbench.records.runtime import Measured
     from gridbench.sweeps.paper import ARCHIVES
     from gridbench.sweeps.reproduce import datasets_for, needs_maps, requirements, source_of

@@ -130,8 +130,9 @@ def _print_plan(config: RunConfig, execution: Execution) -> None:
 
 def print_result(record: RunRecord) -> None:
     """Print the closing table of a run."""
-    from rich.console import Console
     from rich.table import Table
+
+    from gridbench.core.terminal import Console
 
     result, config = record.result, record.config["config"]
     environment = record.environment()

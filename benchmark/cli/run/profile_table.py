@@ -42,8 +42,9 @@ def profile_rows(environment: dict[str, Any]) -> list[tuple[str, float, float | 
 
 def print_profile(record: RunRecord) -> None:
     """Print the phases of a run with seconds, share, and milliseconds a step of training."""
-    from rich.console import Console
     from rich.table import Table
+
+    from gridbench.core.terminal import Console
 
     environment = record.environment()
     rows = profile_rows(environment)

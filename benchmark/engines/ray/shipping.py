@@ -13,7 +13,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from gridbench.core.files import file_hash
+from gridbench.core.files import file_hash, read_bytes
 from gridbench.datasets import Archive
 from gridbench.datasets.archive.archive import INDEX
 from gridbench.datasets.archive.arrayfile import fsync_directory
@@ -66,7 +66,7 @@ def archive_shipment(archive: Archive, cache: Path, put: Put) -> Shipment:
             f"The archive {archive.name!r} lies in {directory}, outside the cache {cache}; only archives in the cache "
             "can be taken to other machines. Use --engine local."
         ) from None
-    index = (directory / INDEX).read_bytes()
+    index = read_bytes(directory / INDEX)
     facts = {INDEX: hashlib.sha256(index).hexdigest()}
     facts.update({name: fact["sha256"] for name, fact in json.loads(index)["files"].items()})
     files = [
@@ -83,7 +83,7 @@ def plugin_shipment(path: Path, put: Put) -> Shipment:
         path: The file.
         put: Stores a piece and returns a handle.
     """
-    content = path.read_bytes()
+    content = read_bytes(path)
     files = [(path.name, hashlib.sha256(content).hexdigest(), (put(content),))]
     return Shipment(_key(files), tuple(files))
 

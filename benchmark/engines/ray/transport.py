@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from gridbench.core.files import parse_json, write_bytes
+from gridbench.core.files import parse_json, read_bytes, write_bytes
 from gridbench.plan import Plan
 from gridbench.records.record import DONE, FAILED, StoredRun, read_record
 from gridbench.records.run_folder import prepare
@@ -22,7 +22,7 @@ def pack_folder(folder: Path) -> dict[str, bytes]:
     if not folder.is_dir():
         return {}
     return {
-        path.name: path.read_bytes()
+        path.name: read_bytes(path)
         for path in sorted(folder.iterdir())
         if path.is_file() and not path.name.startswith((".", "checkpoint"))
     }
