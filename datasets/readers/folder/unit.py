@@ -64,6 +64,11 @@ class FolderUnit:
     treatment: Treatment
     clean_mask: Path | None = None
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The image and its masks."""
+        return tuple(path for path in (self.image, self.mask, self.clean_mask) if path is not None)
+
 
 def tile_corners(height: int, width: int, tile: int) -> list[tuple[int, int]]:
     """Return the upper-left corners of the tiles that lie side by side within an image, row by row."""
@@ -84,8 +89,7 @@ def read_folder_unit(unit: FolderUnit) -> Outcome:
     pixels = fit(read_raster(unit.image), how.form, unit.image)
     findings: Counter[str] = Counter()
     maps = [_decoded(path, pixels.shape[1:], how.codebook, findings) for path in (unit.mask, unit.clean_mask)]
-    files = [path for path in (unit.image, unit.mask, unit.clean_mask) if path is not None]
-    source = digest_of(files)
+    source = digest_of(unit.files)
     if how.tile is None:
         pixels = resize_image(pixels, how.size)
         given, clean = (
