@@ -168,12 +168,11 @@ def print_result(record: RunRecord) -> None:
     counted = result["parameters"]
     rows.append(("parameters", f"{counted['total']:,}", f"of which backbone {counted['backbone']:,}"))
     seconds = environment["seconds"]
-    where = f"{environment['device']}, {environment['threads']} threads"
     rows.append(
         (
             "time",
             f"{sum(seconds.values()):.1f} s",
-            f"{seconds.get('training', 0):.1f} s of it training; {where}",
+            f"{seconds.get('training', 0):.1f} s of it training; {environment['device']}",
         )
     )
     title = f"{config['method']}" + (f" with {config['loss']}" if config["loss"] else "")
@@ -185,6 +184,7 @@ def print_result(record: RunRecord) -> None:
     console.print(table)
     if record.config["note"]:
         console.print(f"Note: {record.config['note']}", highlight=False)
+    console.print(f"Machine: {record.machine}", highlight=False, soft_wrap=True)
     console.print(f"Record: {record.folder}", highlight=False, soft_wrap=True)
     console.print(f"Next:   {_next_command(record)}", highlight=False, soft_wrap=True)
 
