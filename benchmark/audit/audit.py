@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridbench.audit.calibration import calibrate
-from gridbench.audit.cross_validation import check_auditable, predict_held_out
-from gridbench.audit.folds import divide
+from gridbench.audit.cross_validation import check_auditable, divide, predict_held_out
 from gridbench.audit.ranking import suspicion
 from gridbench.core.files import read_json, write_arrays, write_json
 from gridbench.core.streams import numpy_stream

@@ -1,9 +1,9 @@
-"""What a model says of images that it was not trained on: k runs, each on all folds but one."""
+"""Cross-validation: division into folds with groups kept whole, and held-out predictions from a run for each fold."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from gridbench.records.record import RunRecord
 from gridbench.records.runner import Execution, execute
 from gridbench.training.experiment import Experiment, Outcome
 
-__all__ = ["FoldExperiment", "check_auditable", "fold_plan", "predict_held_out"]
+__all__ = ["FoldExperiment", "check_auditable", "divide", "fold_plan", "predict_held_out"]
 
 Array = npt.NDArray[Any]
 
@@ -27,8 +27,43 @@ MIRRORED: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
 """Axes of (B, bands, H, W) that each view of an image is mirrored along."""
 
 
+def divide(count: int, folds: int, rng: np.random.Generator, groups: Sequence[Any] | None = None) -> Array:
+    """Assign samples to folds of about equal size; a group is never split.
+
+    Groups are assigned in random order, the largest first where sizes differ, each to the fold that has fewest samples.
+
+    Args:
+        count: Number of samples N.
+        folds: Number of folds, at least 2.
+        rng: Decides the order.
+        groups: (N,) group of each sample; None when each stands for itself.
+
+    Returns:
+        (N,) fold of each sample, from 0.
+
+    Raises:
+        InputError: There are fewer groups than folds.
+    """
+    owner: Array = np.arange(count)
+    if groups is not None:
+        owner = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+    sizes = np.bincount(owner, minlength=1)
+    if not 2 <= folds <= len(sizes) or not count:
+        what = "images" if groups is None else "groups of images"
+        raise InputError(
+            f"The number of folds is {folds}; with {len(sizes) if count else 0} {what} it can be 2 to {len(sizes)}."
+        )
+    order = rng.permutation(len(sizes))
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    fold_of, filled = np.zeros(len(sizes), dtype=np.int64), np.zeros(folds, dtype=np.int64)
+    for group in order:
+        fold_of[group] = filled.argmin()
+        filled[fold_of[group]] += sizes[group]
+    return fold_of[owner]
+
+
 class FoldExperiment(Experiment):
-    """A run that trains on all images but those of one fold, and then says what is in these.
+    """A run that trains on all images but those of one fold, and then predicts these.
 
     Args:
         plan: The plan of the fold.
@@ -74,7 +109,7 @@ class FoldExperiment(Experiment):
 
 @dataclass(frozen=True)
 class _Part:
-    """Hands the progress of one fold on as that of all folds."""
+    """Reports the progress of one fold as part of that of all folds."""
 
     fold: int
     folds: int
@@ -86,7 +121,7 @@ class _Part:
 
 
 def check_auditable(plan: Plan) -> None:
-    """Refuse what says nothing of single labels, or would know the answer.
+    """Refuse methods and losses that cannot audit scene labels.
 
     Raises:
         InputError: The method trains nothing or knows the clean labels, or the loss learns from label maps.

@@ -157,7 +157,7 @@ def inspect(
         write_bytes(figure, draw_transitions(counts, names, _headline(summary)))
         written.append(f"transition table: {figure}")
     if examples is not None and archive is not None:
-        from gridbench.cli.noise.examples import example_figure
+        from gridbench.cli.noise.export import example_figure
 
         write_bytes(examples, example_figure(manifest, archive, _headline(summary)))
         written.append(f"example images: {examples}")

@@ -1,4 +1,4 @@
-"""Corrupted labels as files that other tools read, and the check that such files follow from their manifest."""
+"""Corrupted labels as files that other tools read, the check that they follow from their manifest, and examples."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ import numpy as np
 from gridbench.core.files import read_bytes, write_bytes
 from gridbench.datasets import Archive
 from gridbench.errors import InputError
+from gridbench.evaluation.thumbnails import thumbnails
 from gridbench.noise.core.manifest import Manifest
+from gridbench.noise.figures.examples import choose_examples, draw_label_examples, draw_map_examples
 from gridbench.training.corrupt import training_images
 
-__all__ = ["check_files", "noisy_labels", "write_files"]
+__all__ = ["check_files", "example_figure", "noisy_labels", "write_files"]
 
 Array = np.ndarray[Any, Any]
 
 LABELS, CHANGES, MAPS = "labels.csv", "changes.csv", "maps"
+EXAMPLES = {"scene": 12, "pixel": 5}
+"""Images of a figure of examples, by the level of the labels."""
 
 
 def noisy_labels(manifest: Manifest, archive: Archive) -> Array:
@@ -156,3 +160,26 @@ def _read(path: Path) -> bytes:
         return read_bytes(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def example_figure(manifest: Manifest, archive: Archive, title: str) -> bytes:
+    """Draw images whose labels changed, evenly spread over the training images, as a PNG.
+
+    Args:
+        manifest: What was done to the labels.
+        archive: The archive that it was done to.
+        title: What stands above.
+
+    Raises:
+        InputError: Nothing was changed, or the manifest is of another archive.
+    """
+    noisy = noisy_labels(manifest, archive)
+    chosen = choose_examples(manifest.changed, EXAMPLES["scene" if manifest.kind == "scene" else "pixel"])
+    if not len(chosen):
+        raise InputError("Nothing was changed, so there is no example to show.")
+    places = training_images(archive, manifest.shape[0])[chosen]
+    of_scenes = manifest.kind == "scene" or archive.label_maps is None
+    clean = archive.scene_labels[places] if of_scenes else archive.label_maps[places]
+    draw = draw_label_examples if of_scenes else draw_map_examples
+    names = [archive.names[i] for i in places]
+    return draw(thumbnails(archive, places), names, clean, noisy[chosen], archive.class_names, title)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridbench.audit.folds import divide
+from gridbench.audit.cross_validation import divide
 from gridbench.errors import InputError
 
 
