@@ -115,6 +115,7 @@ class FileIndex:
     """
 
     def __init__(self, files: Mapping[str, Path]) -> None:
+        self._keys = list(files)
         self._full: dict[str, list[str]] = {}
         self._bare: dict[str, list[str]] = {}
         for key, path in files.items():
@@ -124,6 +125,13 @@ class FileIndex:
                 self._full.setdefault(tail, []).append(key)
             for tail in {key, *(tail[: -len(path.suffix)] for tail in tails if path.suffix)}:
                 self._bare.setdefault(tail, []).append(key)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def examples(self, count: int = 3) -> list[str]:
+        """Return the keys of the first few files."""
+        return self._keys[:count]
 
     def find(self, cell: str) -> list[str]:
         """Return the keys of the files that a cell may mean."""

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from gridbench.datasets.archive.layout import SPLITS
 from gridbench.errors import InputError
 
-__all__ = ["parse_shares", "read_split", "split_by_shares"]
+__all__ = ["SPLIT_WORDS", "parse_shares", "read_split", "split_by_shares"]
 
-_SPELLINGS = {
+SPLIT_WORDS = {
     "train": "train",
     "training": "train",
     "val": "val",
@@ -20,6 +20,7 @@ _SPELLINGS = {
     "test": "test",
     "testing": "test",
 }
+"""How people write the splits -> train, val or test."""
 
 
 def read_split(word: str) -> str:
@@ -29,9 +30,9 @@ def read_split(word: str) -> str:
         InputError: It is none of them.
     """
     try:
-        return _SPELLINGS[word.strip().lower()]
+        return SPLIT_WORDS[word.strip().lower()]
     except KeyError:
-        raise InputError(f"There is no split {word!r}; known are {', '.join(sorted(_SPELLINGS))}.") from None
+        raise InputError(f"There is no split {word!r}; known are {', '.join(sorted(SPLIT_WORDS))}.") from None
 
 
 def parse_shares(text: str) -> tuple[float, float, float]:

@@ -1,0 +1,7 @@
+"""Tables that users bring: labels by image, and classes with the values or colours that stand for them."""
+
+from gridbench.datasets.readers.tables.columns import TableOptions
+from gridbench.datasets.readers.tables.label_table import LabelTable, read_label_table
+from gridbench.datasets.readers.tables.rows import read_rows
+
+__all__ = ["LabelTable", "TableOptions", "read_label_table", "read_rows"]

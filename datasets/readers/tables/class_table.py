@@ -1,0 +1,193 @@
+"""The table of a user's classes: their names, and the values or colours that stand for them in masks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gridbench.datasets.readers.tables.rows import RawTable, read_raw_table, read_text
+from gridbench.errors import InputError, nearest
+
+__all__ = ["ClassTable", "parse_colour", "read_class_table", "with_codes"]
+
+Colour = tuple[int, int, int]
+_Row = tuple[str, int | None, Colour | None]
+
+_NAME_COLUMNS = ("name", "class", "label", "class_name", "classname", "label_name", "category", "title")
+_VALUE_COLUMNS = ("value", "index", "id", "class_id", "label_id", "code", "pixel_value", "grey", "gray")
+_COLOUR_COLUMNS = ("color", "colour", "hex", "rgb", "color_hex", "hex_color")
+_CHANNELS = (("r", "g", "b"), ("red", "green", "blue"))
+_NO_CLASS = {"", "ignore", "ignored", "nodata", "no data", "no_data", "no class"}
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """Classes in their order.
+
+    Attributes:
+        names: Names of the C classes.
+        values: Value in one-band masks -> class; None stands for pixels that are to be ignored. Empty when no values
+            were given.
+        colours: Colour in masks -> class; empty when no colours were given.
+    """
+
+    names: tuple[str, ...]
+    values: dict[int, int | None]
+    colours: dict[Colour, int | None]
+
+
+def read_class_table(path: Path, ignore: Sequence[str] = ()) -> ClassTable:
+    """Read a class table.
+
+    A `.txt` holds one name a line, in the order of the masks' values, or a value (`1 water`) or colour
+    (`0 0 255 water`) before each name. Other tables have a header with `name` and, as needed, `value`
+    and `color` (`#3C1098`, or three numbers) or `r`, `g`, `b`.
+
+    Args:
+        path: The file.
+        ignore: Names of rows that are no class: their pixels are ignored.
+
+    Raises:
+        InputError: The file is missing, a name or value or colour is there twice, or cannot be read.
+    """
+    rows = _read(path)
+    unknown = [name for name in ignore if name not in {row[0] for row in rows}]
+    if unknown:
+        raise InputError(
+            f"--ignore-class: there is no class {unknown[0]!r} in "
+            f"{path}.{nearest(unknown[0], [row[0] for row in rows])}"
+        )
+    names = [row[0] for row in rows if row[0] not in set(ignore)]
+    for folded in {name.casefold() for name in names}:
+        alike = [name for name in names if name.casefold() == folded]
+        if len(alike) > 1:
+            what = (
+                f"the class {alike[0]!r} twice"
+                if alike[0] == alike[1]
+                else f"{alike[0]!r} and {alike[1]!r}, which differ in case only"
+            )
+            raise InputError(f"{path} holds {what}.")
+    if not names:
+        raise InputError(f"{path} holds no class.")
+    return _with_rows(path, names, rows, set(ignore))
+
+
+def with_codes(table: ClassTable, path: Path) -> ClassTable:
+    """Return known classes with the values and colours of another table; a value without a class is called `ignore`.
+
+    Raises:
+        InputError: The table cannot be read, or names a class that is not known.
+    """
+    rows = [row for row in _read(path, blank_names=True) if row[1] is not None or row[2] is not None]
+    if not rows:
+        raise InputError(f"{path} gives no value and no colour; it needs a column value, color, or r, g, b.")
+    ignored = {row[0] for row in rows if row[0].casefold() in _NO_CLASS and row[0] not in table.names}
+    unknown = [row[0] for row in rows if row[0] not in table.names and row[0] not in ignored]
+    if unknown:
+        raise InputError(
+            f"{path}: {unknown[0]!r} is none of the classes.{nearest(unknown[0], table.names)} A value "
+            "without a class is called ignore."
+        )
+    return _with_rows(path, table.names, rows, ignored)
+
+
+def parse_colour(text: str) -> Colour | None:
+    """Return (red, green, blue) of `#3C1098`, `60 16 152` or `60,16,152`; None when it is no colour."""
+    word = text.strip()
+    if re.fullmatch(r"#?[0-9A-Fa-f]{6}", word):
+        number = int(word.lstrip("#"), 16)
+        return number >> 16, number >> 8 & 255, number & 255
+    parts = [part for part in re.split(r"[\s,;()\[\]]+", word) if part]
+    if len(parts) == 3 and all(part.isdigit() and int(part) < 256 for part in parts):
+        return int(parts[0]), int(parts[1]), int(parts[2])
+    return None
+
+
+def _read(path: Path, blank_names: bool = False) -> list[_Row]:
+    if path.suffix.lower() == ".txt":
+        return _read_lines(path)
+    table = read_raw_table(path)
+    header = [name.lower().replace(" ", "_") for name in table.header]
+    name_column = next((column for column in _NAME_COLUMNS if column in header), None)
+    if name_column is None:
+        raise InputError(
+            f"{path} needs a header with the column `name`; it has {', '.join(table.header) or 'none'}."
+        )
+    names = table.column(header.index(name_column))
+    values = _values(table, header)
+    colours = _colours(table, header, names)
+    return [
+        (name, value, colour)
+        for name, value, colour in zip(names, values, colours, strict=True)
+        if name or (blank_names and (value is not None or colour is not None))
+    ]
+
+
+def _read_lines(path: Path) -> list[_Row]:
+    """Read one name a line; numbers before every name are its value, or its colour when there are three."""
+    lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
+    coloured = [
+        re.fullmatch(r"(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3})[\s,:;]+(.*\S)", line) for line in lines
+    ]
+    if lines and all(coloured):
+        found = [match.groups() for match in coloured if match]
+        parsed = [(name, parse_colour(f"{r} {g} {b}")) for r, g, b, name in found]
+        if all(colour is not None for _, colour in parsed):
+            return [(name, None, colour) for name, colour in parsed]
+    valued = [re.fullmatch(r"(\d+)[\s,:;=.)]+(\D.*)", line) for line in lines]
+    if lines and all(valued):
+        return [(match.group(2).strip(), int(match.group(1)), None) for match in valued if match]
+    return [(line, None, None) for line in lines]
+
+
+def _values(table: RawTable, header: Sequence[str]) -> list[int | None]:
+    column = next((name for name in _VALUE_COLUMNS if name in header), None)
+    if column is None:
+        return [None] * len(table.rows)
+    at = header.index(column)
+    values: list[int | None] = []
+    for row, cell in enumerate(table.column(at)):
+        number = re.fullmatch(r"([+-]?\d+)(\.0+)?", cell)
+        if cell and not number:
+            raise InputError(f"{table.where(row, at)}: {cell!r} is no whole number.")
+        values.append(int(number.group(1)) if number else None)
+    return values
+
+
+def _colours(table: RawTable, header: Sequence[str], names: Sequence[str]) -> list[Colour | None]:
+    channels = next((trio for trio in _CHANNELS if set(trio) <= set(header)), None)
+    column = next((name for name in _COLOUR_COLUMNS if name in header), None)
+    if channels is not None:
+        cells = [" ".join(row[header.index(channel)] for channel in channels) for row in table.rows]
+    elif column is not None:
+        cells = table.column(header.index(column))
+    else:
+        return [None] * len(names)
+    colours = []
+    for row, cell in enumerate(cells):
+        colour = parse_colour(cell) if cell.strip() else None
+        if colour is None and cell.strip():
+            raise InputError(
+                f"{table.path}, row {table.lines[row]}: {cell!r} of {names[row]!r} is no colour; write "
+                "#RRGGBB, or three numbers from 0 to 255."
+            )
+        colours.append(colour)
+    return colours
+
+
+def _with_rows(path: Path, names: Sequence[str], rows: Sequence[_Row], ignored: set[str]) -> ClassTable:
+    values: dict[int, int | None] = {}
+    colours: dict[Colour, int | None] = {}
+    for name, value, colour in rows:
+        target = None if name in ignored else names.index(name)
+        if value is not None:
+            if value in values:
+                raise InputError(f"{path} gives the value {value} to two classes.")
+            values[value] = target
+        if colour is not None:
+            if colour in colours:
+                raise InputError(f"{path} gives the colour {colour} to two classes.")
+            colours[colour] = target
+    return ClassTable(tuple(names), values, colours)

@@ -1,0 +1,276 @@
+"""Divides cells that list labels: by semicolons, bars, commas or blanks, or as Python and JSON lists."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gridbench.errors import InputError, nearest
+
+__all__ = ["SEPARATORS", "Cells", "divide_cells"]
+
+SEPARATORS = {"semicolon": ";", "bar": "|", "comma": ",", "blank": " ", "none": ""}
+_QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
+_MISSING = {"nan", "null", "n/a", "#n/a", "<na>", "#ref!", "#value!", "#name?"}
+_PLURAL = {"labels", "tags", "classes", "categories", "targets"}
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The labels of each row, and how they were told apart.
+
+    Attributes:
+        names: Labels in each cell.
+        divided_by: What divides the labels of a cell, in words.
+        notes: What the reader should know, such as spellings that were taken for one class.
+    """
+
+    names: list[list[str]]
+    divided_by: str
+    notes: tuple[str, ...] = ()
+
+
+def divide_cells(
+    cells: Sequence[str],
+    where: Callable[[int], str],
+    header: str = "labels",
+    separator: str | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Cells:
+    """Divide cells into the names of labels.
+
+    Args:
+        cells: (N,) cells of one column.
+        where: Returns the place of a row's cell, for messages.
+        header: Name of the column; a plural such as `labels` announces lists.
+        separator: One of SEPARATORS; None to find out.
+        class_names: The known classes, or None.
+
+    Raises:
+        InputError: There is more than one way to divide them, a cell says nothing, or a label is no known class.
+    """
+    for row, cell in enumerate(cells):
+        if cell.lower() in _MISSING and cell not in (class_names or ()):
+            raise InputError(f"{where(row)}: {cell!r} is no class. Write the label, or leave the row out.")
+    if separator is None and (lists := _bracketed(cells, where)) is not None:
+        divided, words = lists, "commas in brackets"
+    elif separator is None and class_names is not None:
+        divided, words = _by_known_names(cells, class_names)
+    else:
+        chosen = separator or _find_separator(cells, where, header)
+        divided, words = _divide(cells, SEPARATORS[chosen]), _words(chosen)
+    _refuse_vectors(divided, where)
+    if class_names is None:
+        _refuse_variants(divided, where)
+        return Cells(divided, words)
+    return _canonical(divided, words, class_names, where)
+
+
+def _divide(cells: Sequence[str], separator: str) -> list[list[str]]:
+    if not separator:
+        return [[cell] if cell else [] for cell in cells]
+    parts = [cell.split() if separator == " " else cell.split(separator) for cell in cells]
+    return [[name for part in row if (name := _plain(part))] for row in parts]
+
+
+def _plain(word: str) -> str:
+    """Return a name without blanks and one pair of quotes around it."""
+    word = word.strip()
+    if len(word) > 1 and word[0] == word[-1] and word[0] in "'\"":
+        word = word[1:-1].strip()
+    return word
+
+
+def _bracketed(cells: Sequence[str], where: Callable[[int], str]) -> list[list[str]] | None:
+    """Return the names in `['a', 'b']`, `["a"]`, `[a, b]`, `{a, b}` or `('a',)`; None when no cell is such a list."""
+    pairs = {"[": "]", "{": "}", "(": ")"}
+
+    def is_list(cell: str) -> bool:
+        return (
+            cell[:1] in pairs
+            and cell[-1:] == pairs[cell[0]]
+            and (cell[0] != "(" or bool(_QUOTED.search(cell)))
+        )
+
+    filled = [row for row, cell in enumerate(cells) if cell]
+    listed = [row for row in filled if is_list(cells[row])]
+    if not listed:
+        return None
+    if len(listed) < len(filled):
+        odd = next(row for row in filled if row not in set(listed))
+        raise InputError(f"{where(odd)}: {cells[odd]!r} is no list in brackets, and {cells[listed[0]]!r} is.")
+    return [_in_brackets(cell[1:-1], where, row) if cell else [] for row, cell in enumerate(cells)]
+
+
+def _in_brackets(inside: str, where: Callable[[int], str], row: int) -> list[str]:
+    if not _QUOTED.search(inside):
+        words = _divide([inside], ",")[0]
+        if len(words) == 1 and re.search(r"\S\s+\S", words[0]):
+            raise InputError(
+                f"{where(row)}: [{inside}] may be one label or several. Divide labels by commas."
+            )
+        return words
+    rest = _QUOTED.sub("", inside)
+    if rest.strip(" ,;\n\t"):
+        raise InputError(f"{where(row)}: [{inside}] cannot be read as a list. Write it like ['a', 'b'].")
+    names = [one or other for one, other in _QUOTED.findall(inside)]
+    return [name for raw in names if (name := re.sub(r"\\(.)", r"\1", raw).strip())]
+
+
+def _by_known_names(cells: Sequence[str], class_names: Sequence[str]) -> tuple[list[list[str]], str]:
+    """Divide by the separator that leaves the fewest cells with an unknown name."""
+    known = {_folded(name) for name in class_names}
+
+    def unknown(rows: Sequence[Sequence[str]]) -> int:
+        return sum(not all(_folded(name) in known for name in row) for row in rows)
+
+    def try_separator(word: str) -> list[list[str]]:
+        # A name may hold the separator itself, so the whole cell is tried as one name first.
+        parts = _divide(cells, SEPARATORS[word])
+        return [[cell] if _folded(cell) in known else row for cell, row in zip(cells, parts, strict=True)]
+
+    tried = {word: try_separator(word) for word in SEPARATORS}
+    best = min(tried, key=lambda word: unknown(tried[word]))
+    if all(tried[word] == tried["none"] for word in tried if unknown(tried[word]) == unknown(tried[best])):
+        best = "none"
+    return tried[best], _words(best)
+
+
+def _find_separator(cells: Sequence[str], where: Callable[[int], str], header: str) -> str:
+    """Find the separator when no class is known: what the cells leave open is refused."""
+    strong = [word for word in ("semicolon", "bar") if any(SEPARATORS[word] in cell for cell in cells)]
+    if len(strong) == 2:
+        row = next(i for i, cell in enumerate(cells) if ";" in cell or "|" in cell)
+        raise InputError(
+            f"{where(row)}: some cells hold ; and some hold |. Say what divides labels: --separator semicolon or "
+            "--separator bar."
+        )
+    if strong:
+        return strong[0]
+    for word in ("comma", "blank"):
+        rows = [i for i, cell in enumerate(cells) if SEPARATORS[word] in cell]
+        if not rows:
+            continue
+        verdict = _is_list(cells, SEPARATORS[word])
+        if (
+            verdict is None
+            and word == "blank"
+            and header.lower() not in _PLURAL
+            and not _shares_words(cells, " ")
+        ):
+            verdict = False
+        if verdict is None:
+            parts = _divide([cells[rows[0]]], SEPARATORS[word])[0]
+            raise InputError(
+                f"{where(rows[0])}: {cells[rows[0]]!r} may be one class or the {len(parts)} classes "
+                f"{', '.join(parts)}. "
+                f"Say which: --separator none or --separator {word}; or name the classes with --classes FILE."
+            )
+        if verdict:
+            return word
+    return "none"
+
+
+def _shares_words(cells: Sequence[str], separator: str) -> bool:
+    """Whether a word occurs in two different cells."""
+    words = [word for row in _divide(sorted(set(cells)), separator) for word in set(row)]
+    return len(words) > len(set(words))
+
+
+def _is_list(cells: Sequence[str], separator: str) -> bool | None:
+    """Tell lists from names that hold the separator: True for lists for certain, None when both are possible.
+
+    Names such as "dense residential" and "Beaches, dunes, sands" have words in common too, but always at the same
+    place; so lists by commas show words at different places, and lists by blanks at least twice as many combinations
+    as words.
+    """
+    distinct = _divide(sorted(set(cells)), separator)
+    places: dict[str, set[int]] = {}
+    for row in distinct:
+        for place, name in enumerate(row):
+            places.setdefault(name, set()).add(place)
+    several = sum(len(row) > 1 for row in distinct)
+    varied = any(len(found) > 1 for found in places.values())
+    if several >= 2 * len(places) or (separator == "," and varied):
+        return None if _has_inseparable_words(distinct) else True
+    return None
+
+
+def _has_inseparable_words(distinct: Sequence[Sequence[str]]) -> bool:
+    """Whether two words stand side by side wherever either occurs, as those of a name that holds the separator do."""
+    cells_of: dict[str, set[int]] = {}
+    for cell, row in enumerate(distinct):
+        for name in row:
+            cells_of.setdefault(name, set()).add(cell)
+    pairs = {pair for row in distinct for pair in itertools.pairwise(row)}
+    return any(cells_of[one] == cells_of[other] for one, other in pairs)
+
+
+def _refuse_vectors(divided: Sequence[Sequence[str]], where: Callable[[int], str]) -> None:
+    """Refuse cells such as `1 0 0 1`, which list numbers of 0 and 1 instead of names."""
+    for row, names in enumerate(divided):
+        if len(names) > 1 and set(names) <= {"0", "1"}:
+            raise InputError(
+                f"{where(row)}: {', '.join(names)} are zeros and ones, no names. Give each class a column "
+                "of its own, or list "
+                "the classes' names."
+            )
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise InputError(f"{where(row)}: the label {twice!r} is there twice.")
+
+
+def _refuse_variants(divided: Sequence[Sequence[str]], where: Callable[[int], str]) -> None:
+    """Refuse names that differ in case, blanks, dashes and underscores only."""
+    first: dict[str, tuple[str, int]] = {}
+    for row, names in enumerate(divided):
+        for name in names:
+            spelling, at = first.setdefault(_folded(name), (name, row))
+            if spelling != name:
+                raise InputError(
+                    f"{where(row)}: {name!r} and {spelling!r} (row of {where(at)}) differ in case or blanks only. "
+                    "Write them alike, or list the classes with --classes FILE."
+                )
+
+
+def _canonical(
+    divided: Sequence[Sequence[str]], words: str, class_names: Sequence[str], where: Callable[[int], str]
+) -> Cells:
+    """Spell every label as the known class is spelt."""
+    spellings: dict[str, list[str]] = {}
+    for name in class_names:
+        spellings.setdefault(_folded(name), []).append(name)
+    known = set(class_names)
+    changed: dict[str, str] = {}
+    result = []
+    for row, names in enumerate(divided):
+        spelt = []
+        for name in names:
+            found = spellings.get(_folded(name), [])
+            if name not in known and len(found) != 1:
+                hint = nearest(name, class_names) or " Names in one cell are divided by ; or |."
+                raise InputError(f"{where(row)}: the label {name!r} is not among the classes.{hint}")
+            if name not in known:
+                changed[name] = found[0]
+            spelt.append(name if name in known else found[0])
+        if len(set(spelt)) < len(spelt):
+            raise InputError(f"{where(row)}: {', '.join(names)} name a class twice.")
+        result.append(spelt)
+    return Cells(result, words, _spelling_notes(changed))
+
+
+def _spelling_notes(changed: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(
+        f"the label {name!r} is read as the class {known!r}" for name, known in sorted(changed.items())
+    )
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\s_-]+", " ", name).strip().casefold()
+
+
+def _words(separator: str) -> str:
+    plural = {"none": "nothing (one class a cell)"}
+    return plural.get(separator, separator + "s")

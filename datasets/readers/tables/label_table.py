@@ -1,0 +1,213 @@
+"""Reads tables of scene labels: a column for each class, or one column that lists names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridbench.datasets.readers.files import FileIndex
+from gridbench.datasets.readers.splitting import read_split
+from gridbench.datasets.readers.tables.columns import Columns, TableOptions, binary, find_columns
+from gridbench.datasets.readers.tables.label_cells import divide_cells
+from gridbench.datasets.readers.tables.rows import RawTable, read_raw_table
+from gridbench.errors import InputError, nearest
+
+__all__ = ["LabelTable", "interpret_table", "read_label_table"]
+
+_LISTED_COLUMNS = 30
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """Scene labels by file name.
+
+    Attributes:
+        keys: Name of each row's file, as written.
+        class_names: Names of the C classes.
+        labels: (N, C) uint8 in {0, 1}.
+        columns: `split` and `group` where the table has them: name -> one word a row.
+        notes: What is worth knowing about the file.
+        reading: What each column was understood as, one line each.
+        has_class_columns: Whether each class has a column of 0 and 1.
+    """
+
+    keys: list[str]
+    class_names: tuple[str, ...]
+    labels: NDArray[np.uint8]
+    columns: dict[str, list[str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    reading: tuple[str, ...] = ()
+    has_class_columns: bool = False
+
+
+def read_label_table(
+    path: Path,
+    class_names: Sequence[str] | None = None,
+    files: FileIndex | None = None,
+    options: TableOptions | None = None,
+) -> LabelTable:
+    """Read scene labels from `.csv`, `.tsv`, `.txt`, `.xlsx` or `.parquet`.
+
+    One column names the image files. Then either one column lists class names, or each class has a column of 0 and 1.
+    Columns of the split and of groups are used; all others are reported.
+
+    Args:
+        path: The file.
+        class_names: The known classes; None to take them from the file.
+        files: The image files, among which the key column is found; None to go by the columns' names.
+        options: What the user said about the table.
+
+    Raises:
+        InputError: The file cannot be read, has two readings, or a row or cell is not what it should be.
+    """
+    return interpret_table(read_raw_table(path), class_names, files, options or TableOptions())
+
+
+def interpret_table(
+    table: RawTable, class_names: Sequence[str] | None, files: FileIndex | None, options: TableOptions
+) -> LabelTable:
+    """Understand the cells of a table; the arguments are those of `read_label_table`.
+
+    Raises:
+        InputError: The table has two readings, or a row or cell is not what it should be.
+    """
+    columns = find_columns(table, files, options, class_names)
+    keys = table.column(columns.key)
+    _refuse_bad_keys(table, keys, columns.key)
+    notes: tuple[str, ...] = ()
+    if columns.listing is not None:
+        listing = columns.listing
+        cells = divide_cells(
+            table.column(listing),
+            lambda row: table.where(row, listing),
+            table.header[listing],
+            options.separator,
+            class_names,
+        )
+        names = tuple(class_names) if class_names is not None else _sorted_names(cells.names)
+        if not names:
+            raise InputError(f"The column {table.header[listing]!r} of {table.path} is empty.")
+        position = {name: c for c, name in enumerate(names)}
+        labels = np.zeros((len(keys), len(names)), dtype=np.uint8)
+        for row, found in enumerate(cells.names):
+            labels[row, [position[name] for name in found]] = 1
+        columns.reasons[listing] = f"labels, divided by {cells.divided_by}"
+        notes = cells.notes
+    else:
+        if options.separator is not None:
+            raise InputError(
+                f"--separator divides the labels of one cell, and {table.path} has a column of 0 and 1 for each class."
+            )
+        names, labels = _class_columns(table, columns, class_names)
+    others = _other_columns(table, columns)
+    reading = _reading(table, columns, files)
+    return LabelTable(keys, names, labels, others, notes, reading, columns.listing is None)
+
+
+def _class_columns(
+    table: RawTable, columns: Columns, class_names: Sequence[str] | None
+) -> tuple[tuple[str, ...], NDArray[np.uint8]]:
+    used = columns.classes
+    if class_names is not None:
+        place = {table.header[i].casefold(): i for i in columns.classes}
+        missing = [name for name in class_names if name.casefold() not in place]
+        if missing:
+            hint = nearest(missing[0], table.header)
+            raise InputError(f"{table.path} has no column for the class {missing[0]!r}.{hint}")
+        used = [place[name.casefold()] for name in class_names]
+    names = tuple(class_names) if class_names is not None else tuple(table.header[i] for i in used)
+    labels = np.zeros((len(table.rows), len(used)), dtype=np.uint8)
+    for c, i in enumerate(used):
+        for row, cell in enumerate(table.column(i)):
+            value = binary(cell)
+            if value is None:
+                what = repr(cell) if cell else "the empty cell"
+                raise InputError(
+                    f"{table.where(row, i)}: {what} is neither 0 nor 1. Write 0 or 1 (or yes and no, true and false); "
+                    "if the column is no class, name those that are with --label-columns."
+                )
+            labels[row, c] = value
+        columns.reasons[i] = f"class, 1 in {int(labels[:, c].sum())} rows"
+    if len(used) == 1 and not labels.all() and class_names is None:
+        raise InputError(
+            f"{table.path} has one column of 0 and 1, {names[0]!r}, so images with 0 would have no label. "
+            "Write names into it and call "
+            "it label, or add a column for the other class."
+        )
+    return names, labels
+
+
+def _other_columns(table: RawTable, columns: Columns) -> dict[str, list[str]]:
+    others = {}
+    if columns.split is not None:
+        flag = table.header[columns.split].lower().startswith(("is_val", "valid"))
+        words = []
+        for row, cell in enumerate(table.column(columns.split)):
+            try:
+                known = binary(cell)
+                words.append(
+                    ("val" if known else "train") if flag and known is not None else read_split(cell)
+                )
+            except InputError as error:
+                raise InputError(
+                    f"{table.where(row, columns.split)} (file {table.rows[row][columns.key]}): {error}"
+                ) from error
+        counts = ", ".join(f"{word} {words.count(word)}" for word in ("train", "val", "test"))
+        columns.reasons[columns.split] = f"split: {counts}"
+        others["split"] = words
+    if columns.group is not None:
+        words = table.column(columns.group)
+        if "" in words:
+            raise InputError(
+                f"{table.where(words.index(''), columns.group)} is empty; each image needs a group."
+            )
+        columns.reasons[columns.group] = (
+            f"group: {len(set(words))} different ones, kept together by the split"
+        )
+        others["group"] = words
+    return others
+
+
+def _reading(table: RawTable, columns: Columns, files: FileIndex | None) -> tuple[str, ...]:
+    lines = [f"{table.path.name}: {len(table.rows)} rows, columns divided by {table.divided_by}"]
+    matched = (
+        ""
+        if files is None
+        else f", {sum(bool(files.find(c)) for c in table.column(columns.key))} rows name an image"
+    )
+    columns.reasons[columns.key] = f"name of the image file{matched}"
+    width = min(max(len(name) for name in table.header), 30)
+    for i, name in enumerate(table.header[:_LISTED_COLUMNS]):
+        lines.append(f"  {name or '(no name)':{width}}  {columns.reasons[i]}")
+    if len(table.header) > _LISTED_COLUMNS:
+        rest = range(_LISTED_COLUMNS, len(table.header))
+        unused = [table.header[i] for i in rest if columns.reasons[i].startswith("not used")]
+        lines.append(
+            f"  and {len(rest)} more columns" + (f"; not used: {', '.join(unused)}" if unused else "")
+        )
+    return tuple(lines)
+
+
+def _refuse_bad_keys(table: RawTable, keys: Sequence[str], column: int) -> None:
+    seen: dict[str, int] = {}
+    for row, key in enumerate(keys):
+        if not key:
+            raise InputError(f"{table.where(row, column)} is empty: the row has no file name.")
+        if key in seen:
+            raise InputError(
+                f"{table.path} names the file {key} twice, in rows {table.lines[seen[key]]} and "
+                f"{table.lines[row]}. Give each "
+                "image one row; several labels stand in one cell, divided by semicolons."
+            )
+        seen[key] = row
+
+
+def _sorted_names(cells: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    names = {name for cell in cells for name in cell}
+    if all(name.isdigit() for name in names):
+        return tuple(sorted(names, key=int))
+    return tuple(sorted(names))
