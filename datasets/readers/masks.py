@@ -1,10 +1,12 @@
-"""Turns mask files of any encoding into label maps: indices, palette indices, or colours."""
+"""Turns mask files of any encoding into label maps: values, palette indices, colours, or a band for each class."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +14,12 @@ from numpy.typing import NDArray
 from gridbench.datasets.archive.layout import IGNORE
 from gridbench.datasets.readers.raster import Raster, Unreadable
 
-__all__ = ["Codebook", "colours_of", "cover"]
+__all__ = ["Codebook", "Colour", "MaskContent", "colours_of", "count_content", "cover"]
 
+Colour = tuple[int, int, int]
 _UNKNOWN = 254
 _LISTED = 20
+_TABLE = 1 << 16
 
 
 @dataclass
@@ -25,20 +29,22 @@ class Codebook:
     Args:
         values: Value in one-band masks -> class, None to ignore.
         colours: Colour -> class, None to ignore; when there are any, palette and colour masks are read by colour.
+        one_hot: Whether masks have a band for each class instead.
     """
 
     values: Mapping[int, int | None]
-    colours: Mapping[tuple[int, int, int], int | None]
+    colours: Mapping[Colour, int | None]
+    one_hot: bool = False
 
     def __post_init__(self) -> None:
-        self._by_value = np.full(1 << 16, _UNKNOWN, dtype=np.uint8)
+        self._by_value = np.full(_TABLE, _UNKNOWN, dtype=np.uint8)
         for value, target in self.values.items():
-            if 0 <= value < len(self._by_value):
+            if 0 <= value < _TABLE:
                 self._by_value[value] = IGNORE if target is None else target
         self._by_colour: NDArray[np.uint8] | None = None
 
     def __getstate__(self) -> dict[str, object]:
-        return {"values": dict(self.values), "colours": dict(self.colours)}
+        return {"values": dict(self.values), "colours": dict(self.colours), "one_hot": self.one_hot}
 
     def __setstate__(self, state: dict[str, Mapping[int, int | None]]) -> None:
         self.__init__(**state)  # type: ignore[misc]
@@ -54,19 +60,30 @@ class Codebook:
             (H, W) uint8, 255 where no class is known, and a count for each unknown value.
 
         Raises:
-            Unreadable: It has colours and no colours are known, or no whole numbers from 0 to 65535.
+            Unreadable: It has colours and no colours are known, or numbers that are no classes.
         """
+        if self.one_hot:
+            return _class_of_bands(_all_bands(raster), path), {}
         rgb = colours_of(raster)
+        if rgb is not None and raster.palette is None and _is_grey(rgb) and not self.colours:
+            rgb, raster = None, Raster(raster.pixels[:1], None)
         if rgb is not None and (self.colours or raster.palette is None):
             return self._decode_colours(rgb, path)
-        band = raster.pixels[0]
-        if band.dtype.kind not in "uib" or int(band.max(initial=0)) > 65535 or int(band.min(initial=0)) < 0:
-            raise Unreadable(path, f"is no mask: it holds {band.dtype.name} numbers outside 0 to 65535")
-        found = self._by_value[band]
+        band, known = _whole_numbers(raster.pixels[0], path)
+        found = self._classes_of(band)
+        found[~known] = IGNORE
         unknown = found == _UNKNOWN
         counts = _count(band[unknown].astype(np.int64), str) if unknown.any() else {}
         found[unknown] = IGNORE
         return found, counts
+
+    def _classes_of(self, band: NDArray[Any]) -> NDArray[np.uint8]:
+        if band.dtype in (np.uint8, np.uint16):
+            return np.asarray(self._by_value[band])
+        values, places = np.unique(band, return_inverse=True)
+        targets = [self.values.get(int(value), _UNKNOWN) for value in values]
+        table = np.array([IGNORE if target is None else target for target in targets], dtype=np.uint8)
+        return np.asarray(table[places.reshape(band.shape)])
 
     def _decode_colours(self, rgb: NDArray[np.uint8], path: Path) -> tuple[NDArray[np.uint8], dict[str, int]]:
         if not self.colours:
@@ -75,8 +92,7 @@ class Codebook:
             self._by_colour = np.full(1 << 24, _UNKNOWN, dtype=np.uint8)
             for (red, green, blue), target in self.colours.items():
                 self._by_colour[red << 16 | green << 8 | blue] = IGNORE if target is None else target
-        wide = rgb.astype(np.int64)
-        packed = wide[0] << 16 | wide[1] << 8 | wide[2]
+        packed = _packed(rgb)
         found = self._by_colour[packed]
         unknown = found == _UNKNOWN
         counts = _count(packed[unknown], lambda code: f"#{code:06X}") if unknown.any() else {}
@@ -84,9 +100,85 @@ class Codebook:
         return found, counts
 
 
+@dataclass
+class MaskContent:
+    """What one or more mask files hold.
+
+    Attributes:
+        files: Encoding (`values`, `palette`, `colours`, `greys`, `bands`) -> number of files.
+        values: Value of one-band masks -> pixels.
+        indices: Index of palette masks -> pixels.
+        greys: Value of masks of three equal bands -> pixels.
+        colours: Colour of palette and colour masks -> pixels.
+        bands: Number of bands -> files, for masks with a band for each class.
+        on: Band of such masks, counted from 0 -> pixels in which it is on; -1 for pixels in which none is.
+        palette: Index in use -> colours that palettes give it.
+        nodata: Numbers that files declare as no data.
+        missing: Pixels that are no number (NaN).
+        unreadable: Files that cannot be read, and why.
+    """
+
+    files: Counter[str] = field(default_factory=Counter)
+    values: Counter[int] = field(default_factory=Counter)
+    indices: Counter[int] = field(default_factory=Counter)
+    greys: Counter[int] = field(default_factory=Counter)
+    colours: Counter[Colour] = field(default_factory=Counter)
+    bands: Counter[int] = field(default_factory=Counter)
+    on: Counter[int] = field(default_factory=Counter)
+    palette: dict[int, set[Colour]] = field(default_factory=dict)
+    nodata: set[float] = field(default_factory=set)
+    missing: int = 0
+    unreadable: list[Unreadable] = field(default_factory=list)
+
+
+def count_content(raster: Raster, path: Path, content: MaskContent) -> None:
+    """Add what a mask holds to what others hold.
+
+    Raises:
+        Unreadable: It holds numbers that can be no classes.
+    """
+    if raster.nodata is not None:
+        content.nodata.add(raster.nodata)
+    bands = _all_bands(raster)
+    if _is_one_hot_like(bands):
+        found = _class_of_bands(bands, path).astype(np.int64)
+        counts = dict(zip(*(part.tolist() for part in np.unique(found, return_counts=True)), strict=True))
+        content.on.update({-1 if band == IGNORE else band: count for band, count in counts.items()})
+        content.files["bands"] += 1
+        content.bands[len(bands)] += 1
+        return
+    rgb = colours_of(raster)
+    if rgb is None or raster.palette is not None or _is_grey(rgb):
+        band, known = _whole_numbers(raster.pixels[0], path)
+        content.missing += int((~known).sum())
+        values = _tally(band[known])
+        if raster.palette is not None:
+            content.files["palette"] += 1
+            content.indices.update(values)
+            for value, pixels in values.items():
+                content.palette.setdefault(value, set()).add(_colour(raster.palette[value]))
+                content.colours[_colour(raster.palette[value])] += pixels
+        else:
+            content.files["values" if rgb is None else "greys"] += 1
+            (content.values if rgb is None else content.greys).update(values)
+        return
+    content.files["colours"] += 1
+    for code, pixels in _tally(_packed(rgb)).items():
+        content.colours[(code >> 16, code >> 8 & 255, code & 255)] += pixels
+
+
 def colours_of(raster: Raster) -> NDArray[np.uint8] | None:
-    """Return the (3, H, W) colours of a palette or colour file, None for a file of one band without a palette."""
+    """Return the (3, H, W) colours of a palette or colour file, None for a file of one band without a palette.
+
+    Raises:
+        Unreadable: A pixel has an index beyond the palette.
+    """
     if raster.palette is not None:
+        if int(raster.pixels[0].max(initial=0)) >= len(raster.palette):
+            raise Unreadable(
+                "",
+                f"holds the index {raster.pixels[0].max()}, and its palette has {len(raster.palette)} colours",
+            )
         return np.ascontiguousarray(raster.palette[raster.pixels[0]].transpose(2, 0, 1))
     if len(raster.pixels) in (3, 4) and raster.pixels.dtype == np.uint8:
         return raster.pixels[:3].astype(np.uint8)
@@ -99,7 +191,82 @@ def cover(label_map: NDArray[np.uint8], classes: int) -> NDArray[np.float64]:
     return np.asarray(counts / max(label_map.size, 1))
 
 
-def _count(codes: NDArray[np.int64], word: object) -> dict[str, int]:
+def _all_bands(raster: Raster) -> NDArray[np.generic]:
+    """Return the bands of a file with the one that was taken for transparency, unless that is full everywhere."""
+    if raster.alpha is None or raster.alpha.max(initial=0) > 1:
+        return raster.pixels
+    return np.insert(raster.pixels, raster.alpha_band, raster.alpha, axis=0)
+
+
+def _is_one_hot_like(bands: NDArray[np.generic]) -> bool:
+    """Whether a file has a band for each class: two, or five and more bands, or three and four of 0 and 1."""
+    return len(bands) > 1 and (
+        len(bands) not in (3, 4) or bands.dtype != np.uint8 or int(bands.max(initial=0)) <= 1
+    )
+
+
+def _class_of_bands(bands: NDArray[np.generic], path: Path) -> NDArray[np.uint8]:
+    """Return the band that is on in each pixel, 255 where none is."""
+    values = np.unique(bands)
+    if len(values) > 2 or values[0] != 0 or len(bands) > _UNKNOWN:
+        raise Unreadable(
+            path,
+            f"has {len(bands)} bands that hold {', '.join(map(str, values[:5]))}, so they are no bands of "
+            "single classes",
+        )
+    on = bands != 0
+    several = int((on.sum(0) > 1).sum())
+    if several:
+        raise Unreadable(path, f"has {len(bands)} bands, and in {several} pixels more than one of them is on")
+    return np.where(on.any(0), on.argmax(0), IGNORE).astype(np.uint8)
+
+
+def _is_grey(rgb: NDArray[np.uint8]) -> bool:
+    return bool((rgb[0] == rgb[1]).all() and (rgb[0] == rgb[2]).all())
+
+
+def _whole_numbers(band: NDArray[np.generic], path: Path) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return a band as whole numbers, and where it has any."""
+    if band.dtype.kind in "ui":
+        return band, np.ones(band.shape, dtype=np.bool_)
+    if band.dtype.kind == "b":
+        return band.astype(np.uint8), np.ones(band.shape, dtype=np.bool_)
+    if band.dtype.kind != "f":
+        raise Unreadable(path, f"is no mask: it holds {band.dtype.name} numbers")
+    numbers = band.astype(np.float64)
+    known = ~np.isnan(numbers)
+    filled = np.where(known, numbers, 0)
+    if (
+        not np.isfinite(filled).all()
+        or (filled != np.rint(filled)).any()
+        or np.abs(filled).max(initial=0) > 2**31
+    ):
+        odd = next(n for n in filled.reshape(-1).tolist() if n != np.rint(n) or abs(n) > 2**31)
+        raise Unreadable(path, f"is no mask: it holds the number {odd}; masks hold whole numbers")
+    return filled.astype(np.int64), known
+
+
+def _packed(rgb: NDArray[np.uint8]) -> NDArray[np.int64]:
+    red, green, blue = rgb.astype(np.int64)
+    return np.asarray(red << 16 | green << 8 | blue)
+
+
+def _tally(values: NDArray[Any]) -> dict[int, int]:
+    """Count values; by a hash where they are wide, which is ten times as fast as sorting."""
+    if values.dtype == np.uint8:
+        counts = np.bincount(values.reshape(-1))
+        return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+    import pandas as pd
+
+    series = pd.Series(values.reshape(-1)).value_counts()
+    return {int(value): int(count) for value, count in zip(series.index, series.to_numpy(), strict=True)}
+
+
+def _colour(row: NDArray[np.uint8]) -> Colour:
+    return int(row[0]), int(row[1]), int(row[2])
+
+
+def _count(codes: NDArray[np.int64], word: Callable[[int], str]) -> dict[str, int]:
     values, counts = np.unique(codes, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:_LISTED]
-    return {word(int(values[i])): int(counts[i]) for i in order}  # type: ignore[operator]
+    return {word(int(values[i])): int(counts[i]) for i in order}

@@ -1,0 +1,267 @@
+"""Decides which class each value, colour or band of masks stands for, and refuses what has two readings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gridbench.datasets.readers.masks import Codebook, Colour, MaskContent
+from gridbench.datasets.readers.tables.class_table import ClassTable
+from gridbench.errors import InputError
+
+__all__ = ["MaskReading", "interpret_masks"]
+
+_BACKGROUND = {
+    "background",
+    "other",
+    "others",
+    "none",
+    "unlabeled",
+    "unlabelled",
+    "clutter",
+    "void",
+    "no",
+    "negative",
+}
+_LISTED = 24
+_FEW = 0.5
+"""Share of pixels of unknown values above which masks are refused: such a table belongs to other masks."""
+_OPTION = "Say what the values stand for in a table with the columns value and name: --mask-values FILE"
+
+
+@dataclass(frozen=True)
+class MaskReading:
+    """What the masks were understood as.
+
+    Attributes:
+        codebook: How they are decoded.
+        lines: The same in words, with the share of pixels of each value.
+        notes: What the user should look at.
+    """
+
+    codebook: Codebook
+    lines: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def interpret_masks(content: MaskContent, table: ClassTable, what: str = "masks") -> MaskReading:
+    """Decide what masks mean.
+
+    Args:
+        content: What all of them hold.
+        table: The classes, with values or colours where the user gave them.
+        what: The masks, for messages.
+
+    Raises:
+        InputError: Two readings fit, none does, or most pixels would have no class.
+    """
+    kinds = content.files
+    if not kinds:
+        first = content.unreadable[0] if content.unreadable else "there is none"
+        raise InputError(f"None of the {what} can be read; the first: {first}")
+    if kinds["bands"]:
+        return _from_bands(content, table, what)
+    if kinds["colours"] and not table.colours:
+        some = ", ".join(_hex(colour) for colour, _ in content.colours.most_common(5))
+        raise InputError(
+            f"The {what} hold colours ({some}), and the class table gives no colours. Add columns r, g, b, "
+            "or a column color with #RRGGBB, "
+            "to the table of --classes or --mask-values."
+        )
+    # Grey values saved as colours and palette indices are colours when the table has any, and values otherwise.
+    values, colours = Counter(content.values), Counter(content.colours)
+    if table.colours:
+        colours.update({(v, v, v): n for v, n in content.greys.items()})
+    else:
+        colours.clear()
+        values.update(content.greys)
+        values.update(content.indices)
+        _refuse_different_palettes(content, what)
+    codes: dict[int, int | None] = {}
+    lines = [f"{what}: {_counted(kinds)}"]
+    shares: list[tuple[str, int | None, int]] = []
+    if values:
+        codes, reason = _values(values, content, table, what)
+        lines[0] += f", read by value: {reason}"
+        shares += [(str(v), codes.get(v), n) for v, n in sorted(values.items())]
+    if colours:
+        lines[0] += ", read by colour"
+        shares += [(_hex(c), table.colours.get(c), n) for c, n in colours.most_common()]
+    unknown = {str(v) for v in values if v not in codes} | {
+        _hex(c) for c in colours if c not in table.colours
+    }
+    return _finish(Codebook(codes, table.colours), lines, shares, unknown, content, table, what)
+
+
+def _values(
+    values: Mapping[int, int], content: MaskContent, table: ClassTable, what: str
+) -> tuple[dict[int, int | None], str]:
+    if table.values:
+        return {255: None, **table.values}, "as the table says"
+    if table.colours:
+        grey = {c[0]: target for c, target in table.colours.items() if c[0] == c[1] == c[2]}
+        if not set(values) <= set(grey):
+            odd = sorted(set(values) - set(grey))
+            raise InputError(
+                f"The class table gives colours, and the {what} hold grey values ({_listed(odd)}) that are "
+                f"none of them. {_OPTION}."
+            )
+        return grey, "grey values are the colours (v, v, v)"
+    return _by_position(set(values), content, table.names, what)
+
+
+def _by_position(
+    seen: set[int], content: MaskContent, names: Sequence[str], what: str
+) -> tuple[dict[int, int | None], str]:
+    """Find out from where masks count classes that are known by their order alone."""
+    count = len(names)
+    declared = {int(n) for n in content.nodata if float(n).is_integer()} & seen
+    zero_based: dict[int, int | None] = {255: None, **{c: c for c in range(count)}}
+    one_based: dict[int, int | None] = {255: None, **{c + 1: c for c in range(count)}}
+    if len(declared) == 1 and declared != {255}:
+        value = declared.pop()
+        rest = seen - {value, 255}
+        if value == 0 and count in rest and max(rest) == count:
+            return {
+                **one_based,
+                0: None,
+            }, f"1 to {count} are the classes in order, and the files declare 0 as no data"
+        if value >= count and rest <= set(range(count)) and 0 in rest:
+            return {
+                **zero_based,
+                value: None,
+            }, f"0 to {count - 1} are the classes in order, and the files declare {value} as no data"
+        raise InputError(
+            f"The {what} declare {value} as no data and hold {_listed(sorted(rest))} beside it; there are "
+            f"{count} classes. {_OPTION}."
+        )
+    if seen == {0, 255} and count == 2:
+        if names[1].casefold() in _BACKGROUND and names[0].casefold() not in _BACKGROUND:
+            raise InputError(
+                f"The {what} hold 0 and 255, and of the classes {names[0]!r} and {names[1]!r} either may "
+                f"be 0. {_OPTION}."
+            )
+        return {
+            0: 0,
+            255: 1,
+        }, f"0 is {names[0]} and 255 is {names[1]}, as there are two classes and two values"
+    if 255 in seen and len(seen) <= 2 and count <= 2:
+        raise InputError(
+            f"The {what} hold {_listed(sorted(seen))} and there "
+            f"{'is one class' if count == 1 else 'are two classes'}: 255 may be a class "
+            f"or no data. {_OPTION}."
+        )
+    inside = seen - {255}
+    if count == 1 and inside == {0, 1}:
+        raise InputError(
+            f"The {what} hold 0 and 1 and there is one class: name the class of the other pixels too. {_OPTION}."
+        )
+    if count in inside:
+        if 0 not in inside and max(inside) == count:
+            return one_based, f"1 to {count} are the classes in order: 0 never occurs and {count} does"
+        if 0 in inside and max(inside) == count:
+            raise InputError(
+                f"The {what} hold {_listed(sorted(inside))}, that is {len(inside)} values for {count} "
+                "classes: 0 may be no data and "
+                f"1 to {count} the classes, or 0 to {count - 1} the classes and {count} no data. {_OPTION}."
+            )
+    if inside and 0 not in inside and max(inside) < count:
+        raise InputError(
+            f"The {what} hold {_listed(sorted(inside))}, never 0 and never {count}, so they may count the "
+            f"{count} classes from 0 "
+            f"or from 1. {_OPTION}."
+        )
+    return zero_based, f"0 to {count - 1} are the classes in order"
+
+
+def _from_bands(content: MaskContent, table: ClassTable, what: str) -> MaskReading:
+    count = len(table.names)
+    if len(content.files) > 1 or len(content.bands) > 1 or set(content.bands) != {count}:
+        kinds = _counted(content.files)
+        bands = ", ".join(f"{n} bands ({files} files)" for n, files in content.bands.items())
+        raise InputError(
+            f"The {what} have a band for each class ({bands}; {kinds}), and there are {count} classes. "
+            "Give as many bands as "
+            "classes, in their order."
+        )
+    lines = [f"{what}: {_counted(content.files)}, one band a class in order"]
+    shares = [(f"band {band + 1}", band if band >= 0 else None, n) for band, n in sorted(content.on.items())]
+    shares = [("no band on" if target is None else word, target, n) for word, target, n in shares]
+    return _finish(Codebook({}, {}, one_hot=True), lines, shares, set(), content, table, what)
+
+
+def _finish(
+    codebook: Codebook,
+    lines: list[str],
+    shares: list[tuple[str, int | None, int]],
+    unknown: set[str],
+    content: MaskContent,
+    table: ClassTable,
+    what: str,
+) -> MaskReading:
+    total = sum(n for _, _, n in shares) + content.missing
+    if content.missing:
+        shares.append(("NaN", None, content.missing))
+    lost = sum(n for word, _, n in shares if word in unknown)
+    if lost > _FEW * total:
+        words = ", ".join(sorted(unknown, key=lambda w: -next(n for word, _, n in shares if word == w))[:8])
+        raise InputError(
+            f"{100 * lost / total:.1f} % of the pixels of the {what} have values that no class has "
+            f"({words}). The table of classes does not "
+            f"belong to these masks, or they were saved with loss (JPEG). {_OPTION}."
+        )
+    for word, target, n in shares[:_LISTED]:
+        name = "no class" if target is None else table.names[target]
+        mark = " (not in the table)" if word in unknown else ""
+        lines.append(f"  {word:10}  {name + mark:32}  {100 * n / max(total, 1):5.1f} %")
+    if len(shares) > _LISTED:
+        rest = sum(n for _, _, n in shares[_LISTED:])
+        lines.append(f"  and {len(shares) - _LISTED} more, {100 * rest / total:.2f} % together")
+    present = {target for _, target, _ in shares}
+    notes = [
+        f"the class {name!r} occurs in none of the {what}"
+        for c, name in enumerate(table.names)
+        if c not in present
+    ]
+    without = sum(n for _, target, n in shares if target is None)
+    if without:
+        notes.append(f"{_percent(without / total)} of the pixels of the {what} have no class")
+    return MaskReading(codebook, tuple(lines), tuple(notes))
+
+
+def _refuse_different_palettes(content: MaskContent, what: str) -> None:
+    odd = sorted(value for value, colours in content.palette.items() if len(colours) > 1)
+    if odd:
+        colours = " and ".join(_hex(colour) for colour in sorted(content.palette[odd[0]])[:2])
+        raise InputError(
+            f"The palettes of the {what} differ: the index {odd[0]} is {colours} in different files, so an "
+            "index means nothing. Give the "
+            "classes' colours: --mask-values FILE with the columns name and color."
+        )
+
+
+def _counted(kinds: Mapping[str, int]) -> str:
+    words = {
+        "values": "of one band",
+        "greys": "of three equal bands",
+        "palette": "with a palette",
+        "colours": "in colours",
+        "bands": "with a band for each class",
+    }
+    return ", ".join(f"{n} files {words[kind]}" for kind, n in kinds.items() if n)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %" if share >= 0.0005 else "less than 0.1 %"
+
+
+def _listed(values: Sequence[int]) -> str:
+    if len(values) > 3 and list(values) == list(range(values[0], values[-1] + 1)):
+        return f"{values[0]} to {values[-1]}"
+    shown = ", ".join(map(str, values[:12]))
+    return shown + (f" and {len(values) - 12} more" if len(values) > 12 else "")
+
+
+def _hex(colour: Colour) -> str:
+    return "#{:02X}{:02X}{:02X}".format(*colour)
