@@ -16,7 +16,9 @@ __all__ = ["MOVED", "install"]
 
 MOVED = {
     "gridbench.atomic": "gridbench.core.files",
+    "gridbench.datasets.bigearthnet_classes": "gridbench.datasets.readers.bigearthnet.classes",
     "gridbench.datasets.building": "gridbench.datasets.archive.building",
+    "gridbench.datasets.landuse": "gridbench.datasets.readers.landuse.classes",
     "gridbench.datasets.layout": "gridbench.datasets.archive.layout",
     "gridbench.datasets.packing": "gridbench.datasets.archive.writer",
     "gridbench.epochlog": "gridbench.training.epoch_metrics",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gridbench.cli.data.prepare import prepare
-from gridbench.cli.data.report import report_lines
+from gridbench.cli.data.report import packed_lines, report_lines
 from gridbench.cli.options import cache_option, quiet_option
 
 if TYPE_CHECKING:
@@ -220,5 +220,5 @@ def _print(archive: Archive, facts: ArchiveFacts, largest: dict[str, str]) -> No
             cells += [f"{100 * entry.pixel_share:.1f} %", str(entry.only_labels), str(entry.only_map)]
         table.add_row(*cells)
     Console().print(table)
-    for line in report_lines(archive.report):
+    for line in [*packed_lines(archive), *report_lines(archive.report)]:
         click.echo(line)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gridbench.cli.data.report import report_lines
+from gridbench.cli.data.report import packed_lines, plan_lines, report_lines
 from gridbench.cli.options import cache_option, quiet_option
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def _shared(several: bool) -> Callable[[F], F]:
                 "--workers", type=click.IntRange(min=1), help="Reading processes.  [default: by amount]"
             ),
             click.option("--force", is_flag=True, help="Replace an archive of that name."),
+            click.option("--dry-run", is_flag=True, help="Say how the files are understood, and stop there."),
             quiet_option,
         )
         for option in reversed(options):
@@ -81,6 +83,27 @@ def _shared(several: bool) -> Callable[[F], F]:
     "--classes", type=_FILE, metavar="FILE", help="Class names, with values or colours of the masks."
 )
 @click.option(
+    "--mask-values",
+    type=_FILE,
+    metavar="FILE",
+    help="Which class each value or colour of the masks is: columns name and value, color, or r, g, b.",
+)
+@click.option(
+    "--key-column", metavar="NAME", help="Column that names the images.  [default: the one that does]"
+)
+@click.option(
+    "--label-columns",
+    multiple=True,
+    metavar="NAME",
+    help="Column of a class, again for more; or the one that lists labels.  [default: found]",
+)
+@click.option(
+    "--separator",
+    type=click.Choice(["semicolon", "bar", "comma", "blank", "none"]),
+    help="What divides the labels of one cell.  [default: found]",
+)
+@click.option("--split-column", metavar="NAME", help="Column of train, val and test.  [default: split ...]")
+@click.option(
     "--ignore-class",
     "ignore_classes",
     multiple=True,
@@ -90,23 +113,21 @@ def _shared(several: bool) -> Callable[[F], F]:
 @click.option(
     "--tile", type=click.IntRange(min=8), metavar="N", help="Cut images into tiles of N px (needs masks)."
 )
+@click.option("--tile-overlap", type=click.IntRange(min=1), metavar="N", help="Pixels that tiles share.")
+@click.option("--pad", is_flag=True, help="Fill up the tiles at the edges instead of leaving them out.")
 @click.option("--resize", type=click.IntRange(min=8), metavar="N", help="Resize images to N px a side.")
 @click.option(
     "--min-cover",
     type=click.FloatRange(0, 1),
-    default=0.01,
-    show_default=True,
-    help="Cover from which a class counts.",
+    help="Cover from which a class of the mask counts.  [default: 0.01]",
 )
 @click.option(
     "--min-labelled",
     type=click.FloatRange(0, 1),
-    default=0.0,
-    show_default=True,
-    help="Share that must have a class.",
+    help="Share that must have a class.  [default: 0]",
 )
 @click.option("--value-range", nargs=2, type=float, metavar="LOW HIGH", help="Stretch this range to 16 bits.")
-@click.option("--split", default="70/10/20", show_default=True, help="Shares of train, val, test.")
+@click.option("--split", help="Shares of train, val, test.  [default: 70/10/20, or what the table says]")
 @click.option(
     "--group-pattern", metavar="REGEX", help="What of an image's name is its group; groups stay together."
 )
@@ -119,7 +140,8 @@ def folder(data: Path, name: str, **given: Any) -> None:
       gridbench data prepare folder --data my/archive --name mine
       gridbench data prepare folder --data dubai --name dubai --tile 128 --classes colours.csv --group-pattern 't(\\d)$'
     """  # noqa: D301
-    from gridbench.datasets.readers.folder.folder import FolderOptions, plan_folder
+    from gridbench.datasets.readers.folder.folder import plan_folder
+    from gridbench.datasets.readers.folder.options import FolderOptions
 
     common, options = _divide(given)
     low_high = options.pop("value_range")
@@ -195,7 +217,7 @@ def bigearthnet(data: tuple[Path, ...], name: str, **given: Any) -> None:
 
 def _divide(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Part the options that every kind takes from those of one kind."""
-    common = {key: given.pop(key) for key in ("cache", "workers", "force", "quiet")}
+    common = {key: given.pop(key) for key in ("cache", "workers", "force", "quiet", "dry_run")}
     return common, given
 
 
@@ -210,11 +232,17 @@ def _run(name: str, common: dict[str, Any], make_plan: Callable[[Progress], Plan
     try:
         with ProgressReporter(common["quiet"]) as progress:
             plan = make_plan(progress.build)
-            archive = pack(plan, cache, name, common["workers"], progress.build, common["force"])
+            if common["dry_run"]:
+                archive = None
+            else:
+                archive = pack(plan, cache, name, common["workers"], progress.build, common["force"])
     except KeyboardInterrupt:
         click.echo("Interrupted; the same command goes on from here.", err=True)
         raise
-    _print(archive, ["--cache", str(common["cache"])] if common["cache"] else [])
+    if archive is None:
+        click.echo("\n".join(plan_lines(plan, name)))
+    else:
+        _print(archive, ["--cache", str(common["cache"])] if common["cache"] else [])
 
 
 def _print(archive: Archive, cache: Sequence[str]) -> None:
@@ -224,9 +252,9 @@ def _print(archive: Archive, cache: Sequence[str]) -> None:
     click.echo(
         f"{archive.name}: {len(archive)} images of {height} x {width} x {archive.bands}, {splits}{maps}"
     )
-    for line in report_lines(archive.report):
+    for line in [*report_lines(archive.report), *packed_lines(archive)]:
         click.echo(line)
     click.echo(f"in {archive.directory}")
-    tail = " ".join(["", *cache])
-    click.echo(f"look at it: gridbench data info {archive.name} --sheet {archive.name}.png{tail}")
-    click.echo(f"train on it: gridbench run --dataset {archive.name}{tail}")
+    look = ["gridbench", "data", "info", archive.name, "--sheet", f"{archive.name}.png", *cache]
+    click.echo(f"look at it: {shlex.join(look)}")
+    click.echo(f"train on it: {shlex.join(['gridbench', 'run', '--dataset', archive.name, *cache])}")

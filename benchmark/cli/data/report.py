@@ -1,15 +1,34 @@
-"""What packing an archive found out, in words."""
+"""How an archive was read and what packing it found out, in words."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["report_lines"]
+if TYPE_CHECKING:
+    from gridbench.datasets.archive.archive import Archive
+    from gridbench.datasets.readers.base import Plan
+
+__all__ = ["packed_lines", "plan_lines", "report_lines"]
+
+_LISTED = 10
 
 
-def report_lines(report: dict[str, Any], failures: int = 10) -> list[str]:
-    """Return what packing found out, as lines: notes, findings, and the files that failed."""
-    lines = [f"note: {note}" for note in report.get("notes", [])]
+def plan_lines(plan: Plan, name: str) -> list[str]:
+    """Return what an archive would be, for `--dry-run`, before a pixel of an image is read."""
+    splits = ", ".join(f"{split} {list(plan.split).count(split)}" for split in ("train", "val", "test"))
+    maps = "" if plan.layout.map_size is None else ", label maps"
+    first = plan.layout.groups[0]
+    sizes = f"{first.height} x {first.width} x {sum(len(group.bands) for group in plan.layout.groups)}"
+    bands = "; ".join(f"{', '.join(group.bands)} ({group.dtype})" for group in plan.layout.groups)
+    lines = [f"{name} would have {len(plan.names)} images of {sizes}, {splits}{maps}"]
+    return [*lines, f"bands: {bands}", *report_lines(dict(plan.report)), "nothing was packed (--dry-run)"]
+
+
+def report_lines(report: dict[str, Any], failures: int = _LISTED) -> list[str]:
+    """Return how an archive was read and what packing found out: notes, findings, and the files that failed."""
+    lines = list(report.get("reading", []))
+    lines += [f"note: {note}" for note in report.get("notes", [])]
     lines += [f"found {count} x: {what}" for what, count in report.get("findings", {}).items()]
     count = report.get("failed_count", 0)
     if count:
@@ -18,3 +37,52 @@ def report_lines(report: dict[str, Any], failures: int = 10) -> list[str]:
         if count > failures:
             lines.append(f"  and {count - failures} more (gridbench data info NAME --format json)")
     return lines
+
+
+def packed_lines(archive: Archive) -> list[str]:
+    """Return the share of pixels of each class by split, and warnings about classes and pixels that lack each other."""
+    from gridbench.datasets.archive.layout import SPLITS
+    from gridbench.datasets.archive.summary import map_presence
+
+    names = archive.class_names
+    rows = {split: archive.indices(split) for split in SPLITS}
+    lines: list[str] = []
+    warnings = _absent("image", names, {s: archive.scene_labels[r].sum(0).tolist() for s, r in rows.items()})
+    if archive.label_maps is not None:
+        pixels = {}
+        ignored = {}
+        for split, positions in rows.items():
+            _, counts, without = map_presence(archive.label_maps[positions], len(names))
+            pixels[split], ignored[split] = counts.tolist(), without
+        totals = {split: max(sum(pixels[split]) + ignored[split], 1) for split in SPLITS}
+
+        def shares(counts: dict[str, int]) -> str:
+            return " / ".join(f"{100 * counts[split] / totals[split]:.1f}" for split in SPLITS)
+
+        width = min(max(map(len, (*names, "no class"))), 40)
+        lines.append("share of the pixels in train / val / test, in percent")
+        lines += [
+            f"  {name:{width}}  {shares({s: pixels[s][c] for s in SPLITS})}" for c, name in enumerate(names)
+        ]
+        lines.append(f"  {'no class':{width}}  {shares(ignored)}")
+        warnings += _absent("pixel", names, pixels)
+        share = sum(ignored.values()) / sum(totals.values())
+        if share:
+            warnings.append(f"{100 * share:.1f} % of the pixels have no class")
+    return lines + [f"WARNING: {warning}" for warning in warnings]
+
+
+def _absent(what: str, names: Sequence[str], counts: dict[str, list[int]]) -> list[str]:
+    """Return one sentence on classes that occur nowhere and one on those that a split lacks."""
+    nowhere = [name for c, name in enumerate(names) if not any(count[c] for count in counts.values())]
+    lines = [f"no {what} has the class {_named(nowhere)}"] if nowhere else []
+    for split, count in counts.items():
+        lacking = [name for c, name in enumerate(names) if not count[c] and name not in nowhere]
+        if lacking and any(count):
+            lines.append(f"no {what} of {split} has the class {_named(lacking)}")
+    return lines
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(repr(name) for name in names[:_LISTED]) + more

@@ -10,28 +10,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from gridbench.datasets.archive.layout import GroupLayout, Layout
+from gridbench.datasets.archive.layout import SPLITS, GroupLayout, Layout
 from gridbench.datasets.dataset import Progress, silent
 from gridbench.datasets.readers.base import Plan, Unit, listed
-from gridbench.datasets.readers.folder.sources import (
+from gridbench.datasets.readers.folder.options import (
+    DEFAULT_COVER,
+    DEFAULT_SPLIT,
     FolderOptions,
-    FolderSources,
-    find_sources,
-    keep_complete,
+    check_options,
 )
-from gridbench.datasets.readers.folder.unit import FolderUnit, Treatment, read_folder_unit, tile_corners
+from gridbench.datasets.readers.folder.sources import FolderSources, find_sources, keep_complete
+from gridbench.datasets.readers.folder.tiles import Tiling
+from gridbench.datasets.readers.folder.unit import FolderUnit, Treatment, read_folder_unit
 from gridbench.datasets.readers.images import choose_form
-from gridbench.datasets.readers.masks import Codebook
+from gridbench.datasets.readers.mask_values import MaskReading, interpret_masks
+from gridbench.datasets.readers.masks import MaskContent, count_content
 from gridbench.datasets.readers.raster import Shape, Unreadable, quick_raster_access, read_raster, read_shape
-from gridbench.datasets.readers.splitting import parse_shares, read_split, split_by_shares
-from gridbench.datasets.readers.tables import LabelTable
+from gridbench.datasets.readers.splitting import parse_shares, split_by_shares
 from gridbench.errors import InputError
 
 __all__ = ["FolderOptions", "plan_folder"]
-
-_MASKS_LOOKED_AT = 50
 
 
 def plan_folder(root: Path, options: FolderOptions, progress: Progress = silent) -> Plan:
@@ -45,6 +43,7 @@ def plan_folder(root: Path, options: FolderOptions, progress: Progress = silent)
     Raises:
         InputError: Something is missing or contradicts itself; the message says which option helps.
     """
+    check_options(options)
     sources = find_sources(root, options)
     keys = keep_complete(sources)
     shapes = _shapes(sources, keys, progress)
@@ -54,15 +53,15 @@ def plan_folder(root: Path, options: FolderOptions, progress: Progress = silent)
     form, notes = choose_form(readable, options.value_range)
     sources.notes += notes
     size = _size_in_archive(readable, options, sources)
-    _refuse_shifted_masks(sources, keys)
+    masks = _read_masks(sources, keys, progress)
     treatment = Treatment(
         form=form,
         size=size,
-        tile=options.tile,
-        codebook=None if sources.masks is None else Codebook(sources.table.values, sources.table.colours),
-        classes=len(sources.table.names),
-        min_cover=options.min_cover,
-        min_labelled=options.min_labelled,
+        tiling=None if options.tile is None else Tiling(options.tile, options.tile_overlap or 0, options.pad),
+        codebook=None if masks is None else masks.codebook,
+        class_names=sources.table.names,
+        min_cover=DEFAULT_COVER if options.min_cover is None else options.min_cover,
+        min_labelled=options.min_labelled or 0.0,
         labels_from_masks=sources.labels is None or options.tile is not None,
     )
     names, owners, units = _units(sources, keys, shapes, treatment)
@@ -76,9 +75,12 @@ def plan_folder(root: Path, options: FolderOptions, progress: Progress = silent)
         sources=True,
         clean_maps=sources.clean_masks is not None,
     )
-    split = _split(sources, owners, options)
-    report = {"notes": sources.notes, "source": str(root)}
-    return Plan("folder", layout, names, split, units, read_folder_unit, _settings(options, sources), report)
+    groups = _groups(sources, owners, options)
+    split = _split(sources, owners, groups, options)
+    reading = [*sources.reading, *_label_lines(sources, owners, split, treatment)]
+    report = {"reading": reading, "notes": sources.notes, "source": str(root)}
+    settings = _settings(options, sources, treatment, groups)
+    return Plan("folder", layout, names, split, units, read_folder_unit, settings, report)
 
 
 def _units(
@@ -92,8 +94,14 @@ def _units(
     owners: list[str] = []
     units: list[Unit] = []
     small: list[str] = []
+    area, used = 0, 0
     for key in keys:
-        parts = _names_in_image(key, shapes[key], treatment.tile)
+        parts = [key]
+        shape = shapes[key]
+        if treatment.tiling is not None and isinstance(shape, Shape):
+            parts = [f"{key}_{name}" for name in treatment.tiling.names(shape.height, shape.width)]
+            area += shape.height * shape.width
+            used += treatment.tiling.covered(shape.height, shape.width)
         if not parts:
             small.append(key)
             continue
@@ -109,6 +117,12 @@ def _units(
         names += parts
         owners += [key] * len(parts)
     sources.notes += listed("images smaller than a tile, left out", small)
+    if used < area:
+        sources.notes.append(
+            f"tiles of {treatment.size[0]} px leave out {100 * (1 - used / area):.1f} % of the images' "
+            "area, at their right and lower "
+            "edges (--pad leaves out none)"
+        )
     return names, owners, units
 
 
@@ -124,19 +138,46 @@ def _shapes(sources: FolderSources, keys: Sequence[str], progress: Progress) -> 
     return shapes
 
 
+def _read_masks(sources: FolderSources, keys: Sequence[str], progress: Progress) -> MaskReading | None:
+    """Look at every mask, since a value that decides what the others mean may occur in the last one only."""
+    if sources.masks is None:
+        return None
+    readings = []
+    for what, masks in (("masks", sources.masks), ("clean masks", sources.clean_masks)):
+        if masks is None:
+            continue
+        content = MaskContent()
+        with quick_raster_access():
+            for done, key in enumerate(keys):
+                try:
+                    count_content(read_raster(masks[key]), masks[key], content)
+                except Unreadable as error:
+                    content.unreadable.append(Unreadable(masks[key], error.reason))
+                progress(done + 1, len(keys), f"looking at the {what}")
+        reading = interpret_masks(content, sources.table, what)
+        readings.append(reading)
+        sources.reading += reading.lines
+        sources.notes += reading.notes
+    first, *others = readings
+    if any(other.codebook != first.codebook for other in others):
+        raise InputError(
+            "The masks and the clean masks do not hold the same values for the same classes: "
+            + " / ".join(reading.lines[0] for reading in readings)
+        )
+    return first
+
+
 def _size_in_archive(
     shapes: Sequence[Shape], options: FolderOptions, sources: FolderSources
 ) -> tuple[int, int]:
     if options.tile is not None:
-        if options.resize is not None:
-            raise InputError("Give --tile or --resize, not both.")
         if sources.masks is None or sources.clean is not None:
             raise InputError(
                 "The labels of a whole image say nothing about its parts: --tile needs masks, and takes no "
                 "--clean-labels."
             )
         largest = max(min(shape.height, shape.width) for shape in shapes)
-        if options.tile > largest:
+        if options.tile > largest and not options.pad:
             raise InputError(
                 f"No tile of {options.tile} px fits; the largest image has a side of {largest} px."
             )
@@ -155,44 +196,42 @@ def _size_in_archive(
     return next(iter(sizes))
 
 
-def _refuse_shifted_masks(sources: FolderSources, keys: Sequence[str]) -> None:
-    """Refuse masks that plainly count the classes from 1 while the class table counts from 0."""
-    count = len(sources.table.names)
-    if sources.masks is None or sources.table.colours or set(sources.table.values) - {*range(count), 255}:
-        return
-    for what, masks in (("masks", sources.masks), ("clean masks", sources.clean_masks or {})):
-        seen: set[int] = set()
-        with quick_raster_access():
-            for path in [masks[key] for key in keys[:_MASKS_LOOKED_AT] if key in masks]:
-                try:
-                    seen |= set(np.unique(read_raster(path).pixels).tolist())
-                except Unreadable:
-                    continue
-        if 0 in seen or count not in seen:
-            continue
-        raise InputError(
-            f"The {what} hold {min(seen)} to {count} and never 0, so they count the {count} classes from 1. Say so "
-            "in a class table with the columns name and value (--classes FILE.csv)."
-        )
-
-
-def _names_in_image(key: str, shape: Shape | Unreadable, tile: int | None) -> list[str]:
-    if tile is None or isinstance(shape, Unreadable):
-        return [key]
-    corners = tile_corners(shape.height, shape.width, tile)
-    return [f"{key}_r{row // tile:03d}_c{column // tile:03d}" for row, column in corners]
-
-
-def _split(sources: FolderSources, owners: Sequence[str], options: FolderOptions) -> list[str]:
+def _groups(sources: FolderSources, owners: Sequence[str], options: FolderOptions) -> list[str] | None:
     labels = sources.labels
-    if labels is not None and "split" in labels.table.columns:
-        return [read_split(labels.column("split", key)) for key in owners]
-    groups = list(owners)
     if options.group_pattern is not None:
-        groups = [_group(options.group_pattern, key) for key in owners]
-    elif labels is not None and "group" in labels.table.columns:
-        groups = [labels.column("group", key) for key in owners]
-    return split_by_shares(owners, parse_shares(options.split), groups)
+        if labels is not None and "group" in labels.table.columns:
+            raise InputError(
+                "--group-pattern and the table's column group both give groups; leave one of them out."
+            )
+        return [_group(options.group_pattern, key) for key in owners]
+    if labels is not None and "group" in labels.table.columns:
+        return [labels.column("group", key) for key in owners]
+    return None
+
+
+def _split(
+    sources: FolderSources, owners: Sequence[str], groups: Sequence[str] | None, options: FolderOptions
+) -> list[str]:
+    labels, folders = sources.labels, sources.found.split
+    if labels is not None and "split" in labels.table.columns:
+        words = [labels.column("split", key) for key in owners]
+        odd = next(
+            (key for key, word in zip(owners, words, strict=True) if folders.get(key, word) != word), None
+        )
+        if odd is not None and options.split_column is None:
+            raise InputError(
+                f"The image {odd} lies in the folder of {folders[odd]}, and the table says "
+                f"{labels.column('split', odd)}. To go by the "
+                "table, name its column with --split-column."
+            )
+        return words
+    if folders:
+        sources.reading.append("split: the folders train, val and test")
+        return [folders[key] for key in owners]
+    shares = options.split or DEFAULT_SPLIT
+    kept = "" if groups is None else f", {len(set(groups))} groups kept together"
+    sources.reading.append(f"split: shares {shares} by the images' names{kept}")
+    return split_by_shares(owners, parse_shares(shares), groups if groups is not None else list(owners))
 
 
 def _group(pattern: str, key: str) -> str:
@@ -205,26 +244,58 @@ def _group(pattern: str, key: str) -> str:
     return found.group(1) if found.groups() else found.group(0)
 
 
-def _settings(options: FolderOptions, sources: FolderSources) -> dict[str, Any]:
+def _label_lines(
+    sources: FolderSources, owners: Sequence[str], split: Sequence[str], treatment: Treatment
+) -> list[str]:
+    """Return the number of images of each class by split, as far as it is known before a pixel is read."""
+    if treatment.labels_from_masks or sources.labels is None:
+        cover = f"{100 * treatment.min_cover:g} %"
+        return [f"scene labels: classes that cover at least {cover} of the mask"]
+    names = sources.table.names
+    width = min(max(map(len, names)), 40)
+    lines = [f"classes: {len(names)}, images of each in train / val / test"]
+    counts = {word: Counter[int]() for word in SPLITS}
+    for key, word in zip(owners, split, strict=True):
+        counts[word].update(c for c, has in enumerate(sources.labels.labels(key)) if has)
+    lines += [
+        f"  {name:{width}}  {' / '.join(str(counts[word][c]) for word in SPLITS)}"
+        for c, name in enumerate(names)
+    ]
+    never = [name for c, name in enumerate(names) if not any(counts[word][c] for word in SPLITS)]
+    sources.notes += listed("classes without an image", never)
+    return lines
+
+
+def _settings(
+    options: FolderOptions, sources: FolderSources, treatment: Treatment, groups: Sequence[str] | None
+) -> dict[str, Any]:
     tables = {"labels": sources.labels, "clean_labels": sources.clean}
+    codebook = treatment.codebook
     return {
-        "values": {str(value): target for value, target in sorted(sources.table.values.items())},
+        "values": {}
+        if codebook is None
+        else {str(value): target for value, target in sorted(codebook.values.items())},
         "colours": {
             "#{:02X}{:02X}{:02X}".format(*c): target for c, target in sorted(sources.table.colours.items())
         },
+        "one_hot": codebook is not None and codebook.one_hot,
         "tables": {
-            what: _table_digest(matched.table) for what, matched in tables.items() if matched is not None
+            what: _digest([matched.table.keys, matched.table.class_names, matched.table.labels.tolist()])
+            for what, matched in tables.items()
+            if matched is not None
         },
+        "groups": None if groups is None else _digest(list(groups)),
         "tile": options.tile,
+        "tile_overlap": options.tile_overlap,
+        "pad": options.pad,
         "resize": options.resize,
-        "min_cover": options.min_cover,
-        "min_labelled": options.min_labelled,
+        "min_cover": treatment.min_cover,
+        "min_labelled": treatment.min_labelled,
         "value_range": options.value_range,
         "split": options.split,
         "group_pattern": options.group_pattern,
     }
 
 
-def _table_digest(table: LabelTable) -> str:
-    content = [table.keys, table.class_names, table.labels.tolist()]
+def _digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -1,82 +1,29 @@
-"""Finds what a user's folder holds: images, masks, tables of labels and classes, and what lacks its partner."""
+"""Brings together what a user's folder holds: images, masks, labels and classes, and what lacks its partner."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gridbench.datasets.readers.base import listed
-from gridbench.datasets.readers.classtable import ClassTable, read_class_table, table_of_names
-from gridbench.datasets.readers.files import FileIndex, files_by_key, raster_files
-from gridbench.datasets.readers.tables import LabelTable, read_label_table
+from gridbench.datasets.readers.files import raster_files
+from gridbench.datasets.readers.folder.labels import (
+    LABEL_FILES,
+    MatchedTable,
+    folder_labels,
+    label_files,
+    match_tables,
+    other_tables,
+)
+from gridbench.datasets.readers.folder.layout import FoundFiles, find_files, first_file, masks_in
+from gridbench.datasets.readers.folder.options import FolderOptions
+from gridbench.datasets.readers.tables.class_table import ClassTable, read_class_table, with_codes
 from gridbench.errors import InputError
 
-__all__ = ["FolderOptions", "FolderSources", "MatchedTable", "find_sources", "keep_complete"]
+__all__ = ["FolderSources", "find_sources", "keep_complete"]
 
-_IMAGE_FOLDERS = ("images", "image", "img", "imgs")
-_MASK_FOLDERS = ("masks", "mask", "annotations", "labels")
-_MASK_ENDINGS = ("_mask", "_masks", "_label", "_labels", "_gt")
-_LABEL_FILES = ("labels.csv", "labels.tsv", "labels.txt", "labels.xlsx")
-_CLASS_FILES = ("classes.csv", "classes.tsv", "classes.txt")
-
-
-@dataclass(frozen=True)
-class FolderOptions:
-    """How a user's folder is to be read; None where the folder itself tells.
-
-    Attributes:
-        images: Folder of the images.
-        masks: Folder of the masks, which have the images' names.
-        labels: Table of scene labels.
-        clean_labels: Second, cleaner table of scene labels.
-        clean_masks: Second, cleaner folder of masks, which have the images' names.
-        classes: Table of the classes.
-        ignore_classes: Names in the class table that are no classes.
-        tile: Side of tiles that large images are cut into.
-        resize: Side that images are resized to.
-        min_cover: Share from which a class of the mask counts as a scene label.
-        min_labelled: Share of a tile that must have a class.
-        value_range: Range of numbers that is stretched to 0 to 65535.
-        split: Shares of train, val and test; used when the table has no column `split`.
-        group_pattern: Regular expression whose first group in an image's name names its group.
-    """
-
-    images: Path | None = None
-    masks: Path | None = None
-    labels: Path | None = None
-    clean_labels: Path | None = None
-    clean_masks: Path | None = None
-    classes: Path | None = None
-    ignore_classes: tuple[str, ...] = ()
-    tile: int | None = None
-    resize: int | None = None
-    min_cover: float = 0.01
-    min_labelled: float = 0.0
-    value_range: tuple[float, float] | None = None
-    split: str = "70/10/20"
-    group_pattern: str | None = None
-
-
-@dataclass(frozen=True)
-class MatchedTable:
-    """A table of scene labels whose rows have found their images.
-
-    Attributes:
-        table: The table.
-        row_of: Key of an image -> its row; images without a row are not in it.
-    """
-
-    table: LabelTable
-    row_of: Mapping[str, int]
-
-    def labels(self, key: str) -> tuple[int, ...]:
-        """Return the (C,) labels of an image."""
-        return tuple(int(value) for value in self.table.labels[self.row_of[key]])
-
-    def column(self, name: str, key: str) -> str:
-        """Return what an image's row has in another column."""
-        return self.table.columns[name][self.row_of[key]]
+_CLASS_FILES = ("classes.csv", "classes.tsv", "classes.txt", "classes.xlsx", "class_dict.csv")
 
 
 @dataclass
@@ -84,22 +31,32 @@ class FolderSources:
     """What was found on disk.
 
     Attributes:
-        images: Key of each image -> its file.
-        masks: Key of each mask, which is its image's, -> its file; None without masks.
+        found: The images and masks.
         table: The classes.
-        labels: Table of scene labels, or None when they come from the masks.
+        labels: Scene labels, or None when they come from the masks.
         clean: Second table of scene labels, or None.
         clean_masks: Key of each clean mask -> its file; None without clean masks.
+        reading: What was understood, one line each.
         notes: What the user should know.
     """
 
-    images: dict[str, Path]
-    masks: dict[str, Path] | None
+    found: FoundFiles
     table: ClassTable
     labels: MatchedTable | None
     clean: MatchedTable | None
-    notes: list[str] = field(default_factory=list)
     clean_masks: dict[str, Path] | None = None
+    reading: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def images(self) -> dict[str, Path]:
+        """Key of each image -> its file."""
+        return self.found.images
+
+    @property
+    def masks(self) -> dict[str, Path] | None:
+        """Key of each mask, which is its image's, -> its file; None without masks."""
+        return self.found.masks
 
 
 def find_sources(root: Path, options: FolderOptions) -> FolderSources:
@@ -114,39 +71,53 @@ def find_sources(root: Path, options: FolderOptions) -> FolderSources:
     """
     if not root.is_dir():
         raise InputError(f"There is no folder {root}.")
-    mask_folder = options.masks or _first_folder(root, _MASK_FOLDERS)
-    image_folder = options.images or _first_folder(root, _IMAGE_FOLDERS) or root
-    label_file = options.labels or _first_file(root, _LABEL_FILES)
-    class_file = options.classes or _first_file(root, _CLASS_FILES)
-    if mask_folder is None and label_file is None:
-        raise InputError(
-            f"{root} has neither labels ({', '.join(_LABEL_FILES)}) nor masks (a folder {' or '.join(_MASK_FOLDERS)}); "
-            "name them with --labels FILE or --masks DIR."
-        )
-    files = raster_files(
-        image_folder, [each for each in (mask_folder, options.clean_masks) if each is not None]
-    )
-    if not files:
-        raise InputError(f"There is no image below {image_folder}; name the folder with --images DIR.")
-    images = files_by_key(image_folder, files)
+    tables = {"": options.labels} if options.labels is not None else label_files(root)
+    class_file = options.classes or first_file(root, _CLASS_FILES)
+    if not tables and options.masks is None and not raster_files(options.images or root):
+        raise InputError(_nothing_to_learn(root))
+    found = find_files(root, options)
     table = None if class_file is None else read_class_table(class_file, options.ignore_classes)
-    labels = _matched(label_file, table, images)
+    names = table.names if table else None
+    labels = match_tables(tables, found, names, options.table) if tables else None
+    if labels is None and found.masks is None:
+        labels = folder_labels(found, names)
+    if labels is None and found.masks is None:
+        raise InputError(_nothing_to_learn(root))
+    _refuse_unused(options, labels if tables else None, found, class_file)
     if table is None:
-        if labels is None or mask_folder is not None:
+        if labels is not None and found.masks is None:
+            table = ClassTable(labels.table.class_names, {}, {})
+        elif options.mask_values is not None:
+            table = read_class_table(options.mask_values, options.ignore_classes)
+        else:
             raise InputError(
-                f"The masks of {mask_folder} hold numbers or colours; say what they stand for with --classes FILE: "
+                f"The masks of {root} hold numbers or colours; say what they stand for with --classes FILE: "
                 "one name a line, or a .csv with the columns name, value, color."
             )
-        table = table_of_names(labels.table.class_names)
-    clean = _matched(options.clean_labels, table, images)
-    masks = None if mask_folder is None else _masks_in(mask_folder, images)
+    elif options.mask_values is not None:
+        table = with_codes(table, options.mask_values)
+    clean = (
+        None
+        if options.clean_labels is None
+        else match_tables({"": options.clean_labels}, found, table.names, options.table)
+    )
     clean_masks = None
     if options.clean_masks is not None:
-        if masks is None:
+        if found.masks is None:
             raise InputError("--clean-masks are the truth behind noisy masks: name those with --masks DIR.")
-        clean_masks = _masks_in(options.clean_masks, images)
-    notes = [note for matched in (labels, clean) if matched for note in matched.table.notes]
-    return FolderSources(images, masks, table, labels, clean, notes, clean_masks)
+        clean_masks = masks_in(options.clean_masks, found.images)
+    sources = FolderSources(found, table, labels, clean, clean_masks, list(found.reading), list(found.notes))
+    for what, matched in (("labels", labels), ("clean labels", clean)):
+        if matched is not None:
+            sources.reading += [
+                line if i else f"{what}: {line.removeprefix('labels: ')}"
+                for i, line in enumerate(matched.table.reading)
+            ]
+            sources.notes += matched.table.notes
+    if class_file is not None:
+        ignored = f", {', '.join(options.ignore_classes)} ignored" if options.ignore_classes else ""
+        sources.reading.append(f"classes: {class_file.name}, {len(table.names)} names{ignored}")
+    return sources
 
 
 def keep_complete(sources: FolderSources) -> list[str]:
@@ -182,36 +153,66 @@ def keep_complete(sources: FolderSources) -> list[str]:
     return keys
 
 
-def _matched(path: Path | None, table: ClassTable | None, images: Mapping[str, Path]) -> MatchedTable | None:
-    if path is None:
-        return None
-    labels = read_label_table(path, table.names if table else None)
-    return MatchedTable(labels, FileIndex(images).match(labels.keys, str(path)))
+def _nothing_to_learn(root: Path) -> str:
+    text = (
+        f"{root} has neither labels ({', '.join(LABEL_FILES)}), nor masks (a folder masks or mask), nor a "
+        "folder for each "
+        "class; name them with --labels FILE or --masks DIR."
+    )
+    tables = other_tables(root, _CLASS_FILES)
+    if tables:
+        text += f" There is {', '.join(tables[:5])}: is it the table of labels? Then add --labels {root / tables[0]}"
+    return text
 
 
-def _masks_in(folder: Path, images: Mapping[str, Path]) -> dict[str, Path]:
-    """Return the masks of a folder by the keys of their images.
+def _refuse_unused(
+    options: FolderOptions, labels: MatchedTable | None, found: FoundFiles, class_file: Path | None
+) -> None:
+    """Refuse every option that would change nothing.
 
     Raises:
-        InputError: There is none.
+        InputError: An option has nothing to apply to.
     """
-    found = files_by_key(folder, raster_files(folder)) if folder.is_dir() else {}
-    if not found:
-        raise InputError(f"There is no mask in {folder}.")
-    return {_image_key(key, images): path for key, path in found.items()}
-
-
-def _image_key(mask_key: str, images: Mapping[str, Path]) -> str:
-    if mask_key not in images:
-        for ending in _MASK_ENDINGS:
-            if mask_key.endswith(ending) and mask_key.removesuffix(ending) in images:
-                return mask_key.removesuffix(ending)
-    return mask_key
-
-
-def _first_folder(root: Path, names: Sequence[str]) -> Path | None:
-    return next((root / name for name in names if (root / name).is_dir()), None)
-
-
-def _first_file(root: Path, names: Sequence[str]) -> Path | None:
-    return next((root / name for name in names if (root / name).is_file()), None)
+    table_options = {
+        "--key-column": options.key_column,
+        "--label-columns": options.label_columns,
+        "--separator": options.separator,
+        "--split-column": options.split_column,
+    }
+    mask_options = {
+        "--mask-values": options.mask_values,
+        "--min-labelled": options.min_labelled,
+        "--min-cover": options.min_cover,
+    }
+    unused: Sequence[str] = []
+    if labels is None and options.clean_labels is None:
+        unused = [option for option, given in table_options.items() if given]
+        if unused:
+            raise InputError(f"{unused[0]} is about a table of labels, and there is none.")
+    if found.masks is None:
+        unused = [option for option, given in mask_options.items() if given is not None]
+        if unused:
+            raise InputError(f"{unused[0]} is about masks, and there are none.")
+    if options.min_cover is not None and labels is not None and options.tile is None:
+        raise InputError(
+            "--min-cover makes scene labels from masks, and the table gives the labels. Leave one of them out."
+        )
+    if options.ignore_classes and class_file is None and options.mask_values is None:
+        raise InputError("--ignore-class names a row of --classes FILE, and there is no such file.")
+    own_split = found.split or (labels is not None and "split" in labels.table.columns)
+    if options.split is not None and own_split:
+        where = "folders" if found.split and not (labels and "split" in labels.table.columns) else "table"
+        raise InputError(
+            f"--split gives shares, and the {where} already say{'s' if where == 'table' else ''} the split "
+            "of each image."
+        )
+    if (
+        options.tile is not None
+        and options.labels is not None
+        and labels is not None
+        and not labels.table.columns
+    ):
+        raise InputError(
+            "--labels are of whole images, and --tile takes the labels of tiles from the masks; the table "
+            "has no split or group either."
+        )

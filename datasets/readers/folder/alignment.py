@@ -1,0 +1,78 @@
+"""Checks that a georeferenced mask lies where its image does, and turns one that is stored south up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridbench.datasets.readers.raster import Shape, Unreadable, read_shape
+
+__all__ = ["aligned"]
+
+_GEOREFERENCED = {".tif", ".tiff", ".img", ".jp2", ".ntf"}
+_TOLERANCE = 0.01
+"""Largest difference of two places, in pixels of the image: rounding in files, not a shift."""
+
+
+def aligned(label_map: NDArray[np.uint8], image: Path, mask: Path) -> NDArray[np.uint8]:
+    """Return a label map as its image is stored; files without a georeference are taken as they are.
+
+    Args:
+        label_map: (H, W), of the image's size.
+        image: The image's file.
+        mask: The mask's file.
+
+    Raises:
+        Unreadable: Both files say where they lie, and it is not the same place.
+    """
+    if not {image.suffix.lower(), mask.suffix.lower()} <= _GEOREFERENCED:
+        return label_map
+    one, other = read_shape(image), read_shape(mask)
+    if one.transform is None or other.transform is None:
+        return label_map
+    if one.crs is not None and other.crs is not None and one.crs != other.crs:
+        raise Unreadable(mask, f"is in {_short(other.crs)}, its image in {_short(one.crs)}")
+    found = [
+        (rows, columns) for rows in (1, -1) for columns in (1, -1) if _same_place(one, other, rows, columns)
+    ]
+    if not found:
+        raise Unreadable(
+            mask,
+            f"lies elsewhere than its image: upper left {_corner(other)} with pixels of {_pixel(other)}, the image "
+            f"{_corner(one)} with pixels of {_pixel(one)}",
+        )
+    rows, columns = found[0]
+    return np.ascontiguousarray(label_map[::rows, ::columns])
+
+
+def _same_place(image: Shape, mask: Shape, rows: int, columns: int) -> bool:
+    """Whether the corners of both coincide when the mask is read in these directions."""
+    height, width = image.height, image.width
+    pixel = max(abs(value) for value in (image.transform or ())[:2] + (image.transform or ())[3:5])
+    for row, column in ((0, 0), (0, width), (height, 0)):
+        x, y = _place(image, row, column)
+        u, v = _place(mask, row if rows > 0 else height - row, column if columns > 0 else width - column)
+        if max(abs(x - u), abs(y - v)) > _TOLERANCE * pixel:
+            return False
+    return True
+
+
+def _place(shape: Shape, row: int, column: int) -> tuple[float, float]:
+    a, b, c, d, e, f = shape.transform or (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    return a * column + b * row + c, d * column + e * row + f
+
+
+def _corner(shape: Shape) -> str:
+    x, y = _place(shape, 0, 0)
+    return f"({x:.10g}, {y:.10g})"
+
+
+def _pixel(shape: Shape) -> str:
+    a, _, _, _, e, _ = shape.transform or (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    return f"{a:.6g} x {e:.6g}"
+
+
+def _short(crs: str) -> str:
+    return crs if len(crs) <= 40 else crs[:37] + "..."

@@ -1,0 +1,161 @@
+"""Scene labels of a user's images: from a table, from one table a folder, or from the names of the folders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from gridbench.datasets.readers.files import FileIndex
+from gridbench.datasets.readers.folder.layout import FoundFiles, first_file, split_folders
+from gridbench.datasets.readers.splitting import SPLIT_WORDS
+from gridbench.datasets.readers.tables import LabelTable, TableOptions, read_label_table
+from gridbench.datasets.readers.tables.rows import TABLE_SUFFIXES
+from gridbench.errors import InputError
+
+__all__ = ["LABEL_FILES", "MatchedTable", "folder_labels", "label_files", "match_tables", "other_tables"]
+
+LABEL_FILES = tuple(f"labels{suffix}" for suffix in TABLE_SUFFIXES)
+
+
+@dataclass(frozen=True)
+class MatchedTable:
+    """A table of scene labels whose rows have found their images.
+
+    Attributes:
+        table: The table.
+        row_of: Key of an image -> its row; images without a row are not in it.
+    """
+
+    table: LabelTable
+    row_of: Mapping[str, int]
+
+    def labels(self, key: str) -> tuple[int, ...]:
+        """Return the (C,) labels of an image."""
+        return tuple(int(value) for value in self.table.labels[self.row_of[key]])
+
+    def column(self, name: str, key: str) -> str:
+        """Return what an image's row has in another column."""
+        return self.table.columns[name][self.row_of[key]]
+
+
+def label_files(root: Path) -> dict[str, Path]:
+    """Return the tables of labels in their usual places: prefix of the images that each is about -> file.
+
+    One `labels.csv` is about all images (prefix ""); else `train/labels.csv`, `val/labels.csv` and so on, or
+    `train.csv`, `val.csv` and so on, are about the images of one split.
+    """
+    whole = first_file(root, LABEL_FILES)
+    if whole is not None:
+        return {"": whole}
+    inner = {f"{folder.name}/": first_file(folder, LABEL_FILES) for folder in split_folders(root)}
+    named = {prefix: path for prefix, path in inner.items() if path is not None}
+    if named:
+        return named
+    beside = {
+        path.stem.lower(): path for path in sorted(root.iterdir()) if path.suffix.lower() in TABLE_SUFFIXES
+    }
+    splits = {f"{stem}/": path for stem, path in beside.items() if stem in SPLIT_WORDS}
+    return splits if len(splits) > 1 else {}
+
+
+def other_tables(root: Path, known: Sequence[str]) -> list[str]:
+    """Return the names of further tables in a folder, which may be the one that the user means."""
+    return sorted(
+        p.name for p in root.iterdir() if p.suffix.lower() in TABLE_SUFFIXES and p.name not in known
+    )
+
+
+def match_tables(
+    files: Mapping[str, Path],
+    found: FoundFiles,
+    class_names: Sequence[str] | None,
+    options: TableOptions,
+) -> MatchedTable:
+    """Read tables of labels and match their rows to the images that each is about.
+
+    Args:
+        files: Prefix of the images' keys -> table, as `label_files` returns.
+        found: The images.
+        class_names: The known classes, or None.
+        options: What the user said about the tables.
+
+    Raises:
+        InputError: A table cannot be read or matched, or two do not have the same classes.
+    """
+    parts = []
+    for prefix, path in files.items():
+        below = {key: image for key, image in found.images.items() if key.startswith(prefix)}
+        index = FileIndex(below or found.images)
+        table = read_label_table(path, class_names, index, options)
+        parts.append((prefix, table, index.match(table.keys, str(path))))
+    if len(parts) == 1:
+        return MatchedTable(parts[0][1], parts[0][2])
+    return _joined(list(files.values()), parts)
+
+
+def _joined(paths: Sequence[Path], parts: Sequence[tuple[str, LabelTable, dict[str, int]]]) -> MatchedTable:
+    """Put tables below each other; columns of 0 and 1 must be the same in all, listed names may differ."""
+    names = sorted({name for _, table, _ in parts for name in table.class_names})
+    first = parts[0][1]
+    for path, (_, table, _) in zip(paths, parts, strict=True):
+        if table.has_class_columns and set(table.class_names) != set(first.class_names):
+            odd = sorted(set(table.class_names) ^ set(first.class_names))
+            raise InputError(
+                f"{paths[0]} and {path} do not have the same columns of classes: {', '.join(odd[:5])}."
+            )
+    ordered = list(first.class_names) if first.has_class_columns else names
+    if all(table.class_names == first.class_names for _, table, _ in parts):
+        ordered = list(first.class_names)
+    labels = np.zeros((sum(len(table.keys) for _, table, _ in parts), len(ordered)), dtype=np.uint8)
+    keys: list[str] = []
+    row_of: dict[str, int] = {}
+    columns: dict[str, list[str]] = {}
+    split: list[str] = []
+    for path, (prefix, table, rows) in zip(paths, parts, strict=True):
+        start = len(keys)
+        places = [ordered.index(name) for name in table.class_names]
+        labels[start : start + len(table.keys), places] = table.labels
+        for key, row in rows.items():
+            if key in row_of:
+                raise InputError(f"{path} and another table both have a row for the image {key}.")
+            row_of[key] = start + row
+        keys += [prefix + key for key in table.keys]
+        split += [SPLIT_WORDS[prefix.rstrip("/").lower()]] * len(table.keys)
+        for name, words in table.columns.items():
+            columns.setdefault(name, []).extend(words)
+    columns = {name: words for name, words in columns.items() if len(words) == len(keys)}
+    columns.setdefault("split", split)
+    notes = tuple(note for _, table, _ in parts for note in table.notes)
+    reading = tuple(line for _, table, _ in parts for line in table.reading)
+    joined = LabelTable(keys, tuple(ordered), labels, columns, notes, reading, first.has_class_columns)
+    return MatchedTable(joined, row_of)
+
+
+def folder_labels(found: FoundFiles, class_names: Sequence[str] | None) -> MatchedTable | None:
+    """Take the class of each image from the folder that it lies in; None when folders do not tell classes apart.
+
+    Every image must lie in a folder of its own class, below folders of the splits or directly.
+
+    Raises:
+        InputError: A folder is none of the known classes.
+    """
+    first = 1 if found.split else 0
+    parts = {key: PurePosixPath(key).parts for key in found.images}
+    if any(len(each) != first + 2 for each in parts.values()):
+        return None
+    folders = [each[first] for each in parts.values()]
+    names = tuple(class_names) if class_names is not None else tuple(sorted(set(folders)))
+    if len(set(folders)) < 2:
+        return None
+    unknown = sorted(set(folders) - set(names))
+    if unknown:
+        raise InputError(f"The folder {unknown[0]!r} is none of the classes {', '.join(names[:10])}.")
+    labels = np.zeros((len(folders), len(names)), dtype=np.uint8)
+    labels[np.arange(len(folders)), [names.index(folder) for folder in folders]] = 1
+    columns = {"split": [found.split[key] for key in parts]} if found.split else {}
+    reading = (f"labels: the folder of each image, {len(set(folders))} classes, one label an image",)
+    table = LabelTable(list(parts), names, labels, columns, (), reading)
+    return MatchedTable(table, {key: row for row, key in enumerate(parts)})

@@ -1,0 +1,106 @@
+"""What a user says about a folder of images, and which options contradict each other."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from gridbench.datasets.readers.tables import TableOptions
+from gridbench.datasets.readers.tables.label_cells import SEPARATORS
+from gridbench.errors import InputError, nearest
+
+__all__ = ["FolderOptions", "check_options"]
+
+DEFAULT_SPLIT = "70/10/20"
+DEFAULT_COVER = 0.01
+
+
+@dataclass(frozen=True)
+class FolderOptions:
+    """How a user's folder is to be read; None where the folder itself tells, or the default applies.
+
+    Attributes:
+        images: Folder of the images.
+        masks: Folder of the masks, which have the images' names.
+        labels: Table of scene labels.
+        clean_labels: Second, cleaner table of scene labels.
+        clean_masks: Second, cleaner folder of masks, which have the images' names.
+        classes: Table of the classes.
+        mask_values: Table of the values or colours that stand for the classes in masks.
+        ignore_classes: Names in the class table that are no classes.
+        key_column: Column of the table that names the image files.
+        label_columns: Columns of the classes, or one column that lists them.
+        separator: What divides the labels of one cell.
+        split_column: Column of train, val and test.
+        tile: Side of tiles that large images are cut into.
+        tile_overlap: Pixels that neighbouring tiles share.
+        pad: Whether the right and lower edges are filled up to whole tiles.
+        resize: Side that images are resized to.
+        min_cover: Share from which a class of the mask counts as a scene label.
+        min_labelled: Share of a tile that must have a class.
+        value_range: Range of numbers that is stretched to 0 to 65535.
+        split: Shares of train, val and test.
+        group_pattern: Regular expression whose first group in an image's name names its group.
+    """
+
+    images: Path | None = None
+    masks: Path | None = None
+    labels: Path | None = None
+    clean_labels: Path | None = None
+    clean_masks: Path | None = None
+    classes: Path | None = None
+    mask_values: Path | None = None
+    ignore_classes: tuple[str, ...] = ()
+    key_column: str | None = None
+    label_columns: tuple[str, ...] = ()
+    separator: str | None = None
+    split_column: str | None = None
+    tile: int | None = None
+    tile_overlap: int | None = None
+    pad: bool = False
+    resize: int | None = None
+    min_cover: float | None = None
+    min_labelled: float | None = None
+    value_range: tuple[float, float] | None = None
+    split: str | None = None
+    group_pattern: str | None = None
+
+    @property
+    def table(self) -> TableOptions:
+        """What was said about the table of labels."""
+        return TableOptions(self.key_column, self.label_columns, self.separator, self.split_column)
+
+
+def check_options(options: FolderOptions) -> None:
+    """Refuse options that mean nothing or exclude each other, before anything is read.
+
+    Raises:
+        InputError: Two options exclude each other, one needs another, or a value is impossible.
+    """
+    if options.separator is not None and options.separator not in SEPARATORS:
+        raise InputError(
+            f"--separator {options.separator!r} is unknown.{nearest(options.separator, SEPARATORS)} Known are "
+            f"{', '.join(SEPARATORS)}."
+        )
+    if options.value_range is not None:
+        low, high = options.value_range
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise InputError(
+                f"--value-range {low:g} {high:g} must be two finite numbers, the lower one first."
+            )
+    if options.tile is not None and options.resize is not None:
+        raise InputError("Give --tile or --resize, not both.")
+    if options.tile is None and (options.pad or options.tile_overlap is not None):
+        raise InputError(f"--{'pad' if options.pad else 'tile-overlap'} needs --tile N.")
+    if (
+        options.tile is not None
+        and options.tile_overlap is not None
+        and not 0 < options.tile_overlap < options.tile
+    ):
+        raise InputError(
+            f"--tile-overlap must be from 1 to {options.tile - 1} for tiles of {options.tile} px."
+        )
+    if options.ignore_classes and options.classes is None and options.mask_values is None:
+        # Default names of class tables are found later, so the option is only checked there.
+        return
