@@ -35,23 +35,22 @@ def check(what: str, parameters: tuple[str, ...], losses: tuple[str, ...]) -> No
       gridbench check my_method.py
       gridbench check grid
     """  # noqa: D301
-    import torch
-
     from gridbench.conformance import check_component, components_named
+    from gridbench.core.environment import cpu_threads
     from gridbench.core.plugins import load_plugin
     from gridbench.registry import LOSSES
 
     given = parse_assignments(parameters)
     for loss in losses:
         LOSSES.get(loss)
-    # Images of a few pixels: more threads would only wait for each other.
-    torch.set_num_threads(1)
     path = Path(what)
     components = load_plugin(path) if path.suffix == ".py" or path.is_file() else components_named(what)
     failed = 0
     for kind, name in components:
         click.echo(f"{kind} {name}")
-        findings = list(check_component(kind, name, given, losses))
+        # Images of a few pixels: more threads would only wait for each other.
+        with cpu_threads(1):
+            findings = list(check_component(kind, name, given, losses))
         for line in _lines(findings):
             click.echo(f"  {line}")
         failed += sum(not finding.passed for finding in findings)

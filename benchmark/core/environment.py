@@ -6,6 +6,8 @@ import importlib.metadata
 import os
 import platform
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +18,7 @@ __all__ = [
     "Memory",
     "all_devices",
     "choose_device",
+    "cpu_threads",
     "describe_environment",
     "keep_float32",
     "memory_of",
@@ -48,6 +51,22 @@ def choose_device(name: str) -> Any:
             f"The device {name!r} cannot be used: {reason} Allowed: auto, cpu, cuda, cuda:N."
         ) from None
     return device
+
+
+@contextmanager
+def cpu_threads(number: int) -> Iterator[None]:
+    """Let torch compute with a number of CPU threads, and with as many as before afterwards.
+
+    The order of sums depends on it, so a run's numbers do.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def keep_float32() -> None:

@@ -12,10 +12,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ARITHMETIC_VARIABLES", "NOT_RECORDED", "describe_machine", "machine_label", "onednn_isa"]
+__all__ = [
+    "ARITHMETIC_VARIABLES",
+    "NOT_RECORDED",
+    "describe_machine",
+    "machine_label",
+    "onednn_isa",
+    "resumed_on",
+]
 
 NOT_RECORDED = "not recorded"
-LONGEST_LABEL = 200
+LONGEST_LABEL = 400
 
 ARITHMETIC_VARIABLES = (
     "ATEN_CPU_CAPABILITY",
@@ -103,6 +110,17 @@ def describe_machine(device: Any, threads: int | None = None) -> dict[str, Any]:
     return described
 
 
+def resumed_on(machine: Mapping[str, Any], before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a machine with those that trained a run before it, under `earlier`, unless it was this one alone.
+
+    Args:
+        machine: What `describe_machine` returned.
+        before: `{"machine": label, "epochs": number of epochs finished by then}` of each, in their order.
+    """
+    earlier = [*before[:-1], *(last for last in before[-1:] if last["machine"] != machine_label(machine))]
+    return {**machine, "earlier": earlier} if earlier else dict(machine)
+
+
 def machine_label(machine: Mapping[str, Any] | None) -> str:
     """Return a line that names a machine; runs pair only where it is the same.
 
@@ -112,7 +130,8 @@ def machine_label(machine: Mapping[str, Any] | None) -> str:
 
     Returns:
         For a CPU its model, the instruction sets of torch, oneDNN and MKL, the threads and torch's version; for an
-        accelerator its name and the versions of torch and of its libraries. `not recorded` for None and for what is
+        accelerator its name and the versions of torch and of its libraries; the machines of earlier epochs where a
+        run was resumed on another one. `not recorded` for None and for what is
         no such description.
     """
     try:
@@ -135,7 +154,8 @@ def _label(machine: Mapping[str, Any]) -> str:
             "/".join(str(used[name] or "none") for name in ("torch", "onednn", "mkl")) + branch,
             f"{threads} thread" + ("s" if threads != 1 else ""),
         ]
-    text = " ".join(", ".join([*parts, f"torch {version}"]).split())
+    earlier = [f"epochs up to {each['epochs']} on {each['machine']}" for each in machine.get("earlier") or ()]
+    text = " ".join("; ".join([", ".join([*parts, f"torch {version}"]), *earlier]).split())
     return "".join(letter for letter in text if letter.isprintable())[:LONGEST_LABEL]
 
 

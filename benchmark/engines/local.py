@@ -66,8 +66,8 @@ class LocalPool:
         time_limit: float | None = None,
         per_device: int | None = None,
     ) -> None:
-        self._execution = replace(execution, progress=None, building=None, threads=execution.threads or 1)
-        self._limit = workers or max(1, len(cores_here()) // (execution.threads or 1))
+        self._execution = replace(execution, progress=None, building=None)
+        self._limit = workers or max(1, len(cores_here()) // execution.threads)
         self._shares = shares_of_cores(self._limit)
         self._devices = list(devices) if set(devices) - {"auto"} else all_devices()
         self._time_limit = time_limit

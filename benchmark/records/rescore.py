@@ -17,8 +17,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from gridbench.config import make_config
-from gridbench.core.environment import choose_device, describe_environment
+from gridbench.core.environment import choose_device, cpu_threads, describe_environment
 from gridbench.core.files import file_hash, read_bytes, read_json, write_bytes
+from gridbench.core.machine import resumed_on
 from gridbench.datasets import default_cache
 from gridbench.errors import InputError
 from gridbench.plan import Plan, make_plan
@@ -84,18 +85,21 @@ def rescore(folder: Path, changes: Mapping[str, Any], execution: Execution) -> R
     if isinstance(there, RunRecord) and there.id == plan.id:
         execution.say(f"Nothing to do: {target} is done.")
         return there
-    experiment = Experiment(plan, choose_device(execution.device))
-    known, history = _restore(experiment, stored, trained)
-    environment = describe_environment(experiment.device)
-    started = time.perf_counter()
-    if known:
-        # The record kept the descriptor network alone, and only the head says anything of samples.
-        outcome = experiment.score_again(_descriptors_of(stored, experiment))
-        outcome = replace(outcome, result={**outcome.result, **known}, detection=stored.detection())
-    else:
-        outcome = experiment.score()
+    with cpu_threads(execution.threads):
+        experiment = Experiment(plan, choose_device(execution.device))
+        environment = describe_environment(experiment.device)
+        known, history, trained_on = _restore(experiment, stored, trained, environment["machine"])
+        started = time.perf_counter()
+        if known:
+            # The record kept the descriptor network alone, and only the head says anything of samples.
+            outcome = experiment.score_again(_descriptors_of(stored, experiment))
+            outcome = replace(outcome, result={**outcome.result, **known}, detection=stored.detection())
+        else:
+            outcome = experiment.score()
     environment["seconds"] = {"retrieval": round(time.perf_counter() - started, 3)}
-    environment["scored_from"] = {"id": stored.id, "folder": folder.name}
+    environment["scored_from"] = {"id": stored.id, "folder": folder.name, "machine": environment["machine"]}
+    # Training decides the numbers; scoring differs in the last digits at most.
+    environment["machine"] = trained_on
     with locked(execution.runs, target):
         try:
             prepare(target, there, plan, False, execution.say)
@@ -121,27 +125,35 @@ def _require_trained(stored: StoredRun) -> None:
 
 
 def _restore(
-    experiment: Experiment, stored: StoredRun, trained: Plan
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Put what was learnt into a fresh experiment; return what the result says of training, and its history."""
+    experiment: Experiment, stored: StoredRun, trained: Plan, here: dict[str, Any]
+) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any] | None]:
+    """Put what was learnt into a fresh experiment.
+
+    Returns:
+        What the result says of training, the history, and the machine that trained it; None if it is not recorded.
+    """
     if stored.state == "done":
         _load_weights(experiment, stored, stored.hashes[WEIGHTS])
         history = stored.history()
         if experiment.trainer is not None:
             experiment.trainer.history = history
-        return {name: stored.result.get(name) for name in OF_TRAINING}, history
+        return (
+            {name: stored.result.get(name) for name in OF_TRAINING},
+            history,
+            stored.environment().get("machine"),
+        )
     try:
         noted = read_json(stored.folder / FAILED)["files"][WEIGHTS]
         checkpoint = load_checkpoint(stored.folder, trained.id)
         if experiment.trainer is None:
             _load_weights(experiment, stored, noted)
-            return {}, []
+            return {}, [], here
         if checkpoint is None or checkpoint.epoch != trained.config.epochs:
             raise ValueError("its last epoch is missing")
         experiment.trainer.restore(checkpoint)
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"The run in {stored.folder} cannot be scored: {error}. Train it again.") from None
-    return {}, experiment.trainer.history
+    return {}, experiment.trainer.history, resumed_on(here, checkpoint.machines)
 
 
 def _descriptors_of(stored: StoredRun, experiment: Experiment) -> dict[str, Array]:

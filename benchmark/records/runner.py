@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,8 +14,9 @@ from typing import Any
 import torch
 
 from gridbench.config import RunConfig
-from gridbench.core.environment import choose_device, describe_environment, peak_memory
+from gridbench.core.environment import choose_device, cpu_threads, describe_environment, peak_memory
 from gridbench.core.files import check_folder, file_hash, write_bytes, write_json
+from gridbench.core.machine import machine_label, resumed_on
 from gridbench.datasets import default_cache
 from gridbench.datasets.dataset import Progress
 from gridbench.errors import GridbenchError, RunFailed
@@ -33,7 +34,7 @@ from gridbench.records.run_folder import (
     unwritable,
 )
 from gridbench.training.autotune.precision import Chooser
-from gridbench.training.checkpoint import clear_checkpoints, load_checkpoint, save_checkpoint
+from gridbench.training.checkpoint import Checkpoint, clear_checkpoints, load_checkpoint, save_checkpoint
 from gridbench.training.compile import compile_failure, require_compiler
 from gridbench.training.experiment import Experiment, Outcome
 from gridbench.training.timing import IN_TRAINING
@@ -52,7 +53,7 @@ def _say_nothing(line: str) -> None:
 
 @dataclass(frozen=True)
 class Execution:
-    """Where and how a run is computed; nothing in here changes its numbers.
+    """Where and how a run is computed; none of it is part of its identity.
 
     Attributes:
         runs: Folder that holds the run folders.
@@ -60,7 +61,7 @@ class Execution:
         device: auto, cpu, cuda or cuda:N.
         keep: light (no weights, no pictures), weights, or all (descriptors too).
         force: Run anew even if the record is there.
-        threads: Threads of the CPU arithmetic; None leaves torch's choice.
+        threads: Threads of the CPU arithmetic, on which the order of sums depends.
         progress: Told after every epoch.
         building: Told while an archive is built.
         say: Told one line about what happens.
@@ -75,7 +76,7 @@ class Execution:
     device: str = "auto"
     keep: str = "weights"
     force: bool = False
-    threads: int | None = None
+    threads: int = 1
     progress: TrainingProgress | None = None
     building: Progress | None = None
     say: Callable[[str], None] = _say_nothing
@@ -121,8 +122,6 @@ def planned(config: RunConfig, execution: Execution) -> tuple[Plan, Execution]:
         InputError: Something in the config is wrong; nothing was written.
         RunFailed: No way to compute it could be timed.
     """
-    if execution.threads:
-        torch.set_num_threads(execution.threads)
     config, execution = _decided(config, execution)
     return make_plan(config, execution.cache or default_cache(), execution.building), execution
 
@@ -133,7 +132,8 @@ def _decided(config: RunConfig, execution: Execution) -> tuple[RunConfig, Execut
         return config, execution
     cache, device = execution.cache or default_cache(), choose_device(execution.device)
     chooser = Chooser(execution.runs, cache, device, execution.say, execution.building)
-    config = chooser.settle(config)
+    with cpu_threads(execution.threads):
+        config = chooser.settle(config)
     return config, replace(execution, chosen={**execution.chosen, **chooser.documents})
 
 
@@ -168,32 +168,41 @@ def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> Ru
     # Everything that the user can still be told is wrong is found here, before anything is on disk.
     if plan.config.compile:
         require_compiler(device)
-    experiment = build(plan, device)
-    with locked(execution.runs, folder):
-        found = read_record(folder, verify=True) if folder.exists() else None
-        if isinstance(found, RunRecord) and found.id == plan.id and not execution.force:
-            return found
-        try:
-            prepare(folder, found, plan, execution.force, execution.say)
-        except OSError as error:
-            raise unwritable(execution.runs, error) from None
-        try:
-            return _compute(experiment, folder, execution, build)
-        except Exception as error:
-            raise _failed(error, folder, plan) from error
+    with cpu_threads(execution.threads):
+        experiment = build(plan, device)
+        with locked(execution.runs, folder):
+            found = read_record(folder, verify=True) if folder.exists() else None
+            if isinstance(found, RunRecord) and found.id == plan.id and not execution.force:
+                return found
+            try:
+                prepare(folder, found, plan, execution.force, execution.say)
+            except OSError as error:
+                raise unwritable(execution.runs, error) from None
+            try:
+                return _compute(experiment, folder, execution, build)
+            except Exception as error:
+                raise _failed(error, folder, plan) from error
 
 
 def _compute(experiment: Experiment, folder: Path, execution: Execution, build: Builder) -> RunRecord:
     plan = experiment.plan
     environment = describe_environment(experiment.device)
+    here = machine_label(environment["machine"])
     if plan.id in execution.chosen:
         environment["chosen"] = execution.chosen[plan.id]
     if experiment.trainer is not None:
-        experiment = _resumed(experiment, folder, execution, build)
+        experiment, machines = _resumed(experiment, folder, execution, build)
         assert experiment.trainer is not None
+        environment["machine"] = resumed_on(environment["machine"], machines)
+        earlier = environment["machine"].get("earlier", [])
+
+        def save(checkpoint: Checkpoint) -> None:
+            trained_by = [*earlier, {"machine": here, "epochs": checkpoint.epoch}]
+            save_checkpoint(folder, plan.id, replace(checkpoint, machines=trained_by))
+
         with _event_log(execution, folder, experiment.trainer.history) as log:
             watchers = _Watchers((log, execution.progress))
-            experiment.trainer.train(watchers, lambda c: save_checkpoint(folder, plan.id, c))
+            experiment.trainer.train(watchers, save)
     # Before the scores, so that a run whose descriptors cannot be compared can still be scored otherwise.
     write_bytes(folder / WEIGHTS, experiment.weights())
     started = time.perf_counter()
@@ -288,8 +297,14 @@ def write_record(
     return record
 
 
-def _resumed(experiment: Experiment, folder: Path, execution: Execution, build: Builder) -> Experiment:
-    """Go on from the last checkpoint; one that cannot be used is set aside, and the run starts over."""
+def _resumed(
+    experiment: Experiment, folder: Path, execution: Execution, build: Builder
+) -> tuple[Experiment, Sequence[Mapping[str, Any]]]:
+    """Go on from the last checkpoint; one that cannot be used is set aside, and the run starts over.
+
+    Returns:
+        The experiment to go on with, and the machines that trained it so far.
+    """
     assert experiment.trainer is not None
     experiment.trainer.profile(execution.profile)
     try:
@@ -297,7 +312,8 @@ def _resumed(experiment: Experiment, folder: Path, execution: Execution, build: 
         if checkpoint is not None:
             experiment.trainer.restore(checkpoint)
             execution.say(f"Going on after epoch {checkpoint.epoch}.")
-        return experiment
+            return experiment, checkpoint.machines
+        return experiment, ()
     except ValueError as error:
         aside = free_name(folder / "checkpoint.damaged")
         aside.mkdir()
@@ -309,7 +325,7 @@ def _resumed(experiment: Experiment, folder: Path, execution: Execution, build: 
         again = build(experiment.plan, experiment.device)
         assert again.trainer is not None
         again.trainer.profile(execution.profile)
-        return again
+        return again, ()
 
 
 def _failed(error: Exception, folder: Path, plan: Plan) -> GridbenchError:

@@ -28,6 +28,7 @@ class RunStatus:
         epoch: Finished epochs of a run that is not done; None when there is no checkpoint.
         epochs: Epochs that it shall have; None when its settings cannot be read.
         reason: Why it is not done, or empty.
+        machine: Label of the machine that computed it; empty unless it is done.
     """
 
     folder: Path
@@ -35,6 +36,7 @@ class RunStatus:
     epoch: int | None
     epochs: int | None
     reason: str
+    machine: str = ""
 
     @property
     def needs_attention(self) -> bool:
@@ -58,6 +60,7 @@ def statuses(runs: Path, verify: bool = False) -> Iterator[RunStatus]:
             epoch=None if done else _epoch(stored.folder),
             epochs=_epochs(stored),
             reason="" if running else stored.reason,
+            machine=stored.machine if done else "",
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from gridbench.core.files import LARGEST_TABLE, file_hash, read_bytes, read_json, write_bytes, write_json
+from gridbench.core.machine import NOT_RECORDED
 
 __all__ = [
     "Checkpoint",
@@ -37,11 +38,14 @@ class Checkpoint:
         epoch: Number of finished epochs.
         tensors: Named tensors: `method/...`, `optimizer/...`, and `best/...` where the best epoch is kept.
         state: Plain values: history, best score and so on.
+        machines: The machines that trained it one after the other, each with the number of epochs finished by then:
+            `{"machine": label, "epochs": number}`.
     """
 
     epoch: int
     tensors: Mapping[str, Tensor]
     state: Mapping[str, Any]
+    machines: Sequence[Mapping[str, Any]] = ()
 
 
 def save_checkpoint(folder: Path, run_id: str, checkpoint: Checkpoint) -> None:
@@ -54,6 +58,7 @@ def save_checkpoint(folder: Path, run_id: str, checkpoint: Checkpoint) -> None:
         "file": name,
         "sha256": digest,
         "state": checkpoint.state,
+        "machines": list(checkpoint.machines),
     }
     write_json(folder / INDEX, {**index, "check": _digest(index)})
     for old in folder.glob("checkpoint-*.safetensors"):
@@ -83,7 +88,9 @@ def load_checkpoint(folder: Path, run_id: str) -> Checkpoint | None:
             raise ValueError(f"{name} is missing")
         if file_hash(folder / name) != index["sha256"]:
             raise ValueError(f"{name} was changed")
-        return Checkpoint(epoch, load(read_bytes(folder / name)), dict(index["state"]))
+        unknown = [{"machine": NOT_RECORDED, "epochs": epoch}]  # written before machines were recorded
+        machines = list(index.get("machines") or unknown)
+        return Checkpoint(epoch, load(read_bytes(folder / name)), dict(index["state"]), machines)
     except (AttributeError, KeyError, TypeError, OSError, ValueError, SafetensorError) as error:
         raise ValueError(f"the checkpoint cannot be used: {error}") from error
 

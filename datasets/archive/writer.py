@@ -99,6 +99,11 @@ class ArchiveWriter:
         return np.asarray(self._state[self._place] != _TODO)
 
     @property
+    def present(self) -> NDArray[np.bool_]:
+        """Which samples have been written, in the reader's order."""
+        return np.asarray(self._state[self._place] == _WRITTEN)
+
+    @property
     def written(self) -> int:
         """Number of samples that have been written."""
         return int((self._state == _WRITTEN).sum())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, overload
 
 from gridbench.datasets.archive.layout import Layout, Sample
@@ -17,11 +18,17 @@ class Unit:
 
     Attributes:
         positions: Positions of its samples in the plan's names.
-        argument: What the plan's `read` is called with; small, since it travels between processes.
+        argument: What the plan's `read` is called with; small, since it travels between processes. Its attribute
+            `files`, if it has one, lists the files that `read` reads, in the order that its samples' `source` hashes.
     """
 
     positions: tuple[int, ...]
     argument: Any
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The source files, none where the reader does not list them."""
+        return tuple(getattr(self.argument, "files", ()))
 
 
 class LazyUnits(Sequence[Unit]):

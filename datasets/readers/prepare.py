@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -25,14 +26,17 @@ from gridbench.datasets.cache import archive_directory
 from gridbench.datasets.dataset import Progress, silent
 from gridbench.datasets.readers.base import Outcome, Plan, Unit
 from gridbench.datasets.readers.raster import Unreadable, quick_raster_access
+from gridbench.datasets.readers.source_state import left_out_digest, refuse_changed_sources, state_of
 from gridbench.errors import InputError, RunFailed
 from gridbench.registry import DATASETS
 
 __all__ = ["check_name", "default_workers", "prepare"]
 
 _FINDINGS = "findings.json"
+_STATE = "state.txt"
 _UNITS_AT_A_TIME = 8
-_WORTH_PROCESSES = 400
+_UNITS_WORTH_PROCESSES = 400
+_BYTES_WORTH_PROCESSES = 100_000_000
 _LISTED_FAILURES = 1000
 
 
@@ -52,9 +56,15 @@ def check_name(name: str) -> str:
     return name
 
 
-def default_workers(units: int) -> int:
-    """Return how many processes read: one for little work, else one for each processor, 16 at most."""
-    return 1 if units < _WORTH_PROCESSES else min(16, os.cpu_count() or 1)
+def default_workers(units: int, size: int = 0) -> int:
+    """Return how many processes read: one for little work, else one for each processor, 16 at most.
+
+    Args:
+        units: Number of units of work.
+        size: Bytes of their files.
+    """
+    little = units < _UNITS_WORTH_PROCESSES and size < _BYTES_WORTH_PROCESSES
+    return 1 if little else max(1, min(16, units, os.cpu_count() or 1))
 
 
 def prepare(
@@ -65,9 +75,9 @@ def prepare(
     progress: Progress = silent,
     force: bool = False,
 ) -> Archive:
-    """Pack an archive into the cache, or open it when the same plan has been packed under that name.
+    """Pack an archive into the cache, or open it when the same files have been packed by the same plan.
 
-    An interrupted call leaves what it packed, and the same call goes on from there.
+    An interrupted call leaves what it packed, and the same call goes on from there unless the files have changed.
 
     Args:
         plan: What to read.
@@ -78,7 +88,7 @@ def prepare(
         force: Whether to replace an archive that is there already.
 
     Raises:
-        InputError: Another archive has that name, or nothing could be read.
+        InputError: Another archive has that name, its files have changed, or nothing could be read.
     """
     directory = archive_directory(cache, check_name(name))
     digest = plan_digest(plan.layout, plan.names, plan.split, {"kind": plan.kind, **plan.settings})
@@ -89,18 +99,24 @@ def prepare(
                 f"There is another archive {name!r} already, in {directory}. "
                 "Take another --name, or replace it with --force."
             )
+        refuse_changed_sources(plan, archive, progress)
         return archive
-    count = default_workers(len(plan.units)) if workers is None else workers
+    state = state_of(plan.units)
+    count = default_workers(len(plan.units), state.bytes) if workers is None else workers
 
     def build(folder: Path) -> None:
-        _pack(plan, folder, name, count, progress)
+        _pack(plan, folder, name, count, state.digest, progress)
 
     return build_once(directory, build, force=force)
 
 
-def _pack(plan: Plan, folder: Path, name: str, workers: int, progress: Progress) -> None:
+def _pack(plan: Plan, folder: Path, name: str, workers: int, state: str, progress: Progress) -> None:
     settings = {"kind": plan.kind, **plan.settings}
+    begun = folder / _STATE
+    if folder.exists() and not (begun.is_file() and begun.read_text(encoding="ascii") == state):
+        shutil.rmtree(folder)
     writer = ArchiveWriter(folder, plan.layout, plan.names, plan.split, settings)
+    write_atomically(begun, state.encode())
     findings = _earlier_findings(folder)
     failures: list[dict[str, str]] = []
     earlier = writer.done
@@ -136,8 +152,10 @@ def _pack(plan: Plan, folder: Path, name: str, workers: int, progress: Progress)
         "failed": sorted(failures, key=lambda row: row["file"])[:_LISTED_FAILURES],
         "findings": dict(sorted(findings.items())),
         "settings": dict(plan.settings),
+        "sources": {"state": state, "left_out": left_out_digest(plan.units, writer.present)},
     }
     (folder / _FINDINGS).unlink(missing_ok=True)
+    begun.unlink()
     writer.finish(name, plan.kind, report, progress)
 
 
@@ -203,11 +221,22 @@ def _attempt(read: Callable[[Any], Outcome], argument: Any) -> Outcome | Unreada
         return read(argument)
     except Unreadable as error:
         return error
+    except MemoryError:
+        return Unreadable(next(iter(getattr(argument, "files", ())), "?"), "needs more memory than there is")
 
 
 def _start_worker() -> None:
     # The parent answers Ctrl-C; workers that also died of it would only print tracebacks.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent has ended, however that happened: a killed command leaves no workers behind."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _earlier_findings(folder: Path) -> Counter[str]:

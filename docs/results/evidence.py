@@ -39,10 +39,17 @@ Where = Mapping[str, str]
 
 
 class Records:
-    """The records of both files."""
+    """The records of both files.
+
+    Raises:
+        ValueError: They are of several machines, whose runs must not be paired.
+    """
 
     def __init__(self) -> None:
         self.runs = collect(BASELINES, STUDIES).runs
+        machines = sorted({run.machine for run in self.runs})
+        if len(machines) > 1:
+            raise ValueError(f"the records are of several machines, which are never paired: {machines}")
 
     def find(self, slnir: int, noise: str = "swap", **where: str) -> dict[int, Run]:
         """Return seed -> run of the one cell with these settings.

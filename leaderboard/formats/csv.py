@@ -17,7 +17,7 @@ from gridbench.leaderboard.tables.text import clean
 __all__ = ["render_csv"]
 
 _FIRST = ("dataset", "method", "loss", "noise", "slnir")
-_FIXED = ("metric", "unit", "n", "mean", "std", "won_back", "seeds", "reference", "source", "cell")
+_FIXED = ("metric", "unit", "n", "mean", "std", "won_back", "seeds", "reference", "source", "machine", "cell")
 MEASURED = "measured"
 
 
@@ -26,8 +26,9 @@ def render_csv(report: Report) -> str:
 
     Returns:
         Columns dataset, method, loss, noise, slnir, metric, unit, n, mean, std (ddof 1; empty with one seed),
-        won_back (percent), seeds, reference, source (`measured`, or the paper's table), cell, then every setting
-        in which lines differ. Text that a spreadsheet would run as a formula is preceded by an apostrophe.
+        won_back (percent), seeds, reference, source (`measured`, or the paper's table), machine (of all seeds), cell,
+        then every setting in which lines differ. Text that a spreadsheet would run as a formula is preceded by an
+        apostrophe.
 
     Raises:
         InputError: Statistics were asked for, which are no cells.
@@ -68,6 +69,7 @@ def _measured(cell: Cell, table: Table, share: float | None, extra: Sequence[str
         " ".join(map(str, cell.values)),
         str(cell.reference).lower(),
         MEASURED,
+        _harmless(cell.text("machine")),
         cell.key[:12],
         *(_harmless(cell.text(name)) for name in extra),
     ]
@@ -77,7 +79,7 @@ def _reported(number: Reported, extra: Sequence[str]) -> list[object]:
     stated = {f"parameters.{name}": f"{value:g}" for name, value in number.parameters.items()}
     first = (number.dataset, number.method, number.loss, "", number.slnir)
     source = f"{number.source}, Table {number.table}"
-    fixed = (number.metric, "percent", "", number.value, "", "", "", "false", source, "")
+    fixed = (number.metric, "percent", "", number.value, "", "", "", "false", source, "", "")
     return [*first, *fixed, *(stated.get(name, "") for name in extra)]
 
 

@@ -99,6 +99,7 @@ def _entry(entry: Entry, unit: Unit) -> dict[str, Any]:
         "place": entry.place,
         "won_back": None if entry.won_back is None else round(entry.won_back, 4),
         "values": {str(seed): shown(value, unit) for seed, value in cell.values.items()},
+        "machine": cell.text("machine"),
         "cell": cell.key,
         "settings": {name: value for name, value in cell.settings.items() if value is not None},
     }

@@ -180,10 +180,11 @@ def _measured(
     marks = {}
     for rate in rates:
         own = {column: cells[column, rate] for column in columns if (column, rate) in cells}
-        best = max((round(shown(cell.mean, unit), unit.decimals) for cell in own.values()), default=math.nan)
+        full = [cell for cell in own.values() if cell.n == expected]
+        best = max((round(shown(cell.mean, unit), unit.decimals) for cell in full), default=math.nan)
         for column, cell in own.items():
             extra = f"({cell.n}/{expected})" if cell.n < expected else ""
-            top = len(own) > 1 and round(shown(cell.mean, unit), unit.decimals) == best
+            top = len(own) > 1 and cell.n == expected and round(shown(cell.mean, unit), unit.decimals) == best
             marks[column, rate] = Mark(
                 written(cell.mean, unit), written(cell.std, unit), extra, "best" if top else ""
             )

@@ -26,7 +26,8 @@ def load(path: str | os.PathLike[str], costs: bool = False) -> pd.DataFrame:
     Returns:
         One row a finished run and metric: id, cell, dataset, method, loss, noise, slnir (percent), seed,
         metric, value as recorded (rates are fractions; `unit` says), then every other field of the
-        configuration, with parameters as `parameters.<name>`. An empty folder gives no rows.
+        configuration, with parameters as `parameters.<name>`, and `machine`, which names the machine that computed
+        the run. An empty folder gives no rows.
         `attrs["left_out"]` lists (folder, state, reason) of each record that is not a result.
 
     Raises:
@@ -42,6 +43,7 @@ def load(path: str | os.PathLike[str], costs: bool = False) -> pd.DataFrame:
     settings.insert(1, "cell", pd.Series([run.cell for run in runs], dtype=object))
     settings["reference"] = [run.reference for run in runs]
     settings["origin"] = [run.origin for run in runs]
+    settings["machine"] = pd.Series([run.machine for run in runs], dtype=object)
     settings["folder"] = [run.stored.folder.name for run in runs]
     if runs:
         settings["slnir"] = settings["slnir"].astype(float)

@@ -7,9 +7,11 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from gridbench.core.machine import machine_label
 from gridbench.errors import InputError
 from gridbench.leaderboard.bundles.compact import read_compact, refused
 from gridbench.leaderboard.records.plausible import implausible
@@ -44,7 +46,7 @@ class Run:
         metrics: Name -> recorded value; rates are fractions.
         reference: Whether it is a row that only gives the others a scale (oracle, untrained, random).
         note: What every table must say of the method.
-        origin: Whose machine it comes from; empty for one's own.
+        origin: Name of the bundle it was imported from; empty for one's own.
         stored: The record, for its history and the like.
     """
 
@@ -57,6 +59,14 @@ class Run:
     note: str
     origin: str
     stored: StoredRun
+
+    @cached_property
+    def machine(self) -> str:
+        """The machine that computed it, by the label under which runs pair; `not recorded` where none is."""
+        try:
+            return machine_label(self.stored.environment().get("machine"))
+        except (OSError, ValueError, AttributeError):
+            return machine_label(None)
 
     def metric(self, name: str) -> float | None:
         """Return a metric, or a cost such as `seconds/training`, for which the environment is read; None without."""
@@ -81,10 +91,11 @@ class Run:
         return {**found, "memory/peak": float(held)} if _is_amount(held) else found
 
     def value(self, name: str) -> Setting:
-        """Return a setting, the seed or the origin by name."""
-        if name == "seed":
-            return self.seed
-        return self.origin if name == "origin" else self.settings.get(name)
+        """Return a setting, the seed, the origin or the machine by name."""
+        if name in ("seed", "origin", "machine"):
+            own: Setting = getattr(self, name)
+            return own
+        return self.settings.get(name)
 
 
 @dataclass(frozen=True)
@@ -244,6 +255,8 @@ def _metrics(result: Mapping[str, Any]) -> dict[str, float]:
             }
     noise = result.get("noise") or {}
     values["noise/realised"] = noise.get("realised")
+    unknown = _unknown(values)
+    values = {name: value for name, value in values.items() if name not in unknown}
     metrics = {}
     for name, value in values.items():
         if value is None:
@@ -256,6 +269,23 @@ def _metrics(result: Mapping[str, Any]) -> dict[str, float]:
             raise ValueError(f"its {name} is negative ({value})")
         metrics[name] = float(value)
     return metrics
+
+
+def _unknown(values: Mapping[str, Any]) -> set[str]:
+    """Name the values that depend on which labels are wrong, where no label is known to be.
+
+    Without injected noise and without a clean table beside the given one, the given labels may still be wrong: a share
+    of zero, or a precision of zero, would say that they are right.
+    """
+    found = {"noisy_images"} if values.get("noisy_images") == 0 else set[str]()
+    groups = [
+        name.removesuffix("prevalence")
+        for name, value in values.items()
+        if value == 0 and name.endswith("/prevalence")
+    ]
+    return found | {
+        name for name in values if name.startswith(tuple(groups)) and not name.endswith("/selected_share")
+    }
 
 
 def _seconds(phases: object) -> dict[str, float]:

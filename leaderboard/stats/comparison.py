@@ -121,7 +121,7 @@ def _compare(
     others = {column: known.method(c, against) if against else known.plain(c) for column, c in own.items()}
     is_baseline = any(others[column] is cell for column, cell in own.items())
     both = [] if is_baseline else [column for column, other in others.items() if other is not None]
-    mine = {column: own[column].values for column in both}
+    mine = {column: own[column].paired_values(other) for column in both if (other := others[column])}
     theirs = {column: other.values for column in both if (other := others[column])}
     means = means_over(row, columns)
     positions = [float(table.columns[at]) for at in columns] if means and _numeric(table, columns) else []
@@ -139,8 +139,9 @@ def _compare(
 def ranking_of(tables: Sequence[Table]) -> Standing | None:
     """Rank the methods over all columns of the tables that have the first one's row headings and metric.
 
-    A method that lacks a column is left out rather than ranked on the columns that it has. Where that would
-    leave fewer than two methods, the columns that not all have are dropped instead.
+    A cell counts when it has all seeds of its table. A method that lacks a column is left out rather than ranked on
+    the columns that it has. Where that would leave fewer than two methods, the columns that not all have are dropped
+    instead.
 
     Returns:
         None with fewer than two methods, without a column that all have, or where no way is better.
@@ -153,7 +154,9 @@ def ranking_of(tables: Sequence[Table]) -> Standing | None:
     for which, table in enumerate(alike):
         for row in table.rows:
             line = values.setdefault(row.names, {})
-            line.update({(which, at): cell.mean for at, cell in _cells(row).items()})
+            line.update(
+                {(which, at): cell.mean for at, cell in _cells(row).items() if cell.n == len(table.seeds)}
+            )
     blocks = sorted({block for line in values.values() for block in line})
     complete = [names for names, line in values.items() if len(line) == len(blocks)]
     if len(complete) < 2:

@@ -72,7 +72,8 @@ def _sheet(table: Table, against: str | None) -> Sheet:
 def _notes(against: str | None, shared: Sequence[str]) -> list[str]:
     whom = f"{against} with the same loss" if against else "plain training on the same loss"
     notes = [
-        f"Differences are to {whom} at the same settings, paired by seed, averaged over the columns both have; "
+        f"Differences are to {whom} at the same settings, paired by seed on one machine, averaged over the columns "
+        "both have; "
         f"where some have {FEWEST_SEEDS} paired seeds, over those alone. "
         f"{VERDICTS} Wins are counted over pairs of cell and seed."
     ]
@@ -86,6 +87,8 @@ def _notes(against: str | None, shared: Sequence[str]) -> list[str]:
 def _paired(one: Comparison, unit: Unit) -> list[str]:
     if one.interval is None:
         return ["(baseline)" if one.is_baseline else "", "", "", "", ""]
+    if not one.interval.seeds:
+        return ["— (n = 0)", "", "", one.interval.verdict, ""]
     difference = _signed(one.interval.difference * unit.scale, unit.decimals)
     between = _between(one.interval, unit)
     return [
@@ -126,7 +129,7 @@ def _ranking(table: Table, standing: Standing) -> Sheet:
         ]
     if standing.left_out:
         missing = "; ".join(" ".join(filter(None, names)) for names in standing.left_out)
-        notes.append(f"Not ranked, since they lack cells that others have: {missing}.")
+        notes.append(f"Not ranked, since they lack cells or seeds that others have: {missing}.")
     return Sheet(
         "Ranking",
         f"Mean rank by {table.metric} over {standing.blocks} cells, of their means",

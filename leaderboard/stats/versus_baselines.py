@@ -46,22 +46,23 @@ def difference_sheet(table: Table, own: Row, others: Sequence[Row]) -> Sheet:
         both have with its 95 % interval and verdict, and the share of (column, seed) pairs that were won.
     """
     higher = table.unit.better != "lower"
-    mine = _values(table, own)
-    lines = []
+    mine = _by_column(table, own)
+    pairs = []
     tests: list[Interval] = []
     for other in others:
-        theirs = _values(table, other)
-        shared = [column for column in table.columns if column in mine and column in theirs]
-        tests.append(paired_interval(mine, theirs, higher))
-        if len(shared) > 1:  # a single column is the pooled difference, and one test
-            tests += [paired_interval({c: mine[c]}, {c: theirs[c]}, higher) for c in shared]
+        theirs = {column: cell for column, cell in _by_column(table, other).items() if column in mine}
+        paired = {column: mine[column].paired_values(cell) for column, cell in theirs.items()}
+        curves = paired, {column: cell.values for column, cell in theirs.items()}
+        pairs.append(curves)
+        tests.append(paired_interval(*curves, higher))
+        if len(theirs) > 1:  # a single column is the pooled difference, and one test
+            tests += [paired_interval({c: curves[0][c]}, {c: curves[1][c]}, higher) for c in theirs]
     corrected = iter(holm_corrected(tests))
-    for other in others:
-        theirs = _values(table, other)
-        shared = [column for column in table.columns if column in mine and column in theirs]
+    lines = []
+    for other, curves in zip(others, pairs, strict=True):
         pooled = next(corrected)
-        single = {column: next(corrected) if len(shared) > 1 else pooled for column in shared}
-        wins = win_rate(mine, theirs, higher)
+        single = {column: next(corrected) if len(curves[0]) > 1 else pooled for column in curves[0]}
+        wins = win_rate(*curves, higher)
         texts = [
             *(_single(single.get(column), table.unit) for column in table.columns),
             *_pooled(pooled, table.unit),
@@ -71,7 +72,8 @@ def difference_sheet(table: Table, own: Row, others: Sequence[Row]) -> Sheet:
     name = " ".join(filter(None, own.names))
     return Sheet(
         f"{name} against the baselines",
-        f"{table.metric} ({table.unit.shown}) of {name} minus that of others, paired by seed, by {table.over}",
+        f"{table.metric} ({table.unit.shown}) of {name} minus that of others, paired by seed on one machine, by "
+        f"{table.over}",
         table.headings,
         (*table.columns, "all", "95 % interval of all", "p (Holm)", "verdict", "wins (%)"),
         tuple(lines),
@@ -83,8 +85,8 @@ def _cells(row: Row) -> Mapping[int, Cell]:
     return {at: entry.cell for at, entry in enumerate(row.entries) if entry.cell is not None}
 
 
-def _values(table: Table, row: Row) -> dict[str, Mapping[int, float]]:
-    return {table.columns[at]: cell.values for at, cell in _cells(row).items()}
+def _by_column(table: Table, row: Row) -> dict[str, Cell]:
+    return {table.columns[at]: cell for at, cell in _cells(row).items()}
 
 
 def _single(interval: Interval | None, unit: Unit) -> str:

@@ -32,7 +32,7 @@ class Cell:
         values: Seed -> recorded value.
         reference: Whether it is a reference row.
         note: What every table must say of the method.
-        origin: Whose machine it comes from.
+        origin: Name of the bundle it was imported from.
         runs: Seed -> the run.
     """
 
@@ -63,9 +63,27 @@ class Cell:
         mean = self.mean
         return math.sqrt(math.fsum((value - mean) ** 2 for value in self.values.values()) / (self.n - 1))
 
+    @property
+    def machines(self) -> dict[str, list[int]]:
+        """Machine -> the seeds that it computed."""
+        found: dict[str, list[int]] = {}
+        for seed, run in self.runs.items():
+            found.setdefault(run.machine, []).append(seed)
+        return found
+
     def text(self, name: str) -> str:
-        """Return a setting as text."""
+        """Return a setting as text; the machines of all seeds, when there are several."""
+        if name == "machine":
+            return "; ".join(sorted(self.machines))
         return self.origin if name == "origin" else setting_text(self.settings.get(name))
+
+    def paired_values(self, *others: Cell) -> dict[int, float]:
+        """Return the values of the seeds that other cells have too, computed on the same machine."""
+        return {
+            seed: self.values[seed]
+            for seed, run in self.runs.items()
+            if all(seed in other.runs and other.runs[seed].machine == run.machine for other in others)
+        }
 
 
 class _Key(NamedTuple):

@@ -18,8 +18,8 @@ def won_back(cells: Sequence[Cell]) -> dict[int, float]:
     """Compute (method - plain) / (oracle - plain) wherever all three were measured.
 
     Plain is the method named after its loss, oracle the plain method trained on clean labels, both with the
-    same loss, noise rate and every other setting that is not the method's own. Only seeds that all three have
-    count.
+    same loss, noise rate and every other setting that is not the method's own. Only seeds that all three have on one
+    machine count.
 
     Args:
         cells: Cells of one metric.
@@ -36,7 +36,7 @@ def won_back(cells: Sequence[Cell]) -> dict[int, float]:
         plain, oracle = known.plain(cell), known.oracle(cell)
         if cell.reference or cell is plain or plain is None or oracle is None:
             continue
-        seeds = sorted(cell.values.keys() & plain.values.keys() & oracle.values.keys())
+        seeds = list(cell.paired_values(plain, oracle))
         if not seeds:
             continue
         floor, ceiling = (_mean(side, seeds) for side in (plain, oracle))

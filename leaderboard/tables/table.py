@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -187,7 +187,8 @@ def _table(title: str, cells: Sequence[Cell], request: Request, found: Collectio
             for cell in (line.get(column) for column in columns)
         )
         some = next(iter(line.values()))
-        head = Row(texts, entries, _footnote(some.note, notes))
+        marks = [_footnote(note, notes) for note in (some.note, _mixed(line, request)) if note]
+        head = Row(texts, entries, " ".join(marks))
         (references if some.reference else ranked).append(head)
     ordered, order = _order(ranked, columns, unit)
     references.sort(key=_reference_order)
@@ -205,7 +206,7 @@ def _table(title: str, cells: Sequence[Cell], request: Request, found: Collectio
         references=tuple(references),
         seeds=tuple(seeds),
         counts=(min(counts), max(counts)),
-        notes=(*order, *(f"[{mark}] {text}" for text, mark in notes.items())),
+        notes=(*order, *_machine_notes(cells), *(f"[{mark}] {text}" for text, mark in notes.items())),
     )
 
 
@@ -216,9 +217,33 @@ def _spot(cell: Cell, rows: Iterable[str], columns: Iterable[str]) -> tuple[tupl
     return tuple(text(name) for name in rows), tuple(text(name) for name in columns)
 
 
+def _mixed(line: Mapping[tuple[str, ...], Cell], request: Request) -> str:
+    """Say which cells of a row average runs of several machines."""
+    said = [
+        f"{' · '.join(column)}: "
+        + ", ".join(
+            f"seed{'s' * (len(seeds) > 1)} {_listed(seeds)} on {name}"
+            for name, seeds in cell.machines.items()
+        )
+        for column, cell in line.items()
+        if len(cell.machines) > 1
+    ]
+    over = " · ".join(heading(name) for name in request.columns)
+    return f"averages runs of several machines, at {over} {'; '.join(said)}" if said else ""
+
+
+def _listed(seeds: Iterable[int]) -> str:
+    return ", ".join(map(str, seeds))
+
+
+def _machine_notes(cells: Iterable[Cell]) -> list[str]:
+    found = sorted({name for cell in cells for name in cell.machines})
+    if len(found) < 2:
+        return []
+    return [f"Computed on {len(found)} machines, of which the runs are never paired: {'; '.join(found)}."]
+
+
 def _footnote(note: str, notes: dict[str, str]) -> str:
-    if not note:
-        return ""
     return f"[{notes.setdefault(note, str(len(notes) + 1))}]"
 
 
@@ -256,35 +281,43 @@ def _order(rows: list[Row], columns: Sequence[tuple[str, ...]], unit: Unit) -> t
         return by_name, []
     sign = -1 if unit.better == "higher" else 1
 
-    def place(row: Row) -> tuple[bool, float]:
+    def lacks_seeds(row: Row) -> bool:
+        return any((cell := row.entries[at].cell) and cell.n < row.entries[at].expected for at in shared)
+
+    def place(row: Row) -> tuple[bool, bool, float]:
         means = means_over(row, shared)
-        return (not means, sign * math.fsum(means))
+        return (not means, lacks_seeds(row), sign * math.fsum(means))
 
     if len(columns) == 1:
         return sorted(by_name, key=place), []
     which = (
         "all columns" if len(shared) == len(columns) else ", ".join(" · ".join(columns[at]) for at in shared)
     )
-    lacking = any(not means_over(row, shared) for row in rows)
-    said = (
-        f"Rows are ordered by their mean over {which}{'; those that lack one come last' if lacking else ''}."
-    )
+    lacking = ["lack one"] if any(not means_over(row, shared) for row in rows) else []
+    if len({lacks_seeds(row) for row in rows if means_over(row, shared)}) > 1:
+        lacking.append("lack seeds")
+    last = f"; those that {' or '.join(lacking)} come last" if lacking else ""
+    said = f"Rows are ordered by their mean over {which}{last}."
     return sorted(by_name, key=place), [said]
 
 
 def _placed(rows: list[Row], unit: Unit) -> list[Row]:
-    """Mark the best and second best of each column, as far as the shown decimals tell them apart."""
+    """Mark the best and second best of each column, as far as the shown decimals tell them apart.
+
+    Only what has all seeds of the table can be either.
+    """
     if len(rows) < 2 or not unit.better:
         return rows
     marked = [list(row.entries) for row in rows]
     for at in range(len(rows[0].entries)):
-        values = {
-            line: round(shown(cell.mean, unit), unit.decimals)
-            for line, cell in enumerate(entries[at].cell for entries in marked)
-            if cell is not None
-        }
-        if len(values) < 2:
+        there = {line: entries[at] for line, entries in enumerate(marked) if entries[at].cell is not None}
+        if len(there) < 2:
             continue
+        values = {
+            line: round(shown(entry.cell.mean, unit), unit.decimals)
+            for line, entry in there.items()
+            if entry.cell and entry.cell.n == entry.expected
+        }
         best = sorted(set(values.values()), reverse=unit.better == "higher")
         for line, value in values.items():
             if value in best[:2]:

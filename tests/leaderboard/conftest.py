@@ -49,8 +49,14 @@ def record_documents(ndcg=0.5, metrics=None, result=None, **fields):
     return document, outcome | (result or {})
 
 
-def write_record(runs, state="done", folder=None, **fields):
-    """Write a run folder and return it."""
+def machine(model):
+    """Return what a record says of a machine with this CPU."""
+    used = {"torch": "AVX2", "onednn": "AVX2", "mkl": "AVX2"}
+    return {"cpu": {"model": model}, "instructions": used, "libraries": {"torch": "2.8.0"}, "threads": 1}
+
+
+def write_record(runs, state="done", folder=None, cpu=None, **fields):
+    """Write a run folder and return it; `cpu` is the model of the machine, which old records do not tell."""
     document, outcome = record_documents(**fields)
     config = document["config"]
     name = f"{str(config['method'])[:20]}-{config['loss']}-slnir{config['slnir']}-seed{config['seed']}"
@@ -62,6 +68,8 @@ def write_record(runs, state="done", folder=None, **fields):
     if state != "done":
         return target
     (target / "result.json").write_text(json.dumps(outcome))
+    if cpu:
+        (target / "environment.json").write_text(json.dumps({"schema": 1, "machine": machine(cpu)}))
     hashed = {"result.json": hashlib.sha256((target / "result.json").read_bytes()).hexdigest()}
     (target / "done").write_text(json.dumps({"schema": 1, "files": hashed}))
     return target

@@ -113,8 +113,6 @@ def audit(
     """  # noqa: D301
     if context.invoked_subcommand:
         return
-    import torch
-
     from gridbench.audit.audit import Folding, audit_labels
     from gridbench.audit.export import write_list
     from gridbench.audit.page import write_page
@@ -123,11 +121,15 @@ def audit(
     from gridbench.datasets import default_cache
     from gridbench.records.runner import Execution
 
-    torch.set_num_threads(threads)
     with ProgressReporter(quiet, "auditing") as progress:
         plan = _plan(collect(given), cache or default_cache(), progress.build)
         execution = Execution(
-            cache=cache, device=device, progress=progress, building=progress.build, say=progress.say
+            cache=cache,
+            device=device,
+            threads=threads,
+            progress=progress,
+            building=progress.build,
+            say=progress.say,
         )
         found = audit_labels(plan, Folding(folds, fold_by == "image", group_pattern), out, execution)
     ranked = rank_labels(found.given, found.scores)

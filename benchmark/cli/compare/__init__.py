@@ -278,15 +278,12 @@ def _check(method: str, parameters: dict[str, str], loss: str) -> None:
     Raises:
         RunFailed: A check failed; the message has them all.
     """
-    import torch
-
     from gridbench.conformance import check_component
+    from gridbench.core.environment import cpu_threads
 
-    threads = torch.get_num_threads()
     # Images of a few pixels: more threads would only wait for each other.
-    torch.set_num_threads(1)
-    findings = list(check_component("method", method, parameters, [loss]))
-    torch.set_num_threads(threads)
+    with cpu_threads(1):
+        findings = list(check_component("method", method, parameters, [loss]))
     failed = [f"  {finding.check}: {finding.reason}" for finding in findings if not finding.passed]
     if failed:
         raise RunFailed(

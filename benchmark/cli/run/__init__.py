@@ -156,7 +156,7 @@ def print_result(record: RunRecord) -> None:
         (
             "label noise",
             f"{result['noise']['realised']:.2f} %",
-            f"of {result['noise']['requested']} % asked; {_percent(result['noisy_images'])} of the images are noisy",
+            f"of {result['noise']['requested']} % asked; {_noisy_images(result)}",
         ),
     ]
     rows += _detection_rows(result)
@@ -168,12 +168,11 @@ def print_result(record: RunRecord) -> None:
     counted = result["parameters"]
     rows.append(("parameters", f"{counted['total']:,}", f"of which backbone {counted['backbone']:,}"))
     seconds = environment["seconds"]
-    where = f"{environment['device']}, {environment['threads']} threads"
     rows.append(
         (
             "time",
             f"{sum(seconds.values()):.1f} s",
-            f"{seconds.get('training', 0):.1f} s of it training; {where}",
+            f"{seconds.get('training', 0):.1f} s of it training; {environment['device']}",
         )
     )
     title = f"{config['method']}" + (f" with {config['loss']}" if config["loss"] else "")
@@ -185,13 +184,21 @@ def print_result(record: RunRecord) -> None:
     console.print(table)
     if record.config["note"]:
         console.print(f"Note: {record.config['note']}", highlight=False)
+    console.print(f"Machine: {record.machine}", highlight=False, soft_wrap=True)
     console.print(f"Record: {record.folder}", highlight=False, soft_wrap=True)
     console.print(f"Next:   {_next_command(record)}", highlight=False, soft_wrap=True)
 
 
+def _noisy_images(result: Any) -> str:
+    """Say how many images are noisy; without injected noise and clean labels beside the given ones, nobody knows."""
+    if not result["noisy_images"]:
+        return "whether the given labels are right is not known"
+    return f"{_percent(result['noisy_images'])} of the images are noisy"
+
+
 def _detection_rows(result: Any) -> list[tuple[str, str, str]]:
     detection = result["detection"]
-    if not detection or detection.get("precision") is None:
+    if not detection or detection.get("precision") is None or not detection.get("prevalence"):
         return []
     remark = (
         f"of the images taken for noisy are, against {_percent(detection['prevalence'])} of all; last epoch"

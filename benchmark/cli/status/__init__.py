@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gridbench.cli.options import runs_option
+from gridbench.core.machine import NOT_RECORDED
 from gridbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ def _json(report: Report) -> str:
             "epoch": run.epoch,
             "epochs": run.epochs,
             "reason": run.reason,
+            "machine": run.machine or None,
         }
         for run in report.found
     ]
@@ -108,6 +111,14 @@ def _lines(report: Report, everything: bool) -> list[str]:
         reason = " ".join(run.reason.split())[:LONGEST_REASON]
         lines.append(f"{run.state:10} {run.folder.name}{reached}" + (f": {reason}" if reason else ""))
     lines += [f"running    {name} on another machine" for name in report.elsewhere]
+    machines = Counter(run.machine for run in report.found if run.machine)
+    if set(machines) - {NOT_RECORDED}:
+        lines += [
+            f"machine    {label}: {count} run{'s' if count > 1 else ''}"
+            for label, count in machines.most_common()
+        ]
+    if len(machines) > 1:
+        lines.append("Runs of different machines are never paired: the same seed trains otherwise there.")
     states = {run.state for run in report.found}
     if states & {"failed", "incomplete"}:
         lines.append("The same command again goes on after the last finished epoch.")

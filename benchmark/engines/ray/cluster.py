@@ -71,7 +71,7 @@ class RayCluster:
     ) -> None:
         self._execution = execution
         self._address = address
-        self._cpus = execution.threads or 1
+        self._cpus = execution.threads
         self._gpus = gpus
         self._time_limit = time_limit
         self._ray = _import_ray()

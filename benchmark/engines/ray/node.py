@@ -116,10 +116,7 @@ def _work(order: Order, execution: Execution, tell: Callable[[tuple[Any, ...]], 
 
 def _answer(order: Order, execution: Execution) -> tuple[Any, ...]:
     """Compute the run and return what it came to."""
-    import torch
-
     assert execution.cache is not None
-    torch.set_num_threads(order.threads)
     try:
         plan = make_plan(RunConfig(**order.config), execution.cache)
     except GridbenchError as error:

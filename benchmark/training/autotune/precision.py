@@ -18,6 +18,7 @@ import torch
 
 from gridbench.config import RunConfig
 from gridbench.core.environment import describe_environment
+from gridbench.core.machine import machine_label
 from gridbench.core.machine_cache import recall, remember
 from gridbench.datasets.dataset import Progress
 from gridbench.plan import Plan, make_plan
@@ -120,8 +121,7 @@ class Chooser:
         spec = replace(spec_of(plan), weights=None, pretrained=False)
         machine = describe_environment(self.device)
         facts = [
-            *(machine[name] for name in ("processor", "cores", "device_name", "threads")),
-            *(machine["packages"]["torch"], machine["packages"]["timm"]),
+            *(machine_label(machine["machine"]), machine["cores"], machine["packages"]["timm"]),
             *(repr(spec), plan.config.batch_size, sorted(plans)),
         ]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbench.config import RunConfig
-from gridbench.core.environment import describe_environment
+from gridbench.core.machine import describe_machine, machine_label
 from gridbench.core.machine_cache import recall, remember
 from gridbench.engines.places import cores_here, shares_of_cores
 from gridbench.plan import Plan
@@ -145,11 +145,10 @@ def _key(plan: Plan) -> str:
     """Name what a step's speed hangs on: the machine, torch, the networks and the size of a mini-batch."""
     import torch
 
-    config, machine = plan.config, describe_environment(torch.device("cpu"))
+    config, machine = plan.config, describe_machine(torch.device("cpu"))
     facts = [
-        machine["processor"],
+        machine_label({**machine, "threads": 1}),
         len(cores_here()),
-        machine["packages"]["torch"],
         plan.archive.fingerprint,
         *(config.method, config.loss, config.backbone, config.output_stride),
         *(config.batch_size, config.crop, config.precision),

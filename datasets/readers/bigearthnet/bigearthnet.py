@@ -120,6 +120,10 @@ def plan_bigearthnet(roots: Sequence[Path], options: BigEarthNetOptions) -> Plan
         "maps": choice.has_maps,
         "metadata": None if choice.metadata is None else _digest(patches),
     }
+    if keys is not None and files.lmdb is not None:
+        # Hundreds of gigabytes are not hashed again to see whether they have changed.
+        state = (files.lmdb / "data.mdb").stat()
+        settings["lmdb"] = [state.st_size, state.st_mtime_ns]
     report: dict[str, Any] = {"source": [str(root) for root in roots], "notes": notes}
     names = [patch.name for patch in patches]
     return Plan(

@@ -65,6 +65,12 @@ class PatchUnit:
     map_size: tuple[int, int] | None
     map_labels: tuple[int, ...] | None
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The band files, the JSON of labels and the reference map."""
+        bands = (band_file(self.folder, band) for group in self.groups for band in group.bands)
+        return (*bands, *(path for path in (self.labels_file, self.reference_map) if path is not None))
+
 
 def band_file(folder: Path, band: str) -> Path:
     """Return the file of one band in a patch's folder."""

@@ -66,6 +66,11 @@ class FolderUnit:
     treatment: Treatment
     clean_mask: Path | None = None
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The image and its masks."""
+        return tuple(path for path in (self.image, self.mask, self.clean_mask) if path is not None)
+
 
 def read_folder_unit(unit: FolderUnit) -> Outcome:
     """Read an image with its mask.
@@ -84,7 +89,7 @@ def read_folder_unit(unit: FolderUnit) -> Outcome:
         if clipped:
             findings[f"numbers outside --value-range {low:g} {high:g}, clipped to it"] += clipped
     maps = [_decoded(unit, path, pixels.shape[1:], findings) for path in (unit.mask, unit.clean_mask)]
-    source = digest_of([path for path in (unit.image, unit.mask, unit.clean_mask) if path is not None])
+    source = digest_of(unit.files)
     if how.tiling is None:
         pixels = resize_image(pixels, how.size)
         given, clean = (

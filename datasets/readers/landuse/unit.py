@@ -43,6 +43,11 @@ class LandUseUnit:
     base: int | None
     size: tuple[int, int]
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The photograph and its label map."""
+        return (self.photograph,) if self.label_map is None else (self.photograph, self.label_map)
+
 
 def read_landuse_unit(unit: LandUseUnit) -> Outcome:
     """Read a photograph and its label map; odd sizes are brought to the archive's, maps to the nearest pixel.
@@ -70,8 +75,7 @@ def read_landuse_unit(unit: LandUseUnit) -> Outcome:
         labels = np.array([c in present for c in range(_CLASSES)], dtype=np.uint8)
     if not labels.any():
         return Outcome((None,), {"left out: no scene label": 1})
-    files = [unit.photograph] if unit.label_map is None else [unit.photograph, unit.label_map]
-    return Outcome((Sample((pixels,), labels, label_map, None, digest_of(files)),), findings)
+    return Outcome((Sample((pixels,), labels, label_map, None, digest_of(unit.files)),), findings)
 
 
 def index_base(maps: Iterable[Path]) -> tuple[int | None, list[str]]:

@@ -112,6 +112,7 @@ def _entry(entry: Entry, table: Table, places: Mapping[str, int]) -> dict[str, A
         "p": entry.place,
         "w": None if entry.won_back is None else round(entry.won_back, 2),
         "v": {str(seed): shown(value, table.unit) for seed, value in cell.values.items()},
+        "machine": clean(cell.text("machine"), 1000),
         "r": {str(seed): places[key] for seed, key in keys.items() if key in places},
     }
 

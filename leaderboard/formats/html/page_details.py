@@ -103,6 +103,7 @@ def _run(run: Run, common: Mapping[str, str], environments: _Environments) -> di
         "folder": _short(run.stored.folder.name),
         "id": run.id[:16],
         "origin": _short(run.origin),
+        "machine": _short(run.machine),
         "settings": {name: _short(text) for name, text in texts.items() if text != ""},
         "metrics": dict(_metrics(run)),
         "noise": _noise(run),
@@ -151,6 +152,8 @@ def _history(run: Run) -> dict[str, Any] | None:
     kept = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), LONGEST_HISTORY)).astype(int))
     flat = [dict(flatten(rows[at])) for at in kept]
     names = dict.fromkeys(name for row in flat for name in row if name != "epoch")
+    if not any(row.get("detection.prevalence") for row in flat):  # no label is known to be wrong
+        names = {name: None for name in names if not name.startswith("detection.")}
     columns = {name: [_rounded(row.get(name)) for row in flat] for name in names}
     series = {_short(name): values for name, values in columns.items() if any(v is not None for v in values)}
     if not series:

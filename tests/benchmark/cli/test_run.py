@@ -33,6 +33,14 @@ def test_the_closing_table_says_what_a_newcomer_needs(cli, short):
         assert words in out
 
 
+def test_what_is_not_known_of_the_given_labels_is_no_number(cli, short):
+    code, out, _ = cli(*short, "--method", "grid", "--slnir", 0, "--epochs", 1)
+    assert code == 0
+    assert "whether the given labels are right is not known" in out
+    assert "images are noisy" not in out
+    assert "detection" not in out
+
+
 def test_the_next_command_is_the_leaderboard_once_the_baseline_is_there(cli, short):
     cli(*short, "--method", "bce", "--slnir", 30)
     code, out, _ = cli(*short, "--method", "grid", "--slnir", 30)

@@ -23,7 +23,7 @@ def runs(tmp_path):
 def write(runs):
     """Write a run folder: done, or with only some of its files."""
 
-    def one(name, done=True, failed=None, epoch=None):
+    def one(name, done=True, failed=None, epoch=None, machine=None):
         folder = runs / name
         folder.mkdir()
         parts = ({"epochs": 9, "name": name}, {}, None, None)
@@ -32,6 +32,8 @@ def write(runs):
             "config.json": run,
             "result.json": {"schema": 1, "id": run["id"], "metrics": {"ndcg@5": 0.5}},
         }
+        if machine:
+            documents["environment.json"] = {"schema": 1, "machine": machine}
         for file, content in documents.items():
             if done or file == "config.json":
                 (folder / file).write_text(json.dumps(content))
@@ -137,3 +139,25 @@ def test_a_hundred_runs_take_a_moment(write, status):
     started = time.perf_counter()
     assert status()[0] == 0
     assert time.perf_counter() - started < 1.5
+
+
+def test_machines_are_counted(write, status):
+    def machine(model):
+        libraries = {"torch": "2.9.1+cpu"}
+        used = {"torch": "AVX2", "onednn": "AVX2", "mkl": None}
+        return {"cpu": {"model": model}, "instructions": used, "libraries": libraries, "threads": 2}
+
+    write("a", machine=machine("EPYC"))
+    write("b", machine=machine("EPYC"))
+    label = "EPYC, AVX2/AVX2/none, 2 threads, torch 2.9.1"
+    assert status()[1].splitlines() == ["2 done", f"machine    {label}: 2 runs"]
+    write("c")
+    write("d", done=False)
+    lines = status()[1].splitlines()
+    assert [line for line in lines if line.startswith("machine")] == [
+        f"machine    {label}: 2 runs",
+        "machine    not recorded: 1 run",
+    ]
+    assert "Runs of different machines are never paired: the same seed trains otherwise there." in lines
+    rows = json.loads(status("--format", "json")[1])["runs"]
+    assert [row["machine"] for row in rows] == [label, label, "not recorded", None]

@@ -9,6 +9,7 @@ import torch
 
 from gridbench.cli import main
 from gridbench.config import make_config
+from gridbench.core import environment
 from gridbench.errors import InputError, RunFailed
 from gridbench.methods.plain import Plain
 from gridbench.plan import make_plan
@@ -238,3 +239,14 @@ def test_the_command_refuses(capsys, tmp_path, words, message):
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_rescored_record_names_the_machine_that_trained(go, execution, monkeypatch):
+    trained = go(method="bce")
+    here = environment.describe_machine
+    monkeypatch.setattr(
+        environment, "describe_machine", lambda device: {**here(device), "cpu": {"model": "Other"}}
+    )
+    rescored = rescore(trained.folder, {"distance": "cosine"}, execution())
+    assert rescored.machine == trained.machine
+    assert rescored.environment()["scored_from"]["machine"]["cpu"] == {"model": "Other"}

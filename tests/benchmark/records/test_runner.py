@@ -1,5 +1,6 @@
 """Whole runs on a tiny archive: the record, doing nothing twice, resuming, and what a method may not see."""
 
+import contextlib
 import gc
 import json
 import math
@@ -9,7 +10,10 @@ import pytest
 import torch
 
 from gridbench import run
+from gridbench.cli import main
 from gridbench.config import make_config
+from gridbench.core import environment
+from gridbench.core.machine import machine_label
 from gridbench.datasets.loading.batches import ahead
 from gridbench.errors import InputError, RunFailed
 from gridbench.methods.losses.bce import BCE
@@ -314,3 +318,51 @@ def test_a_finished_run_leaves_nothing_behind_that_waits_for_a_collection(settin
         assert not left
     finally:
         gc.enable()
+
+
+def test_the_python_call_computes_what_the_command_computes(tmp_path, cache, settings):
+    values = {**settings, "method": "bce", "slnir": 30, "epochs": 2}
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in values.items()]
+    places = {"called": tmp_path / "called", "commanded": tmp_path / "commanded"}
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        called = run(make_config(values), Execution(places["called"], cache, "cpu"))
+        with contextlib.suppress(SystemExit):
+            main(
+                [
+                    "run",
+                    *flags,
+                    f"--runs={places['commanded']}",
+                    f"--cache={cache}",
+                    "--device=cpu",
+                    "--quiet",
+                ]
+            )
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    (commanded,) = iter_records(places["commanded"])
+    assert called.environment()["machine"] == commanded.environment()["machine"]
+    assert called.environment()["machine"]["threads"] == called.environment()["threads"] == 1
+    assert same_numbers(called, commanded) == []
+
+
+def test_a_run_that_is_resumed_on_another_machine_names_both(go, monkeypatch):
+    values = {"method": "bce", "slnir": 30}
+    with pytest.raises(KeyboardInterrupt):
+        go(progress=StopAfter(1), **values)
+    here = environment.describe_machine
+
+    def elsewhere(device):
+        return {**here(device, threads=1), "cpu": {"model": "Another CPU"}}
+
+    monkeypatch.setattr(environment, "describe_machine", elsewhere)
+    with pytest.raises(KeyboardInterrupt):
+        go(progress=StopAfter(1), **values)
+    record = go(**values)
+    device = torch.device("cpu")
+    first, label = machine_label(here(device, threads=1)), machine_label(elsewhere(device))
+    assert record.machine == f"{label}; epochs up to 1 on {first}"
+    monkeypatch.undo()
+    assert go(runs="straight", **values).machine == first

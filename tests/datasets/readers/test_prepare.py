@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -172,7 +174,9 @@ def read_with_other_sources(argument):
 
 
 SCRIPT = """
+import multiprocessing
 import sys
+import time
 from pathlib import Path
 from gridbench.datasets.readers.folder.folder import FolderOptions, plan_folder
 from gridbench.datasets.readers.prepare import prepare
@@ -180,11 +184,21 @@ from gridbench.datasets.readers.prepare import prepare
 if __name__ == "__main__":
     def slow(done, total, message):
         if message.startswith("packing"):
-            print(done, flush=True)
-            import time; time.sleep(0.02)
+            print(done, *(child.pid for child in multiprocessing.active_children()), flush=True)
+            time.sleep(0.02)
     plan = plan_folder(Path(sys.argv[1]), FolderOptions())
     prepare(plan, Path(sys.argv[2]), "mine", workers=2, progress=slow)
 """
+
+
+def has_ended(pid):
+    for _ in range(200):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
@@ -196,10 +210,14 @@ def test_a_killed_command_leaves_nothing_half_and_the_next_completes_it(tmp_path
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=tmp_path
     )
-    while int(process.stdout.readline()) < 30:
-        pass
+    said = ["0"]
+    while int(said[0]) < 30:
+        said = process.stdout.readline().split()
     process.send_signal(kill)
     process.wait(60)
+    workers = [int(word) for word in said[1:]]
+    assert len(workers) == 2
+    assert all(has_ended(pid) for pid in workers)
     directory = archive_directory(tmp_path / "cache", "mine")
     assert not directory.exists()
     plan = plan_folder(root, FolderOptions())

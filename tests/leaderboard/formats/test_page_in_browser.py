@@ -210,8 +210,8 @@ def test_the_shown_rows_can_be_downloaded(visit, study, write_run):
     with page.expect_download() as waiting:
         page.locator("#download").click()
     lines = Path(waiting.value.path()).read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "method,loss,SLNIR (%),metric,unit,n,mean,std"
-    assert lines[1:] == ["'=1+1,bce,30,ndcg@20,percent,1,20,"]
+    assert lines[0] == "method,loss,SLNIR (%),metric,unit,n,mean,std,machine"
+    assert lines[1:] == ["'=1+1,bce,30,ndcg@20,percent,1,20,,not recorded"]
 
 
 def test_many_rows_come_in_pages(visit, runs, write_run):

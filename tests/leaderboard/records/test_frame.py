@@ -46,6 +46,29 @@ def test_detection_is_flattened_and_a_missing_value_gives_no_row(runs, write_run
     assert not metrics & {"detection/auroc", "memorised"}
 
 
+def test_what_depends_on_unknown_labels_is_no_number(runs, write_run):
+    """Nothing injected and no clean labels: none is known to be wrong, which is not that all are right."""
+    scores = {"precision": 0.0, "accuracy": 0.8, "f1": 0.0, "prevalence": 0.0, "selected_share": 0.2}
+    found = {"image": {"loss": scores, "method": None}, "label": {"loss": {**scores, "prevalence": 0.1}}}
+    outcome = {"noisy_images": 0.0, "detection": scores, "sample_detection": found, "memorised": None}
+    write_run(runs, slnir="0", result=outcome)
+    metrics = {name for name in load(runs).metric if "detection" in name or name == "noisy_images"}
+    labels = {f"sample_detection/label/loss/{name}" for name in scores}
+    assert metrics == {"detection/selected_share", "sample_detection/image/loss/selected_share", *labels}
+    write_run(runs, slnir="30", result={"noisy_images": 0.6, "detection": {**scores, "prevalence": 0.6}})
+    known = load(runs)
+    assert known[known.metric == "noisy_images"].value.tolist() == [0.6]
+    assert known[known.metric == "detection/precision"].value.tolist() == [0.0]
+
+
+def test_the_machine_of_each_run_is_a_column(runs, write_run):
+    write_run(runs, seed=0)
+    write_run(runs, seed=1, cpu="EPYC")
+    machines = load(runs).drop_duplicates("seed").set_index("seed").machine
+    assert machines[0] == "not recorded"
+    assert machines[1].startswith("EPYC, ")
+
+
 def test_an_empty_folder_gives_no_rows_and_a_missing_one_is_an_error(runs, tmp_path):
     assert load(runs).empty
     assert "metric" in load(runs).columns

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from gridbench.errors import InputError
+from gridbench.leaderboard.records.filters import keep, parse_condition
 from gridbench.leaderboard.records.runs import collect
 from gridbench.leaderboard.stats.comparison import compare_rows, ranking_of
 from gridbench.leaderboard.stats.comparison_sheets import comparison_sheets
@@ -116,3 +117,37 @@ def test_the_sheets_say_what_was_found(five, write_run):
     assert "Holm's correction over all verdicts of this table" in sheet.notes[0]
     assert ranking.title == "Ranking"
     assert "jocor bce" in ranking.notes[-1]
+
+
+def test_runs_of_different_machines_never_pair(runs, write_run):
+    for seed in range(6):
+        write_run(runs, method="bce", seed=seed, ndcg=0.50, cpu="EPYC")
+        write_run(runs, method="oracle", seed=seed, ndcg=0.60, cpu="EPYC")
+        write_run(runs, method="grid", seed=seed, ndcg=0.52, cpu="EPYC" if seed else "Xeon")
+        write_run(runs, method="elr", seed=seed, ndcg=0.53, cpu="Xeon")
+    (table,) = tables(runs)
+    compared = by_name(table)
+    assert compared["grid"].interval.seeds == 5
+    assert (compared["elr"].interval.seeds, compared["elr"].interval.verdict) == (0, "not enough seeds")
+    (sheet,) = comparison_sheets([table])[:1]
+    lines = {line.names[0]: [mark.text for mark in line.marks] for line in sheet.lines}
+    assert lines["elr"] == ["— (n = 0)", "", "", "not enough seeds", ""]
+    shares = {row.names[0]: row.entries[0].won_back for row in table.rows}
+    assert shares["grid"] == pytest.approx(20)
+    assert shares["elr"] is None
+
+
+def test_a_table_is_one_family_of_verdicts(runs, write_run):
+    # Of ten methods that each are just resolved by themselves, none is in one table.
+    gains = [0.02, 0.01, 0.03, 0.005, 0.01]
+    for seed in range(5):
+        write_run(runs, method="bce", seed=seed, ndcg=0.5 + 0.01 * seed)
+        for method in ("grid", "elr", *(f"other{at}" for at in range(8))):
+            write_run(runs, method=method, seed=seed, ndcg=0.5 + 0.01 * seed + gains[seed])
+    (table,) = tables(runs)
+    compared = [one.interval for one in compare_rows(table) if one.interval]
+    assert {interval.low > 0 for interval in compared} == {True}
+    assert {interval.verdict for interval in compared} == {"not resolved"}
+    assert [interval.adjusted for interval in compared] == pytest.approx([10 * compared[0].p_value] * 10)
+    (alone,) = tables_of(keep(collect(runs), [parse_condition("method=bce,grid")]), Request())
+    assert by_name(alone)["grid"].interval.verdict == "better"

@@ -7,9 +7,12 @@ import pytest
 
 from gridbench.errors import InputError
 from gridbench.leaderboard import load
+from gridbench.leaderboard.formats.latex import render_latex
+from gridbench.leaderboard.formats.markdown import render_markdown
 from gridbench.leaderboard.records.metric_info import shown
 from gridbench.leaderboard.records.runs import Collection, collect
 from gridbench.leaderboard.stats.comparison_sheets import comparison_sheets
+from gridbench.leaderboard.tables.sheet import sheets_of
 from gridbench.leaderboard.tables.table import Request, tables_of
 
 
@@ -228,3 +231,52 @@ def test_a_table_of_one_seed_says_which(runs, write_run):
     write_run(runs, seed=3)
     (table,) = tables(runs)
     assert table.caption.endswith("one seed, no spread; n = 1, seed 3")
+
+
+def test_only_what_has_all_seeds_is_best(runs, write_run):
+    for seed in range(5):
+        write_run(runs, method="bce", seed=seed, ndcg=0.50)
+        write_run(runs, method="grid", seed=seed, ndcg=0.52)
+    write_run(runs, method="jocor", seed=0, ndcg=0.60)
+    (table,) = tables_of(collect(runs), Request())
+    places = {row.names[0]: row.entries[0].place for row in table.rows}
+    assert places == {"grid": "best", "bce": "second", "jocor": ""}
+    assert [row.names[0] for row in table.rows] == ["grid", "bce", "jocor"]
+    for render in (render_latex, render_markdown):
+        text = render(sheets_of(table))
+        assert "60.0" in text
+        assert r"\textbf{60.0}" not in text
+        assert "**60.0**" not in text
+
+
+def test_a_row_with_fewer_seeds_comes_last_and_the_table_says_so(runs, write_run):
+    for slnir in ("0", "30"):
+        for seed in range(3):
+            write_run(runs, method="bce", slnir=slnir, seed=seed, ndcg=0.50)
+        write_run(runs, method="jocor", slnir=slnir, seed=0, ndcg=0.60)
+    (table,) = tables_of(collect(runs), Request())
+    assert [row.names[0] for row in table.rows] == ["bce", "jocor"]
+    assert table.notes == (
+        "Rows are ordered by their mean over all columns; those that lack seeds come last.",
+    )
+
+
+def test_a_cell_that_mixes_machines_says_so(runs, write_run):
+    for seed in range(3):
+        write_run(runs, method="bce", seed=seed, cpu="EPYC")
+        write_run(runs, method="grid", seed=seed, cpu="Xeon" if seed == 1 else "EPYC")
+    (table,) = tables_of(collect(runs), Request())
+    notes = {row.names[0]: row.note for row in table.rows}
+    assert notes == {"bce": "", "grid": "[1]"}
+    both, mixed = table.notes
+    assert both.startswith("Computed on 2 machines, of which the runs are never paired: EPYC")
+    assert mixed.startswith("[1] averages runs of several machines, at SLNIR (%) 30: seeds 0, 2 on EPYC")
+    assert "seed 1 on Xeon" in mixed
+
+
+def test_runs_of_one_machine_are_told_without_a_note(runs, write_run):
+    write_run(runs, method="bce", cpu="EPYC")
+    write_run(runs, method="grid", cpu="EPYC")
+    (table,) = tables_of(collect(runs), Request())
+    assert table.notes == ()
+    assert {cell.text("machine") for cell in table.cells} == {"EPYC, AVX2/AVX2/AVX2, 1 thread, torch 2.8.0"}

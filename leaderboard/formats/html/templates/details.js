@@ -21,7 +21,7 @@ function openCell(table, row, cell, at) {
       for (const drawer of drawers.splice(0)) drawer();
     },
   }, `seed ${seed}: ${written(cell.v[seed], table.decimals)}`));
-  $("details-body").replaceChildren(make("p", {}, `${table.metric} (${table.unit}): ${spoken(cell, table)}`), make("div", { class: "seeds" }, ...buttons), holder);
+  $("details-body").replaceChildren(make("p", {}, `${table.metric} (${table.unit}): ${spoken(cell, table)}; computed on: ${cell.machine}`), make("div", { class: "seeds" }, ...buttons), holder);
   dialog.showModal();
   if (buttons.length) buttons[0].click();
   dialog.scrollTop = 0;
@@ -36,7 +36,7 @@ function runDetails(at, table, value, seed) {
   const own = Object.entries(run.settings);
   const environment = Object.entries(data.details.environments[run.environment] ?? {});
   const parts = [
-    section("Run", pairs([["folder", run.folder], ["id", run.id], ...(run.origin ? [["origin", run.origin]] : []), ["seed", seed]])),
+    section("Run", pairs([["folder", run.folder], ["id", run.id], ...(run.origin ? [["origin", run.origin]] : []), ["seed", seed], ["machine", run.machine]])),
     section("Metrics", pairs(Object.entries(run.metrics))),
     section("Settings", pairs(own), make("details", {}, make("summary", {}, `${common.length} settings that all runs of this page share`), pairs(common))),
     section("Label noise", pairs(Object.entries(run.noise))),

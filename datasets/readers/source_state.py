@@ -1,0 +1,106 @@
+"""Tells whether the files that an archive was packed from are still what they were."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridbench.datasets.archive.archive import SOURCES, Archive
+from gridbench.datasets.dataset import Progress
+from gridbench.datasets.readers.base import Plan, Unit
+from gridbench.datasets.readers.source_files import Unreadable, digest_of
+from gridbench.errors import InputError
+
+__all__ = ["SourceState", "left_out_digest", "refuse_changed_sources", "state_of"]
+
+
+class SourceState(NamedTuple):
+    """The files of a plan as the file system describes them.
+
+    Attributes:
+        digest: sha256 in hex over path, size, inode and times of each file; the same one means the same content.
+        bytes: Their sizes, added up.
+    """
+
+    digest: str
+    bytes: int
+
+
+def state_of(units: Iterable[Unit]) -> SourceState:
+    """Look at the files of all units without opening them."""
+    digest = hashlib.sha256()
+    total = 0
+    for unit in units:
+        for path in unit.files:
+            try:
+                state = path.stat()
+            except (OSError, ValueError):
+                digest.update(f"{path!s}\0missing\n".encode(errors="surrogateescape"))
+                continue
+            total += state.st_size
+            facts = (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+            digest.update(f"{path.absolute()!s}\0{facts}\n".encode(errors="surrogateescape"))
+    return SourceState(digest.hexdigest(), total)
+
+
+def left_out_digest(units: Sequence[Unit], present: NDArray[np.bool_]) -> str:
+    """Hash the content of the files of units of which no sample is in the archive.
+
+    Args:
+        units: All units of a plan.
+        present: (N,) whether the sample at each of the plan's positions was written.
+
+    Returns:
+        sha256 in hex over the first position and the content's hash of each such unit.
+    """
+    digest = hashlib.sha256()
+    for unit in units:
+        if not present[list(unit.positions)].any():
+            digest.update(f"{unit.positions[:1]} ".encode() + _content(unit))
+    return digest.hexdigest()
+
+
+def refuse_changed_sources(plan: Plan, archive: Archive, progress: Progress) -> None:
+    """Compare the files of a plan with those that an archive of the same plan was packed from.
+
+    Args:
+        plan: The plan.
+        archive: The archive.
+        progress: Told how far it is when contents have to be compared.
+
+    Raises:
+        InputError: A file has another content than it had.
+    """
+    if not any(unit.files for unit in plan.units[:1]):
+        return
+    known = archive.report.get("sources", {})
+    if known.get("state") == state_of(plan.units).digest:
+        return
+    row_of = {name: row for row, name in enumerate(archive.names)}
+    packed = np.load(archive.directory / SOURCES, mmap_mode="r", allow_pickle=False)
+    present = np.array([name in row_of for name in plan.names])
+    changed = []
+    for done, unit in enumerate(plan.units):
+        row = next((row_of[plan.names[p]] for p in unit.positions if present[p]), None)
+        if row is not None and bytes(packed[row]) != _content(unit):
+            changed.append(plan.names[unit.positions[0]])
+        progress(done + 1, len(plan.units), "comparing the files with those that were packed")
+    left_out = known.get("left_out") != left_out_digest(plan.units, present)
+    if changed or left_out:
+        what = "files that could not be read then" if not changed else f"those of {', '.join(changed[:3])}"
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+        raise InputError(
+            f"The files have changed since {archive.name!r} was packed in {archive.directory}: {what}{more}. "
+            "Pack them anew by the same command with --force, or give another --name."
+        )
+
+
+def _content(unit: Unit) -> bytes:
+    try:
+        return digest_of(unit.files)
+    except Unreadable as error:
+        return hashlib.sha256(error.reason.encode()).digest()
