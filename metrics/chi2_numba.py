@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-__all__ = ["MOST_KEPT", "chi2_fill", "chi2_keep_nearest", "pays", "works"]
+__all__ = ["MOST_KEPT", "chi2_fill", "chi2_keep_nearest", "is_available", "should_use"]
 
 WORTH_COMPILING = 3_000_000_000
 """Elements (queries x archive x width) from which compiling (1.5 s) costs less than the loop saves."""
@@ -31,7 +31,7 @@ QUERY_TILE = 256
 MOST_KEPT = 128
 """Neighbours up to which inserting each into an ordered list is quicker than sorting blocks of distances."""
 
-MISSING = "The compiled loop needs numba; `works()` tells whether it is there."
+MISSING = "The compiled loop needs numba; `is_available()` tells whether it is there."
 
 Array = npt.NDArray[Any]
 
@@ -48,12 +48,12 @@ class Kernel(NamedTuple):
     keep_nearest: Callable[[Array, Array, int, Array, Array, Array], None]
 
 
-def works() -> bool:
+def is_available() -> bool:
     """Tell whether the loop can be compiled: numba is installed."""
     return _kernel() is not None
 
 
-def pays(distance: str, device: torch.device, elements: int) -> bool:
+def should_use(distance: str, device: torch.device, elements: int) -> bool:
     """Decide whether a comparison is done by the compiled loop.
 
     Args:
@@ -61,7 +61,7 @@ def pays(distance: str, device: torch.device, elements: int) -> bool:
         device: Where the descriptors are.
         elements: Queries x archive x width.
     """
-    return distance == "chi2" and device.type == "cpu" and elements >= WORTH_COMPILING and works()
+    return distance == "chi2" and device.type == "cpu" and elements >= WORTH_COMPILING and is_available()
 
 
 def chi2_fill(queries: Tensor, archive: Tensor, out: Tensor) -> None:

@@ -9,26 +9,31 @@ interpreter; we have not run the kernel on an accelerator.
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.util
 import warnings
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from gridbench.metrics.pairwise import DISTANCES, Tile
 
-__all__ = ["agrees", "chi2_fill", "pays", "works"]
+__all__ = ["agrees", "chi2_fill", "is_available", "should_use"]
 
 WORTH_LAUNCHING = 100_000_000_000
 """Elements (queries x archive x width) that eager operations take about a second for, as compiling the kernel does."""
 
 QUERIES, ARCHIVE, DIMENSIONS, WARPS = 64, 64, 32, 4
 
+tl: Any = None
+"""The module triton.language, once the kernel is defined."""
+
 TOLERANCE = 4e-6
 """Relative difference between two orders of adding up a thousand float32 terms that is no fault."""
 
 
-def pays(distance: str, dtype: torch.dtype, device: torch.device, elements: int) -> bool:
+def should_use(distance: str, dtype: torch.dtype, device: torch.device, elements: int) -> bool:
     """Decide whether a comparison is done by the kernel.
 
     Args:
@@ -38,11 +43,11 @@ def pays(distance: str, dtype: torch.dtype, device: torch.device, elements: int)
         elements: Queries x archive x width.
     """
     large = elements >= WORTH_LAUNCHING
-    return distance == "chi2" and dtype == torch.float32 and large and works(device)
+    return distance == "chi2" and dtype == torch.float32 and large and is_available(device)
 
 
 @functools.cache
-def works(device: torch.device) -> bool:
+def is_available(device: torch.device) -> bool:
     """Try the kernel on a device once; warn where it should work and does not."""
     if device.type == "cpu" or importlib.util.find_spec("triton") is None:
         return False
@@ -84,13 +89,11 @@ def chi2_fill(queries: Tensor, archive: Tensor, out: Tensor) -> None:
     Raises:
         ImportError: triton is not installed.
     """
-    from gridbench.metrics import chi2_triton_kernel
-
     (count, width), size = queries.shape, len(archive)
     if count == 0 or size == 0:
         return
     grid = (-(-count // QUERIES), -(-size // ARCHIVE))
-    chi2_triton_kernel.chi2[grid](
+    _kernel()[grid](
         queries.T.contiguous(),
         archive.T.contiguous(),
         out,
@@ -104,3 +107,60 @@ def chi2_fill(queries: Tensor, archive: Tensor, out: Tensor) -> None:
         DIMENSIONS=DIMENSIONS,
         num_warps=WARPS,
     )
+
+
+@functools.cache
+def _kernel() -> Any:
+    """Return the kernel, defined when it is first needed.
+
+    Triton is not imported by name, since nobody can ask for it: torch's builds for accelerators bring the version that
+    they need, and others bring none. It reads `tl` from this module's globals.
+    """
+    global tl
+    triton: Any = importlib.import_module("triton")
+    tl = importlib.import_module("triton.language")
+
+    @triton.jit  # type: ignore[untyped-decorator]
+    def chi2(
+        queries: Any,
+        archive: Any,
+        out: Any,
+        count: Any,
+        size: Any,
+        width: Any,
+        out_stride: Any,
+        floor: Any,
+        QUERIES: tl.constexpr,
+        ARCHIVE: tl.constexpr,
+        DIMENSIONS: tl.constexpr,
+    ) -> None:
+        """Write the distances of one tile.
+
+        Args:
+            queries: (width, count) float32, contiguous, so that what a tile needs of a dimension lies side by side.
+            archive: (width, size), likewise.
+            out: (count, size) with `out_stride` numbers from row to row.
+            count: Number of queries.
+            size: Number of archive rows.
+            width: Dimensions of a descriptor.
+            out_stride: Numbers from one row of `out` to the next.
+            floor: What the denominator is at least, so that 0 / 0 is 0.
+            QUERIES: Queries of a tile.
+            ARCHIVE: Archive rows of a tile.
+            DIMENSIONS: Terms that are added up before they join the sum, which keeps its rounding small.
+        """
+        rows = tl.program_id(0) * QUERIES + tl.arange(0, QUERIES)
+        columns = tl.program_id(1) * ARCHIVE + tl.arange(0, ARCHIVE)
+        total = tl.zeros((QUERIES, ARCHIVE), dtype=tl.float32)
+        for first in range(0, width, DIMENSIONS):
+            part = tl.zeros((QUERIES, ARCHIVE), dtype=tl.float32)
+            for dimension in range(first, min(first + DIMENSIONS, width)):
+                u = tl.load(queries + dimension * count + rows, mask=rows < count, other=0.0)[:, None]
+                v = tl.load(archive + dimension * size + columns, mask=columns < size, other=0.0)[None, :]
+                difference = u - v
+                part += difference * tl.div_rn(difference, tl.maximum(u + v, floor))
+            total += part
+        inside = (rows < count)[:, None] & (columns < size)[None, :]
+        tl.store(out + rows[:, None] * out_stride + columns[None, :], 0.5 * total, mask=inside)
+
+    return chi2

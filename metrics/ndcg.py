@@ -18,6 +18,9 @@ __all__ = ["chance_ndcg_at_k", "ndcg_at_k", "retrieval_ndcg"]
 
 Ideal = Literal["archive"] | int
 
+LARGEST_EXPONENT = 900
+"""Gains above 2^900 are scaled down by a power of two, so that sums of them stay below the largest float64, 2^1024."""
+
 
 def retrieval_ndcg(
     query_descriptors: Any,
@@ -76,7 +79,8 @@ def ndcg_at_k(
         (n,) from 0 to 1; 0 for a query that shares a label with nothing it could retrieve.
 
     Raises:
-        ValueError: Labels other than 0 and 1, too few ranks, indices outside the archive, a bad k or `ideal`.
+        ValueError: Labels other than 0 and 1, too few ranks, an index outside the archive or twice in a row, a bad k or
+            `ideal`.
 
     Example:
         >>> ndcg_at_k([[0, 1]], [[1, 1]], [[1, 0], [1, 1]], k=2).round(6)
@@ -102,8 +106,16 @@ def chance_ndcg_at_k(query_labels: Any, archive_labels: Any, k: int) -> Floats:
     """
     pool, k, _ = _checked(query_labels, archive_labels, k, "archive")
     counts = pool.histogram()
-    mean: Floats = counts @ (np.exp2(np.arange(pool.levels + 1)) - 1) / pool.size
-    return _ratio(mean * _discounts(k).sum(), _ideal_dcg(counts, k))
+    best = _best_grades(counts, k)
+    excess = _excess(best)
+    if excess.any():
+        levels = np.arange(pool.levels + 1)[None]
+        mean: Floats = (counts * _gains(np.broadcast_to(levels, counts.shape), excess)).sum(
+            axis=1
+        ) / pool.size
+    else:
+        mean = counts @ (np.exp2(np.arange(pool.levels + 1)) - 1) / pool.size
+    return _ratio(mean * _discounts(k).sum(), _dcg(best, excess))
 
 
 def _checked(query_labels: Any, archive_labels: Any, k: Any, ideal: Any) -> tuple[Pool, int, int]:
@@ -121,13 +133,15 @@ def _checked(query_labels: Any, archive_labels: Any, k: Any, ideal: Any) -> tupl
 
 
 def _ndcg(pool: Pool, ranking: Ints, k: int, ideal: Ideal) -> Floats:
-    gained, best = np.zeros(pool.queries), np.zeros(pool.queries)
+    scores = np.zeros(pool.queries)
+    counts = pool.histogram() if ideal == "archive" else None
     for block in pool.blocks(ranking.shape[1]):
         grades = pool.grades(block, ranking)
-        gained[block.rows] = _dcg(grades[:, :k])
-        if ideal != "archive":
-            best[block.rows] = _ideal_dcg(level_counts(grades, pool.levels), k)
-    return _ratio(gained, _ideal_dcg(pool.histogram(), k) if ideal == "archive" else best)
+        reachable = level_counts(grades, pool.levels) if counts is None else counts[block.rows]
+        best = _best_grades(reachable, k)
+        excess = _excess(best)
+        scores[block.rows] = _ratio(_dcg(grades[:, :k], excess), _dcg(best, excess))
+    return scores
 
 
 def _discounts(k: int) -> Floats:
@@ -135,22 +149,36 @@ def _discounts(k: int) -> Floats:
     return discounts
 
 
-def _dcg(grades: npt.NDArray[Any]) -> Floats:
-    """Return the discounted gain (q,) of shared labels by rank (q, k)."""
-    # A matrix product would round differently with the number of rows.
-    gains = np.exp2(np.arange(int(grades.max(initial=0)) + 1, dtype=np.float64)) - 1.0
-    total: Floats = (gains[grades] * _discounts(grades.shape[1])).sum(axis=1)
-    return total
-
-
-def _ideal_dcg(counts: Ints, k: int) -> Floats:
-    """Return the DCG of the best ranking from how many items (q, levels + 1) there are at each level."""
+def _best_grades(counts: Ints, k: int) -> Ints:
+    """Return the shared labels (q, k) of the best ranking from the number of items (q, levels + 1) at each level."""
     grades = np.zeros((len(counts), k), dtype=np.int64)
     at_or_above = counts[:, :0:-1].cumsum(axis=1)
     for level in range(at_or_above.shape[1]):
         # The best ranking holds s labels or more at rank r exactly where r items or more do.
         grades += np.arange(k) < at_or_above[:, level, None]
-    return _dcg(grades)
+    return grades
+
+
+def _excess(best: Ints) -> Ints:
+    """Return the exponents (q,) by which the gains of each query are scaled down, 0 for all that are representable."""
+    return np.maximum(best[:, 0] - LARGEST_EXPONENT, 0)
+
+
+def _gains(grades: npt.NDArray[Any], excess: Ints) -> Floats:
+    """Return (2^s - 1) / 2^excess of shared labels s (q, k); scaling by a power of two rounds nothing."""
+    if not excess.any():
+        table: Floats = np.exp2(np.arange(int(grades.max(initial=0)) + 1, dtype=np.float64)) - 1.0
+        return table[grades]
+    shared = grades.astype(np.int64)
+    gains: Floats = np.ldexp(1.0 - np.exp2(-shared.astype(np.float64)), shared - excess[:, None])
+    return gains
+
+
+def _dcg(grades: npt.NDArray[Any], excess: Ints) -> Floats:
+    """Return the discounted gain (q,) of shared labels by rank (q, k), scaled as `_gains`."""
+    # A matrix product would round differently with the number of rows.
+    total: Floats = (_gains(grades, excess) * _discounts(grades.shape[1])).sum(axis=1)
+    return total
 
 
 def _ratio(dcg: Floats, ideal: Floats) -> Floats:

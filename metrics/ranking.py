@@ -27,7 +27,7 @@ def average_precision_at_k(ranking: Any, query_labels: Any, archive_labels: Any,
         (n,) from 0 to 1; 0 for a query without a relevant image.
 
     Raises:
-        ValueError: Labels that are not 0 or 1, too few ranks, or indices outside the archive.
+        ValueError: Labels that are not 0 or 1, too few ranks, an index outside the archive, or one that is there twice.
     """
     hits, relevant, k = _hits(ranking, query_labels, archive_labels, k)
     precision = hits.cumsum(axis=1) / np.arange(1, k + 1)

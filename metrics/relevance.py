@@ -37,7 +37,7 @@ class Block:
     """
 
     rows: slice
-    shared: npt.NDArray[np.uint8 | np.uint16]
+    shared: npt.NDArray[np.unsignedinteger[Any]]
 
 
 class Pool:
@@ -73,7 +73,7 @@ class Pool:
         """Yield the queries in blocks of bounded size, also when `depth` ranks of each are looked at."""
         return self._compared(self._queries, depth)
 
-    def grades(self, block: Block, ranking: Ints) -> npt.NDArray[np.uint8 | np.uint16]:
+    def grades(self, block: Block, ranking: Ints) -> npt.NDArray[np.unsignedinteger[Any]]:
         """Return the shared labels (q, k) of the archive items that the block's queries retrieved."""
         return np.take_along_axis(block.shared, self._set_of[ranking[block.rows]], axis=1)
 
@@ -94,7 +94,7 @@ class Pool:
 
     def _compared(self, queries: npt.NDArray[np.bool_], depth: int) -> Iterator[Block]:
         step = max(1, PAIRS // max(1, len(self._distinct), depth))
-        dtype = np.uint8 if queries.shape[1] < 256 else np.uint16
+        dtype = np.min_scalar_type(queries.shape[1])
         sets = self._distinct.T.astype(np.float32)
         for first in range(0, len(queries), step):
             rows = slice(first, min(first + step, len(queries)))
@@ -165,7 +165,7 @@ def checked_ranking(ranking: Any, queries: int, size: int, depth: int) -> Ints:
     """Return a ranking (n, >= depth) as int64, cut to its first `depth` ranks.
 
     Raises:
-        ValueError: Another shape, fewer ranks, or indices outside the archive.
+        ValueError: Another shape, fewer ranks, indices outside the archive, or one index twice in a row.
     """
     array = to_numpy(ranking)
     if array.ndim != 2 or array.dtype.kind not in "iu" or len(array) != queries:
@@ -179,6 +179,15 @@ def checked_ranking(ranking: Any, queries: int, size: int, depth: int) -> Ints:
         raise ValueError(
             f"The ranking holds indices {array.min()} to {array.max()}; the archive has 0 to {size - 1}."
         )
+    for first in range(0, queries, max(1, PAIRS // depth)):
+        ordered = np.sort(array[first : first + max(1, PAIRS // depth)], axis=1)
+        twice = np.argwhere(ordered[:, 1:] == ordered[:, :-1])
+        if len(twice):
+            query, place = twice[0]
+            raise ValueError(
+                f"The ranking of query {first + query} names the image {ordered[query, place]} more than once; each "
+                "image of the archive has one rank."
+            )
     return array
 
 

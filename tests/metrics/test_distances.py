@@ -12,8 +12,8 @@ from scipy.spatial.distance import cdist
 from sklearn.metrics.pairwise import additive_chi2_kernel
 
 from gridbench import metrics
-from gridbench.metrics import blocks as distance_module
 from gridbench.metrics import chi2_numba, pairwise
+from gridbench.metrics import nearest as distance_module
 
 NAMES = ("chi2", "euclidean", "cosine", "manhattan")
 PEERS = {"euclidean": "euclidean", "cosine": "cosine", "manhattan": "cityblock"}

@@ -6,6 +6,7 @@ import doctest
 import itertools
 import math
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -201,6 +202,43 @@ def test_nothing_relevant_in_the_pool_scores_zero_not_nan():
 
 def test_no_queries():
     assert metrics.ndcg_at_k(np.zeros((0, 3), int), np.zeros((0, 4)), labels(9, 4, 0), 3).shape == (0,)
+
+
+def exact(ranking, shared, k):
+    """NDCG@k of one query from its (m,) shared labels, in whole numbers but for the discounts."""
+    discounts = [Fraction(1 / math.log2(rank + 2)) for rank in range(k)]
+    dcg = sum((2 ** shared[i] - 1) * d for i, d in zip(ranking, discounts, strict=False))
+    best = sum((2**s - 1) * d for s, d in zip(sorted(shared, reverse=True), discounts, strict=False))
+    return float(dcg / best) if best else 0.0
+
+
+@pytest.mark.parametrize("classes", [60, 899, 1023, 1024, 1100, 3000, 66_000])
+@pytest.mark.parametrize("ideal", ["archive", 4])
+def test_any_number_of_shared_classes_scores_as_whole_numbers_do(classes, ideal):
+    rng = np.random.default_rng(classes)
+    sizes = [0, 1, classes // 2, classes - 5, classes - 2, classes]
+    archive = (np.arange(classes) < np.array(sizes)[:, None]).astype(np.uint8)
+    queries = np.stack([archive[-1], archive[2], archive[1], archive[0]])
+    shared = (queries.astype(np.int64) @ archive.T).tolist()
+    ranking = np.array([rng.permutation(6) for _ in queries])
+    expected = [
+        exact(row, levels, 3)
+        if ideal == "archive"
+        else exact([row.index(i) for i in row], [levels[i] for i in row[:ideal]], 3)
+        for row, levels in zip(ranking.tolist(), shared, strict=True)
+    ]
+    scores = metrics.ndcg_at_k(ranking, queries, archive, 3, ideal)
+    np.testing.assert_allclose(scores, expected, rtol=1e-13)
+    perfect = np.argsort(-np.array(shared), axis=1, kind="stable")
+    assert metrics.ndcg_at_k(perfect, queries, archive, 3, ideal).tolist() == [1, 1, 1, 0]
+
+
+def test_chance_over_very_many_shared_classes_is_the_mean_over_every_ranking():
+    shared = [0, 1, 1098, 1100]
+    archive = (np.arange(1100) < np.array(shared)[:, None]).astype(np.uint8)
+    chance = metrics.chance_ndcg_at_k(archive[-1:], archive, 2)
+    every = [exact(order, shared, 2) for order in itertools.permutations(range(4))]
+    np.testing.assert_allclose(chance, [np.mean(every)], rtol=1e-12)
 
 
 def test_more_than_255_classes_are_counted():

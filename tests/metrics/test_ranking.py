@@ -97,3 +97,10 @@ def test_bad_input(score):
         }
         with pytest.raises(ValueError, match=message):
             score(**arguments)
+
+
+@pytest.mark.parametrize("score", [*SCORES, metrics.ndcg_at_k])
+@pytest.mark.parametrize("ranking", [[[0, 1, 2], [0, 0, 1]], [[0, 1, 2], [2, 1, 2]]])
+def test_a_ranking_that_names_an_image_twice_is_refused(score, ranking):
+    with pytest.raises(ValueError, match=r"ranking of query 1 names the image [02] more than once"):
+        score(ranking, [[1], [1]], [[1], [0], [1]], 3)

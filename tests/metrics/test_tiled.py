@@ -17,7 +17,7 @@ from gridbench.metrics import chi2_numba, chi2_triton
 INTERPRETED = """
 import numpy as np, torch
 from gridbench import metrics
-from gridbench.metrics import chi2_triton, blocks
+from gridbench.metrics import chi2_triton, nearest
 
 rng = np.random.default_rng(0)
 chi2_triton.QUERIES, chi2_triton.ARCHIVE = 16, 32
@@ -39,7 +39,7 @@ for count, size, width in [(1, 1, 1), (16, 32, 32), (17, 33, 33), (3, 70, 100), 
 chi2_triton.chi2_fill(torch.ones(0, 4), torch.ones(3, 4), torch.empty(0, 3))
 assert chi2_triton.agrees(torch.device("cpu"))
 
-chi2_triton.works = lambda device: True
+chi2_triton.is_available = lambda device: True
 chi2_triton.WORTH_LAUNCHING = 0
 queries, archive = (rng.random((rows, 20), np.float32)[rng.integers(0, 5, rows)] for rows in (9, 60))
 values, indices = metrics.chi2_topk(queries, archive, 12)
@@ -70,9 +70,9 @@ def test_the_kernel_equals_float64_in_the_interpreter(tmp_path):
 def elsewhere(monkeypatch):
     """A device that is no CPU, though nothing can run on it; triton seems to be installed."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    chi2_triton.works.cache_clear()
+    chi2_triton.is_available.cache_clear()
     yield torch.device("meta")
-    chi2_triton.works.cache_clear()
+    chi2_triton.is_available.cache_clear()
 
 
 def test_a_kernel_that_fails_is_left_aside_with_one_line(elsewhere, monkeypatch):
@@ -88,26 +88,26 @@ def test_a_kernel_that_fails_is_left_aside_with_one_line(elsewhere, monkeypatch)
 def test_a_kernel_that_differs_is_left_aside(elsewhere, monkeypatch):
     monkeypatch.setattr(chi2_triton, "agrees", lambda device: False)
     with pytest.warns(UserWarning, match="differ from those of eager operations"):
-        assert not chi2_triton.works(elsewhere)
+        assert not chi2_triton.is_available(elsewhere)
 
 
 def test_large_float32_chi_square_alone_goes_to_the_kernel(elsewhere, monkeypatch):
     monkeypatch.setattr(chi2_triton, "agrees", lambda device: True)
     assert metrics.backend(elsewhere) == "triton"
     large = chi2_triton.WORTH_LAUNCHING
-    assert chi2_triton.pays("chi2", torch.float32, elsewhere, large)
-    assert not chi2_triton.pays("chi2", torch.float32, elsewhere, large - 1)
-    assert not chi2_triton.pays("chi2", torch.float64, elsewhere, large)
-    assert not chi2_triton.pays("euclidean", torch.float32, elsewhere, large)
-    assert not chi2_triton.pays("chi2", torch.float32, torch.device("cpu"), large)
-    assert not chi2_numba.pays("chi2", elsewhere, large)
+    assert chi2_triton.should_use("chi2", torch.float32, elsewhere, large)
+    assert not chi2_triton.should_use("chi2", torch.float32, elsewhere, large - 1)
+    assert not chi2_triton.should_use("chi2", torch.float64, elsewhere, large)
+    assert not chi2_triton.should_use("euclidean", torch.float32, elsewhere, large)
+    assert not chi2_triton.should_use("chi2", torch.float32, torch.device("cpu"), large)
+    assert not chi2_numba.should_use("chi2", elsewhere, large)
 
 
 def test_without_triton_nothing_is_said(monkeypatch, recwarn):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    chi2_triton.works.cache_clear()
-    assert not chi2_triton.works(torch.device("meta"))
-    chi2_triton.works.cache_clear()
+    chi2_triton.is_available.cache_clear()
+    assert not chi2_triton.is_available(torch.device("meta"))
+    chi2_triton.is_available.cache_clear()
     assert len(recwarn) == 0
 
 

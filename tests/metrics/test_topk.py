@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbench import metrics
-from gridbench.metrics import blocks as distance_module
 from gridbench.metrics import chi2_numba, nearest
+from gridbench.metrics import nearest as distance_module
 
 NAMES = ("chi2", "euclidean", "cosine", "manhattan")
 
