@@ -167,11 +167,11 @@ def _excess(best: Ints) -> Ints:
 def _gains(grades: npt.NDArray[Any], excess: Ints) -> Floats:
     """Return (2^s - 1) / 2^excess of shared labels s (q, k); scaling by a power of two rounds nothing."""
     if not excess.any():
-        table: Floats = np.exp2(np.arange(int(grades.max(initial=0)) + 1, dtype=np.float64)) - 1.0
-        return table[grades]
+        gains: Floats = (np.exp2(np.arange(int(grades.max(initial=0)) + 1, dtype=np.float64)) - 1.0)[grades]
+        return gains
     shared = grades.astype(np.int64)
-    gains: Floats = np.ldexp(1.0 - np.exp2(-shared.astype(np.float64)), shared - excess[:, None])
-    return gains
+    scaled: Floats = np.ldexp(1.0 - np.exp2(-shared.astype(np.float64)), shared - excess[:, None])
+    return scaled
 
 
 def _dcg(grades: npt.NDArray[Any], excess: Ints) -> Floats:

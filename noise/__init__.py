@@ -12,6 +12,7 @@ from gridbench.registry import NOISE
 
 _EXPORTS = {
     "Corruption": "gridbench.noise.core.corruption",
+    "LabelSet": "gridbench.noise.core.label_set",
     "Manifest": "gridbench.noise.core.manifest",
     "NoiseModel": "gridbench.noise.core.model",
     "corrupt_label_maps": "gridbench.noise.swap",

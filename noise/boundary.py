@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ import numpy.typing as npt
 
 from gridbench.core.labels import is_labelled
 from gridbench.noise.core.corruption import Corruption, Ints
-from gridbench.noise.core.labels import checked_maps, class_pixels
+from gridbench.noise.core.label_set import LabelSet
 from gridbench.noise.core.model import NoiseModel
-from gridbench.noise.core.rates import Rate, exact_rate, realisable
+from gridbench.noise.core.rates import realisable
 from gridbench.noise.core.regions import pixel_corruption
 from gridbench.parameters import parameter
 from gridbench.registry import register_noise
@@ -42,17 +43,15 @@ class Boundary(NoiseModel):
     kinds = ("pixel",)
     Parameters = Parameters
 
-    def pixel(
-        self, maps: npt.NDArray[Any], num_classes: int, rate: Rate, rng: np.random.Generator
-    ) -> Corruption:
+    def corrupt_maps(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
         """Move boundaries."""
-        clean, percent = checked_maps(maps, num_classes), exact_rate(rate)
-        pixels = class_pixels(clean, num_classes)
+        clean, num_classes = labels.maps, labels.num_classes
+        pixels = labels.class_pixels
         ranks = rng.permuted(np.tile(np.arange(1, num_classes + 1, dtype=np.uint16), (len(clean), 1)), axis=1)
         reach = self._reach(clean, ranks)
         totals = reach.sum(axis=0)
         why = f"no boundary moves by more than {self.parameters.width} pixels (parameter width)"
-        wanted = realisable(int(pixels.sum()), int(totals[-1]), percent, "labelled pixels", why)
+        wanted = realisable(int(pixels.sum()), int(totals[-1]), rate, "labelled pixels", why)
         full = int(np.searchsorted(totals, wanted, side="right")) - 1
         last = (
             _spread(np.diff(reach, axis=1)[:, full], wanted - int(totals[full]), rng)
@@ -78,7 +77,7 @@ class Boundary(NoiseModel):
             place = now != start
             affected += np.bincount(clean[sample][place].astype(np.int64), minlength=num_classes)
             noisy[sample][place] = np.argsort(rank)[now[place].astype(np.int64) - 1]
-        return pixel_corruption(clean, noisy, percent, pixels.sum(axis=0), affected)
+        return pixel_corruption(clean, noisy, rate, pixels.sum(axis=0), affected)
 
     def _reach(self, clean: npt.NDArray[Any], ranks: Strengths) -> Ints:
         """Count the pixels of each map that differ from the clean one after 0, 1, ... steps: (N, width + 1)."""

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from gridbench.errors import InputError
 from gridbench.noise.core.corruption import Corruption
-from gridbench.noise.core.labels import checked_scene_labels
+from gridbench.noise.core.label_set import LabelSet
 from gridbench.noise.core.model import NoiseModel
-from gridbench.noise.core.rates import Rate, exact_rate
-from gridbench.noise.core.transition import read_table, replace_by_weight
+from gridbench.noise.core.transition import read_table, replace_by_table
 from gridbench.parameters import parameter
 from gridbench.registry import register_noise
 
@@ -34,11 +32,13 @@ class Parameters:
 class ClassDependent(NoiseModel):
     """The rate is the share of all labels that are replaced: exactly floor(P * rate / 100).
 
-    The table gives proportions, the rate the amount. A label is offered in proportion to the share of its row that
-    is off the diagonal, and becomes a class in proportion to the rest of the row; see
-    `transition.replace_by_weight`. `transition.estimate_transition` makes a table from a clean and a noisy copy.
+    The table gives proportions, the rate the amount: as many labels of each class become each other class as are
+    proportional to the table, to within rounding, and which ones is drawn; see `transition.replace_by_table`. At the
+    table's own rate (its off-diagonal share of the labels) that is the table itself, as with cleanlab's
+    `generate_noisy_labels`. `transition.estimate_transition` makes a table from a clean and a noisy copy.
     """
 
+    version = 2
     kinds = ("scene",)
     Parameters = Parameters
 
@@ -46,15 +46,9 @@ class ClassDependent(NoiseModel):
         """Return the file of the table."""
         return (Path(self.parameters.table),) if self.parameters.table else ()
 
-    def scene(
-        self,
-        labels: npt.NDArray[Any],
-        rate: Rate,
-        rng: np.random.Generator,
-        difficulty: npt.NDArray[Any] | None = None,
-    ) -> Corruption:
+    def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
         """Replace labels by the table."""
-        clean, percent = checked_scene_labels(labels), exact_rate(rate)
+        clean = labels.scene_labels
         if not self.parameters.table:
             raise InputError(
                 "The noise model 'class_dependent' needs a transition table: --noise-parameter table=FILE.csv, a "
@@ -63,6 +57,5 @@ class ClassDependent(NoiseModel):
             )
         moves = read_table(Path(self.parameters.table), clean.shape[1])
         np.fill_diagonal(moves, 0)
-        source = moves.sum(axis=1)[np.nonzero(clean)[1]]
         why = "the table lets the others become only classes that their images have"
-        return replace_by_weight(clean, percent, source, lambda _, classes: moves[classes], why, rng)
+        return replace_by_table(clean, rate, moves, why, rng)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,8 @@ import numpy.typing as npt
 
 from gridbench.core.labels import is_labelled
 from gridbench.noise.core.corruption import Corruption, Ints
-from gridbench.noise.core.labels import checked_maps, class_pixels
+from gridbench.noise.core.label_set import LabelSet
 from gridbench.noise.core.model import NoiseModel
-from gridbench.noise.core.rates import Rate, exact_rate
 from gridbench.noise.core.regions import draw_units, pixel_corruption
 from gridbench.parameters import parameter
 from gridbench.registry import register_noise
@@ -38,15 +38,12 @@ class Coarse(NoiseModel):
     kinds = ("pixel",)
     Parameters = Parameters
 
-    def pixel(
-        self, maps: npt.NDArray[Any], num_classes: int, rate: Rate, rng: np.random.Generator
-    ) -> Corruption:
+    def corrupt_maps(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
         """Make blocks uniform."""
-        clean, percent = checked_maps(maps, num_classes), exact_rate(rate)
-        class_pixels(clean, num_classes)
+        clean, num_classes = labels.maps, labels.num_classes
         samples, blocks, classes = self._survey(clean, num_classes)
         able = np.ones(len(samples), dtype=np.bool_)
-        chosen, positives, affected = draw_units(classes, able, num_classes, percent, "mixed blocks", "", rng)
+        chosen, positives, affected = draw_units(classes, able, num_classes, rate, "mixed blocks", "", rng)
         noisy, number = clean.copy(), self._block_of(clean.shape[1:])
         become = np.full(int(number.max(initial=-1)) + 1, -1, dtype=np.int64)
         for sample in np.unique(samples[chosen]):
@@ -56,7 +53,7 @@ class Coarse(NoiseModel):
             new = become[number]
             where = (new >= 0) & is_labelled(clean[sample])
             np.copyto(noisy[sample], new, where=where, casting="unsafe")
-        return pixel_corruption(clean, noisy, percent, positives, affected)
+        return pixel_corruption(clean, noisy, rate, positives, affected)
 
     def _survey(self, clean: npt.NDArray[Any], num_classes: int) -> tuple[Ints, Ints, Ints]:
         """Return map, number and main class of every block with several classes."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
 
 from gridbench.errors import InputError
 from gridbench.noise.core.corruption import Corruption
-from gridbench.noise.core.labels import checked_scene_labels
+from gridbench.noise.core.label_set import LabelSet
 from gridbench.noise.core.model import NoiseModel
-from gridbench.noise.core.rates import Rate, exact_rate
 from gridbench.noise.core.sampling import Flags
 from gridbench.noise.core.transition import replace_by_weight
 from gridbench.parameters import parameter
@@ -45,19 +44,13 @@ class Confusable(NoiseModel):
     kinds = ("scene",)
     Parameters = Parameters
 
-    def scene(
-        self,
-        labels: npt.NDArray[Any],
-        rate: Rate,
-        rng: np.random.Generator,
-        difficulty: npt.NDArray[Any] | None = None,
-    ) -> Corruption:
+    def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
         """Replace labels by their partners."""
-        clean, percent = checked_scene_labels(labels), exact_rate(rate)
+        clean = labels.scene_labels
         moves = partners(clean != 0, self.parameters.pairs)
         source = (moves.sum(axis=1) > 0).astype(np.float64)[np.nonzero(clean)[1]]
         why = "the others have no partner, or their images have the partner already"
-        return replace_by_weight(clean, percent, source, lambda _, classes: moves[classes], why, rng)
+        return replace_by_weight(clean, rate, source, lambda _, classes: moves[classes], why, rng)
 
 
 def partners(present: Flags, pairs: str) -> npt.NDArray[np.float64]:

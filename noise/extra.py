@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from decimal import Decimal
 
 import numpy as np
-import numpy.typing as npt
 
 from gridbench.noise.core.corruption import Corruption, scene_corruption
-from gridbench.noise.core.labels import checked_scene_labels
+from gridbench.noise.core.label_set import LabelSet
 from gridbench.noise.core.model import NoiseModel
-from gridbench.noise.core.rates import Rate, exact_rate, realisable
+from gridbench.noise.core.rates import realisable
 from gridbench.registry import register_noise
 
 __all__ = ["Extra"]
@@ -25,18 +24,12 @@ class Extra(NoiseModel):
 
     kinds = ("scene",)
 
-    def scene(
-        self,
-        labels: npt.NDArray[Any],
-        rate: Rate,
-        rng: np.random.Generator,
-        difficulty: npt.NDArray[Any] | None = None,
-    ) -> Corruption:
+    def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
         """Add labels."""
-        clean, percent = checked_scene_labels(labels), exact_rate(rate)
+        clean = labels.scene_labels
         absent = np.flatnonzero(clean == 0)
         why = "the images have all other classes already"
-        count = realisable(clean.size - len(absent), len(absent), percent, "labels", why)
+        count = realisable(clean.size - len(absent), len(absent), rate, "labels", why)
         chosen = np.sort(rng.choice(absent, count, replace=False, shuffle=False))
         samples, after = np.divmod(chosen, max(1, clean.shape[1]))
-        return scene_corruption(clean, np.stack((samples, np.full_like(after, -1), after), axis=1), percent)
+        return scene_corruption(clean, np.stack((samples, np.full_like(after, -1), after), axis=1), rate)

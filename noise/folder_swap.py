@@ -1,10 +1,11 @@
 """The label noise of GRID's published preparation of DLRSD: drawn folder by folder, labels read off the noisy maps.
 
 Where the paper draws once from the whole training set, that code draws floor(P * SLNIR / 100) of the P pairs of an
-image and a class in its map within each folder of UC Merced, so that every land use is equally noisy and fewer pairs
-go in all. A drawn class becomes any other one, read off the clean map, so that two regions may merge and a label may
-vanish without another in its place. The scene labels are then the classes of the noisy map; at SLNIR 0 they stay what
-they were. As a noise model of its own it goes with any archive; the protocol `authors_code` takes it for DLRSD.
+image and a class in the table of scene labels within each folder of UC Merced, so that every land use is equally noisy
+and fewer pairs go in all. A drawn class becomes any other one: where the image's map has it, all its pixels, read off
+the clean map, so that two regions may merge and a label may vanish without another in its place. The scene labels are
+then the classes of the noisy maps; at SLNIR 0 they stay what they were. As a noise model of its own it goes with any
+archive; the protocol `authors_code` takes it for DLRSD.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gridbench.errors import InputError
-from gridbench.noise.core.corruption import Corruption, Ints, Kind, scene_corruption
-from gridbench.noise.core.labels import checked_maps, checked_scene_labels, class_pixels
+from gridbench.noise.core.corruption import Corruption, Ints, scene_corruption
+from gridbench.noise.core.label_set import LabelSet
+from gridbench.noise.core.labels import class_pixels
 from gridbench.noise.core.model import NoiseModel
-from gridbench.noise.core.rates import Rate, exact_rate
 from gridbench.noise.core.sampling import Flags
 from gridbench.noise.swap import draw_any
 from gridbench.parameters import parameter
@@ -46,73 +47,54 @@ class FolderSwap(NoiseModel):
     """Replaces the same share of the (image, class) pairs of every folder by any other class."""
 
     kinds = ("scene", "pixel")
-    reads_folders = True
+    version = 2
     Parameters = Parameters
 
-    def corrupt(
-        self,
-        scene_labels: npt.NDArray[Any],
-        label_maps: npt.NDArray[Any] | None,
-        num_classes: int,
-        rate: Rate,
-        rng: np.random.Generator,
-        kind: Kind,
-        difficulty: npt.NDArray[Any] | None = None,
-        folders: npt.NDArray[Any] | None = None,
-    ) -> Corruption:
-        """Corrupt the labels that a method learns from; see `NoiseModel.corrupt`.
-
-        Without `folders` all samples are one folder. The rate counts the pairs that were drawn; those of label maps
-        where scene labels are read off the maps.
+    def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
+        """Corrupt the scene labels themselves, or read them off corrupted maps.
 
         Raises:
-            InputError: There are no label maps to corrupt or to read labels off, or one holds a class out of range.
+            InputError: There are no label maps to read labels off, or one holds a class out of range.
         """
-        own = kind == "scene" and self.parameters.labels == "own"
-        if own:
-            return self.scene(scene_labels, rate, rng, folders=folders)
-        if label_maps is None:
+        clean = labels.scene_labels
+        if self.parameters.labels == "own":
+            own = scene_corruption(clean, _draw(labels.present, labels.folders, rate, rng), rate)
+            return replace(own, merging=True)
+        if not labels.has_maps:
             raise InputError(
-                "The noise model 'folder_swap' was asked to corrupt label maps, or to read labels off them, and there "
-                "are none. For scene labels take: --noise-parameter labels=own."
+                "The noise model 'folder_swap' was asked to read labels off label maps, and there are none. For scene "
+                "labels take: --noise-parameter labels=own."
             )
-        noise = self.pixel(label_maps, num_classes, rate, rng, folders)
-        if kind == "pixel":
-            return noise
-        clean = checked_scene_labels(scene_labels)
-        present = class_pixels(label_maps, num_classes) > 0
-        read = scene_corruption(clean, _read_off(clean, present, noise.changed), noise.requested)
+        noise = self.corrupt_maps(labels, rate, rng)
+        rows = noise.changed
+        if noise.affected.any():
+            noisy = class_pixels(noise.labels, labels.num_classes) > 0
+            rows = _difference(labels.present, noisy, noise.changed)
+        read = scene_corruption(clean, rows, rate)
         return replace(read, positives=noise.positives, affected=noise.affected)
 
-    def scene(
-        self,
-        labels: npt.NDArray[Any],
-        rate: Rate,
-        rng: np.random.Generator,
-        difficulty: npt.NDArray[Any] | None = None,
-        folders: npt.NDArray[Any] | None = None,
-    ) -> Corruption:
-        """Corrupt scene labels themselves."""
-        clean, exact = checked_scene_labels(labels), exact_rate(rate)
-        return scene_corruption(clean, _draw(clean != 0, folders, exact, rng), exact)
+    def corrupt_maps(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
+        """Relabel all pixels of the drawn classes, read off the clean map.
 
-    def pixel(
-        self,
-        maps: npt.NDArray[Any],
-        num_classes: int,
-        rate: Rate,
-        rng: np.random.Generator,
-        folders: npt.NDArray[Any] | None = None,
-    ) -> Corruption:
-        """Relabel all pixels of the drawn classes, read off the clean map."""
-        clean, exact = checked_maps(maps, num_classes), exact_rate(rate)
-        present = class_pixels(clean, num_classes) > 0
-        changed = _draw(present, folders, exact, rng)
+        Without folders all samples are one folder, without scene labels the pairs are those of the maps. The rate
+        counts the pairs that were drawn, also those whose class the map does not have.
+        """
+        clean = labels.maps
+        there = labels.class_pixels > 0
+        present = labels.present if labels.has_scene_labels else there
+        if present.shape != there.shape:
+            raise InputError(
+                f"The scene labels are {present.shape} and the label maps are of {there.shape} images and classes; "
+                "they must belong to the same images."
+            )
+        drawn = _draw(present, labels.folders, rate, rng)
+        changed = drawn[there[drawn[:, 0], drawn[:, 1]]]
         noisy = clean.copy()
         for sample, before, after in changed.tolist():
             np.copyto(noisy[sample], after, where=clean[sample] == before, casting="unsafe")
-        affected = np.bincount(changed[:, 1], minlength=num_classes)
-        return Corruption(noisy, changed, exact, "pixel", present.sum(axis=0, dtype=np.int64), affected)
+        affected = np.bincount(drawn[:, 1], minlength=labels.num_classes)
+        positives = present.sum(axis=0, dtype=np.int64)
+        return Corruption(noisy, changed, rate, "pixel", positives, affected, merging=True)
 
 
 def _draw(present: Flags, folders: npt.NDArray[Any] | None, rate: Decimal, rng: np.random.Generator) -> Ints:
@@ -129,18 +111,16 @@ def _draw(present: Flags, folders: npt.NDArray[Any] | None, rate: Decimal, rng: 
     return changed[np.argsort(changed[:, 0], kind="stable")]
 
 
-def _read_off(labels: npt.NDArray[Any], present: Flags, changed: Ints) -> Ints:
-    """Return the changes that turn scene labels (N, C) into the classes of the noisy maps; none without any drawn."""
-    if not len(changed):
-        return changed
-    off = (labels != 0) & ~present
-    gained = present & (labels == 0)
-    gained[changed[:, 0], changed[:, 1]] = False
-    of_labels = changed.copy()
-    # A class of the map that the labels never had cannot go from them.
-    of_labels[labels[changed[:, 0], changed[:, 1]] == 0, 1] = -1
-    nowhere = np.full((int(off.sum() + gained.sum()), 1), -1)
-    lost = np.column_stack((np.argwhere(off), nowhere[: int(off.sum())]))
-    found = np.argwhere(gained)
-    extra = np.column_stack((found[:, :1], nowhere[: len(found)], found[:, 1:]))
-    return np.concatenate((of_labels, lost, extra))
+def _difference(present: Flags, noisy: Flags, drawn: Ints) -> Ints:
+    """Return the changes that turn labels (N, C) into others, those that were drawn as pairs of before and after."""
+    lost, found = present & ~noisy, noisy & ~present
+    drawn = drawn[lost[drawn[:, 0], drawn[:, 1]] & found[drawn[:, 0], drawn[:, 2]]]
+    # A class that several became is found once.
+    _, first = np.unique(drawn[:, [0, 2]], axis=0, return_index=True)
+    pairs = drawn[first]
+    lost[pairs[:, 0], pairs[:, 1]] = False
+    found[pairs[:, 0], pairs[:, 2]] = False
+    off, on = np.argwhere(lost), np.argwhere(found)
+    return np.concatenate(
+        (pairs, np.insert(off, 2, -1, axis=1), np.insert(on, 1, -1, axis=1)), dtype=np.int64
+    )

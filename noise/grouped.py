@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from decimal import Decimal
 
 import numpy as np
-import numpy.typing as npt
 
 from gridbench.errors import InputError
 from gridbench.noise.core.corruption import Corruption, Ints, scene_corruption
-from gridbench.noise.core.labels import checked_scene_labels
+from gridbench.noise.core.label_set import LabelSet
 from gridbench.noise.core.model import NoiseModel
-from gridbench.noise.core.rates import Rate, exact_rate, realisable
+from gridbench.noise.core.rates import realisable
 from gridbench.noise.core.sampling import Flags, capped_pairs, free_classes, spare_classes
 from gridbench.parameters import parameter
 from gridbench.registry import register_noise
@@ -44,15 +43,9 @@ class Grouped(NoiseModel):
     kinds = ("scene",)
     Parameters = Parameters
 
-    def scene(
-        self,
-        labels: npt.NDArray[Any],
-        rate: Rate,
-        rng: np.random.Generator,
-        difficulty: npt.NDArray[Any] | None = None,
-    ) -> Corruption:
+    def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
         """Replace labels of the images in the noisy groups."""
-        clean, percent = checked_scene_labels(labels), exact_rate(rate)
+        clean = labels.scene_labels
         wanted = self.parameters
         if wanted.noisy > wanted.groups:
             raise InputError(
@@ -63,10 +56,10 @@ class Grouped(NoiseModel):
         noisy = np.isin(group, rng.choice(wanted.groups, wanted.noisy, replace=False))
         room = np.where(noisy, spare_classes(present), 0)
         why = f"{wanted.noisy} of {wanted.groups} groups are noisy, and their images have no more classes to spare"
-        count = realisable(int(present.sum()), int(room.sum()), percent, "labels", why)
+        count = realisable(int(present.sum()), int(room.sum()), rate, "labels", why)
         samples, before = capped_pairs(present, room, count, rng)
         after = free_classes(present, samples, rng)
-        return scene_corruption(clean, np.stack((samples, before, after), axis=1), percent)
+        return scene_corruption(clean, np.stack((samples, before, after), axis=1), rate)
 
     def _group_of(self, present: Flags, rng: np.random.Generator) -> Ints:
         order = rng.permutation(len(present))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,8 @@ from scipy.stats import rankdata
 from gridbench.errors import InputError
 from gridbench.noise.core.corruption import Corruption
 from gridbench.noise.core.difficulty import NEIGHBOURS
-from gridbench.noise.core.labels import checked_scene_labels
+from gridbench.noise.core.label_set import LabelSet
 from gridbench.noise.core.model import NoiseModel
-from gridbench.noise.core.rates import Rate, exact_rate
 from gridbench.noise.core.transition import replace_by_weight
 from gridbench.parameters import parameter
 from gridbench.registry import register_noise
@@ -43,27 +43,23 @@ class Instance(NoiseModel):
     """The rate is the share of all labels that are replaced: exactly floor(P * rate / 100).
 
     `difficulty` (N, C) tells how easily each entry is got wrong, for example the loss of a model trained on clean
-    labels: high for a present class that the model misses and for an absent class that it sees. Labels are offered
-    in proportion to the power `sharpness` of their rank among the labels, and become an absent class in proportion
-    to that of its rank among the absent entries; see `transition.replace_by_weight`. Ranks make any scale do.
+    labels: high for a present class that the model misses and for an absent class that it sees. Labels are drawn one
+    after another, each in proportion to the power `sharpness` of its rank among all labels, from those that are left,
+    so that at high rates easy labels follow when the hard ones are used up. A label becomes an absent class in
+    proportion to that power of its rank among the absent entries; see `transition.replace_by_weight`. Ranks make any
+    scale do.
 
     A run trains nothing to learn it: an entry is hard as far as the training images that look most alike, by
     brightness and roughness of their bands, have another clean label there (`difficulty.neighbour_difficulty`).
     """
 
     kinds = ("scene",)
-    needs_difficulty = True
     Parameters = Parameters
 
-    def scene(
-        self,
-        labels: npt.NDArray[Any],
-        rate: Rate,
-        rng: np.random.Generator,
-        difficulty: npt.NDArray[Any] | None = None,
-    ) -> Corruption:
+    def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
         """Replace hard labels by plausible ones."""
-        clean, percent = checked_scene_labels(labels), exact_rate(rate)
+        clean = labels.scene_labels
+        difficulty = labels.difficulty(self.parameters.neighbours)
         if difficulty is None:
             raise InputError(
                 "The noise model 'instance' needs to know how hard each label is: difficulty (N, C)."
@@ -73,14 +69,12 @@ class Instance(NoiseModel):
             raise InputError(
                 f"The difficulty has shape {hard.shape} and type {hard.dtype}; expected finite numbers {clean.shape}."
             )
-        present = clean != 0
+        present = labels.present
         weights = np.zeros(clean.shape)
         weights[present] = self._by_rank(hard[present])
         weights[~present] = self._by_rank(hard[~present])
         why = "the images of the others have all classes"
-        return replace_by_weight(
-            clean, percent, weights[present], lambda samples, _: weights[samples], why, rng
-        )
+        return replace_by_weight(clean, rate, weights[present], lambda samples, _: weights[samples], why, rng)
 
     def _by_rank(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         # Equal values share the mean of their ranks, so that their order in memory means nothing.

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from decimal import Decimal
 
 import numpy as np
-import numpy.typing as npt
 
 from gridbench.noise.core.corruption import Corruption, scene_corruption
-from gridbench.noise.core.labels import checked_scene_labels
+from gridbench.noise.core.label_set import LabelSet
 from gridbench.noise.core.model import NoiseModel
-from gridbench.noise.core.rates import Rate, exact_rate, realisable
+from gridbench.noise.core.rates import realisable
 from gridbench.noise.core.sampling import capped_pairs
 from gridbench.parameters import parameter
 from gridbench.registry import register_noise
@@ -36,18 +35,12 @@ class Missing(NoiseModel):
     kinds = ("scene",)
     Parameters = Parameters
 
-    def scene(
-        self,
-        labels: npt.NDArray[Any],
-        rate: Rate,
-        rng: np.random.Generator,
-        difficulty: npt.NDArray[Any] | None = None,
-    ) -> Corruption:
+    def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
         """Remove labels."""
-        clean, percent = checked_scene_labels(labels), exact_rate(rate)
+        clean = labels.scene_labels
         present = clean != 0
         room = np.maximum(present.sum(axis=1, dtype=np.int64) - self.parameters.keep, 0)
         why = f"every image keeps {self.parameters.keep} of its labels"
-        count = realisable(int(present.sum()), int(room.sum()), percent, "labels", why)
+        count = realisable(int(present.sum()), int(room.sum()), rate, "labels", why)
         samples, before = capped_pairs(present, room, count, rng)
-        return scene_corruption(clean, np.stack((samples, before, np.full_like(before, -1)), axis=1), percent)
+        return scene_corruption(clean, np.stack((samples, before, np.full_like(before, -1)), axis=1), rate)

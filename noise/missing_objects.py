@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ import numpy.typing as npt
 
 from gridbench.core.labels import is_labelled
 from gridbench.noise.core.corruption import Corruption, Ints
-from gridbench.noise.core.labels import checked_maps, class_pixels
+from gridbench.noise.core.label_set import LabelSet
 from gridbench.noise.core.model import NoiseModel
-from gridbench.noise.core.rates import Rate, exact_rate, share_of
+from gridbench.noise.core.rates import exact_rate, share_of
 from gridbench.noise.core.regions import Regions, draw_units, pixel_corruption, repaint
 from gridbench.parameters import parameter
 from gridbench.registry import register_noise
@@ -41,20 +42,17 @@ class MissingObjects(NoiseModel):
     kinds = ("pixel",)
     Parameters = Parameters
 
-    def pixel(
-        self, maps: npt.NDArray[Any], num_classes: int, rate: Rate, rng: np.random.Generator
-    ) -> Corruption:
+    def corrupt_maps(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
         """Paint small objects over."""
-        clean, percent = checked_maps(maps, num_classes), exact_rate(rate)
-        class_pixels(clean, num_classes)
+        clean, num_classes = labels.maps, labels.num_classes
         samples, numbers, classes, around = self._survey(clean, num_classes)
         why = "the others touch no labelled pixel"
         chosen, positives, affected = draw_units(
-            classes, around >= 0, num_classes, percent, "small objects", why, rng
+            classes, around >= 0, num_classes, rate, "small objects", why, rng
         )
         after = around[chosen]
         noisy = repaint(clean, samples[chosen], numbers[chosen], after)
-        return pixel_corruption(clean, noisy, percent, positives, affected)
+        return pixel_corruption(clean, noisy, rate, positives, affected)
 
     def _survey(self, clean: npt.NDArray[Any], num_classes: int) -> tuple[Ints, Ints, Ints, Ints]:
         """Return map, number, class and surrounding class (-1: none) of every small object."""

@@ -1,22 +1,21 @@
 """Missing and extra labels together, class by class, as in Burgert et al. (multi-label remote sensing).
 
-There, floor(a * n_c) wrong labels are added to each class c with n_c labels and floor(s * n_c) right ones deleted;
-no class may end up in more than 95 % of the images. Their a and s are here `rate * added / 100` and the rest of the
-rate: a = s = 0.3 is `rate=60`, `added=50`.
+There, floor(a * n_c) wrong labels are added to each class c with n_c labels and floor(s * n_c) right ones deleted. A
+class is added to at most floor(0.95 N) - n_c images, counted before any deletion. Their a and s are here
+`rate * added / 100` and the rest of the rate: a = s = 0.3 is `rate=60`, `added=50`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from decimal import Decimal
 
 import numpy as np
-import numpy.typing as npt
 
 from gridbench.noise.core.corruption import Corruption, scene_corruption
-from gridbench.noise.core.labels import checked_scene_labels
+from gridbench.noise.core.label_set import LabelSet
 from gridbench.noise.core.model import NoiseModel
-from gridbench.noise.core.rates import Rate, exact_rate, share_of
+from gridbench.noise.core.rates import exact_rate, share_of
 from gridbench.parameters import parameter
 from gridbench.registry import register_noise
 
@@ -42,28 +41,24 @@ class Mixed(NoiseModel):
     Additions that the cap or the number of images leaves no room for are left out, and the realised rate says so.
     """
 
+    version = 2
     kinds = ("scene",)
     Parameters = Parameters
 
-    def scene(
-        self,
-        labels: npt.NDArray[Any],
-        rate: Rate,
-        rng: np.random.Generator,
-        difficulty: npt.NDArray[Any] | None = None,
-    ) -> Corruption:
+    def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
         """Delete and add labels of every class."""
-        clean, percent = checked_scene_labels(labels), exact_rate(rate)
-        added = percent * exact_rate(self.parameters.added, "added") / 100
+        clean = labels.scene_labels
+        added = rate * exact_rate(self.parameters.added, "added") / 100
         most = share_of(len(clean), exact_rate(self.parameters.cap, "cap"))
         rows = [np.zeros((0, 3), dtype=np.int64)]
         for column, present in enumerate(np.ascontiguousarray(clean.T) != 0):
             have, lack = np.flatnonzero(present), np.flatnonzero(~present)
-            deletions = share_of(len(have), percent - added)
-            room = max(0, most - (len(have) - deletions))
+            deletions = share_of(len(have), rate - added)
+            # Counted before the deletions, as in the source.
+            room = max(0, most - len(have))
             additions = min(share_of(len(have), added), len(lack), room)
             gone = rng.choice(have, deletions, replace=False, shuffle=False)
             new = rng.choice(lack, additions, replace=False, shuffle=False)
             rows.append(np.stack((gone, np.full_like(gone, column), np.full_like(gone, -1)), axis=1))
             rows.append(np.stack((new, np.full_like(new, -1), np.full_like(new, column)), axis=1))
-        return scene_corruption(clean, np.concatenate(rows), percent)
+        return scene_corruption(clean, np.concatenate(rows), rate)

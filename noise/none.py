@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,8 @@ import numpy.typing as npt
 
 from gridbench.errors import InputError
 from gridbench.noise.core.corruption import Corruption, Kind
-from gridbench.noise.core.labels import checked_maps, checked_scene_labels, class_pixels
+from gridbench.noise.core.label_set import LabelSet
 from gridbench.noise.core.model import NoiseModel
-from gridbench.noise.core.rates import Rate, exact_rate
 from gridbench.registry import register_noise
 
 __all__ = ["Unchanged"]
@@ -23,31 +23,23 @@ class Unchanged(NoiseModel):
 
     kinds = ("scene", "pixel")
 
-    def scene(
-        self,
-        labels: npt.NDArray[Any],
-        rate: Rate,
-        rng: np.random.Generator,
-        difficulty: npt.NDArray[Any] | None = None,
-    ) -> Corruption:
+    def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
         """Return a copy of the labels."""
-        return _identity(checked_scene_labels(labels), checked_scene_labels(labels) != 0, rate, "scene")
+        return _identity(labels.scene_labels, labels.present, rate, "scene")
 
-    def pixel(
-        self, maps: npt.NDArray[Any], num_classes: int, rate: Rate, rng: np.random.Generator
-    ) -> Corruption:
+    def corrupt_maps(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
         """Return a copy of the maps."""
-        clean = checked_maps(maps, num_classes)
-        return _identity(clean, class_pixels(clean, num_classes) > 0, rate, "pixel")
+        return _identity(labels.maps, labels.class_pixels > 0, rate, "pixel")
 
 
-def _identity(clean: npt.NDArray[Any], present: npt.NDArray[np.bool_], rate: Rate, kind: Kind) -> Corruption:
-    requested = exact_rate(rate)
-    if requested:
+def _identity(
+    clean: npt.NDArray[Any], present: npt.NDArray[np.bool_], rate: Decimal, kind: Kind
+) -> Corruption:
+    if rate:
         raise InputError(
-            f"The noise model 'none' changes nothing, so a rate of {requested} % is not possible. "
+            f"The noise model 'none' changes nothing, so a rate of {rate} % is not possible. "
             "Leave the rate at 0, or choose a model: gridbench list noise."
         )
     positives = present.sum(axis=0, dtype=np.int64)
     nothing = np.zeros((0, 3), dtype=np.int64)
-    return Corruption(clean.copy(), nothing, requested, kind, positives, np.zeros_like(positives))
+    return Corruption(clean.copy(), nothing, rate, kind, positives, np.zeros_like(positives))

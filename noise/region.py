@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gridbench.noise.core.corruption import Corruption, Ints
-from gridbench.noise.core.labels import checked_maps, class_pixels
+from gridbench.noise.core.label_set import LabelSet
 from gridbench.noise.core.model import NoiseModel
-from gridbench.noise.core.rates import Rate, exact_rate
 from gridbench.noise.core.regions import Regions, draw_units, pixel_corruption, repaint
 from gridbench.parameters import parameter
 from gridbench.registry import register_noise
@@ -39,18 +39,16 @@ class Region(NoiseModel):
     kinds = ("pixel",)
     Parameters = Parameters
 
-    def pixel(
-        self, maps: npt.NDArray[Any], num_classes: int, rate: Rate, rng: np.random.Generator
-    ) -> Corruption:
+    def corrupt_maps(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
         """Relabel regions."""
-        clean, percent = checked_maps(maps, num_classes), exact_rate(rate)
-        absent = class_pixels(clean, num_classes) == 0
+        clean, num_classes = labels.maps, labels.num_classes
+        absent = labels.class_pixels == 0
         samples, numbers, classes = self._survey(clean)
         chosen, positives, affected = draw_units(
             classes,
             absent.any(axis=1)[samples],
             num_classes,
-            percent,
+            rate,
             "regions",
             "the maps of the others have all classes",
             rng,
@@ -59,7 +57,7 @@ class Region(NoiseModel):
         pick = rng.integers(spare.sum(axis=1)) if len(chosen) else chosen
         after = (spare.cumsum(axis=1) <= pick[:, None]).sum(axis=1)
         noisy = repaint(clean, samples[chosen], numbers[chosen], after)
-        return pixel_corruption(clean, noisy, percent, positives, affected)
+        return pixel_corruption(clean, noisy, rate, positives, affected)
 
     def _survey(self, clean: npt.NDArray[Any]) -> tuple[Ints, Ints, Ints]:
         """Return map, number and class of every region that is large enough."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ import numpy.typing as npt
 
 from gridbench.core.labels import is_labelled
 from gridbench.noise.core.corruption import Corruption
-from gridbench.noise.core.labels import checked_maps, class_pixels
+from gridbench.noise.core.label_set import LabelSet
 from gridbench.noise.core.model import NoiseModel
-from gridbench.noise.core.rates import Rate, exact_rate, realisable, share_of
+from gridbench.noise.core.rates import realisable, share_of
 from gridbench.noise.core.regions import pixel_corruption
 from gridbench.parameters import parameter
 from gridbench.registry import register_noise
@@ -39,14 +40,12 @@ class Shift(NoiseModel):
     kinds = ("pixel",)
     Parameters = Parameters
 
-    def pixel(
-        self, maps: npt.NDArray[Any], num_classes: int, rate: Rate, rng: np.random.Generator
-    ) -> Corruption:
+    def corrupt_maps(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
         """Displace maps."""
-        clean, percent = checked_maps(maps, num_classes), exact_rate(rate)
-        pixels = class_pixels(clean, num_classes)
+        clean, num_classes = labels.maps, labels.num_classes
+        pixels = labels.class_pixels
         main, known = pixels.argmax(axis=1), np.flatnonzero(pixels.any(axis=1))
-        wanted = share_of(len(known), percent)
+        wanted = share_of(len(known), rate)
         noisy = clean.copy()
         moved: list[int] = []
         for sample in rng.permutation(known):
@@ -54,10 +53,10 @@ class Shift(NoiseModel):
                 break
             if np.count_nonzero(pixels[sample]) > 1 and self._displace(clean[sample], noisy[sample], rng):
                 moved.append(int(sample))
-        realisable(len(known), len(moved), percent, "maps", "no displacement changes the others")
+        realisable(len(known), len(moved), rate, "maps", "no displacement changes the others")
         positives = np.bincount(main[known], minlength=num_classes)
         affected = np.bincount(main[np.array(moved, dtype=np.int64)], minlength=num_classes)
-        return pixel_corruption(clean, noisy, percent, positives, affected)
+        return pixel_corruption(clean, noisy, rate, positives, affected)
 
     def _displace(self, one: npt.NDArray[Any], out: npt.NDArray[Any], rng: np.random.Generator) -> bool:
         """Write a displaced map, and say whether any displacement changes it."""

@@ -19,16 +19,16 @@ pairs that were drawn.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from gridbench.core.labels import IGNORE
 from gridbench.errors import InputError, nearest
 from gridbench.noise.core.corruption import Corruption, Ints, scene_corruption
+from gridbench.noise.core.label_set import LabelSet
 from gridbench.noise.core.labels import checked_maps, checked_scene_labels, class_pixels
 from gridbench.noise.core.model import NoiseModel
 from gridbench.noise.core.rates import Rate, exact_rate, largest_percent, realisable
@@ -63,7 +63,7 @@ def corrupt_scene_labels(
     clean, rate = checked_scene_labels(labels), exact_rate(slnir)
     present = clean != 0
     changed = _draw(present, rate, rng, replacement)
-    return scene_corruption(clean, changed, rate)
+    return replace(scene_corruption(clean, changed, rate), merging=replacement == "any")
 
 
 def corrupt_label_maps(
@@ -100,7 +100,8 @@ def corrupt_label_maps(
         # Compared with the clean map, so that a class given to one region is not taken for another's.
         np.copyto(noisy[sample], after, where=clean[sample] == before, casting="unsafe")
     affected = np.bincount(changed[:, 1], minlength=num_classes)
-    return Corruption(noisy, changed, rate, "pixel", present.sum(axis=0, dtype=np.int64), affected)
+    positives = present.sum(axis=0, dtype=np.int64)
+    return Corruption(noisy, changed, rate, "pixel", positives, affected, merging=replacement == "any")
 
 
 def largest_slnir(labels: Any) -> Decimal:
@@ -136,21 +137,15 @@ class Swap(NoiseModel):
     Parameters = Parameters
     authors_code: ClassVar[Mapping[str, Any]] = {"replacement": "any"}
 
-    def scene(
-        self,
-        labels: npt.NDArray[Any],
-        rate: Rate,
-        rng: np.random.Generator,
-        difficulty: npt.NDArray[Any] | None = None,
-    ) -> Corruption:
+    def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
         """Replace labels; see `corrupt_scene_labels`."""
-        return corrupt_scene_labels(labels, rate, rng, self.parameters.replacement)
+        return corrupt_scene_labels(labels.scene_labels, rate, rng, self.parameters.replacement)
 
-    def pixel(
-        self, maps: npt.NDArray[Any], num_classes: int, rate: Rate, rng: np.random.Generator
-    ) -> Corruption:
+    def corrupt_maps(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
         """Relabel the classes of maps; see `corrupt_label_maps`."""
-        return corrupt_label_maps(maps, num_classes, rate, rng, replacement=self.parameters.replacement)
+        return corrupt_label_maps(
+            labels.maps, labels.num_classes, rate, rng, replacement=self.parameters.replacement
+        )
 
 
 def _draw(present: Flags, rate: Decimal, rng: np.random.Generator, replacement: str) -> Ints:

@@ -15,6 +15,7 @@ from gridbench.conformance.findings import Finding, Violation, carry_out, requir
 from gridbench.core.labels import IGNORE
 from gridbench.core.streams import numpy_stream
 from gridbench.errors import InputError
+from gridbench.noise import LabelSet, NoiseModel
 from gridbench.parameters import parse
 
 __all__ = ["check_noise"]
@@ -49,10 +50,8 @@ class Case:
 
     def corrupt(self, rate: str, seed: int = 0) -> Any:
         """Corrupt copies of the labels."""
-        # The share of images that is easy to get wrong; models that need none pass it over.
-        extra = {"difficulty": self.scene * 0.5} if getattr(self.model, "needs_difficulty", False) else {}
-        rng = numpy_stream(seed, "noise")
-        return self.model.corrupt(self.scene, self.maps, CLASSES, rate, rng, self.kind, **extra)
+        labels = LabelSet(CLASSES, self.scene, self.maps, difficulty=self.scene * 0.5)
+        return self.model.apply(labels, rate, numpy_stream(seed, "noise"), self.kind)
 
     @cached_property
     def rate(self) -> str:
@@ -80,7 +79,8 @@ def check_noise(model: type[Any], parameters: Mapping[str, Any]) -> Iterator[Fin
 
 
 def _check_declarations(model: type[Any]) -> None:
-    """It says which levels of labels it corrupts."""
+    """It extends NoiseModel and says which levels of labels it corrupts."""
+    require(issubclass(model, NoiseModel), "it does not extend gridbench.noise.NoiseModel")
     kinds = tuple(getattr(model, "kinds", ()))
     require(kinds and set(kinds) <= {"scene", "pixel"}, f"its kinds are {kinds}; allowed are scene and pixel")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from gridbench.core.streams import numpy_stream
 from gridbench.datasets import Archive
 from gridbench.noise.core.corruption import Corruption
 from gridbench.noise.core.difficulty import NEIGHBOURS, neighbour_difficulty, plain_descriptors
+from gridbench.noise.core.label_set import LabelSet
 from gridbench.plan import Plan
 
-__all__ = ["corrupt_training_labels", "difficulty_of", "folders_of", "training_images"]
+__all__ = ["corrupt_training_labels", "difficulty_of", "training_images"]
 
 Array = np.ndarray[Any, Any]
 IMAGES = 256
@@ -28,37 +30,22 @@ def training_images(archive: Archive, count: int | None) -> Array:
 def corrupt_training_labels(plan: Plan) -> Corruption:
     """Corrupt the labels that a planned run trains on by its noise model.
 
-    A model that needs to know how hard each label is gets `difficulty_of` the training images.
-
     Raises:
         InputError: The model does not corrupt such labels, or cannot realise the rate.
     """
     archive, config = plan.archive, plan.config
     train = training_images(archive, config.train_size)
-    labels = archive.scene_labels[train]
-    reads_maps = plan.kind == "pixel" or plan.noise.reads_folders
-    maps = archive.label_maps[train] if reads_maps and archive.label_maps is not None else None
-    folders = folders_of([archive.names[i] for i in train]) if plan.noise.reads_folders else None
-    difficulty = None
-    if plan.noise.needs_difficulty and plan.kind == "scene":
-        neighbours = getattr(plan.noise.parameters, "neighbours", NEIGHBOURS)
-        difficulty = difficulty_of(archive, train, labels, neighbours)
-    corruption: Corruption = plan.noise.corrupt(
-        labels,
-        maps,
+    scene_labels = archive.scene_labels[train]
+    labels = LabelSet(
         archive.num_classes,
-        str(config.slnir),
-        numpy_stream(config.noise_seed or 0, "noise"),
-        plan.kind,
-        **({} if difficulty is None else {"difficulty": difficulty}),
-        **({} if folders is None else {"folders": folders}),
+        scene_labels,
+        maps=(lambda: archive.label_maps[train]) if archive.has_maps else None,
+        names=[archive.names[i] for i in train],
+        difficulty=partial(difficulty_of, archive, train, scene_labels),
     )
+    rng = numpy_stream(config.noise_seed or 0, "noise")
+    corruption: Corruption = plan.noise.apply(labels, str(config.slnir), rng, plan.kind)
     return corruption
-
-
-def folders_of(names: Sequence[str]) -> Array:
-    """Return (n,) the folder that each image lay in: its name up to the last slash, or without its closing number."""
-    return np.array([name.rpartition("/")[0] or name.rstrip("0123456789") for name in names], dtype=np.str_)
 
 
 def difficulty_of(archive: Archive, indices: Array, labels: Array, neighbours: int = NEIGHBOURS) -> Array:

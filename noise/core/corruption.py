@@ -30,6 +30,7 @@ class Corruption:
         affected: (C,) how many of them changed.
         runs: (R, 3) of first pixel, length, class after: the changed pixels, counted through all maps row by row;
             None where `changed` alone says everything.
+        merging: Whether a class may have become one that its sample has, so that fewer are left.
     """
 
     labels: npt.NDArray[Any]
@@ -39,6 +40,7 @@ class Corruption:
     positives: Ints
     affected: Ints
     runs: Ints | None = None
+    merging: bool = False
 
     @property
     def realised(self) -> float:

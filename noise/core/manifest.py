@@ -54,6 +54,7 @@ class Manifest:
         affected: (C,) how many of them changed.
         changed: (K, 3) of sample, class before, class after; see `Corruption`.
         runs: (R, 3) of first pixel, length, class after, or None; see `Corruption`.
+        merging: Whether a class may have become one that its sample has; see `Corruption`.
     """
 
     model: str
@@ -68,6 +69,7 @@ class Manifest:
     affected: Ints
     changed: Ints
     runs: Ints | None = None
+    merging: bool = False
 
     @classmethod
     def of(
@@ -98,6 +100,7 @@ class Manifest:
             affected=corruption.affected,
             changed=corruption.changed,
             runs=corruption.runs,
+            merging=corruption.merging,
         )
 
     @property
@@ -140,6 +143,7 @@ class Manifest:
                 "added": _tally(self.changed[:, 2], classes),
             },
             "sha256": self.sha256,
+            **({"merging": True} if self.merging and not self._counts_labels else {}),
         }
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -183,6 +187,7 @@ class Manifest:
                 affected=np.array(stored["per_class"]["affected"], dtype=np.int64),
                 changed=np.asarray(arrays["changed"], dtype=np.int64).reshape(-1, 3),
                 runs=np.asarray(arrays["runs"], dtype=np.int64).reshape(-1, 3) if "runs" in arrays else None,
+                merging=bool(stored.get("merging", stored["parameters"].get("replacement") == "any")),
             )
             derived = manifest.summary()
         except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -305,8 +310,7 @@ class Manifest:
             )
 
     @property
-    def _onto_present(self) -> bool:
-        """Whether a label may have become a class that its sample has; see `gridbench.noise.swap`."""
+    def _counts_labels(self) -> bool:
         return self.parameters.get("replacement") == "any"
 
     def _check_changes(self, present: npt.NDArray[np.bool_]) -> None:
@@ -318,11 +322,13 @@ class Manifest:
         removed, added = before >= 0, after >= 0
         wrong = np.zeros(len(sample), dtype=np.bool_)
         wrong[removed] = ~present[sample[removed], before[removed]]
-        if self._onto_present:
-            # Less can be wrong with such a change, so the number of labels of each class is compared too.
-            wrong |= (before == after) | (present.sum(axis=0, dtype=np.int64) != self.positives).any()
+        if self.merging:
+            wrong |= before == after
         else:
             wrong[added] |= present[sample[added], after[added]]
+        if self._counts_labels:
+            # Less can be wrong with such a change, so the number of labels of each class is compared too.
+            wrong |= (present.sum(axis=0, dtype=np.int64) != self.positives).any()
         if wrong.any():
             first = self.changed[wrong.argmax()].tolist()
             raise InputError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -13,7 +14,9 @@ import numpy.typing as npt
 
 from gridbench.errors import InputError
 from gridbench.noise.core.corruption import Corruption, Kind
-from gridbench.noise.core.rates import Rate
+from gridbench.noise.core.difficulty import NEIGHBOURS
+from gridbench.noise.core.label_set import LabelSet
+from gridbench.noise.core.rates import Rate, exact_rate
 
 if TYPE_CHECKING:
     from gridbench.noise.core.manifest import Manifest
@@ -41,8 +44,9 @@ class Planned(Protocol):
 class NoiseModel(ABC):
     """Corrupts labels by an exact rate.
 
-    A model overrides `scene`, `pixel` or both, and says so in `kinds`. It changes copies, draws from the given
-    generator alone, is the identity at rate 0, and gives the same result for the same generator state.
+    A model overrides `corrupt_scene`, `corrupt_maps` or both, and says so in `kinds`. It changes copies, draws from the
+    given generator alone, is the identity at rate 0, and gives the same result for the same generator state. A model
+    that overrides `scene` or `pixel` instead works, too; it checks its arrays itself.
 
     Args:
         parameters: Values of the model's `Parameters`; None takes the defaults.
@@ -51,7 +55,8 @@ class NoiseModel(ABC):
         name: Registry name, set by `register_noise`.
         version: Raised when its results change.
         kinds: Which labels it corrupts: `"scene"`, `"pixel"`.
-        needs_difficulty: Whether `scene` needs to be told how hard each label is.
+        needs_difficulty: Whether an overridden `scene` is given the difficulty of each label.
+        reads_folders: Whether an overridden `corrupt` is given the folders of the images.
         authors_code: Parameters whose defaults the protocol of that name replaces.
         Parameters: Dataclass of its parameters.
     """
@@ -71,6 +76,65 @@ class NoiseModel(ABC):
         """Return the files that the noise depends on; a run's identity holds their content."""
         return ()
 
+    def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
+        """Corrupt scene labels.
+
+        Args:
+            labels: The labels; `labels.scene_labels` and `labels.present` are (N, C).
+            rate: 0 to 100 percent; what it is a share of is the model's matter.
+            rng: Where every random number comes from.
+
+        Raises:
+            InputError: Labels other than 0 and 1, or a rate that these labels cannot realise.
+        """
+        raise self._refusal("scene")
+
+    def corrupt_maps(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
+        """Corrupt label maps.
+
+        Args:
+            labels: The labels; `labels.maps` is (N, H, W), `labels.class_pixels` (N, C).
+            rate: 0 to 100 percent; what it is a share of is the model's matter.
+            rng: Where every random number comes from.
+
+        Raises:
+            InputError: A class outside the range, or a rate that these maps cannot realise.
+        """
+        raise self._refusal("pixel")
+
+    def apply(self, labels: LabelSet, rate: Rate, rng: np.random.Generator, kind: Kind) -> Corruption:
+        """Corrupt the labels that a method learns from.
+
+        Args:
+            labels: The labels of the training set.
+            rate: 0 to 100 percent, exact unless a float.
+            rng: Where every random number comes from.
+            kind: Which labels to corrupt.
+
+        Raises:
+            InputError: The model does not corrupt such labels, there are none, or the rate cannot be realised.
+        """
+        if kind not in self.kinds:
+            raise self._refusal(kind)
+        if kind == "pixel" and not labels.has_maps:
+            raise InputError(
+                f"The noise model {self.name!r} was asked to corrupt label maps, and there are none."
+            )
+        ours = type(self)
+        neighbours = getattr(self.parameters, "neighbours", NEIGHBOURS)
+        hard = labels.difficulty(neighbours) if self.needs_difficulty and kind == "scene" else None
+        if ours.corrupt is not NoiseModel.corrupt:
+            given = (labels.scene_labels, labels.maps if labels.has_maps else None, labels.num_classes)
+            more: dict[str, Any] = {"difficulty": hard} if self.needs_difficulty else {}
+            more |= {"folders": labels.folders} if self.reads_folders else {}
+            return self.corrupt(*given, rate, rng, kind, **more)
+        if kind == "scene" and ours.scene is not NoiseModel.scene:
+            return self.scene(labels.scene_labels, rate, rng, hard)
+        if kind == "pixel" and ours.pixel is not NoiseModel.pixel:
+            return self.pixel(labels.maps, labels.num_classes, rate, rng)
+        change = self.corrupt_scene if kind == "scene" else self.corrupt_maps
+        return change(labels, exact_rate(rate), rng)
+
     def scene(
         self,
         labels: npt.NDArray[Any],
@@ -78,34 +142,15 @@ class NoiseModel(ABC):
         rng: np.random.Generator,
         difficulty: npt.NDArray[Any] | None = None,
     ) -> Corruption:
-        """Corrupt scene labels.
-
-        Args:
-            labels: (N, C) of 0 and 1; left as they are.
-            rate: 0 to 100 percent, exact unless a float; what it is a share of is the model's matter.
-            rng: Where every random number comes from.
-            difficulty: (N, C) higher means that a label is easier to get wrong; most models need none.
-
-        Raises:
-            InputError: Labels other than 0 and 1, or a rate that these labels cannot realise.
-        """
-        raise self._refusal("scene")
+        """Corrupt an array of scene labels (N, C); see `apply`."""
+        classes = np.asarray(labels).shape[-1] if np.ndim(labels) else 0
+        return self.apply(LabelSet(classes, labels, difficulty=difficulty), rate, rng, "scene")
 
     def pixel(
         self, maps: npt.NDArray[Any], num_classes: int, rate: Rate, rng: np.random.Generator
     ) -> Corruption:
-        """Corrupt label maps.
-
-        Args:
-            maps: (N, H, W) whole numbers, 255 and negative ones are ignored pixels; left as they are.
-            num_classes: Number of classes C.
-            rate: 0 to 100 percent, exact unless a float; what it is a share of is the model's matter.
-            rng: Where every random number comes from.
-
-        Raises:
-            InputError: A class outside the range, or a rate that these maps cannot realise.
-        """
-        raise self._refusal("pixel")
+        """Corrupt an array of label maps (N, H, W); see `apply`."""
+        return self.apply(LabelSet(num_classes, maps=maps), rate, rng, "pixel")
 
     def corrupt(
         self,
@@ -118,32 +163,9 @@ class NoiseModel(ABC):
         difficulty: npt.NDArray[Any] | None = None,
         folders: npt.NDArray[Any] | None = None,
     ) -> Corruption:
-        """Corrupt the labels that a method learns from.
-
-        Args:
-            scene_labels: (N, C); used when `kind` is `"scene"`.
-            label_maps: (N, H, W) or None; used when `kind` is `"pixel"`, and by a model that reads labels off maps.
-            num_classes: Number of classes C.
-            rate: 0 to 100 percent.
-            rng: Where every random number comes from.
-            kind: Which labels to corrupt.
-            difficulty: (N, C) or None; see `scene`.
-            folders: (N,) which samples were stored together; for a model with `reads_folders`.
-
-        Raises:
-            InputError: The model does not corrupt such labels, there are none, or what `scene` and `pixel` refuse.
-        """
-        if kind not in self.kinds:
-            raise self._refusal(kind)
-        if kind == "scene":
-            if self.needs_difficulty and difficulty is None:
-                raise InputError(f"The noise model {self.name!r} needs to know how hard each label is.")
-            return self.scene(scene_labels, rate, rng, difficulty)
-        if label_maps is None:
-            raise InputError(
-                f"The noise model {self.name!r} was asked to corrupt label maps, and there are none."
-            )
-        return self.pixel(label_maps, num_classes, rate, rng)
+        """Corrupt arrays; see `apply` and `LabelSet`."""
+        labels = LabelSet(num_classes, scene_labels, label_maps, difficulty=difficulty, folders=folders)
+        return self.apply(labels, rate, rng, kind)
 
     def manifest(self, corruption: Corruption, plan: Planned) -> Manifest:
         """Describe a corruption made for a planned run."""

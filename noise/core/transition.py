@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import heapq
 import io
 from collections.abc import Callable
 from decimal import Decimal
@@ -19,7 +20,7 @@ from gridbench.noise.core.labels import checked_scene_labels
 from gridbench.noise.core.rates import realisable, share_of
 from gridbench.noise.core.sampling import Flags, rank_in_group
 
-__all__ = ["checked_table", "estimate_transition", "read_table", "replace_by_weight"]
+__all__ = ["checked_table", "estimate_transition", "read_table", "replace_by_table", "replace_by_weight"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -149,6 +150,60 @@ def replace_by_weight(
         reached, start = reached + len(found[-1]), start + len(offered)
     realisable(len(samples), reached, rate, "labels", why)
     return scene_corruption(labels, np.concatenate(found), rate)
+
+
+def replace_by_table(
+    labels: npt.NDArray[Any], rate: Decimal, moves: Floats, why: str, rng: np.random.Generator
+) -> Corruption:
+    """Replace exactly floor(P * rate / 100) of the P labels, from each class to each in proportion to a table.
+
+    The moves of a class to another come at times (j + 1/2) / w for j = 0, 1, ..., where w is the number of labels of
+    the class times their entry in the table. So the first M of all moves hold each pair of classes in proportion to w
+    to within one half, whatever M is. Which label moves is drawn: the first in a random order of the class that has not
+    moved yet and whose image has the other class neither originally nor by now. A move for which there is none is left
+    out, and with it all later ones of that pair.
+
+    Args:
+        labels: (N, C) clean labels.
+        rate: Percent.
+        moves: (C, C) share of the row's class that becomes the column's class, 0 on the diagonal.
+        why: Why labels cannot be replaced, for messages.
+        rng: Random numbers; the same ones are drawn at every rate, so a rate that fails names one that does not.
+
+    Raises:
+        InputError: The moves ran out; the message names the largest rate.
+    """
+    present, width = labels != 0, max(1, labels.shape[1])
+    cells = np.flatnonzero(present)
+    # Single cells of an array of bytes are read and written several times as fast as those of a matrix.
+    taken = bytearray(np.ascontiguousarray(present).tobytes())
+    order = rng.permutation(len(cells))
+    # Where the row of each image begins, in a random order of the images of each class.
+    begins, classes = (cells - cells % width)[order], (cells % width)[order]
+    waiting = [begins[classes == c].tolist() for c in range(labels.shape[1])]
+    moved = [bytearray(len(queue)) for queue in waiting]
+    weights = moves * np.array([[len(queue)] for queue in waiting]).reshape(-1, 1)
+    # Next time of a pair of classes, the pair, how often it moved, and the place in the queue that it has come to.
+    due = [
+        (0.5 / weights[before, after], before, after, 0, 0)
+        for before, after in np.argwhere(weights > 0).tolist()
+    ]
+    heapq.heapify(due)
+    wanted = share_of(len(cells), rate)
+    rows: list[tuple[int, int, int]] = []
+    while due and len(rows) < wanted:
+        _, before, after, count, place = heapq.heappop(due)
+        queue, gone = waiting[before], moved[before]
+        while place < len(queue) and (gone[place] or taken[queue[place] + after]):
+            place += 1
+        if place < len(queue):
+            gone[place] = 1
+            taken[queue[place] + after] = 1
+            rows.append((queue[place] // width, before, after))
+            time = (count + 1.5) / weights[before, after]
+            heapq.heappush(due, (time, before, after, count + 1, place))
+    realisable(len(cells), len(rows), rate, "labels", why)
+    return scene_corruption(labels, np.array(rows, dtype=np.int64).reshape(-1, 3), rate)
 
 
 def _destinations(

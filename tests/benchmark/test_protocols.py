@@ -6,9 +6,9 @@ import pytest
 from gridbench.config import make_config
 from gridbench.datasets.archive.archive import Archive
 from gridbench.errors import InputError
+from gridbench.noise.core.label_set import folders_of
 from gridbench.plan import make_plan
 from gridbench.protocols import PUBLISHED_NOISE, defaults_of
-from gridbench.training.corrupt import folders_of
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def corrupt(name, labels, rate, tmp_path):
         np.savetxt(tmp_path / "table.csv", np.ones((labels.shape[1],) * 2), delimiter=",", fmt="%g")
         given["table"] = str(tmp_path / "table.csv")
     model = component(parse(component.Parameters, given, f"noise model {name!r}"))
-    hard = np.random.default_rng(1).random(labels.shape) if component.needs_difficulty else None
+    hard = np.random.default_rng(1).random(labels.shape)
     return model.scene(labels, rate, np.random.default_rng(0), hard)
 
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbench.errors import InputError
+from gridbench.noise import Manifest
 from gridbench.noise.core.corruption import apply_changes
 from gridbench.noise.folder_swap import FolderSwap, Parameters
 
@@ -41,9 +42,13 @@ def test_every_folder_gives_up_its_own_share(seed, rate, kind):
     noise = corrupt(classes_in(maps).astype(np.uint8), maps, rate, kind, folders, seed=seed)
     pairs = classes_in(maps).sum(1)
     drawn = noise.changed[noise.changed[:, 1] >= 0]
-    for folder in np.unique(folders):
-        inside = folders == folder
-        assert inside[drawn[:, 0]].sum() == pairs[inside].sum() * rate // 100
+    inside = {folder: folders == folder for folder in np.unique(folders)}
+    shares = {folder: pairs[here].sum() * rate // 100 for folder, here in inside.items()}
+    assert noise.affected.sum() == sum(shares.values())
+    for folder, here in inside.items():
+        # A region that takes the class of one that goes leaves one label fewer to go.
+        gone = here[drawn[:, 0]].sum()
+        assert gone == shares[folder] if kind == "pixel" else gone <= shares[folder]
     assert (drawn[:, 1] != drawn[:, 2]).all()
 
 
@@ -84,3 +89,57 @@ def test_without_folders_and_maps_it_is_the_published_rule_over_the_whole_set():
     noise = corrupt(labels, None, 50, "scene", None, source="own")
     assert len(noise.changed) == 15
     assert noise.realised == 50.0
+
+
+def published(table, maps, percent, folders, rng):
+    """The published preparation: pairs of the table drawn folder by folder, and what their regions became."""
+    drawn, noisy = [], maps.copy()
+    for folder in sorted(set(folders)):
+        pairs = np.argwhere((table != 0) & (folders == folder)[:, None])
+        drawn += pairs[rng.choice(len(pairs), int(len(pairs) * percent * 0.01), replace=False)].tolist()
+    for image, before in drawn:
+        after = rng.choice(np.delete(np.arange(CLASSES), before))
+        noisy[image][maps[image] == before] = after
+    return drawn, noisy
+
+
+@pytest.mark.parametrize("kind", ["scene", "pixel"])
+def test_pairs_are_those_of_the_table_as_in_the_published_code(kind, tmp_path):
+    """Class 1 is on every map and never in the table, class 2 in half of the table and on no map."""
+    table, maps = np.zeros((20, CLASSES), np.uint8), np.zeros((20, 4, 4), np.uint8)
+    table[:, 0], table[:10, 2], maps[:, :2] = 1, 1, 1
+    folders = np.array(["a"] * 20)
+    theirs, ours = np.zeros(CLASSES), np.zeros(CLASSES)
+    for seed in range(100):
+        drawn, _ = published(table, maps, 30, folders, np.random.default_rng(seed))
+        noise = corrupt(table, maps, 30, kind, folders, seed=seed)
+        assert noise.affected.sum() == len(drawn) == 9
+        assert noise.positives.tolist() == table.sum(0).tolist()
+        theirs += np.bincount([before for _, before in drawn], minlength=CLASSES)
+        ours += noise.affected
+        if kind == "pixel":
+            assert noise.changed[:, 1].tolist() == [0] * int(noise.affected[0])
+            assert (noise.labels[maps == 1] == 1).all()
+        else:
+            # What the map shows decides, and class 1 is on every map.
+            assert noise.labels[:, 1].all()
+    np.testing.assert_allclose(ours, theirs, atol=50)
+    Manifest.of(noise, FolderSwap(Parameters(labels="maps"))).save(tmp_path)
+    loaded = Manifest.load(tmp_path)
+    again = loaded.apply(table) if kind == "scene" else loaded.apply_maps(maps)
+    np.testing.assert_array_equal(again, noise.labels)
+
+
+@pytest.mark.parametrize("source", ["own", "maps"])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_manifest_reproduces_regions_and_labels_that_merge(source, seed):
+    maps = maps_of(np.random.default_rng(seed))
+    labels = classes_in(maps).astype(np.uint8)
+    model = FolderSwap(Parameters(labels=source))
+    for kind in ("scene", "pixel"):
+        noise = corrupt(labels, maps, 80, kind, None, source, seed)
+        manifest = Manifest.of(noise, model)
+        again = manifest.apply(labels) if kind == "scene" else manifest.apply_maps(maps)
+        np.testing.assert_array_equal(again, noise.labels)
+        expected = (noise.labels != (labels if kind == "scene" else maps)).reshape(len(maps), -1).any(1)
+        np.testing.assert_array_equal(noise.noisy, expected)

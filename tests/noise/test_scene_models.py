@@ -206,10 +206,14 @@ def test_mixed_stops_at_the_cap():
     labels[:90, 0] = labels[:97, 1] = 1
     result = build("mixed", added=100).scene(labels, 50, generator())
     assert result.labels.sum(0).tolist() == [95, 97]
-    # floor(100 * 50 %) deleted first, so that there is room again; then as many added as fit.
+    # What is deleted makes no room, as in the source.
     result = build("mixed", added=50, cap=40).scene(labels, 100, generator())
     assert result.labels.sum(0).tolist() == [45, 49]
     assert ((labels == 0) & (result.labels == 1)).sum() == 0
+    common = (np.arange(1000)[:, None] < np.array([[720, 750, 800, 900, 940, 970]])).astype(int)
+    result = build("mixed", added=50).scene(common, 60, generator())
+    added = ((common == 0) & (result.labels == 1)).sum(0).tolist()
+    assert added == [216, 200, 150, 50, 10, 0]
 
 
 # grouped

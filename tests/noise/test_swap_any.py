@@ -178,8 +178,10 @@ def test_the_manifest_reproduces_it_and_refuses_other_labels(kind, tmp_path):
 
 def test_a_class_that_became_itself_or_was_there_is_refused():
     labels = np.array([[1, 1, 0]], dtype=np.uint8)
-    made = corrupt_scene_labels(labels, 50, generator(), "any")
-    by_any, by_absent = Manifest.of(made, model("any")), Manifest.of(made, model("absent"))
+    by_any, by_absent = (
+        Manifest.of(corrupt_scene_labels(labels, 50, generator(), rule), model(rule))
+        for rule in ("any", "absent")
+    )
     for manifest, change in ((by_any, [0, 1, 1]), (by_absent, [0, 0, 1])):
         with pytest.raises(InputError, match="of other labels"):
             Manifest(**{**vars(manifest), "changed": np.array([change])}).apply(labels)

@@ -10,7 +10,7 @@ import pytest
 
 from gridbench import noise
 from gridbench.errors import InputError
-from gridbench.noise import NoiseModel, corrupt_label_maps, corrupt_scene_labels
+from gridbench.noise import LabelSet, NoiseModel, corrupt_label_maps, corrupt_scene_labels
 from gridbench.registry import NOISE
 
 LABELS = (np.random.default_rng(0).random((30, 6)) < 0.3).astype(np.uint8)
@@ -77,3 +77,65 @@ def test_every_exported_name_is_there():
         assert getattr(noise, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'swop'"):
         _ = noise.swop
+
+
+class OldScene(NoiseModel):
+    """A model that overrides the array methods, as plug-ins of the first version do."""
+
+    name = "old-scene"
+    kinds = ("scene", "pixel")
+    needs_difficulty = True
+
+    def scene(self, labels, rate, rng, difficulty=None):
+        self.seen = (rate, difficulty)
+        return corrupt_scene_labels(labels, rate, rng)
+
+    def pixel(self, maps, num_classes, rate, rng):
+        return corrupt_label_maps(maps, num_classes, rate, rng)
+
+
+class OldFolders(NoiseModel):
+    """A model that overrides `corrupt` and asks for folders."""
+
+    name = "old-folders"
+    kinds = ("scene",)
+    reads_folders = True
+
+    def corrupt(self, scene_labels, label_maps, num_classes, rate, rng, kind, folders=None):
+        self.seen = (num_classes, kind, label_maps is None, folders.tolist())
+        return corrupt_scene_labels(scene_labels, rate, rng)
+
+
+@pytest.mark.parametrize("kind", ["scene", "pixel"])
+def test_models_written_against_arrays_still_work(kind):
+    hard = np.random.default_rng(2).random(LABELS.shape)
+    labels = LabelSet(6, LABELS, lambda: MAPS, difficulty=lambda neighbours: hard * neighbours)
+    model, swap = OldScene(), NOISE.get("swap")()
+    ours = model.apply(labels, "30", generator(), kind)
+    np.testing.assert_array_equal(ours.labels, swap.apply(labels, "30", generator(), kind).labels)
+    again = model.corrupt(LABELS, MAPS, 6, "30", generator(), kind, hard * 20)
+    np.testing.assert_array_equal(again.labels, ours.labels)
+    if kind == "scene":
+        rate, difficulty = model.seen
+        assert rate == "30"
+        np.testing.assert_array_equal(difficulty, hard * 20)
+
+
+def test_models_that_override_corrupt_still_work():
+    model = OldFolders()
+    names = [f"beach{i:02d}" for i in range(len(LABELS))]
+    model.apply(LabelSet(6, LABELS, names=names), 10, generator(), "scene")
+    assert model.seen == (6, "scene", True, ["beach"] * len(LABELS))
+
+
+def test_a_label_set_reads_only_what_is_asked_for():
+    def fail(*_):
+        raise AssertionError("not asked for")
+
+    labels = LabelSet(6, LABELS, fail, difficulty=fail, names=["a"])
+    NOISE.get("swap")().apply(labels, 10, generator(), "scene")
+    assert (labels.has_maps, labels.has_scene_labels) == (True, True)
+    with pytest.raises(InputError, match="Scene labels were to be corrupted"):
+        _ = LabelSet(6).present
+    with pytest.raises(InputError, match="Label maps were to be corrupted"):
+        _ = LabelSet(6).maps
