@@ -34,6 +34,7 @@ __all__ = [
     "Shape",
     "Unreadable",
     "digest_of",
+    "limits_for",
     "quick_raster_access",
     "read_bytes",
     "read_raster",
@@ -75,6 +76,11 @@ class Limits:
 
 
 LIMITS = Limits()
+
+
+def limits_for(pixels: int | None) -> Limits:
+    """Return the limits of somebody who says that images of so many pixels are meant; None for the usual ones."""
+    return LIMITS if pixels is None else Limits(pixels=pixels, ratio=None)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import stat
@@ -123,6 +124,20 @@ def digest_of(paths: Iterable[Path]) -> bytes:
     Raises:
         Unreadable: A file is missing or cannot be read.
     """
+    listed = tuple(paths)
+    facts = []
+    for path in listed:
+        try:
+            state = path.stat()
+        except (OSError, ValueError):
+            raise Unreadable(path, "is missing") from None
+        facts.append((state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino))
+    return _digest(listed, tuple(facts))
+
+
+# A large image is read in parts, each of which has the hash of the whole file.
+@functools.lru_cache(maxsize=4)
+def _digest(paths: tuple[Path, ...], facts: tuple[tuple[int, ...], ...]) -> bytes:
     digest = hashlib.sha256()
     for path in paths:
         with open_regular(path) as file:

@@ -11,6 +11,7 @@ import click
 
 from gridbench.cli.data.report import packed_lines, plan_lines, report_lines
 from gridbench.cli.options import cache_option, quiet_option
+from gridbench.errors import InputError
 
 if TYPE_CHECKING:
     from gridbench.datasets.archive.archive import Archive
@@ -131,6 +132,20 @@ def _shared(several: bool) -> Callable[[F], F]:
 @click.option(
     "--group-pattern", metavar="REGEX", help="What of an image's name is its group; groups stay together."
 )
+@click.option(
+    "--nodata",
+    default="drop",
+    show_default=True,
+    metavar="drop|mean|VALUE",
+    help="Pixels that are NaN or declared as no data: leave their image or tile out, or fill them.",
+)
+@click.option("--bands", metavar="LIST", help="Bands to take, counted from 1, such as 1,2,3.  [default: all]")
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Read images of up to N pixels.  [default: 134217728]",
+)
 def folder(data: Path, name: str, **given: Any) -> None:
     """Pack your own images, with a table of labels, masks, or both.
 
@@ -145,8 +160,20 @@ def folder(data: Path, name: str, **given: Any) -> None:
 
     common, options = _divide(given)
     low_high = options.pop("value_range")
-    chosen = FolderOptions(**options, value_range=tuple(low_high) if low_high else None)
+    bands = _band_numbers(options.pop("bands"))
+    chosen = FolderOptions(**options, value_range=tuple(low_high) if low_high else None, bands=bands)
     _run(name, common, lambda progress: plan_folder(data, chosen, progress))
+
+
+def _band_numbers(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isascii() and word.isdigit() and int(word) > 0 for word in words):
+        raise InputError(
+            f"--bands takes numbers from 1 with commas between them, such as 1,2,3, not {text!r}."
+        )
+    return tuple(int(word) for word in words)
 
 
 def _land_use(command: F) -> F:

@@ -1,37 +1,42 @@
-"""Checks that a georeferenced mask lies where its image does, and turns one that is stored south up."""
+"""Checks that a georeferenced mask lies where its image does, and finds one that is stored south up."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+from gridbench.datasets.readers.raster import LIMITS, Limits, Shape, Unreadable, read_shape
+from gridbench.datasets.readers.source_files import format_of
 
-from gridbench.datasets.readers.raster import Shape, Unreadable, read_shape
+__all__ = ["directions"]
 
-__all__ = ["aligned"]
-
-_GEOREFERENCED = {".tif", ".tiff", ".img", ".jp2", ".ntf"}
+_GEOREFERENCED = {"GTiff", "JP2OpenJPEG"}
 _TOLERANCE = 0.01
 """Largest difference of two places, in pixels of the image: rounding in files, not a shift."""
 
 
-def aligned(label_map: NDArray[np.uint8], image: Path, mask: Path) -> NDArray[np.uint8]:
-    """Return a label map as its image is stored; files without a georeference are taken as they are.
+def directions(image: Path, mask: Path, limits: Limits = LIMITS) -> tuple[bool, bool]:
+    """Return whether the rows and whether the columns of a mask run against those of its image.
 
     Args:
-        label_map: (H, W), of the image's size.
         image: The image's file.
         mask: The mask's file.
+        limits: What a file may ask for.
+
+    Returns:
+        (False, False) where not both files have a georeference: they are taken as they are.
 
     Raises:
         Unreadable: Both files say where they lie, and it is not the same place.
     """
-    if not {image.suffix.lower(), mask.suffix.lower()} <= _GEOREFERENCED:
-        return label_map
-    one, other = read_shape(image), read_shape(mask)
-    if one.transform is None or other.transform is None:
-        return label_map
+    if not {format_of(image), format_of(mask)} <= _GEOREFERENCED:
+        return False, False
+    one, other = read_shape(image, limits), read_shape(mask, limits)
+    if (
+        one.transform is None
+        or other.transform is None
+        or (one.height, one.width) != (other.height, other.width)
+    ):
+        return False, False
     if one.crs is not None and other.crs is not None and one.crs != other.crs:
         raise Unreadable(mask, f"is in {_short(other.crs)}, its image in {_short(one.crs)}")
     found = [
@@ -44,7 +49,7 @@ def aligned(label_map: NDArray[np.uint8], image: Path, mask: Path) -> NDArray[np
             f"{_corner(one)} with pixels of {_pixel(one)}",
         )
     rows, columns = found[0]
-    return np.ascontiguousarray(label_map[::rows, ::columns])
+    return rows < 0, columns < 0
 
 
 def _same_place(image: Shape, mask: Shape, rows: int, columns: int) -> bool:

@@ -7,6 +7,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,24 @@ from gridbench.datasets.readers.folder.options import (
 from gridbench.datasets.readers.folder.sources import FolderSources, find_sources, keep_complete
 from gridbench.datasets.readers.folder.tiles import Tiling
 from gridbench.datasets.readers.folder.unit import FolderUnit, Treatment, read_folder_unit
-from gridbench.datasets.readers.images import choose_form
+from gridbench.datasets.readers.images import Form, choose_form, nodata_policy, transparency_is_data
 from gridbench.datasets.readers.mask_values import MaskReading, interpret_masks
 from gridbench.datasets.readers.masks import MaskContent, count_content
-from gridbench.datasets.readers.raster import Shape, Unreadable, quick_raster_access, read_raster, read_shape
+from gridbench.datasets.readers.raster import (
+    Limits,
+    Shape,
+    Unreadable,
+    limits_for,
+    quick_raster_access,
+    read_raster,
+    read_shape,
+)
 from gridbench.datasets.readers.splitting import parse_shares, split_by_shares
 from gridbench.errors import InputError
 
 __all__ = ["FolderOptions", "plan_folder"]
+
+_PIXELS_AT_A_TIME = 1 << 24
 
 
 def plan_folder(root: Path, options: FolderOptions, progress: Progress = silent) -> Plan:
@@ -46,14 +57,15 @@ def plan_folder(root: Path, options: FolderOptions, progress: Progress = silent)
     check_options(options)
     sources = find_sources(root, options)
     keys = keep_complete(sources)
-    shapes = _shapes(sources, keys, progress)
+    limits = limits_for(options.max_pixels)
+    shapes = _shapes(sources, keys, limits, progress)
     readable = [shape for shape in shapes.values() if isinstance(shape, Shape)]
     if not readable:
         raise InputError(f"None of the {len(keys)} images can be read; the first: {shapes[keys[0]]}")
-    form, notes = choose_form(readable, options.value_range)
+    form, notes = _choose_form(sources, shapes, options)
     sources.notes += notes
     size = _size_in_archive(readable, options, sources)
-    masks = _read_masks(sources, keys, progress)
+    masks = _read_masks(sources, keys, shapes, limits, progress)
     treatment = Treatment(
         form=form,
         size=size,
@@ -113,7 +125,7 @@ def _units(
             treatment,
             None if sources.clean_masks is None else sources.clean_masks[key],
         )
-        units.append(Unit(tuple(range(len(names), len(names) + len(parts))), unit))
+        units += _in_parts(unit, shape, len(names), len(parts))
         names += parts
         owners += [key] * len(parts)
     sources.notes += listed("images smaller than a tile, left out", small)
@@ -126,19 +138,74 @@ def _units(
     return names, owners, units
 
 
-def _shapes(sources: FolderSources, keys: Sequence[str], progress: Progress) -> dict[str, Shape | Unreadable]:
+def _in_parts(unit: FolderUnit, shape: Shape | Unreadable, start: int, count: int) -> list[Unit]:
+    """Return the units of an image that is cut into tiles, so small that none needs much memory; else one.
+
+    Args:
+        unit: All of the image.
+        shape: Its shape.
+        start: Position of its first sample.
+        count: Number of its samples.
+    """
+    tiling = unit.treatment.tiling
+    if tiling is None or not isinstance(shape, Shape) or shape.height * shape.width <= _PIXELS_AT_A_TIME:
+        return [Unit(tuple(range(start, start + count)), unit)]
+    starts, across = tiling.starts(shape.height), len(tiling.starts(shape.width))
+    step = max(1, _PIXELS_AT_A_TIME // (tiling.side * shape.width))
+    units = []
+    for first in range(0, len(starts), step):
+        chosen = starts[first : first + step]
+        rows = (chosen[0], min(shape.height, chosen[-1] + tiling.side))
+        positions = range(start + first * across, start + (first + len(chosen)) * across)
+        units.append(Unit(tuple(positions), replace(unit, rows=rows)))
+    return units
+
+
+def _choose_form(
+    sources: FolderSources, shapes: Mapping[str, Shape | Unreadable], options: FolderOptions
+) -> tuple[Form, list[str]]:
+    readable = {key: shape for key, shape in shapes.items() if isinstance(shape, Shape)}
+    limits = limits_for(options.max_pixels)
+    with quick_raster_access():
+        alpha = transparency_is_data(
+            (
+                sources.images[key]
+                for key, shape in readable.items()
+                if shape.alpha and shape.driver == "GTiff"
+            ),
+            limits,
+        )
+    return choose_form(
+        list(readable.values()),
+        options.value_range,
+        nodata_policy(options.nodata),
+        alpha,
+        None if options.bands is None else tuple(band - 1 for band in options.bands),
+        limits,
+    )
+
+
+def _shapes(
+    sources: FolderSources, keys: Sequence[str], limits: Limits, progress: Progress
+) -> dict[str, Shape | Unreadable]:
     shapes: dict[str, Shape | Unreadable] = {}
     with quick_raster_access():
         for done, key in enumerate(keys):
             try:
-                shapes[key] = read_shape(sources.images[key])
+                shapes[key] = read_shape(sources.images[key], limits)
             except Unreadable as error:
                 shapes[key] = error
             progress(done + 1, len(keys), "looking at the images")
     return shapes
 
 
-def _read_masks(sources: FolderSources, keys: Sequence[str], progress: Progress) -> MaskReading | None:
+def _read_masks(
+    sources: FolderSources,
+    keys: Sequence[str],
+    shapes: Mapping[str, Shape | Unreadable],
+    limits: Limits,
+    progress: Progress,
+) -> MaskReading | None:
     """Look at every mask, since a value that decides what the others mean may occur in the last one only."""
     if sources.masks is None:
         return None
@@ -150,7 +217,7 @@ def _read_masks(sources: FolderSources, keys: Sequence[str], progress: Progress)
         with quick_raster_access():
             for done, key in enumerate(keys):
                 try:
-                    count_content(read_raster(masks[key]), masks[key], content)
+                    _count_mask(masks[key], shapes[key], limits, content)
                 except Unreadable as error:
                     content.unreadable.append(Unreadable(masks[key], error.reason))
                 progress(done + 1, len(keys), f"looking at the {what}")
@@ -165,6 +232,23 @@ def _read_masks(sources: FolderSources, keys: Sequence[str], progress: Progress)
             + " / ".join(reading.lines[0] for reading in readings)
         )
     return first
+
+
+def _count_mask(path: Path, shape: Shape | Unreadable, limits: Limits, content: MaskContent) -> None:
+    """Count what a mask holds, a part at a time where its image is large and it has one band."""
+    step = 0
+    if isinstance(shape, Shape) and shape.height * shape.width > _PIXELS_AT_A_TIME:
+        step = max(1, _PIXELS_AT_A_TIME // shape.width)
+        first = read_raster(path, (0, 1), limits)
+        step = step if len(first.pixels) == 1 and first.alpha is None else 0
+    if not step or not isinstance(shape, Shape):
+        count_content(read_raster(path, limits=limits), path, content)
+        return
+    for start in range(0, shape.height, step):
+        before = Counter(content.files)
+        count_content(read_raster(path, (start, min(shape.height, start + step)), limits), path, content)
+        if start:
+            content.files = before
 
 
 def _size_in_archive(
@@ -294,6 +378,8 @@ def _settings(
         "value_range": options.value_range,
         "split": options.split,
         "group_pattern": options.group_pattern,
+        "nodata": nodata_policy(options.nodata),
+        "bands": options.bands,
     }
 
 

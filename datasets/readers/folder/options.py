@@ -42,6 +42,9 @@ class FolderOptions:
         value_range: Range of numbers that is stretched to 0 to 65535.
         split: Shares of train, val and test.
         group_pattern: Regular expression whose first group in an image's name names its group.
+        nodata: What becomes of pixels without data: `"drop"`, `"mean"` or a number as text.
+        bands: Numbers of the bands to take, from 1, in the order wanted; None for all.
+        max_pixels: Most pixels of an image; None for the limit that holds without being asked.
     """
 
     images: Path | None = None
@@ -65,6 +68,9 @@ class FolderOptions:
     value_range: tuple[float, float] | None = None
     split: str | None = None
     group_pattern: str | None = None
+    nodata: str = "drop"
+    bands: tuple[int, ...] | None = None
+    max_pixels: int | None = None
 
     @property
     def table(self) -> TableOptions:

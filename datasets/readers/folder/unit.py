@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from gridbench.datasets.archive.layout import IGNORE, Sample
 from gridbench.datasets.loading.resampling import resize_classes, resize_image
 from gridbench.datasets.readers.base import Outcome
-from gridbench.datasets.readers.folder.alignment import aligned
+from gridbench.datasets.readers.folder.alignment import directions
 from gridbench.datasets.readers.folder.tiles import Tiling
-from gridbench.datasets.readers.images import Form, fit
+from gridbench.datasets.readers.images import Form, fit, missing_pixels
 from gridbench.datasets.readers.masks import Codebook, cover
-from gridbench.datasets.readers.raster import Unreadable, digest_of, read_raster
+from gridbench.datasets.readers.raster import Raster, Unreadable, digest_of, read_raster, read_shape
+from gridbench.datasets.readers.raster_header import upright
 
 __all__ = ["FolderUnit", "Treatment", "read_folder_unit"]
 
@@ -57,6 +58,7 @@ class FolderUnit:
         clean_labels: (C,) labels from the second table, or None.
         treatment: What is done to it.
         clean_mask: Its mask from the second folder, or None.
+        rows: First row of the part that is cut into tiles, and the row behind its last; None for the whole image.
     """
 
     image: Path
@@ -65,6 +67,7 @@ class FolderUnit:
     clean_labels: tuple[int, ...] | None
     treatment: Treatment
     clean_mask: Path | None = None
+    rows: tuple[int, int] | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -79,7 +82,8 @@ def read_folder_unit(unit: FolderUnit) -> Outcome:
         Unreadable: One of its files cannot be read, or image and mask do not lie on each other.
     """
     how = unit.treatment
-    raster = read_raster(unit.image)
+    raster = read_raster(unit.image, unit.rows, how.form.limits)
+    missing = missing_pixels(raster)
     pixels = fit(raster, how.form, unit.image)
     findings: Counter[str] = Counter()
     if how.form.value_range is not None:
@@ -88,35 +92,72 @@ def read_folder_unit(unit: FolderUnit) -> Outcome:
         clipped = int(((values < low) | (values > high)).sum())
         if clipped:
             findings[f"numbers outside --value-range {low:g} {high:g}, clipped to it"] += clipped
-    maps = [_decoded(unit, path, pixels.shape[1:], findings) for path in (unit.mask, unit.clean_mask)]
+    maps = [_decoded(unit, path, raster, findings) for path in (unit.mask, unit.clean_mask)]
+    if missing is not None:
+        maps = [None if one is None else np.where(missing, np.uint8(IGNORE), one) for one in maps]
     source = digest_of(unit.files)
     if how.tiling is None:
         pixels = resize_image(pixels, how.size)
         given, clean = (
             None if one is None else np.asarray(resize_classes(one, how.size), np.uint8) for one in maps
         )
-        return Outcome((_sample(unit, pixels, given, clean, source, findings),), findings)
+        kept = not _left_out(missing, how, findings)
+        sample = _sample(unit, pixels, given, clean, source, findings) if kept else None
+        return Outcome((sample,), findings)
     tiles = how.tiling.cut(pixels, 0)
     parts = [[None] * len(tiles) if one is None else how.tiling.cut(one, IGNORE) for one in maps]
+    gaps = [None] * len(tiles) if missing is None else how.tiling.cut(missing, 0)
     samples = [
-        _sample(unit, tile, _classes(given), _classes(clean), source, findings)
-        for tile, given, clean in zip(tiles, *parts, strict=True)
+        None
+        if _left_out(gap, how, findings)
+        else _sample(unit, tile, _classes(given), _classes(clean), source, findings)
+        for tile, gap, given, clean in zip(tiles, gaps, *parts, strict=True)
     ]
     return Outcome(tuple(samples), findings)
 
 
+def _left_out(missing: NDArray[np.generic] | None, how: Treatment, findings: Counter[str]) -> bool:
+    """Tell whether pixels without data leave an image or tile out, and count it either way."""
+    if missing is None or not missing.any():
+        return False
+    what = "images" if how.tiling is None else "tiles"
+    if how.form.nodata == "drop":
+        findings[f"left out: {what} with pixels without data (--nodata mean or a number keeps them)"] += 1
+        return True
+    by = "the mean of their band" if how.form.nodata == "mean" else how.form.nodata
+    findings[f"{what} with pixels without data, which got {by} and no class (--nodata)"] += 1
+    return False
+
+
 def _decoded(
-    unit: FolderUnit, path: Path | None, size: tuple[int, ...], findings: Counter[str]
+    unit: FolderUnit, path: Path | None, image: Raster, findings: Counter[str]
 ) -> NDArray[np.uint8] | None:
-    codebook = unit.treatment.codebook
+    codebook, size, limits = unit.treatment.codebook, image.pixels.shape[1:], unit.treatment.form.limits
     if path is None or codebook is None:
         return None
-    label_map, unknown = codebook.decode(read_raster(path), path)
+    if unit.rows is not None and (whole := read_shape(path, limits)[1:3]) != (
+        other := read_shape(unit.image, limits)[1:3]
+    ):
+        raise Unreadable(path, f"is {_size(whole)}, its image {_size(other)} pixels")
+    flipped_rows, flipped_columns = directions(unit.image, path, limits)
+    rows = unit.rows
+    if rows is not None and flipped_rows:
+        height = read_shape(path, limits).height
+        rows = (height - rows[1], height - rows[0])
+    raster = read_raster(path, rows, limits)
+    label_map, unknown = codebook.decode(raster, path)
+    if image.orientation != 1 and raster.orientation == 1:
+        stored = size[::-1] if image.orientation > 4 else size
+        if label_map.shape == stored != size:
+            findings["masks drawn on the stored image, turned like it (EXIF orientation)"] += 1
+            label_map = np.asarray(upright(label_map[None], image.orientation)[0], np.uint8)
+        elif stored == size:
+            findings["masks without the EXIF orientation that their image has, taken as drawn upright"] += 1
     if label_map.shape != size:
         raise Unreadable(path, f"is {_size(label_map.shape)}, its image {_size(size)} pixels")
     for word, count in unknown.items():
         findings[f"mask pixels of the value {word}, which no class has; they are ignored"] += count
-    return aligned(label_map, unit.image, path)
+    return np.ascontiguousarray(label_map[:: -1 if flipped_rows else 1, :: -1 if flipped_columns else 1])
 
 
 def _sample(

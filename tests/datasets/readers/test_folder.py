@@ -382,7 +382,9 @@ def test_real_numbers_need_a_range_and_are_then_stretched(root, tmp_path):
         plan_folder(root, FolderOptions())
     archive = packed(root, tmp_path, value_range=(0.0, 1.0))
     assert len(archive) == 11
-    assert "no numbers" in archive.report["failed"][0]["reason"]
+    reasons = [what for what in archive.report["findings"] if what.startswith("left out")]
+    assert len(reasons) == 1
+    assert "pixels without data" in reasons[0]
     assert archive.groups[0].pixels[0, 0, 0, :4].tolist() == [0, 32768, 65535, 16384]
 
 
