@@ -22,7 +22,7 @@ from gridbench.leaderboard.figures.sensitivity import sensitivity_maps
 from gridbench.leaderboard.paper.reproduced import detection_sheets, loss_sheets, paper_sheets
 from gridbench.leaderboard.records.runs import Collection as RunCollection
 from gridbench.leaderboard.records.runs import collect
-from gridbench.leaderboard.tables.sheet import Line, Mark, Sheet, sheets_of
+from gridbench.leaderboard.tables.sheet import Mark, Sheet, sheets_of
 from gridbench.leaderboard.tables.table import Request, Table, tables_of
 from gridbench.registry import DATASETS, LOSSES
 from gridbench.sweeps.grid import pair_of
@@ -259,7 +259,7 @@ def _counted(shown: Exhibit, source: Source) -> tuple[list[Sheet], dict[str, Fig
     counts = {row.task: row for row in counts_of(source)}
     backbones = " and ".join(dict.fromkeys(recipe.backbone for recipe in source.recipes.values()))
     lines = [
-        Line(
+        (
             (task,),
             (
                 *(

@@ -50,10 +50,10 @@ def noise_curves(table: Table) -> Figure | None:
     for row in table.rows:
         _curve(panel, row, positions, looks[short(row.names)], table)
     for row in table.references:
-        points = [(x, e.cell.mean) for x, e in zip(positions, row.entries, strict=True) if e.cell]
+        points = [(x, cell.mean) for x, cell in zip(positions, row.cells, strict=True) if cell]
         heights = [shown(y, table.unit) for _, y in points]
         panel.plot([x for x, _ in points], heights, ":", color=GREY, marker="_", label=short(row.names))
-    drawn = [entry.cell for row in table.rows for entry in row.entries if entry.cell]
+    drawn = [cell for row in table.rows for cell in row.cells if cell]
     panel.set_xlabel(f"{table.over}\n{_spread(drawn)}")
     panel.set_ylabel(f"{table.metric} ({table.unit.symbol or table.unit.shown})")
     panel.set_xticks(positions, table.columns)
@@ -117,11 +117,10 @@ def loss_curves(table: Table) -> list[tuple[str, Figure]]:
     """
     figures: dict[tuple[str, str], tuple[str, Figure]] = {}
     for row in table.rows:
-        some = next(entry.cell for entry in row.entries if entry.cell)
-        key = (some.text("method"), some.text("loss"))
+        key = (row.first.text("method"), row.first.text("loss"))
         if key in figures:
             continue
-        cells = [(column, e.cell) for column, e in zip(table.columns, row.entries, strict=True) if e.cell]
+        cells = list(table.line(row).items())
         bands = {
             name: [(column, band) for column, cell in cells if (band := band_of(cell, name)) is not None]
             for name in _LOSSES
@@ -145,12 +144,11 @@ def loss_curves(table: Table) -> list[tuple[str, Figure]]:
 
 
 def _curve(panel: Axes, row: Row, positions: list[float], look: Look, table: Table) -> None:
-    cells = [entry.cell for entry in row.entries]
-    mean = np.array([shown(cell.mean, table.unit) if cell else math.nan for cell in cells])
-    std = np.array([shown(cell.std, table.unit) if cell and cell.n > 1 else 0.0 for cell in cells])
     # A column without a run must not cut the line between its neighbours: markers say where something was measured.
-    there = np.isfinite(mean)
-    x, mean, std = np.array(positions)[there], mean[there], std[there]
+    there = [(x, cell) for x, cell in zip(positions, row.cells, strict=True) if cell]
+    x = np.array([position for position, _ in there])
+    mean = np.array([shown(cell.mean, table.unit) for _, cell in there])
+    std = np.array([shown(cell.std, table.unit) if cell.n > 1 else 0.0 for _, cell in there])
     panel.plot(x, mean, color=look.colour, marker=look.marker, linestyle=look.dash, label=short(row.names))
     panel.fill_between(x, mean - std, mean + std, color=look.colour, alpha=0.15, linewidth=0)
 
@@ -179,7 +177,7 @@ def _level(panel: Axes, share: float, dash: str, label: str) -> None:
 def _detecting(table: Table, at: int) -> list[tuple[Row, Cell, Band]]:
     found = []
     for row in table.rows:
-        cell = row.entries[at].cell
+        cell = row.cells[at]
         band = band_of(cell, "detection", "precision") if cell else None
         if cell is not None and band is not None:
             found.append((row, cell, band))

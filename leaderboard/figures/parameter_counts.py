@@ -1,14 +1,16 @@
-"""Trainable parameters of each kind of reasoning, task by task (Fig. 8)."""
+"""Trainable parameters: of each kind of reasoning, task by task (Fig. 8), and of each row of a table."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 from matplotlib.figure import Figure
 
-from gridbench.leaderboard.figures.style import legend_outside, looks_of, new_figure, styled
+from gridbench.leaderboard.figures.style import legend_outside, looks_of, new_figure, short, styled
+from gridbench.leaderboard.tables.table import Table
 
-__all__ = ["count_bars"]
+__all__ = ["count_bars", "parameter_bars"]
 
 
 @styled
@@ -43,4 +45,47 @@ def count_bars(title: str, counts: Mapping[str, Mapping[str, int]]) -> Figure:
     panel.grid(visible=False, axis="x")
     panel.set_title(title, loc="left")
     legend_outside(figure, panel)
+    return figure
+
+
+@styled
+def parameter_bars(table: Table) -> Figure | None:
+    """Draw the number of trainable parameters of each row: the backbone's and the rest.
+
+    Returns:
+        None when no record counts them.
+    """
+    counted: dict[str, tuple[float, float]] = {}
+    for row in (*table.rows, *table.references):
+        for cell in filter(None, row.cells):
+            metrics = next(iter(cell.runs.values())).metrics if cell.runs else {}
+            everything, backbone = metrics.get("parameters/total"), metrics.get("parameters/backbone")
+            if everything and backbone is not None:
+                counted.setdefault(short(row.names), (everything, min(backbone, everything)))
+    if not counted:
+        return None
+    names = list(counted)
+    totals, backbones = (np.array([counted[name][part] for name in names]) / 1e6 for part in (0, 1))
+    figure, (panel,) = new_figure(height=0.9 + 0.28 * len(names))
+    looks = looks_of(["backbone", "heads and the rest"])
+    at = np.arange(len(names))
+    for label, width, left in (
+        ("backbone", backbones, np.zeros_like(totals)),
+        ("heads and the rest", totals - backbones, backbones),
+    ):
+        look = looks[label]
+        panel.barh(
+            at, width, 0.65, left, color=look.colour, alpha=0.75, hatch=look.hatch, edgecolor="black",
+            linewidth=0.5, label=label,
+        )  # fmt: skip
+    for y, (count, part) in enumerate(counted.values()):
+        said = f" {count:,.0f} ({100 * part / count:.0f} % backbone)"
+        panel.text(count / 1e6, y, said, va="center", fontsize=7)
+    panel.set_yticks(at, names)
+    panel.invert_yaxis()
+    panel.set_xlim(right=float(totals.max()) * 1.45)
+    panel.set_xlabel("parameters (millions)")
+    panel.grid(visible=False, axis="y")
+    panel.set_title(f"{table.title}: parameters", loc="left")
+    legend_outside(figure, panel, columns=2)
     return figure

@@ -8,16 +8,27 @@ from collections.abc import Sequence
 
 from gridbench.errors import InputError
 from gridbench.leaderboard.paper.reported import Reported, reported_numbers
-from gridbench.leaderboard.records.metric_info import shown
+from gridbench.leaderboard.records.metric_info import Unit, shown
 from gridbench.leaderboard.tables.cells import Cell, differing
 from gridbench.leaderboard.tables.report import Report
-from gridbench.leaderboard.tables.table import Table
 from gridbench.leaderboard.tables.text import clean
 
 __all__ = ["render_csv"]
 
 _FIRST = ("dataset", "method", "loss", "noise", "slnir")
-_FIXED = ("metric", "unit", "n", "mean", "std", "won_back", "seeds", "reference", "source", "machine", "cell")
+_FIXED = (
+    "metric",
+    "unit",
+    "n",
+    "mean",
+    "std",
+    "gap_closed",
+    "seeds",
+    "reference",
+    "source",
+    "machine",
+    "cell",
+)
 MEASURED = "measured"
 
 
@@ -26,7 +37,7 @@ def render_csv(report: Report) -> str:
 
     Returns:
         Columns dataset, method, loss, noise, slnir, metric, unit, n, mean, std (ddof 1; empty with one seed),
-        won_back (percent), seeds, reference, source (`measured`, or the paper's table), machine (of all seeds), cell,
+        gap_closed (percent), seeds, reference, source (`measured`, or the paper's table), machine (of all seeds), cell,
         then every setting in which lines differ. Text that a spreadsheet would run as a formula is preceded by an
         apostrophe.
 
@@ -37,35 +48,31 @@ def render_csv(report: Report) -> str:
         raise InputError(
             "Statistics and comparisons are no cells, so csv has no place for them; use --format json."
         )
-    lines: list[tuple[Cell, Table, float | None]] = []
-    for table in report.tables:
-        for row in (*table.rows, *table.references):
-            lines += [(entry.cell, table, entry.won_back) for entry in row.entries if entry.cell]
-    extra = differing([cell for cell, _, _ in lines], _FIRST)
+    cells = [(cell, table.unit) for table in report.tables for cell in table.cells]
+    extra = differing([cell for cell, _ in cells], _FIRST)
     if report.reported:
         extra = list(dict.fromkeys([*extra, "parameters.lambda"]))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow((*_FIRST, *_FIXED, *extra))
-    for cell, table, share in lines:
-        writer.writerow(_measured(cell, table, share, extra))
+    writer.writerows(_measured(cell, unit, extra) for cell, unit in cells)
     if report.reported:
         report.reported_sheets()  # refuses data sets of which nothing is reported
-        wanted = set(report.datasets) or {cell.text("dataset") for cell, _, _ in lines}
+        wanted = set(report.datasets) or {cell.text("dataset") for cell, _ in cells}
         numbers = [number for number in reported_numbers() if not wanted or number.dataset in wanted]
         writer.writerows(_reported(number, extra) for number in numbers)
     return out.getvalue()
 
 
-def _measured(cell: Cell, table: Table, share: float | None, extra: Sequence[str]) -> list[object]:
+def _measured(cell: Cell, unit: Unit, extra: Sequence[str]) -> list[object]:
     return [
         *(_harmless(cell.text(name)) for name in _FIRST),
         _harmless(cell.metric),
-        table.unit.shown,
+        unit.shown,
         cell.n,
-        shown(cell.mean, table.unit),
-        shown(cell.std, table.unit) if cell.n > 1 else "",
-        "" if share is None else round(share, 4),
+        shown(cell.mean, unit),
+        shown(cell.std, unit) if cell.n > 1 else "",
+        "" if cell.gap_closed is None else round(cell.gap_closed, 4),
         " ".join(map(str, cell.values)),
         str(cell.reference).lower(),
         MEASURED,

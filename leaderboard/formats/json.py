@@ -9,9 +9,10 @@ from typing import Any
 from gridbench.leaderboard.records.metric_info import Unit, shown
 from gridbench.leaderboard.stats.comparison import Comparison, Standing, compare_rows, ranking_of
 from gridbench.leaderboard.stats.statistics import CONFIDENCE, Interval
+from gridbench.leaderboard.tables.cells import Cell
 from gridbench.leaderboard.tables.report import Report
 from gridbench.leaderboard.tables.sheet import Mark, Sheet
-from gridbench.leaderboard.tables.table import Entry, Row, Table
+from gridbench.leaderboard.tables.table import Table
 
 __all__ = ["document_of", "render_json", "report_document", "sheet_document"]
 
@@ -51,8 +52,8 @@ def sheet_document(sheet: Sheet) -> dict[str, Any]:
         "headings": list(sheet.headings),
         "columns": list(sheet.columns),
         "rows": [
-            {"names": list(line.names), "values": [_spoken(mark) for mark in line.marks]}
-            for line in (*sheet.lines, *sheet.references)
+            {"names": list(names), "values": [_spoken(mark) for mark in marks]}
+            for names, marks in (*sheet.lines, *sheet.references)
         ],
         "notes": list(sheet.notes),
     }
@@ -72,33 +73,31 @@ def document_of(table: Table) -> dict[str, Any]:
         "headings": list(table.headings),
         "over": table.over,
         "columns": list(table.columns),
-        "rows": [_row(row, table.unit, False) for row in table.rows]
-        + [_row(row, table.unit, True) for row in table.references],
+        "rows": [
+            {
+                "names": list(row.names),
+                "note": row.note,
+                "reference": row.first.reference,
+                "entries": [_cell(cell, table) for cell in row.cells],
+            }
+            for row in (*table.rows, *table.references)
+        ],
         "notes": list(table.notes),
     }
 
 
-def _row(row: Row, unit: Unit, reference: bool) -> dict[str, Any]:
+def _cell(cell: Cell | None, table: Table) -> dict[str, Any]:
+    expected = len(table.seeds)
+    if cell is None:
+        return {"mean": None, "n": 0, "expected": expected}
     return {
-        "names": list(row.names),
-        "note": row.note,
-        "reference": reference,
-        "entries": [_entry(entry, unit) for entry in row.entries],
-    }
-
-
-def _entry(entry: Entry, unit: Unit) -> dict[str, Any]:
-    if entry.cell is None:
-        return {"mean": None, "n": 0, "expected": entry.expected}
-    cell = entry.cell
-    return {
-        "mean": shown(cell.mean, unit),
-        "std": None if math.isnan(cell.std) else shown(cell.std, unit),
+        "mean": shown(cell.mean, table.unit),
+        "std": None if math.isnan(cell.std) else shown(cell.std, table.unit),
         "n": cell.n,
-        "expected": entry.expected,
-        "place": entry.place,
-        "won_back": None if entry.won_back is None else round(entry.won_back, 4),
-        "values": {str(seed): shown(value, unit) for seed, value in cell.values.items()},
+        "expected": expected,
+        "place": cell.place,
+        "gap_closed": None if cell.gap_closed is None else round(cell.gap_closed, 4),
+        "values": {str(seed): shown(value, table.unit) for seed, value in cell.values.items()},
         "machine": cell.text("machine"),
         "cell": cell.key,
         "settings": {name: value for name, value in cell.settings.items() if value is not None},

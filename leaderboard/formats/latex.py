@@ -57,7 +57,7 @@ def _tabular(sheet: Sheet) -> str:
 
 
 def _line(line: Line) -> list[str]:
-    return [*(_escape(name) for name in line.names), *map(_mark, line.marks)]
+    return [*(_escape(name) for name in line[0]), *map(_mark, line[1])]
 
 
 def _mark(mark: Mark) -> str:

@@ -65,7 +65,7 @@ def _grid(sheet: Sheet, stacked: bool) -> Grid:
 
 
 def _texts(line: Line, stacked: bool) -> list[Text]:
-    return [*(Text(clean(name, 36)) for name in line.names), *(_text(mark, stacked) for mark in line.marks)]
+    return [*(Text(clean(name, 36)) for name in line[0]), *(_text(mark, stacked) for mark in line[1])]
 
 
 def _text(mark: Mark, stacked: bool) -> Text:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from gridbench.leaderboard.figures.histories import Band, band_of
 from gridbench.leaderboard.paper.reported import Reported, own_spread, reported_numbers
 from gridbench.leaderboard.records.metric_info import shown, unit_of
 from gridbench.leaderboard.tables.cells import Cell, order_of
 from gridbench.leaderboard.tables.matching import Counterparts
-from gridbench.leaderboard.tables.sheet import Line, Mark, Sheet
+from gridbench.leaderboard.tables.sheet import Mark, Sheet, seeds_short
 from gridbench.leaderboard.tables.table import Table
 from gridbench.leaderboard.tables.text import number as written
+from gridbench.leaderboard.tables.text import signed
 
 __all__ = ["detection_sheets", "loss_sheets", "paper_sheets"]
 
@@ -24,6 +27,12 @@ LOSSES = {
 """Entry of the history -> what it is the loss of (Fig. 7)."""
 
 Column = tuple[str, str, tuple[tuple[str, float], ...]]
+"""Method, loss and parameters."""
+
+Place = tuple[Column, str]
+"""Column and noise rate."""
+
+_NOTHING = Mark("—", faint=True)
 
 
 def paper_sheets(roman: str, tables: Sequence[Table], comparable: bool) -> list[Sheet]:
@@ -49,16 +58,44 @@ def paper_sheets(roman: str, tables: Sequence[Table], comparable: bool) -> list[
         for cell in cells
         if _fits(cell, column, rate)
     }
-    names = _headings(columns)
+    names = tuple(_headings(columns))
+
+    def sheet(title: str, caption: str, marks: Mapping[Place, Mark], notes: Sequence[str] = ()) -> Sheet:
+        lines = (((rate,), tuple(marks.get((c, rate), _NOTHING) for c in columns)) for rate in rates)
+        return Sheet(title, caption, ("SLNIR (%)",), names, tuple(lines), notes=tuple(notes))
+
+    first, titles = numbers[0], dict.fromkeys(table.title for table in tables)
     sheets = [
-        _measured(tables, measured, columns, rates, names),
-        _reported(numbers, reported, columns, rates, names),
+        sheet(
+            f"Measured here: {' and '.join(titles)}",
+            f"{tables[0].metric} (percent); {tables[0].caption}; the best of each line stands out",
+            _measured(tables, measured, rates),
+            list(dict.fromkeys(note for table in tables for note in table.notes if note.startswith("["))),
+        ),
+        sheet(
+            f"Reported, not measured: {first.dataset}, {first.source}, Table {first.table}",
+            f"{first.metric} (percent), as printed; no seeds and no spread are given",
+            {key: Mark(f"{number.value:.1f}") for key, number in reported.items()},
+            [first.citation],
+        ),
     ]
-    if comparable:
-        sheets.append(_difference(numbers, measured, reported, columns, rates, names))
-    else:
-        sheets.append(_cost(numbers, measured, reported, columns, rates, names))
-    return sheets
+    if not comparable:
+        return [*sheets, _cost(first.dataset, measured, reported, columns, rates, names)]
+    differences = {
+        key: Mark(signed(shown(cell.mean, unit_of(cell.metric)) - reported[key].value, 1))
+        for key, cell in measured.items()
+        if cell.metric == reported[key].metric
+    }
+    notes = []
+    if len(differences) < len(reported):
+        notes.append("A place is empty where nothing was measured at the paper's metric.")
+    spreads = [spread for number in numbers if (spread := own_spread(number)) is not None]
+    if spreads:
+        notes.append(
+            f"The paper gives some of these settings twice, with numbers up to {max(spreads):.1f} points apart: "
+            "no difference of that size says anything."
+        )
+    return [*sheets, sheet("Measured minus reported", f"points of {first.metric}", differences, notes)]
 
 
 def detection_sheets(tables: Sequence[Table]) -> list[Sheet]:
@@ -66,11 +103,13 @@ def detection_sheets(tables: Sequence[Table]) -> list[Sheet]:
     sheets = []
     for table in tables:
         known = Counterparts(table.cells)
-        lines: dict[str, dict[str, Mark]] = {}
+        lines: dict[tuple[str, ...], dict[str, Mark]] = {}
         for row in table.rows:
-            for column, cell in zip(table.columns, (entry.cell for entry in row.entries), strict=True):
-                band = band_of(cell, "detection", "precision") if cell else None
-                if cell is None or band is None:
+            for column, cell in table.line(row).items():
+                band = band_of(cell, "detection", "precision")
+                prevalence = band_of(cell, "detection", "prevalence")
+                # Without a sample that is known to be noisy, a precision of zero would say nothing.
+                if band is None or (prevalence is not None and not np.nansum(prevalence.mean)):
                     continue
                 plain = known.plain(cell)
                 plain_name = plain.text("method") if plain else "plain training"
@@ -79,25 +118,15 @@ def detection_sheets(tables: Sequence[Table]) -> list[Sheet]:
                     f"top-k by loss of {plain_name}": (
                         band_of(plain, "loss_detection", "precision") if plain else None
                     ),
-                    "random (share of noisy samples)": band_of(cell, "detection", "prevalence"),
+                    "random (share of noisy samples)": prevalence,
                 }
                 for name, own in beside.items():
                     if own is not None:
-                        lines.setdefault(name, {})[column] = _last(own, cell.n)
+                        lines.setdefault((name,), {})[column] = _last(own, cell.n)
         columns = [column for column in table.columns if any(column in marks for marks in lines.values())]
-        if lines:
-            sheets.append(
-                Sheet(
-                    f"{table.title}: noisy samples found, last epoch",
-                    f"truly noisy among those taken for noisy (percent) by {table.over}; {table.caption}",
-                    ("taken for noisy by",),
-                    tuple(columns),
-                    tuple(
-                        Line((name,), tuple(marks.get(column, Mark("—", faint=True)) for column in columns))
-                        for name, marks in lines.items()
-                    ),
-                )
-            )
+        title = f"{table.title}: noisy samples found, last epoch"
+        caption = f"truly noisy among those flagged as noisy (percent) by {table.over}; {table.caption}"
+        sheets += _last_epochs(title, caption, ("flagged as noisy by",), columns, lines)
     return sheets
 
 
@@ -105,30 +134,31 @@ def loss_sheets(tables: Sequence[Table]) -> list[Sheet]:
     """Tabulate the last points of the loss curves: both heads on all samples, and the hybrid."""
     sheets = []
     for table in tables:
-        lines: dict[tuple[str, str], dict[str, Mark]] = {}
+        lines: dict[tuple[str, ...], dict[str, Mark]] = {}
         for row in table.rows:
-            for column, cell in zip(table.columns, (entry.cell for entry in row.entries), strict=True):
+            for column, cell in table.line(row).items():
                 for name, words in LOSSES.items():
-                    band = band_of(cell, name) if cell else None
-                    if cell is not None and band is not None:
+                    band = band_of(cell, name)
+                    if band is not None:
                         mark = _last(band, cell.n, 1, 3)
                         lines.setdefault((" · ".join(row.names), words), {})[column] = mark
-        if lines:
-            sheets.append(
-                Sheet(
-                    f"{table.title}: losses, last epoch",
-                    f"mean loss by {table.over}; {table.caption}",
-                    ("method", "loss of"),
-                    table.columns,
-                    tuple(
-                        Line(
-                            names, tuple(marks.get(column, Mark("—", faint=True)) for column in table.columns)
-                        )
-                        for names, marks in lines.items()
-                    ),
-                )
-            )
+        title = f"{table.title}: losses, last epoch"
+        caption = f"mean loss by {table.over}; {table.caption}"
+        sheets += _last_epochs(title, caption, ("method", "loss of"), table.columns, lines)
     return sheets
+
+
+def _last_epochs(
+    title: str,
+    caption: str,
+    headings: tuple[str, ...],
+    columns: Sequence[str],
+    lines: Mapping[tuple[str, ...], Mapping[str, Mark]],
+) -> list[Sheet]:
+    rows = tuple(
+        (names, tuple(marks.get(column, _NOTHING) for column in columns)) for names, marks in lines.items()
+    )
+    return [Sheet(title, caption, headings, tuple(columns), rows)] if rows else []
 
 
 def _last(band: Band, n: int, scale: float = 100, decimals: int = 1) -> Mark:
@@ -159,105 +189,37 @@ def _headings(columns: Sequence[Column]) -> list[str]:
     return [method if method == loss else f"{method} ({loss})" for method, loss, _ in columns]
 
 
-def _lines(
-    rates: Sequence[str], columns: Sequence[Column], marks: dict[tuple[Column, str], Mark]
-) -> tuple[Line, ...]:
-    nothing = Mark("—", faint=True)
-    return tuple(
-        Line((rate,), tuple(marks.get((column, rate), nothing) for column in columns)) for rate in rates
-    )
-
-
 def _measured(
-    tables: Sequence[Table],
-    cells: dict[tuple[Column, str], Cell],
-    columns: Sequence[Column],
-    rates: Sequence[str],
-    names: Sequence[str],
-) -> Sheet:
+    tables: Sequence[Table], cells: Mapping[Place, Cell], rates: Sequence[str]
+) -> dict[Place, Mark]:
     unit = tables[0].unit
-    expected = max((len(table.seeds) for table in tables), default=0)
+    expected = max(len(table.seeds) for table in tables)
     marks = {}
     for rate in rates:
-        own = {column: cells[column, rate] for column in columns if (column, rate) in cells}
-        full = [cell for cell in own.values() if cell.n == expected]
-        best = max((round(shown(cell.mean, unit), unit.decimals) for cell in full), default=math.nan)
-        for column, cell in own.items():
-            extra = f"({cell.n}/{expected})" if cell.n < expected else ""
-            top = len(own) > 1 and cell.n == expected and round(shown(cell.mean, unit), unit.decimals) == best
-            marks[column, rate] = Mark(
-                written(cell.mean, unit), written(cell.std, unit), extra, "best" if top else ""
+        own = {place: cell for place, cell in cells.items() if place[1] == rate}
+        values = {
+            place: round(shown(cell.mean, unit), unit.decimals)
+            for place, cell in own.items()
+            if cell.n == expected
+        }
+        best = max(values.values(), default=math.nan) if len(own) > 1 else math.nan
+        for place, cell in own.items():
+            marks[place] = Mark(
+                written(cell.mean, unit),
+                written(cell.std, unit),
+                seeds_short(cell, expected),
+                "best" if values.get(place) == best else "",
             )
-    notes = tuple(dict.fromkeys(note for table in tables for note in table.notes if note.startswith("[")))
-    return Sheet(
-        f"Measured here: {' and '.join(dict.fromkeys(table.title for table in tables))}",
-        f"{tables[0].metric} (percent); {tables[0].caption}; the best of each line stands out",
-        ("SLNIR (%)",),
-        tuple(names),
-        _lines(rates, columns, marks),
-        notes=notes,
-    )
-
-
-def _reported(
-    numbers: Sequence[Reported],
-    reported: dict[tuple[Column, str], Reported],
-    columns: Sequence[Column],
-    rates: Sequence[str],
-    names: Sequence[str],
-) -> Sheet:
-    first = numbers[0]
-    return Sheet(
-        f"Reported, not measured: {first.dataset}, {first.source}, Table {first.table}",
-        f"{first.metric} (percent), as printed; no seeds and no spread are given",
-        ("SLNIR (%)",),
-        tuple(names),
-        _lines(rates, columns, {key: Mark(f"{number.value:.1f}") for key, number in reported.items()}),
-        notes=(first.citation,),
-    )
-
-
-def _difference(
-    numbers: Sequence[Reported],
-    cells: dict[tuple[Column, str], Cell],
-    reported: dict[tuple[Column, str], Reported],
-    columns: Sequence[Column],
-    rates: Sequence[str],
-    names: Sequence[str],
-) -> Sheet:
-    marks = {
-        key: Mark(_signed(shown(cell.mean, unit_of(cell.metric)) - reported[key].value))
-        for key, cell in cells.items()
-        if cell.metric == reported[key].metric
-    }
-    spreads = [spread for number in numbers if (spread := own_spread(number)) is not None]
-    notes = (
-        ["A place is empty where nothing was measured at the paper's metric."]
-        if len(marks) < len(reported)
-        else []
-    )
-    if spreads:
-        notes.append(
-            f"The paper gives some of these settings twice, with numbers up to {max(spreads):.1f} points apart: "
-            "no difference of that size says anything."
-        )
-    return Sheet(
-        "Measured minus reported",
-        f"points of {numbers[0].metric}",
-        ("SLNIR (%)",),
-        tuple(names),
-        _lines(rates, columns, marks),
-        notes=tuple(notes),
-    )
+    return marks
 
 
 def _cost(
-    numbers: Sequence[Reported],
-    cells: dict[tuple[Column, str], Cell],
-    reported: dict[tuple[Column, str], Reported],
+    dataset: str,
+    cells: Mapping[Place, Cell],
+    reported: Mapping[Place, Reported],
     columns: Sequence[Column],
     rates: Sequence[str],
-    names: Sequence[str],
+    names: tuple[str, ...],
 ) -> Sheet:
     """Set what noise cost here beside what it cost there: the only thing that two archives can be compared by."""
     clean, noisy = rates[0], rates[-1]
@@ -265,16 +227,12 @@ def _cost(
     for column in columns:
         pair = [cells.get((column, rate)) for rate in (clean, noisy)]
         known = [shown(cell.mean, unit_of(cell.metric)) for cell in pair if cell is not None]
-        here.append(Mark(_signed(known[1] - known[0])) if len(known) == 2 else Mark("—", faint=True))
-        there.append(Mark(_signed(reported[column, noisy].value - reported[column, clean].value)))
+        here.append(Mark(signed(known[1] - known[0], 1)) if len(known) == 2 else _NOTHING)
+        there.append(Mark(signed(reported[column, noisy].value - reported[column, clean].value, 1)))
     return Sheet(
         f"Change from SLNIR {clean} to {noisy}, each on its own archive",
         "points; the two archives differ, so the numbers above are not subtracted from each other",
         ("",),
-        tuple(names),
-        (Line(("measured here",), tuple(here)), Line((f"reported for {numbers[0].dataset}",), tuple(there))),
+        names,
+        ((("measured here",), tuple(here)), ((f"reported for {dataset}",), tuple(there))),
     )
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−")

@@ -31,7 +31,12 @@ class Condition:
     values: tuple[str, ...]
 
     def holds(self, value: Setting) -> bool:
-        """Tell whether a setting's value meets the condition; numbers compare as numbers, 30 equals 30.0."""
+        """Tell whether a setting's value meets the condition.
+
+        Numbers compare as numbers, 30 equals 30.0; of a machine, whose name is long and has commas, a part is enough.
+        """
+        if self.name == "machine":
+            return any(part in setting_text(value) for part in self.values) == (self.sign == "=")
         keys = [order_of(other) for other in self.values]
         own = order_of(setting_text(value))
         if self.sign in ("=", "!="):
@@ -87,7 +92,7 @@ def setting_name(typed: str, found: Collection) -> str:
     Raises:
         InputError: No record has it.
     """
-    known = {"seed", "origin"} | {name for run in found.runs for name in run.settings}
+    known = {"seed", "origin", "machine"} | {name for run in found.runs for name in run.settings}
     for name in (typed, f"parameters.{typed}", f"noise_parameters.{typed}", f"versions.{typed}"):
         if name in known:
             return name

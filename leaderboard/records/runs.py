@@ -320,8 +320,11 @@ def _same_numbers(first: Run, second: Run) -> None:
             continue
         one, other = first.metrics.get(name), second.metrics.get(name)
         if one != other:
+            where = ""
+            if first.machine != second.machine:
+                where = f" One was computed on {first.machine}, the other on {second.machine}."
             raise InputError(
                 f"One run is there twice with different numbers: {first.stored.folder} has {name} {one}, "
-                f"{second.stored.folder} has {other}. Both claim the id {first.id[:12]}. "
+                f"{second.stored.folder} has {other}. Both claim the id {first.id[:12]}.{where} "
                 "Move one of them away."
             )

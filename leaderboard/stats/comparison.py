@@ -1,4 +1,4 @@
-"""The statistics of a table's methods: against a baseline over seeds, and ranked over cells."""
+"""Statistics of a table's methods, against a baseline over seeds and ranked over cells, and their sheets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gridbench.errors import InputError, nearest
+from gridbench.leaderboard.records.metric_info import Unit
 from gridbench.leaderboard.stats.statistics import (
+    FEWEST_SEEDS,
+    VERDICTS,
     Friedman,
     Interval,
     area_under,
@@ -20,11 +23,13 @@ from gridbench.leaderboard.stats.statistics import (
     relative_drop,
     win_rate,
 )
-from gridbench.leaderboard.tables.cells import Cell, order_of
+from gridbench.leaderboard.tables.cells import order_of
 from gridbench.leaderboard.tables.matching import Counterparts
+from gridbench.leaderboard.tables.sheet import Mark, Sheet
 from gridbench.leaderboard.tables.table import Row, Table, common_columns, means_over
+from gridbench.leaderboard.tables.text import interval_text, p_text, signed, unsigned
 
-__all__ = ["Comparison", "Standing", "compare_rows", "ranking_of"]
+__all__ = ["Comparison", "Standing", "compare_rows", "comparison_sheets", "ranking_of"]
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ def compare_rows(table: Table, against: str | None = None) -> list[Comparison]:
     Raises:
         InputError: No row is of the method `against`.
     """
-    methods = {cell.text("method") for row in table.rows for cell in _cells(row).values()}
+    methods = {cell.text("method") for row in table.rows for cell in row.cells if cell is not None}
     if against is not None and against not in methods:
         raise InputError(
             f"No row of {table.title!r} is of the method {against!r}.{nearest(against, methods)} "
@@ -117,7 +122,7 @@ def _compare(
     table: Table, row: Row, against: str | None, known: Counterparts, columns: Sequence[int]
 ) -> Comparison:
     higher = table.unit.better != "lower"
-    own = {table.columns[at]: cell for at, cell in _cells(row).items()}
+    own = table.line(row)
     others = {column: known.method(c, against) if against else known.plain(c) for column, c in own.items()}
     is_baseline = any(others[column] is cell for column, cell in own.items())
     both = [] if is_baseline else [column for column, other in others.items() if other is not None]
@@ -150,13 +155,12 @@ def ranking_of(tables: Sequence[Table]) -> Standing | None:
         return None
     first = tables[0]
     alike = [table for table in tables if (table.headings, table.metric) == (first.headings, first.metric)]
-    values: dict[tuple[str, ...], dict[tuple[int, int], float]] = {}
+    values: dict[tuple[str, ...], dict[tuple[int, str], float]] = {}
     for which, table in enumerate(alike):
         for row in table.rows:
             line = values.setdefault(row.names, {})
-            line.update(
-                {(which, at): cell.mean for at, cell in _cells(row).items() if cell.n == len(table.seeds)}
-            )
+            full = {column: cell for column, cell in table.line(row).items() if cell.n == len(table.seeds)}
+            line.update({(which, column): cell.mean for column, cell in full.items()})
     blocks = sorted({block for line in values.values() for block in line})
     complete = [names for names, line in values.items() if len(line) == len(blocks)]
     if len(complete) < 2:
@@ -176,9 +180,120 @@ def ranking_of(tables: Sequence[Table]) -> Standing | None:
     )
 
 
-def _cells(row: Row) -> dict[int, Cell]:
-    return {at: entry.cell for at, entry in enumerate(row.entries) if entry.cell is not None}
-
-
 def _numeric(table: Table, columns: Sequence[int]) -> bool:
     return all(order_of(table.columns[at])[0] == 1 for at in columns)
+
+
+def comparison_sheets(tables: Sequence[Table], against: str | None = None) -> list[Sheet]:
+    """Lay out the statistics of all tables.
+
+    Args:
+        tables: The tables.
+        against: Method to compare with; None compares with plain training on the same loss.
+
+    Returns:
+        One sheet per table, and one ranking over all of them where there is one; none where no way is better, as with
+        times and counts.
+
+    Raises:
+        InputError: A table has no row of the method `against`.
+    """
+    tables = [table for table in tables if table.unit.better]
+    sheets = [_sheet(table, against) for table in tables]
+    standing = ranking_of(tables)
+    return [*sheets, *([_ranking(tables[0], standing)] if standing else [])]
+
+
+def _sheet(table: Table, against: str | None) -> Sheet:
+    compared = compare_rows(table, against)
+    whom = against or "plain"
+    heads = [f"better than {whom} by", "95 % interval", "p (Holm)", "verdict", "wins (%)"]
+    several = len(table.columns) > 1
+    if several:
+        heads.append(f"resolved at {table.over}")
+    shared = [table.columns[at] for at in common_columns(table.rows)]
+    areas = any(not math.isnan(one.area) for one in compared)
+    drops = any(not math.isnan(one.drop) for one in compared)
+    heads += [f"area {shared[0]}–{shared[-1]}"] if areas else []
+    heads += [f"drop {shared[0]}–{shared[-1]} (%)"] if drops else []
+    lines = []
+    for one in compared:
+        texts = _paired(one, table.unit)
+        if several:
+            texts.append(_resolved(one))
+        texts += [unsigned(one.area * table.unit.scale, table.unit.decimals)] if areas else []
+        texts += [unsigned(one.drop * 100, 1)] if drops else []
+        lines.append((one.row.names, tuple(map(Mark, texts))))
+    return Sheet(
+        table.title,
+        f"Statistics of {table.metric} ({table.unit.shown}) over seeds {', '.join(map(str, table.seeds))}",
+        table.headings,
+        tuple(heads),
+        tuple(lines),
+        notes=tuple(_notes(against, shared if areas else [])),
+    )
+
+
+def _notes(against: str | None, shared: Sequence[str]) -> list[str]:
+    whom = f"{against} with the same loss" if against else "plain training on the same loss"
+    notes = [
+        f"Differences are to {whom} at the same settings, paired by seed on one machine, averaged over the columns "
+        "both have; "
+        f"where some have {FEWEST_SEEDS} paired seeds, over those alone. "
+        f"{VERDICTS} Wins are counted over pairs of cell and seed."
+    ]
+    if shared:
+        notes.append(
+            f"The area is the mean height of the curve of means over {', '.join(shared)}, by trapezoids."
+        )
+    return notes
+
+
+def _paired(one: Comparison, unit: Unit) -> list[str]:
+    interval = one.interval
+    if interval is None:
+        return ["(baseline)" if one.is_baseline else "", "", "", "", ""]
+    difference = signed(interval.difference * unit.scale, unit.decimals) or "—"
+    return [
+        f"{difference} (n = {interval.seeds})",
+        interval_text(interval.low * unit.scale, interval.high * unit.scale, unit.decimals),
+        p_text(interval.adjusted),
+        interval.verdict,
+        unsigned(one.wins * 100, 0),
+    ]
+
+
+def _resolved(one: Comparison) -> str:
+    """Name the columns in which the difference is resolved by itself."""
+    verdicts = {column: interval.verdict for column, interval in one.by_column.items()}
+    if not verdicts or all(verdict == "not enough seeds" for verdict in verdicts.values()):
+        return ""
+    marks = {"better": "+", "worse": "−"}
+    found = [f"{column}{marks[verdict]}" for column, verdict in verdicts.items() if verdict in marks]
+    return " ".join(found) or "none"
+
+
+def _ranking(table: Table, standing: Standing) -> Sheet:
+    test = standing.test
+    if test is None:
+        notes = ["A Friedman test needs three methods and two cells that differ."]
+    else:
+        notes = [
+            f"Friedman's chi-square is {test.statistic:.2f}, p = {test.p_value:.2g}; mean ranks that differ by more "
+            f"than {test.difference:.2f} differ (Nemenyi, 5 %). The cells of one data set are not independent of "
+            "each other, so this is optimistic."
+        ]
+    if standing.left_out:
+        missing = "; ".join(" ".join(filter(None, names)) for names in standing.left_out)
+        notes.append(f"Not ranked, since they lack cells or seeds that others have: {missing}.")
+    return Sheet(
+        "Ranking",
+        f"Mean rank by {table.metric} over {standing.blocks} cells, of their means",
+        table.headings,
+        ("mean rank",),
+        tuple(
+            (names, (Mark(f"{rank:.2f}"),))
+            for names, rank in zip(standing.names, standing.ranks, strict=True)
+        ),
+        notes=tuple(notes),
+    )

@@ -24,7 +24,6 @@ __all__ = [
     "holm_corrected",
     "mean_ranks",
     "nemenyi_difference",
-    "p_text",
     "paired_interval",
     "relative_drop",
     "t_interval",
@@ -176,13 +175,6 @@ def holm_corrected(intervals: Sequence[Interval]) -> list[Interval]:
     """Correct the verdicts of one table, which is all verdicts that are printed together, for their number."""
     adjusted = holm([interval.p_value for interval in intervals])
     return [replace(interval, adjusted=p) for interval, p in zip(intervals, adjusted, strict=True)]
-
-
-def p_text(p_value: float) -> str:
-    """Write a p-value to three decimals; nothing for NaN."""
-    if math.isnan(p_value):
-        return ""
-    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
 def mean_ranks(values: Array, higher_is_better: bool = True) -> Array:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection as Container
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from gridbench.leaderboard.records.metric_info import Unit
 from gridbench.leaderboard.stats.statistics import (
@@ -12,23 +11,20 @@ from gridbench.leaderboard.stats.statistics import (
     VERDICTS,
     Interval,
     holm_corrected,
-    p_text,
     paired_interval,
     win_rate,
 )
-from gridbench.leaderboard.tables.cells import Cell
-from gridbench.leaderboard.tables.sheet import Line, Mark, Sheet
+from gridbench.leaderboard.tables.sheet import Mark, Sheet
 from gridbench.leaderboard.tables.table import Row, Table
+from gridbench.leaderboard.tables.text import interval_text, p_text, signed, unsigned
 
 __all__ = ["difference_sheet", "row_of"]
-
-_SIGNS = {"better": "better", "worse": "worse", "not resolved": "not resolved", "not enough seeds": ""}
 
 
 def row_of(table: Table, ids: Container[str]) -> Row | None:
     """Return the ranked row that holds the runs with these ids; None when the table has none."""
     for row in table.rows:
-        if any(run.id in ids for cell in _cells(row).values() for run in cell.runs.values()):
+        if any(run.id in ids for cell in table.line(row).values() for run in cell.runs.values()):
             return row
     return None
 
@@ -46,11 +42,11 @@ def difference_sheet(table: Table, own: Row, others: Sequence[Row]) -> Sheet:
         both have with its 95 % interval and verdict, and the share of (column, seed) pairs that were won.
     """
     higher = table.unit.better != "lower"
-    mine = _by_column(table, own)
+    mine = table.line(own)
     pairs = []
     tests: list[Interval] = []
     for other in others:
-        theirs = {column: cell for column, cell in _by_column(table, other).items() if column in mine}
+        theirs = {column: cell for column, cell in table.line(other).items() if column in mine}
         paired = {column: mine[column].paired_values(cell) for column, cell in theirs.items()}
         curves = paired, {column: cell.values for column, cell in theirs.items()}
         pairs.append(curves)
@@ -66,9 +62,9 @@ def difference_sheet(table: Table, own: Row, others: Sequence[Row]) -> Sheet:
         texts = [
             *(_single(single.get(column), table.unit) for column in table.columns),
             *_pooled(pooled, table.unit),
-            "" if math.isnan(wins) else f"{wins * 100:.0f}",
+            unsigned(wins * 100, 0),
         ]
-        lines.append(Line(other.names, tuple(map(Mark, texts))))
+        lines.append((other.names, tuple(map(Mark, texts))))
     name = " ".join(filter(None, own.names))
     return Sheet(
         f"{name} against the baselines",
@@ -81,31 +77,19 @@ def difference_sheet(table: Table, own: Row, others: Sequence[Row]) -> Sheet:
     )
 
 
-def _cells(row: Row) -> Mapping[int, Cell]:
-    return {at: entry.cell for at, entry in enumerate(row.entries) if entry.cell is not None}
-
-
-def _by_column(table: Table, row: Row) -> dict[str, Cell]:
-    return {table.columns[at]: cell for at, cell in _cells(row).items()}
-
-
 def _single(interval: Interval | None, unit: Unit) -> str:
     if interval is None or not interval.seeds:
         return "—"
-    return f"{_signed(interval.difference, unit)} {_SIGNS[interval.verdict]}".rstrip()
+    verdict = interval.verdict if interval.seeds >= FEWEST_SEEDS else ""
+    return f"{signed(interval.difference * unit.scale, unit.decimals)} {verdict}".rstrip()
 
 
 def _pooled(interval: Interval, unit: Unit) -> list[str]:
     if not interval.seeds:
         return ["—", "", "", ""]
-    ends = (
-        "" if math.isnan(interval.low) else f"{_signed(interval.low, unit)} to {_signed(interval.high, unit)}"
-    )
-    difference = f"{_signed(interval.difference, unit)} (n = {interval.seeds})"
-    return [difference, ends, p_text(interval.adjusted), interval.verdict]
-
-
-def _signed(value: float, unit: Unit) -> str:
-    """Write a difference with its sign; what rounds to nothing has none."""
-    text = f"{value * unit.scale:+.{unit.decimals}f}"
-    return text[1:] if float(text) == 0 else text.replace("-", "−")
+    return [
+        f"{signed(interval.difference * unit.scale, unit.decimals)} (n = {interval.seeds})",
+        interval_text(interval.low * unit.scale, interval.high * unit.scale, unit.decimals),
+        p_text(interval.adjusted),
+        interval.verdict,
+    ]

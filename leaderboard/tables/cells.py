@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from gridbench.errors import InputError, nearest
 from gridbench.leaderboard.records.runs import Collection, Run, Setting
@@ -34,6 +34,8 @@ class Cell:
         note: What every table must say of the method.
         origin: Name of the bundle it was imported from.
         runs: Seed -> the run.
+        place: Whether it is the best or the second best of its column in a table.
+        gap_closed: Share (%) of the NDCG lost to noise that the method recovers; None where it is undefined.
     """
 
     key: str
@@ -44,6 +46,8 @@ class Cell:
     note: str = ""
     origin: str = ""
     runs: Mapping[int, Run] = field(default_factory=dict, repr=False, compare=False)
+    place: Literal["", "best", "second"] = ""
+    gap_closed: float | None = None
 
     @property
     def n(self) -> int:

@@ -41,7 +41,7 @@ class Report:
         """Return every sheet in reading order: measured, statistics, beside reported, reported."""
         sheets = [sheet for table in self.tables for sheet in sheets_of(table)]
         if self.statistics and self.tables:
-            from gridbench.leaderboard.stats.comparison_sheets import comparison_sheets
+            from gridbench.leaderboard.stats.comparison import comparison_sheets
 
             sheets += comparison_sheets(self.tables, self.against)
         return [*sheets, *self.extra, *self.reported_sheets()]
@@ -52,8 +52,7 @@ class Report:
         Raises:
             InputError: Numbers are wanted for data sets of which no paper reports any.
         """
-        from gridbench.leaderboard.paper.reported import reported_datasets
-        from gridbench.leaderboard.paper.reported_sheets import against_reported, reported_sheets
+        from gridbench.leaderboard.paper.reported import against_reported, reported_datasets, reported_sheets
 
         sheets: list[Sheet] = []
         known = sorted(reported_datasets())

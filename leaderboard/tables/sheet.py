@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from gridbench.leaderboard.records.metric_info import Unit
-from gridbench.leaderboard.tables.table import Entry, Row, Table
+from gridbench.leaderboard.tables.cells import Cell
+from gridbench.leaderboard.tables.table import Row, Table
 from gridbench.leaderboard.tables.text import number
 
-__all__ = ["Line", "Mark", "Sheet", "sheets_of"]
+__all__ = ["Line", "Mark", "Sheet", "seeds_short", "sheets_of"]
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,8 @@ class Mark:
     faint: bool = False
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of a sheet: the texts that head it, and its values."""
-
-    names: tuple[str, ...]
-    marks: tuple[Mark, ...]
+Line = tuple[tuple[str, ...], tuple[Mark, ...]]
+"""The texts that head a line of a sheet, and its values."""
 
 
 @dataclass(frozen=True)
@@ -63,44 +59,40 @@ class Sheet:
 
 
 def sheets_of(table: Table) -> list[Sheet]:
-    """Lay a table out as one sheet of values and, where it can be told, one of the share won back."""
-    sheets = [
-        Sheet(
-            table.title,
-            f"{table.metric} ({table.unit.shown}) by {table.over}; {table.caption}",
-            table.headings,
-            table.columns,
-            tuple(_line(row, table.unit) for row in table.rows),
-            tuple(_line(row, table.unit) for row in table.references),
-            table.notes,
-        )
-    ]
-    shares = tuple(
-        Line(_names(row), tuple(_share(entry) for entry in row.entries))
-        for row in table.rows
-        if any(entry.won_back is not None for entry in row.entries)
+    """Lay a table out as one sheet of values and, where it is defined, one of the share of the gap closed."""
+    values = Sheet(
+        table.title,
+        f"{table.metric} ({table.unit.shown}) by {table.over}; {table.caption}",
+        table.headings,
+        table.columns,
+        tuple((_names(row), tuple(_mark(cell, table) for cell in row.cells)) for row in table.rows),
+        tuple((_names(row), tuple(_mark(cell, table) for cell in row.cells)) for row in table.references),
+        table.notes,
     )
-    if shares:
-        caption = "Share of the NDCG lost to noise that was won back (%)"
-        sheets.append(Sheet("", caption, table.headings, table.columns, shares))
-    return sheets
+    shares = tuple(
+        (_names(row), tuple(map(_share, row.cells)))
+        for row in table.rows
+        if any(cell is not None and cell.gap_closed is not None for cell in row.cells)
+    )
+    caption = "Gap closed (%): share of the NDCG lost to noise that the method recovers"
+    return [values, *([Sheet("", caption, table.headings, table.columns, shares)] if shares else [])]
 
 
-def _line(row: Row, unit: Unit) -> Line:
-    return Line(_names(row), tuple(_mark(entry, unit) for entry in row.entries))
+def seeds_short(cell: Cell, seeds: int) -> str:
+    """Return "(2/3)" for a cell that has two of three seeds; nothing for one that has all."""
+    return f"({cell.n}/{seeds})" if cell.n < seeds else ""
 
 
 def _names(row: Row) -> tuple[str, ...]:
     return (f"{row.names[0]} {row.note}".rstrip(), *row.names[1:])
 
 
-def _mark(entry: Entry, unit: Unit) -> Mark:
-    cell = entry.cell
+def _mark(cell: Cell | None, table: Table) -> Mark:
+    seeds, unit = len(table.seeds), table.unit
     if cell is None:
-        return Mark(f"—(0/{entry.expected})", faint=True)
-    extra = f"({cell.n}/{entry.expected})" if cell.n < entry.expected else ""
-    return Mark(number(cell.mean, unit), number(cell.std, unit), extra, entry.place)
+        return Mark(f"—(0/{seeds})", faint=True)
+    return Mark(number(cell.mean, unit), number(cell.std, unit), seeds_short(cell, seeds), cell.place)
 
 
-def _share(entry: Entry) -> Mark:
-    return Mark("" if entry.won_back is None else f"{entry.won_back:.0f}".replace("-", "−"))
+def _share(cell: Cell | None) -> Mark:
+    return Mark("" if cell is None or cell.gap_closed is None else f"{cell.gap_closed:.0f}".replace("-", "−"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from gridbench.errors import InputError
@@ -12,9 +12,9 @@ from gridbench.leaderboard.records.filters import setting_name
 from gridbench.leaderboard.records.metric_info import Unit, shown, unit_of
 from gridbench.leaderboard.records.runs import COSTS, Collection
 from gridbench.leaderboard.tables.cells import Cell, cells_of, differing, order_of
-from gridbench.leaderboard.tables.gap_closed import won_back
+from gridbench.leaderboard.tables.gap_closed import with_gap_closed
 
-__all__ = ["Entry", "Request", "Row", "Table", "common_columns", "heading", "means_over", "tables_of"]
+__all__ = ["Request", "Row", "Table", "common_columns", "heading", "means_over", "tables_of"]
 
 APART = (
     "dataset", "kind", "dataset_fingerprint", "versions.protocol", "protocol", "noise", "versions.noise",
@@ -49,29 +49,17 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One place of the table.
-
-    Attributes:
-        cell: What was measured; None when nothing was.
-        expected: Number of seeds that the table has anywhere.
-        place: Whether it is the best or the second best of its column.
-        won_back: Share (%) of the NDCG lost to noise that was won back; None where it cannot be told.
-    """
-
-    cell: Cell | None
-    expected: int
-    place: Literal["", "best", "second"] = ""
-    won_back: float | None = None
-
-
-@dataclass(frozen=True)
 class Row:
-    """One row: the texts that head it, its entries, and what must be said of it."""
+    """One row: the texts that head it, its cell in each column (None where nothing was measured), and a footnote."""
 
     names: tuple[str, ...]
-    entries: tuple[Entry, ...]
+    cells: tuple[Cell | None, ...]
     note: str = ""
+
+    @property
+    def first(self) -> Cell:
+        """Its first cell; every row has one."""
+        return next(cell for cell in self.cells if cell is not None)
 
 
 @dataclass(frozen=True)
@@ -116,8 +104,13 @@ class Table:
     @property
     def cells(self) -> list[Cell]:
         """Every cell in reading order."""
-        rows = (*self.rows, *self.references)
-        return [entry.cell for row in rows for entry in row.entries if entry.cell is not None]
+        return [cell for row in (*self.rows, *self.references) for cell in row.cells if cell is not None]
+
+    def line(self, row: Row) -> dict[str, Cell]:
+        """Return column -> cell of a row, where something was measured."""
+        return {
+            column: cell for column, cell in zip(self.columns, row.cells, strict=True) if cell is not None
+        }
 
 
 def heading(setting: str) -> str:
@@ -173,24 +166,19 @@ def _table(title: str, cells: Sequence[Cell], request: Request, found: Collectio
         spots = [_spot(cell, rows_by, request.columns) for cell in cells]
     columns = sorted({column for _, column in spots}, key=lambda texts: [order_of(text) for text in texts])
     placed: dict[tuple[str, ...], dict[tuple[str, ...], Cell]] = {}
-    for cell, (row, column) in zip(cells, spots, strict=True):
+    for cell, (row, column) in zip(with_gap_closed(cells), spots, strict=True):
         placed.setdefault(row, {})[column] = cell
     seeds = sorted({seed for cell in cells for seed in cell.values} | _tried(cells, found))
-    shares = won_back(cells)
     unit = unit_of(cells[0].metric)
     notes: dict[str, str] = {}
     ranked: list[Row] = []
     references: list[Row] = []
     for texts, line in placed.items():
-        entries = tuple(
-            Entry(cell, len(seeds), won_back=shares.get(id(cell)) if cell else None)
-            for cell in (line.get(column) for column in columns)
-        )
         some = next(iter(line.values()))
         marks = [_footnote(note, notes) for note in (some.note, _mixed(line, request)) if note]
-        head = Row(texts, entries, " ".join(marks))
-        (references if some.reference else ranked).append(head)
-    ordered, order = _order(ranked, columns, unit)
+        own = Row(texts, tuple(map(line.get, columns)), " ".join(marks))
+        (references if some.reference else ranked).append(own)
+    ordered, order = _order(ranked, columns, unit, len(seeds))
     references.sort(key=_reference_order)
     if cells[0].metric.startswith(COSTS):
         order = [*order, "Costs are those of the machine that each run was computed on; they rank nothing."]
@@ -202,7 +190,7 @@ def _table(title: str, cells: Sequence[Cell], request: Request, found: Collectio
         headings=tuple(heading(name) for name in rows_by),
         columns=tuple(" · ".join(column) for column in columns),
         over=" · ".join(heading(name) for name in request.columns),
-        rows=tuple(_placed(ordered, unit)),
+        rows=_placed(ordered, unit, len(seeds)),
         references=tuple(references),
         seeds=tuple(seeds),
         counts=(min(counts), max(counts)),
@@ -257,7 +245,7 @@ def common_columns(rows: Sequence[Row]) -> list[int]:
         Positions of columns, of all such sets the one that allows most comparisons with one row: its columns, times
         the other rows that have a value in all of them; of equal ones that with more rows, then that further left.
     """
-    filled = [frozenset(at for at, entry in enumerate(row.entries) if entry.cell is not None) for row in rows]
+    filled = [frozenset(at for at, cell in enumerate(row.cells) if cell is not None) for row in rows]
     sets = {one & other for one in filled for other in filled}
     complete = {columns: sum(columns <= own for own in filled) for columns in sets}
 
@@ -270,11 +258,13 @@ def common_columns(rows: Sequence[Row]) -> list[int]:
 
 def means_over(row: Row, columns: Sequence[int]) -> list[float]:
     """Return a row's means in these columns, in the recorded unit; nothing when it lacks one of them."""
-    means = [cell.mean for at in columns if (cell := row.entries[at].cell) is not None]
+    means = [cell.mean for at in columns if (cell := row.cells[at]) is not None]
     return means if len(means) == len(columns) else []
 
 
-def _order(rows: list[Row], columns: Sequence[tuple[str, ...]], unit: Unit) -> tuple[list[Row], list[str]]:
+def _order(
+    rows: list[Row], columns: Sequence[tuple[str, ...]], unit: Unit, seeds: int
+) -> tuple[list[Row], list[str]]:
     by_name = sorted(rows, key=lambda row: [order_of(name) for name in row.names])
     shared = common_columns(rows)
     if len(rows) < 2 or not shared or not unit.better:
@@ -282,7 +272,7 @@ def _order(rows: list[Row], columns: Sequence[tuple[str, ...]], unit: Unit) -> t
     sign = -1 if unit.better == "higher" else 1
 
     def lacks_seeds(row: Row) -> bool:
-        return any((cell := row.entries[at].cell) and cell.n < row.entries[at].expected for at in shared)
+        return any((cell := row.cells[at]) is not None and cell.n < seeds for at in shared)
 
     def place(row: Row) -> tuple[bool, bool, float]:
         means = means_over(row, shared)
@@ -301,34 +291,37 @@ def _order(rows: list[Row], columns: Sequence[tuple[str, ...]], unit: Unit) -> t
     return sorted(by_name, key=place), [said]
 
 
-def _placed(rows: list[Row], unit: Unit) -> list[Row]:
+def _placed(rows: list[Row], unit: Unit, seeds: int) -> tuple[Row, ...]:
     """Mark the best and second best of each column, as far as the shown decimals tell them apart.
 
     Only what has all seeds of the table can be either.
     """
     if len(rows) < 2 or not unit.better:
-        return rows
-    marked = [list(row.entries) for row in rows]
-    for at in range(len(rows[0].entries)):
-        there = {line: entries[at] for line, entries in enumerate(marked) if entries[at].cell is not None}
-        if len(there) < 2:
-            continue
-        values = {
-            line: round(shown(entry.cell.mean, unit), unit.decimals)
-            for line, entry in there.items()
-            if entry.cell and entry.cell.n == entry.expected
-        }
-        best = sorted(set(values.values()), reverse=unit.better == "higher")
-        for line, value in values.items():
-            if value in best[:2]:
-                place: Literal["best", "second"] = "best" if value == best[0] else "second"
-                old = marked[line][at]
-                marked[line][at] = Entry(old.cell, old.expected, place, old.won_back)
-    return [Row(row.names, tuple(entries), row.note) for row, entries in zip(rows, marked, strict=True)]
+        return tuple(rows)
+    columns = [
+        _column_placed(column, unit, seeds) for column in zip(*(row.cells for row in rows), strict=True)
+    ]
+    return tuple(
+        replace(row, cells=cells) for row, cells in zip(rows, zip(*columns, strict=True), strict=True)
+    )
+
+
+def _column_placed(column: Sequence[Cell | None], unit: Unit, seeds: int) -> list[Cell | None]:
+    values = {
+        at: round(shown(cell.mean, unit), unit.decimals)
+        for at, cell in enumerate(column)
+        if cell is not None and cell.n == seeds
+    }
+    best = sorted(set(values.values()), reverse=unit.better == "higher")[:2] if len(values) > 1 else []
+    places: dict[float, Literal["best", "second"]] = dict(zip(best, ("best", "second"), strict=False))
+    return [
+        replace(cell, place=places[values[at]]) if cell and values.get(at) in places else cell
+        for at, cell in enumerate(column)
+    ]
 
 
 def _reference_order(row: Row) -> tuple[int, tuple[str, ...]]:
-    method = next(entry.cell for entry in row.entries if entry.cell).text("method")
+    method = row.first.text("method")
     return (_REFERENCES.index(method) if method in _REFERENCES else len(_REFERENCES), row.names)
 
 

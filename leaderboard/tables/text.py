@@ -7,7 +7,7 @@ import unicodedata
 
 from gridbench.leaderboard.records.metric_info import Unit, shown
 
-__all__ = ["clean", "number"]
+__all__ = ["clean", "interval_text", "number", "p_text", "signed", "unsigned"]
 
 LONGEST = 60
 
@@ -15,6 +15,31 @@ LONGEST = 60
 def number(value: float, unit: Unit) -> str:
     """Return a recorded value with the decimals that tables for people show; nothing for NaN."""
     return "" if math.isnan(value) else f"{shown(value, unit):.{unit.decimals}f}"
+
+
+def signed(value: float, decimals: int) -> str:
+    """Write a difference with its sign; what rounds to zero has none, and NaN gives nothing."""
+    if math.isnan(value):
+        return ""
+    text = f"{value:+.{decimals}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", "−")
+
+
+def unsigned(value: float, decimals: int) -> str:
+    """Write a number, negative ones with a minus sign; what rounds to zero has none, and NaN gives nothing."""
+    return signed(value, decimals).removeprefix("+")
+
+
+def interval_text(low: float, high: float, decimals: int) -> str:
+    """Write the ends of an interval; nothing for NaN."""
+    return "" if math.isnan(low) else f"{signed(low, decimals)} to {signed(high, decimals)}"
+
+
+def p_text(p_value: float) -> str:
+    """Write a p-value to three decimals; nothing for NaN."""
+    if math.isnan(p_value):
+        return ""
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
 def clean(text: str, longest: int = LONGEST) -> str:

@@ -54,7 +54,7 @@ def _others(table: Table, mine: Row, own: Run) -> list[Row]:
     """Return the rows trained with the same loss, plain training first: it is what every method must beat."""
 
     def settings(row: Row) -> Mapping[str, Any]:
-        return next(entry.cell.settings for entry in row.entries if entry.cell is not None)
+        return row.first.settings
 
     shared = own.settings["loss"]
     others = [row for row in table.rows if row is not mine and settings(row)["loss"] == shared]

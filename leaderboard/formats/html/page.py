@@ -13,8 +13,9 @@ from markupsafe import Markup
 from gridbench.leaderboard.formats.html.page_details import Budget, details_of
 from gridbench.leaderboard.records.metric_info import shown
 from gridbench.leaderboard.records.runs import Run
+from gridbench.leaderboard.tables.cells import Cell
 from gridbench.leaderboard.tables.report import Report
-from gridbench.leaderboard.tables.table import Entry, Row, Table
+from gridbench.leaderboard.tables.table import Table
 from gridbench.leaderboard.tables.text import clean
 
 __all__ = ["page_document", "render_page"]
@@ -86,22 +87,19 @@ def _table(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
         "over": table.over,
         "columns": [clean(text) for text in table.columns],
         "notes": [clean(note, 1000) for note in table.notes],
-        "rows": [_row(row, table, places, False) for row in table.rows]
-        + [_row(row, table, places, True) for row in table.references],
+        "rows": [
+            {
+                "names": [clean(name, 200) for name in row.names],
+                "note": row.note,
+                "reference": row.first.reference,
+                "cells": [_cell(cell, table, places) for cell in row.cells],
+            }
+            for row in (*table.rows, *table.references)
+        ],
     }
 
 
-def _row(row: Row, table: Table, places: Mapping[str, int], reference: bool) -> dict[str, Any]:
-    return {
-        "names": [clean(name, 200) for name in row.names],
-        "note": row.note,
-        "reference": reference,
-        "cells": [_entry(entry, table, places) for entry in row.entries],
-    }
-
-
-def _entry(entry: Entry, table: Table, places: Mapping[str, int]) -> dict[str, Any] | None:
-    cell = entry.cell
+def _cell(cell: Cell | None, table: Table, places: Mapping[str, int]) -> dict[str, Any] | None:
     if cell is None:
         return None
     keys = {seed: f"{run.origin}/{run.id}" for seed, run in cell.runs.items()}
@@ -109,8 +107,8 @@ def _entry(entry: Entry, table: Table, places: Mapping[str, int]) -> dict[str, A
         "m": shown(cell.mean, table.unit),
         "s": None if math.isnan(cell.std) else shown(cell.std, table.unit),
         "n": cell.n,
-        "p": entry.place,
-        "w": None if entry.won_back is None else round(entry.won_back, 2),
+        "p": cell.place,
+        "w": None if cell.gap_closed is None else round(cell.gap_closed, 2),
         "v": {str(seed): shown(value, table.unit) for seed, value in cell.values.items()},
         "machine": clean(cell.text("machine"), 1000),
         "r": {str(seed): places[key] for seed, key in keys.items() if key in places},
@@ -118,8 +116,8 @@ def _entry(entry: Entry, table: Table, places: Mapping[str, int]) -> dict[str, A
 
 
 def _sheets(report: Report) -> tuple[list[Any], list[Any]]:
-    from gridbench.leaderboard.paper.reported_sheets import against_reported
-    from gridbench.leaderboard.stats.comparison_sheets import comparison_sheets
+    from gridbench.leaderboard.paper.reported import against_reported
+    from gridbench.leaderboard.stats.comparison import comparison_sheets
 
     statistics: list[Any] = []
     few = sum(len(table.rows) for table in report.tables) <= MOST_ROWS_WITH_STATISTICS

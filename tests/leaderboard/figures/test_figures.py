@@ -5,12 +5,14 @@ import json
 import numpy as np
 import pytest
 
+from gridbench.leaderboard.figures.ablation import mode_bars
 from gridbench.leaderboard.figures.curves import detection_curves, loss_curves, noise_curves
-from gridbench.leaderboard.figures.figure_strips import strip_figures
 from gridbench.leaderboard.figures.figures import figures_of
 from gridbench.leaderboard.figures.histories import band_of, last_value
+from gridbench.leaderboard.figures.parameter_counts import parameter_bars
 from gridbench.leaderboard.figures.ranks import cliques, rank_diagram
-from gridbench.leaderboard.figures.sensitivity import mode_bars, parameter_bars, sensitivity_maps
+from gridbench.leaderboard.figures.sensitivity import sensitivity_maps
+from gridbench.leaderboard.figures.strip_figures import strip_figures
 from gridbench.leaderboard.figures.strips import strips_of
 from gridbench.leaderboard.figures.style import looks_of, rendered
 from gridbench.leaderboard.records.runs import collect
@@ -81,7 +83,7 @@ def test_histories_are_averaged_over_the_seeds_that_reached_an_epoch(runs, write
     add_history(write_run(runs, seed=0), long)
     add_history(write_run(runs, seed=1), [{"epoch": 1, "detection": {"precision": 0.4}}, {"epoch": 2}])
     write_run(runs, seed=2)
-    cell = table_of(runs).rows[0].entries[0].cell
+    cell = table_of(runs).rows[0].cells[0]
     band = band_of(cell, "detection", "precision")
     assert band.mean == pytest.approx([0.3, 0.4, 0.6])
     assert band.std == pytest.approx([np.std([0.2, 0.4], ddof=1), 0, 0])
@@ -125,6 +127,16 @@ def test_a_parameter_that_varies_gives_a_heat_map(runs, write_run):
     assert [text.get_weight() for text in figure.axes[0].texts] == ["normal", "bold", "normal"]
 
 
+def test_only_a_value_with_all_seeds_is_framed_as_the_best(runs, write_run):
+    for seed in (0, 1):
+        for value, ndcg in ((10.0, 0.4), (20.0, 0.5), (40.0, 0.6)):
+            if value < 40 or seed == 0:
+                write_run(runs, method="grid", seed=seed, parameters={"lambda": value}, ndcg=ndcg)
+    ((_, figure),) = sensitivity_maps(table_of(runs))
+    weights = {text.get_text(): text.get_weight() for text in figure.axes[0].texts}
+    assert weights == {"40.0": "normal", "50.0": "bold", "60.0": "normal"}
+
+
 def test_modes_give_bars(runs, write_run):
     for mode, ndcg in (("hybrid", 0.5), ("joint", 0.4)):
         write_run(runs, method="grid", parameters={"lambda": 20.0, "mode": mode}, ndcg=ndcg)
@@ -162,7 +174,7 @@ def test_strips_mark_what_shares_no_label(runs, write_run):
     folder = write_run(runs)
     np.savez(folder / "retrieval.npz", allow_pickle=False, **pictures())
     table = table_of(runs)
-    stored = table.rows[0].entries[0].cell.runs[0].stored
+    stored = table.rows[0].cells[0].runs[0].stored
     strips = strips_of(stored)
     assert [picture.wrong for picture in strips[0].retrieved] == [False, True, False, True]
     assert strips[0].query.labels == ("water", "urban")
@@ -187,7 +199,7 @@ def test_records_without_usable_pictures_or_labels_do_no_harm(runs, write_run, s
     elif spoil != "no file":
         np.savez(folder / "retrieval.npz", **arrays)
     table = table_of(runs)
-    strips = strips_of(table.rows[0].entries[0].cell.runs[0].stored)
+    strips = strips_of(table.rows[0].cells[0].runs[0].stored)
     if spoil == "no labels":
         assert strips[0].query.labels == ()
         assert not any(picture.wrong for picture in strips[0].retrieved)

@@ -76,7 +76,7 @@ def test_csv_is_one_line_per_cell_in_percent(study):
         "ndcg@20",
     )
     assert (line["unit"], line["n"], line["mean"], line["std"]) == ("percent", "3", "51.0", "1.0")
-    assert float(line["won_back"]) == pytest.approx(35.6322)
+    assert float(line["gap_closed"]) == pytest.approx(35.6322)
     assert line["seeds"] == "0 1 2"
 
 

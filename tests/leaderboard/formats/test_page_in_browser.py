@@ -84,7 +84,7 @@ def test_hovering_a_number_or_a_curve_tells_more(visit, study):
     tip = page.inner_text("#tip")
     assert "grid · bce, SLNIR (%) 30" in tip
     assert "seed 1: 51.0" in tip
-    assert "won back: 36 %" in tip
+    assert "gap closed: 36 %" in tip
     page.mouse.move(1, 1)
     assert page.is_hidden("#tip")
     page.locator("#chart .point").nth(1).hover()

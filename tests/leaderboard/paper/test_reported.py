@@ -3,8 +3,13 @@
 import pytest
 
 from gridbench.errors import InputError
-from gridbench.leaderboard.paper.reported import own_spread, reported_beside, reported_numbers
-from gridbench.leaderboard.paper.reported_sheets import against_reported, reported_sheets
+from gridbench.leaderboard.paper.reported import (
+    against_reported,
+    own_spread,
+    reported_beside,
+    reported_numbers,
+    reported_sheets,
+)
 from gridbench.leaderboard.records.runs import Collection, collect
 from gridbench.leaderboard.tables.report import Report
 from gridbench.leaderboard.tables.table import Request, tables_of
@@ -164,13 +169,13 @@ def measured(runs, write_run):
 def test_measured_beside_reported(measured):
     found = collect(measured)
     (sheet,) = against_reported(tables_of(found, Request()))
-    lines = {(line.names[0], line.names[3]): [mark.text for mark in line.marks] for line in sheet.lines}
+    lines = {(names[0], names[3]): [mark.text for mark in marks] for names, marks in sheet.lines}
     assert lines == {
         ("bce", "Table V"): ["56.0", "55.6", "+0.4", "1.3"],
         ("grid", "Table V"): ["60.0", "62.2", "−2.2", "6.2"],
         ("grid", "Table I"): ["60.0", "56.8", "+3.2", ""],
     }
-    assert sheet.lines[0].marks[0].extra == "(n = 2)"
+    assert sheet.lines[0][1][0].extra == "(n = 2)"
 
 
 def test_reported_numbers_are_never_ranked_with_measured_ones(measured):
@@ -181,14 +186,14 @@ def test_reported_numbers_are_never_ranked_with_measured_ones(measured):
     assert titles[0] == "dlrsd"
     assert [title.split(",")[0] for title in titles[1:]] == ["Reported"] * 4
     for sheet in sheets[1:]:
-        assert {mark.place for line in sheet.lines for mark in line.marks} == {""}
+        assert {mark.place for _, marks in sheet.lines for mark in marks} == {""}
     assert sum(len(sheet.lines) for sheet in sheets if sheet.title == "dlrsd") == len(tables[0].rows)
 
 
 def test_all_reported_tables_without_any_result():
     sheets = Report(Collection(), [], reported=True).sheets()
     assert len(sheets) == len(reported_sheets()) == 8
-    assert sum(len(line.marks) for sheet in sheets for line in sheet.lines) == 7 * (4 * 10 + 2 * 6 + 2 * 5)
+    assert sum(len(marks) for sheet in sheets for _, marks in sheet.lines) == 7 * (4 * 10 + 2 * 6 + 2 * 5)
 
 
 def test_a_data_set_without_reported_numbers_is_said(runs, write_run):

@@ -16,7 +16,7 @@ def tables(runs):
 
 
 def texts(sheet):
-    return {line.names[0]: [mark.text for mark in line.marks] for line in sheet.lines}
+    return {names[0]: [mark.text for mark in marks] for names, marks in sheet.lines}
 
 
 @pytest.fixture
@@ -39,15 +39,15 @@ def test_the_papers_layout_with_measured_reported_and_difference(dlrsd):
     measured, reported, difference = paper_sheets("V", tables(dlrsd), comparable=True)
     for sheet in (measured, reported, difference):
         assert sheet.columns == ("bce", "elr (bce)", "fl", "asl", "jocor (bce)", "grid (bce)")
-        assert [line.names for line in sheet.lines] == [(str(rate),) for rate in range(0, 70, 10)]
+        assert [names for names, _ in sheet.lines] == [(str(rate),) for rate in range(0, 70, 10)]
     assert texts(measured)["30"] == ["50.0", "—", "—", "—", "—", "62.2"]
     assert texts(reported)["30"] == ["55.6", "54.4", "52.6", "50.6", "55.5", "62.2"]
-    assert texts(difference)["30"] == ["−5.6", "—", "—", "—", "—", "+0.0"]
+    assert texts(difference)["30"] == ["−5.6", "—", "—", "—", "—", "0.0"]
     assert texts(difference)["0"] == ["−2.7", "—", "—", "—", "—", "+2.8"]
     assert texts(measured)["10"] == ["—"] * 6
-    mark = measured.lines[3].marks[0]
+    mark = measured.lines[3][1][0]
     assert (mark.spread, mark.place) == ("1.4", "")
-    assert measured.lines[3].marks[5].place == "best"
+    assert measured.lines[3][1][5].place == "best"
     assert "n = 2, seeds 0, 1" in measured.caption
     assert "Reported, not measured" in reported.title
     assert "6.2 points apart" in " ".join(difference.notes)
@@ -56,7 +56,7 @@ def test_the_papers_layout_with_measured_reported_and_difference(dlrsd):
 def test_a_missing_seed_is_counted_at_its_place(dlrsd, write_run):
     write_run(dlrsd, dataset="dlrsd", method="bce", slnir="10", seed=1, ndcg=0.55)
     measured = paper_sheets("V", tables(dlrsd), comparable=True)[0]
-    assert (measured.lines[1].marks[0].text, measured.lines[1].marks[0].extra) == ("55.0", "(1/2)")
+    assert (measured.lines[1][1][0].text, measured.lines[1][1][0].extra) == ("55.0", "(1/2)")
 
 
 def test_numbers_of_another_archive_are_never_subtracted(runs, write_run):
@@ -101,6 +101,15 @@ def test_detection_stands_beside_top_k_by_loss_and_chance(runs, write_run):
     }
 
 
+def test_nothing_is_found_where_no_sample_is_known_to_be_noisy(runs, write_run):
+    for slnir, prevalence in (("0", 0.0), ("30", 0.6)):
+        folder = write_run(runs, method="grid", slnir=slnir, parameters={"lambda": 20.0})
+        row = {"epoch": 1, "detection": {"precision": prevalence, "prevalence": prevalence}}
+        (folder / "history.json").write_text(json.dumps([row]))
+    (sheet,) = detection_sheets(tables(runs))
+    assert sheet.columns == ("30",)
+
+
 def test_losses_are_those_of_the_last_epoch(runs, write_run):
     for seed, moved in ((0, -0.1), (1, 0.1)):
         folder = write_run(runs, method="grid", slnir="30", seed=seed, parameters={"lambda": 20.0})
@@ -108,12 +117,12 @@ def test_losses_are_those_of_the_last_epoch(runs, write_run):
         rows = [{"epoch": at, **dict.fromkeys(names, value + moved)} for at, value in ((1, 0.9), (2, 0.5))]
         (folder / "history.json").write_text(json.dumps(rows))
     (sheet,) = loss_sheets(tables(runs))
-    assert [line.names[1].split(",")[0] for line in sheet.lines] == [
+    assert [names[1].split(",")[0] for names, _ in sheet.lines] == [
         "discriminative head", "generative head", "hybrid: one head for each sample",
     ]  # fmt: skip
-    assert {(mark.text, mark.spread) for line in sheet.lines for mark in line.marks} == {("0.500", "0.141")}
+    assert {(mark.text, mark.spread) for _, marks in sheet.lines for mark in marks} == {("0.500", "0.141")}
     write_run(runs, method="bce", slnir="60")
-    assert loss_sheets(tables(runs))[0].lines[0].marks[1].text == "—"
+    assert loss_sheets(tables(runs))[0].lines[0][1][1].text == "—"
 
 
 def test_no_detection_no_sheet(runs, write_run):

@@ -41,6 +41,16 @@ def test_an_unknown_setting_or_value_names_the_nearest(study):
         left(study, "method=gird")
 
 
+def test_a_part_of_its_name_is_enough_for_a_machine(runs, write_run):
+    write_run(runs, seed=0, cpu="AMD EPYC 7R13")
+    write_run(runs, seed=1, cpu="Intel Xeon")
+    write_run(runs, seed=2)
+    assert left(runs, "machine=EPYC") == [("bce", "30", 0)]
+    assert left(runs, "machine!=EPYC,Xeon") == [("bce", "30", 2)]
+    with pytest.raises(InputError, match=r"No result meets 'machine=Threadripper'.*AMD EPYC"):
+        left(runs, "machine=Threadripper")
+
+
 def test_unfinished_runs_are_filtered_too(runs, write_run):
     write_run(runs, slnir="30")
     write_run(runs, slnir="60", state="failed")

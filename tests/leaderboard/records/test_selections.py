@@ -77,5 +77,5 @@ def test_a_tied_parameter_is_one_row(runs, write_run):
         write_run(runs, method="grid", slnir=slnir, parameters={"lambda": "slnir"})
         write_run(runs, method="grid", slnir=slnir, parameters={"lambda": 20.0})
     (table,) = tables_of(collect(runs), Request())
-    rows = {row.names: [entry.cell is not None for entry in row.entries] for row in table.rows}
+    rows = {row.names: [cell is not None for cell in row.cells] for row in table.rows}
     assert rows == {("grid", "bce", "slnir"): [True, True], ("grid", "bce", "20"): [True, True]}

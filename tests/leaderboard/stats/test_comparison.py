@@ -7,8 +7,7 @@ import pytest
 from gridbench.errors import InputError
 from gridbench.leaderboard.records.filters import keep, parse_condition
 from gridbench.leaderboard.records.runs import collect
-from gridbench.leaderboard.stats.comparison import compare_rows, ranking_of
-from gridbench.leaderboard.stats.comparison_sheets import comparison_sheets
+from gridbench.leaderboard.stats.comparison import compare_rows, comparison_sheets, ranking_of
 from gridbench.leaderboard.tables.table import Request, tables_of
 
 
@@ -109,7 +108,7 @@ def test_without_anything_in_common_nothing_is_ranked(runs, write_run):
 def test_the_sheets_say_what_was_found(five, write_run):
     write_run(five, method="jocor", slnir="30", ndcg=0.9)
     sheet, ranking = comparison_sheets(tables(five))
-    lines = {line.names[0]: [mark.text for mark in line.marks] for line in sheet.lines}
+    lines = {names[0]: [mark.text for mark in marks] for names, marks in sheet.lines}
     assert lines["bce"][0] == "(baseline)"
     assert lines["grid"][0] == "+1.1 (n = 5)"
     assert lines["grid"][2:] == ["0.003", "better", "73", "30+", *lines["grid"][6:]]
@@ -130,9 +129,9 @@ def test_runs_of_different_machines_never_pair(runs, write_run):
     assert compared["grid"].interval.seeds == 5
     assert (compared["elr"].interval.seeds, compared["elr"].interval.verdict) == (0, "not enough seeds")
     (sheet,) = comparison_sheets([table])[:1]
-    lines = {line.names[0]: [mark.text for mark in line.marks] for line in sheet.lines}
+    lines = {names[0]: [mark.text for mark in marks] for names, marks in sheet.lines}
     assert lines["elr"] == ["— (n = 0)", "", "", "not enough seeds", ""]
-    shares = {row.names[0]: row.entries[0].won_back for row in table.rows}
+    shares = {row.names[0]: row.cells[0].gap_closed for row in table.rows}
     assert shares["grid"] == pytest.approx(20)
     assert shares["elr"] is None
 

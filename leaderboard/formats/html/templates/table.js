@@ -41,7 +41,7 @@ function cellOf(row, cell, at) {
   const tell = (event) => {
     const box = event.currentTarget.getBoundingClientRect();
     const seeds = Object.entries(cell.v).slice(0, 12).map(([seed, value]) => `seed ${seed}: ${written(value, table.decimals)}`);
-    const won = cell.w === null ? [] : [`won back: ${cell.w.toFixed(0)} % of the NDCG lost to noise`];
+    const won = cell.w === null ? [] : [`gap closed: ${cell.w.toFixed(0)} % of the NDCG lost to noise`];
     showTip([where, ...seeds, ...won].join("\n"), box.left, box.bottom - 10);
   };
   return make("td", { class: "number" }, make("button", {

@@ -40,7 +40,7 @@ def strip_figures(table: Table) -> list[tuple[str, Figure]]:
 def _strips(table: Table, at: int) -> list[tuple[Row, int, list[Strip]]]:
     found = []
     for row in (*table.rows, *table.references):
-        cell = row.entries[at].cell
+        cell = row.cells[at]
         for seed, run in cell.runs.items() if cell else ():
             strips = strips_of(run.stored)
             if strips:
