@@ -10,8 +10,9 @@ import pytest
 from gridbench.cli import main
 from gridbench.config import make_config
 from gridbench.conformance import check_component
-from gridbench.core.plugins import load_plugin
+from gridbench.core.plugins import load_plugin, source_digest
 from gridbench.records.runner import Execution, run
+from gridbench.registry import METHODS
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 
@@ -63,6 +64,12 @@ def test_a_setting_of_several_cells_is_no_cell(scripts):
     with pytest.raises(ValueError, match="more than one cell"):
         records.seeds(evidence.TEST, 30, method="grid")
     assert records.seeds(evidence.TEST, 30, method="nothing like it") == {}
+
+
+def test_the_plug_in_of_the_studies_is_the_source_that_their_records_name(scripts, registries):
+    load_plugin(RESULTS / "exclusion.py")
+    named = {run.value("plugin") for run in scripts("evidence").Records().runs} - {None}
+    assert named == {source_digest([METHODS.get("exclude_loss")])}
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from gridbench import register_method
-from gridbench.methods._grid.gate import Gate
-from gridbench.methods._grid.split import split_batch
 from gridbench.methods.base import ANY_LOSS, Batch, StepOutput
+from gridbench.methods.gate import Gate
 from gridbench.methods.grid import GRID
 from gridbench.methods.plain import Plain
+from gridbench.methods.split import split_batch
 from gridbench.parameters import parameter
 
 
