@@ -87,7 +87,7 @@ def cli(debug: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 a run failed, 2 bad input, 130 interrupted."""
+    """Run the command line; return when it is done, else exit: 1 a run failed, 2 bad input, 130 interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     # --debug is taken anywhere, as people type it where they think of it.
@@ -95,7 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _open_standard_streams()
     with guarded():
         code = _exit_code(words, debug)
-    sys.exit(max(code, _flushed()))
+    code = max(code, _flushed())
+    if code:
+        sys.exit(code)
 
 
 def _open_standard_streams() -> None:
