@@ -201,19 +201,9 @@ def test_a_raised_version_is_refused(finished, execution, monkeypatch):
 
 def test_the_command(finished, cache, capsys):
     first = finished(method="bce", slnir=30)
-    main(
-        [
-            "score",
-            str(first.folder),
-            "--distance",
-            "cosine",
-            "--cache",
-            str(cache),
-            "--device",
-            "cpu",
-            "--quiet",
-        ]
-    )
+    words = ["score", first.folder, "--distance", "cosine", "--cache", cache, "--device", "cpu", "--quiet"]
+    with pytest.raises(SystemExit, match="0"):
+        main([str(word) for word in words])
     out, messages = capsys.readouterr()
     assert "test NDCG@5" in out
     assert messages == ""
