@@ -10,19 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from gridbench.config import make_config
-from gridbench.core.environment import choose_device, describe_environment
 from gridbench.errors import InputError
 from gridbench.leaderboard.records.runs import Run
 from gridbench.plan import Plan, make_plan
-from gridbench.records.record import read_record
+from gridbench.records.record import StoredRun, read_record
 from gridbench.sweeps.grid import Item
 from gridbench.training.corrupt import corrupt_training_labels
 
-__all__ = ["Baselines", "baselines_for", "differences_here", "items_beside", "noise_differences"]
+__all__ = ["Baselines", "baselines_for", "control_items", "is_shipped", "items_beside", "noise_differences"]
 
 _OWNED = ("parameters.", "versions.method", "versions.loss", "plugin", "method", "loss", "slnir")
-_DECIDING = ("torch", "timm", "numpy")
-"""Packages whose arithmetic or random numbers a run is made of."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +127,7 @@ def items_beside(
     parameters: Mapping[str, Any],
     runs: Path,
     cache: Path,
+    here: str | None,
     progress: Any = None,
 ) -> list[Item]:
     """Plan a method on exactly the cells of plain training.
@@ -140,27 +138,75 @@ def items_beside(
         parameters: Its parameters by public name; the defaults for those that are left out.
         runs: Folder of one's own records.
         cache: Folder of packed archives.
+        here: Label of the machine that will compute; None where it is not known.
         progress: Told while an archive is built.
 
     Returns:
-        A run for each cell and seed; a baseline that is that very run counts as done.
+        A run for each cell and seed. A baseline that is that very run counts as done if it was computed on this
+        machine, or if every run is among the baselines, so that no machines are mixed.
 
     Raises:
         InputError: This gridbench would compute the plain baseline otherwise than the record says: other data, another
             version of a component, or other settings. Or the method does not go with the loss.
     """
     shipped = {run.id: run.stored for run in baselines.runs}
-    items = []
+    plans = []
     for seeds in baselines.plain.values():
         for run in seeds.values():
             settings = dict(run.stored.config["config"])
             _check_same(run, make_plan(make_config(settings), cache, progress))
             config = make_config({**settings, "method": method, "parameters": dict(parameters)})
-            plan = make_plan(config, cache)
-            folder = runs / plan.folder_name
-            stored = shipped.get(plan.id) or (read_record(folder) if folder.exists() else None)
-            items.append(Item(plan, stored, parameters))
-    return items
+            plans.append(make_plan(config, cache))
+    complete = all(plan.id in shipped for plan in plans)
+    usable = {id: stored for id, stored in shipped.items() if complete or stored.machine == here}
+    return [Item(plan, usable.get(plan.id) or _there(plan, runs), parameters) for plan in plans]
+
+
+def control_items(
+    baselines: Baselines, items: Sequence[Item], runs: Path, cache: Path, here: str | None
+) -> list[Item]:
+    """Plan the plain training that a method is paired with where the baselines were computed on another machine.
+
+    Args:
+        baselines: The baselines, whose plain training it repeats.
+        items: The method's runs.
+        runs: Folder of one's own records.
+        cache: Folder of packed archives.
+        here: Label of the machine that will compute; None where it is not known.
+
+    Returns:
+        A run for each cell and seed of a method's run that is not itself one of the baselines; none where the plain
+        baseline was computed on this machine.
+
+    Raises:
+        InputError: There is such a run already, computed on a third machine.
+    """
+    control = []
+    for item in items:
+        at = item.plan.config
+        plain = baselines.plain[at.slnir][at.seed]
+        if is_shipped(item, runs) or plain.machine == here:
+            continue
+        plan = make_plan(make_config(dict(plain.stored.config["config"])), cache)
+        stored = _there(plan, runs)
+        done = stored is not None and stored.state == "done"
+        if stored and done and item.state != "done" and here not in (None, stored.machine):
+            raise InputError(
+                f"The plain training in {stored.folder} was computed on another machine ({stored.machine}) than this "
+                f"one ({here}), so no run of this one may be paired with it. Name another folder with --runs."
+            )
+        control.append(Item(plan, stored, {}))
+    return control
+
+
+def is_shipped(item: Item, runs: Path) -> bool:
+    """Tell whether a run is one of the baselines' own records."""
+    return item.stored is not None and item.state == "done" and item.stored.folder.parent != runs
+
+
+def _there(plan: Plan, runs: Path) -> StoredRun | None:
+    folder = runs / plan.folder_name
+    return read_record(folder) if folder.exists() else None
 
 
 def noise_differences(baselines: Baselines, items: Iterable[Item]) -> list[str]:
@@ -181,35 +227,6 @@ def noise_differences(baselines: Baselines, items: Iterable[Item]) -> list[str]:
                 found.append(
                     f"SLNIR {at[0]}, seed {at[1]}: noise hash {known[at][:12]} here, {theirs[:12]} in the baselines"
                 )
-    return found
-
-
-def differences_here(baselines: Baselines, device: str, threads: int) -> list[str]:
-    """Tell in what this machine differs from the one that the plain baselines were computed on, as far as numbers go.
-
-    Args:
-        baselines: The baselines.
-        device: Name of the device that will compute.
-        threads: Threads of each run.
-
-    Returns:
-        Words such as `torch 2.9 here, 2.8 there`; nothing when all is the same.
-    """
-    here = describe_environment(choose_device(device))
-    environments = [_environment(run) for seeds in baselines.plain.values() for run in seeds.values()]
-    ours = {name: here["packages"][name] for name in _DECIDING}
-    ours |= {
-        "device": here["device"].partition(":")[0],
-        "threads": str(threads),
-        "processor": here["processor"],
-    }
-    found = []
-    for name, own in ours.items():
-        group = "packages" if name in _DECIDING else ""
-        values = {str((env.get(group) or {}).get(name) if group else env.get(name)) for env in environments}
-        there = {value.partition(":")[0] if name == "device" else value for value in values} - {"None"}
-        if there and there != {str(own)}:
-            found.append(f"{name} {own} here, {' and '.join(sorted(there))} there")
     return found
 
 

@@ -18,15 +18,56 @@ from gridbench.leaderboard.tables.sheet import Mark, Sheet
 from gridbench.leaderboard.tables.table import Row, Table
 from gridbench.leaderboard.tables.text import interval_text, p_text, signed, unsigned
 
-__all__ = ["difference_sheet", "row_of"]
+__all__ = ["difference_sheet", "row_of", "shift_sheet"]
 
 
-def row_of(table: Table, ids: Container[str]) -> Row | None:
-    """Return the ranked row that holds the runs with these ids; None when the table has none."""
+def row_of(table: Table, ids: Container[str], origin: str = "") -> Row | None:
+    """Return the ranked row of an origin that holds the runs with these ids; None when the table has none."""
     for row in table.rows:
-        if any(run.id in ids for cell in table.line(row).values() for run in cell.runs.values()):
+        runs = [run for cell in table.line(row).values() for run in cell.runs.values()]
+        if any(run.id in ids and run.origin == origin for run in runs):
             return row
     return None
+
+
+def shift_sheet(table: Table, here: Row, there: Row) -> Sheet:
+    """Lay out by how much the same runs differ between two machines.
+
+    Args:
+        table: The table that the rows are of.
+        here: The row computed on this machine.
+        there: The row with the same settings, computed on another one.
+
+    Returns:
+        One line: the mean difference over the seeds in each column and over all with its 95 % interval.
+    """
+    ours, theirs = (
+        {column: cell.values for column, cell in table.line(row).items()} for row in (here, there)
+    )
+    shared = [column for column in table.columns if column in ours and column in theirs]
+    single = {column: paired_interval({column: ours[column]}, {column: theirs[column]}) for column in shared}
+    together = paired_interval({c: ours[c] for c in shared}, {c: theirs[c] for c in shared})
+    texts = [
+        *(_single(single.get(column), table.unit).split(" ")[0] for column in table.columns),
+        *_pooled(together, table.unit)[:2],
+    ]
+    machines = [
+        "; ".join(dict.fromkeys(name for cell in table.line(row).values() for name in cell.machines))
+        for row in (here, there)
+    ]
+    name = " ".join(dict.fromkeys(filter(None, here.names[:2])))
+    return Sheet(
+        "This machine against that of the baselines",
+        f"{table.metric} ({table.unit.shown}) of {name} here minus that of the same runs there, paired by seed, by "
+        f"{table.over}",
+        table.headings[:2],
+        (*table.columns, "all", "95 % interval of all"),
+        ((here.names[:2], tuple(map(Mark, texts))),),
+        notes=(
+            f"Here: {machines[0]}. There: {machines[1]}. Settings, seeds, labels and initial weights are the same and "
+            "the arithmetic differs, so runs of the two are never paired.",
+        ),
+    )
 
 
 def difference_sheet(table: Table, own: Row, others: Sequence[Row]) -> Sheet:

@@ -21,9 +21,11 @@ from gridbench.cli.options import (
     quiet_option,
     runs_option,
 )
+from gridbench.core.machine import NOT_RECORDED
 from gridbench.errors import InputError, RunFailed
 
 if TYPE_CHECKING:
+    from gridbench.engines.choice import EngineChoice
     from gridbench.sweeps.baselines import Baselines
     from gridbench.sweeps.grid import Item
 
@@ -121,7 +123,8 @@ def compare(
 
     \b
     FILE_OR_NAME is a plug-in file or a registered method. It sees the corrupted labels, the initial network, the seeds
-    and the settings that the baselines had; the same command again goes on where it stopped. Examples:
+    and the settings that the baselines had; the same command again goes on where it stopped. Where the baselines were
+    computed on another machine, plain training is computed here too, and the method is paired with that. Examples:
       gridbench compare my_method.py --quick
       gridbench compare my_method.py --slnir 0,30,60 --seeds 5
       gridbench compare grid -p lambda=40
@@ -134,7 +137,7 @@ def compare(
     from gridbench.leaderboard.records.runs import collect
     from gridbench.leaderboard.records.shipped import shipped_records
     from gridbench.records.runner import Execution
-    from gridbench.sweeps.baselines import baselines_for, differences_here, items_beside, noise_differences
+    from gridbench.sweeps.baselines import baselines_for, control_items, items_beside, noise_differences
     from gridbench.sweeps.grid import Sweep
 
     source = file or shipped_records()
@@ -146,30 +149,29 @@ def compare(
     with ProgressReporter(quiet, "comparison") as progress:
         baselines = baselines_for(collect(source).runs, chosen_loss, place)
         baselines = _chosen(baselines, slnir, seeds, quick)
-        items = items_beside(baselines, method, assigned, runs, place, progress.build)
+        how = replace(how, engine=replace(how.engine, devices=how.engine.devices or (baselines.device,)))
+        here = _machine_here(how.engine)
+        items = items_beside(baselines, method, assigned, runs, place, here, progress.build)
         wrong = noise_differences(baselines, items)
         if wrong:
             raise InputError(
                 "The label noise of the baselines cannot be made here, so nothing may be compared with them:\n  "
                 + "\n  ".join(wrong)
             )
-        todo = Sweep(tuple(items), ()).todo(retry_failed)
-        _announce(method, chosen_loss, baselines, items, todo)
-        device = how.engine.devices or (baselines.device,)
-        threads = int(how.engine.threads) if how.engine.threads.isdecimal() else 0
-        if todo:
-            _warn(differences_here(baselines, device[0], threads))
+        control = control_items(baselines, items, runs, place, here)
+        todo = Sweep((*control, *items), ()).todo(retry_failed)
+        _announce(method, chosen_loss, baselines, items, control, todo)
+        _explain_control(baselines, control, todo, here)
         if dry_run:
             return
         if todo and not no_check and not _built_in(method):
             _check(method, assigned, chosen_loss)
         if todo:
-            how = replace(how, engine=replace(how.engine, devices=device))
             how.compute(Execution(runs=runs, cache=cache, keep="light"), todo, progress)
-    report = placed(baselines, items, runs, metric)
+    report = placed(baselines, items, control, runs, metric)
     chosen = format_of(format_, out)
     write_report(report_text(report, chosen, out), out)
-    close(what, baselines, items, runs, quick, file, metric)
+    close(what, baselines, items, control, runs, quick, file, metric)
 
 
 def _method(what: str, name: str | None) -> str:
@@ -241,8 +243,25 @@ def _chosen(baselines: Baselines, slnir: str | None, seeds: str | None, quick: b
     return baselines.chosen(rates, wanted)
 
 
+def _machine_here(engine: EngineChoice) -> str | None:
+    """Return the label of the machine that will compute; None where several kinds may, or threads are measured."""
+    from gridbench.core.environment import choose_device
+    from gridbench.core.machine import describe_machine, machine_label
+
+    if engine.engine != "local" or not engine.threads.isdecimal():
+        return None
+    threads = int(engine.threads)
+    labels = {machine_label(describe_machine(choose_device(name), threads)) for name in engine.devices}
+    return labels.pop() if len(labels) == 1 else None
+
+
 def _announce(
-    method: str, loss: str, baselines: Baselines, items: Sequence[Item], todo: Sequence[Item]
+    method: str,
+    loss: str,
+    baselines: Baselines,
+    items: Sequence[Item],
+    control: Sequence[Item],
+    todo: Sequence[Item],
 ) -> None:
     config = items[0].plan.config
     cells = "; ".join(
@@ -253,23 +272,28 @@ def _announce(
     seconds = baselines.seconds()
     spent = seconds and f"{seconds / len(items) * len(todo) / 60:.1f} core-minutes"
     cost = f" Where the baselines were made, plain training took {spent} for as many." if spent else ""
-    failed = sum(item.state == "failed" for item in items)
+    failed = sum(item.state == "failed" for item in (*items, *control))
     more = f"; {failed} failed before, try them again with --retry-failed" if failed else ""
     state = f"{len(todo)} to compute{more}.{cost}" if todo else f"all there already{more}."
-    click.echo(f"{len(items)} run{'s' if len(items) > 1 else ''}, {state}")
+    beside = f" and {len(control)} of plain {loss} as their control" if control else ""
+    click.echo(f"{len(items)} run{'s' if len(items) > 1 else ''}{beside}, {state}")
 
 
-def _warn(differing: Sequence[str]) -> None:
-    if not differing:
-        return
-    click.echo(
-        "Note: not all that decides the last digits is as it was for the baselines: "
-        + "; ".join(differing)
-        + ". Labels, "
-        "initial weights and settings are the same, but rounding is not, and training carries it on: a single run may "
-        "come out otherwise by as much as another seed would. Means over several seeds remain comparable.",
-        err=True,
-    )
+def _explain_control(
+    baselines: Baselines, control: Sequence[Item], todo: Sequence[Item], here: str | None
+) -> None:
+    """Say why plain training is computed here, too, or why it need not be."""
+    there = sorted({run.machine for seeds in baselines.plain.values() for run in seeds.values()})
+    if control:
+        recorded = "; ".join("a machine that they do not record" if m == NOT_RECORDED else m for m in there)
+        click.echo(
+            f"The baselines were computed on {recorded}.\n"
+            f"Runs are computed on {here or 'the machines of the engine'}.\n"
+            "The same seed trains otherwise on another machine (docs/machines.md), so plain training is computed here, "
+            "too, once for all methods, and the method is paired with it."
+        )
+    elif todo:
+        click.echo("The baselines were computed on this machine, so their plain training is the control.")
 
 
 def _check(method: str, parameters: dict[str, str], loss: str) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,66 +21,110 @@ if TYPE_CHECKING:
 __all__ = ["close", "placed"]
 
 ENOUGH_SEEDS = 5
-YOURS = "the method in question, computed on this machine; all other rows are the baselines' records"
+YOURS = "the method in question, computed on this machine"
+CONTROL = "plain training computed on this machine: the control of the method in question"
+HERE, THERE = "here", "baselines"
 SHIPPED = "the method in question is one of the baselines: these are its shipped records"
 
 
-def placed(baselines: Baselines, items: Sequence[Item], runs: Path, metric: str | None) -> Report:
+def placed(
+    baselines: Baselines, items: Sequence[Item], control: Sequence[Item], runs: Path, metric: str | None
+) -> Report:
     """Put the new runs among the baselines.
+
+    Args:
+        baselines: The baselines.
+        items: The method's runs.
+        control: Plain training on the machine of the method's runs; none where the baselines are of that machine.
+        runs: Folder of one's own records.
+        metric: What to compare; None for NDCG.
+
+    Returns:
+        The table, by how much plain training here differs from the baselines' where it was computed, and the
+        differences between the method and what was computed on its machine.
 
     Raises:
         RunFailed: None of the runs is done.
     """
     from gridbench.leaderboard.records.runs import Collection
-    from gridbench.leaderboard.stats.versus_baselines import difference_sheet, row_of
+    from gridbench.leaderboard.stats.versus_baselines import difference_sheet, row_of, shift_sheet
     from gridbench.leaderboard.tables.report import Report
     from gridbench.leaderboard.tables.table import Request, tables_of
 
-    own = _own_runs(items, runs)
+    own, plain = _own_runs(items, runs), _done(control, runs)
     if not own:
         raise RunFailed("None of the runs is done, so there is nothing to show.")
     ids = {run.id for run in own}
-    found = Collection([*(run for run in baselines.runs if run.id not in ids), *own])
+    here, there = (HERE, THERE) if control else ("", "")
+    found = Collection(
+        [
+            *(replace(run, origin=there) for run in baselines.runs if control or run.id not in ids),
+            *(replace(run, origin=here) for run in own),
+            *(replace(run, origin=here, note=CONTROL) for run in plain),
+        ]
+    )
     tables = tables_of(found, Request(metric))
     sheets = []
     for table in tables:
-        mine = row_of(table, ids)
-        if mine is not None and table.unit.better:
-            sheets.append(difference_sheet(table, mine, _others(table, mine, own[0])))
+        mine = row_of(table, ids, here)
+        if mine is None or not table.unit.better:
+            continue
+        plain_here, plain_there = (
+            row_of(table, {run.id for run in plain}, origin) for origin in (here, there)
+        )
+        if control and plain_here and plain_there:
+            sheets.append(shift_sheet(table, plain_here, plain_there))
+        sheets.append(difference_sheet(table, mine, _others(table, mine, own[0])))
     return Report(found, tables, extra=sheets)
 
 
 def _others(table: Table, mine: Row, own: Run) -> list[Row]:
-    """Return the rows trained with the same loss, plain training first: it is what every method must beat."""
+    """Return the rows trained with the same loss, plain training first: it is what every method must beat.
 
-    def settings(row: Row) -> Mapping[str, Any]:
-        return row.first.settings
+    Rows without any run on the same machine are left out, unless there is no other.
+    """
+
+    def pairs(row: Row) -> bool:
+        both = zip(mine.cells, row.cells, strict=True)
+        return any(one and two and one.paired_values(two) for one, two in both)
 
     shared = own.settings["loss"]
-    others = [row for row in table.rows if row is not mine and settings(row)["loss"] == shared]
-    return sorted(others, key=lambda row: settings(row)["method"] != shared)
+    others = [row for row in table.rows if row is not mine and row.first.settings["loss"] == shared]
+    others = [row for row in others if pairs(row)] or others
+    return sorted(others, key=lambda row: row.first.settings["method"] != shared)
 
 
 def _own_runs(items: Sequence[Item], runs: Path) -> list[Run]:
+    """Return the method's finished runs, each with a note that says where it was computed."""
+    from gridbench.sweeps.baselines import is_shipped
+
+    shipped = [item for item in items if is_shipped(item, runs)]
+    computed = [item for item in items if not is_shipped(item, runs)]
+    noted = [
+        *((run, SHIPPED) for run in _done(shipped, runs)),
+        *((run, YOURS) for run in _done(computed, runs)),
+    ]
+    return [replace(run, note=" ".join(filter(None, [run.note, note]))) for run, note in noted]
+
+
+def _done(items: Sequence[Item], runs: Path) -> list[Run]:
+    """Return the finished runs, those of this command read from the folder that they went to."""
     from gridbench.leaderboard.records.runs import Run, as_run
     from gridbench.records.record import read_record
+    from gridbench.sweeps.baselines import is_shipped
 
-    own = []
-    for item in items:
-        shipped = (
-            item.stored is not None and item.stored.state == "done" and item.stored.folder.parent != runs
-        )
-        stored = item.stored if shipped and item.stored else read_record(runs / item.plan.folder_name)
-        run = as_run(stored, "")
-        if isinstance(run, Run):
-            own.append(replace(run, note=" ".join(filter(None, [run.note, SHIPPED if shipped else YOURS]))))
-    return own
+    stored = [
+        item.stored if item.stored and is_shipped(item, runs) else read_record(runs / item.plan.folder_name)
+        for item in items
+    ]
+    return [run for run in (as_run(each, "") for each in stored) if isinstance(run, Run)]
 
 
 def close(
     what: str,
     baselines: Baselines,
     items: Sequence[Item],
+    control: Sequence[Item],
     runs: Path,
     quick: bool,
     file: Path | None,
@@ -88,17 +132,19 @@ def close(
 ) -> None:
     """Say how long it took, what may be concluded, and what to do next."""
     own = _own_runs(items, runs)
-    plain = [run for seeds in baselines.plain.values() for run in seeds.values()]
-    mine, theirs = _median_seconds(own), _median_seconds(plain)
+    beside = _done(control, runs)
+    shipped = [run for seeds in baselines.plain.values() for run in seeds.values()]
+    mine, theirs = _median_seconds(own), _median_seconds(beside or shipped)
     if mine is not None and theirs is not None:
+        where = "beside it" if beside else "where the baselines were made. Compare times only on one machine"
+        click.echo(f"Training took {mine:.1f} s a run (median); plain training {theirs:.1f} s {where}.")
+    expected, found = len(items) + len(control), len(own) + len(beside)
+    if found < expected:
         click.echo(
-            f"Training took {mine:.1f} s a run (median); plain training {theirs:.1f} s where the baselines were "
-            "made. Compare times only on one machine."
+            f"{expected - found} of {expected} runs are missing; gridbench status --runs {runs} says why."
         )
-    if len(own) < len(items):
-        click.echo(
-            f"{len(items) - len(own)} of {len(items)} runs are missing; gridbench status --runs {runs} says why."
-        )
+    if control and (several := sorted({run.machine for run in (*own, *beside)}))[1:]:
+        click.echo(f"The runs here are of several machines, which are never paired: {'; '.join(several)}.")
     seeds = min(map(len, baselines.plain.values()))
     again = f"gridbench compare {what}" + (f" --baselines {file}" if file else "")
     if quick:

@@ -12,6 +12,7 @@ import pytest
 
 from gridbench.cli import main
 from gridbench.config import make_config
+from gridbench.core import environment, machine
 from gridbench.core.identity import identity, identity_of_cell
 from gridbench.leaderboard.records.runs import as_run, collect
 from gridbench.plan import make_plan
@@ -261,17 +262,90 @@ def test_baselines_of_another_experiment_are_refused(compare, small, baselines, 
     assert not (tmp_path / "runs").exists()
 
 
-def test_what_only_moves_the_last_digits_is_said(compare, small, baselines, tmp_path):
-    def older(document):
-        document["environment"]["packages"]["torch"] = "2.1.0"
-        document["environment"]["threads"] = 16
+@pytest.fixture
+def elsewhere(baselines, tmp_path):
+    """The baselines as if another machine had computed them, and scored half a point less."""
 
-    other = rewrite(baselines, tmp_path / "other.zip", older)
-    code, _, err = compare(small, "--dry-run", file=other)
-    assert code == 0
-    assert "there; threads 1 here, 16 there" in err
-    assert "2.1.0 there" in err
-    assert "Note:" not in compare(small, "--dry-run")[2]
+    def moved(document):
+        document["environment"]["machine"]["cpu"] = {"model": "Another CPU"}
+        document["result"]["metrics"]["ndcg@5"] -= 0.005
+
+    return rewrite(baselines, tmp_path / "elsewhere.zip", moved)
+
+
+def line_of(out, start):
+    """Return the cells of the first line that starts with a word, as text."""
+    return next(line for line in out.splitlines() if line.startswith(start))
+
+
+def test_baselines_of_another_machine_are_no_control(compare, small, baselines, elsewhere, tmp_path):
+    words = (small, "--slnir", "30")
+    code, out, err = compare(*words, file=elsewhere)
+    assert code == 0, err
+    assert "2 runs and 2 of plain bce as their control, 4 to compute" in out
+    assert "The baselines were computed on Another CPU, " in out
+    mine = collect(tmp_path / "runs").runs
+    own, control = (configs(r for r in mine if r.settings["method"] == name) for name in ("small", "bce"))
+    plain = configs(run for run in collect(baselines).runs if run.settings["method"] == "bce")
+    # Here the machines are one, so the control repeats the baselines to the bit, and the shift is what was taken off.
+    assert {at: run.metrics for at, run in control.items()} == {at: plain[at].metrics for at in control}
+    shift = out[out.index("This machine against that of the baselines") :]
+    assert "+0.5 (n = 2)" in line_of(shift, "bce")
+    verdicts = out[out.index("small bce here against the baselines") :]
+    assert out.index("This machine against") < out.index("small bce here against")
+    expected = sum(own[at].metrics["ndcg@5"] - control[at].metrics["ndcg@5"] for at in own) / 2 * 100
+    assert f"{expected:+.1f}".replace("-", "−") in line_of(verdicts, "bce") or abs(expected) < 0.05
+    assert not [line for line in verdicts.splitlines() if line.startswith("grid")]
+    assert "beside it." in out
+    # The control is there for whatever is compared next.
+    assert (
+        "2 runs and 2 of plain bce as their control, 2 to compute"
+        in compare("grid", "-p", "lambda=50", "--slnir", "30", file=elsewhere)[1]
+    )
+    assert (
+        "2 runs and 2 of plain bce as their control, all there already" in compare(*words, file=elsewhere)[1]
+    )
+
+
+def test_baselines_of_this_machine_are_the_control(compare, small):
+    out = compare(small, "--slnir", "30", "--seeds", "1")[1]
+    assert "The baselines were computed on this machine" in out
+    assert "This machine against" not in out
+
+
+def test_baselines_that_do_not_record_their_machine(compare, small, baselines, tmp_path):
+    unknown = rewrite(baselines, tmp_path / "unknown.zip", lambda d: d["environment"].pop("machine"))
+    code, out, err = compare(small, "--slnir", "30", "--seeds", "1", file=unknown)
+    assert code == 0, err
+    assert "computed on a machine that they do not record." in out
+    assert "There: not recorded." in out
+    # A method whose every run is among the records needs no control: they are of one machine, whichever it is.
+    assert "4 runs, all there already" in compare("grid", file=unknown)[1]
+
+
+def test_a_method_of_which_the_baselines_have_some_seeds_only_is_computed_anew(
+    compare, baselines, elsewhere, tmp_path
+):
+    def lacking(document):
+        config = document["config"]["config"]
+        if (config["method"], config["seed"]) == ("grid", 1):
+            config["backbone"] = "test_vit"
+
+    other = rewrite(elsewhere, tmp_path / "lacking.zip", lacking)
+    out = compare("grid", "--slnir", "30", "--dry-run", file=other)[1]
+    assert "2 runs and 2 of plain bce as their control, 4 to compute" in out
+
+
+def test_a_control_of_a_third_machine_is_refused(compare, small, baselines, elsewhere, monkeypatch):
+    words = (small, "--slnir", "30", "--seeds", "1")
+    assert compare(*words, file=elsewhere)[0] == 0
+    here = environment.describe_machine
+    third = lambda device, threads=None: {**here(device, threads), "cpu": {"model": "Third"}}  # noqa: E731
+    monkeypatch.setattr(machine, "describe_machine", third)
+    code, _, err = compare("grid", "-p", "lambda=50", *words[1:], file=elsewhere)
+    assert code == 2
+    assert "was computed on another machine" in err
+    assert "Name another folder with --runs" in err
 
 
 @pytest.mark.parametrize(

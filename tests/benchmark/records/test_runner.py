@@ -1,6 +1,5 @@
 """Whole runs on a tiny archive: the record, doing nothing twice, resuming, and what a method may not see."""
 
-import contextlib
 import gc
 import json
 import math
@@ -328,17 +327,16 @@ def test_the_python_call_computes_what_the_command_computes(tmp_path, cache, set
     torch.set_num_threads(3)
     try:
         called = run(make_config(values), Execution(places["called"], cache, "cpu"))
-        with contextlib.suppress(SystemExit):
-            main(
-                [
-                    "run",
-                    *flags,
-                    f"--runs={places['commanded']}",
-                    f"--cache={cache}",
-                    "--device=cpu",
-                    "--quiet",
-                ]
-            )
+        main(
+            [
+                "run",
+                *flags,
+                f"--runs={places['commanded']}",
+                f"--cache={cache}",
+                "--device=cpu",
+                "--quiet",
+            ]
+        )
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
