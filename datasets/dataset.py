@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from gridbench.datasets.archive.archive import Archive
+from gridbench.datasets.progress import Progress, silent
 from gridbench.datasets.recipe import Recipe
 
-if TYPE_CHECKING:
-    from gridbench.datasets.archive.archive import Archive
-
 __all__ = ["Dataset", "Progress", "silent"]
-
-Progress = Callable[[int, int, str], None]
-"""Called with (done, total, message); total is 0 while it is not known."""
-
-
-def silent(done: int, total: int, message: str) -> None:
-    """Report nothing."""
 
 
 class Dataset(Protocol):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from gridbench.methods.tasks.task import Task
+from gridbench.methods.tasks.batch import Batch, Geometry
+from gridbench.methods.tasks.task import Task
 
 __all__ = [
     "ANY_LOSS",
@@ -32,61 +32,6 @@ __all__ = [
 ANY_LOSS: tuple[str, ...] = ("*",)
 NoiseRate = Callable[[Tensor, Tensor], float]
 """(N, C) labels and (N, C) probabilities -> estimated noise rate, 0 to 1."""
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """How each image of a batch, and its label map with it, was cut and mirrored, so that a method can undo it.
-
-    All fields have shape (B,): the first row and column of the crop in the stored image, then whether the crop
-    was mirrored left-right and top-bottom.
-    """
-
-    top: Tensor
-    left: Tensor
-    mirrored: Tensor
-    flipped: Tensor
-
-    def only(self, keep: Tensor) -> Geometry:
-        """Return the geometry of the samples marked in `keep` (B,) bool."""
-        return Geometry(self.top[keep], self.left[keep], self.mirrored[keep], self.flipped[keep])
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What one training step sees.
-
-    Attributes:
-        images: (B, bands, H, W) float32, standardised and augmented.
-        scene_labels: (B, C) float32 in {0, 1}, as corrupted for training.
-        label_maps: (B, H, W) int64 class maps as corrupted for training, 255 = ignore; None without maps.
-        indices: (B,) int64, position of each image in the training set.
-        epoch: Epoch from 0.
-        step: Step within the epoch from 0.
-        generator: Random numbers of the stream "method" for this very step.
-        geometry: How images and label maps were cut and mirrored; None when label maps are as stored.
-    """
-
-    images: Tensor
-    scene_labels: Tensor
-    label_maps: Tensor | None
-    indices: Tensor
-    epoch: int
-    step: int
-    generator: torch.Generator
-    geometry: Geometry | None = None
-
-    def only(self, keep: Tensor) -> Batch:
-        """Return the batch of the samples marked in `keep` (B,) bool."""
-        maps, geometry = self.label_maps, self.geometry
-        return replace(
-            self,
-            images=self.images[keep],
-            scene_labels=self.scene_labels[keep],
-            label_maps=None if maps is None else maps[keep],
-            indices=self.indices[keep],
-            geometry=None if geometry is None else geometry.only(keep),
-        )
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gridbench.datasets.archive.arrayfile import file_sha256
 from gridbench.datasets.archive.layout import SPLITS
-from gridbench.datasets.dataset import Progress, silent
+from gridbench.datasets.progress import Progress, silent
 from gridbench.errors import InputError, nearest
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from gridbench.datasets.archive.arrayfile import RowFile, fsync_directory, write
 from gridbench.datasets.archive.building import build_once
 from gridbench.datasets.archive.indexing import group_file, make_index
 from gridbench.datasets.archive.layout import IGNORE, SPLITS, Layout, Sample
-from gridbench.datasets.dataset import Progress, silent
+from gridbench.datasets.progress import Progress, silent
 from gridbench.errors import InputError
 
 __all__ = ["ArchiveWriter", "build_once", "packed_order"]

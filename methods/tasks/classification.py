@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gridbench.methods.tasks.task import Task
 
 if TYPE_CHECKING:
-    from gridbench.methods.base import Batch
+    from gridbench.methods.tasks.batch import Batch
 
 __all__ = ["Classification"]
 

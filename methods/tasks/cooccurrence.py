@@ -11,7 +11,7 @@ from gridbench.core.labels import IGNORE
 from gridbench.methods.tasks.task import Task, has_known_pixel, label_maps
 
 if TYPE_CHECKING:
-    from gridbench.methods.base import Batch
+    from gridbench.methods.tasks.batch import Batch
 
 __all__ = ["Cooccurrence", "region_graph"]
 

@@ -13,7 +13,7 @@ from gridbench.methods.base import mean_of_valid
 from gridbench.methods.tasks.task import Task, has_known_pixel, label_maps
 
 if TYPE_CHECKING:
-    from gridbench.methods.base import Batch
+    from gridbench.methods.tasks.batch import Batch
 
 __all__ = ["Segmentation", "SegmentationHead", "layers_for"]
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
 from gridbench.core.labels import IGNORE
-
-if TYPE_CHECKING:
-    from gridbench.methods.base import Batch
+from gridbench.methods.tasks.batch import Batch
 
 __all__ = ["Task", "has_known_pixel", "label_maps"]
 

@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +24,6 @@ from gridbench.errors import InputError
 from gridbench.noise.core.corruption import Corruption, Ints, Kind, apply_changes
 from gridbench.noise.core.labels import checked_maps, checked_scene_labels, class_pixels
 from gridbench.noise.core.manifest_files import read_arrays, read_json
-
-if TYPE_CHECKING:
-    from gridbench.noise.core.model import NoiseModel
 
 __all__ = ["Manifest"]
 
@@ -75,7 +72,7 @@ class Manifest:
     def of(
         cls,
         corruption: Corruption,
-        model: NoiseModel,
+        model: Any,
         seed: int | None = None,
         fingerprint: str | None = None,
     ) -> Manifest:
@@ -83,7 +80,7 @@ class Manifest:
 
         Args:
             corruption: What the model returned.
-            model: The model, with its parameters.
+            model: The noise model: its name, version and parameters are kept.
             seed: Seed that the generator was derived from.
             fingerprint: Fingerprint of the archive whose labels were corrupted.
         """

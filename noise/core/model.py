@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,8 @@ from gridbench.errors import InputError
 from gridbench.noise.core.corruption import Corruption, Kind
 from gridbench.noise.core.difficulty import NEIGHBOURS
 from gridbench.noise.core.label_set import LabelSet
+from gridbench.noise.core.manifest import Manifest
 from gridbench.noise.core.rates import Rate, exact_rate
-
-if TYPE_CHECKING:
-    from gridbench.noise.core.manifest import Manifest
 
 __all__ = ["NoParameters", "NoiseModel"]
 
@@ -169,8 +167,6 @@ class NoiseModel(ABC):
 
     def manifest(self, corruption: Corruption, plan: Planned) -> Manifest:
         """Describe a corruption made for a planned run."""
-        from gridbench.noise.core.manifest import Manifest
-
         return Manifest.of(corruption, self, plan.config.noise_seed, plan.archive.fingerprint)
 
     def _refusal(self, kind: str) -> InputError:
