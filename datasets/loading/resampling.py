@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,14 @@ def _matrix(target: int, source: int) -> NDArray[np.float64]:
     centres = (np.arange(target) + 0.5) * step
     weights = _kernel((centres[:, None] - (np.arange(source) + 0.5)[None, :]) / widening)
     return np.asarray(weights / weights.sum(1, keepdims=True))
+
+
+@lru_cache(maxsize=64)
+def _sparse_matrix(target: int, source: int) -> Any:
+    """Return the matrix in float32 without its zeros: a row has few numbers, and a product takes as many steps."""
+    from scipy.sparse import csr_matrix
+
+    return csr_matrix(_matrix(target, source).astype(np.float32))
 
 
 def cubic_matrix(target: int, source: int) -> NDArray[np.float64]:
@@ -52,9 +61,9 @@ def resize_image(image: NDArray[np.generic], size: tuple[int, int]) -> NDArray[n
     """
     if image.shape[1:] == size:
         return image
-    rows, columns = _matrix(size[0], image.shape[1]), _matrix(size[1], image.shape[2])
-    smooth = rows @ image.astype(np.float64) @ columns.T
-    limits = np.iinfo(image.dtype)  # type: ignore[type-var]
+    rows, columns = _sparse_matrix(size[0], image.shape[1]), _sparse_matrix(size[1], image.shape[2])
+    smooth = np.stack([(columns @ (rows @ band.astype(np.float32)).T).T for band in image])
+    limits = np.iinfo(image.dtype.name)
     return np.asarray(np.rint(smooth).clip(limits.min, limits.max).astype(image.dtype))
 
 

