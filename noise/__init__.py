@@ -19,6 +19,8 @@ _EXPORTS = {
     "corrupt_scene_labels": "gridbench.noise.swap",
     "estimate_transition": "gridbench.noise.core.transition",
     "largest_slnir": "gridbench.noise.swap",
+    "realisable": "gridbench.noise.core.rates",
+    "scene_corruption": "gridbench.noise.core.corruption",
 }
 
 __all__ = sorted(_EXPORTS)
