@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gridbench.leaderboard.figures.histories import Band, band_of, last_value
+from gridbench.leaderboard.figures.histories import band_of, last_value
 from gridbench.leaderboard.figures.style import (
     GREY,
     Look,
@@ -153,12 +154,12 @@ def _curve(panel: Axes, row: Row, positions: list[float], look: Look, table: Tab
     panel.fill_between(x, mean - std, mean + std, color=look.colour, alpha=0.15, linewidth=0)
 
 
-def _band(panel: Axes, band: Band, look: Look, label: str, scale: float) -> None:
+def _band(panel: Axes, band: pd.DataFrame, look: Look, label: str, scale: float) -> None:
     panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
-    mean, std = band.mean * scale, band.std * scale
+    mean, std = band["mean"] * scale, band["std"] * scale
     every = max(1, len(mean) // 6)
     panel.plot(
-        band.epochs,
+        band.index,
         mean,
         color=look.colour,
         linestyle=look.dash,
@@ -166,7 +167,7 @@ def _band(panel: Axes, band: Band, look: Look, label: str, scale: float) -> None
         markevery=every,
         label=label,
     )
-    panel.fill_between(band.epochs, mean - std, mean + std, color=look.colour, alpha=0.15, linewidth=0)
+    panel.fill_between(band.index, mean - std, mean + std, color=look.colour, alpha=0.15, linewidth=0)
 
 
 def _level(panel: Axes, share: float, dash: str, label: str) -> None:
@@ -174,7 +175,7 @@ def _level(panel: Axes, share: float, dash: str, label: str) -> None:
         panel.axhline(100 * share, color=GREY, linestyle=dash, linewidth=1, label=label)
 
 
-def _detecting(table: Table, at: int) -> list[tuple[Row, Cell, Band]]:
+def _detecting(table: Table, at: int) -> list[tuple[Row, Cell, pd.DataFrame]]:
     found = []
     for row in table.rows:
         cell = row.cells[at]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
+import pandas as pd
 
-from gridbench.leaderboard.figures.histories import Band, band_of
+from gridbench.leaderboard.figures.histories import band_of
 from gridbench.leaderboard.paper.reported import Reported, own_spread, reported_numbers
 from gridbench.leaderboard.records.metric_info import shown, unit_of
 from gridbench.leaderboard.tables.cells import Cell, order_of
@@ -109,7 +109,7 @@ def detection_sheets(tables: Sequence[Table]) -> list[Sheet]:
                 band = band_of(cell, "detection", "precision")
                 prevalence = band_of(cell, "detection", "prevalence")
                 # Without a sample that is known to be noisy, a precision of zero would say nothing.
-                if band is None or (prevalence is not None and not np.nansum(prevalence.mean)):
+                if band is None or (prevalence is not None and not prevalence["mean"].sum()):
                     continue
                 plain = known.plain(cell)
                 plain_name = plain.text("method") if plain else "plain training"
@@ -161,10 +161,9 @@ def _last_epochs(
     return [Sheet(title, caption, headings, tuple(columns), rows)] if rows else []
 
 
-def _last(band: Band, n: int, scale: float = 100, decimals: int = 1) -> Mark:
-    at = max(at for at, value in enumerate(band.mean) if math.isfinite(value))
-    spread = f"{scale * band.std[at]:.{decimals}f}" if n > 1 else ""
-    return Mark(f"{scale * band.mean[at]:.{decimals}f}", spread)
+def _last(band: pd.DataFrame, n: int, scale: float = 100, decimals: int = 1) -> Mark:
+    last = band[band["mean"].notna()].iloc[-1] * scale
+    return Mark(f"{last['mean']:.{decimals}f}", f"{last['std']:.{decimals}f}" if n > 1 else "")
 
 
 def _column(number: Reported) -> Column:

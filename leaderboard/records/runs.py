@@ -14,14 +14,13 @@ from typing import Any, TypeGuard
 from gridbench.core.machine import machine_label
 from gridbench.errors import InputError
 from gridbench.leaderboard.bundles.compact import read_compact, refused
+from gridbench.leaderboard.records.metric_info import metrics_of
 from gridbench.leaderboard.records.plausible import implausible
 from gridbench.records.record import StoredRun, iter_records
 
 __all__ = ["COSTS", "IMPORTED", "Collection", "LeftOut", "Run", "Setting", "as_run", "collect", "flatten"]
 
 Setting = str | int | float | bool | None
-
-_SINGLE = ("memorised", "memorised_pixels", "predicted_prevalence", "true_prevalence", "noisy_images")
 
 IMPORTED = "imported"
 """Folder below the runs that holds what others made, a folder per origin."""
@@ -209,7 +208,7 @@ def as_run(stored: StoredRun, origin: str) -> Run | LeftOut:
             cell=_text(stored.config, "cell"),
             seed=seed,
             settings=settings,
-            metrics=_metrics(stored.result),
+            metrics=metrics_of(stored.result),
             reference=bool(stored.config.get("reference", False)),
             note=str(stored.config.get("note") or ""),
             origin=origin,
@@ -240,52 +239,6 @@ def _settings(config: Mapping[str, Any]) -> tuple[dict[str, Setting], int]:
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"its {name} is {value}")
     return settings, seed
-
-
-def _metrics(result: Mapping[str, Any]) -> dict[str, float]:
-    values: dict[str, Any] = dict(result["metrics"])
-    values |= {name: result.get(name) for name in _SINGLE}
-    for group in ("detection", "loss_detection", "parameters", "seconds"):
-        values |= {f"{group}/{name}": value for name, value in (result.get(group) or {}).items()}
-    of_samples = result.get("sample_detection") or {}
-    for level in ("image", "label"):
-        for way, scores in (of_samples.get(level) or {}).items():
-            values |= {
-                f"sample_detection/{level}/{way}/{name}": value for name, value in (scores or {}).items()
-            }
-    noise = result.get("noise") or {}
-    values["noise/realised"] = noise.get("realised")
-    unknown = _unknown(values)
-    values = {name: value for name, value in values.items() if name not in unknown}
-    metrics = {}
-    for name, value in values.items():
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError(f"its {name} is {value!r:.40}, not a number")
-        if not math.isfinite(value):
-            raise ValueError(f"its {name} is {value}")
-        if value < 0:
-            raise ValueError(f"its {name} is negative ({value})")
-        metrics[name] = float(value)
-    return metrics
-
-
-def _unknown(values: Mapping[str, Any]) -> set[str]:
-    """Name the values that depend on which labels are wrong, where no label is known to be.
-
-    Without injected noise and without a clean table beside the given one, the given labels may still be wrong: a share
-    of zero, or a precision of zero, would say that they are right.
-    """
-    found = {"noisy_images"} if values.get("noisy_images") == 0 else set[str]()
-    groups = [
-        name.removesuffix("prevalence")
-        for name, value in values.items()
-        if value == 0 and name.endswith("/prevalence")
-    ]
-    return found | {
-        name for name in values if name.startswith(tuple(groups)) and not name.endswith("/selected_share")
-    }
 
 
 def _seconds(phases: object) -> dict[str, float]:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
 
 from gridbench.errors import InputError
 from gridbench.leaderboard.records.filters import setting_name
-from gridbench.leaderboard.records.metric_info import Unit, shown, unit_of
+from gridbench.leaderboard.records.metric_info import Unit, unit_of
 from gridbench.leaderboard.records.runs import COSTS, Collection
 from gridbench.leaderboard.tables.cells import Cell, cells_of, differing, order_of
 from gridbench.leaderboard.tables.gap_closed import with_gap_closed
+from gridbench.leaderboard.tables.rows import (
+    Row,
+    common_columns,
+    means_over,
+    ordered,
+    reference_order,
+    with_places,
+)
 
 __all__ = ["Request", "Row", "Table", "common_columns", "heading", "means_over", "tables_of"]
 
@@ -21,7 +27,6 @@ APART = (
 )  # fmt: skip
 """Settings whose values are never ranked against each other: each combination is a table of its own."""
 
-_REFERENCES = ("oracle", "untrained", "random")
 _HEADINGS = {
     "slnir": "SLNIR (%)",
     "kind": "labels",
@@ -46,20 +51,6 @@ class Request:
     metric: str | None = None
     rows: tuple[str, ...] = ("method", "loss")
     columns: tuple[str, ...] = ("slnir",)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row: the texts that head it, its cell in each column (None where nothing was measured), and a footnote."""
-
-    names: tuple[str, ...]
-    cells: tuple[Cell | None, ...]
-    note: str = ""
-
-    @property
-    def first(self) -> Cell:
-        """Its first cell; every row has one."""
-        return next(cell for cell in self.cells if cell is not None)
 
 
 @dataclass(frozen=True)
@@ -178,8 +169,8 @@ def _table(title: str, cells: Sequence[Cell], request: Request, found: Collectio
         marks = [_footnote(note, notes) for note in (some.note, _mixed(line, request)) if note]
         own = Row(texts, tuple(map(line.get, columns)), " ".join(marks))
         (references if some.reference else ranked).append(own)
-    ordered, order = _order(ranked, columns, unit, len(seeds))
-    references.sort(key=_reference_order)
+    in_order, order = ordered(ranked, columns, unit, len(seeds))
+    references.sort(key=reference_order)
     if cells[0].metric.startswith(COSTS):
         order = [*order, "Costs are those of the machine that each run was computed on; they rank nothing."]
     counts = [cell.n for cell in cells]
@@ -190,7 +181,7 @@ def _table(title: str, cells: Sequence[Cell], request: Request, found: Collectio
         headings=tuple(heading(name) for name in rows_by),
         columns=tuple(" · ".join(column) for column in columns),
         over=" · ".join(heading(name) for name in request.columns),
-        rows=_placed(ordered, unit, len(seeds)),
+        rows=with_places(in_order, unit, len(seeds)),
         references=tuple(references),
         seeds=tuple(seeds),
         counts=(min(counts), max(counts)),
@@ -233,96 +224,6 @@ def _machine_notes(cells: Iterable[Cell]) -> list[str]:
 
 def _footnote(note: str, notes: dict[str, str]) -> str:
     return f"[{notes.setdefault(note, str(len(notes) + 1))}]"
-
-
-def common_columns(rows: Sequence[Row]) -> list[int]:
-    """Return the columns in which rows can be compared.
-
-    One row with a lonely cell must not leave the others nothing to be compared by, nor one that was measured everywhere
-    make all others incomparable.
-
-    Returns:
-        Positions of columns, of all such sets the one that allows most comparisons with one row: its columns, times
-        the other rows that have a value in all of them; of equal ones that with more rows, then that further left.
-    """
-    filled = [frozenset(at for at, cell in enumerate(row.cells) if cell is not None) for row in rows]
-    sets = {one & other for one in filled for other in filled}
-    complete = {columns: sum(columns <= own for own in filled) for columns in sets}
-
-    def worth(columns: frozenset[int]) -> tuple[int, int, list[int]]:
-        return len(columns) * (complete[columns] - 1), complete[columns], [-at for at in sorted(columns)]
-
-    best: frozenset[int] = max(sets, key=worth, default=frozenset())
-    return sorted(best)
-
-
-def means_over(row: Row, columns: Sequence[int]) -> list[float]:
-    """Return a row's means in these columns, in the recorded unit; nothing when it lacks one of them."""
-    means = [cell.mean for at in columns if (cell := row.cells[at]) is not None]
-    return means if len(means) == len(columns) else []
-
-
-def _order(
-    rows: list[Row], columns: Sequence[tuple[str, ...]], unit: Unit, seeds: int
-) -> tuple[list[Row], list[str]]:
-    by_name = sorted(rows, key=lambda row: [order_of(name) for name in row.names])
-    shared = common_columns(rows)
-    if len(rows) < 2 or not shared or not unit.better:
-        return by_name, []
-    sign = -1 if unit.better == "higher" else 1
-
-    def lacks_seeds(row: Row) -> bool:
-        return any((cell := row.cells[at]) is not None and cell.n < seeds for at in shared)
-
-    def place(row: Row) -> tuple[bool, bool, float]:
-        means = means_over(row, shared)
-        return (not means, lacks_seeds(row), sign * math.fsum(means))
-
-    if len(columns) == 1:
-        return sorted(by_name, key=place), []
-    which = (
-        "all columns" if len(shared) == len(columns) else ", ".join(" · ".join(columns[at]) for at in shared)
-    )
-    lacking = ["lack one"] if any(not means_over(row, shared) for row in rows) else []
-    if len({lacks_seeds(row) for row in rows if means_over(row, shared)}) > 1:
-        lacking.append("lack seeds")
-    last = f"; those that {' or '.join(lacking)} come last" if lacking else ""
-    said = f"Rows are ordered by their mean over {which}{last}."
-    return sorted(by_name, key=place), [said]
-
-
-def _placed(rows: list[Row], unit: Unit, seeds: int) -> tuple[Row, ...]:
-    """Mark the best and second best of each column, as far as the shown decimals tell them apart.
-
-    Only what has all seeds of the table can be either.
-    """
-    if len(rows) < 2 or not unit.better:
-        return tuple(rows)
-    columns = [
-        _column_placed(column, unit, seeds) for column in zip(*(row.cells for row in rows), strict=True)
-    ]
-    return tuple(
-        replace(row, cells=cells) for row, cells in zip(rows, zip(*columns, strict=True), strict=True)
-    )
-
-
-def _column_placed(column: Sequence[Cell | None], unit: Unit, seeds: int) -> list[Cell | None]:
-    values = {
-        at: round(shown(cell.mean, unit), unit.decimals)
-        for at, cell in enumerate(column)
-        if cell is not None and cell.n == seeds
-    }
-    best = sorted(set(values.values()), reverse=unit.better == "higher")[:2] if len(values) > 1 else []
-    places: dict[float, Literal["best", "second"]] = dict(zip(best, ("best", "second"), strict=False))
-    return [
-        replace(cell, place=places[values[at]]) if cell and values.get(at) in places else cell
-        for at, cell in enumerate(column)
-    ]
-
-
-def _reference_order(row: Row) -> tuple[int, tuple[str, ...]]:
-    method = row.first.text("method")
-    return (_REFERENCES.index(method) if method in _REFERENCES else len(_REFERENCES), row.names)
 
 
 def _tried(cells: Sequence[Cell], found: Collection) -> set[int]:
