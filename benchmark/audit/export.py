@@ -70,16 +70,17 @@ def split_names(archive: Archive) -> list[str]:
 
 
 def label_table(archive: Archive, labels: Array) -> bytes:
-    """Return labels.csv: file, split and a column of 0 and 1 for each class, as `data prepare folder` reads it.
+    """Return labels.csv: file, split, group and a column of 0 and 1 for each class, as `data prepare folder` reads it.
 
     Args:
         archive: Whose names, splits and classes.
         labels: (N, C) labels of all its images.
     """
-    rows = zip(archive.names, split_names(archive), labels.astype(int).tolist(), strict=True)
-    return _csv(
-        [["file", "split", *archive.class_names], *([name, split, *row] for name, split, row in rows)]
-    )
+    known = {"file": archive.names, "split": split_names(archive)}
+    if archive.sample_groups is not None:
+        known["group"] = archive.sample_groups
+    rows = zip(zip(*known.values(), strict=True), labels.astype(int).tolist(), strict=True)
+    return _csv([[*known, *archive.class_names], *([*words, *row] for words, row in rows)])
 
 
 def write_images(archive: Archive, folder: Path) -> int:

@@ -20,10 +20,11 @@ from gridbench.errors import InputError, nearest
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["INDEX", "SCHEMA", "Archive", "Group", "content_fingerprint", "index_checksum"]
+__all__ = ["GROUPS", "INDEX", "SCHEMA", "Archive", "Group", "content_fingerprint", "index_checksum"]
 
 INDEX = "index.json"
 SCHEMA = 1
+GROUPS = "sample_groups.json"
 SOURCES = "sources.npy"
 """(N, 32) uint8, sha256 over each sample's source files: known, but no part of the content."""
 
@@ -154,6 +155,13 @@ class Archive:
     def names(self) -> list[str]:
         """Name of each sample in packed order."""
         return (self.directory / "names.txt").read_text(encoding="utf-8").split("\n")[:-1]
+
+    @functools.cached_property
+    def sample_groups(self) -> list[str] | None:
+        """Group of each sample in packed order, such as the scene that it was cut from; None without groups."""
+        if GROUPS not in self._index["files"]:
+            return None
+        return list(json.loads((self.directory / GROUPS).read_text(encoding="utf-8")))
 
     def indices(self, split: str) -> NDArray[np.int64]:
         """Return the positions of one split in packed order, which says nothing about the classes.

@@ -34,7 +34,7 @@ def groupings_of(archive: Archive, pattern: str | None = None) -> list[Grouping]
     Args:
         archive: The archive.
         pattern: Regular expression whose first group (or whole match) in a sample's name names its group; None takes
-            what the archive knows: the squares of a built-in one; else the group pattern that it was prepared with,
+            what the archive knows: the squares of a built-in one; else the groups that it was prepared with,
             and the image that each tile was cut from.
 
     Returns:
@@ -52,7 +52,9 @@ def groupings_of(archive: Archive, pattern: str | None = None) -> list[Grouping]
     settings = archive.report.get("settings") or {}
     found = []
     images = [_TILE.sub("", name) for name in names] if settings.get("tile") else list(names)
-    if settings.get("group_pattern"):
+    if archive.sample_groups is not None:
+        found.append(Grouping(archive.sample_groups, "the groups that they were split by"))
+    elif settings.get("group_pattern"):
         words = f"the groups that they were split by ({settings['group_pattern']!r})"
         found.append(Grouping(_matches(settings["group_pattern"], images), words))
     if settings.get("tile"):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbench.datasets.archive.archive import INDEX, SCHEMA, SOURCES
+from gridbench.datasets.archive.archive import GROUPS, INDEX, SCHEMA, SOURCES
 from gridbench.datasets.archive.arrayfile import RowFile, fsync_directory, write_array, write_atomically
 from gridbench.datasets.archive.building import build_once
 from gridbench.datasets.archive.indexing import group_file, make_index
@@ -48,6 +48,7 @@ class ArchiveWriter:
         names: Name of each sample, no two alike, in the reader's order.
         split: Split of each sample, one of train, val, test.
         settings: What else decides the content, as JSON values; an attempt with other settings starts afresh.
+        groups: Group of each sample, or None.
 
     Attributes:
         plan: sha256 in hex over everything that was decided before a pixel was read.
@@ -60,12 +61,14 @@ class ArchiveWriter:
         names: Sequence[str],
         split: Sequence[str],
         settings: Mapping[str, Any] | None = None,
+        groups: Sequence[str] | None = None,
     ) -> None:
         check_plan(layout, names, split)
         self.folder = folder
         self.layout = layout
         order = packed_order(names)
         self._names: list[str] = [names[i] for i in order]
+        self._sample_groups = None if groups is None else [groups[i] for i in order]
         self._split = np.array([SPLITS.index(split[i]) for i in order], dtype=np.uint8)
         self._place = np.empty(len(order), dtype=np.int64)
         self._place[order] = np.arange(len(order))
@@ -187,8 +190,12 @@ class ArchiveWriter:
         write_array(self.folder / "split.npy", split)
         names = "".join(f"{self._names[i]}\n" for i in kept)
         write_atomically(self.folder / "names.txt", names.encode("utf-8"))
-        progress(0, 0, "computing statistics and hashes")
         files = [*(file.path.name for file in self._files()), "split.npy", "names.txt"]
+        if self._sample_groups is not None:
+            words = json.dumps([self._sample_groups[i] for i in kept], ensure_ascii=False)
+            write_atomically(self.folder / GROUPS, words.encode("utf-8"))
+            files.append(GROUPS)
+        progress(0, 0, "computing statistics and hashes")
         facts = {"name": name, "kind": kind, "plan": self.plan, "report": dict(report)}
         index = make_index(self.folder, self.layout, files, len(kept), train, facts)
         write_atomically(self.folder / INDEX, json.dumps(index, indent=1, sort_keys=True).encode("utf-8"))

@@ -86,6 +86,7 @@ class Plan:
         units: The work, which covers each position once.
         read: Function at the top level of a module that reads a unit's argument; raises `Unreadable`.
         settings: What the user decided, as JSON values; another setting is another archive.
+        groups: Group of each sample, which folds and splits keep together; None when nothing is known of groups.
         report: What the reader found out already, as JSON values; `notes` in it is a list of sentences.
     """
 
@@ -97,6 +98,7 @@ class Plan:
     read: Callable[[Any], Outcome]
     settings: Mapping[str, Any] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
+    groups: Sequence[str] | None = None
 
 
 def listed(what: str, names: Sequence[str], shown: int = 5) -> list[str]:

@@ -46,6 +46,8 @@ def realisable(total: int, reachable: int, rate: Decimal, units: str, why: str) 
     count = share_of(total, rate)
     if count > reachable:
         largest = largest_percent(reachable, total)
+        if share_of(total, largest) == 0:
+            largest = Decimal(0)
         raise InputError(
             f"A rate of {rate} % would change {count} of {total} {units}, but only {reachable} can change: {why}. "
             f"The largest rate here is {largest} (--slnir {largest})."

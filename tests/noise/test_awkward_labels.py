@@ -35,9 +35,9 @@ def largest_rate(error):
 @pytest.mark.parametrize("name", REPLACING)
 def test_with_one_class_nothing_can_be_replaced_and_the_message_says_what_can(name, tmp_path):
     labels = np.ones((10, 1), np.uint8)
-    with pytest.raises(InputError, match=r"The largest rate here is 9\.99"):
+    with pytest.raises(InputError, match=r"The largest rate here is 0 \(--slnir 0\)"):
         corrupt(name, labels, 30, tmp_path)
-    assert not len(corrupt(name, labels, "9.99", tmp_path).changed)
+    assert not len(corrupt(name, labels, "0", tmp_path).changed)
 
 
 @pytest.mark.parametrize(("name", "left"), [("missing", 7), ("mixed", 9)])

@@ -193,7 +193,7 @@ def _noisy_images(result: Any) -> str:
     """Say how many images are noisy; without injected noise and clean labels beside the given ones, nobody knows."""
     if not result["noisy_images"]:
         return "whether the given labels are right is not known"
-    return f"{_percent(result['noisy_images'])} of the images are noisy"
+    return f"{_percent(result['noisy_images'])} of training images are noisy"
 
 
 def _detection_rows(result: Any) -> list[tuple[str, str, str]]:

@@ -66,14 +66,24 @@ def read_metadata(path: Path) -> Metadata:
     v1_names = table["s2v1_name"].to_pylist() if "s2v1_name" in columns else [None] * len(patches)
     rows: dict[str, PatchRow] = {}
     by_v1_name: dict[str, PatchRow] = {}
-    for patch, names, split, v1_name in zip(patches, labels, splits, v1_names, strict=True):
+    for number, (patch, names, split, v1_name) in enumerate(
+        zip(patches, labels, splits, v1_names, strict=True)
+    ):
+        for column, cell in (("patch_id", patch), ("labels", names)):
+            if cell is None or (column == "labels" and None in cell):
+                raise InputError(
+                    f"The metadata {path}, row {number + 1} ({patch}): the column {column} is empty."
+                )
         if patch in rows or (v1_name is not None and v1_name in by_v1_name):
             raise InputError(f"The metadata {path} hold {patch} twice.")
         try:
             hot = multi_hot(names).tobytes()
         except UnknownLabel as error:
             raise InputError(f"The metadata {path}, patch {patch}: {error}.") from error
-        row = PatchRow(patch, v1_name, hot, None if split is None else read_split(split))
+        try:
+            row = PatchRow(patch, v1_name, hot, None if split is None else read_split(split))
+        except InputError as error:
+            raise InputError(f"The metadata {path}, patch {patch}: {error}") from error
         rows[patch] = row
         if v1_name is not None:
             by_v1_name[v1_name] = row

@@ -92,7 +92,7 @@ def plan_folder(root: Path, options: FolderOptions, progress: Progress = silent)
     reading = [*sources.reading, *_label_lines(sources, owners, split, treatment)]
     report = {"reading": reading, "notes": sources.notes, "source": str(root)}
     settings = _settings(options, sources, treatment, groups)
-    return Plan("folder", layout, names, split, units, read_folder_unit, settings, report)
+    return Plan("folder", layout, names, split, units, read_folder_unit, settings, report, groups)
 
 
 def _units(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbench.datasets.readers.landuse.classes import CLASS_NAMES, canonical_names, class_of, parse_name
-from gridbench.datasets.readers.tables import read_rows
+from gridbench.datasets.readers.tables.rows import read_raw_table, read_rows
 from gridbench.errors import InputError
 
 __all__ = ["LabelSource", "disagreements", "find_label_sources", "read_label_source"]
@@ -83,13 +83,13 @@ def read_label_source(path: Path, images: Sequence[str]) -> LabelSource:
     """
     if path.suffix.lower() == ".mat":
         return _read_mat(path, None, images)
-    rows = read_rows(path)
-    place = {class_of(cell): column for column, cell in enumerate(rows[0]) if class_of(cell) is not None}
+    table = read_raw_table(path)
+    place = {class_of(cell): column for column, cell in enumerate(table.header) if class_of(cell) is not None}
     missing = [name for index, name in enumerate(CLASS_NAMES) if index not in place]
     if missing:
         raise InputError(f"{path} has no column for {', '.join(missing)}.")
     labels: dict[str, NDArray[np.uint8]] = {}
-    for row in rows[1:]:
+    for row in table.rows:
         name = PurePosixPath(row[0].strip().replace("\\", "/")).name.split(".")[0].lower()
         if parse_name(name) is None:
             raise InputError(f"{path}: {row[0]!r} is no image of UC Merced.")

@@ -10,12 +10,12 @@ from gridbench.errors import InputError
 
 
 def archive(names, **settings):
-    return SimpleNamespace(name="mine", names=names, report={"settings": settings})
+    return SimpleNamespace(name="mine", names=names, sample_groups=None, report={"settings": settings})
 
 
 def test_an_archive_that_tells_nothing_has_no_groups():
     assert groupings_of(archive(["a", "b"])) == []
-    assert groupings_of(SimpleNamespace(name="mine", names=["a"], report={})) == []
+    assert groupings_of(SimpleNamespace(name="mine", names=["a"], sample_groups=None, report={})) == []
 
 
 def test_tiles_of_an_image_belong_together():

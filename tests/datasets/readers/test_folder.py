@@ -7,6 +7,7 @@ import pytest
 import rasterio
 from PIL import Image
 
+from gridbench.datasets.archive.groups import groupings_of
 from gridbench.datasets.readers.folder.folder import FolderOptions, plan_folder
 from gridbench.datasets.readers.prepare import prepare
 from gridbench.datasets.readers.raster import quick_raster_access
@@ -507,6 +508,9 @@ def test_a_column_gives_the_split(root, tmp_path):
 def test_a_column_gives_the_groups(root, tmp_path):
     label_csv(root, [f"im{i:02d}.png,water,g{i // 3}" for i in range(12)], "file,labels,group")
     archive = packed(root, tmp_path, split="50/25/25")
+    assert archive.sample_groups == [f"g{int(name[2:]) // 3}" for name in archive.names]
+    (known,) = groupings_of(archive)
+    assert known.groups == archive.sample_groups
     for split, count in (("train", 6), ("val", 3), ("test", 3)):
         names = {archive.names[i] for i in archive.indices(split)}
         assert len(names) == count

@@ -132,7 +132,7 @@ def test_a_missing_table():
 
 def test_a_table_that_moves_nothing():
     labels = np.eye(25, dtype=int)
-    with pytest.raises(InputError, match=r"is 3\.99 "):
+    with pytest.raises(InputError, match=r"is 0 \(--slnir 0\)"):
         replace_by_weight(
             labels, Decimal(50), np.zeros(25), lambda s, c: np.ones((len(s), 25)), "", generator()
         )
