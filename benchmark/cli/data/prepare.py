@@ -76,7 +76,10 @@ def _shared(several: bool) -> Callable[[F], F]:
     help="Folder of masks of the images' names.  [default: masks/ ...]",
 )
 @click.option(
-    "--labels", type=_FILE, metavar="FILE", help="Table of scene labels.  [default: labels.csv ...]"
+    "--labels",
+    type=_FILE,
+    metavar="FILE",
+    help="Table of scene labels, or an export of COCO, Label Studio or CVAT.  [default: labels.csv ...]",
 )
 @click.option("--clean-labels", type=_FILE, metavar="FILE", help="A second table: the clean truth.")
 @click.option("--clean-masks", type=_FOLDER, metavar="DIR", help="A second folder of masks: the clean truth.")

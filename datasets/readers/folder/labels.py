@@ -10,6 +10,7 @@ import numpy as np
 
 from gridbench.datasets.readers.files import FileIndex
 from gridbench.datasets.readers.folder.layout import FoundFiles, first_file, split_folders
+from gridbench.datasets.readers.formats.annotations import ANNOTATION_SUFFIXES, annotation_table
 from gridbench.datasets.readers.splitting import SPLIT_WORDS
 from gridbench.datasets.readers.tables import LabelTable, TableOptions, read_label_table
 from gridbench.datasets.readers.tables.rows import TABLE_SUFFIXES
@@ -18,6 +19,7 @@ from gridbench.errors import InputError
 __all__ = ["LABEL_FILES", "MatchedTable", "folder_labels", "label_files", "match_tables", "other_tables"]
 
 LABEL_FILES = tuple(f"labels{suffix}" for suffix in TABLE_SUFFIXES)
+_ANNOTATION_FILES = ("labels.json", "annotations.json", "_annotations.coco.json", "annotations.xml")
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,11 @@ def label_files(root: Path) -> dict[str, Path]:
     One `labels.csv` is about all images (prefix ""); else `train/labels.csv`, `val/labels.csv` and so on, or
     `train.csv`, `val.csv` and so on, are about the images of one split.
     """
-    whole = first_file(root, LABEL_FILES)
+    whole = first_file(root, (*LABEL_FILES, *_ANNOTATION_FILES))
     if whole is not None:
         return {"": whole}
-    inner = {f"{folder.name}/": first_file(folder, LABEL_FILES) for folder in split_folders(root)}
+    names = (*LABEL_FILES, *_ANNOTATION_FILES)
+    inner = {f"{folder.name}/": first_file(folder, names) for folder in split_folders(root)}
     named = {prefix: path for prefix, path in inner.items() if path is not None}
     if named:
         return named
@@ -89,7 +92,10 @@ def match_tables(
     for prefix, path in files.items():
         below = {key: image for key, image in found.images.items() if key.startswith(prefix)}
         index = FileIndex(below or found.images)
-        table = read_label_table(path, class_names, index, options)
+        if path.suffix.lower() in ANNOTATION_SUFFIXES:
+            table = annotation_table(path, class_names, (below or found.images).values())
+        else:
+            table = read_label_table(path, class_names, index, options)
         parts.append((prefix, table, index.match(table.keys, str(path))))
     if len(parts) == 1:
         return MatchedTable(parts[0][1], parts[0][2])

@@ -1,0 +1,168 @@
+"""Exports of annotation tools give an image every class of which it has an object."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gridbench.datasets.readers.folder.folder import plan_folder
+from gridbench.datasets.readers.folder.options import FolderOptions
+from gridbench.datasets.readers.formats.annotations import Drawn, read_annotations
+from gridbench.datasets.readers.prepare import prepare
+from gridbench.errors import InputError
+
+LABELS = {"a.png": ["road", "tree"], "b.png": ["tree"], "c.png": ["road"], "d.png": []}
+
+COCO = {
+    "images": [{"id": 10 + i, "file_name": name, "width": 8, "height": 8} for i, name in enumerate(LABELS)],
+    "categories": [{"id": 7, "name": "tree"}, {"id": 3, "name": "road"}],
+    "annotations": [
+        {
+            "id": 1,
+            "image_id": 10,
+            "category_id": 3,
+            "segmentation": [[0, 0, 4, 0, 4, 4]],
+            "bbox": [0, 0, 4, 4],
+        },
+        {"id": 2, "image_id": 10, "category_id": 7, "bbox": [1, 2, 3, 4]},
+        {"id": 3, "image_id": 11, "category_id": 7, "segmentation": {"size": [8, 8], "counts": [8, 16, 40]}},
+        # pycocotools 2.0.8: mask.encode of a Fortran-ordered 8 x 8 mask whose columns 1 and 2 are on.
+        {"id": 4, "image_id": 12, "category_id": 3, "segmentation": {"size": [8, 8], "counts": "8`0X1"}},
+    ],
+}
+
+
+def studio(full):
+    tasks = []
+    for i, (name, labels) in enumerate(LABELS.items()):
+        address = f"/data/upload/1/0a1b2c3d-{name}" if i % 2 else f"/data/local-files/?d=my%2Ffolder%2F{name}"
+        results = [{"type": "choices", "value": {"choices": labels}}]
+        if i == 1:
+            box = {"x": 25, "y": 50, "width": 25, "height": 25, "rotation": 0, "rectanglelabels": ["tree"]}
+            results = [{"type": "rectanglelabels", "original_width": 8, "original_height": 8, "value": box}]
+        task = {"id": i, "data": {"image": address, "note": "a. b"}, "annotations": [{"result": results}]}
+        minimal = {"id": i, "image": address, "kind": {"choices": labels}}
+        tasks.append(task if full else minimal)
+    return tasks
+
+
+CVAT = """<?xml version="1.0" encoding="utf-8"?><annotations><version>1.1</version><meta><task><labels>
+<label><name>tree</name></label><label><name>road</name></label></labels></task></meta>
+<image id="0" name="a.png" width="8" height="8"><tag label="road"/>
+<polygon label="tree" points="0,0;4,0;4,4.5"/></image>
+<image id="1" name="b.png" width="8" height="8"><box label="tree" xtl="1" ytl="2" xbr="4" ybr="6"/></image>
+<image id="2" name="c.png" width="8" height="8"><mask label="road" rle="1, 2" left="0" top="0" width="3" height="1"/>
+</image><image id="3" name="d.png" width="8" height="8"></image></annotations>"""
+
+EXPORTS = {
+    "COCO": ("annotations.json", json.dumps(COCO)),
+    "Label Studio": ("labels.json", json.dumps(studio(True))),
+    "Label Studio, minimal": ("labels.json", json.dumps(studio(False))),
+    "CVAT": ("annotations.xml", CVAT),
+}
+
+
+@pytest.mark.parametrize("kind", EXPORTS)
+def test_labels_of_an_export(tmp_path, kind):
+    root = tmp_path / "mine"
+    (root / "images").mkdir(parents=True)
+    for name in LABELS:
+        Image.new("RGB", (8, 8)).save(root / "images" / name)
+    file, text = EXPORTS[kind]
+    (root / file).write_text(text)
+    plan = plan_folder(root, FolderOptions(split="100/0/0"))
+    archive = prepare(plan, tmp_path / "cache", "mine", 1)
+    got = {
+        f"{name}.png": sorted(archive.class_names[c] for c in np.flatnonzero(archive.scene_labels[i]))
+        for i, name in enumerate(archive.names)
+    }
+    assert got == {name: labels for name, labels in LABELS.items() if labels}
+    assert archive.report["findings"] == {"left out: no scene label": 1}
+    assert any(kind.split(",")[0] in line and "in 4 images" in line for line in archive.report["reading"])
+
+
+def test_shapes_of_coco(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(COCO))
+    images = read_annotations(path).images
+    assert images["a.png"] == [
+        Drawn("road", ((0, 0, 4, 0, 4, 4),)),
+        Drawn("tree", ((1, 2, 4, 2, 4, 6, 1, 6),)),
+    ]
+    assert images["b.png"][0].rle == (8, 16, 40)
+    assert images["c.png"][0].rle == (8, 16, 40)
+
+
+def test_shapes_of_label_studio_are_in_pixels(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(studio(True)))
+    assert read_annotations(path).images["0a1b2c3d-b.png"] == [Drawn("tree", ((2, 4, 4, 4, 4, 6, 2, 6),))]
+
+
+def broken(change):
+    value = json.loads(json.dumps(COCO))
+    change(value)
+    return json.dumps(value)
+
+
+BAD = {
+    "no JSON": ("{", "is no JSON"),
+    "too deep": ("[" * 100_000, "is no JSON"),
+    "another JSON": ("{}", "is no export that is read"),
+    "another XML": ("<a/>", "no export of CVAT"),
+    "cut XML": ("<annotations><image", "is no XML"),
+    "entities": ('<!DOCTYPE a [<!ENTITY b "c">]><annotations>&b;</annotations>', "declares a document type"),
+    "unknown image": (
+        broken(lambda v: v["annotations"][0].update(image_id=99)),
+        "of the image 99, which is not listed",
+    ),
+    "unknown class": (
+        broken(lambda v: v["annotations"][0].update(category_id=99)),
+        "category 99, which is not",
+    ),
+    "two alike": (broken(lambda v: v["categories"].append({"id": 9, "name": "tree"})), "same name"),
+    "an image twice": (
+        broken(lambda v: v["images"].append({"id": 99, "file_name": "a.png"})),
+        "same|two images",
+    ),
+    "no file name": (broken(lambda v: v["images"][0].pop("file_name")), "image 10 has no file_name"),
+    "run lengths": (
+        broken(lambda v: v["annotations"][2]["segmentation"].update(counts=[1, 2])),
+        "do not fit its size",
+    ),
+    "short text": (
+        broken(lambda v: v["annotations"][3]["segmentation"].update(counts="8`")),
+        "do not fit its size",
+    ),
+    "odd polygon": (
+        broken(lambda v: v["annotations"][0].update(segmentation=[[1, 2, 3]])),
+        "no list of polygons",
+    ),
+    "annotators differ": (
+        json.dumps(
+            [
+                {
+                    "id": 5,
+                    "data": {"image": "a.png"},
+                    "annotations": [
+                        {"result": [{"type": "choices", "value": {"choices": [word]}}]} for word in ("x", "y")
+                    ],
+                }
+            ]
+        ),
+        "task 5 has 2 annotations that differ",
+    ),
+    "no image": (json.dumps([{"id": 1, "data": {"text": "hello"}}]), "names no image"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_exports_that_are_refused(tmp_path, kind):
+    text, reason = BAD[kind]
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=reason):
+        read_annotations(path)
