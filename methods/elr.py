@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from gridbench.errors import InputError
 from gridbench.methods.base import Batch, Context, Setup, StepOutput
-from gridbench.methods.losses.bce import BCE
 from gridbench.methods.plain import Plain
 from gridbench.parameters import parameter
 from gridbench.registry import register_method
@@ -26,10 +24,9 @@ CERTAIN = 1 - 1e-4
 class ELR(Plain):
     """Adds lambda * log(1 - t p) to the loss, where t is a running mean of what an image's predictions p were.
 
-    Multi-label form (tomburgert/nar_mlc and RSiM's RCML agree): p is a sigmoid per class and the term a mean over
-    batch and classes. Single-label form (shengliu66/ELR, eqs. 5 and 6 of its paper): p is a softmax, its targets are
-    normalised, the inner product t.p stands in place of t p, and softmax cross entropy in place of the loss. Targets
-    start at zero, are updated before they are used, follow the image's index and receive no gradient.
+    As in tomburgert/nar_mlc and RSiM's RCML: p is a sigmoid per class and the term a mean over batch and classes.
+    Targets start at zero, are updated before they are used, follow the image's index and receive no gradient. The
+    original, with a softmax over classes of which an image has exactly one, belongs to single labels and is not offered.
     """
 
     losses = ("bce", "fl", "asl")
@@ -57,7 +54,7 @@ class ELR(Plain):
         )
         form: str = parameter(
             "multi_label",
-            "a sigmoid per class, or a softmax for archives with one label per image",
+            "a sigmoid per class; single_label, a softmax over classes, is refused: there is no single-label task yet",
             "paper, Section V: adapted to several labels",
             choices=("multi_label", "single_label"),
         )
@@ -74,38 +71,28 @@ class ELR(Plain):
 
     @classmethod
     def resolve(cls, parameters: Any, context: Context) -> Any:
-        """Refuse what has no single-label form.
+        """Refuse the single-label form.
 
         Raises:
-            InputError: The single-label form with another loss than cross entropy, or two-sided.
+            InputError: It is asked for; scores of predictions and the method's loss would still be of several labels.
         """
         if parameters.form == "single_label":
-            if context.loss is not BCE:
-                raise InputError(
-                    "The method 'elr' with form=single_label trains with softmax cross entropy, which takes the place "
-                    "of the loss 'bce' only. Use --loss bce, or form=multi_label."
-                )
-            if parameters.two_sided:
-                raise InputError(
-                    "The method 'elr' is two-sided in its multi-label form only. Leave two_sided or form=single_label."
-                )
+            raise InputError(
+                "The method 'elr' with form=single_label needs a task with exactly one label an image, which gridbench "
+                "does not have yet: every image is trained and scored as having several. Leave the parameter out, or "
+                "give -p form=multi_label, which takes images with one label, too."
+            )
         return parameters
 
     def step(self, batch: Batch) -> StepOutput:
         """Update the batch's targets with its predictions, then return label loss plus regularisation."""
         prediction = self.predict(batch.images)
-        logits = prediction.float()
-        if self.p.form == "single_label":
-            losses = _softmax_cross_entropy(logits, batch.scene_labels)
-            probability = F.softmax(logits, 1).clamp(1 - CERTAIN, CERTAIN)
-            agreement = (self._remember(probability, batch.indices) * probability).sum(1)
-        else:
-            losses = self.objective.per_sample(prediction, batch)
-            probability = torch.sigmoid(logits).clamp(1 - CERTAIN, CERTAIN)
-            targets = self._remember(probability, batch.indices)
-            agreement = targets * probability
-            if self.p.two_sided:
-                agreement = agreement + (1 - targets) * (1 - probability)
+        losses = self.objective.per_sample(prediction, batch)
+        probability = torch.sigmoid(prediction.float()).clamp(1 - CERTAIN, CERTAIN)
+        targets = self._remember(probability, batch.indices)
+        agreement = targets * probability
+        if self.p.two_sided:
+            agreement = agreement + (1 - targets) * (1 - probability)
         regularisation = torch.log(1 - agreement).mean()
         shown = prediction.detach()
         logs = {"regularisation": regularisation.detach(), **self.objective.task.logs(shown)}
@@ -116,14 +103,6 @@ class ELR(Plain):
     @torch.no_grad()
     def _remember(self, probability: Tensor, indices: Tensor) -> Tensor:
         """Move the targets of the images at `indices` (B,) towards `probability` (B, C) and return them."""
-        if self.p.form == "single_label":
-            probability = probability / probability.sum(1, keepdim=True)
         updated: Tensor = self.p.beta * self.targets[indices] + (1 - self.p.beta) * probability
         self.targets[indices] = updated
         return updated
-
-
-def _softmax_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return (B,) losses; several labels of an image share its target equally, none cost nothing."""
-    target = labels / labels.sum(1, keepdim=True).clamp_min(1)
-    return -(target * F.log_softmax(logits, 1)).sum(1)

@@ -1,4 +1,4 @@
-"""ELR: golden values of both forms, targets that follow the index, identity with BCE, sane prevalence."""
+"""ELR: golden values, targets that follow the index, identity with BCE, sane prevalence."""
 
 import math
 
@@ -24,16 +24,6 @@ def test_multi_label_golden_values_of_two_visits(lab, weight, beta, first, secon
     if beta == 0.7:
         golden = [0.449207, 0.137160, 0.317454, 0.024187]
         np.testing.assert_allclose(method.targets[0].numpy(), golden, atol=1e-6)
-
-
-def test_single_label_golden_value(lab):
-    x, y = torch.tensor([[2.0, 0, -1], [0, 1, 0.5]]), torch.tensor([[1.0, 0, 0], [0, 0, 1]])
-    method = lab.fixed("elr", "bce", [x], form="single_label", **{"lambda": 3, "beta": 0.7})
-    output = method.step(lab.labelled(scene_labels=y))
-    assert float(output.loss.detach()) == pytest.approx(0.121725, abs=1e-6)
-    expected = F.cross_entropy(x, torch.tensor([0, 2]), reduction="none")
-    torch.testing.assert_close(output.per_sample_loss, expected)
-    torch.testing.assert_close(method.targets[:2].sum(1), torch.full((2,), 0.3))
 
 
 def test_the_regularisers_gradient_has_the_closed_form(lab):
@@ -95,13 +85,12 @@ def test_lambda_matters(lab):
 
 def test_extreme_logits_stay_finite(lab):
     x = torch.tensor([[-200.0, 200.0], [200.0, -200.0]])
-    for form in ("multi_label", "single_label"):
-        method = lab.fixed("elr", "bce", [x], form=form, beta=0)
-        for _ in range(3):
-            loss = method.step(lab.labelled(scene_labels=torch.tensor([[1.0, 0], [1, 0]]))).loss
-        loss.backward()
-        assert math.isfinite(float(loss.detach()))
-        assert torch.isfinite(method.backbone.output.grad).all()
+    method = lab.fixed("elr", "bce", [x], beta=0)
+    for _ in range(3):
+        loss = method.step(lab.labelled(scene_labels=torch.tensor([[1.0, 0], [1, 0]]))).loss
+    loss.backward()
+    assert math.isfinite(float(loss.detach()))
+    assert torch.isfinite(method.backbone.output.grad).all()
 
 
 def train_free_logits(lab, weight, start, steps=150):
@@ -134,10 +123,9 @@ def test_predicted_prevalence_of_a_trained_network_stays_near_the_labels(lab):
     assert predicted < 2 * batch.scene_labels.mean()
 
 
-def test_what_has_no_single_label_form_is_refused(lab):
-    with pytest.raises(InputError, match="bce"):
-        lab.method("elr", "asl", form="single_label")
-    with pytest.raises(InputError, match="two_sided"):
-        lab.method("elr", "bce", form="single_label", two_sided=True)
+@pytest.mark.parametrize("loss", ["bce", "fl", "asl"])
+def test_the_single_label_form_is_refused_with_what_works(lab, loss):
+    with pytest.raises(InputError, match="-p form=multi_label"):
+        lab.method("elr", loss, form="single_label")
     with pytest.raises(InputError, match="beta"):
-        lab.method("elr", "bce", beta=1.5)
+        lab.method("elr", loss, beta=1.5)
