@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from gridbench.methods.tasks.batch import Batch, Geometry
+from gridbench.methods.tasks.batch import Batch, Geometry, mean_of_valid
 from gridbench.methods.tasks.task import Task
 
 __all__ = [
     "ANY_LOSS",
+    "Averages",
     "Backbone",
     "Batch",
     "Context",
+    "Entries",
     "Geometry",
     "Loss",
     "Method",
     "NoiseRate",
     "Objective",
+    "SampleScores",
     "Setup",
     "StepOutput",
+    "TrainingView",
     "mean_of_valid",
 ]
 
@@ -33,6 +37,9 @@ ANY_LOSS: tuple[str, ...] = ("*",)
 NoiseRate = Callable[[Tensor, Tensor], float]
 """(N, C) labels and (N, C) probabilities -> estimated noise rate, 0 to 1."""
 
+Entries = tuple[Tensor, Tensor | None]
+"""(B, E) values of the entries of a loss, and the (B, E) mask of those that count or None."""
+
 
 @dataclass(frozen=True)
 class StepOutput:
@@ -40,7 +47,7 @@ class StepOutput:
 
     Attributes:
         loss: Scalar that the trainer differentiates.
-        per_sample_loss: (B,) loss of each image under the descriptor network's head, with its graph.
+        per_sample_loss: (B,) loss of each image under the descriptor network's head, with or without its graph.
         noisy_score: (B,) higher means more probably mislabelled, or None when the method has no opinion.
         selected: (B,) bool, images that this step treated as noisy, or None.
         prediction: The head's output, detached, for memorisation and prevalence; None when there is none.
@@ -114,18 +121,6 @@ class Loss(ABC):
         return mean_of_valid(*self.per_entry(prediction, target))
 
 
-def mean_of_valid(values: Tensor, valid: Tensor | None) -> Tensor:
-    """Return the (B,) means over the valid entries of (B, E) values; 0 for a sample without any.
-
-    Args:
-        values: (B, E).
-        valid: (B, E) bool, or None when every entry counts.
-    """
-    if valid is None:
-        return values.mean(1)
-    return torch.where(valid, values, 0.0).sum(1) / valid.sum(1).clamp_min(1)
-
-
 @dataclass(frozen=True)
 class Objective:
     """A task with one of its losses: all that a method knows about what is learnt."""
@@ -175,6 +170,45 @@ class Setup:
     noise_rate: NoiseRate | None = None
 
 
+@dataclass(frozen=True)
+class Averages:
+    """Means over the entries of a loss, of the whole training set in its order.
+
+    Attributes:
+        images: (N,) of each image.
+        labels: (M,) of each label, where entries belong to labels; else None.
+    """
+
+    images: Tensor
+    labels: Tensor | None
+
+
+class TrainingView(Protocol):
+    """The whole training set as the trained method may see it: the labels that were trained on."""
+
+    def average(self, function: Callable[[Batch], Sequence[Entries]]) -> list[Averages]:
+        """Apply a function to the training set, without augmentation or gradients, and average what it returns.
+
+        Args:
+            function: A mini-batch -> values of the entries of the loss; one or several of such.
+        """
+
+
+@dataclass(frozen=True)
+class SampleScores:
+    """What a trained method thinks of its training labels; higher means more probably wrong.
+
+    Attributes:
+        images: (N,) of each image.
+        labels: (M,) of each label, as `Averages` has them; None when it scores images alone.
+        noisy_percent: The share of the images that it flags as noisy, percent; None when it flags none.
+    """
+
+    images: Tensor
+    labels: Tensor | None = None
+    noisy_percent: float | None = None
+
+
 class Method(nn.Module):
     """A training strategy; a concrete method is one file named as it is registered.
 
@@ -201,6 +235,15 @@ class Method(nn.Module):
     @dataclass(frozen=True)
     class Parameters:
         """No parameters."""
+
+    def __init_subclass__(cls, **given: Any) -> None:
+        super().__init_subclass__(**given)
+        removed = sorted({"evidence", "judge", "judge_labels", "noisy_percent"} & vars(cls).keys())
+        if removed:
+            raise TypeError(
+                f"The method {cls.__name__} defines {', '.join(removed)}, which nothing calls any more: return scores "
+                "of images and labels from score_samples(train) instead; see CONTRIBUTING.md."
+            )
 
     def __init__(self, setup: Setup, parameters: Any = None) -> None:
         super().__init__()
@@ -229,36 +272,15 @@ class Method(nn.Module):
         """Return the trained head's output for images, or None when the method has no head."""
         return None
 
-    @property
-    def noisy_percent(self) -> float | None:
-        """The share of the training set that the trained method takes for noisy, percent; None when it takes none."""
+    def score_samples(self, train: TrainingView) -> SampleScores | None:
+        """Return what the trained method thinks of its training labels, or None when it has no opinion.
+
+        Called once when training is over, in evaluation mode and without gradients; it draws no random numbers.
+
+        Args:
+            train: The training set.
+        """
         return None
-
-    def evidence(self, batch: Batch) -> tuple[tuple[Tensor, Tensor | None], ...]:
-        """Return what the trained method's own opinion of samples is made of, entry by entry of the loss.
-
-        Called once for each part of the training set, in evaluation mode and without gradients, when training is over.
-
-        Returns:
-            Pairs of (B, E) values and the (B, E) mask of valid entries or None; none when it has no opinion.
-        """
-        return ()
-
-    def judge(self, evidence: Tensor) -> Tensor:
-        """Return the (M,) scores of the M images of the training set; higher means more probably mislabelled.
-
-        Args:
-            evidence: (P, M), what `evidence` gave, averaged over the entries of each image.
-        """
-        return evidence[0]
-
-    def judge_labels(self, evidence: Tensor) -> Tensor:
-        """Return the (M,) scores of the M labels of the training set; higher means more probably wrong.
-
-        Args:
-            evidence: (P, M), what `evidence` gave, averaged over the entries of each label.
-        """
-        return self.judge(evidence)
 
     @abstractmethod
     def step(self, batch: Batch) -> StepOutput:

@@ -26,7 +26,7 @@ class ELR(Plain):
 
     As in tomburgert/nar_mlc and RSiM's RCML: p is a sigmoid per class and the term a mean over batch and classes.
     Targets start at zero, are updated before they are used, follow the image's index and receive no gradient. The
-    original, with a softmax over classes of which an image has exactly one, belongs to single labels and is not offered.
+    original, with a softmax over classes of which an image has exactly one, is not offered: there is no such task.
     """
 
     losses = ("bce", "fl", "asl")

@@ -14,7 +14,18 @@ from gridbench.methods._grid.grid_parameters import Parameters, resolve_lambda
 from gridbench.methods._grid.noise_share import NoiseShare
 from gridbench.methods._grid.split import lowest_differences, scaled, split_batch
 from gridbench.methods._grid.vae import SupervisedVAE, draw_epsilon, kl_divergence
-from gridbench.methods.base import ANY_LOSS, Batch, Context, Method, Objective, Setup, StepOutput
+from gridbench.methods.base import (
+    ANY_LOSS,
+    Batch,
+    Context,
+    Entries,
+    Method,
+    Objective,
+    SampleScores,
+    Setup,
+    StepOutput,
+    TrainingView,
+)
 from gridbench.registry import register_method
 
 __all__ = ["GRID", "split_batch"]
@@ -86,29 +97,26 @@ class GRID(Method):
             prediction = self.head(features)
         return prediction
 
-    @property
-    def noisy_percent(self) -> float | None:
-        """Lambda, where both heads are there to compare."""
-        return self._percent(self.epochs) if self.p.mode == "hybrid" else None
-
     def _percent(self, epoch: int) -> float:
         return float(self.p.lambda_) if self.share is None else self.share.percent(epoch)
 
-    def evidence(self, batch: Batch) -> tuple[tuple[Tensor, Tensor | None], ...]:
-        """Return the losses of both heads, the generative one's at the latent mean; only the hybrid compares them."""
+    def score_samples(self, train: TrainingView) -> SampleScores | None:
+        """Compare both heads' losses, the generative one's at the latent mean; only the hybrid has both.
+
+        An image scores by how much the discriminative loss exceeds the generative one (eqs. 8 and 9 over the whole
+        set), a label by their sum: the difference chooses a head for an image, not its wrong labels.
+        """
         if self.p.mode != "hybrid":
-            return ()
+            return None
+        one, other = train.average(self._losses_of_heads)
+        labels = None if one.labels is None or other.labels is None else one.labels + other.labels
+        percent = float(self.p.lambda_) if self.share is None else self.share.after(self.epochs)
+        return SampleScores(scaled(one.images) - scaled(other.images), labels, percent)
+
+    def _losses_of_heads(self, batch: Batch) -> list[Entries]:
         features = self.backbone.features(batch.images)
         heads = self.head(features), self.vae.head(self.vae.encode(features)[0])
-        return tuple(self.objective.per_entry(prediction, batch) for prediction in heads)
-
-    def judge(self, evidence: Tensor) -> Tensor:
-        """Return by how much the discriminative loss exceeds the generative one (eqs. 8 and 9 over the whole set)."""
-        return scaled(evidence[0]) - scaled(evidence[1])
-
-    def judge_labels(self, evidence: Tensor) -> Tensor:
-        """Return the sum of both heads' losses: the difference chooses a head for an image, not its wrong labels."""
-        return evidence.sum(0)
+        return [self.objective.per_entry(prediction, batch) for prediction in heads]
 
     def step(self, batch: Batch) -> StepOutput:
         """Compute one mini-batch in the chosen mode."""

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from gridbench.errors import InputError
-from gridbench.methods.base import Batch, Context, Setup, StepOutput, mean_of_valid
+from gridbench.methods.base import Batch, Context, SampleScores, Setup, StepOutput, TrainingView
 from gridbench.methods.plain import Plain
+from gridbench.methods.tasks.batch import mean_of_valid
 from gridbench.parameters import parameter
 from gridbench.registry import register_method
 
@@ -118,15 +119,11 @@ class JoCoR(Plain):
         label_loss = mean_of_valid(first, valid)
         return StepOutput(loss, label_loss, per_image.detach(), selected, one.detach(), logs)
 
-    @property
-    def noisy_percent(self) -> float | None:
-        """What sample-wise selection drops in the end; label-wise selection drops no images."""
-        return 100 * self.p.tau if self.p.selection == "sample" else None
-
-    def evidence(self, batch: Batch) -> tuple[tuple[Tensor, Tensor | None], ...]:
-        """Return the joint losses, by which both selections go."""
-        _, _, _, joint, valid = self._compare(batch)
-        return ((joint, valid),)
+    def score_samples(self, train: TrainingView) -> SampleScores:
+        """Return the joint losses, by which both selections go; sample-wise selection drops a share of the images."""
+        (joint,) = train.average(lambda batch: [self._compare(batch)[3:]])
+        dropped = 100 * self.p.tau if self.p.selection == "sample" else None
+        return SampleScores(joint.images, joint.labels, dropped)
 
     def _compare(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]:
         """Return the first network's output, its losses, the divergence, the joint loss, and what entries count."""

@@ -12,7 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gridbench.core.labels import IGNORE
-from gridbench.methods.base import Batch, Setup, StepOutput, mean_of_valid
+from gridbench.methods.base import (
+    Batch,
+    Entries,
+    SampleScores,
+    Setup,
+    StepOutput,
+    TrainingView,
+    mean_of_valid,
+)
 from gridbench.methods.plain import Plain
 from gridbench.parameters import parameter
 from gridbench.registry import register_method
@@ -101,14 +109,18 @@ class LNC(Plain):
         score = corrected if self.start < self.stop and batch.epoch >= self.start else None
         return StepOutput(loss, losses, score, prediction=shown, logs=logs)
 
-    def evidence(self, batch: Batch) -> tuple[tuple[Tensor, Tensor | None], ...]:
-        """Return which pixels were corrected; nothing where the window of corrections is empty."""
+    def score_samples(self, train: TrainingView) -> SampleScores | None:
+        """Return the shares of corrected pixels; nothing where the window of corrections is empty."""
         if self.start == self.stop:
-            return ()
+            return None
+        (corrected,) = train.average(self._corrected)
+        return SampleScores(corrected.images, corrected.labels)
+
+    def _corrected(self, batch: Batch) -> list[Entries]:
         given = self.objective.task.target(batch)
         changes = self.corrections[_stored_pixels(batch, given.shape[1:])].long()
         corrected = (changes != UNCHANGED) & (changes != given)
-        return ((corrected.float().flatten(1), (given != IGNORE).flatten(1)),)
+        return [(corrected.float().flatten(1), (given != IGNORE).flatten(1))]
 
 
 def normalised_entropy(logits: Tensor) -> Tensor:

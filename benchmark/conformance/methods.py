@@ -23,7 +23,15 @@ from gridbench.conformance.fixtures import (
     step_on,
     train,
 )
-from gridbench.methods.base import ANY_LOSS, Method, StepOutput, mean_of_valid
+from gridbench.methods.base import (
+    ANY_LOSS,
+    Averages,
+    Batch,
+    Entries,
+    Method,
+    StepOutput,
+    mean_of_valid,
+)
 from gridbench.registry import LOSSES
 
 __all__ = ["check_method"]
@@ -82,18 +90,11 @@ def step_has_its_shapes(subject: Subject) -> None:
     _require_shapes(step_on(subject.fresh().method, subject.batch()), BATCH)
 
 
-def per_sample_loss_has_its_graph(subject: Subject) -> None:
-    """The per-sample loss is not detached."""
-    method = subject.fresh().method
-    method.train()
-    output = method.step(subject.batch())
-    require(output.per_sample_loss.requires_grad, "per_sample_loss is detached: return it with its graph")
-    require(output.loss.requires_grad, "the loss is detached: nothing would be trained")
-
-
 def gradients_arrive(subject: Subject) -> None:
     """Gradients reach the descriptor network and are finite."""
     method = subject.fresh().method
+    method.train()
+    require(method.step(subject.batch()).loss.requires_grad, "the loss is detached: nothing would be trained")
     step_on(method, subject.batch())
     gradients = [p.grad for p in method.descriptor_network.parameters() if p.grad is not None]
     require(
@@ -199,35 +200,56 @@ def describes_each_image_on_its_own(subject: Subject) -> None:
         require(present.shape == (6, CLASSES), f"predict gives {tuple(prediction.shape)}, which fits no task")
 
 
-def judges_samples_repeatably(subject: Subject) -> None:
-    """What it says of samples after training has its shapes, draws nothing and changes nothing."""
+def scores_samples_repeatably(subject: Subject) -> None:
+    """The scores of its training samples have their shapes, draw nothing and change nothing."""
     method = subject.trained[0].method
     method.eval()
-    batch = subject.batch()
+    bench = _Bench(subject)
     before = {name: value.clone() for name, value in method.state_dict().items()}
-    drawn = batch.generator.get_state(), torch.get_rng_state()
+    drawn = bench.batch.generator.get_state(), torch.get_rng_state()
     with torch.no_grad():
-        evidence, again = method.evidence(batch), method.evidence(batch)
+        scores, again = method.score_samples(bench), method.score_samples(bench)
     method.train()
-    different = "evidence draws random numbers; in evaluation it must give the same each time"
-    require(torch.equal(batch.generator.get_state(), drawn[0]), different)
+    different = "score_samples draws random numbers; in evaluation it must give the same each time"
+    require(torch.equal(bench.batch.generator.get_state(), drawn[0]), different)
     require(torch.equal(torch.get_rng_state(), drawn[1]), different)
     changed = first_difference(before, dict(method.state_dict()))
-    require(not changed, f"evidence changes {changed!r}")
-    for (values, valid), (repeated, _) in zip(evidence, again, strict=True):
+    require(not changed, f"score_samples changes {changed!r}")
+    if scores is None or again is None:
+        require(scores is again, "score_samples differs when it is asked for again")
+        return
+    for name, size in (("images", BATCH), ("labels", None)):
+        values, repeated = getattr(scores, name), getattr(again, name)
+        if values is None and name == "labels":
+            continue
+        shape = tuple(values.shape)
         require(
-            values.ndim == 2 and len(values) == BATCH and (valid is None or valid.shape == values.shape),
-            f"evidence has the shape {tuple(values.shape)} on {BATCH} images and must be (B, entries)",
+            values.ndim == 1 and size in (None, len(values)),
+            f"the scores of {name} have the shape {shape} on {BATCH} images and must be ({size or 'M'},)",
         )
-        require(bool(torch.isfinite(values.float()).all()), "evidence is not finite")
-        require(torch.equal(values, repeated), "evidence differs when it is asked for again")
-    if evidence:
-        parts = torch.stack([mean_of_valid(values.float(), valid) for values, valid in evidence])
-        for judge in (method.judge, method.judge_labels):
-            shape = tuple(judge(parts).shape)
-            require(shape == (BATCH,), f"{judge.__name__} gives the shape {shape} and must give ({BATCH},)")
-    share = method.noisy_percent
+        require(bool(torch.isfinite(values.float()).all()), f"the scores of {name} are not finite")
+        require(torch.equal(values, repeated), "score_samples differs when it is asked for again")
+    share = scores.noisy_percent
     require(share is None or 0 <= share <= 100, f"noisy_percent is {share}; a percentage is 0 to 100")
+
+
+class _Bench:
+    """One mini-batch as the whole training set."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.batch = subject.batch()
+
+    def average(self, function: Callable[[Batch], Sequence[Entries]]) -> list[Averages]:
+        found = []
+        for values, valid in function(self.batch):
+            require(
+                values.ndim == 2 and len(values) == BATCH and (valid is None or valid.shape == values.shape),
+                f"score_samples averages entries of the shape {tuple(values.shape)} on {BATCH} images; they must be "
+                "(B, entries)",
+            )
+            labels = values.flatten() if valid is None else values[valid]
+            found.append(Averages(mean_of_valid(values.float(), valid), labels))
+        return found
 
 
 def is_scored(subject: Subject) -> None:
@@ -250,7 +272,6 @@ TRAINED: tuple[Callable[[Subject], None], ...] = (
     builds,
     starts_alike,
     step_has_its_shapes,
-    per_sample_loss_has_its_graph,
     gradients_arrive,
     leaves_the_batch_alone,
     computes_the_same_again,
@@ -260,7 +281,7 @@ TRAINED: tuple[Callable[[Subject], None], ...] = (
     takes_equal_labels,
     takes_images_without_labels,
     describes_each_image_on_its_own,
-    judges_samples_repeatably,
+    scores_samples_repeatably,
     is_scored,
 )
 

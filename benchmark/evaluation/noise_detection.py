@@ -7,7 +7,7 @@ what is to be scaled or selected is so over the whole set.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +21,15 @@ from gridbench.core.streams import numpy_stream, torch_stream
 from gridbench.datasets.loading.augmentation import centre_cuts
 from gridbench.datasets.loading.batches import EvaluationSet
 from gridbench.evaluation.retrieval import MAPS_TOGETHER, TOGETHER
-from gridbench.methods.base import Batch, Geometry, Method, Objective, mean_of_valid
+from gridbench.methods.base import (
+    Averages,
+    Batch,
+    Entries,
+    Geometry,
+    Method,
+    Objective,
+    mean_of_valid,
+)
 from gridbench.metrics.confident import confident_learning
 from gridbench.metrics.detection import detection_scores, top_count, top_share
 
@@ -103,9 +111,6 @@ class _Collected:
     def get(self, name: str) -> Array | None:
         return np.concatenate(self.parts[name]) if name in self.parts else None
 
-    def all(self, prefix: str) -> list[Array]:
-        return [np.concatenate(self.parts[name]) for name in sorted(self.parts) if name.startswith(prefix)]
-
 
 def judge_training_set(
     method: Method, objective: Objective, samples: LabelledSet, slnir: Any, seed: int
@@ -127,10 +132,16 @@ def judge_training_set(
     Returns:
         What is found, with the scores it is computed from.
     """
-    device = samples.images.device
-    seen = _collect(method, objective, samples, seed)
+    view = _View(objective, samples, seed)
+    with _evaluating(method):
+        seen = _collect(method, view)
+        opinion = method.score_samples(view) if "loss" in seen.parts else None
     present = seen.get("present")
-    if not all(np.isfinite(part).all() for parts in seen.parts.values() for part in parts):
+    own = {} if opinion is None else {"images": opinion.images, "labels": opinion.labels}
+    ours = {name: None if each is None else each.float().cpu().numpy() for name, each in own.items()}
+    parts = [part for each in seen.parts.values() for part in each]
+    parts += [each for each in ours.values() if each is not None]
+    if not all(np.isfinite(part).all() for part in parts):
         reason = "the trained model's losses are not all finite in evaluation mode"
         return Verdict(present, {"image": None, "label": None, "reasons": {"image": reason}}, {})
     rng = numpy_stream(seed, "detection")
@@ -143,7 +154,7 @@ def judge_training_set(
     else:
         confident = confident_learning(samples.scene_labels != 0, probability.astype(np.float64))
     scores: dict[str, Array | None] = {
-        "method": _judged(method.judge, seen.all("evidence/"), device),
+        "method": ours.get("images"),
         "loss": seen.get("loss"),
         "confident_learning": None if confident is None else confident.score.max(1),
         "random": rng.random(len(samples.images)),
@@ -151,7 +162,7 @@ def judge_training_set(
     if scores["method"] is None:
         reasons["method"] = "it has no opinion of its own about samples"
     selected = {
-        "method": _share(scores["method"], method.noisy_percent),
+        "method": _share(scores["method"], opinion and opinion.noisy_percent),
         "loss": _share(scores["loss"], slnir),
         "confident_learning": None if confident is None else confident.found.any(1),
         "random": _share(scores["random"], slnir),
@@ -166,9 +177,7 @@ def judge_training_set(
         items = np.ones(losses.shape, dtype=bool) if there is None else there
         wrong = samples.wrong[items]
         scores = {
-            "method": _judged(
-                method.judge_labels, [part[items] for part in seen.all("label/evidence/")], device
-            ),
+            "method": ours.get("labels"),
             "loss": losses[items],
             "confident_learning": None if confident is None else confident.score[items],
             "random": rng.random(len(wrong)),
@@ -198,28 +207,54 @@ def wrong_classes(maps: Array, clean: Array, num_classes: int) -> Array:
     return wrong
 
 
-def _collect(method: Method, objective: Objective, samples: LabelledSet, seed: int) -> _Collected:
-    """Run the trained model over the whole set and gather what it says of images and of labels."""
-    task, seen = objective.task, _Collected()
-    with _evaluating(method):
-        for batch in samples.batches(seed):
-            prediction, evidence = method.predict(batch.images), method.evidence(batch)
-            if prediction is None:
-                continue
-            prediction = prediction.float()
-            seen.add("present", task.present(prediction))
-            probabilities = task.probabilities(prediction)
-            if probabilities is not None:
-                seen.add("probability", probabilities)
-            entries = {"loss": objective.per_entry(prediction, batch)}
-            entries |= {f"evidence/{i}": pair for i, pair in enumerate(evidence)}
-            for name, (values, valid) in entries.items():
-                seen.add(name, mean_of_valid(values.float(), valid))
-                labels = task.per_label(values.float(), valid, batch)
-                if labels is not None:
-                    seen.add(f"label/{name}", labels[0])
-                    if name == "loss":
-                        seen.add("label/there", labels[1])
+@dataclass(frozen=True)
+class _View:
+    """The training set as `TrainingView`: averages over the entries of a loss, by image and by label."""
+
+    objective: Objective
+    samples: LabelledSet
+    seed: int
+
+    def average(self, function: Callable[[Batch], Sequence[Entries]]) -> list[Averages]:
+        parts: list[list[tuple[Tensor, Tensor | None]]] = [
+            [self.averages(entries, batch)[:2] for entries in function(batch)]
+            for batch in self.samples.batches(self.seed)
+        ]
+        found = []
+        for kind in zip(*parts, strict=True):
+            labels = [each for _, each in kind if each is not None]
+            images = torch.cat([each for each, _ in kind])
+            found.append(Averages(images, torch.cat(labels) if len(labels) == len(kind) else None))
+        return found
+
+    def averages(
+        self, entries: Entries, batch: Batch
+    ) -> tuple[Tensor, Tensor | None, tuple[Tensor, Tensor | None] | None]:
+        """Return (B,) means by image, (m,) by label, and what the task says of labels."""
+        values, valid = entries[0].float(), entries[1]
+        labels = self.objective.task.per_label(values, valid, batch)
+        means = mean_of_valid(values, valid)
+        if labels is None:
+            return means, None, None
+        of_label, there = labels
+        return means, of_label.flatten() if there is None else of_label[there], labels
+
+
+def _collect(method: Method, view: _View) -> _Collected:
+    """Run the trained model over the whole set and gather what its head says of images and of labels."""
+    task, seen = view.objective.task, _Collected()
+    for batch in view.samples.batches(view.seed):
+        prediction = method.predict(batch.images)
+        if prediction is None:
+            continue
+        prediction = prediction.float()
+        seen.add("present", task.present(prediction))
+        seen.add("probability", task.probabilities(prediction))
+        means, _, labels = view.averages(view.objective.per_entry(prediction, batch), batch)
+        seen.add("loss", means)
+        if labels is not None:
+            seen.add("label/loss", labels[0])
+            seen.add("label/there", labels[1])
     return seen
 
 
@@ -232,13 +267,6 @@ def _evaluating(method: Method) -> Iterator[None]:
             yield
     finally:
         method.train(training)
-
-
-def _judged(judge: Callable[[Tensor], Tensor], evidence: list[Array], device: torch.device) -> Array | None:
-    if not evidence or not len(evidence[0]):
-        return None
-    scores: Array = judge(torch.from_numpy(np.stack(evidence)).to(device)).float().cpu().numpy()
-    return scores
 
 
 def _share(score: Array | None, percent: Any) -> Array | None:

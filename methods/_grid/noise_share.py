@@ -51,12 +51,17 @@ class NoiseShare(nn.Module):
     def percent(self, epoch: int) -> float:
         """Return lambda for a step of an epoch (from 0); the first after the last looked at makes the estimate."""
         if epoch > self.last and not bool(self.estimated):
-            known = self.seen > 0
-            if bool(known.any()):
-                mean = self.probabilities[known] / self.seen[known, None]
-                self.value.fill_(100 * self.noise_rate(self.labels[known], mean.clamp(0, 1)))
+            self.value.fill_(self.after(epoch))
             self.estimated.fill_(True)
         return float(self.value)
+
+    def after(self, epochs: int) -> float:
+        """Return lambda as it stands after so many epochs, and keep nothing of it."""
+        known = self.seen > 0
+        if epochs <= self.last or bool(self.estimated) or not bool(known.any()):
+            return float(self.value)
+        mean = self.probabilities[known] / self.seen[known, None]
+        return 100 * self.noise_rate(self.labels[known], mean.clamp(0, 1))
 
     def note(self, batch: Batch, probabilities: Tensor) -> None:
         """Take in what a step predicted.

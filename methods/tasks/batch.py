@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-__all__ = ["Batch", "Geometry"]
+__all__ = ["Batch", "Geometry", "mean_of_valid"]
 
 
 @dataclass(frozen=True)
@@ -63,3 +63,15 @@ class Batch:
             indices=self.indices[keep],
             geometry=None if geometry is None else geometry.only(keep),
         )
+
+
+def mean_of_valid(values: Tensor, valid: Tensor | None) -> Tensor:
+    """Return the (B,) means over the valid entries of (B, E) values; 0 for a sample without any.
+
+    Args:
+        values: (B, E).
+        valid: (B, E) bool, or None when every entry counts.
+    """
+    if valid is None:
+        return values.mean(1)
+    return torch.where(valid, values, 0.0).sum(1) / valid.sum(1).clamp_min(1)

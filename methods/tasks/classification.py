@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor, nn
 
+from gridbench.methods.tasks.batch import Batch
 from gridbench.methods.tasks.task import Task
-
-if TYPE_CHECKING:
-    from gridbench.methods.tasks.batch import Batch
 
 __all__ = ["Classification"]
 

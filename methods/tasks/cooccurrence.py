@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor, nn
 
 from gridbench.core.labels import IGNORE
+from gridbench.methods.tasks.batch import Batch
 from gridbench.methods.tasks.task import Task, has_known_pixel, label_maps
-
-if TYPE_CHECKING:
-    from gridbench.methods.tasks.batch import Batch
 
 __all__ = ["Cooccurrence", "region_graph"]
 

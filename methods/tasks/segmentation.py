@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gridbench.methods.base import mean_of_valid
+from gridbench.methods.tasks.batch import Batch, mean_of_valid
 from gridbench.methods.tasks.task import Task, has_known_pixel, label_maps
-
-if TYPE_CHECKING:
-    from gridbench.methods.tasks.batch import Batch
 
 __all__ = ["Segmentation", "SegmentationHead", "layers_for"]
 

@@ -99,7 +99,7 @@ def test_lambda_is_told_for_every_epoch_and_follows_the_estimate(planned):
     assert told[:3] == pytest.approx([20.0] * 3)
     assert told[3:] == pytest.approx([told[3]] * 3)
     assert told[3] != pytest.approx(20.0)
-    assert experiment.method.noisy_percent == pytest.approx(told[3])
+    assert experiment.method.share.after(len(told)) == told[-1]
 
 
 def test_until_the_estimate_it_is_the_default_run_bit_by_bit(planned):

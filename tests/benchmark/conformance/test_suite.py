@@ -81,14 +81,6 @@ class Broken(Plain):
 '''
 
 BROKEN = {
-    "detaches_the_per_sample_loss": (
-        """
-        def step(self, batch):
-            losses = self.objective.per_sample(self.predict(batch.images), batch)
-            return StepOutput(losses.mean(), losses.detach())
-        """,
-        {"The per-sample loss is not detached": "per_sample_loss is detached"},
-    ),
     "starves_its_backbone": (
         """
         def step(self, batch):
@@ -154,11 +146,13 @@ BROKEN = {
     ),
     "guesses_which_samples_are_noisy": (
         """
-        def evidence(self, batch):
-            return ((torch.rand(len(batch.images), 5, generator=batch.generator), None),)
+        def score_samples(self, train):
+            from gridbench.methods.base import SampleScores
+            draw = lambda batch: [(torch.rand(len(batch.images), 5, generator=batch.generator), None)]
+            return SampleScores(train.average(draw)[0].images)
         """,
         {
-            "What it says of samples after training has its shapes, draws nothing and changes nothing": "draws random"
+            "The scores of its training samples have their shapes, draw nothing and change nothing": "draws random"
         },
     ),
     "divides_by_the_number_of_labels": (
@@ -247,7 +241,7 @@ def broken(tmp_path):
 
 
 IN_THE_FAST_SUITE = [
-    "detaches_the_per_sample_loss",
+    "corrects_labels_in_place",
     "starves_its_backbone",
     "forgets_its_state",
     "draws_from_nowhere",
@@ -281,11 +275,13 @@ def call(capsys, *words):
 
 
 def test_the_command_says_what_failed_and_exits_with_one(broken, capsys):
-    body, _ = BROKEN["detaches_the_per_sample_loss"]
+    body, _ = BROKEN["corrects_labels_in_place"]
     code, out, messages = call(capsys, "check", broken("mine", body))
     assert code == 1
     assert "method mine" in out
-    assert "FAILED  The per-sample loss is not detached (with bce): per_sample_loss is detached" in out
+    assert (
+        "FAILED  A step leaves the batch as it was (with bce): it writes into the batch's scene_labels" in out
+    )
     assert "ok      Gradients reach the descriptor network" in out
     assert "1 check failed." in messages
     assert "Traceback" not in out + messages
