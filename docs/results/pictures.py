@@ -48,7 +48,7 @@ def reasoning(records: Records) -> Figure:
     panel.set_xlabel(f"SLNIR (%)\nwhiskers: ± one standard deviation over seeds (n = {count})")
     panel.set_title("bluemarble · labels scene: kinds of reasoning", loc="left")
     panel.grid(visible=False, axis="x")
-    legend_outside(figure, panel)
+    legend_outside(figure)
     return figure
 
 
@@ -88,7 +88,7 @@ def heads_over_epochs(records: Records) -> Figure:
         ha="left",
         fontsize=8,
     )
-    legend_outside(figure, panels[1])
+    legend_outside(figure)
     return figure
 
 

@@ -45,7 +45,7 @@ def ablation_panels(tables: Sequence[Table], setting: str, order: Sequence[str])
     low, high = min(counts), max(counts)
     count = f"n = {low}" if low == high else f"n = {low} to {high}"
     panels[-1].set_xlabel(f"SLNIR (%)\nwhiskers: ± one standard deviation over seeds ({count})")
-    legend_outside(figure, panels[0])
+    legend_outside(figure)
     return figure
 
 
@@ -59,7 +59,7 @@ def mode_bars(table: Table) -> list[tuple[str, Figure]]:
         _bars(panel, cells, name, sorted({cell.text(name) for cell in cells}), table.unit)
         panel.set_xlabel("SLNIR (%)")
         panel.set_title(f"{table.title}: {title} by {what}", loc="left")
-        legend_outside(figure, panel)
+        legend_outside(figure)
         figures.append((f"{what} {title}", figure))
     return figures
 

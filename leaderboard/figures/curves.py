@@ -59,7 +59,7 @@ def noise_curves(table: Table) -> Figure | None:
     panel.set_ylabel(f"{table.metric} ({table.unit.symbol or table.unit.shown})")
     panel.set_xticks(positions, table.columns)
     panel.set_title(table.title, loc="left")
-    legend_outside(figure, panel)
+    legend_outside(figure)
     return figure
 
 
@@ -105,7 +105,7 @@ def detection_curves(table: Table) -> list[tuple[str, Figure]]:
     drawn = [cell for _, found in shown_columns for _, cell, _ in found]
     figure.supxlabel(f"epoch; {_spread(drawn)}", fontsize=8)
     figure.supylabel("precision of detection (%)", fontsize=8)
-    legend_outside(figure, panels[0])
+    legend_outside(figure)
     return [("detection", figure)]
 
 
@@ -138,7 +138,7 @@ def loss_curves(table: Table) -> list[tuple[str, Figure]]:
         panels[0].set_ylabel("mean loss")
         spread = _spread([cell for _, cell in cells])
         figure.suptitle(f"{table.title}: {short(key)}; {spread}", x=0.01, ha="left", fontsize=8)
-        legend_outside(figure, panels[0])
+        legend_outside(figure)
         figure.legends[0].set_title(table.over)
         figures[key] = (short(row.names), figure)
     return list(figures.values())

@@ -44,7 +44,7 @@ def count_bars(title: str, counts: Mapping[str, Mapping[str, int]]) -> Figure:
     panel.set_ylim(top=1.1 * largest / scale)
     panel.grid(visible=False, axis="x")
     panel.set_title(title, loc="left")
-    legend_outside(figure, panel)
+    legend_outside(figure)
     return figure
 
 
@@ -87,5 +87,5 @@ def parameter_bars(table: Table) -> Figure | None:
     panel.set_xlabel("parameters (millions)")
     panel.grid(visible=False, axis="y")
     panel.set_title(f"{table.title}: parameters", loc="left")
-    legend_outside(figure, panel, columns=2)
+    legend_outside(figure, columns=2)
     return figure

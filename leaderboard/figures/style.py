@@ -116,12 +116,17 @@ def new_figure(
     return figure, list(panels.flat)
 
 
-def legend_outside(figure: Figure, panel: Axes, columns: int = 1) -> None:
-    """Put one legend beside the panels, with the entries of the given one."""
-    handles, labels = panel.get_legend_handles_labels()
-    if handles:
+def legend_outside(figure: Figure, columns: int = 1) -> None:
+    """Put one legend beside the panels, with each name of any panel once."""
+    entries = {
+        label: handle
+        for panel in reversed(figure.axes)
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
+    names = dict.fromkeys(label for panel in figure.axes for label in panel.get_legend_handles_labels()[1])
+    if names:
         place = "outside right upper" if columns == 1 else "outside lower center"
-        figure.legend(handles, labels, loc=place, ncols=columns, frameon=False)
+        figure.legend([entries[name] for name in names], list(names), loc=place, ncols=columns, frameon=False)
 
 
 def rendered(figure: Figure, file_format: str, dpi: int = 200) -> bytes:

@@ -29,7 +29,7 @@ from gridbench.leaderboard.tables.sheet import Mark, Sheet
 from gridbench.leaderboard.tables.table import Row, Table, common_columns, means_over
 from gridbench.leaderboard.tables.text import interval_text, p_text, signed, unsigned
 
-__all__ = ["Comparison", "Standing", "compare_rows", "comparison_sheets", "ranking_of"]
+__all__ = ["Comparison", "Standing", "compare_rows", "comparison_sheets", "pooled_texts", "ranking_of"]
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,10 @@ def _sheet(table: Table, against: str | None) -> Sheet:
     heads += [f"drop {shared[0]}–{shared[-1]} (%)"] if drops else []
     lines = []
     for one in compared:
-        texts = _paired(one, table.unit)
+        texts = ["(baseline)" if one.is_baseline else "", "", "", ""]
+        if one.interval is not None:
+            texts = pooled_texts(one.interval, table.unit)
+        texts.append(unsigned(one.wins * 100, 0))
         if several:
             texts.append(_resolved(one))
         texts += [unsigned(one.area * table.unit.scale, table.unit.decimals)] if areas else []
@@ -249,17 +252,15 @@ def _notes(against: str | None, shared: Sequence[str]) -> list[str]:
     return notes
 
 
-def _paired(one: Comparison, unit: Unit) -> list[str]:
-    interval = one.interval
-    if interval is None:
-        return ["(baseline)" if one.is_baseline else "", "", "", "", ""]
-    difference = signed(interval.difference * unit.scale, unit.decimals) or "—"
+def pooled_texts(interval: Interval, unit: Unit) -> list[str]:
+    """Write a pooled difference: mean and n, 95 % interval, p-value and verdict, as far as there are pairs."""
+    if not interval.seeds:
+        return ["— (n = 0)", "", "", interval.verdict]
     return [
-        f"{difference} (n = {interval.seeds})",
+        f"{signed(interval.difference * unit.scale, unit.decimals)} (n = {interval.seeds})",
         interval_text(interval.low * unit.scale, interval.high * unit.scale, unit.decimals),
         p_text(interval.adjusted),
         interval.verdict,
-        unsigned(one.wins * 100, 0),
     ]
 
 

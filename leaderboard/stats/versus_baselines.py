@@ -6,6 +6,7 @@ from collections.abc import Collection as Container
 from collections.abc import Sequence
 
 from gridbench.leaderboard.records.metric_info import Unit
+from gridbench.leaderboard.stats.comparison import pooled_texts
 from gridbench.leaderboard.stats.statistics import (
     FEWEST_SEEDS,
     VERDICTS,
@@ -16,7 +17,7 @@ from gridbench.leaderboard.stats.statistics import (
 )
 from gridbench.leaderboard.tables.sheet import Mark, Sheet
 from gridbench.leaderboard.tables.table import Row, Table
-from gridbench.leaderboard.tables.text import interval_text, p_text, signed, unsigned
+from gridbench.leaderboard.tables.text import signed, unsigned
 
 __all__ = ["difference_sheet", "row_of", "shift_sheet"]
 
@@ -49,7 +50,7 @@ def shift_sheet(table: Table, here: Row, there: Row) -> Sheet:
     together = paired_interval({c: ours[c] for c in shared}, {c: theirs[c] for c in shared})
     texts = [
         *(_single(single.get(column), table.unit).split(" ")[0] for column in table.columns),
-        *_pooled(together, table.unit)[:2],
+        *pooled_texts(together, table.unit)[:2],
     ]
     machines = [
         "; ".join(dict.fromkeys(name for cell in table.line(row).values() for name in cell.machines))
@@ -102,7 +103,7 @@ def difference_sheet(table: Table, own: Row, others: Sequence[Row]) -> Sheet:
         wins = win_rate(*curves, higher)
         texts = [
             *(_single(single.get(column), table.unit) for column in table.columns),
-            *_pooled(pooled, table.unit),
+            *pooled_texts(pooled, table.unit),
             unsigned(wins * 100, 0),
         ]
         lines.append((other.names, tuple(map(Mark, texts))))
@@ -123,14 +124,3 @@ def _single(interval: Interval | None, unit: Unit) -> str:
         return "—"
     verdict = interval.verdict if interval.seeds >= FEWEST_SEEDS else ""
     return f"{signed(interval.difference * unit.scale, unit.decimals)} {verdict}".rstrip()
-
-
-def _pooled(interval: Interval, unit: Unit) -> list[str]:
-    if not interval.seeds:
-        return ["—", "", "", ""]
-    return [
-        f"{signed(interval.difference * unit.scale, unit.decimals)} (n = {interval.seeds})",
-        interval_text(interval.low * unit.scale, interval.high * unit.scale, unit.decimals),
-        p_text(interval.adjusted),
-        interval.verdict,
-    ]

@@ -92,6 +92,16 @@ def test_histories_are_averaged_over_the_seeds_that_reached_an_epoch(runs, write
     assert band_of(Cell("key", "ndcg@20", {}, {}), "loss") is None
 
 
+def test_a_legend_names_every_curve_of_every_panel(runs, write_run):
+    rows = [{"epoch": at, "detection": {"precision": 0.5, "prevalence": 0.3}} for at in (1, 2)]
+    add_history(write_run(runs, method="grid", slnir="30"), rows)
+    for method in ("grid", "jocor"):
+        add_history(write_run(runs, method=method, slnir="60"), rows)
+    ((_, figure),) = detection_curves(table_of(runs))
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert sorted(named) == ["grid · bce", "jocor · bce", "random"]
+
+
 def test_detection_stands_beside_top_k_and_chance(runs, write_run):
     rows = [{"epoch": at, "detection": {"precision": 0.5 + at / 10, "prevalence": 0.3}} for at in (1, 2)]
     for slnir in ("0", "30", "60"):
