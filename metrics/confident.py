@@ -50,6 +50,11 @@ def confident_learning(labels: Any, probabilities: Any) -> ConfidentLearning:
 
     Raises:
         ValueError: Shapes that differ, labels other than 0 and 1, or probabilities outside 0 to 1.
+
+    Example:
+        >>> labels, probabilities = [[1], [1], [0], [0]], [[0.9], [0.2], [0.1], [0.3]]
+        >>> confident_learning(labels, probabilities).found.ravel().tolist()
+        [False, True, False, False]
     """
     says, present = labels_and_probabilities(labels, probabilities)
     absent = 1 - present

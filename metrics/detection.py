@@ -29,6 +29,11 @@ def detection_scores(truth: Any, score: Any = None, selected: Any = None) -> dic
 
     Raises:
         ValueError: Lengths that differ, flags other than 0 and 1, or a score that is not a number.
+
+    Example:
+        >>> scores = detection_scores([1, 0, 1, 0], score=[0.9, 0.8, 0.7, 0.1], selected=[1, 1, 0, 0])
+        >>> scores["precision"], scores["recall"], scores["auroc"], scores["prevalence"]
+        (0.5, 0.5, 0.75, 0.5)
     """
     noisy = _flags(truth, "truth", None)
     count = len(noisy)
@@ -61,6 +66,10 @@ def top_share(score: Any, percent: Percent) -> npt.NDArray[np.bool_]:
 
     Raises:
         ValueError: A percentage outside 0 to 100, or a score that is not a number.
+
+    Example:
+        >>> top_share([0.3, 0.9, 0.5, 0.9], percent=50).tolist()
+        [False, True, False, True]
     """
     values = _scores(score, None)
     return top_count(values, share_of(len(values), percent))
@@ -78,6 +87,10 @@ def top_count(score: Any, count: int) -> npt.NDArray[np.bool_]:
 
     Raises:
         ValueError: More items than there are, or a score that is not a number.
+
+    Example:
+        >>> top_count([0.3, 0.9, 0.5, 0.9], count=1).tolist()
+        [False, True, False, False]
     """
     values = _scores(score, None)
     if not 0 <= count <= len(values):

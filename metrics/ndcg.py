@@ -48,6 +48,10 @@ def retrieval_ndcg(
 
     Raises:
         ValueError: Input that does not fit, as `topk` and `ndcg_at_k` say.
+
+    Example:
+        >>> retrieval_ndcg([[1.0, 0.0]], [[1, 0]], [[0.0, 1.0], [2.0, 0.0]], [[0, 1], [1, 1]], k=1).tolist()
+        [1.0]
     """
     # Scoring a stored ranking must not need torch.
     from gridbench.metrics.nearest import topk
@@ -103,6 +107,10 @@ def chance_ndcg_at_k(query_labels: Any, archive_labels: Any, k: int) -> Floats:
 
     Raises:
         ValueError: Labels that are not 0 or 1, or a bad k.
+
+    Example:
+        >>> chance_ndcg_at_k([[1, 0]], [[1, 0], [0, 1], [0, 1], [0, 1]], k=1).tolist()
+        [0.25]
     """
     pool, k, _ = _checked(query_labels, archive_labels, k, "archive")
     counts = pool.histogram()

@@ -45,6 +45,10 @@ def backend(device: torch.device | str = "cpu") -> Literal["numba", "triton", "t
     Returns:
         On the CPU `"numba"` where it is installed; elsewhere `"triton"` where its kernel works, which is tried; or
         `"torch"`, plain operations in bounded memory.
+
+    Example:
+        >>> backend("cpu") in ("numba", "torch")
+        True
     """
     place = torch.device(device)
     if place.type == "cpu":
@@ -140,6 +144,10 @@ def distances(queries: Array, archive: Array, distance: str = "chi2") -> Array:
     Raises:
         ValueError: An unknown distance, shapes that do not fit, values that are not finite or too large, or
             negative values for chi-square.
+
+    Example:
+        >>> distances([[0.0, 1.0]], [[0.0, 1.0], [1.0, 1.0]], "manhattan").tolist()
+        [[0.0, 1.0]]
     """
     comparison = Comparison(queries, archive, distance)
     values = torch.empty(comparison.shape, dtype=comparison.dtype, device=comparison.device)
@@ -160,12 +168,22 @@ def chi2_distances(queries: Array, archive: Array) -> Array:
 
     Raises:
         ValueError: A negative or non-finite value, or widths that differ.
+
+    Example:
+        >>> chi2_distances([[0.2, 0.0, 1.0, 3.0]], [[0.1, 0.0, 2.0, 1.0]]).round(6).tolist()
+        [[0.683333]]
     """
     return distances(queries, archive, "chi2")
 
 
 def chi2_topk(queries: Array, archive: Array, k: int) -> tuple[Array, Array]:
-    """Find the k nearest archive items of each query under the chi-square distance; see `topk`."""
+    """Find the k nearest archive items of each query under the chi-square distance; see `topk`.
+
+    Example:
+        >>> values, indices = chi2_topk([[1.0, 0.0]], [[0.0, 1.0], [1.0, 0.0], [3.0, 0.0]], k=2)
+        >>> values.tolist(), indices.tolist()
+        ([[0.0, 0.5]], [[1, 2]])
+    """
     return topk(queries, archive, k, "chi2")
 
 
@@ -186,6 +204,11 @@ def topk(queries: Array, archive: Array, k: int, distance: str = "chi2") -> tupl
 
     Raises:
         ValueError: k is not a whole number from 1 to m, or what `distances` refuses.
+
+    Example:
+        >>> values, indices = topk([[1.0, 0.0]], [[0.0, 1.0], [1.0, 0.0], [1.0, 0.0]], k=2, distance="cosine")
+        >>> values.tolist(), indices.tolist()
+        ([[0.0, 0.0]], [[1, 2]])
     """
     comparison = Comparison(queries, archive, distance)
     count, size = comparison.shape

@@ -76,6 +76,12 @@ def estimate_noise_rate(
 
     Raises:
         ValueError: Shapes that differ, labels other than 0 and 1, or probabilities outside 0 to 1.
+
+    Example:
+        >>> labels = [[1, 0], [1, 0], [0, 1], [0, 1]] * 25
+        >>> probabilities = [[0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.1, 0.9]] * 25
+        >>> estimate_noise_rate(labels, probabilities).rate
+        0.0
     """
     says, present = labels_and_probabilities(labels, probabilities)
     best = _shares(says, present)

@@ -28,6 +28,10 @@ def average_precision_at_k(ranking: Any, query_labels: Any, archive_labels: Any,
 
     Raises:
         ValueError: Labels that are not 0 or 1, too few ranks, an index outside the archive, or one that is there twice.
+
+    Example:
+        >>> average_precision_at_k([[1, 2, 0]], [[1, 0]], [[1, 0], [0, 1], [1, 1]], k=3).round(6).tolist()
+        [0.583333]
     """
     hits, relevant, k = _hits(ranking, query_labels, archive_labels, k)
     precision = hits.cumsum(axis=1) / np.arange(1, k + 1)
@@ -36,7 +40,12 @@ def average_precision_at_k(ranking: Any, query_labels: Any, archive_labels: Any,
 
 
 def precision_at_k(ranking: Any, query_labels: Any, archive_labels: Any, k: int) -> Floats:
-    """Return the share of relevant images among the first k, (n,); arguments as `average_precision_at_k`."""
+    """Return the share of relevant images among the first k, (n,); arguments as `average_precision_at_k`.
+
+    Example:
+        >>> precision_at_k([[1, 2, 0]], [[1, 0]], [[1, 0], [0, 1], [1, 1]], k=2).tolist()
+        [0.5]
+    """
     hits, _, k = _hits(ranking, query_labels, archive_labels, k)
     shares: Floats = hits.sum(axis=1) / k
     return shares
@@ -46,6 +55,10 @@ def recall_at_k(ranking: Any, query_labels: Any, archive_labels: Any, k: int) ->
     """Return the share of the archive's relevant images that is among the first k.
 
     Arguments as `average_precision_at_k`; the result is (n,), 0 for a query without a relevant image.
+
+    Example:
+        >>> recall_at_k([[1, 2, 0]], [[1, 0]], [[1, 0], [0, 1], [1, 1]], k=2).tolist()
+        [0.5]
     """
     hits, relevant, _ = _hits(ranking, query_labels, archive_labels, k)
     shares: Floats = hits.sum(axis=1) / np.maximum(relevant, 1)
@@ -61,6 +74,10 @@ def relevant_counts(query_labels: Any, archive_labels: Any) -> Ints:
 
     Returns:
         (n,); a query with 0 scores 0 whatever is retrieved.
+
+    Example:
+        >>> relevant_counts([[1, 0], [0, 0]], [[1, 0], [0, 1], [1, 1]]).tolist()
+        [2, 0]
     """
     return Pool(query_labels, archive_labels).relevant()
 

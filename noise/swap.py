@@ -59,6 +59,11 @@ def corrupt_scene_labels(
     Raises:
         InputError: Labels other than 0 and 1, another replacement, or a rate above what the images have free
             classes for; the message names the largest one.
+
+    Example:
+        >>> made = corrupt_scene_labels(np.eye(4, dtype=int), 50, np.random.default_rng(0))
+        >>> len(made.changed), made.labels.sum(axis=1).tolist(), made.realised
+        (2, [1, 1, 1, 1], 50.0)
     """
     clean, rate = checked_scene_labels(labels), exact_rate(slnir)
     present = clean != 0
@@ -91,6 +96,12 @@ def corrupt_label_maps(
     Raises:
         InputError: A class outside the range (the message names the sample), another replacement, or a rate above
             what the maps have free classes for (the message names the largest one).
+
+    Example:
+        >>> maps = np.array([[[0, 0], [1, 1]], [[2, 2], [2, 2]]])
+        >>> made = corrupt_label_maps(maps, 4, "34", np.random.default_rng(0))
+        >>> len(made.changed), int((made.labels != maps).any(axis=(1, 2)).sum())
+        (1, 1)
     """
     clean, rate = checked_maps(maps, num_classes, ignore), exact_rate(slnir)
     present = class_pixels(clean, num_classes, ignore) > 0
@@ -112,6 +123,10 @@ def largest_slnir(labels: Any) -> Decimal:
 
     Raises:
         InputError: Labels other than 0 and 1.
+
+    Example:
+        >>> largest_slnir([[1, 1, 0], [1, 0, 0]])
+        Decimal('99.99')
     """
     present = checked_scene_labels(labels) != 0
     return largest_percent(int(spare_classes(present).sum()), int(present.sum()))

@@ -62,7 +62,12 @@ class Corruption:
 
 
 def apply_changes(labels: npt.NDArray[Any], changed: Ints) -> npt.NDArray[Any]:
-    """Return scene labels (N, C) in which each row of sample, class before, class after (-1: none) happened."""
+    """Return scene labels (N, C) in which each row of sample, class before, class after (-1: none) happened.
+
+    Example:
+        >>> apply_changes(np.array([[1, 0, 0]]), np.array([[0, 0, 2]])).tolist()
+        [[0, 0, 1]]
+    """
     noisy = labels.copy()
     removed, added = changed[changed[:, 1] >= 0], changed[changed[:, 2] >= 0]
     noisy[removed[:, 0], removed[:, 1]] = 0
@@ -80,6 +85,11 @@ def scene_corruption(labels: npt.NDArray[Any], changed: Ints, requested: Decimal
 
     Returns:
         A label that was replaced or removed is counted for its class, one that was only added for the class added.
+
+    Example:
+        >>> made = scene_corruption(np.array([[1, 0], [0, 1]]), np.array([[0, 0, 1]]), Decimal(50))
+        >>> made.labels.tolist(), made.realised
+        ([[0, 1], [0, 1]], 50.0)
     """
     classes = labels.shape[1] + 1
     place = (changed[:, 0] * classes + changed[:, 1] + 1) * classes + changed[:, 2] + 1

@@ -57,6 +57,10 @@ def neighbour_difficulty(descriptors: Ints, labels: Array, neighbours: int = NEI
     Returns:
         (N, C) in [0, 1]: for a present class the share of the neighbours that lack it, for an absent one the share
         that have it.
+
+    Example:
+        >>> neighbour_difficulty(np.array([[0], [1], [9]]), np.array([[1], [0], [0]]), neighbours=1).tolist()
+        [[1.0], [1.0], [0.0]]
     """
     count = len(descriptors)
     references = np.unique(np.linspace(0, max(count - 1, 0), min(count, REFERENCES)).astype(np.int64))

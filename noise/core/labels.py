@@ -76,6 +76,10 @@ def class_pixels(maps: npt.NDArray[Any], num_classes: int, ignore: int = IGNORE)
 
     Raises:
         InputError: A class id outside the range; the message names the sample.
+
+    Example:
+        >>> class_pixels(np.array([[[0, 0], [1, 255]]]), num_classes=3).tolist()
+        [[2, 1, 0]]
     """
     counts = np.zeros((len(maps), num_classes), dtype=np.int64)
     for sample, one in enumerate(maps):

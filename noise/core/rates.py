@@ -13,7 +13,12 @@ Rate = Percent
 
 
 def exact_rate(rate: Rate, name: str = "slnir") -> Decimal:
-    """Read a rate in percent; see `exact_percent`."""
+    """Read a rate in percent; see `exact_percent`.
+
+    Example:
+        >>> exact_rate(0.1 + 0.2), exact_rate("30.0")
+        (Decimal('0.3'), Decimal('30'))
+    """
     return exact_percent(rate, name)
 
 
@@ -23,6 +28,10 @@ def largest_percent(reachable: int, count: int) -> Decimal:
     Args:
         reachable: How many of the units can change.
         count: How many units there are.
+
+    Example:
+        >>> largest_percent(2, 7)
+        Decimal('42.85')
     """
     if reachable >= count:
         return Decimal(100)
@@ -42,6 +51,10 @@ def realisable(total: int, reachable: int, rate: Decimal, units: str, why: str) 
 
     Raises:
         InputError: More than can change; the message names the largest rate.
+
+    Example:
+        >>> realisable(total=10, reachable=6, rate=Decimal(30), units="labels", why="the others are full")
+        3
     """
     count = share_of(total, rate)
     if count > reachable:

@@ -20,13 +20,22 @@ def rank_in_group(groups: Ints) -> Ints:
 
     Returns:
         (K,).
+
+    Example:
+        >>> rank_in_group(np.array([4, 4, 7, 9, 9, 9])).tolist()
+        [0, 1, 0, 0, 1, 2]
     """
     starts = np.flatnonzero(np.concatenate(([True], groups[1:] != groups[:-1]))) if len(groups) else groups
     return np.arange(len(groups)) - np.repeat(starts, np.diff(np.append(starts, len(groups))))
 
 
 def spare_classes(present: Flags) -> Ints:
-    """Return how many labels each sample can swap for classes that it does not have: (N,) min(n, C - n)."""
+    """Return how many labels each sample can swap for classes that it does not have: (N,) min(n, C - n).
+
+    Example:
+        >>> spare_classes(np.array([[True, True, False], [True, False, False]])).tolist()
+        [1, 1]
+    """
     held = present.sum(axis=1, dtype=np.int64)
     room: Ints = np.minimum(held, present.shape[1] - held)
     return room

@@ -39,6 +39,10 @@ def checked_table(table: Any, num_classes: int | None = None, origin: str = "tra
 
     Raises:
         InputError: It is not such a table.
+
+    Example:
+        >>> checked_table([[8, 2], [0, 0]]).tolist()
+        [[0.8, 0.2], [0.0, 1.0]]
     """
     try:
         array = np.array(table, dtype=np.float64)
@@ -95,6 +99,10 @@ def estimate_transition(clean: Any, noisy: Any) -> Floats:
 
     Raises:
         InputError: Labels other than 0 and 1, or shapes that differ.
+
+    Example:
+        >>> estimate_transition([[1, 0], [1, 0], [0, 1]], [[1, 0], [0, 1], [0, 1]]).tolist()
+        [[0.5, 0.5], [0.0, 1.0]]
     """
     before, after = checked_scene_labels(clean) != 0, checked_scene_labels(noisy) != 0
     if before.shape != after.shape:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import itertools
 import math
 import sys
@@ -283,8 +282,3 @@ def test_bad_input(change, message):
 def test_descriptors_and_labels_of_different_numbers_of_images():
     with pytest.raises(ValueError, match="4 archive descriptors but labels of 3 images"):
         metrics.retrieval_ndcg(np.ones((1, 2)), [[1, 0]], np.ones((4, 2)), OK["archive_labels"], 2)
-
-
-def test_the_documented_example():
-    module = sys.modules[metrics.ndcg_at_k.__module__]
-    assert doctest.testmod(module).failed == 0
