@@ -7,6 +7,7 @@ files; side-car files and the network are never looked at. Sizes are checked bef
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 import warnings
@@ -145,18 +146,24 @@ def quick_raster_access() -> Iterator[None]:
         yield
 
 
-def read_raster(path: Path, rows: tuple[int, int] | None = None, limits: Limits = LIMITS) -> Raster:
+def read_raster(
+    path: Path,
+    rows: tuple[int, int] | None = None,
+    limits: Limits = LIMITS,
+    content: bytes | None = None,
+) -> Raster:
     """Read every band of every page of a file.
 
     Args:
         path: The file.
         rows: First row and the row behind the last, as the upright image counts them; None for all.
         limits: What it may ask for.
+        content: Its bytes, when it is no file of its own; the path then stands in messages only.
 
     Raises:
         Unreadable: The file is missing, empty, cut short, too large, no regular file, or of no format that is read.
     """
-    with _opened(path, limits) as (pages, header):
+    with _opened(path, limits, content) as (pages, header):
         first = pages[0]
         if rows is None or header.orientation != 1:
             _check_memory(path, pages, limits)
@@ -175,13 +182,13 @@ def read_raster(path: Path, rows: tuple[int, int] | None = None, limits: Limits 
         return Raster(pixels, palette, alpha, alpha_band, header.nodata, header.orientation)
 
 
-def read_shape(path: Path, limits: Limits = LIMITS) -> Shape:
+def read_shape(path: Path, limits: Limits = LIMITS, content: bytes | None = None) -> Shape:
     """Return the shape of a file without reading its pixels.
 
     Raises:
         Unreadable: As `read_raster`, as far as the head of the file tells.
     """
-    with _opened(path, limits) as (pages, header):
+    with _opened(path, limits, content) as (pages, header):
         first = pages[0]
         alpha = len(pages) == 1 and _alpha_band(first.colorinterp) >= 0
         bands = sum(page.count for page in pages) - alpha
@@ -208,7 +215,7 @@ def read_shape(path: Path, limits: Limits = LIMITS) -> Shape:
 
 
 @contextmanager
-def _opened(path: Path, limits: Limits) -> Iterator[tuple[list[Any], Header]]:
+def _opened(path: Path, limits: Limits, content: bytes | None) -> Iterator[tuple[list[Any], Header]]:
     """Open the pages of a file with the driver that its first bytes name."""
     import rasterio
     from rasterio.errors import RasterioError
@@ -216,11 +223,13 @@ def _opened(path: Path, limits: Limits) -> Iterator[tuple[list[Any], Header]]:
 
     ready = rasterio.env.hasenv() and rasterio.env.getenv().get("GDAL_GEOREF_SOURCES") == "INTERNAL"
     pages: list[Any] = []
-    with nullcontext() if ready else quick_raster_access(), open_regular(path) as file:
+    opened = open_regular(path) if content is None else io.BytesIO(content)
+    with nullcontext() if ready else quick_raster_access(), opened as file:
         header = read_header(file, path)
         for height, width, bands, itemsize in header.sizes:
             _check_size(path, height, width, bands, itemsize, header, limits)
-        memory = MemoryFile(_all_of(file, path)) if header.bytes <= _IN_MEMORY else None
+        in_memory = content is not None or header.bytes <= _IN_MEMORY
+        memory = MemoryFile(_all_of(file, path)) if in_memory else None
         name = str(path.absolute()) if memory is None else memory.name
         if memory is None and name.startswith("/vsi"):
             raise Unreadable(path, "lies in a folder whose name GDAL takes for a virtual file system")

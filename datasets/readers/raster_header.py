@@ -56,7 +56,8 @@ def read_header(file: BinaryIO, path: Path) -> Header:
     Raises:
         Unreadable: It is of no format that is read, damaged, or cut short.
     """
-    size = os.fstat(file.fileno()).st_size
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
     head = file.read(SIGNATURE_BYTES)
     driver = driver_of(head)
     if driver is None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gridbench.datasets.archive.archive import Archive
     from gridbench.datasets.dataset import Progress
     from gridbench.datasets.readers.base import Plan
+    from gridbench.datasets.readers.formats.embedded import EmbeddedOptions
 
 __all__ = ["prepare"]
 
@@ -243,6 +244,92 @@ def bigearthnet(data: tuple[Path, ...], name: str, **given: Any) -> None:
 
     common, options = _divide(given)
     _run(name, common, lambda progress: plan_bigearthnet(data, BigEarthNetOptions(**options)))
+
+
+def _embedded(command: F) -> F:
+    options = (
+        click.option("--name", required=True, metavar="NAME", help="Name of the packed archive."),
+        click.option(
+            "--resize", type=click.IntRange(min=8), metavar="N", help="Resize images to N px a side."
+        ),
+        click.option(
+            "--split", help="Shares of train, val, test.  [default: 70/10/20, or what the files say]"
+        ),
+        click.option(
+            "--nodata", default="drop", show_default=True, metavar="drop|mean|VALUE", help="As for folder."
+        ),
+        click.option("--max-pixels", type=click.IntRange(min=1), metavar="N", help="As for folder."),
+        cache_option,
+        click.option(
+            "--workers", type=click.IntRange(min=1), help="Reading processes.  [default: by amount]"
+        ),
+        click.option("--force", is_flag=True, help="Replace an archive of that name."),
+        click.option("--dry-run", is_flag=True, help="Say how the files are understood, and stop there."),
+        quiet_option,
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _embedded_options(options: dict[str, Any]) -> EmbeddedOptions:
+    from gridbench.datasets.readers.formats.embedded import EmbeddedOptions
+
+    return EmbeddedOptions(**{key: options.pop(key) for key in ("resize", "split", "nodata", "max_pixels")})
+
+
+@prepare.command()
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="A Parquet file, or a folder of them.",
+)
+@click.option(
+    "--label-columns",
+    multiple=True,
+    metavar="NAME",
+    help="Column of labels, again for more.  [default: found]",
+)
+@_embedded
+def parquet(data: Path, name: str, **given: Any) -> None:
+    """Pack Parquet files with encoded images and labels, as the Hugging Face hub has them.
+
+    \b
+      gridbench data prepare parquet --data my/dataset/data --name mine --resize 64
+    """  # noqa: D301
+    from gridbench.datasets.readers.formats.parquet_images import plan_parquet
+
+    common, options = _divide(given)
+    packing = _embedded_options(options)
+    _run(name, common, lambda progress: plan_parquet(data, options["label_columns"], packing, progress))
+
+
+@prepare.command()
+@click.option(
+    "--images", required=True, type=_FILE, metavar="FILE", help="A .npy of (N, H, W, bands) or (N, H, W)."
+)
+@click.option(
+    "--labels", required=True, type=_FILE, metavar="FILE", help="A .npy, .npz or table, a row an image."
+)
+@click.option("--label-column", "column", metavar="NAME", help="Column or array of the labels.")
+@click.option("--clean-column", metavar="NAME", help="Column or array of the clean labels.")
+@click.option("--classes", type=_FILE, metavar="FILE", help="Class names, one a line.")
+@_embedded
+def arrays(name: str, **given: Any) -> None:
+    """Pack an array of images with labels beside it, such as CIFAR-10 with the labels of CIFAR-10N.
+
+    \b
+      gridbench data prepare arrays --images cifar10.npy --labels cifar10n.npz --label-column worse_label \\
+        --clean-column clean_label --name cifar10n
+    """  # noqa: D301
+    from gridbench.datasets.readers.formats.arrays import ArrayOptions, plan_arrays
+
+    common, options = _divide(given)
+    packing = _embedded_options(options)
+    where = ArrayOptions(**options)
+    _run(name, common, lambda progress: plan_arrays(where, packing, progress))
 
 
 def _divide(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,0 +1,215 @@
+"""Reads an array of images beside arrays or tables of labels, such as CIFAR-10 with the labels of CIFAR-10N.
+
+Nothing is unpickled: a `.npy` or `.npz` of objects and a `.pt` run code when they are read, and are refused.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridbench.datasets.dataset import Progress, silent
+from gridbench.datasets.readers.base import Plan
+from gridbench.datasets.readers.formats.embedded import EmbeddedOptions, plan_embedded
+from gridbench.datasets.readers.raster import Raster, Shape
+from gridbench.datasets.readers.source_files import Unreadable, open_regular
+from gridbench.datasets.readers.tables import read_rows
+from gridbench.errors import InputError, nearest
+
+__all__ = ["ArrayOptions", "plan_arrays"]
+
+_LARGEST_LABELS = 1 << 30
+_PICKLED = (".pt", ".pth", ".pkl", ".pickle")
+
+
+@dataclass(frozen=True)
+class ArrayOptions:
+    """Where arrays of images and labels are.
+
+    Attributes:
+        images: `.npy` of (N, H, W, bands) or (N, H, W).
+        labels: `.npy`, `.npz` or table of one class number or name an image, or of (N, C) zeros and ones.
+        column: Column of the table or array of the `.npz` with the labels; None when there is one.
+        clean_column: The same for the clean labels; None without.
+        classes: File with one class name a line; None to call classes by number or by the table's names.
+    """
+
+    images: Path
+    labels: Path
+    column: str | None = None
+    clean_column: str | None = None
+    classes: Path | None = None
+
+
+@dataclass(frozen=True)
+class _ArrayImage:
+    path: Path
+    row: int
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.path,)
+
+    def shape(self) -> Shape:
+        height, width, *bands = _mapped(self.path).shape[1:]
+        return Shape(bands[0] if bands else 1, height, width, _mapped(self.path).dtype.name)
+
+    def read(self) -> Raster:
+        pixels = np.array(_mapped(self.path)[self.row])
+        return Raster(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1), None)
+
+
+@functools.lru_cache(maxsize=2)
+def _mapped(path: Path) -> NDArray[Any]:
+    try:
+        open_regular(path).close()
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise Unreadable(path, _reason(path, error)) from error
+    if not isinstance(array, np.ndarray):
+        raise Unreadable(path, "holds several arrays; images are one .npy")
+    return array
+
+
+def plan_arrays(where: ArrayOptions, options: EmbeddedOptions, progress: Progress = silent) -> Plan:
+    """Plan an archive from an array of images.
+
+    Raises:
+        InputError: A file cannot be read without running code, or the arrays do not fit each other.
+    """
+    try:
+        images = _mapped(where.images)
+    except Unreadable as error:
+        raise InputError(f"{error}.") from error
+    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] > images.shape[1]):
+        raise InputError(
+            f"{where.images} has the shape {images.shape}; images are (N, H, W, bands) or (N, H, W)."
+        )
+    given = _labels(where.labels, where.column, "--label-column")
+    clean = (
+        None if where.clean_column is None else _labels(where.labels, where.clean_column, "--clean-column")
+    )
+    for what, array in (("labels", given), ("clean labels", clean)):
+        if array is not None and len(array) != len(images):
+            raise InputError(
+                f"{where.labels} has {len(array)} {what}, and {where.images} has {len(images)} images."
+            )
+    listed = None if where.classes is None else tuple(row[0] for row in read_rows(where.classes) if row)
+    names = listed or _class_names([array for array in (given, clean) if array is not None])
+    shape = " x ".join(map(str, images.shape[1:]))
+    digits = len(str(len(images) - 1))
+    report = {
+        "reading": [
+            f"images: {where.images.name}, {len(images)} of {shape} {images.dtype.name}",
+            f"labels: {where.labels.name}{'' if where.column is None else f', {where.column}'}, {len(names)} classes",
+            *(
+                []
+                if where.clean_column is None
+                else [f"clean labels: {where.labels.name}, {where.clean_column}"]
+            ),
+        ],
+        "notes": [],
+        "source": str(where.images),
+    }
+    return plan_embedded(
+        "arrays",
+        [f"{i:0{digits}d}" for i in range(len(images))],
+        lambda position: _ArrayImage(where.images, position),
+        names,
+        _one_hot(given, names, where.labels),
+        None if clean is None else _one_hot(clean, names, where.labels),
+        None,
+        options,
+        report,
+        progress,
+    )
+
+
+def _labels(path: Path, column: str | None, option: str) -> NDArray[Any]:
+    """Return (N,) numbers or words, or (N, C) zeros and ones."""
+    if path.suffix.lower() in _PICKLED:
+        raise InputError(
+            f"{path} is pickled: reading it may run any code that its author wrote into it. Load it where you trust "
+            "it, and save each array with numpy.savez(FILE.npz, name=array), which is read here."
+        )
+    if path.suffix.lower() not in (".npy", ".npz"):
+        header, *rows = read_rows(path)
+        chosen = _choose(path, header, column, option)
+        return np.array([row[chosen].strip() for row in rows])
+    try:
+        open_regular(path).close()
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            if column is not None:
+                raise InputError(f"{path} is one array without columns; leave {option} out.")
+            array: NDArray[Any] = loaded
+        else:
+            name = loaded.files[_choose(path, loaded.files, column, option)]
+            if loaded.zip.getinfo(f"{name}.npy").file_size > _LARGEST_LABELS:
+                raise InputError(
+                    f"{path} holds more than {_LARGEST_LABELS:,} bytes of {name}, too many for labels."
+                )
+            array = loaded[name]
+    except Unreadable as error:
+        raise InputError(f"{error}.") from error
+    except Exception as error:  # zipfile and numpy raise much for damaged files
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} {_reason(path, error)}.") from error
+    if array.ndim not in (1, 2) or array.dtype.kind not in "iubU":
+        found = f"{array.dtype.name} of the shape {array.shape}"
+        raise InputError(f"{path} holds {found}; labels are (N,) or (N, C) numbers.")
+    return array
+
+
+def _choose(path: Path, names: list[str], column: str | None, option: str) -> int:
+    if column is None and len(names) == 1:
+        return 0
+    if column not in names:
+        hint = "." if column is None else f", not {column!r}.{nearest(column, names)}"
+        raise InputError(
+            f"{path} holds {', '.join(names[:20])}; say which are the labels with {option} NAME{hint}"
+        )
+    return names.index(column)
+
+
+def _class_names(arrays: list[NDArray[Any]]) -> tuple[str, ...]:
+    if arrays[0].ndim == 2:
+        return tuple(f"class {c}" for c in range(arrays[0].shape[1]))
+    if arrays[0].dtype.kind == "U" and not all(word.isdigit() for word in arrays[0].tolist()):
+        return tuple(sorted({word for array in arrays for word in array.tolist()}))
+    most = max(int(array.astype(np.int64).max(initial=0)) for array in arrays)
+    return tuple(f"class {c}" for c in range(most + 1))
+
+
+def _one_hot(array: NDArray[Any], names: tuple[str, ...], path: Path) -> NDArray[np.uint8]:
+    if array.ndim == 2:
+        if array.shape[1] != len(names) or not np.isin(array, (0, 1)).all():
+            raise InputError(
+                f"{path} has labels of the shape {array.shape}; {len(names)} columns of 0 and 1 are read."
+            )
+        return array.astype(np.uint8)
+    labels = np.zeros((len(array), len(names)), dtype=np.uint8)
+    place = {name: c for c, name in enumerate(names)}
+    for row, value in enumerate(array.tolist()):
+        number = place.get(value, int(value) if str(value).isdigit() else -1)
+        if not 0 <= number < len(names):
+            raise InputError(
+                f"{path}: the label {value!r} of image {row} is none of the {len(names)} classes."
+            )
+        labels[row, number] = 1
+    return labels
+
+
+def _reason(path: Path, error: Exception) -> str:
+    if "pickle" in str(error).lower():
+        return (
+            "holds Python objects, and reading them may run any code that its author wrote into it; save each array "
+            "with numpy.savez(FILE.npz, name=array) where you trust it"
+        )
+    return f"cannot be read ({error})"

@@ -1,0 +1,220 @@
+"""Reads Parquet files that hold images and labels, as data sets of the Hugging Face hub do."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gridbench.datasets.dataset import Progress, silent
+from gridbench.datasets.readers.base import Plan
+from gridbench.datasets.readers.files import FileIndex, walk_files
+from gridbench.datasets.readers.formats.embedded import EmbeddedOptions, plan_embedded
+from gridbench.datasets.readers.raster import (
+    Limits,
+    Raster,
+    Shape,
+    Unreadable,
+    limits_for,
+    read_raster,
+    read_shape,
+)
+from gridbench.datasets.readers.source_files import open_regular
+from gridbench.datasets.readers.splitting import SPLIT_WORDS, read_split
+from gridbench.datasets.readers.tables.columns import TableOptions
+from gridbench.datasets.readers.tables.label_table import interpret_table
+from gridbench.datasets.readers.tables.rows import RawTable
+from gridbench.errors import InputError
+
+__all__ = ["plan_parquet"]
+
+_KEY = "file"
+_SPLIT_IN_NAME = re.compile(r"^([a-z]+)(?:[-_.]|$)")
+
+
+@dataclass(frozen=True)
+class _EncodedImage:
+    path: Path
+    column: str
+    row_group: int
+    row: int
+    limits: Limits
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.path,)
+
+    def shape(self) -> Shape:
+        return read_shape(self._name, self.limits, self._content())
+
+    def read(self) -> Raster:
+        return read_raster(self._name, None, self.limits, self._content())
+
+    @property
+    def _name(self) -> Path:
+        return Path(f"{self.path}, row group {self.row_group}, row {self.row}")
+
+    def _content(self) -> bytes:
+        value = _row_group(self.path, self.column, self.row_group)[self.row]
+        content = value.get("bytes") if isinstance(value, dict) else value
+        if not isinstance(content, bytes):
+            raise Unreadable(self._name, "has no bytes of an image")
+        return content
+
+
+@functools.lru_cache(maxsize=2)
+def _row_group(path: Path, column: str, row_group: int) -> list[Any]:
+    import pyarrow.parquet as pq
+
+    rows: list[Any] = (
+        pq.ParquetFile(path).read_row_group(row_group, columns=[column]).column(column).to_pylist()
+    )
+    return rows
+
+
+def plan_parquet(
+    root: Path, label_columns: Sequence[str], options: EmbeddedOptions, progress: Progress = silent
+) -> Plan:
+    """Plan an archive from a Parquet file or from those below a folder.
+
+    Args:
+        root: The file or folder.
+        label_columns: Columns of the labels, as for tables; empty to find them.
+        options: How images are packed.
+        progress: Told how far it is.
+
+    Raises:
+        InputError: A file cannot be read, or images or labels are not found.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    paths = [root] if root.is_file() else [p for p in walk_files(root) if p.suffix.lower() == ".parquet"]
+    if not paths:
+        raise InputError(f"There is no Parquet file below {root}.")
+    splits = _splits_in_names(paths)
+    names: list[str] = []
+    places: list[tuple[Path, int, int]] = []
+    cells: list[list[str]] = []
+    split: list[str] = []
+    image, header, first = "", [_KEY], None
+    for path in sorted(paths):
+        try:
+            open_regular(path).close()
+            file = pq.ParquetFile(path)
+            schema = file.schema_arrow
+            if first is None:
+                first, image = schema, _image_column(path, schema)
+                header += [name for name in schema.names if name != image]
+            elif schema.names != first.names:
+                raise InputError(f"{path} has other columns than {paths[0]}: {', '.join(schema.names)}.")
+            features = _features(schema)
+            for group in range(file.num_row_groups):
+                rows = file.read_row_group(group, columns=header[1:]).to_pylist()
+                given = [_path_of(value) for value in _row_group(path, image, group)]
+                for row, values in enumerate(rows):
+                    places.append((path, group, row))
+                    names.append(given[row] or f"{path.stem}-{group:03d}-{row:05d}")
+                    cells.append([_cell(values[name], features.get(name)) for name in header[1:]])
+                split += [splits[path]] * len(rows) if splits else []
+        except Unreadable as error:
+            raise InputError(f"{error}.") from error
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise InputError(f"{path} cannot be read as Parquet: {error}.") from error
+    if len(set(names)) < len(names):
+        names = [f"{path.stem}-{group:03d}-{row:05d}" for path, group, row in places]
+    if len(set(names)) < len(names):
+        raise InputError(f"Two Parquet files below {root} have the same name; rename one.")
+    table = RawTable(
+        root,
+        header,
+        [[name, *row] for name, row in zip(names, cells, strict=True)],
+        list(range(1, len(names) + 1)),
+    )
+    wanted = TableOptions(_KEY, tuple(label_columns))
+    labels = interpret_table(table, None, FileIndex({name: Path(name) for name in names}), wanted)
+    if "split" in labels.columns:
+        split = [read_split(word) for word in labels.columns["split"]]
+    limits = limits_for(options.max_pixels)
+    report: dict[str, Any] = {
+        "reading": [
+            f"images: the column {image!r} of {len(paths)} Parquet files, {len(names)} rows",
+            *labels.reading,
+        ],
+        "notes": list(labels.notes),
+        "source": str(root),
+    }
+    if splits and "split" not in labels.columns:
+        report["reading"].append("split: the names of the files")
+    return plan_embedded(
+        "parquet",
+        names,
+        lambda position: _EncodedImage(places[position][0], image, *places[position][1:], limits),
+        labels.class_names,
+        labels.labels,
+        None,
+        split or None,
+        options,
+        report,
+        progress,
+    )
+
+
+def _image_column(path: Path, schema: Any) -> str:
+    import pyarrow.types as types
+
+    found = [
+        field.name
+        for field in schema
+        if types.is_binary(field.type)
+        or types.is_large_binary(field.type)
+        or (types.is_struct(field.type) and "bytes" in [child.name for child in field.type])
+    ]
+    if len(found) != 1:
+        have = ", ".join(found) or "none"
+        raise InputError(f"{path} must have one column with the bytes of images; it has {have}.")
+    return str(found[0])
+
+
+def _features(schema: Any) -> dict[str, Mapping[str, Any]]:
+    """Return what the hub's library noted about each column: names of classes instead of numbers."""
+    try:
+        noted = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        features = noted["info"]["features"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return {name: feature for name, feature in features.items() if isinstance(feature, dict)}
+
+
+def _cell(value: object, feature: Mapping[str, Any] | None) -> str:
+    """Return a value as a cell of a table, numbers of classes by their names and lists as JSON."""
+    inner = (feature or {}).get("feature", feature) or {}
+    names = inner.get("names") if isinstance(inner, dict) and inner.get("_type") == "ClassLabel" else None
+
+    def word(one: object) -> str:
+        if names is not None and isinstance(one, int) and not isinstance(one, bool):
+            if not 0 <= one < len(names):
+                raise ValueError(f"the class {one} is none of the {len(names)} named ones")
+            return str(names[one])
+        return "" if one is None else str(int(one)) if isinstance(one, bool) else str(one)
+
+    return json.dumps([word(one) for one in value]) if isinstance(value, list) else word(value)
+
+
+def _path_of(value: object) -> str:
+    path = value.get("path") if isinstance(value, dict) else None
+    return Path(path).stem if isinstance(path, str) else ""
+
+
+def _splits_in_names(paths: Sequence[Path]) -> dict[Path, str]:
+    """Return the split of each file when all names begin with one, as in train-00000-of-00002.parquet."""
+    found = {}
+    for path in paths:
+        match = _SPLIT_IN_NAME.match(path.name.lower())
+        word = SPLIT_WORDS.get(match[1]) if match else None
+        found[path] = word or SPLIT_WORDS.get(path.parent.name.lower(), "")
+    return found if all(found.values()) and len(set(found.values())) > 1 else {}

@@ -1,0 +1,208 @@
+"""Images inside Parquet files and arrays, with labels beside them; nothing is unpickled."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from gridbench.cli import cli
+from gridbench.datasets.open import open_archive
+from gridbench.datasets.readers.formats.arrays import ArrayOptions, plan_arrays
+from gridbench.datasets.readers.formats.embedded import EmbeddedOptions
+from gridbench.datasets.readers.formats.parquet_images import plan_parquet
+from gridbench.datasets.readers.prepare import prepare
+from gridbench.errors import InputError
+
+NAMES = ["forest", "river", "road"]
+
+
+def image(seed, size=8):
+    return np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
+
+
+def encoded(seed, size=8):
+    buffer = io.BytesIO()
+    Image.fromarray(image(seed, size)).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def write(path, columns, features=None, group=4):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pa.table(columns)
+    if features:
+        noted = json.dumps({"info": {"features": features}})
+        table = table.replace_schema_metadata({"huggingface": noted})
+    pq.write_table(table, path, row_group_size=group)
+
+
+CLASS = {"_type": "ClassLabel", "names": NAMES}
+FORMS = {
+    "one class": ({"label": [i % 3 for i in range(10)]}, {"label": CLASS}, lambda i: [NAMES[i % 3]]),
+    "several classes": (
+        {"labels": [[i % 3, 2] if i % 3 < 2 else [2] for i in range(10)]},
+        {"labels": {"_type": "Sequence", "feature": CLASS}},
+        lambda i: sorted({NAMES[i % 3], "road"}),
+    ),
+    "lists of names": (
+        {"labels": [[NAMES[i % 3], NAMES[1]] if i % 3 != 1 else [NAMES[1]] for i in range(10)]},
+        None,
+        lambda i: sorted({NAMES[i % 3], "river"}),
+    ),
+    "a column a class": (
+        {name: [bool(i % 3 == c) for i in range(10)] for c, name in enumerate(NAMES)},
+        None,
+        lambda i: [NAMES[i % 3]],
+    ),
+}
+
+
+def contents(archive):
+    return {
+        name: (
+            sorted(archive.class_names[c] for c in np.flatnonzero(archive.scene_labels[i])),
+            np.asarray(archive.groups[0].pixels[i]),
+        )
+        for i, name in enumerate(archive.names)
+    }
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("struct", [True, False])
+def test_images_and_labels_of_parquet(tmp_path, form, struct):
+    labels, features, expected = FORMS[form]
+    images = [{"bytes": encoded(i), "path": f"p{i}.png"} if struct else encoded(i) for i in range(10)]
+    write(tmp_path / "data" / "a.parquet", {"image": images, **labels}, features)
+    plan = plan_parquet(tmp_path / "data", (), EmbeddedOptions())
+    got = contents(prepare(plan, tmp_path / "cache", "x", 1))
+    assert len(got) == 10
+    for i in range(10):
+        found, pixels = got[f"p{i}" if struct else f"a-{i // 4:03d}-{i % 4:05d}"]
+        assert found == expected(i)
+        np.testing.assert_array_equal(pixels, image(i).transpose(2, 0, 1))
+
+
+def test_files_named_by_split_keep_it_and_a_bad_image_is_left_out(tmp_path):
+    for split, start in (("train", 0), ("validation", 4), ("test", 8)):
+        rows = [{"bytes": encoded(start + i), "path": None} for i in range(4)]
+        if split == "train":
+            rows[1]["bytes"] = b"<VRTDataset/>"
+            rows[2]["bytes"] = None
+        labels = {"label": [i % 3 for i in range(4)]}
+        write(tmp_path / f"{split}-00000-of-00001.parquet", {"image": rows, **labels}, {"label": CLASS})
+    archive = prepare(plan_parquet(tmp_path, (), EmbeddedOptions()), tmp_path / "cache", "x", 1)
+    assert [len(archive.indices(split)) for split in ("train", "val", "test")] == [2, 4, 4]
+    reasons = [row["reason"] for row in archive.report["failed"]]
+    assert len(reasons) == 2
+    assert any("is no image that is read" in reason for reason in reasons)
+
+
+def test_changed_parquet_is_not_handed_back(tmp_path):
+    path = tmp_path / "a.parquet"
+    for seed in (0, 100):
+        rows = [encoded(seed + i) for i in range(10)]
+        write(path, {"image": rows, "label": [NAMES[i % 3] for i in range(10)]})
+        plan = plan_parquet(path, (), EmbeddedOptions())
+        if seed:
+            with pytest.raises(InputError, match="have changed"):
+                prepare(plan, tmp_path / "cache", "x", 1)
+        else:
+            prepare(plan, tmp_path / "cache", "x", 1)
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"label": [0, 1]}, "one column with the bytes of images; it has none"),
+        ({"a": [b"x", b"y"], "b": [b"x", b"y"], "label": ["u", "v"]}, "it has a, b"),
+        ({"image": [b"x", b"y"], "label": ["u", "v"]}, "None of the 2 images can be read"),
+    ],
+)
+def test_parquet_that_is_refused(tmp_path, columns, reason):
+    write(tmp_path / "a.parquet", columns)
+    with pytest.raises(InputError, match=reason):
+        plan_parquet(tmp_path / "a.parquet", (), EmbeddedOptions())
+
+
+def test_a_class_that_has_no_name_is_refused(tmp_path):
+    write(tmp_path / "a.parquet", {"image": [encoded(0)], "label": [7]}, {"label": CLASS})
+    with pytest.raises(InputError, match="the class 7 is none of the 3 named ones"):
+        plan_parquet(tmp_path / "a.parquet", (), EmbeddedOptions())
+    (tmp_path / "b.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(InputError, match="cannot be read as Parquet"):
+        plan_parquet(tmp_path / "b.parquet", (), EmbeddedOptions())
+
+
+# Arrays
+
+
+NOISY, CLEAN = [0, 1, 2, 0, 1, 2, 0, 1, 2, 0], [0, 1, 2, 0, 1, 2, 0, 1, 0, 1]
+
+
+@pytest.fixture
+def arrays(tmp_path):
+    np.save(tmp_path / "images.npy", np.stack([image(i) for i in range(10)]))
+    np.savez(tmp_path / "labels.npz", worse_label=np.array(NOISY), clean_label=np.array(CLEAN))
+    rows = [f"{a},{b}" for a, b in zip(NOISY, CLEAN, strict=True)]
+    (tmp_path / "labels.csv").write_text("\n".join(["worse_label,clean_label", *rows]) + "\n")
+    (tmp_path / "classes.txt").write_text("\n".join(NAMES) + "\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("labels", ["labels.npz", "labels.csv"])
+def test_noisy_and_clean_labels_beside_an_array(arrays, labels):
+    where = ArrayOptions(
+        arrays / "images.npy", arrays / labels, "worse_label", "clean_label", arrays / "classes.txt"
+    )
+    archive = prepare(plan_arrays(where, EmbeddedOptions()), arrays / "cache", "x", 1)
+    assert archive.class_names == tuple(NAMES)
+    for row, name in enumerate(archive.names):
+        np.testing.assert_array_equal(archive.scene_labels[row], np.eye(3)[NOISY[int(name)]])
+        np.testing.assert_array_equal(archive.clean_scene_labels[row], np.eye(3)[CLEAN[int(name)]])
+        np.testing.assert_array_equal(archive.groups[0].pixels[row], image(int(name)).transpose(2, 0, 1))
+
+
+def test_the_commands_pack_and_tell(arrays):
+    common = ["--name", "x", "--cache", str(arrays / "cache"), "--quiet"]
+    source = ["--images", str(arrays / "images.npy"), "--labels", str(arrays / "labels.npz")]
+    run = CliRunner().invoke
+    done = run(cli, ["data", "prepare", "arrays", *source, *common])
+    assert isinstance(done.exception, InputError)
+    assert "worse_label, clean_label; say which are the labels with --label-column NAME." in str(
+        done.exception
+    )
+    done = run(cli, ["data", "prepare", "arrays", *source, "--label-column", "worse_label", *common])
+    assert done.exit_code == 0
+    assert len(open_archive("x", arrays / "cache")) == 10
+
+
+def save_pickle(path):
+    with path.open("wb") as file:
+        pickle.dump({"worse_label": NOISY}, file)
+
+
+BAD_LABELS = {
+    "labels.pt": (save_pickle, "is pickled"),
+    "labels.npy": (lambda path: np.save(path, {"worse_label": NOISY}, allow_pickle=True), "Python objects"),
+    "short.npy": (lambda path: np.save(path, np.array(NOISY[:5])), "has 5 labels"),
+    "float.npy": (lambda path: np.save(path, np.array(NOISY, dtype=float)), "labels are"),
+    "beyond.npy": (lambda path: np.save(path, np.array([9] * 10)), "none of the 3 classes"),
+    "broken.npz": (lambda path: path.write_bytes(b"PK\x03\x04 broken"), "cannot be read"),
+    "missing.npy": (lambda path: None, "is missing"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_LABELS)
+def test_labels_that_are_refused(arrays, name):
+    make, reason = BAD_LABELS[name]
+    make(arrays / name)
+    where = ArrayOptions(arrays / "images.npy", arrays / name, classes=arrays / "classes.txt")
+    with pytest.raises(InputError, match=reason):
+        plan_arrays(where, EmbeddedOptions())
