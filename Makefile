@@ -22,10 +22,10 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check bench bench-gpu wheel clean
+.PHONY: help install demo test test-arithmetic check bench bench-gpu wheel clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(LINKS)  ## Make .venv and install gridbench into it, with what its tests need
 
@@ -38,6 +38,20 @@ demo: install  ## Train GRID on satellite imagery with 30 % of its labels corrup
 
 test: install  ## Run the tests
 	$(ONE_THREAD) $(BIN)/pytest -n $(JOBS) $(PYTEST_ARGS)
+
+# A machine computes with the instruction sets that it has, and training carries every rounding on. These restrict torch,
+# MKL and oneDNN to what any x86 CPU has, and to AVX2; on a CPU without AVX2 the second is the first again.
+FOREIGN := ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE ONEDNN_MAX_CPU_ISA=SSE41
+AVX2 := ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=AVX2 ONEDNN_MAX_CPU_ISA=AVX2
+# The tests whose outcome depends on what is trained, or on how sums are rounded.
+TRAINED := tests/methods tests/metrics tests/benchmark/training tests/benchmark/evaluation tests/benchmark/sweeps \
+  tests/benchmark/records/test_runner.py tests/benchmark/records/test_rescore.py \
+  tests/benchmark/core/test_machine.py tests/test_results.py
+ARITHMETICS ?= FOREIGN AVX2
+
+test-arithmetic: install  ## Run the tests that train with SSE and with AVX2 arithmetic; ARITHMETICS=FOREIGN for one
+	@set -e; $(foreach name,$(ARITHMETICS),echo '$($(name))'; \
+	  $(ONE_THREAD) $($(name)) $(BIN)/pytest -n $(JOBS) $(TRAINED) $(PYTEST_ARGS);)
 
 check: install  ## Check style, format and types
 	$(BIN)/ruff check
