@@ -1,4 +1,4 @@
-"""What was measured of this machine, kept in the cache folder so that it need not be measured again (a leaf)."""
+"""Measurements of this machine, kept in the cache folder so that each is made once (a leaf)."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ from typing import Any
 
 from gridbench.core.files import read_json, write_json
 
-__all__ = ["recall", "remember"]
+__all__ = ["get", "put"]
 
 
-def recall(file: Path) -> dict[str, Any]:
-    """Return what a file keeps, key by key; nothing where it is absent or damaged."""
+def get(file: Path, key: str) -> Any:
+    """Return a measurement; None where it, or a readable file, is absent."""
+    return _content(file).get(key)
+
+
+def put(file: Path, key: str, value: Any) -> None:
+    """Add a measurement to a file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_json(file, {**_content(file), key: value})
+
+
+def _content(file: Path) -> dict[str, Any]:
     try:
         content = read_json(file)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def remember(file: Path, key: str, value: Any) -> None:
-    """Put one more outcome into a file, beside those that it keeps."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_json(file, {**recall(file), key: value})

@@ -1,31 +1,36 @@
-"""The engine that computes runs in processes of their own on this machine, each pinned to its share of it."""
+"""The engine that computes runs in processes of their own on this machine, each pinned to its share of the cores."""
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
+import os
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
 
 from gridbench.config import RunConfig
-from gridbench.core.environment import Memory, all_devices
-from gridbench.core.plugins import loaded_plugins
+from gridbench.core.cores import cores_here, shares_of_cores
+from gridbench.core.environment import all_devices, memory_of, ran_out_of_memory
+from gridbench.core.plugins import load_plugin, loaded_plugins
 from gridbench.engines.base import Event
-from gridbench.engines.places import cores_here, deal, runs_that_fit, shares_of_cores
-from gridbench.engines.worker import work
-from gridbench.records.runner import Execution
+from gridbench.engines.placement import Placement
+from gridbench.errors import GridbenchError
+from gridbench.records.runner import Execution, NoRoom, RunBusy, run
 
-__all__ = ["LocalPool", "shares_of_cores"]
+__all__ = ["LocalPool", "work"]
 
 TRIES = 3
 
 
 @dataclass
 class _Worker:
-    """A process that computes one run after another, and the run that it is at."""
+    """A process that computes one run after another, and its current run."""
 
     process: BaseProcess
     pipe: Connection
@@ -36,8 +41,8 @@ class _Worker:
 
 
 @dataclass
-class _Work:
-    """What is left to do, by whom, and how often each run was begun."""
+class _Queue:
+    """The runs that are left, the workers, and how often each run was started."""
 
     configs: Sequence[RunConfig]
     waiting: deque[int]
@@ -46,16 +51,16 @@ class _Work:
 
 
 class LocalPool:
-    """Computes several runs side by side; a worker that is killed loses its place, not its run.
+    """Computes several runs side by side; the run of a worker that is killed is tried again.
 
     Args:
         execution: Where records go. Runs get one thread each unless it says otherwise: two processes of one thread
             were faster than one of two, and stay so when the machine has other work, where threads wait for each other.
         workers: Number of processes at most; None for as many as the cores hold with the threads of each.
-        devices: Devices dealt out in turn to the workers; none or `auto` for all accelerators, or the CPU.
+        devices: Devices assigned in turn to the workers; none or `auto` for all accelerators, or the CPU.
         time_limit: Longest time for one run in seconds; None for no limit.
-        per_device: Runs at once on an accelerator; None starts with one and adds as many as fit, going by the most
-            memory that a run has held.
+        per_device: Runs at once on an accelerator; None starts with one and adds as many as fit, by the most memory
+            that a run has held.
     """
 
     def __init__(
@@ -67,18 +72,16 @@ class LocalPool:
         per_device: int | None = None,
     ) -> None:
         self._execution = replace(execution, progress=None, building=None)
-        self._limit = workers or max(1, len(cores_here()) // execution.threads)
-        self._shares = shares_of_cores(self._limit)
-        self._devices = list(devices) if set(devices) - {"auto"} else all_devices()
+        limit = workers or max(1, len(cores_here()) // execution.threads)
+        self._shares = shares_of_cores(limit)
+        self._placement = Placement(
+            list(devices) if set(devices) - {"auto"} else all_devices(), limit, per_device
+        )
         self._time_limit = time_limit
-        self._measures = per_device is None and set(self._devices) != {"cpu"}
-        self._per_device = 1 if self._measures else per_device or self._limit
-        self._largest = 0
-        self._overhead: int | None = None
 
     def compute(self, configs: Sequence[RunConfig]) -> Iterator[Event]:
         """Compute every run; a run whose worker dies is tried again, up to three times in all."""
-        todo = _Work(configs, deque(range(len(configs))))
+        todo = _Queue(configs, deque(range(len(configs))))
         try:
             while todo.waiting or any(worker.index is not None for worker in todo.workers):
                 self._fill(todo)
@@ -93,33 +96,33 @@ class LocalPool:
             for worker in todo.workers:
                 _end(worker)
 
-    def _fill(self, todo: _Work) -> None:
-        """Start a process for every place that has none, as long as there is something for it to do."""
+    def _fill(self, todo: _Queue) -> None:
+        """Start a process for every slot that has none, as long as runs are waiting."""
         taken = {worker.slot for worker in todo.workers}
         idle = sum(worker.index is None for worker in todo.workers)
-        for slot, device in enumerate(deal(self._devices, self._per_device, self._limit)):
+        for slot, device in enumerate(self._placement.slots()):
             if slot not in taken and idle < len(todo.waiting):
                 todo.workers.append(self._start(slot, device))
                 idle += 1
 
-    def _listen(self, todo: _Work) -> Iterator[Event]:
+    def _listen(self, todo: _Queue) -> Iterator[Event]:
         busy = [worker for worker in todo.workers if worker.index is not None]
         ready = wait([worker.pipe for worker in busy], timeout=1.0)
         for worker in busy:
             index = worker.index
             assert index is not None
             if self._over_time(worker):
-                self._dismiss(todo, worker)
+                self._stop(todo, worker)
                 yield Event(index, "failed", f"it took longer than {self._time_limit:g} s")
             elif worker.pipe in ready:
-                yield from self._hear(todo, worker, index)
+                yield from self._poll(todo, worker, index)
 
-    def _hear(self, todo: _Work, worker: _Worker, index: int) -> Iterator[Event]:
+    def _poll(self, todo: _Queue, worker: _Worker, index: int) -> Iterator[Event]:
         """Take one message from a worker; the end of its pipe means that it died."""
         try:
             kind, *rest = worker.pipe.recv()
         except (EOFError, OSError):
-            self._dismiss(todo, worker)
+            self._stop(todo, worker)
             yield self._once_more(todo, index, f"its process died with exit code {worker.process.exitcode}")
             return
         if kind == "started":
@@ -132,38 +135,28 @@ class LocalPool:
         else:
             worker.index = None
             if kind == "done":
-                self._measure(rest[1])
+                self._placement.observe(rest[1])
             yield Event(index, kind, rest[0])
 
-    def _once_more(self, todo: _Work, index: int, why: str) -> Event:
+    def _once_more(self, todo: _Queue, index: int, why: str) -> Event:
         if todo.tries[index] < TRIES:
             todo.waiting.append(index)
             return Event(index, "again", f"{why}; it is tried once more")
         return Event(index, "failed", f"it was tried {TRIES} times, the last time {why}")
 
-    def _make_room(self, todo: _Work, worker: _Worker, index: int, why: str) -> Event:
-        """Take a run that found no memory off its device, for later if it was not alone there."""
+    def _make_room(self, todo: _Queue, worker: _Worker, index: int, why: str) -> Event:
+        """Put a run that found no memory back into the queue, or let it fail if it was alone on its device."""
         beside = [other for other in todo.workers if other.device == worker.device and other is not worker]
         if not any(other.index is not None for other in beside):
             worker.index = None
             return Event(index, "failed", why)
-        self._measures = False
-        self._per_device = max(1, len(beside))
-        self._dismiss(todo, worker)
+        self._placement.out_of_memory(len(beside))
+        self._stop(todo, worker)
         todo.waiting.append(index)
         todo.tries[index] -= 1
         return Event(
             index, "again", f"{worker.device} has no memory for so many runs at once; there are fewer now"
         )
-
-    def _measure(self, memory: Memory | None) -> None:
-        """Allow as many runs on a device as fit, going by the largest so far."""
-        if self._measures and memory is not None:
-            self._largest = max(self._largest, memory.peak)
-            if self._overhead is None:
-                # Later there are runs of ours beside it, which are not overhead.
-                self._overhead = memory.overhead
-            self._per_device = runs_that_fit(memory.total, self._largest, self._overhead)
 
     def _over_time(self, worker: _Worker) -> bool:
         """Tell whether a worker's run has taken too long; starting the process does not count."""
@@ -171,7 +164,7 @@ class LocalPool:
             return False
         return time.monotonic() - worker.since > self._time_limit
 
-    def _dismiss(self, todo: _Work, worker: _Worker) -> None:
+    def _stop(self, todo: _Queue, worker: _Worker) -> None:
         todo.workers.remove(worker)
         _end(worker)
 
@@ -194,3 +187,68 @@ def _end(worker: _Worker) -> None:
     if worker.process.is_alive():
         worker.process.kill()
         worker.process.join()
+
+
+class _Reporter:
+    """Sends epochs through a pipe; when its other end is closed, the run stops like one that is interrupted."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+
+    def epoch(self, done: int, total: int, row: Any) -> None:
+        try:
+            self._pipe.send(("epoch", done, total))
+        except OSError:
+            raise KeyboardInterrupt from None
+
+
+def work(pipe: Connection, execution: Execution, cores: list[int], plugins: list[Path]) -> None:
+    """Compute runs until the pipe is closed; torch is imported once and not for every run.
+
+    Each set of settings that arrives is answered by ("started",), ("epoch", done, total) after every epoch, and then
+    one of ("done", folder, memory), ("busy", why), ("full", why), ("crowded", why) and ("failed", why).
+
+    Args:
+        pipe: Where settings come from, as plain JSON values, and answers go.
+        execution: Where records go and on which device.
+        cores: The cores that this process may use.
+        plugins: Files to load first.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)
+    # Loaded before a run's time starts to count; a run would load it a moment later.
+    import timm  # noqa: F401
+
+    for path in plugins:
+        load_plugin(path)
+    execution = replace(execution, progress=_Reporter(pipe))
+    while True:
+        try:
+            values = pipe.recv()
+        except (EOFError, KeyboardInterrupt):
+            return
+        try:
+            pipe.send(("started",))
+            answer = _answer(RunConfig(**values), execution)
+        except KeyboardInterrupt:
+            return
+        except Exception as error:
+            answer = ("failed", f"{type(error).__name__}: {error}")
+        try:
+            pipe.send(answer)
+        except OSError:
+            return
+        # Networks, trainer and optimiser refer to each other: left to itself, Python keeps those of many runs.
+        gc.collect()
+
+
+def _answer(config: RunConfig, execution: Execution) -> tuple[Any, ...]:
+    try:
+        record = run(config, execution)
+    except RunBusy as error:
+        return "busy", str(error)
+    except NoRoom as error:
+        return "full", str(error)
+    except GridbenchError as error:
+        return "crowded" if ran_out_of_memory(error) else "failed", str(error)
+    return "done", str(record.folder), memory_of(execution.device)

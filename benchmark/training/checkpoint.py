@@ -19,6 +19,7 @@ from gridbench.core.machine import NOT_RECORDED
 
 __all__ = [
     "Checkpoint",
+    "checkpoint_digest",
     "clear_checkpoints",
     "independent",
     "load_checkpoint",
@@ -60,7 +61,7 @@ def save_checkpoint(folder: Path, run_id: str, checkpoint: Checkpoint) -> None:
         "state": checkpoint.state,
         "machines": list(checkpoint.machines),
     }
-    write_json(folder / INDEX, {**index, "check": _digest(index)})
+    write_json(folder / INDEX, {**index, "check": checkpoint_digest(index)})
     for old in folder.glob("checkpoint-*.safetensors"):
         if old.name != name:
             old.unlink(missing_ok=True)
@@ -79,7 +80,7 @@ def load_checkpoint(folder: Path, run_id: str) -> Checkpoint | None:
         return None
     try:
         index = read_json(folder / INDEX, LARGEST_TABLE)
-        if index.pop("check", None) != _digest(index):
+        if index.pop("check", None) != checkpoint_digest(index):
             raise ValueError(f"{INDEX} was changed")
         name, epoch = str(index["file"]), int(index["epoch"])
         if index["id"] != run_id:
@@ -123,7 +124,8 @@ def _laid_like(parameter: Tensor, value: Tensor) -> Tensor:
     return torch.empty_like(parameter, dtype=value.dtype, device=value.device).copy_(value)
 
 
-def _digest(index: Mapping[str, Any]) -> str:
+def checkpoint_digest(index: Mapping[str, Any]) -> str:
+    """Return the sha256 of a checkpoint's index, which is stored in it under `check`."""
     text = json.dumps(index, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 

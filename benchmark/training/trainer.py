@@ -130,7 +130,7 @@ class Trainer:
         log = EpochLog(self.truth, self.task, self.device)
         order = numpy_stream(self.settings.seed, "loader", epoch).permutation(self.truth.num_samples)
         calls = [
-            partial(self._batch, positions, epoch, step)
+            partial(self.make_batch, positions, epoch, step)
             for step, positions in enumerate(batches_of(order, self.settings.batch_size))
         ]
         batches = ahead(calls) if self.data.worth_preparing else (call() for call in calls)
@@ -205,7 +205,14 @@ class Trainer:
             log.add(batch, output)
         self.steps += 1
 
-    def _batch(self, positions: Array, epoch: int, step: int) -> Batch:
+    def make_batch(self, positions: Array, epoch: int, step: int) -> Batch:
+        """Return a mini-batch as the method sees it.
+
+        Args:
+            positions: (B,) positions among the training images.
+            epoch: Epoch from 0.
+            step: Step within the epoch from 0.
+        """
         seed = self.settings.seed
         raw = self.data.batch(positions, numpy_stream(seed, "augment", epoch, step))
         moved = self.data.augmentation.move_maps

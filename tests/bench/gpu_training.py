@@ -60,7 +60,7 @@ def _difference(settings: Settings, method: str, loss: str) -> Row:
 def _first_step(made: Experiment) -> dict[str, torch.Tensor]:
     """Return the losses, descriptors and gradients of the first mini-batch, on the CPU."""
     assert made.trainer is not None
-    batch = made.trainer._batch(np.arange(16), 0, 0)
+    batch = made.trainer.make_batch(np.arange(16), 0, 0)
     made.method.train()
     with torch_scope(made.device, 0, "step"):
         output = made.method.step(batch)

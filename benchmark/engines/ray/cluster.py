@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import time
 from collections import deque
@@ -17,11 +16,10 @@ from gridbench.config import RunConfig
 from gridbench.core.plugins import loaded_plugins
 from gridbench.datasets import default_cache
 from gridbench.engines.base import Event
-from gridbench.engines.ray.knocking import knock
+from gridbench.engines.ray.connection import check_nodes, connect, import_ray
 from gridbench.engines.ray.node import Order, carry_out
-from gridbench.engines.ray.shipping import Shipment, archive_shipment, plugin_shipment
-from gridbench.engines.ray.transport import store_folder
-from gridbench.errors import GridbenchError, InputError
+from gridbench.engines.ray.transport import Shipment, archive_shipment, plugin_shipment, store_folder
+from gridbench.errors import GridbenchError
 from gridbench.plan import Plan, make_plan
 from gridbench.records.record import RunRecord, read_record
 from gridbench.records.run_folder import NoRoom, RunBusy, locked, unwritable
@@ -34,8 +32,8 @@ SECONDS_BETWEEN_LOOKS = 1.0
 
 
 @dataclass
-class _Flight:
-    """A run that some node has, and the claim on its folder here."""
+class _Task:
+    """A run that a node computes, and the lock on its folder here."""
 
     index: int
     plan: Plan
@@ -44,19 +42,19 @@ class _Flight:
 
 
 @dataclass
-class _Work:
-    """What is left to do, and what was sent."""
+class _Queue:
+    """The runs that are left, those that nodes compute, and what was sent to the nodes."""
 
     configs: Sequence[RunConfig]
     waiting: deque[int]
     tries: dict[int, int] = field(default_factory=dict)
-    flying: dict[Any, _Flight] = field(default_factory=dict)
+    running: dict[Any, _Task] = field(default_factory=dict)
     archives: dict[tuple[Path, str], Shipment] = field(default_factory=dict)
     plugins: tuple[Shipment, ...] = ()
 
 
 class RayCluster:
-    """Computes each run as one task of a Ray cluster; a node that dies loses its runs, which go to others.
+    """Computes each run as one task of a Ray cluster; the runs of a node that dies are computed by others.
 
     Args:
         execution: Where records go here. Runs get one thread each unless it says otherwise.
@@ -74,7 +72,7 @@ class RayCluster:
         self._cpus = execution.threads
         self._gpus = gpus
         self._time_limit = time_limit
-        self._ray = _import_ray()
+        self._ray = import_ray()
 
     def compute(self, configs: Sequence[RunConfig]) -> Iterator[Event]:
         """Compute every run; a run whose node or process dies is tried again, up to three times in all.
@@ -82,26 +80,26 @@ class RayCluster:
         Raises:
             InputError: There is no such cluster, or none of its nodes can hold a run.
         """
-        started = self._connect()
+        started = connect(self._ray, self._address)
         try:
-            self._check_nodes()
-            work = _Work(configs, deque(range(len(configs))))
+            check_nodes(self._ray, self._cpus, self._gpus)
+            work = _Queue(configs, deque(range(len(configs))))
             work.plugins = tuple(plugin_shipment(path, self._ray.put) for path in loaded_plugins())
             try:
-                while work.waiting or work.flying:
-                    while work.waiting and len(work.flying) < self._places():
+                while work.waiting or work.running:
+                    while work.waiting and len(work.running) < self._places():
                         yield from self._send(work, work.waiting.popleft())
                     yield from self._listen(work)
             finally:
-                for task, flight in work.flying.items():
+                for task, run in work.running.items():
                     self._ray.cancel(task, force=True)
-                    flight.claim.close()
+                    run.claim.close()
         finally:
             if started:
                 self._ray.shutdown()
 
-    def _send(self, work: _Work, index: int) -> Iterator[Event]:
-        """Claim a run's folder and hand the run to the cluster, unless it is done or somebody else has it."""
+    def _send(self, work: _Queue, index: int) -> Iterator[Event]:
+        """Lock a run's folder and submit the run, unless it is done or another process computes it."""
         execution = self._execution
         cache = execution.cache or default_cache()
         try:
@@ -124,11 +122,11 @@ class RayCluster:
             yield Event(index, "done")
             return
         with claim:
-            task = self._task().remote(self._order(work, plan, cache))
-            work.flying[task] = _Flight(index, plan, claim.pop_all())
+            task = self._remote().remote(self._order(work, plan, cache))
+            work.running[task] = _Task(index, plan, claim.pop_all())
         work.tries[index] = work.tries.get(index, 0) + 1
 
-    def _order(self, work: _Work, plan: Plan, cache: Path) -> Order:
+    def _order(self, work: _Queue, plan: Plan, cache: Path) -> Order:
         key = (plan.archive.directory, plan.archive.fingerprint)
         if key not in work.archives:
             work.archives[key] = archive_shipment(plan.archive, cache, self._ray.put)
@@ -145,21 +143,21 @@ class RayCluster:
             threads=self._cpus,
         )
 
-    def _listen(self, work: _Work) -> Iterator[Event]:
-        """Take a message from every task that has one."""
-        if not work.flying:
+    def _listen(self, work: _Queue) -> Iterator[Event]:
+        """Read a message from every task that has one."""
+        if not work.running:
             return
-        ready, _ = self._ray.wait(list(work.flying), timeout=SECONDS_BETWEEN_LOOKS, fetch_local=False)
+        ready, _ = self._ray.wait(list(work.running), timeout=SECONDS_BETWEEN_LOOKS, fetch_local=False)
         for task in ready:
-            yield from self._hear(work, task)
-        for task, flight in list(work.flying.items()):
-            if self._over_time(flight):
+            yield from self._poll(work, task)
+        for task, run in list(work.running.items()):
+            if self._over_time(run):
                 self._ray.cancel(task, force=True)
-                self._land(work, task)
-                yield Event(flight.index, "failed", f"it took longer than {self._time_limit:g} s")
+                self._release(work, task)
+                yield Event(run.index, "failed", f"it took longer than {self._time_limit:g} s")
 
-    def _hear(self, work: _Work, task: Any) -> Iterator[Event]:
-        flight = work.flying[task]
+    def _poll(self, work: _Queue, task: Any) -> Iterator[Event]:
+        run = work.running[task]
         try:
             kind, *rest = self._ray.get(next(task))
         except StopIteration:
@@ -167,20 +165,20 @@ class RayCluster:
         except self._ray.exceptions.RayError as error:
             kind, rest = "trouble", [_in_short(error)]
         if kind == "started":
-            flight.since = time.monotonic()
-            yield Event(flight.index, "started", rest[0])
+            run.since = time.monotonic()
+            yield Event(run.index, "started", rest[0])
         elif kind == "epoch":
-            yield Event(flight.index, "epoch", epoch=rest[0], epochs=rest[1])
+            yield Event(run.index, "epoch", epoch=rest[0], epochs=rest[1])
         else:
-            yield self._ending(work, flight, kind, rest)
-            self._land(work, task)
+            yield self._ending(work, run, kind, rest)
+            self._release(work, task)
 
-    def _ending(self, work: _Work, flight: _Flight, kind: str, rest: list[Any]) -> Event:
+    def _ending(self, work: _Queue, run: _Task, kind: str, rest: list[Any]) -> Event:
         """Write what came back, or put the run back into the queue."""
-        index = flight.index
+        index = run.index
         if kind in ("done", "failed") and rest[-1]:
             try:
-                stored = store_folder(rest[-1], flight.plan, self._execution.runs)
+                stored = store_folder(rest[-1], run.plan, self._execution.runs)
             except ValueError as error:
                 kind, rest = "trouble", [f"the record that came back cannot be trusted: {error}"]
             except OSError as error:
@@ -197,15 +195,15 @@ class RayCluster:
             return Event(index, "again", f"{rest[0]}; it is tried elsewhere")
         return Event(index, "failed", f"it was tried {TRIES} times, the last time: {rest[0]}")
 
-    def _land(self, work: _Work, task: Any) -> None:
-        work.flying.pop(task).claim.close()
+    def _release(self, work: _Queue, task: Any) -> None:
+        work.running.pop(task).claim.close()
 
-    def _over_time(self, flight: _Flight) -> bool:
-        if self._time_limit is None or flight.since is None:
+    def _over_time(self, run: _Task) -> bool:
+        if self._time_limit is None or run.since is None:
             return False
-        return time.monotonic() - flight.since > self._time_limit
+        return time.monotonic() - run.since > self._time_limit
 
-    def _task(self) -> Any:
+    def _remote(self) -> Any:
         # A run that dies is tried again here and not by Ray, so that tries are counted and told.
         return self._ray.remote(_on_node).options(
             num_cpus=self._cpus,
@@ -223,54 +221,11 @@ class RayCluster:
             places = min(places, int(resources.get("GPU", 0) // self._gpus))
         return places + max(1, places // 4)
 
-    def _check_nodes(self) -> None:
-        alive = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        sizes = [(node.get("CPU", 0), node.get("GPU", 0)) for node in alive]
-        if not any(cpus >= self._cpus and gpus >= self._gpus for cpus, gpus in sizes):
-            have = "; ".join(f"{cpus:g} CPUs and {gpus:g} GPUs" for cpus, gpus in sizes)
-            raise InputError(
-                f"A run asks for {self._cpus} CPUs and {self._gpus:g} GPUs, and no node of the Ray cluster has that. "
-                f"The nodes have: {have}. Give other --threads or --gpus."
-            )
-
-    def _connect(self) -> bool:
-        """Join the cluster; tell whether that has to be undone."""
-        if self._ray.is_initialized():
-            return False
-        settings: dict[str, Any] = {
-            "address": self._address,
-            "log_to_driver": False,
-            "logging_level": "ERROR",
-        }
-        if self._address == "local":
-            settings["include_dashboard"] = False
-            # A cluster of our own reports to nobody.
-            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        try:
-            if self._address != "local":
-                knock(self._address)
-            self._ray.init(**settings)
-        except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise InputError(
-                f"There is no Ray cluster to join at {self._address!r}: {reason}. Start one with `ray start --head`, "
-                "join more machines with `ray start --address=HOST:PORT`, this one too, or use --address local."
-            ) from None
-        return True
-
 
 def _on_node(order: Order) -> Iterator[tuple[Any, ...]]:
     """Run on a node: compute a run, fetching what it lacks from Ray's object store."""
-    ray = _import_ray()
+    ray = import_ray()
     yield from carry_out(order, ray.get)
-
-
-def _import_ray() -> Any:
-    try:
-        import ray
-    except ImportError:
-        raise InputError("The engine ray needs the package ray: pip install 'gridbench[ray]'") from None
-    return ray
 
 
 def _in_short(error: Exception) -> str:

@@ -14,8 +14,7 @@ from typing import Any
 from gridbench.config import RunConfig
 from gridbench.core.plugins import load_plugin
 from gridbench.datasets import default_cache
-from gridbench.engines.ray.shipping import Get, Shipment, unpack
-from gridbench.engines.ray.transport import pack_folder
+from gridbench.engines.ray.transport import Get, Shipment, pack_folder, unpack
 from gridbench.errors import GridbenchError, InputError
 from gridbench.plan import Plan, make_plan
 from gridbench.records.runner import Execution, NoRoom, RunBusy, execute

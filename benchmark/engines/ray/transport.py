@@ -1,20 +1,159 @@
-"""A run folder as bytes: packed where it was computed, checked and written where records are kept."""
+"""Files between the driver and nodes that share no disk with it: archives and plug-ins out, run folders back."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from pathlib import Path
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
 
-from gridbench.core.files import parse_json, read_bytes, write_bytes
+from filelock import FileLock
+
+from gridbench.core.files import file_hash, parse_json, read_bytes, write_bytes
+from gridbench.datasets import Archive
+from gridbench.datasets.archive.archive import INDEX
+from gridbench.datasets.archive.arrayfile import fsync_directory
+from gridbench.errors import InputError
 from gridbench.plan import Plan
 from gridbench.records.record import DONE, FAILED, StoredRun, read_record
 from gridbench.records.run_folder import prepare
 from gridbench.training.checkpoint import clear_checkpoints
 
-__all__ = ["pack_folder", "store_folder"]
+__all__ = ["Shipment", "archive_shipment", "pack_folder", "plugin_shipment", "store_folder", "unpack"]
 
+# One piece is in memory at a time, here and on a node.
+PIECE = 32 * 2**20
+_COMPLETE = ".complete"
 _LAST = (FAILED, DONE)
+
+Put = Callable[[bytes], Any]
+Get = Callable[[Any], bytes]
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """Files on their way to a node.
+
+    Attributes:
+        key: Names the content: the same files have the same key, and a node that has them fetches nothing.
+        files: (path below the folder of the shipment, sha256, handles of its pieces) of each file.
+    """
+
+    key: str
+    files: tuple[tuple[str, str, tuple[Any, ...]], ...]
+
+    @property
+    def paths(self) -> list[str]:
+        """The files' paths below the folder of the shipment."""
+        return [path for path, _, _ in self.files]
+
+
+def archive_shipment(archive: Archive, cache: Path, put: Put) -> Shipment:
+    """Hand over the files of a packed archive, which keep their place below the cache.
+
+    Args:
+        archive: An opened archive.
+        cache: The cache folder that it lies in.
+        put: Stores a piece and returns a handle, by which a node can get it.
+
+    Raises:
+        InputError: The archive lies outside the cache, so a node could not find it under its name.
+    """
+    directory = archive.directory.resolve()
+    try:
+        place = directory.relative_to(cache.resolve())
+    except ValueError:
+        raise InputError(
+            f"The archive {archive.name!r} lies in {directory}, outside the cache {cache}; only archives in the cache "
+            "can be taken to other machines. Use --engine local."
+        ) from None
+    index = read_bytes(directory / INDEX)
+    facts = {INDEX: hashlib.sha256(index).hexdigest()}
+    facts.update({name: fact["sha256"] for name, fact in json.loads(index)["files"].items()})
+    files = [
+        ((place / name).as_posix(), sha256, tuple(put(piece) for piece in _pieces(directory / name)))
+        for name, sha256 in facts.items()
+    ]
+    return Shipment(_key(files), tuple(files))
+
+
+def plugin_shipment(path: Path, put: Put) -> Shipment:
+    """Hand over a plug-in file; it keeps its name, which is the default name of what it registers.
+
+    Args:
+        path: The file.
+        put: Stores a piece and returns a handle.
+    """
+    content = read_bytes(path)
+    files = [(path.name, hashlib.sha256(content).hexdigest(), (put(content),))]
+    return Shipment(_key(files), tuple(files))
+
+
+def unpack(shipment: Shipment, store: Path, get: Get) -> Path:
+    """Return the folder that holds the files of a shipment, fetching them if they are not there yet.
+
+    Processes that ask at once fetch once; a folder has its name only when every file in it was compared with its hash.
+
+    Args:
+        shipment: What is wanted.
+        store: Folder of this machine that keeps shipments.
+        get: Returns the content of a piece by its handle.
+
+    Raises:
+        OSError: There is no room, or the store cannot be written.
+        ValueError: What arrived is not what was sent.
+    """
+    folder = store / shipment.key
+    if (folder / _COMPLETE).is_file():
+        return folder
+    store.mkdir(parents=True, exist_ok=True)
+    with FileLock(store / f".{shipment.key}.lock"):
+        if (folder / _COMPLETE).is_file():
+            return folder
+        partial = store / f".{shipment.key}.partial"
+        for leftover in (partial, folder):
+            if leftover.exists():
+                shutil.rmtree(leftover)
+        for path, sha256, handles in shipment.files:
+            _fetch(partial / _inside(path), sha256, handles, get)
+        (partial / _COMPLETE).touch()
+        partial.replace(folder)
+        fsync_directory(store)
+    return folder
+
+
+def _fetch(path: Path, sha256: str, handles: tuple[Any, ...], get: Get) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        for handle in handles:
+            file.write(get(handle))
+        file.flush()
+        os.fsync(file.fileno())
+    if file_hash(path) != sha256:
+        raise ValueError(f"{path.name} was damaged on its way")
+
+
+def _inside(path: str) -> PurePosixPath:
+    inside = PurePosixPath(path)
+    if inside.is_absolute() or ".." in inside.parts:
+        raise ValueError(f"{path!r} leads out of the folder")
+    return inside
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            yield piece
+
+
+def _key(files: list[tuple[str, str, tuple[Any, ...]]]) -> str:
+    """Name a content by the paths and hashes of its files."""
+    text = json.dumps(sorted((path, sha256) for path, sha256, _ in files))
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 def pack_folder(folder: Path) -> dict[str, bytes]:
@@ -29,9 +168,9 @@ def pack_folder(folder: Path) -> dict[str, bytes]:
 
 
 def store_folder(files: Mapping[str, bytes], plan: Plan, runs: Path) -> StoredRun:
-    """Check a run folder that came from elsewhere and write it, the file that says what became of it last.
+    """Check a run folder that came from elsewhere and write it, its outcome last.
 
-    The caller holds the run folder against other processes.
+    The caller has locked the run folder.
 
     Args:
         files: File name -> content, as `pack_folder` returned them.

@@ -17,9 +17,9 @@ from typing import Any
 import torch
 
 from gridbench.config import RunConfig
+from gridbench.core import machine_cache
 from gridbench.core.environment import describe_environment
 from gridbench.core.machine import machine_label
-from gridbench.core.machine_cache import recall, remember
 from gridbench.datasets.dataset import Progress
 from gridbench.plan import Plan, make_plan
 from gridbench.records.record import read_record
@@ -73,7 +73,11 @@ class Chooser:
         ]
         known = {_name(each): each for each in configs}
         plans = {name: make_plan(each, self.cache, self.building) for name, each in known.items()}
-        chosen, how, times = self._begun(plans), "kept: the run was begun with it", self._recalled(plans)
+        chosen, how, times = (
+            self._begun(plans),
+            "kept: the run was begun with it",
+            self._measured_before(plans),
+        )
         if chosen is None:
             how = "measured before" if times else "measured now"
             times = times or self._measured(plans)
@@ -97,9 +101,9 @@ class Chooser:
                 there[name] = stored.state
         return min(there, key=lambda name: there[name] != "done", default=None)
 
-    def _recalled(self, plans: Mapping[str, Plan]) -> dict[str, float]:
+    def _measured_before(self, plans: Mapping[str, Plan]) -> dict[str, float]:
         """Return what was measured before of just these choices, or nothing where that is absent or damaged."""
-        known = recall(self.cache / FILE).get(self._key(plans))
+        known = machine_cache.get(self.cache / FILE, self._key(plans))
         if not isinstance(known, dict) or not known.keys() <= plans.keys():
             return {}
         times = {name: known[name] for name in plans if name in known}
@@ -112,11 +116,11 @@ class Chooser:
         specs = {name: spec_of(plan) for name, plan in plans.items()}
         rounds = step_times(specs, batch, self.device)
         times = {name: statistics.median(seconds) for name, seconds in rounds.items()}
-        remember(self.cache / FILE, self._key(plans), times)
+        machine_cache.put(self.cache / FILE, self._key(plans), times)
         return times
 
     def _key(self, plans: Mapping[str, Plan]) -> str:
-        """Name what the speed of a step hangs on: the machine, torch, the backbone and the size of a mini-batch."""
+        """Name what the speed of a step depends on: the machine, torch, the backbone and the size of a mini-batch."""
         plan = next(iter(plans.values()))
         spec = replace(spec_of(plan), weights=None, pretrained=False)
         machine = describe_environment(self.device)

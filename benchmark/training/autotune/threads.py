@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from gridbench.config import RunConfig
+from gridbench.core import machine_cache
+from gridbench.core.cores import cores_here, shares_of_cores
 from gridbench.core.machine import describe_machine, machine_label
-from gridbench.core.machine_cache import recall, remember
-from gridbench.engines.places import cores_here, shares_of_cores
 from gridbench.plan import Plan
 
-__all__ = ["fastest_threads", "fewest_good", "thread_numbers"]
+__all__ = ["fastest_threads", "fewest_good", "measure_steps", "steps_per_second", "thread_numbers"]
 
 FILE = "threads.json"
 SECONDS = 3.0
@@ -47,7 +47,7 @@ def fewest_good(rates: Mapping[int, float]) -> int:
 
 
 def fastest_threads(plan: Plan, cache: Path, say: Callable[[str], None]) -> int:
-    """Measure, for each number of threads, as many processes side by side as the cores hold; or recall it.
+    """Measure, for each number of threads, as many processes side by side as the cores hold; measured once.
 
     Args:
         plan: The run whose training steps are measured, on few images and the CPU.
@@ -60,17 +60,19 @@ def fastest_threads(plan: Plan, cache: Path, say: Callable[[str], None]) -> int:
     if plan.method.labels == "none":
         return 1
     file, key = cache / FILE, _key(plan)
-    known = recall(file).get(key)
+    known = machine_cache.get(file, key)
     measured = "measured before"
     if known is None:
         measured = "measured now"
         cores = len(cores_here())
-        rates = {number: _rate(plan, cache, number, cores // number) for number in thread_numbers(cores)}
+        rates = {
+            number: steps_per_second(plan, cache, number, cores // number) for number in thread_numbers(cores)
+        }
         known = {str(number): round(rate, 3) for number, rate in rates.items() if rate > 0}
         if not known:
             say("The threads of a run could not be measured; it is 1.")
             return 1
-        remember(file, key, known)
+        machine_cache.put(file, key, known)
     rates = {int(number): rate for number, rate in known.items()}
     chosen = fewest_good(rates)
     told = ", ".join(f"{rate:.1f} steps/s with {number}" for number, rate in sorted(rates.items()))
@@ -78,7 +80,7 @@ def fastest_threads(plan: Plan, cache: Path, say: Callable[[str], None]) -> int:
     return chosen
 
 
-def _rate(plan: Plan, cache: Path, threads: int, processes: int) -> float:
+def steps_per_second(plan: Plan, cache: Path, threads: int, processes: int) -> float:
     """Return the steps per second of so many processes side by side; 0 if one of them fails."""
     context = multiprocessing.get_context("spawn")
     start = context.Barrier(processes)
@@ -88,7 +90,7 @@ def _rate(plan: Plan, cache: Path, threads: int, processes: int) -> float:
     for share in shares_of_cores(processes):
         ours, theirs = context.Pipe()
         child = context.Process(
-            target=_measure, args=(theirs, start, small, str(cache), threads, share), daemon=True
+            target=measure_steps, args=(theirs, start, small, str(cache), threads, share), daemon=True
         )
         child.start()
         theirs.close()
@@ -115,7 +117,7 @@ def _few(plan: Plan) -> int:
     return min(2 * (plan.config.batch_size or 2), len(plan.archive.indices("train")))
 
 
-def _measure(
+def measure_steps(
     pipe: Connection, start: Any, config: dict[str, Any], cache: str, threads: int, cores: list[int]
 ) -> None:
     """Train for a few seconds, at the same time as the others, and send the steps per second."""
@@ -142,7 +144,7 @@ def _measure(
 
 
 def _key(plan: Plan) -> str:
-    """Name what a step's speed hangs on: the machine, torch, the networks and the size of a mini-batch."""
+    """Name what a step's speed depends on: the machine, torch, the networks and the size of a mini-batch."""
     import torch
 
     config, machine = plan.config, describe_machine(torch.device("cpu"))

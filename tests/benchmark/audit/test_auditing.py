@@ -129,7 +129,7 @@ def test_mirror_images_are_averaged_only_where_training_mirrors(stripes_plan):
     for flips in (True, False):
         plan = stripes_plan(flips=flips, epochs=1)
         experiment = FoldExperiment(fold_plan(plan, held), CPU, held)
-        outcomes[flips] = experiment._probabilities()
+        outcomes[flips] = experiment.score().retrieval["probabilities"]
         shown = EvaluationSet(plan.archive, plan.archive.indices("train")[held], None, CPU)
         plain = np.concatenate(
             [torch.sigmoid(part).numpy() for part in predict(experiment.method, shown.batches(8))]

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections import deque
 from dataclasses import replace
 
 import pytest
@@ -18,12 +17,9 @@ from gridbench.config import make_config
 from gridbench.core.environment import Memory, memory_of, ran_out_of_memory
 from gridbench.core.files import read_json
 from gridbench.datasets import open_archive
-from gridbench.engines import local
-from gridbench.engines.local import LocalPool
-from gridbench.engines.places import deal, runs_that_fit
+from gridbench.engines.placement import Placement, assign, runs_that_fit
 from gridbench.engines.ray.node import Order, carry_out
-from gridbench.engines.ray.shipping import archive_shipment, unpack
-from gridbench.engines.ray.transport import pack_folder, store_folder
+from gridbench.engines.ray.transport import archive_shipment, pack_folder, store_folder, unpack
 from gridbench.errors import InputError, RunFailed
 from gridbench.plan import make_plan
 from gridbench.records.record import iter_records
@@ -72,7 +68,7 @@ def test_an_archive_arrives_whole_and_is_fetched_once(cache, store, tmp_path):
 
 
 def test_large_files_go_in_pieces(cache, store, tmp_path, monkeypatch):
-    monkeypatch.setattr("gridbench.engines.ray.shipping.PIECE", 1000)
+    monkeypatch.setattr("gridbench.engines.ray.transport.PIECE", 1000)
     shipment = archive_shipment(open_archive("stripes", cache), cache, store.put)
     assert max(len(piece) for piece in store.pieces) == 1000
     open_archive("stripes", unpack(shipment, tmp_path, store.get)).verify()
@@ -208,7 +204,7 @@ import multiprocessing, pathlib, sys
 import gridbench.training.experiment  # with torch, here, so that not both processes import it
 from gridbench.config import make_config
 from gridbench.engines.ray.node import Order, carry_out
-from gridbench.engines.ray.shipping import archive_shipment, plugin_shipment
+from gridbench.engines.ray.transport import archive_shipment, plugin_shipment
 from gridbench.plan import make_plan
 from gridbench.core.plugins import load_plugin
 folder, cache, settings = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), eval(sys.argv[3])
@@ -302,9 +298,9 @@ def test_done_is_written_last(came_back, tmp_path, monkeypatch):
 
 
 def test_devices_get_one_run_each_before_one_gets_a_second():
-    assert deal(["a", "b"], 2, 8) == ["a", "b", "a", "b"]
-    assert deal(["a", "b"], 2, 3) == ["a", "b", "a"]
-    assert deal(["a"], 1, 8) == ["a"]
+    assert assign(["a", "b"], 2, 8) == ["a", "b", "a", "b"]
+    assert assign(["a", "b"], 2, 3) == ["a", "b", "a"]
+    assert assign(["a"], 1, 8) == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -323,43 +319,37 @@ def test_runs_that_fit_fit(total, peak, overhead):
     assert 10 * (fit + 1) * (peak + overhead) > 9 * total - 10
 
 
-@pytest.fixture
-def table(monkeypatch):
-    """A machine with two accelerators of 80 bytes."""
-    monkeypatch.setattr("gridbench.engines.local.all_devices", lambda: ["acc:0", "acc:1"])
-    return Memory(total=80, peak=10, overhead=2)
+MEMORY = Memory(total=80, peak=10, overhead=2)
 
 
-def test_a_pool_starts_with_one_run_a_device_and_adds_what_the_first_leaves_room_for(table):
-    pool = LocalPool(Execution(), workers=32)
-    assert deal(pool._devices, pool._per_device, pool._limit) == ["acc:0", "acc:1"]
-    pool._measure(table)
-    assert deal(pool._devices, pool._per_device, pool._limit) == ["acc:0", "acc:1"] * 6
+def test_one_run_a_device_first_then_what_the_first_leaves_room_for():
+    placement = Placement(["acc:0", "acc:1"], limit=32)
+    assert placement.slots() == ["acc:0", "acc:1"]
+    placement.observe(MEMORY)
+    assert placement.slots() == ["acc:0", "acc:1"] * 6
     # A larger run, seen while others are beside it: they are not overhead.
-    pool._measure(Memory(total=80, peak=16, overhead=60))
-    assert pool._per_device == 4
-    pool._measure(table)
-    assert pool._per_device == 4
+    placement.observe(Memory(total=80, peak=16, overhead=60))
+    assert placement.slots() == ["acc:0", "acc:1"] * 4
+    placement.observe(MEMORY)
+    assert placement.slots() == ["acc:0", "acc:1"] * 4
 
 
-def test_a_given_number_of_runs_a_device_is_kept(table):
-    pool = LocalPool(Execution(), workers=32, per_device=3)
-    pool._measure(table)
-    assert pool._per_device == 3
-    assert LocalPool(Execution(), workers=2, devices=("cpu",))._per_device == 2
+def test_a_given_number_of_runs_a_device_is_kept():
+    placement = Placement(["acc:0", "acc:1"], limit=32, per_device=3)
+    placement.observe(MEMORY)
+    assert placement.slots() == ["acc:0", "acc:1"] * 3
+    assert Placement(["cpu"], limit=2).slots() == ["cpu"] * 2
 
 
-def test_a_run_that_finds_no_memory_waits_until_it_is_alone(table, monkeypatch):
-    ended = []
-    monkeypatch.setattr(local, "_end", ended.append)
-    pool = LocalPool(Execution(), workers=8, per_device=2)
-    first, second = (local._Worker(None, None, slot, "acc:0", index=slot) for slot in range(2))
-    todo = local._Work([], deque(), [first, second], {0: 1, 1: 1})
-    event = pool._make_room(todo, second, 1, "no memory")
-    assert event.kind == "again"
-    assert (list(todo.waiting), todo.workers, ended, todo.tries[1]) == ([1], [first], [second], 0)
-    assert pool._per_device == 1
-    assert pool._make_room(todo, first, 0, "no memory").kind == "failed"
+def test_a_run_that_finds_no_memory_leaves_fewer_slots_for_good():
+    placement = Placement(["acc:0"], limit=8)
+    placement.observe(MEMORY)
+    assert len(placement.slots()) == 6
+    placement.out_of_memory(beside=3)
+    placement.observe(MEMORY)
+    assert placement.slots() == ["acc:0"] * 3
+    placement.out_of_memory(beside=0)
+    assert placement.slots() == ["acc:0"]
 
 
 def test_an_error_for_want_of_memory_is_known_by_what_led_to_it():
@@ -370,12 +360,6 @@ def test_an_error_for_want_of_memory_is_known_by_what_led_to_it():
     assert ran_out_of_memory(error)
     assert not ran_out_of_memory(RunFailed("The run failed."))
     assert memory_of("cpu") is None
-
-
-def test_a_machine_without_accelerators_is_dealt_out_by_its_cores():
-    cores = len(os.sched_getaffinity(0))
-    assert LocalPool(Execution(threads=1), devices=("cpu",))._limit == cores
-    assert LocalPool(Execution(threads=cores), devices=("cpu",))._limit == 1
 
 
 # Threads
@@ -409,7 +393,7 @@ def test_threads_are_measured_once_and_recalled(cache, settings, tmp_path, monke
         measured.append((threads, processes))
         return {1: 10.0, 2: 30.0}[threads]
 
-    monkeypatch.setattr("gridbench.training.autotune.threads._rate", rate)
+    monkeypatch.setattr("gridbench.training.autotune.threads.steps_per_second", rate)
     monkeypatch.setattr("gridbench.training.autotune.threads.cores_here", lambda: [0, 1])
     plan = make_plan(make_config({**settings, "method": "bce"}), cache)
     said = []
@@ -431,7 +415,7 @@ from gridbench.training.autotune import threads
 
 def measure(*given):
     threads.SECONDS = 0.2
-    threads._measure(*given)
+    threads.measure_steps(*given)
 """
 
 
@@ -441,6 +425,6 @@ def test_a_measurement_of_real_steps(cache, settings, monkeypatch, tmp_path):
     # The process that measures reads how long from its own copy of the module.
     (tmp_path / "measuring_quickly.py").write_text(QUICK)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(threads, "_measure", importlib.import_module("measuring_quickly").measure)
+    monkeypatch.setattr(threads, "measure_steps", importlib.import_module("measuring_quickly").measure)
     plan = make_plan(make_config({**settings, "method": "bce"}), cache)
-    assert threads._rate(plan, cache, 1, 1) > 0
+    assert threads.steps_per_second(plan, cache, 1, 1) > 0

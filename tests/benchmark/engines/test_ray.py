@@ -94,7 +94,7 @@ class FakeRay:
 @pytest.fixture
 def ray(monkeypatch, tmp_path):
     fake = FakeRay()
-    monkeypatch.setattr(cluster, "_import_ray", lambda: fake)
+    monkeypatch.setattr(cluster, "import_ray", lambda: fake)
     monkeypatch.setenv("GRIDBENCH_CACHE", str(tmp_path / "node"))
     return fake
 

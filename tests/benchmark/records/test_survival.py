@@ -407,7 +407,7 @@ def test_a_truncated_checkpoint_changes_no_number(server, words, whole, interrup
 def test_a_checkpoint_of_other_networks_is_set_aside_and_leaves_no_trace(server, words, whole, interrupted):
     from safetensors.torch import load, save
 
-    from gridbench.training.checkpoint import _digest
+    from gridbench.training.checkpoint import checkpoint_digest
 
     (path,) = interrupted.glob("*/checkpoint-*.safetensors")
     tensors = {
@@ -419,7 +419,7 @@ def test_a_checkpoint_of_other_networks_is_set_aside_and_leaves_no_trace(server,
     index = json.loads((path.parent / "checkpoint.json").read_text())
     index.pop("check")
     index["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    (path.parent / "checkpoint.json").write_text(json.dumps({**index, "check": _digest(index)}))
+    (path.parent / "checkpoint.json").write_text(json.dumps({**index, "check": checkpoint_digest(index)}))
     assert server(*words(interrupted))[0] == 0
     assert numbers(interrupted) == whole[0]
 

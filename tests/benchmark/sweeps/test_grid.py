@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbench.config import make_config
+from gridbench.core.cores import shares_of_cores
 from gridbench.engines.in_process import InProcess
-from gridbench.engines.local import LocalPool, shares_of_cores
+from gridbench.engines.local import LocalPool
 from gridbench.errors import InputError
 from gridbench.records.record import iter_records
 from gridbench.records.runner import Execution, run

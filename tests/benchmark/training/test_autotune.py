@@ -5,7 +5,8 @@ import torch
 
 from gridbench import run
 from gridbench.config import make_config
-from gridbench.core.machine_cache import recall, remember
+from gridbench.core import machine_cache
+from gridbench.core.files import read_json
 from gridbench.errors import InputError, RunFailed
 from gridbench.plan import make_plan
 from gridbench.records.record import iter_records
@@ -140,9 +141,9 @@ def test_a_damaged_file_of_measurements_is_measured_again(tmp_path, own_cache, s
     assert [measured(), measured()] == [1, 0]
     (own_cache / FILE).write_text("{", encoding="utf-8")
     assert [measured(), measured()] == [1, 0]
-    (key,) = recall(own_cache / FILE)
+    (key,) = read_json(own_cache / FILE)
     for damaged in ({"float16 sideways": 1.0}, {NAMES[0]: "fast"}, {NAMES[0]: 0.0}, [1.0], {}):
-        remember(own_cache / FILE, key, damaged)
+        machine_cache.put(own_cache / FILE, key, damaged)
         assert [measured(), measured()] == [1, 0], damaged
 
 

@@ -87,7 +87,7 @@ def numbers(record):
 def gradients(made):
     """One step of the first batch, and what it sends to each parameter."""
     trainer = made.trainer
-    batch = trainer._batch(np.arange(24), 0, 0)
+    batch = trainer.make_batch(np.arange(24), 0, 0)
     made.method.train()
     with torch_scope(CPU, 0, "step"):
         made.method.step(batch).loss.backward()
@@ -190,7 +190,7 @@ def test_heads_and_losses_are_float32_and_the_backbone_is_not(experiment, method
         if isinstance(module, torch.nn.Conv2d | torch.nn.Linear | torch.nn.ConvTranspose2d):
             module.register_forward_hook(note("backbone" if name.startswith("backbone") else "heads"))
     made.method.train()
-    output = made.method.step(made.trainer._batch(np.arange(24), 0, 0))
+    output = made.method.step(made.trainer.make_batch(np.arange(24), 0, 0))
     assert seen == {"backbone": {torch.bfloat16}, "heads": {torch.float32}}
     assert output.loss.dtype == output.per_sample_loss.dtype == output.prediction.dtype == torch.float32
 
