@@ -200,15 +200,15 @@ def _all_bands(raster: Raster) -> NDArray[np.generic]:
 
 def _is_one_hot_like(bands: NDArray[np.generic]) -> bool:
     """Whether a file has a band for each class: two, or five and more bands, or three and four of 0 and 1."""
-    return len(bands) > 1 and (
-        len(bands) not in (3, 4) or bands.dtype != np.uint8 or int(bands.max(initial=0)) <= 1
-    )
+    if len(bands) not in (3, 4) or bands.dtype != np.uint8:
+        return len(bands) > 1
+    return int(bands.max(initial=0)) <= 1 and not bool((bands == bands[0]).all())
 
 
 def _class_of_bands(bands: NDArray[np.generic], path: Path) -> NDArray[np.uint8]:
     """Return the band that is on in each pixel, 255 where none is."""
     values = np.unique(bands)
-    if len(values) > 2 or values[0] != 0 or len(bands) > _UNKNOWN:
+    if len(values) > 2 or (len(values) == 2 and values[0] != 0) or len(bands) > _UNKNOWN:
         raise Unreadable(
             path,
             f"has {len(bands)} bands that hold {', '.join(map(str, values[:5]))}, so they are no bands of "

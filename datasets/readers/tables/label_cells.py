@@ -54,6 +54,7 @@ def divide_cells(
     for row, cell in enumerate(cells):
         if cell.lower() in _MISSING and cell not in (class_names or ()):
             raise InputError(f"{where(row)}: {cell!r} is no class. Write the label, or leave the row out.")
+    _refuse_vectors(cells, where)
     if separator is None and (lists := _bracketed(cells, where)) is not None:
         divided, words = lists, "commas in brackets"
     elif separator is None and class_names is not None:
@@ -61,7 +62,7 @@ def divide_cells(
     else:
         chosen = separator or _find_separator(cells, where, header)
         divided, words = _divide(cells, SEPARATORS[chosen]), _words(chosen)
-    _refuse_vectors(divided, where)
+    _refuse_repetitions(divided, where)
     if class_names is None:
         _refuse_variants(divided, where)
         return Cells(divided, words)
@@ -208,15 +209,19 @@ def _has_inseparable_words(distinct: Sequence[Sequence[str]]) -> bool:
     return any(cells_of[one] == cells_of[other] for one, other in pairs)
 
 
-def _refuse_vectors(divided: Sequence[Sequence[str]], where: Callable[[int], str]) -> None:
-    """Refuse cells such as `1 0 0 1`, which list numbers of 0 and 1 instead of names."""
-    for row, names in enumerate(divided):
-        if len(names) > 1 and set(names) <= {"0", "1"}:
+def _refuse_vectors(cells: Sequence[str], where: Callable[[int], str]) -> None:
+    """Refuse cells such as `1 0 0 1` or `[0, 1]`, which list numbers of 0 and 1 instead of names."""
+    for row, cell in enumerate(cells):
+        words = [word for word in re.split(r"[\s,;|\[\]]+", cell) if word]
+        if len(words) > 1 and set(words) <= {"0", "1", "0.", "1.", "0.0", "1.0"}:
             raise InputError(
-                f"{where(row)}: {', '.join(names)} are zeros and ones, no names. Give each class a column "
-                "of its own, or list "
+                f"{where(row)}: {cell!r} are zeros and ones, no names. Give each class a column of its own, or list "
                 "the classes' names."
             )
+
+
+def _refuse_repetitions(divided: Sequence[Sequence[str]], where: Callable[[int], str]) -> None:
+    for row, names in enumerate(divided):
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise InputError(f"{where(row)}: the label {twice!r} is there twice.")

@@ -1,0 +1,187 @@
+"""What masks hold, and what it stands for: read as it was meant, or refused with the option that decides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gridbench.datasets.readers.mask_values import interpret_masks
+from gridbench.datasets.readers.masks import MaskContent, count_content
+from gridbench.datasets.readers.raster import Raster, Unreadable
+from gridbench.datasets.readers.tables.class_table import ClassTable, read_class_table, with_codes
+from gridbench.errors import InputError
+
+RED, BLUE, BLACK, WHITE = (255, 0, 0), (0, 0, 255), (0, 0, 0), (255, 255, 255)
+LOVEDA = ("background", "building", "road", "water", "barren", "forest", "agriculture")
+
+
+def grey(*values, dtype=np.uint8, nodata=None):
+    """A mask of one row a value."""
+    return Raster(np.repeat(np.array(values, dtype)[None, :, None], 4, axis=2), None, nodata=nodata)
+
+
+def colours(*rows):
+    return Raster(np.repeat(np.array(rows, np.uint8).T[:, :, None], 4, axis=2), None)
+
+
+def palette(indices, table):
+    full = np.zeros((256, 3), np.uint8)
+    for index, colour in table.items():
+        full[index] = colour
+    return Raster(grey(*indices).pixels, full)
+
+
+def bands(*rows, dtype=np.uint8, high=1):
+    """A mask with a band for each class; a row gives the band that is on, -1 none."""
+    count = max(rows) + 1
+    on = np.array([[row == band for row in rows] for band in range(count)]) * high
+    return Raster(np.repeat(on.astype(dtype)[:, :, None], 4, axis=2), None)
+
+
+def understood(masks, names, values=None, colour=None):
+    content = MaskContent()
+    for i, mask in enumerate(masks):
+        count_content(mask, Path(f"m{i}.png"), content)
+    return interpret_masks(content, ClassTable(tuple(names), values or {}, colour or {}))
+
+
+def rows_of(masks, *args, **given):
+    """The class of each row of each mask as it is decoded."""
+    reading = understood(masks, *args, **given)
+    return [reading.codebook.decode(mask, Path("m.png"))[0][:, 0].tolist() for mask in masks]
+
+
+@pytest.mark.parametrize(
+    ("masks", "names", "given", "expected"),
+    [
+        ([grey(0, 1, 2)], "abc", {}, [[0, 1, 2]]),
+        ([grey(0, 1, 255)], "abc", {}, [[0, 1, 255]]),
+        ([grey(0, 255)], ("background", "building"), {}, [[0, 1]]),
+        ([grey(0, 255), grey(255, 255)], ("no water", "water"), {}, [[0, 1], [1, 1]]),
+        ([grey(1, 2, 3)], "abc", {}, [[0, 1, 2]]),
+        ([grey(1, 2, 255), *[grey(1, 2)] * 60, grey(2, 3)], "abc", {}, [[0, 1, 255], *[[0, 1]] * 60, [1, 2]]),
+        ([grey(*range(8), nodata=0.0)], LOVEDA, {}, [[255, *range(7)]]),
+        ([grey(0, 1, 2, 9, nodata=9.0)], "abc", {}, [[0, 1, 2, 255]]),
+        ([grey(10, 20, 30)], "ab", {"values": {10: 0, 20: 1, 30: None}}, [[0, 1, 255]]),
+        ([grey(-1, 0, 1, dtype=np.int32)], "ab", {"values": {0: 0, 1: 1, -1: None}}, [[255, 0, 1]]),
+        ([grey(0, 1, np.nan, dtype=np.float32)], "ab", {}, [[0, 1, 255]]),
+        ([grey(0, 1, 2, dtype=np.float64)], "abc", {}, [[0, 1, 2]]),
+        (
+            [grey(0, 300, 70000, dtype=np.uint32)],
+            "ab",
+            {"values": {300: 0, 70000: 1, 0: None}},
+            [[255, 0, 1]],
+        ),
+        ([grey(False, True, dtype=np.bool_)], "ab", {}, [[0, 1]]),
+        ([colours((0,) * 3, (1,) * 3)], "ab", {}, [[0, 1]]),
+        ([palette([0, 1], {0: BLACK, 1: RED})], "ab", {}, [[0, 1]]),
+        (
+            [palette([2, 0], {2: RED, 0: BLUE}), palette([0, 1], {0: RED, 1: BLUE})],
+            "ab",
+            {"colour": {RED: 0, BLUE: 1}},
+            [[0, 1], [0, 1]],
+        ),
+        ([colours(RED, BLUE, (9, 9, 9))], "ab", {"colour": {RED: 0, BLUE: 1}}, [[0, 1, 255]]),
+        ([grey(0, 255)], ("building", "background"), {"colour": {WHITE: 0, BLACK: 1}}, [[1, 0]]),
+        ([grey(0, 255), colours(WHITE, BLACK)], "ab", {"colour": {WHITE: 0, BLACK: 1}}, [[1, 0], [0, 1]]),
+        ([bands(0, 1, -1)], "ab", {}, [[0, 1, 255]]),
+        ([bands(0, 2, 1)], "abc", {}, [[0, 2, 1]]),
+        ([bands(3, 2, 1, 0)], "abcd", {}, [[3, 2, 1, 0]]),
+        ([bands(4, 0, -1, high=255)], "abcde", {}, [[4, 0, 255]]),
+    ],
+)
+def test_masks_with_one_reading_are_read(masks, names, given, expected):
+    assert rows_of(masks, tuple(names), **given) == expected
+
+
+@pytest.mark.parametrize(
+    ("masks", "names", "given", "message"),
+    [
+        ([grey(*range(8))], LOVEDA, {}, "0 to 7, that is 8 values for 7 classes.*--mask-values FILE"),
+        ([grey(1, 2)], "abc", {}, "never 0 and never 3.*from 0 or from 1.*--mask-values"),
+        ([grey(0, 255)], ("building", "background"), {}, "either may be 0.*--mask-values"),
+        ([grey(0, 255)], ("building",), {}, "one class.*--mask-values"),
+        ([grey(0, 1)], ("building",), {}, "one class.*--mask-values"),
+        ([grey(0, 1, 2, nodata=0.0)], "abc", {}, "declare 0 as no data.*--mask-values"),
+        ([grey(10, 20, 30)], "ab", {}, "no class has.*--mask-values"),
+        ([grey(1, 2, 3)], "abc", {"values": {10: 0, 20: 1, 30: 2}}, "100.0 % of the pixels.*--mask-values"),
+        ([colours(RED, BLUE)], "ab", {}, "gives no colours.*color with #RRGGBB"),
+        ([colours((1, 2, 3), (4, 5, 6))], "ab", {"colour": {RED: 0, BLUE: 1}}, "#010203"),
+        ([grey(0, 1)], "ab", {"colour": {RED: 0, BLUE: 1}}, "grey values.*--mask-values"),
+        (
+            [palette([0, 1], {0: RED, 1: BLUE}), palette([0, 1], {0: BLUE, 1: RED})],
+            "ab",
+            {},
+            "palettes of the masks differ",
+        ),
+        ([bands(0, 1)], "abc", {}, "2 bands .*3 classes"),
+        ([bands(0, 1), grey(0, 1)], "ab", {}, "a band for each class"),
+    ],
+)
+def test_masks_with_two_readings_or_none_are_refused(masks, names, given, message):
+    with pytest.raises(InputError, match=message):
+        understood(masks, tuple(names), **given)
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (grey(0.5, 1, dtype=np.float32), "holds the number 0.5"),
+        (Raster(np.array([[[1]], [[1]]], np.uint8), None), "more than one of them is on"),
+        (Raster(np.array([[[3]], [[0]]], np.uint8), None), "no bands of single classes"),
+        (Raster(np.array([[[300]]], np.uint16), np.zeros((256, 3), np.uint8)), "index 300"),
+    ],
+)
+def test_files_that_are_no_masks_are_unreadable(mask, message):
+    with pytest.raises(Unreadable, match=message):
+        count_content(mask, Path("m.png"), MaskContent())
+
+
+def test_the_reading_names_every_value_with_its_share_and_what_never_occurs():
+    reading = understood([grey(0, 0, 1, 77)], ("sea", "land", "ice"))
+    assert [line.split() for line in reading.lines[1:]] == [
+        ["0", "sea", "50.0", "%"],
+        ["1", "land", "25.0", "%"],
+        ["77", "no", "class", "(not", "in", "the", "table)", "25.0", "%"],
+    ]
+    assert reading.notes == (
+        "the class 'ice' occurs in none of the masks",
+        "25.0 % of the pixels of the masks have no class",
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "values", "colour"),
+    [
+        ("c.txt", "sea\nland\n", {}, {}),
+        ("c.txt", "1 sea\n2: land\n", {1: 0, 2: 1}, {}),
+        ("c.txt", "255 0 0\tsea\n0 0 255\tland\n", {}, {RED: 0, BLUE: 1}),
+        ("c.csv", "name,value\nsea,10\nland,\n", {10: 0}, {}),
+        ("c.csv", "name,r,g,b\nsea,255,0,0\nland,0,0,255\n", {}, {RED: 0, BLUE: 1}),
+        ("c.csv", "name, r, g, b\nsea, 255, 0, 0\nland, 0, 0, 255\n", {}, {RED: 0, BLUE: 1}),
+        ("c.csv", "class_name,red,green,blue\nsea,255,0,0\nland,0,0,255\n", {}, {RED: 0, BLUE: 1}),
+        ("c.csv", 'id;class;color\n1;sea;#FF0000\n2;land;"0, 0, 255"\n', {1: 0, 2: 1}, {RED: 0, BLUE: 1}),
+        ("c.csv", "name,value\nsea,1.0\nland,-1\n", {1: 0, -1: 1}, {}),
+    ],
+)
+def test_class_tables_as_projects_ship_them(tmp_path, file, text, values, colour):
+    (tmp_path / file).write_text(text)
+    table = read_class_table(tmp_path / file)
+    assert (table.names, table.values, table.colours) == (("sea", "land"), values, colour)
+
+
+def test_a_table_of_mask_values_decides_and_may_ignore(tmp_path):
+    (tmp_path / "v.csv").write_text(
+        "value,name\n0,ignore\n" + "".join(f"{i + 1},{n}\n" for i, n in enumerate(LOVEDA))
+    )
+    table = with_codes(ClassTable(LOVEDA, {}, {}), tmp_path / "v.csv")
+    content = MaskContent()
+    count_content(grey(*range(8)), Path("m.png"), content)
+    assert interpret_masks(content, table).codebook.decode(grey(0, 1, 7), Path("m.png"))[0][
+        :, 0
+    ].tolist() == [255, 0, 6]
+    (tmp_path / "v.csv").write_text("value,name\n1,sea\n")
+    with pytest.raises(InputError, match="'sea' is none of the classes"):
+        with_codes(ClassTable(LOVEDA, {}, {}), tmp_path / "v.csv")
