@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ __all__ = ["class_colours", "contact_sheet", "pick_images", "pictures"]
 
 _COLUMNS = 6
 _CELL_INCHES = 2.0
+_LEGEND_INCHES = 1.8
 _IGNORE_COLOUR = (40, 40, 40)
 
 
@@ -32,13 +34,14 @@ def contact_sheet(archive: Archive, count: int = 24) -> bytes:
 
     chosen = pick_images(archive.scene_labels, count)
     shown = pictures(archive, chosen)
-    colours = class_colours(archive.num_classes)
+    colours = class_colours(archive.num_classes, archive.report.get("class_colours", {}))
     across = 2 if archive.label_maps is not None else 1
     columns = min(_COLUMNS // across, len(chosen))
     rows = -(-len(chosen) // columns)
-    legend_rows = -(-archive.num_classes // 4) if archive.label_maps is not None else 0
-    height = rows * (_CELL_INCHES + 0.6) + 0.6 + 0.22 * legend_rows
-    figure = Figure(figsize=(max(columns * across * _CELL_INCHES, 6.0), height), layout="constrained")
+    legend_height = 0.17 * (archive.num_classes + 3) if archive.label_maps is not None else 0.0
+    height = max(rows * (_CELL_INCHES + 0.6) + 0.6, legend_height)
+    width = columns * across * _CELL_INCHES + (_LEGEND_INCHES if archive.label_maps is not None else 0.0)
+    figure = Figure(figsize=(max(width, 6.0), height), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns * across, squeeze=False)
     for axis in axes.flat:
@@ -60,7 +63,7 @@ def contact_sheet(archive: Archive, count: int = 24) -> bytes:
             for c, name in enumerate(archive.class_names)
         ]
         handles.append(Patch(color=_matplotlib_colour(colours[IGNORE]), label="no class"))
-        figure.legend(handles=handles, loc="outside lower left", ncols=4, fontsize=6, frameon=False)
+        figure.legend(handles=handles, loc="outside right upper", fontsize=7, frameon=False)
     heading = f"{archive.name}: {len(chosen)} of {len(archive)} images"
     if archive.groups[0].pixels.dtype != np.uint8:
         heading += ", each stretched on its own"
@@ -102,8 +105,13 @@ def pictures(archive: Archive, positions: NDArray[np.int64]) -> NDArray[np.uint8
     return np.asarray((stretched.clip(0, 1) * 255).astype(np.uint8))
 
 
-def class_colours(classes: int) -> NDArray[np.uint8]:
-    """Return (256, 3) colours that tell classes apart; the last one is for pixels without a class."""
+def class_colours(classes: int, own: Mapping[str, str] | None = None) -> NDArray[np.uint8]:
+    """Return (256, 3) colours that tell classes apart; the last one is for pixels without a class.
+
+    Args:
+        classes: Number of classes C.
+        own: Position of a class -> `#RRGGBB` that its masks have; used when every class has one.
+    """
     from matplotlib import colormaps
 
     strong, pale = np.arange(0, 20, 2), np.arange(1, 20, 2)
@@ -112,6 +120,9 @@ def class_colours(classes: int) -> NDArray[np.uint8]:
     )
     table = np.zeros((256, 3), dtype=np.uint8)
     table[:classes] = np.rint(255 * palette[np.arange(classes) % len(palette), :3]).astype(np.uint8)
+    if own and len(own) == classes:
+        for position, colour in own.items():
+            table[int(position)] = np.frombuffer(bytes.fromhex(colour.lstrip("#")), dtype=np.uint8)
     table[IGNORE] = _IGNORE_COLOUR
     return table
 

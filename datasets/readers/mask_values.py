@@ -38,11 +38,13 @@ class MaskReading:
         codebook: How they are decoded.
         lines: The same in words, with the share of pixels of each value.
         notes: What the user should look at.
+        colours: Class -> the colour that its pixels have in the files, where they have one.
     """
 
     codebook: Codebook
     lines: tuple[str, ...]
     notes: tuple[str, ...]
+    colours: Mapping[int, Colour]
 
 
 def interpret_masks(content: MaskContent, table: ClassTable, what: str = "masks") -> MaskReading:
@@ -227,7 +229,10 @@ def _finish(
     without = sum(n for _, target, n in shares if target is None)
     if without:
         notes.append(f"{_percent(without / total)} of the pixels of the {what} have no class")
-    return MaskReading(codebook, tuple(lines), tuple(notes))
+    palette = {codebook.values.get(value): next(iter(found)) for value, found in content.palette.items()}
+    known = {target: colour for colour, target in table.colours.items()} or palette
+    own = {target: colour for target, colour in known.items() if target is not None}
+    return MaskReading(codebook, tuple(lines), tuple(notes), own)
 
 
 def _refuse_different_palettes(content: MaskContent, what: str) -> None:

@@ -90,7 +90,11 @@ def plan_folder(root: Path, options: FolderOptions, progress: Progress = silent)
     groups = _groups(sources, owners, options)
     split = _split(sources, owners, groups, options)
     reading = [*sources.reading, *_label_lines(sources, owners, split, treatment)]
-    report = {"reading": reading, "notes": sources.notes, "source": str(root)}
+    report: dict[str, Any] = {"reading": reading, "notes": sources.notes, "source": str(root)}
+    if masks is not None and masks.colours:
+        report["class_colours"] = {
+            str(c): "#{:02X}{:02X}{:02X}".format(*own) for c, own in masks.colours.items()
+        }
     settings = _settings(options, sources, treatment, groups)
     return Plan("folder", layout, names, split, units, read_folder_unit, settings, report, groups)
 

@@ -43,9 +43,7 @@ def plan_dlrsd(roots: Sequence[Path], options: LandUseOptions) -> Plan:
         "photographs without a label map, left out", sorted(set(files.photographs) - set(both))
     )
     files.notes += listed("label maps without a photograph, left out", sorted(set(files.maps) - set(both)))
-    base = options.map_base
-    if base is None:
-        with quick_raster_access():
-            base, notes = index_base([files.maps[name] for name in both])
-        files.notes += notes
+    with quick_raster_access():
+        base, notes = index_base([files.maps[name] for name in both], options.map_base)
+    files.notes += notes
     return plan_land_use("dlrsd", roots, files, both, options, base, _TRUST)

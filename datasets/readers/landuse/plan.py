@@ -92,12 +92,36 @@ def plan_land_use(
         sources=True,
     )
     split = [split_of(_number(name)) for name in names]
+    report["reading"] = _reading(files, names, base, chosen, options)
     settings = {
         "labels_from_maps": options.labels_from_maps,
         "map_base": base,
         "labels": None if chosen is None else _digest(chosen, names),
     }
     return Plan(kind, layout, names, split, units, read_landuse_unit, settings, report)
+
+
+def _reading(
+    files: LandUseFiles,
+    names: Sequence[str],
+    base: int | None,
+    chosen: LabelSource | None,
+    options: LandUseOptions,
+) -> list[str]:
+    """Return what was understood, one line each."""
+    lines = [f"photographs: {len(files.photographs)}, label maps: {len(files.maps)}, packed: {len(names)}"]
+    if files.maps:
+        plain = "by colour or palette" if base is None else f"plain indices count the classes from {base}"
+        said = " (--map-base)" if options.map_base is not None else ""
+        lines.append(f"label maps: {plain}{said}; 255 is no class")
+    if chosen is not None:
+        lines.append(
+            f"labels: {chosen.path.name}, {len(chosen.labels)} rows, {len(CLASS_NAMES)} classes by name"
+        )
+    else:
+        lines.append("labels: the classes of the label maps (--labels-from-maps)")
+    lines.append("split: by the number in the file's name, by the paper's 70/10/20 rule")
+    return lines
 
 
 def _labels(

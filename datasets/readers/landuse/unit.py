@@ -78,7 +78,7 @@ def read_landuse_unit(unit: LandUseUnit) -> Outcome:
     return Outcome((Sample((pixels,), labels, label_map, None, digest_of(unit.files)),), findings)
 
 
-def index_base(maps: Iterable[Path]) -> tuple[int | None, list[str]]:
+def index_base(maps: Iterable[Path], given: int | None = None) -> tuple[int | None, list[str]]:
     """Decide over all label maps whether plain indices count the classes from 0 or from 1.
 
     Maps with the legend's colours, as a palette or as pixels, do not take part; the indices of any other palette
@@ -86,12 +86,13 @@ def index_base(maps: Iterable[Path]) -> tuple[int | None, list[str]]:
 
     Args:
         maps: Every label map of the data set.
+        given: What the user said (`--map-base`), or None.
 
     Returns:
         The index of the first class, None when no map holds plain indices; and sentences about it.
 
     Raises:
-        InputError: The values do not tell, or are no indices at all.
+        InputError: The values do not tell, contradict what the user said, or are no indices at all.
     """
     seen: set[int] = set()
     for path in maps:
@@ -109,7 +110,20 @@ def index_base(maps: Iterable[Path]) -> tuple[int | None, list[str]]:
             if raster.palette is None:
                 seen |= values
     if not seen:
+        if given is not None:
+            raise InputError(
+                "--map-base is about label maps of plain indices, and these hold colours or palettes. Leave it out."
+            )
         return None, []
+    if given == 0 and _CLASSES in seen:
+        raise InputError(
+            f"--map-base 0 contradicts the label maps: they hold {_CLASSES}, and from 0 the classes go to "
+            f"{_CLASSES - 1}."
+        )
+    if given is not None:
+        return given, [
+            "label maps hold 0, which is no class when they count from 1"
+        ] if given and 0 in seen else []
     if 0 in seen and _CLASSES in seen:
         return 1, [f"label maps hold 0 beside 1 to {_CLASSES}; 0 is taken for no class"]
     if 0 not in seen and _CLASSES not in seen:

@@ -130,7 +130,7 @@ def test_masks_with_two_readings_or_none_are_refused(masks, names, given, messag
     [
         (grey(0.5, 1, dtype=np.float32), "holds the number 0.5"),
         (Raster(np.array([[[1]], [[1]]], np.uint8), None), "more than one of them is on"),
-        (Raster(np.array([[[3]], [[0]]], np.uint8), None), "no bands of single classes"),
+        (Raster(np.array([[[1, 2]], [[0, 0]]], np.uint8), None), "no bands of single classes"),
         (Raster(np.array([[[300]]], np.uint16), np.zeros((256, 3), np.uint8)), "index 300"),
     ],
 )
