@@ -141,13 +141,15 @@ class RunConfig(pydantic.BaseModel):
         unset="protocol",
     )
     adam_epsilon: float | None = _recipe("Epsilon of Adam.", unset="protocol", gt=0, le=1)
-    adam_steps: Literal["shared"] | None = _recipe(
-        "One step counter of Adam for heads and backbone, as in GRID's published code.",
+    adam_steps: Literal["shared", "own"] | None = _recipe(
+        "Adam's step counter: each parameter's own, or shared by heads and backbone as in GRID's published code.",
         unset="protocol",
         later=True,
     )
-    adam_epsilon_form: Literal["hat"] | None = _recipe(
-        "Add Adam's epsilon before the bias correction, as Keras does.", unset="protocol", later=True
+    adam_epsilon_form: Literal["hat", "torch"] | None = _recipe(
+        "Add Adam's epsilon after the bias correction as torch does, or before it as Keras does (hat).",
+        unset="protocol",
+        later=True,
     )
     precision: Literal["float32", "bfloat16", "auto"] = _machine(
         "Arithmetic of the backbone (heads and losses are always float32): float32, bfloat16, or auto, the fastest "

@@ -266,6 +266,10 @@ def _fill(
     for name, value in {**asdict(recipe), **defaults_of(config.protocol, kind)}.items():
         if name in values and values[name] is None:
             values[name] = value
+    if config.protocol == "paper":
+        # What is usual without the protocol of the published code is unsaid, so that saying it is the same run.
+        for name, usual in (("adam_steps", "own"), ("adam_epsilon_form", "torch")):
+            values[name] = None if values[name] == usual else values[name]
     values["crop"] = values["crop"] or 0
     values["train_size"] = values["train_size"] or 0
     values["parameters"] = dict(parameters)

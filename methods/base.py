@@ -83,7 +83,7 @@ class Loss(ABC):
     Attributes:
         task: The task whose predictions it scores.
         version: Raised when its numbers change.
-        lambda_percent: The share of a mini-batch that GRID takes for noisy with this loss (paper, Section V-A).
+        lambda_percent: The share of a mini-batch that GRID flags as noisy with this loss (paper, Section V-A).
     """
 
     name: ClassVar[str]

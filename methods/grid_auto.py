@@ -14,7 +14,7 @@ __all__ = ["GRIDAuto"]
 
 @register_method("grid_auto")
 class GRIDAuto(grid.GRID):
-    """GRID with `lambda=auto`: the share taken for noisy is estimated once, early in training (docs/grid-auto.md)."""
+    """GRID with `lambda=auto`: the share flagged as noisy is estimated once, early in training (docs/grid-auto.md)."""
 
     losses = ("bce", "fl", "asl")
     because = "it reads the noise rate off predicted scene labels"
@@ -26,7 +26,7 @@ class GRIDAuto(grid.GRID):
 
         lambda_: str = parameter(
             "auto",
-            "share of each mini-batch taken for noisy: estimated 5 % into training, from its predictions",
+            "share of each mini-batch flagged as noisy: estimated 5 % into training, from its predictions",
             "ours",
             choices=("auto",),
         )

@@ -113,8 +113,8 @@ def chi2_fill(queries: Tensor, archive: Tensor, out: Tensor) -> None:
 def _kernel() -> Any:
     """Return the kernel, defined when it is first needed.
 
-    Triton is not imported by name, since nobody can ask for it: torch's builds for accelerators bring the version that
-    they need, and others bring none. It reads `tl` from this module's globals.
+    Triton is not imported by name, since it is no dependency that can be declared: torch's builds for accelerators
+    bring the version that they need, and others bring none. The kernel reads `tl` from this module's globals.
     """
     global tl
     triton: Any = importlib.import_module("triton")

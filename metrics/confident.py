@@ -24,7 +24,7 @@ class ConfidentLearning:
     """What confident learning says of each entry of a label matrix.
 
     Attributes:
-        found: (N, C) bool, the entries taken for wrong.
+        found: (N, C) bool, the entries flagged as wrong.
         score: (N, C) higher means more probably wrong.
         thresholds: (2, C) mean self-confidence of the entries labelled absent, and of those labelled present.
     """

@@ -19,7 +19,7 @@ def detection_scores(truth: Any, score: Any = None, selected: Any = None) -> dic
     Args:
         truth: (N,) bool, whether any label of the image was changed.
         score: (N,) higher means more probably mislabelled, or None.
-        selected: (N,) bool, the images W taken for mislabelled, or None.
+        selected: (N,) bool, the images W flagged as mislabelled, or None.
 
     Returns:
         From `selected`: `precision` |W and noisy| / |W| (the paper's "detection accuracy", Figs. 2-5),

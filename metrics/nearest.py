@@ -30,7 +30,7 @@ DEVICE_BYTES, DEVICE_ROWS = 64 << 20, 8192
 QUERY_ROWS = 256
 ARCHIVE_COLUMNS = 2048
 CANDIDATES = 1 << 19
-"""Distances that are looked at together; the running top-k and its keys are of the same order."""
+"""Distances that are held together; the running top-k and its keys are of the same order."""
 
 DEVICE_ROWS, DEVICE_COLUMNS, DEVICE_CANDIDATES = 2048, 8192, 1 << 24
 """The same on an accelerator, where small blocks would cost more in launches than in work."""

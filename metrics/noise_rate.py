@@ -15,10 +15,10 @@ __all__ = ["NoiseRate", "estimate_noise_rate"]
 Array = npt.NDArray[Any]
 
 SUREST_PRESENT = 0.04
-"""How many predictions are looked at for missing labels, as a share of the number of labels that are given."""
+"""Predictions that are compared with the labels to find missing ones, as a share of the given labels."""
 
 SUREST_ABSENT = 0.3
-"""How many predictions are looked at for wrong labels, as a share of all of them."""
+"""Predictions that are compared with the labels to find wrong ones, as a share of all of them."""
 
 RESAMPLES = 200
 INTERVAL = (2.5, 97.5)
@@ -63,7 +63,7 @@ def estimate_noise_rate(
     images of few classes, of which a model is surest, attract fewer wrong labels. Ours; the idea of reading noise
     rates off the surest predictions is that of anchor points (Patrini et al., Making deep neural networks robust to
     label noise, CVPR 2017). What the model is sure of and mistaken in counts as noise: with clean labels the
-    estimate is small, not zero. Noise that hangs on the image or the class is seen through the easy classes.
+    estimate is small, not zero. Noise that depends on the image or the class is estimated from the easy classes.
 
     Args:
         labels: (N, C) of 0 and 1, as given.

@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 PAIRS = 1 << 20
-"""Query-archive pairs that are looked at together, so that they stay in the cache."""
+"""Query-archive pairs that are compared together, so that they stay in the cache."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Pool:
         self.levels = int(self._queries.sum(axis=1, dtype=np.int64).max(initial=0))
 
     def blocks(self, depth: int = 0) -> Iterator[Block]:
-        """Yield the queries in blocks of bounded size, also when `depth` ranks of each are looked at."""
+        """Yield the queries in blocks of bounded size, also when `depth` ranks of each are graded."""
         return self._compared(self._queries, depth)
 
     def grades(self, block: Block, ranking: Ints) -> npt.NDArray[np.unsignedinteger[Any]]:

@@ -1,4 +1,4 @@
-"""Confusable classes: labels are replaced by the class that theirs is easily taken for."""
+"""Confusable classes: labels are replaced by the class that theirs is easily confused with."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ __all__ = ["Confusable", "Parameters"]
 
 @dataclass(frozen=True)
 class Parameters:
-    """Which classes are taken for each other."""
+    """Which classes are confused with each other."""
 
     pairs: str = parameter(
         "auto",
-        "Class numbers such as 0-3,1-2, each taken for the other; auto finds each class's partner in the labels.",
+        "Class numbers such as 0-3,1-2, each confused with the other; auto finds each class's partner in the labels.",
         "ours",
     )
 
@@ -54,14 +54,14 @@ class Confusable(NoiseModel):
 
 
 def partners(present: Flags, pairs: str) -> npt.NDArray[np.float64]:
-    """Return which class is taken for which.
+    """Return which class is confused with which.
 
     Args:
         present: (N, C) labels.
         pairs: `"auto"`, or class numbers such as `"0-3,1-2"`.
 
     Returns:
-        (C, C), 1 where the row's class is taken for the column's class.
+        (C, C), 1 where the row's class becomes the column's class.
 
     Raises:
         InputError: `pairs` is neither.

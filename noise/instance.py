@@ -31,7 +31,7 @@ class Parameters:
     )
     neighbours: int = parameter(
         NEIGHBOURS,
-        "How many similar images are asked how hard a label is, where a run computes the difficulty.",
+        "How many similar images a label is compared with, where a run computes the difficulty.",
         "ours",
         low=1,
         high=10_000,

@@ -108,7 +108,7 @@ def corrupt_label_maps(
     changed = _draw(present, rate, rng, replacement)
     noisy = clean.copy()
     for sample, before, after in changed.tolist():
-        # Compared with the clean map, so that a class given to one region is not taken for another's.
+        # Compared with the clean map, so that a class given to one region is not relabelled again with another.
         np.copyto(noisy[sample], after, where=clean[sample] == before, casting="unsafe")
     affected = np.bincount(changed[:, 1], minlength=num_classes)
     positives = present.sum(axis=0, dtype=np.int64)

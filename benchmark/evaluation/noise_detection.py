@@ -1,4 +1,4 @@
-"""How well a trained model finds mislabelled images and labels: the whole training set judged once, on one scale.
+"""How well a trained model finds mislabelled images and labels: the whole training set scored once, on one scale.
 
 During an epoch the weights change from step to step, and a mini-batch is scaled by itself. Here every training image
 is seen once by the trained model in evaluation mode, cut at the centre, with the labels that it was trained on, and
@@ -118,7 +118,7 @@ def judge_training_set(
     """Score the whole training set once, and how well four ways find what is wrong in it.
 
     `method`: the method's own opinion. `loss`: the loss of its head, highest first. `confident_learning`: over the
-    probabilities of its head, which was trained on the very labels that are judged. `random`: a draw. Of images, the
+    probabilities of its head, which was trained on the very labels that are scored. `random`: a draw. Of images, the
     method takes the share that it says, loss and random the noise rate, confident learning what it finds. Of labels,
     all but confident learning take as many as are wrong, so that precision, recall and F1 are one number.
 

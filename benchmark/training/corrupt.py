@@ -58,7 +58,7 @@ def difficulty_of(archive: Archive, indices: Array, labels: Array, neighbours: i
         archive: Where the images come from.
         indices: (n,) positions in the archive.
         labels: (n, C) clean scene labels.
-        neighbours: How many images are asked.
+        neighbours: How many images each is compared with.
     """
     descriptors = [plain_descriptors(_parts(group.pixels, indices)) for group in archive.groups]
     return neighbour_difficulty(np.concatenate(descriptors, axis=1), labels, neighbours)

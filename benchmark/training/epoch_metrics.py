@@ -60,25 +60,28 @@ class Truth:
         return cls((added | missing).any(1), added, percent)
 
     @classmethod
-    def of_label_maps(cls, given: Array, clean: Array, num_classes: int, percent: float | None) -> Truth:
+    def of_label_maps(
+        cls, given: Array, clean: Iterable[Array], num_classes: int, percent: float | None
+    ) -> Truth:
         """Compare label maps; pixels that are unlabelled in one of them count for neither.
 
         Args:
             given: (N, H, W) as trained on.
-            clean: (N, H, W) the cleanest known.
+            clean: N maps (H, W), the cleanest known; may be read one after another.
             num_classes: Number of classes C.
             percent: Noise rate in percent; None counts the share of labelled pixels that are wrong.
         """
         noisy = np.zeros(len(given), dtype=bool)
         added = np.zeros((len(given), num_classes), dtype=bool)
         wrong = labelled = 0
-        # Map by map: together they may be larger than memory.
         for i, (one, true) in enumerate(zip(given, clean, strict=True)):
             differs = wrong_pixels(one, true)
             noisy[i] = differs.any()
-            added[i, np.setdiff1d(one[differs], true)] = True
-            wrong += int(differs.sum())
-            labelled += int((is_labelled(one) & is_labelled(true)).sum())
+            if noisy[i]:
+                added[i, np.setdiff1d(one[differs], true)] = True
+            if percent is None:
+                wrong += int(differs.sum())
+                labelled += int((is_labelled(one) & is_labelled(true)).sum())
         return cls(noisy, added, 100.0 * wrong / max(labelled, 1) if percent is None else percent)
 
 

@@ -177,7 +177,7 @@ class Experiment:
         plan, train, given = self.plan, self.splits.train, self.corruption.labels
         injected = None if plan.archive.has_clean_labels else float(plan.config.slnir)
         if plan.kind == "pixel":
-            clean = plan.archive.true_label_maps[train]
+            clean = (plan.archive.true_label_maps[i] for i in train)
             return Truth.of_label_maps(given, clean, plan.archive.num_classes, injected)
         return Truth.of_scene_labels(given, self.relevance[train], injected)
 

@@ -48,6 +48,6 @@ class Gate:
             RuntimeError: `let_through` was not called before the backward pass.
         """
         if self._passing is None:
-            raise RuntimeError("The gate was asked for gradients before it was told which samples pass.")
+            raise RuntimeError("The gate needs to know which samples pass before the backward pass.")
         mask = self._passing.view(-1, *[1] * (gradient.ndim - 1))
         return torch.where(mask, gradient, 0.0)

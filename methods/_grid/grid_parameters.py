@@ -17,7 +17,7 @@ class Parameters(Method.Parameters):
 
     lambda_: float | str | None = parameter(
         None,
-        "share of each mini-batch taken for noisy, percent; unset: 20 for scene losses, 10 for pixel losses; auto: "
+        "share of each mini-batch flagged as noisy, percent; unset: 20 for scene losses, 10 for pixel losses; auto: "
         "estimated once, 5 % into training, from its predictions (scene losses; ours, beyond the paper)",
         "paper, Section V-A",
         low=0,

@@ -1,4 +1,4 @@
-"""The share of a mini-batch that GRID takes for noisy, read off its own early predictions: `lambda=auto`."""
+"""The share of a mini-batch that GRID flags as noisy, estimated from its own early predictions: `lambda=auto`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class NoiseShare(nn.Module):
         self.register_buffer("estimated", torch.tensor(False))
 
     def percent(self, epoch: int) -> float:
-        """Return lambda for a step of an epoch (from 0); the first after the last looked at makes the estimate."""
+        """Return lambda for a step of an epoch (from 0); the first after the last that counts makes the estimate."""
         if epoch > self.last and not bool(self.estimated):
             self.value.fill_(self.after(epoch))
             self.estimated.fill_(True)

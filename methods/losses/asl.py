@@ -17,7 +17,7 @@ from gridbench.registry import register_loss
 __all__ = ["ASL"]
 
 LOWEST = 1e-8
-"""Probabilities are taken for at least this much in logarithms, as in Alibaba-MIIL/ASL."""
+"""Probabilities are clamped to at least this much in logarithms, as in Alibaba-MIIL/ASL."""
 
 
 @register_loss()

@@ -38,7 +38,7 @@ class Segmentation(Task):
         """Build the head `width` -> 64 -> 32 -> C.
 
         Raises:
-            ValueError: The task was not told the size of the label maps.
+            ValueError: The task has no size of the label maps.
         """
         if self.map_size is None:
             raise ValueError("A segmentation head needs the size of the label maps.")

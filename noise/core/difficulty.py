@@ -14,7 +14,7 @@ import numpy.typing as npt
 __all__ = ["NEIGHBOURS", "neighbour_difficulty", "plain_descriptors"]
 
 NEIGHBOURS = 20
-"""How many of the most similar images are asked."""
+"""How many of the most similar images are compared with."""
 
 REFERENCES = 10_000
 """Neighbours are looked for among so many images at most, evenly spread, so that large archives take seconds."""
@@ -52,7 +52,7 @@ def neighbour_difficulty(descriptors: Ints, labels: Array, neighbours: int = NEI
     Args:
         descriptors: (N, D) whole numbers from 0 to 255.
         labels: (N, C) clean labels of 0 and 1.
-        neighbours: How many images are asked, by Euclidean distance; among equally distant ones the earlier.
+        neighbours: How many images are compared with, by Euclidean distance; among equally distant ones the earlier.
 
     Returns:
         (N, C) in [0, 1]: for a present class the share of the neighbours that lack it, for an absent one the share
@@ -76,7 +76,7 @@ def neighbour_difficulty(descriptors: Ints, labels: Array, neighbours: int = NEI
     for first in range(0, count, ROWS):
         here = descriptors[first : first + ROWS].astype(np.float64)
         distance = lengths - 2 * (here @ there.T) + np.square(here).sum(axis=1)[:, None]
-        # No two keys of a row are equal, so which are the smallest does not hang on how they are searched for.
+        # No two keys of a row are equal, so the smallest ones do not depend on the algorithm.
         key = distance * len(references) + np.arange(len(references))
         key[np.arange(first, first + len(here))[:, None] == references] = np.inf
         nearest = np.argpartition(key, asked - 1, axis=1)[:, :asked]

@@ -29,7 +29,7 @@ __all__ = ["Manifest"]
 
 SCHEMA = 1
 RUNS = 1 << 16
-"""Runs of changed pixels that are looked at together."""
+"""Runs of changed pixels that are expanded together."""
 
 TEXT, ARRAYS = "noise.json", "noise.npz"
 

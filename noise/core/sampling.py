@@ -94,7 +94,7 @@ def free_classes(present: Flags, samples: Ints, rng: np.random.Generator) -> Int
             taken[cells[free]] = True
             result[waiting[free]] = guess[free]
             waiting = waiting[~free]
-        # Who was unlucky so far has few free classes; they are listed and one is picked.
+        # Those that are left have few free classes, which are listed and drawn from.
         free_here = ~taken.reshape(-1, num_classes)[samples[waiting]]
         pick = rng.integers(free_here.sum(axis=1)) if len(waiting) else waiting
         guess = (free_here.cumsum(axis=1) <= pick[:, None]).sum(axis=1)

@@ -25,7 +25,7 @@ __all__ = ["checked_table", "estimate_transition", "read_table", "replace_by_tab
 Floats = npt.NDArray[np.float64]
 
 ROWS = 1 << 16
-"""Replacements whose weights are looked at together."""
+"""Replacements whose weights are computed together."""
 
 
 def checked_table(table: Any, num_classes: int | None = None, origin: str = "transition table") -> Floats:

@@ -35,6 +35,13 @@ def test_authors_code_chooses_every_literal_variant(resolved):
     assert (plan.method_parameters.epsilon, plan.method_parameters.kl_reduction) == ("batch", "axis_one")
 
 
+def test_what_the_paper_s_protocol_does_anyway_may_be_said(resolved):
+    said = resolved(adam_steps="own", adam_epsilon_form="torch")
+    assert said.id == resolved().id
+    again = resolved(**{**resolved(protocol="authors_code", adam_epsilon_form="torch").config.canonical()})
+    assert again.config.adam_epsilon_form == "torch"
+
+
 @pytest.mark.parametrize(("kind", "ideal"), [("dlrsd", 420), ("bigearthnet", 1000), ("folder", "archive")])
 def test_the_published_ideal_and_statistics_belong_to_the_published_archives(kind, ideal):
     chosen = defaults_of("authors_code", kind)
@@ -49,6 +56,8 @@ def test_the_published_ideal_and_statistics_belong_to_the_published_archives(kin
         {"crop_for": "image"},
         {"brightness_for": "image"},
         {"adam_epsilon": 1e-8},
+        {"adam_steps": "own"},
+        {"adam_epsilon_form": "torch"},
         {"ideal": "archive"},
     ],
 )

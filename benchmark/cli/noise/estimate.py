@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,8 @@ def estimate(
         f"{100 * (1 - kept):.2f} % of them became another"
     )
     click.echo(f"Wrote {out}")
-    click.echo(f"Next:  gridbench run --noise class_dependent --noise-parameter table={out} --slnir 30")
+    own = math.floor(round(10_000 * (1 - kept), 6)) / 100
+    click.echo(f"Next:  gridbench run --noise class_dependent --noise-parameter table={out} --slnir {own:g}")
 
 
 def _from_files(clean: Path, noisy: Path) -> tuple[Sequence[str], npt.NDArray[Any], npt.NDArray[Any]]:

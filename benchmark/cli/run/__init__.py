@@ -161,10 +161,14 @@ def print_result(record: RunRecord) -> None:
     ]
     rows += _detection_rows(result)
     if result["memorised"] is not None:
-        rows.append(("memorised", _percent(result["memorised"]), "injected labels that the model predicts"))
+        rows.append(
+            ("memorised", _percent(result["memorised"]), "wrong training labels that the model predicts")
+        )
     if result.get("memorised_pixels") is not None:
         share = _percent(result["memorised_pixels"])
-        rows.append(("memorised pixels", share, "relabelled pixels whose wrong label the model predicts"))
+        rows.append(
+            ("memorised pixels", share, "wrongly labelled pixels whose wrong label the model predicts")
+        )
     counted = result["parameters"]
     rows.append(("parameters", f"{counted['total']:,}", f"of which backbone {counted['backbone']:,}"))
     seconds = environment["seconds"]
