@@ -219,7 +219,7 @@ def _opened(path: Path, limits: Limits, content: bytes | None) -> Iterator[tuple
     """Open the pages of a file with the driver that its first bytes name."""
     import rasterio
     from rasterio.errors import RasterioError
-    from rasterio.io import MemoryFile
+    from rasterio.io import DatasetReader, MemoryFile
 
     ready = rasterio.env.hasenv() and rasterio.env.getenv().get("GDAL_GEOREF_SOURCES") == "INTERNAL"
     pages: list[Any] = []
@@ -238,7 +238,8 @@ def _opened(path: Path, limits: Limits, content: bytes | None) -> Iterator[tuple
                 [f"GTIFF_DIR:{page + 1}:{name}" for page in header.pages] if len(header.pages) > 1 else [name]
             )
             for each in names:
-                pages.append(rasterio.open(each, driver=header.driver))
+                # Not rasterio.open: that also looks for credentials of cloud storage, for each file anew.
+                pages.append(DatasetReader(each, driver=header.driver, sharing=False))
             _check_pages(path, pages, header, limits)
             orientation = header.orientation
             if header.driver == "JPEG":

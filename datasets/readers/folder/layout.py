@@ -71,11 +71,8 @@ def find_files(root: Path, options: FolderOptions) -> FoundFiles:
         found.images |= {prefix + key: path for key, path in images.items()}
         if masks is not None:
             found.masks = {**(found.masks or {}), **{prefix + key: path for key, path in masks.items()}}
-        others = [
-            p
-            for p in walk_files(image_folder, apart)
-            if p not in set(images.values()) | set((masks or {}).values())
-        ]
+        known = {*images.values(), *(masks or {}).values()}
+        others = [p for p in walk_files(image_folder, apart) if p not in known]
         endings = sorted({path.suffix.lower() or path.name for path in others})
         if image_folder != root and others:
             found.notes += listed(f"files in {image_folder} that are no images", endings)
