@@ -53,6 +53,38 @@ def test_prepare_says_what_it_made_and_what_to_do_next(prepared, tmp_path):
     assert prepared.stderr == ""
 
 
+def test_a_dry_run_says_how_the_files_are_understood_and_packs_nothing(gridbench, mine, tmp_path):
+    done = gridbench("prepare", "folder", "--data", mine, "--name", "mine", "--quiet", "--dry-run")
+    assert done.exit_code == 0, done.output
+    assert "mine would have 20 images of 16 x 16 x 3, train 14, val 2, test 4, label maps" in done.stdout
+    assert "masks: 20 files of one band, read by value: 0 to 2 are the classes in order" in done.stdout
+    assert not (tmp_path / "cache" / "archives").exists()
+    gridbench("prepare", "folder", "--data", mine, "--name", "mine", "--quiet")
+    said = done.stdout.splitlines()[2:-1]
+    assert said[0].startswith("images: ")
+    assert "\n".join(said) in gridbench("info", "mine").stdout
+
+
+def test_what_is_missing_after_packing_is_a_warning(gridbench, mine):
+    (mine / "classes.txt").write_text("sea\nland\nice\nsand\n")
+    Image.fromarray(np.full((16, 16), 255, np.uint8)).save(mine / "masks" / "a00.png")
+    done = gridbench("prepare", "folder", "--data", mine, "--name", "mine", "--quiet", "--min-labelled", "0")
+    assert "WARNING: no image has the class 'sand'" in done.stdout
+    Image.fromarray(np.pad(np.full((8, 16), 255, np.uint8), ((8, 0), (0, 0)))).save(
+        mine / "masks" / "a00.png"
+    )
+    done = gridbench("prepare", "folder", "--data", mine, "--name", "mine", "--quiet", "--force")
+    assert "WARNING: 2.5 % of the pixels have no class" in done.stdout
+    assert "share of the pixels in train / val / test, in percent" in done.stdout
+
+
+def test_printed_commands_are_quoted(mine, tmp_path):
+    cache = tmp_path / "a cache"
+    words = ["prepare", "folder", "--data", str(mine), "--name", "mine", "--cache", str(cache), "--quiet"]
+    shown = CliRunner().invoke(data, words).stdout
+    assert f"gridbench run --dataset mine --cache '{cache}'" in shown
+
+
 def test_prepare_again_does_nothing_and_other_options_are_refused(prepared, gridbench, mine):
     again = gridbench("prepare", "folder", "--data", mine, "--name", "mine", "--quiet")
     assert again.exit_code == 0

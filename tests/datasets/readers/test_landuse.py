@@ -297,6 +297,22 @@ def test_indices_that_may_count_from_0_or_from_1_are_not_guessed(original, tmp_p
     np.testing.assert_array_equal(archive.label_maps[0], classes(archive.names[0]).clip(0, 14))
 
 
+def test_map_base_is_obeyed_or_refused(original):
+    def save(mode, name_of=classes):
+        for name in NAMES:
+            save_map(original / "DLRSD" / "Images" / name[:-2] / f"{name}.png", name_of(name), mode)
+
+    save("RGB")
+    with pytest.raises(InputError, match="--map-base is about label maps of plain indices"):
+        plan_dlrsd([original], LandUseOptions(map_base=1))
+    save("L1")
+    with pytest.raises(InputError, match="--map-base 0 contradicts the label maps: they hold 17"):
+        plan_dlrsd([original], LandUseOptions(map_base=0))
+    save("L0")
+    plan = plan_dlrsd([original], LandUseOptions(map_base=1))
+    assert "label maps hold 0, which is no class when they count from 1" in plan.report["notes"]
+
+
 def test_grey_pictures_of_palette_maps_are_refused(original):
     for name in NAMES:
         path = original / "DLRSD" / "Images" / name[:-2] / f"{name}.png"
