@@ -50,7 +50,7 @@ class Folding:
 
     Attributes:
         count: Number of folds; None takes 5, or as many as there are groups if these are fewer.
-        by_image: Deal out single images even where the archive knows groups. Else the coarsest groups are kept
+        by_image: Assign single images even where the archive has groups. Else the coarsest groups are kept
             together of which there are enough for the folds.
         pattern: Regular expression that finds the group in an image's name; see `groupings_of`.
     """

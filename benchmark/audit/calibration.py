@@ -13,7 +13,7 @@ __all__ = ["SHARES", "calibrate", "precision_and_recall"]
 Array = npt.NDArray[Any]
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2)
-"""First shares of a ranking for which precision and recall are told."""
+"""First shares of a ranking for which precision and recall are reported."""
 
 
 def precision_and_recall(truth: Array, scores: Array) -> dict[str, Any]:

@@ -48,7 +48,7 @@ _OPTIONS = (
         "devices",
         group="machine",
         multiple=True,
-        help="local: device of a worker; again for more, dealt out in turn.",
+        help="local: device of a worker; again for more, assigned in turn.",
     ),
     option(
         "--per-device",
@@ -119,9 +119,11 @@ def print_summary(planned: Sweep, runs: Path, retry_failed: bool, every: bool) -
     counts = Counter(item.state for item in planned.items)
     todo = planned.todo(retry_failed)
     states = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
-    told = f"{len(planned.items)} runs: {states}. To compute: {len(todo)}"
+    summary = f"{len(planned.items)} runs: {states}. To compute: {len(todo)}"
     if todo:
         cost = Measured(runs).estimate(item.plan.config.canonical() for item in todo)
-        told += f"; time: {cost.words()}"
+        summary += f"; time: {cost.words()}"
     failed = counts["failed"] if not retry_failed else 0
-    click.echo(f"{told}." + (f" {failed} failed before; --retry-failed tries them again." if failed else ""))
+    click.echo(
+        f"{summary}." + (f" {failed} failed before; --retry-failed tries them again." if failed else "")
+    )

@@ -19,7 +19,7 @@ def listing() -> None:
 def _print_registry(registry: Any, name: str | None) -> None:
     from rich.table import Table
 
-    from gridbench.core.terminal import Console
+    from gridbench.core.console import Console
 
     console = Console()
     if name is not None:
@@ -194,7 +194,7 @@ def parameters(
     """
     from rich.table import Table
 
-    from gridbench.core.terminal import Console
+    from gridbench.core.console import Console
     from gridbench.training.backbone import BackboneSpec
     from gridbench.training.parameter_counts import count_parameters
 

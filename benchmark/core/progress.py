@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from gridbench.core.terminal import Console
+from gridbench.core.console import Console
 
 __all__ = ["ProgressReporter"]
 

@@ -7,12 +7,9 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import TextIO
 
-import rich.console
-from rich.segment import Segment
-
-__all__ = ["Console", "escape", "guarded"]
+__all__ = ["escape", "guarded"]
 
 # Controls of ASCII and Latin-1 but tab and newline, soft hyphens, zero-width characters, marks and overrides of the
 # direction of writing, invisible operators, tags, and halves of surrogate pairs.
@@ -81,30 +78,3 @@ def guarded() -> Iterator[None]:
         yield
     finally:
         sys.stdout, sys.stderr = before
-
-
-class Console(rich.console.Console):
-    """rich's console, whose styles reach the terminal and whose texts are escaped and hold no markup."""
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**{"markup": False, "emoji": False, **settings})
-
-    @property
-    def file(self) -> Any:
-        """The stream that is written to."""
-        stream: Any = self._file or (sys.stderr if self.stderr else sys.stdout)
-        stream = getattr(stream, "rich_proxied_file", stream)
-        return getattr(stream, "trusted", stream) or io.StringIO()
-
-    @file.setter
-    def file(self, new_file: Any) -> None:
-        """Set the stream."""
-        self._file = new_file
-
-    def render(self, renderable: Any, options: Any = None) -> Iterable[Segment]:
-        """Render something, its texts escaped."""
-        for segment in super().render(renderable, options):
-            if segment.control or not _ACTS.search(segment.text):
-                yield segment
-            else:
-                yield Segment(escape(segment.text), segment.style)

@@ -46,14 +46,14 @@ class Estimate:
             return "nothing"
         if not self.known:
             return "unknown, nothing like it was measured here"
-        told = (
+        words = (
             f"about {duration(self.seconds)} of computing, one run at a time on {' and '.join(self.devices)}"
         )
         if self.unknown:
             return (
-                f"{told}, for {self.known} of them; nothing like the other {self.unknown} was measured here"
+                f"{words}, for {self.known} of them; nothing like the other {self.unknown} was measured here"
             )
-        return told
+        return words
 
 
 class Measured:

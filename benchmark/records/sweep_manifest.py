@@ -26,7 +26,7 @@ class DeclaredRun:
     Attributes:
         folder: Name of its run folder.
         label: The run in a few words.
-        config: Those of its settings that its computing time hangs on.
+        config: Those of its settings that its computing time depends on.
     """
 
     folder: str

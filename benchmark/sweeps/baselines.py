@@ -139,7 +139,7 @@ def items_beside(
         runs: Folder of one's own records.
         cache: Folder of packed archives.
         here: Label of the machine that will compute; None where it is not known.
-        progress: Told while an archive is built.
+        progress: Called while an archive is built.
 
     Returns:
         A run for each cell and seed. A baseline that is that very run counts as done if it was computed on this

@@ -161,7 +161,7 @@ def make_sweep(
         settings: Settings of each run, as `expand` gives them.
         runs: Folder of records.
         cache: Folder of packed archives.
-        progress: Told while an archive is built.
+        progress: Called while an archive is built.
         settle: Puts a value in place of every `auto`; None where there is none.
 
     Raises:

@@ -86,7 +86,7 @@ def source_of(name: str, cache: Path, progress: Progress | None = None) -> Sourc
 
 
 def _expected(settings: Iterable[Mapping[str, Any]], source: Source) -> Iterator[dict[str, Any]]:
-    """Yield what runs will look like, as far as their time hangs on it, without opening an archive."""
+    """Yield the settings that the time of the runs depends on, without opening an archive."""
     for values in settings:
         method, loss = pair_of(values.get("method"), values.get("loss"))
         recipe = source.recipes[loss.task.annotation if loss else "scene"]

@@ -1,4 +1,4 @@
-"""torch.compile for backbones: what cannot be compiled is said with the way out, and never silently run otherwise."""
+"""torch.compile for backbones: failing to compile is an error that names the workaround, never a silent fallback."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def require_compiler(device: torch.device) -> None:
     """Try whether anything can be compiled for a device, before a run is begun.
 
     Raises:
-        InputError: It cannot, with the reason and the way out.
+        InputError: It cannot; the message has the reason and the workaround.
     """
     problem = _problem(device, BACKEND)
     if problem:

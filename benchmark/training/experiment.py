@@ -60,13 +60,13 @@ class Outcome:
 
 
 class Experiment:
-    """Builds everything that a plan needs; what the user could still be told is wrong raises InputError here.
+    """Builds everything that a plan needs, and raises InputError for all that can still be wrong with it.
 
     Args:
         plan: The plan.
         device: Where to compute.
         kept: Positions, rising, of the training images that are trained on; None for all. Labels are corrupted before
-            the others are left out, so that what an image became does not hang on which others are left.
+            the others are left out, so that the labels of an image do not depend on which others are left.
     """
 
     def __init__(self, plan: Plan, device: torch.device, kept: Array | None = None) -> None:

@@ -53,7 +53,7 @@ class TrainingSettings:
 
 
 class TrainingProgress(Protocol):
-    """Told after every epoch; shows it to a person."""
+    """Called after every epoch, to show progress."""
 
     def epoch(self, done: int, total: int, row: Mapping[str, Any]) -> None:
         """Report one finished epoch."""

@@ -159,7 +159,7 @@ def _print(found: Audit, listed: Path, page: Path) -> None:
     """Print what was found, how far it can be trusted, and what to do next."""
     from rich.table import Table
 
-    from gridbench.core.terminal import Console
+    from gridbench.core.console import Console
 
     document = found.document
     config, rate = document["config"], document["noise_rate"]

@@ -40,7 +40,7 @@ def list_(cache: Path | None) -> None:
     """List the built-in data sets and the archives in the cache."""
     from rich.table import Table
 
-    from gridbench.core.terminal import Console
+    from gridbench.core.console import Console
     from gridbench.datasets.archive.archive import Archive
     from gridbench.datasets.cache import archive_directory, default_cache, prepared_names, unfinished_names
     from gridbench.errors import InputError
@@ -175,7 +175,7 @@ def _largest_rates(archive: Archive) -> dict[str, str]:
 def _print(archive: Archive, facts: ArchiveFacts, largest: dict[str, str]) -> None:
     from rich.table import Table
 
-    from gridbench.core.terminal import Console
+    from gridbench.core.console import Console
 
     height, width = archive.image_size
     sizes = ", ".join(

@@ -184,7 +184,7 @@ def report_text(report: Report, format_: str, out: Path | None) -> str:
 
 
 def _printed(sheets: Sequence[Sheet], to_screen: bool) -> str:
-    from gridbench.core.terminal import Console
+    from gridbench.core.console import Console
     from gridbench.leaderboard.formats.terminal import print_sheets
 
     text = io.StringIO()

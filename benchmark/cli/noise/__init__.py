@@ -225,7 +225,7 @@ def _headline(summary: dict[str, Any]) -> str:
 def _print(summary: dict[str, Any], names: list[str], histogram: dict[str, int]) -> None:
     from rich.table import Table
 
-    from gridbench.core.terminal import Console
+    from gridbench.core.console import Console
 
     click.echo(_headline(summary))
     per_image = ", ".join(f"{count}: {images}" for count, images in histogram.items())

@@ -205,7 +205,7 @@ def _print(sheets: list[Sheet]) -> None:
     import io
     import sys
 
-    from gridbench.core.terminal import Console
+    from gridbench.core.console import Console
     from gridbench.leaderboard.formats.terminal import print_sheets
 
     if sys.stdout.isatty():

@@ -31,7 +31,7 @@ def print_list(
     """Print a line for each table and figure: data, runs, time and memory, as far as they are known."""
     from rich.table import Table
 
-    from gridbench.core.terminal import Console
+    from gridbench.core.console import Console
     from gridbench.records.runtime import Measured
     from gridbench.sweeps.paper import ARCHIVES
     from gridbench.sweeps.reproduce import datasets_for, needs_maps, requirements, source_of

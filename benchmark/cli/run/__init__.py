@@ -132,7 +132,7 @@ def print_result(record: RunRecord) -> None:
     """Print the closing table of a run."""
     from rich.table import Table
 
-    from gridbench.core.terminal import Console
+    from gridbench.core.console import Console
 
     result, config = record.result, record.config["config"]
     environment = record.environment()
@@ -205,7 +205,7 @@ def _detection_rows(result: Any) -> list[tuple[str, str, str]]:
     if not detection or detection.get("precision") is None or not detection.get("prevalence"):
         return []
     remark = (
-        f"of the images taken for noisy are, against {_percent(detection['prevalence'])} of all; last epoch"
+        f"of the images flagged as noisy are, against {_percent(detection['prevalence'])} of all; last epoch"
     )
     return [("detection precision", _percent(detection["precision"]), remark)]
 

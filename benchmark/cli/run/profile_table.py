@@ -44,7 +44,7 @@ def print_profile(record: RunRecord) -> None:
     """Print the phases of a run with seconds, share, and milliseconds a step of training."""
     from rich.table import Table
 
-    from gridbench.core.terminal import Console
+    from gridbench.core.console import Console
 
     environment = record.environment()
     rows = profile_rows(environment)

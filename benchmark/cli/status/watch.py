@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from gridbench.core.terminal import Console
+from gridbench.core.console import Console
 
 __all__ = ["picture", "watch_runs"]
 

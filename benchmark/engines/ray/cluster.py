@@ -204,7 +204,7 @@ class RayCluster:
         return time.monotonic() - run.since > self._time_limit
 
     def _remote(self) -> Any:
-        # A run that dies is tried again here and not by Ray, so that tries are counted and told.
+        # A run that dies is retried here and not by Ray, so that tries are counted and reported.
         return self._ray.remote(_on_node).options(
             num_cpus=self._cpus,
             num_gpus=self._gpus,
@@ -229,7 +229,7 @@ def _on_node(order: Order) -> Iterator[tuple[Any, ...]]:
 
 
 def _in_short(error: Exception) -> str:
-    """Say in a sentence what Ray says in many."""
+    """Shorten an error of Ray to one sentence."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = (lines or [""])[-1 if "Traceback" in str(error) else 0]
-    return f"{type(error).__name__}: {told.partition('. ')[0][:200]}"
+    summary = (lines or [""])[-1 if "Traceback" in str(error) else 0]
+    return f"{type(error).__name__}: {summary.partition('. ')[0][:200]}"

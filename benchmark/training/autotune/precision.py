@@ -45,8 +45,8 @@ class Chooser:
         runs: Folder of records, in which runs that were begun are looked for.
         cache: Folder of packed archives; it also keeps what was measured on this machine.
         device: Where the runs will be computed.
-        say: Told the table of what was measured, and what was chosen.
-        building: Told while an archive is built.
+        say: Called with the table of measurements and the choice.
+        building: Called while an archive is built.
         documents: Identity of a run -> how it was decided, for its environment.json.
     """
 

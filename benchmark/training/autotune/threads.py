@@ -52,7 +52,7 @@ def fastest_threads(plan: Plan, cache: Path, say: Callable[[str], None]) -> int:
     Args:
         plan: The run whose training steps are measured, on few images and the CPU.
         cache: Folder in which the outcome is kept, for this machine and such steps.
-        say: Told one line with the outcome.
+        say: Called with one line, the outcome.
 
     Returns:
         The number of threads.
