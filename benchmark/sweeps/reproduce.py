@@ -23,7 +23,7 @@ from gridbench.leaderboard.paper.reproduced import detection_sheets, loss_sheets
 from gridbench.leaderboard.records.runs import Collection as RunCollection
 from gridbench.leaderboard.records.runs import collect
 from gridbench.leaderboard.tables.sheet import Mark, Sheet, sheets_of
-from gridbench.leaderboard.tables.table import Request, Table, tables_of
+from gridbench.leaderboard.tables.table import Table, tables_of
 from gridbench.registry import DATASETS, LOSSES
 from gridbench.sweeps.grid import pair_of
 from gridbench.sweeps.paper import ARCHIVES, MODES, Exhibit, settings_of
@@ -209,7 +209,7 @@ def result_of(
     own = [run for run in found.runs if run.id in ids and not run.origin]
     # Scene labels come first, as in the paper.
     tables = sorted(
-        tables_of(RunCollection(own), Request()),
+        tables_of(RunCollection(own)),
         key=lambda table: table.cells[0].text("kind"),
         reverse=True,
     )

@@ -13,7 +13,7 @@ from why import PROBE
 from gridbench.leaderboard.figures.curves import detection_curves
 from gridbench.leaderboard.figures.style import GREY, legend_outside, looks_of, new_figure, styled
 from gridbench.leaderboard.records.runs import Collection
-from gridbench.leaderboard.tables.table import Request, tables_of
+from gridbench.leaderboard.tables.table import tables_of
 
 
 @styled
@@ -96,6 +96,6 @@ def found_over_epochs(records: Records, grid: Where, plain: Where) -> Figure:
     """Draw the precision of what GRID takes for noisy in its mini-batches (Figs. 2 and 4)."""
     rates = (10, 30, 60)
     runs = [run for rate in rates for where in (grid, plain) for run in records.find(rate, **where).values()]
-    (table,) = tables_of(Collection(runs), Request())
+    (table,) = tables_of(Collection(runs))
     ((_, figure),) = detection_curves(table)
     return figure

@@ -20,12 +20,15 @@ from gridbench.leaderboard.tables.rows import (
     with_places,
 )
 
-__all__ = ["Request", "Row", "Table", "common_columns", "heading", "means_over", "tables_of"]
+__all__ = ["COLUMNS", "ROWS", "Row", "Table", "common_columns", "heading", "means_over", "tables_of"]
 
 APART = (
     "dataset", "kind", "dataset_fingerprint", "versions.protocol", "protocol", "noise", "versions.noise",
 )  # fmt: skip
 """Settings whose values are never ranked against each other: each combination is a table of its own."""
+
+ROWS = ("method", "loss")
+COLUMNS = ("slnir",)
 
 _HEADINGS = {
     "slnir": "SLNIR (%)",
@@ -36,21 +39,6 @@ _HEADINGS = {
     "versions.loss": "loss version",
     "versions.noise": "noise version",
 }
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a table is asked to show.
-
-    Attributes:
-        metric: Name of the metric; None for NDCG at each run's own cut-off.
-        rows: Settings that head the rows; whatever else differs is added.
-        columns: Settings that head the columns.
-    """
-
-    metric: str | None = None
-    rows: tuple[str, ...] = ("method", "loss")
-    columns: tuple[str, ...] = ("slnir",)
 
 
 @dataclass(frozen=True)
@@ -110,12 +98,23 @@ def heading(setting: str) -> str:
     return _HEADINGS.get(setting, name.replace("_", " "))
 
 
-def tables_of(found: Collection, request: Request) -> list[Table]:
+def _over(columns: Sequence[str]) -> str:
+    return " · ".join(map(heading, columns))
+
+
+def tables_of(
+    found: Collection,
+    metric: str | None = None,
+    rows: Sequence[str] = ROWS,
+    columns: Sequence[str] = COLUMNS,
+) -> list[Table]:
     """Lay out every table that the records give.
 
     Args:
         found: The records.
-        request: What to show.
+        metric: Name of the metric; None for NDCG at each run's own cut-off.
+        rows: Settings that head the rows; whatever else differs is added.
+        columns: Settings that head the columns.
 
     Returns:
         One table per data set, fingerprint of the data, protocol and noise model, in alphabetical order.
@@ -123,8 +122,12 @@ def tables_of(found: Collection, request: Request) -> list[Table]:
     Raises:
         InputError: A metric or setting that no record has.
     """
-    cells = cells_of(found, request.metric)
-    request = _resolved(request, found)
+    cells = cells_of(found, metric)
+    rows, columns = ([setting_name(name, found) for name in names] for names in (rows, columns))
+    if "seed" in (*rows, *columns):
+        raise InputError(
+            "A cell averages its seeds, so they cannot head rows or columns; --filter seed=0 picks one."
+        )
     apart = dict.fromkeys(
         (*APART, *(n for c in cells for n in c.settings if n.startswith("noise_parameters.")))
     )
@@ -145,16 +148,18 @@ def tables_of(found: Collection, request: Request) -> list[Table]:
         origins = {cell.origin for cell in groups[key]}
         from_others = [f"from {origins.pop()}"] if len(origins) == 1 and "" not in origins else []
         title = " · ".join([key[0], *said, *from_others])
-        tables.append(_table(title, groups[key], request, found))
+        tables.append(_table(title, groups[key], rows, columns, found))
     return tables
 
 
-def _table(title: str, cells: Sequence[Cell], request: Request, found: Collection) -> Table:
-    rows_by = [*request.rows, *differing(cells, (*request.rows, *request.columns))]
-    spots = [_spot(cell, rows_by, request.columns) for cell in cells]
+def _table(
+    title: str, cells: Sequence[Cell], rows: Sequence[str], over: Sequence[str], found: Collection
+) -> Table:
+    rows_by = [*rows, *differing(cells, (*rows, *over))]
+    spots = [_spot(cell, rows_by, over) for cell in cells]
     if len(set(spots)) < len(spots):
         rows_by.append("cell")
-        spots = [_spot(cell, rows_by, request.columns) for cell in cells]
+        spots = [_spot(cell, rows_by, over) for cell in cells]
     columns = sorted({column for _, column in spots}, key=lambda texts: [order_of(text) for text in texts])
     placed: dict[tuple[str, ...], dict[tuple[str, ...], Cell]] = {}
     for cell, (row, column) in zip(with_gap_closed(cells), spots, strict=True):
@@ -166,7 +171,7 @@ def _table(title: str, cells: Sequence[Cell], request: Request, found: Collectio
     references: list[Row] = []
     for texts, line in placed.items():
         some = next(iter(line.values()))
-        marks = [_footnote(note, notes) for note in (some.note, _mixed(line, request)) if note]
+        marks = [_footnote(note, notes) for note in (some.note, _mixed(line, over)) if note]
         own = Row(texts, tuple(map(line.get, columns)), " ".join(marks))
         (references if some.reference else ranked).append(own)
     in_order, order = ordered(ranked, columns, unit, len(seeds))
@@ -180,7 +185,7 @@ def _table(title: str, cells: Sequence[Cell], request: Request, found: Collectio
         unit=unit,
         headings=tuple(heading(name) for name in rows_by),
         columns=tuple(" · ".join(column) for column in columns),
-        over=" · ".join(heading(name) for name in request.columns),
+        over=_over(over),
         rows=with_places(in_order, unit, len(seeds)),
         references=tuple(references),
         seeds=tuple(seeds),
@@ -196,7 +201,7 @@ def _spot(cell: Cell, rows: Iterable[str], columns: Iterable[str]) -> tuple[tupl
     return tuple(text(name) for name in rows), tuple(text(name) for name in columns)
 
 
-def _mixed(line: Mapping[tuple[str, ...], Cell], request: Request) -> str:
+def _mixed(line: Mapping[tuple[str, ...], Cell], over: Sequence[str]) -> str:
     """Say which cells of a row average runs of several machines."""
     said = [
         f"{' · '.join(column)}: "
@@ -207,8 +212,7 @@ def _mixed(line: Mapping[tuple[str, ...], Cell], request: Request) -> str:
         for column, cell in line.items()
         if len(cell.machines) > 1
     ]
-    over = " · ".join(heading(name) for name in request.columns)
-    return f"averages runs of several machines, at {over} {'; '.join(said)}" if said else ""
+    return f"averages runs of several machines, at {_over(over)} {'; '.join(said)}" if said else ""
 
 
 def _listed(seeds: Iterable[int]) -> str:
@@ -236,14 +240,3 @@ def _tried(cells: Sequence[Cell], found: Collection) -> set[int]:
         and item.settings is not None
         and tuple(item.settings.get(name) for name in APART) in apart
     }
-
-
-def _resolved(request: Request, found: Collection) -> Request:
-    rows, columns = (
-        tuple(setting_name(name, found) for name in names) for names in (request.rows, request.columns)
-    )
-    if "seed" in rows + columns:
-        raise InputError(
-            "A cell averages its seeds, so they cannot head rows or columns; --filter seed=0 picks one."
-        )
-    return Request(request.metric, rows, columns)

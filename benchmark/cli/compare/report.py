@@ -49,7 +49,7 @@ def placed(
     from gridbench.leaderboard.records.runs import Collection
     from gridbench.leaderboard.stats.versus_baselines import difference_sheet, row_of, shift_sheet
     from gridbench.leaderboard.tables.report import Report
-    from gridbench.leaderboard.tables.table import Request, tables_of
+    from gridbench.leaderboard.tables.table import tables_of
 
     own, plain = _own_runs(items, runs), _done(control, runs)
     if not own:
@@ -63,7 +63,7 @@ def placed(
             *(replace(run, origin=here, note=CONTROL) for run in plain),
         ]
     )
-    tables = tables_of(found, Request(metric))
+    tables = tables_of(found, metric)
     sheets = []
     for table in tables:
         mine = row_of(table, ids, here)

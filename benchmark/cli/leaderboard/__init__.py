@@ -90,7 +90,7 @@ def leaderboard(
     from gridbench.leaderboard.records.filters import Condition, keep, parse_condition
     from gridbench.leaderboard.records.runs import Collection, collect
     from gridbench.leaderboard.tables.report import Report
-    from gridbench.leaderboard.tables.table import Request, tables_of
+    from gridbench.leaderboard.tables.table import COLUMNS, ROWS, tables_of
 
     if baselines:
         from gridbench.leaderboard.records.shipped import shipped_records
@@ -109,11 +109,10 @@ def leaderboard(
     elif dataset:
         conditions.insert(0, Condition("dataset", "=", dataset))
     found = keep(found, conditions)
-    request = Request(metric, rows or Request.rows, columns or Request.columns)
     beside = against == BESIDE_REPORTED
     report = Report(
         found,
-        tables_of(found, request) if found.runs else [],
+        tables_of(found, metric, rows or ROWS, columns or COLUMNS) if found.runs else [],
         statistics or bool(against and not beside),
         None if beside else against,
         reported,

@@ -13,7 +13,7 @@ from gridbench.errors import InputError
 from gridbench.leaderboard.bundles.bundle import pack_bundle
 from gridbench.leaderboard.bundles.bundle_import import import_bundle
 from gridbench.leaderboard.records.runs import collect
-from gridbench.leaderboard.tables.table import Request, tables_of
+from gridbench.leaderboard.tables.table import tables_of
 
 
 def npz(**arrays):
@@ -96,7 +96,7 @@ def test_imported_records_are_rows_of_their_own(bundle, runs, tmp_path):
     done = import_bundle(bundle, runs, "friend")
     assert (done.new, done.known) == (1, 0)
     assert done.folder == runs / "imported" / "friend"
-    (table,) = tables_of(collect(runs), Request())
+    (table,) = tables_of(collect(runs))
     assert table.headings == ("method", "loss", "origin")
     assert {row.names[2] for row in table.rows} == {"", "friend"}
     assert {cell.n for cell in table.cells} == {1}
@@ -104,7 +104,7 @@ def test_imported_records_are_rows_of_their_own(bundle, runs, tmp_path):
     assert (again.new, again.known) == (0, 1)
     elsewhere = tmp_path / "elsewhere"
     assert import_bundle(bundle, elsewhere, "friend").new == 1
-    (table,) = tables_of(collect(elsewhere), Request())
+    (table,) = tables_of(collect(elsewhere))
     assert table.title == "bluemarble · from friend"
 
 

@@ -19,7 +19,7 @@ from gridbench.leaderboard.bundles.compact import _columns, _rows, pack_compact,
 from gridbench.leaderboard.figures.histories import band_of
 from gridbench.leaderboard.records.runs import collect
 from gridbench.leaderboard.records.shipped import shipped_records
-from gridbench.leaderboard.tables.table import Request, tables_of
+from gridbench.leaderboard.tables.table import tables_of
 
 HISTORY = [
     {"epoch": 1, "loss": 0.123456789, "detection": {"precision": 0.66666666, "auroc": None}},
@@ -69,7 +69,7 @@ def test_history_environment_and_noise_come_back(packed):
     assert run.noise()["sha256"] == "a" * 64
     with pytest.raises(FileNotFoundError, match="keeps no rankings"):
         run.retrieval()
-    cells = [cell for table in tables_of(collect(packed), Request()) for cell in table.cells]
+    cells = [cell for table in tables_of(collect(packed)) for cell in table.cells]
     assert {tuple(band["mean"]) for cell in cells if (band := band_of(cell, "loss")) is not None} == {
         (0.1235, 1.5e-7)
     }

@@ -5,13 +5,13 @@ import pytest
 from gridbench.leaderboard.figures.ablation import ablation_panels
 from gridbench.leaderboard.figures.sensitivity import sensitivity_maps
 from gridbench.leaderboard.records.runs import collect
-from gridbench.leaderboard.tables.table import Request, tables_of
+from gridbench.leaderboard.tables.table import tables_of
 
 ORDER = ("discriminative", "joint", "hybrid")
 
 
 def tables(runs):
-    return tables_of(collect(runs), Request())
+    return tables_of(collect(runs))
 
 
 def test_a_panel_for_each_loss_and_bars_in_the_order_asked_for(runs, write_run):

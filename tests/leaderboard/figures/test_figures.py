@@ -19,11 +19,11 @@ from gridbench.leaderboard.records.runs import collect
 from gridbench.leaderboard.stats.comparison import ranking_of
 from gridbench.leaderboard.tables.cells import Cell
 from gridbench.leaderboard.tables.report import Report
-from gridbench.leaderboard.tables.table import Request, tables_of
+from gridbench.leaderboard.tables.table import tables_of
 
 
 def table_of(runs):
-    (table,) = tables_of(collect(runs), Request())
+    (table,) = tables_of(collect(runs))
     return table
 
 
@@ -222,7 +222,7 @@ def test_figures_have_names_that_files_can_have_and_the_same_bytes_twice(study, 
     for seed in range(3):
         write_run(study, dataset="../é <b>", method="$x$ & y", seed=seed)
     found = collect(study)
-    report = Report(found, tables_of(found, Request()))
+    report = Report(found, tables_of(found))
     figures = dict(figures_of(report))
     assert "bluemarble-ndcg@20-over-noise" in figures
     assert all(name == name.strip(".-") and "/" not in name for name in figures)

@@ -18,7 +18,7 @@ from gridbench.leaderboard.formats.terminal import print_sheets
 from gridbench.leaderboard.records.runs import Collection, collect
 from gridbench.leaderboard.tables.report import Report
 from gridbench.leaderboard.tables.sheet import sheets_of
-from gridbench.leaderboard.tables.table import Request, tables_of
+from gridbench.leaderboard.tables.table import tables_of
 
 LATEX = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx}\begin{document}"
 HOSTILE = [
@@ -36,7 +36,7 @@ HOSTILE = [
 
 
 def tables(runs, **request):
-    return tables_of(collect(runs), Request(**request))
+    return tables_of(collect(runs), **request)
 
 
 def sheets(found):

@@ -11,14 +11,14 @@ from gridbench.leaderboard.formats.html.page import page_document, render_page
 from gridbench.leaderboard.formats.html.page_details import Budget
 from gridbench.leaderboard.records.runs import collect
 from gridbench.leaderboard.tables.report import Report
-from gridbench.leaderboard.tables.table import Request, tables_of
+from gridbench.leaderboard.tables.table import tables_of
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>'\"</script>"
 
 
 def report_of(runs, **options):
     found = collect(runs)
-    return Report(found, tables_of(found, Request()), **options)
+    return Report(found, tables_of(found), **options)
 
 
 def data_of(text):

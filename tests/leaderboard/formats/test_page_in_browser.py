@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from gridbench.leaderboard.formats.html.page import render_page
 from gridbench.leaderboard.records.runs import collect
 from gridbench.leaderboard.tables.report import Report
-from gridbench.leaderboard.tables.table import Request, tables_of
+from gridbench.leaderboard.tables.table import tables_of
 
 HOSTILE = "<img src=x onerror=document.title='owned'>"
 
@@ -21,7 +21,7 @@ def visit(open_page):
 
     def show(runs, **look):
         found = collect(runs)
-        text = render_page(Report(found, tables_of(found, Request())))
+        text = render_page(Report(found, tables_of(found)))
         return open_page(text, "gridbench leaderboard", "#table tbody tr", **look)
 
     return show

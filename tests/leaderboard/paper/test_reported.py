@@ -12,7 +12,7 @@ from gridbench.leaderboard.paper.reported import (
 )
 from gridbench.leaderboard.records.runs import Collection, collect
 from gridbench.leaderboard.tables.report import Report
-from gridbench.leaderboard.tables.table import Request, tables_of
+from gridbench.leaderboard.tables.table import tables_of
 
 PAPER = {
     "I": """
@@ -168,7 +168,7 @@ def measured(runs, write_run):
 
 def test_measured_beside_reported(measured):
     found = collect(measured)
-    (sheet,) = against_reported(tables_of(found, Request()))
+    (sheet,) = against_reported(tables_of(found))
     lines = {(names[0], names[3]): [mark.text for mark in marks] for names, marks in sheet.lines}
     assert lines == {
         ("bce", "Table V"): ["56.0", "55.6", "+0.4", "1.3"],
@@ -180,7 +180,7 @@ def test_measured_beside_reported(measured):
 
 def test_reported_numbers_are_never_ranked_with_measured_ones(measured):
     found = collect(measured)
-    tables = tables_of(found, Request())
+    tables = tables_of(found)
     sheets = Report(found, tables, reported=True).sheets()
     titles = [sheet.title for sheet in sheets if sheet.title]
     assert titles[0] == "dlrsd"
@@ -199,7 +199,7 @@ def test_all_reported_tables_without_any_result():
 def test_a_data_set_without_reported_numbers_is_said(runs, write_run):
     write_run(runs)
     found = collect(runs)
-    tables = tables_of(found, Request())
+    tables = tables_of(found)
     with pytest.raises(InputError, match=r"No paper's numbers are there for bluemarble.*bigearthnet, dlrsd"):
         Report(found, tables, reported=True).sheets()
     with pytest.raises(InputError, match="No measured cell has a reported number"):
@@ -208,5 +208,5 @@ def test_a_data_set_without_reported_numbers_is_said(runs, write_run):
 
 def test_a_cell_at_another_cut_off_has_no_reported_number(runs, write_run):
     write_run(runs, dataset="dlrsd", k=10)
-    (table,) = tables_of(collect(runs), Request())
+    (table,) = tables_of(collect(runs))
     assert reported_beside(table.cells[0]) is None

@@ -8,11 +8,11 @@ from gridbench.leaderboard.figures.parameter_counts import count_bars
 from gridbench.leaderboard.figures.style import rendered
 from gridbench.leaderboard.paper.reproduced import detection_sheets, loss_sheets, paper_sheets
 from gridbench.leaderboard.records.runs import collect
-from gridbench.leaderboard.tables.table import Request, tables_of
+from gridbench.leaderboard.tables.table import tables_of
 
 
 def tables(runs):
-    return tables_of(collect(runs), Request())
+    return tables_of(collect(runs))
 
 
 def texts(sheet):

@@ -6,7 +6,7 @@ import pytest
 
 from gridbench.leaderboard.records.runs import collect
 from gridbench.leaderboard.records.selections import only_chosen, read_selections, say_chosen
-from gridbench.leaderboard.tables.table import Request, tables_of
+from gridbench.leaderboard.tables.table import tables_of
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def tuned(runs, write_run):
 
 def test_the_chosen_row_says_by_what_and_out_of_how_many(tuned):
     selections, notes = read_selections([tuned])
-    (table,) = tables_of(say_chosen(collect(tuned), selections), Request())
+    (table,) = tables_of(say_chosen(collect(tuned), selections))
     assert notes == []
     marked = [row for row in table.rows if row.note]
     assert [row.names for row in marked] == [("grid", "bce", "20")]
@@ -76,6 +76,6 @@ def test_a_tied_parameter_is_one_row(runs, write_run):
     for slnir in ("10", "20"):
         write_run(runs, method="grid", slnir=slnir, parameters={"lambda": "slnir"})
         write_run(runs, method="grid", slnir=slnir, parameters={"lambda": 20.0})
-    (table,) = tables_of(collect(runs), Request())
+    (table,) = tables_of(collect(runs))
     rows = {row.names: [cell is not None for cell in row.cells] for row in table.rows}
     assert rows == {("grid", "bce", "slnir"): [True, True], ("grid", "bce", "20"): [True, True]}

@@ -8,7 +8,7 @@ from gridbench.errors import InputError
 from gridbench.leaderboard.records.filters import keep, parse_condition
 from gridbench.leaderboard.records.runs import collect
 from gridbench.leaderboard.stats.comparison import compare_rows, comparison_sheets, ranking_of
-from gridbench.leaderboard.tables.table import Request, tables_of
+from gridbench.leaderboard.tables.table import tables_of
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def five(runs, write_run):
 
 
 def tables(runs, **request):
-    return tables_of(collect(runs), Request(**request))
+    return tables_of(collect(runs), **request)
 
 
 def by_name(table, **options):
@@ -148,5 +148,5 @@ def test_a_table_is_one_family_of_verdicts(runs, write_run):
     assert {interval.low > 0 for interval in compared} == {True}
     assert {interval.verdict for interval in compared} == {"not resolved"}
     assert [interval.adjusted for interval in compared] == pytest.approx([10 * compared[0].p_value] * 10)
-    (alone,) = tables_of(keep(collect(runs), [parse_condition("method=bce,grid")]), Request())
+    (alone,) = tables_of(keep(collect(runs), [parse_condition("method=bce,grid")]))
     assert by_name(alone)["grid"].interval.verdict == "better"

@@ -13,11 +13,11 @@ from gridbench.leaderboard.records.metric_info import shown
 from gridbench.leaderboard.records.runs import Collection, collect
 from gridbench.leaderboard.stats.comparison import comparison_sheets
 from gridbench.leaderboard.tables.sheet import sheets_of
-from gridbench.leaderboard.tables.table import Request, tables_of
+from gridbench.leaderboard.tables.table import tables_of
 
 
 def tables(runs, **request):
-    return tables_of(collect(runs), Request(**request))
+    return tables_of(collect(runs), **request)
 
 
 def row(table, *names):
@@ -112,7 +112,7 @@ def test_rows_that_differ_in_a_setting_stay_apart_and_show_it(runs, write_run):
 def test_cells_that_no_setting_tells_apart_show_their_hash(runs, write_run):
     write_run(runs)
     (run,) = collect(runs).runs
-    (table,) = tables_of(Collection([run, replace(run, id="b" * 64, cell="c" * 64)]), Request())
+    (table,) = tables_of(Collection([run, replace(run, id="b" * 64, cell="c" * 64)]))
     assert table.headings == ("method", "loss", "cell")
     assert len(table.rows) == 2
 
@@ -237,7 +237,7 @@ def test_only_what_has_all_seeds_is_best(runs, write_run):
         write_run(runs, method="bce", seed=seed, ndcg=0.50)
         write_run(runs, method="grid", seed=seed, ndcg=0.52)
     write_run(runs, method="jocor", seed=0, ndcg=0.60)
-    (table,) = tables_of(collect(runs), Request())
+    (table,) = tables_of(collect(runs))
     places = {row.names[0]: row.cells[0].place for row in table.rows}
     assert places == {"grid": "best", "bce": "second", "jocor": ""}
     assert [row.names[0] for row in table.rows] == ["grid", "bce", "jocor"]
@@ -253,7 +253,7 @@ def test_a_row_with_fewer_seeds_comes_last_and_the_table_says_so(runs, write_run
         for seed in range(3):
             write_run(runs, method="bce", slnir=slnir, seed=seed, ndcg=0.50)
         write_run(runs, method="jocor", slnir=slnir, seed=0, ndcg=0.60)
-    (table,) = tables_of(collect(runs), Request())
+    (table,) = tables_of(collect(runs))
     assert [row.names[0] for row in table.rows] == ["bce", "jocor"]
     assert table.notes == (
         "Rows are ordered by their mean over all columns; those that lack seeds come last.",
@@ -264,7 +264,7 @@ def test_a_cell_that_mixes_machines_says_so(runs, write_run):
     for seed in range(3):
         write_run(runs, method="bce", seed=seed, cpu="EPYC")
         write_run(runs, method="grid", seed=seed, cpu="Xeon" if seed == 1 else "EPYC")
-    (table,) = tables_of(collect(runs), Request())
+    (table,) = tables_of(collect(runs))
     notes = {row.names[0]: row.note for row in table.rows}
     assert notes == {"bce": "", "grid": "[1]"}
     both, mixed = table.notes
@@ -276,6 +276,6 @@ def test_a_cell_that_mixes_machines_says_so(runs, write_run):
 def test_runs_of_one_machine_are_told_without_a_note(runs, write_run):
     write_run(runs, method="bce", cpu="EPYC")
     write_run(runs, method="grid", cpu="EPYC")
-    (table,) = tables_of(collect(runs), Request())
+    (table,) = tables_of(collect(runs))
     assert table.notes == ()
     assert {cell.text("machine") for cell in table.cells} == {"EPYC, AVX2/AVX2/AVX2, 1 thread, torch 2.8.0"}
