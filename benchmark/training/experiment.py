@@ -175,10 +175,12 @@ class Experiment:
     def _compare_labels(self) -> Truth:
         """Compare the labels that are trained on with the cleanest ones known."""
         plan, train, given = self.plan, self.splits.train, self.corruption.labels
-        injected = None if plan.archive.has_clean_labels else float(plan.config.slnir)
+        archive = plan.archive
+        real = archive.clean_label_maps if plan.kind == "pixel" else archive.clean_scene_labels
+        injected = float(plan.config.slnir) if real is None else None
         if plan.kind == "pixel":
-            clean = (plan.archive.true_label_maps[i] for i in train)
-            return Truth.of_label_maps(given, clean, plan.archive.num_classes, injected)
+            clean = (archive.true_label_maps[i] for i in train)
+            return Truth.of_label_maps(given, clean, archive.num_classes, injected)
         return Truth.of_scene_labels(given, self.relevance[train], injected)
 
     def _check_maps(self) -> None:

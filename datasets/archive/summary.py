@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbench.core.labels import is_labelled, wrong_pixels
 from gridbench.datasets.archive.archive import Archive
 from gridbench.datasets.archive.layout import IGNORE, SPLITS
 
@@ -62,6 +63,7 @@ class ArchiveFacts:
         classes: One entry a class.
         maps: About the label maps, or None.
         clean_differences: (image, class) pairs in which the second label file differs, or None without one.
+        wrong_pixels: Share of the pixels labelled in both sets of maps that differ, or None without a clean set.
         bytes: Size on disk.
     """
 
@@ -71,6 +73,7 @@ class ArchiveFacts:
     classes: tuple[ClassFacts, ...]
     maps: MapFacts | None
     clean_differences: int | None
+    wrong_pixels: float | None
     bytes: int
 
     def as_dict(self) -> dict[str, Any]:
@@ -82,6 +85,7 @@ class ArchiveFacts:
             "classes": [vars(row) for row in self.classes],
             "maps": None if self.maps is None else vars(self.maps),
             "clean_differences": self.clean_differences,
+            "wrong_pixels": self.wrong_pixels,
             "bytes": self.bytes,
         }
 
@@ -123,8 +127,20 @@ def describe(archive: Archive) -> ArchiveFacts:
         classes=tuple(classes),
         maps=maps,
         clean_differences=None if clean is None else int((clean != labels).sum()),
+        wrong_pixels=_wrong_pixels(archive),
         bytes=sum(path.stat().st_size for path in archive.directory.iterdir()),
     )
+
+
+def _wrong_pixels(archive: Archive) -> float | None:
+    """Return the share of the pixels labelled in both sets of maps that differ; reads one map of each at a time."""
+    if archive.label_maps is None or archive.clean_label_maps is None:
+        return None
+    wrong = known = 0
+    for given, clean in zip(archive.label_maps, archive.clean_label_maps, strict=True):
+        wrong += int(wrong_pixels(given, clean).sum())
+        known += int((is_labelled(given) & is_labelled(clean)).sum())
+    return wrong / max(known, 1)
 
 
 def map_presence(maps: NDArray[np.uint8], classes: int) -> tuple[NDArray[np.bool_], NDArray[np.int64], int]:

@@ -204,6 +204,10 @@ def _print(archive: Archive, facts: ArchiveFacts, largest: dict[str, str]) -> No
         rows.append(("labels against maps", f"differ: {disagree}"))
     if facts.clean_differences is not None:
         rows.append(("clean labels", f"differ from the training labels in {facts.clean_differences} places"))
+    if facts.wrong_pixels is not None:
+        rows.append(
+            ("clean maps", f"differ from the training maps in {100 * facts.wrong_pixels:.2f} % of the pixels")
+        )
     rows.append(("on disk", f"{facts.bytes / 1e6:.1f} MB in {archive.directory}"))
     rows.append(("fingerprint", archive.fingerprint))
     for label, text in rows:

@@ -8,6 +8,7 @@ import rasterio
 from PIL import Image
 
 from gridbench.datasets.archive.groups import groupings_of
+from gridbench.datasets.archive.summary import describe
 from gridbench.datasets.readers.folder.folder import FolderOptions, plan_folder
 from gridbench.datasets.readers.prepare import prepare
 from gridbench.datasets.readers.raster import quick_raster_access
@@ -171,8 +172,11 @@ def test_a_second_folder_of_masks_gives_the_clean_maps_and_labels(root, tmp_path
         assert (clean == i % 3).all()
         assert np.flatnonzero(labels).tolist() == [i % 3]
         assert tile or np.array_equal(given, mask_of(i))
+    differ = np.mean(np.asarray(archive.label_maps) != np.asarray(archive.clean_label_maps))
+    assert describe(archive).wrong_pixels == pytest.approx(differ)
     other = packed(root, tmp_path / "other", tile=tile)
     assert other.clean_label_maps is None
+    assert describe(other).wrong_pixels is None
     assert other.fingerprint != archive.fingerprint
 
 
