@@ -48,7 +48,7 @@ def recipes_of(name: str, kind: str) -> Mapping[str, Recipe]:
         name: Name of the data set.
         kind: Which reader built it (`Archive.kind`).
     """
-    from gridbench.datasets.recipes import RECIPES
+    from gridbench.datasets.recipe import RECIPES
 
     if name in DATASETS:
         recipes: Mapping[str, Recipe] = DATASETS.get(name).recipes

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gridbench.datasets.loading.resampling import cubic_matrix
 
-__all__ = ["WORTH_COMPILING", "double", "doubles"]
+__all__ = ["WORTH_COMPILING", "double", "has_numba"]
 
 WORTH_COMPILING = 1000
 """Images in an archive from which compiling (2 s) costs less than the loop saves."""
@@ -22,7 +22,7 @@ WORTH_COMPILING = 1000
 _BORDER = 2
 
 
-def doubles() -> bool:
+def has_numba() -> bool:
     """Tell whether the compiled loop is there."""
     return _kernel() is not None
 
@@ -35,11 +35,11 @@ def double(images: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         out: (B, bands, 2h, 2w), written.
 
     Raises:
-        RuntimeError: numba is not installed; `doubles()` tells.
+        RuntimeError: numba is not installed; `has_numba()` tells.
     """
     kernel = _kernel()
     if kernel is None:
-        raise RuntimeError("The compiled loop needs numba; `doubles()` tells whether it is there.")
+        raise RuntimeError("The compiled loop needs numba; `has_numba()` tells whether it is there.")
     height, width = images.shape[2:]
     kernel(images, out, _matrix(height), _matrix(width))
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from gridbench.datasets.archive.archive import Archive
 from gridbench.datasets.loading.augmentation import Cuts, cut_rows
 from gridbench.datasets.loading.buffers import Buffers
-from gridbench.datasets.loading.doubling import WORTH_COMPILING, double, doubles
+from gridbench.datasets.loading.doubling import WORTH_COMPILING, double, has_numba
 from gridbench.datasets.loading.placing import Placed, cut_placed, send, to_device
 from gridbench.datasets.loading.upsampling import upsample
 
@@ -93,7 +93,7 @@ class HostPixels(Pixels):
         self.rows = rows
         self.maps = maps
         self._buffers = Buffers()
-        self._compiled = device.type == "cpu" and len(archive) >= WORTH_COMPILING and doubles()
+        self._compiled = device.type == "cpu" and len(archive) >= WORTH_COMPILING and has_numba()
         self._host_mean = [part.cpu().numpy() for part in self.mean]
         self._host_scale = [part.cpu().numpy() for part in self.scale]
 

@@ -13,7 +13,7 @@ from gridbench.sweeps import paper
 def small(monkeypatch):
     """Leave each grid two noise rates, and the archive of the tests a recipe of its own."""
     recipe = Recipe("test_resnet", 3, 16, 1e-3, None, 5, None, None, False, 0.0)
-    monkeypatch.setattr("gridbench.datasets.recipes.RECIPES", {"folder": {"scene": recipe, "pixel": recipe}})
+    monkeypatch.setattr("gridbench.datasets.recipe.RECIPES", {"folder": {"scene": recipe, "pixel": recipe}})
     fewer = {
         name: dataclasses.replace(
             shown,

@@ -223,7 +223,7 @@ PLUGINS = {
     "dataset": """
         from gridbench import register_dataset
         from gridbench.datasets.open import open_archive
-        from gridbench.datasets.recipes import RECIPES
+        from gridbench.datasets.recipe import RECIPES
         @register_dataset()
         class Mine:
             "Mine."
