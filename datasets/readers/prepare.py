@@ -74,6 +74,7 @@ def prepare(
     workers: int | None = None,
     progress: Progress = silent,
     force: bool = False,
+    again: str = "the same command with --force",
 ) -> Archive:
     """Pack an archive into the cache, or open it when the same files have been packed by the same plan.
 
@@ -86,6 +87,7 @@ def prepare(
         workers: Number of reading processes; None to decide by the amount of work.
         progress: Told how far it is.
         force: Whether to replace an archive that is there already.
+        again: How to ask for that, for messages.
 
     Raises:
         InputError: Another archive has that name, its files have changed, or nothing could be read.
@@ -97,9 +99,9 @@ def prepare(
         if archive.plan != digest:
             raise InputError(
                 f"There is another archive {name!r} already, in {directory}. "
-                "Take another --name, or replace it with --force."
+                f"Take another --name, or replace it: {again}"
             )
-        refuse_changed_sources(plan, archive, progress)
+        refuse_changed_sources(plan, archive, progress, again)
         return archive
     state = state_of(plan.units)
     count = default_workers(len(plan.units), state.bytes) if workers is None else workers

@@ -64,13 +64,14 @@ def left_out_digest(units: Sequence[Unit], present: NDArray[np.bool_]) -> str:
     return digest.hexdigest()
 
 
-def refuse_changed_sources(plan: Plan, archive: Archive, progress: Progress) -> None:
+def refuse_changed_sources(plan: Plan, archive: Archive, progress: Progress, again: str) -> None:
     """Compare the files of a plan with those that an archive of the same plan was packed from.
 
     Args:
         plan: The plan.
         archive: The archive.
         progress: Told how far it is when contents have to be compared.
+        again: How to ask for packing anew, for the message.
 
     Raises:
         InputError: A file has another content than it had.
@@ -95,7 +96,7 @@ def refuse_changed_sources(plan: Plan, archive: Archive, progress: Progress) -> 
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         raise InputError(
             f"The files have changed since {archive.name!r} was packed in {archive.directory}: {what}{more}. "
-            "Pack them anew by the same command with --force, or give another --name."
+            f"Take another --name, or pack them anew: {again}"
         )
 
 

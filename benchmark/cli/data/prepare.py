@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -352,7 +353,8 @@ def _run(name: str, common: dict[str, Any], make_plan: Callable[[Progress], Plan
             if common["dry_run"]:
                 archive = None
             else:
-                archive = pack(plan, cache, name, common["workers"], progress.build, common["force"])
+                again = shlex.join(["gridbench", *sys.argv[1:], "--force"])
+                archive = pack(plan, cache, name, common["workers"], progress.build, common["force"], again)
     except KeyboardInterrupt:
         click.echo("Interrupted; the same command goes on from here.", err=True)
         raise
