@@ -27,6 +27,8 @@ _BACKGROUND = {
 _LISTED = 24
 _FEW = 0.5
 """Share of pixels of unknown values above which masks are refused: such a table belongs to other masks."""
+_LOSSY = 16
+"""Number of unknown values above which masks are not what was drawn: JPEG leaves dozens beside every edge."""
 _OPTION = "Say what the values stand for in a table with the columns value and name: --mask-values FILE"
 
 
@@ -173,6 +175,24 @@ def _by_position(
             f"The {what} hold {_listed(sorted(inside))}, never 0 and never {count}, so they may count the "
             f"{count} classes from 0 "
             f"or from 1. {_OPTION}."
+        )
+    absent = set(range(count)) - seen
+    if 255 in seen and count > 2 and absent == {count - 1} and inside == set(range(count - 1)):
+        raise InputError(
+            f"The {what} hold {_listed(sorted(seen))}, as many values as there are classes: 255 may be "
+            f"{names[-1]!r} or no "
+            f"data. {_OPTION}."
+        )
+    unknown = sorted(value for value in inside if value >= count or value < 0)
+    if unknown and (absent or len(unknown) > _LOSSY):
+        why = (
+            f"and never {_listed(sorted(absent))}"
+            if absent
+            else "which looks like a mask that was saved with loss"
+        )
+        raise InputError(
+            f"The {what} hold {_listed(unknown)}, which none of the {count} classes has when they count "
+            f"from 0, {why}. {_OPTION}."
         )
     return zero_based, f"0 to {count - 1} are the classes in order"
 

@@ -145,6 +145,11 @@ def find_columns(
         ]
     else:
         _find_labels(table, rest, columns)
+    if any(i is not None and not table.header[i] for i in (*columns.classes, columns.listing)):
+        raise InputError(
+            f"{table.path} has labels in a column without a name. Name every column in the first row, and "
+            "begin with it."
+        )
     for i in rest:
         if i not in (*columns.classes, columns.listing):
             columns.reasons[i] = "not used" + _hint(_low(table, i), options)

@@ -52,6 +52,10 @@ def divide_cells(
         InputError: There is more than one way to divide them, a cell says nothing, or a label is no known class.
     """
     for row, cell in enumerate(cells):
+        if "\n" in cell or "\r" in cell or "\t" in cell:
+            raise InputError(
+                f"{where(row)}: {cell!r} holds a line break or tab. Divide labels by semicolons."
+            )
         if cell.lower() in _MISSING and cell not in (class_names or ()):
             raise InputError(f"{where(row)}: {cell!r} is no class. Write the label, or leave the row out.")
     _refuse_vectors(cells, where)

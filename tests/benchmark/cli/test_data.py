@@ -66,10 +66,10 @@ def test_a_dry_run_says_how_the_files_are_understood_and_packs_nothing(gridbench
 
 
 def test_what_is_missing_after_packing_is_a_warning(gridbench, mine):
-    (mine / "classes.txt").write_text("sea\nland\nice\nsand\n")
+    (mine / "classes.txt").write_text("sea\nland\nice\nsand\nrock\n")
     Image.fromarray(np.full((16, 16), 255, np.uint8)).save(mine / "masks" / "a00.png")
     done = gridbench("prepare", "folder", "--data", mine, "--name", "mine", "--quiet", "--min-labelled", "0")
-    assert "WARNING: no image has the class 'sand'" in done.stdout
+    assert "WARNING: no image has the class 'sand', 'rock'" in done.stdout
     Image.fromarray(np.pad(np.full((8, 16), 255, np.uint8), ((8, 0), (0, 0)))).save(
         mine / "masks" / "a00.png"
     )

@@ -57,7 +57,8 @@ def rows_of(masks, *args, **given):
     ("masks", "names", "given", "expected"),
     [
         ([grey(0, 1, 2)], "abc", {}, [[0, 1, 2]]),
-        ([grey(0, 1, 255)], "abc", {}, [[0, 1, 255]]),
+        ([grey(0, 1, 2, 255)], "abc", {}, [[0, 1, 2, 255]]),
+        ([grey(0, 2, 255)], "abc", {}, [[0, 2, 255]]),
         ([grey(0, 255)], ("background", "building"), {}, [[0, 1]]),
         ([grey(0, 255), grey(255, 255)], ("no water", "water"), {}, [[0, 1], [1, 1]]),
         ([grey(1, 2, 3)], "abc", {}, [[0, 1, 2]]),
@@ -105,7 +106,11 @@ def test_masks_with_one_reading_are_read(masks, names, given, expected):
         ([grey(0, 255)], ("building",), {}, "one class.*--mask-values"),
         ([grey(0, 1)], ("building",), {}, "one class.*--mask-values"),
         ([grey(0, 1, 2, nodata=0.0)], "abc", {}, "declare 0 as no data.*--mask-values"),
-        ([grey(10, 20, 30)], "ab", {}, "no class has.*--mask-values"),
+        ([grey(10, 20, 30)], "ab", {}, "hold 10, 20, 30, which none .*--mask-values"),
+        ([grey(0, 128, 255)], "abc", {}, "hold 128, which none .* and never 1, 2.*--mask-values"),
+        ([grey(0, 1, 255)], "abc", {}, "255 may be 'c' or no data.*--mask-values"),
+        ([grey(*range(20), 255)], "ab", {}, "saved with loss.*--mask-values"),
+        ([grey(1, 2, 3, 9)], "abc", {}, "hold 3, 9, which none .* and never 0.*--mask-values"),
         ([grey(1, 2, 3)], "abc", {"values": {10: 0, 20: 1, 30: 2}}, "100.0 % of the pixels.*--mask-values"),
         ([colours(RED, BLUE)], "ab", {}, "gives no colours.*color with #RRGGBB"),
         ([colours((1, 2, 3), (4, 5, 6))], "ab", {"colour": {RED: 0, BLUE: 1}}, "#010203"),
@@ -140,7 +145,7 @@ def test_files_that_are_no_masks_are_unreadable(mask, message):
 
 
 def test_the_reading_names_every_value_with_its_share_and_what_never_occurs():
-    reading = understood([grey(0, 0, 1, 77)], ("sea", "land", "ice"))
+    reading = understood([grey(0, 0, 1, 77)], ("sea", "land", "ice"), {0: 0, 1: 1, 2: 2})
     assert [line.split() for line in reading.lines[1:]] == [
         ["0", "sea", "50.0", "%"],
         ["1", "land", "25.0", "%"],
