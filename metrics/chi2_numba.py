@@ -50,7 +50,7 @@ class Kernel(NamedTuple):
 
 def is_available() -> bool:
     """Tell whether the loop can be compiled: numba is installed."""
-    return _kernel() is not None
+    return compiled() is not None
 
 
 def should_use(distance: str, device: torch.device, elements: int) -> bool:
@@ -75,7 +75,7 @@ def chi2_fill(queries: Tensor, archive: Tensor, out: Tensor) -> None:
     Raises:
         RuntimeError: numba is not installed.
     """
-    kernel = _kernel()
+    kernel = compiled()
     if kernel is None:
         raise RuntimeError(MISSING)
     u, v, distances = queries.numpy(), archive.numpy(), out.numpy()
@@ -95,7 +95,7 @@ def chi2_keep_nearest(queries: Tensor, archive: Tensor, first: int, values: Tens
     Raises:
         RuntimeError: numba is not installed.
     """
-    kernel = _kernel()
+    kernel = compiled()
     if kernel is None:
         raise RuntimeError(MISSING)
     u, v, nearest, where = queries.numpy(), archive.numpy(), values.numpy(), indices.numpy()
@@ -119,7 +119,8 @@ def _in_threads(count: int, work: Callable[[slice], None]) -> None:
 
 
 @functools.cache
-def _kernel() -> Kernel | None:
+def compiled() -> Kernel | None:
+    """Return the kernel, compiled once in a process; None without numba."""
     try:
         import numba
     except ImportError:

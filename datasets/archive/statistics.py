@@ -13,7 +13,7 @@ from gridbench.datasets.archive.arrayfile import HEADER_BYTES
 
 __all__ = ["band_statistics"]
 
-_CHUNK_PIXELS = 1 << 20
+CHUNK_PIXELS = 1 << 20
 
 
 def band_statistics(
@@ -36,7 +36,7 @@ def band_statistics(
     wanted = np.zeros(count, dtype=np.bool_)
     wanted[rows] = True
     per_image = bands * height * width
-    step = max(1, _CHUNK_PIXELS // per_image)
+    step = max(1, CHUNK_PIXELS // per_image)
     sums, squares = [0] * bands, [0] * bands
     stored = np.dtype(dtype).newbyteorder("<")
     with path.open("rb", buffering=0) as file:
@@ -61,8 +61,8 @@ def _sums(values: NDArray[np.generic]) -> tuple[int, int]:
     """Return the exact sum and sum of squares: float64 holds those of so few 16-bit numbers without rounding."""
     flat = values.reshape(-1)
     total = square = 0
-    for start in range(0, len(flat), _CHUNK_PIXELS):
-        exact = flat[start : start + _CHUNK_PIXELS].astype(np.float64)
+    for start in range(0, len(flat), CHUNK_PIXELS):
+        exact = flat[start : start + CHUNK_PIXELS].astype(np.float64)
         total += int(exact.sum())
         square += int(np.dot(exact, exact))
     return total, square

@@ -15,7 +15,7 @@ from gridbench.datasets.archive.layout import IGNORE, SPLITS
 
 __all__ = ["ArchiveFacts", "ClassFacts", "MapFacts", "describe", "map_presence"]
 
-_CHUNK_PIXELS = 1 << 22
+CHUNK_PIXELS = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def map_presence(maps: NDArray[np.uint8], classes: int) -> tuple[NDArray[np.bool
     presence = np.zeros((len(maps), classes), dtype=np.bool_)
     pixels = np.zeros(classes, dtype=np.int64)
     ignored = 0
-    step = max(1, _CHUNK_PIXELS // max(1, int(np.prod(maps.shape[1:]))))
+    step = max(1, CHUNK_PIXELS // max(1, int(np.prod(maps.shape[1:]))))
     for start in range(0, len(maps), step):
         block = np.asarray(maps[start : start + step]).astype(np.int64)
         coded = block.reshape(len(block), -1) + 256 * np.arange(len(block))[:, None]

@@ -21,10 +21,10 @@ BIGEARTHNET = 300_000 * 125_000
 def search(settings: Settings, store: Store) -> None:
     """Measure the nearest 30 of n descriptors for n queries, the first call and the next, and check some of them."""
     for count in settings.pick((20_000, 100_000), (200, 400)):
-        store.row(f"{count} x {count} x {WIDTH}", lambda count=count: _search(settings, count))
+        store.row(f"{count} x {count} x {WIDTH}", lambda count=count: measure_search(settings, count))
 
 
-def _search(settings: Settings, count: int) -> Row:
+def measure_search(settings: Settings, count: int) -> Row:
     queries, archive = (
         torch.from_numpy(descriptors(count, WIDTH, seed)).to(settings.device) for seed in (0, 1)
     )

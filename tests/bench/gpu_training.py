@@ -48,7 +48,7 @@ def _difference(settings: Settings, method: str, loss: str) -> Row:
     sides = []
     for device in (CPU, settings.device):
         with patch("gridbench.methods.grid.draw_epsilon", _drawn_on_cpu):
-            sides.append(_first_step(experiment_of(settings, device, method=method, loss=loss, **tiny)))
+            sides.append(first_step(experiment_of(settings, device, method=method, loss=loss, **tiny)))
     row = {name: _relative(sides[1][name], sides[0][name]) for name in sides[0]}
     return {
         **row,
@@ -57,7 +57,7 @@ def _difference(settings: Settings, method: str, loss: str) -> Row:
     }
 
 
-def _first_step(made: Experiment) -> dict[str, torch.Tensor]:
+def first_step(made: Experiment) -> dict[str, torch.Tensor]:
     """Return the losses, descriptors and gradients of the first mini-batch, on the CPU."""
     assert made.trainer is not None
     batch = made.trainer.make_batch(np.arange(16), 0, 0)

@@ -55,7 +55,7 @@ def test_parts_leave_a_table_and_json_and_are_not_measured_twice(bench, gpu, tmp
     def never(*given):
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(bench("gpu_search"), "_search", never)
+    monkeypatch.setattr(bench("gpu_search"), "measure_search", never)
     assert gpu("chi2", *SMALL) == 0
     with pytest.raises(AssertionError, match="measured again"):
         gpu("chi2", "--again", *SMALL)
@@ -66,14 +66,14 @@ def test_other_numbers_than_the_cpus_are_noticed(
     bench, gpu, tmp_path, monkeypatch, capsys, factor, difference
 ):
     training = bench("gpu_training")
-    real, calls = training._first_step, []
+    real, calls = training.first_step, []
 
     def off(made):
         calls.append(made)
         found = real(made)
         return found if len(calls) % 2 else {**found, "gradients": found["gradients"] * factor}
 
-    monkeypatch.setattr(training, "_first_step", off)
+    monkeypatch.setattr(training, "first_step", off)
     assert gpu("numerics", *SMALL) == 1
     row = json.loads((tmp_path / "out" / "gpu_numerics.json").read_text())["rows"]["grid bce"]
     assert row["verdict"] == "DIFFERS"
@@ -83,18 +83,18 @@ def test_other_numbers_than_the_cpus_are_noticed(
 
 def test_a_row_that_fails_is_told_and_tried_again(bench, gpu, tmp_path, monkeypatch):
     search = bench("gpu_search")
-    real = search._search
+    real = search.measure_search
 
     def crowded(settings, count):
         if count > 200:
             raise torch.OutOfMemoryError("no memory\nleft")
         return real(settings, count)
 
-    monkeypatch.setattr(search, "_search", crowded)
+    monkeypatch.setattr(search, "measure_search", crowded)
     assert gpu("chi2", *SMALL) == 1
     file = tmp_path / "out" / "gpu_chi2.json"
     assert json.loads(file.read_text())["rows"]["400 x 400 x 1024"] == {"error": "no memory left"}
-    monkeypatch.setattr(search, "_search", real)
+    monkeypatch.setattr(search, "measure_search", real)
     assert gpu("chi2", *SMALL) == 0
     assert "seconds" in json.loads(file.read_text())["rows"]["400 x 400 x 1024"]
 

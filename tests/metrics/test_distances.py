@@ -262,7 +262,7 @@ def test_the_compiled_loop_equals_the_tiles(dtype, monkeypatch):
 def test_without_numba_the_tiles_do_the_work(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
     monkeypatch.setattr(chi2_numba, "WORTH_COMPILING", 0)
-    chi2_numba._kernel.cache_clear()
+    chi2_numba.compiled.cache_clear()
     try:
         assert metrics.backend() == "torch"
         values = descriptors(4, 5)
@@ -270,7 +270,7 @@ def test_without_numba_the_tiles_do_the_work(monkeypatch):
             metrics.chi2_distances(values, values), chi2_loop(values, values), rtol=1e-12
         )
     finally:
-        chi2_numba._kernel.cache_clear()
+        chi2_numba.compiled.cache_clear()
 
 
 MEMORY_SCRIPT = """

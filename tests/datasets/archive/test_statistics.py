@@ -23,7 +23,7 @@ def test_equal_to_numpy_in_float64_whatever_the_chunks(tmp_path_factory, dtype, 
     rows = np.array(sorted(data.draw(st.sets(st.integers(0, shape[0] - 1), min_size=1))))
     write_array(path, pixels)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gridbench.datasets.archive.statistics._CHUNK_PIXELS", chunk)
+        patch.setattr("gridbench.datasets.archive.statistics.CHUNK_PIXELS", chunk)
         mean, std = band_statistics(path, shape, dtype, rows)
     chosen = pixels[rows].astype(np.float64)
     np.testing.assert_allclose(mean, chosen.mean((0, 2, 3)), rtol=1e-12)

@@ -64,7 +64,7 @@ def test_presence_does_not_hang_on_the_chunks(monkeypatch):
     maps = np.random.default_rng(0).integers(0, 6, (23, 5, 4)).astype(np.uint8)
     maps[maps == 5] = 255
     whole = map_presence(maps, 5)
-    monkeypatch.setattr("gridbench.datasets.archive.summary._CHUNK_PIXELS", 45)
+    monkeypatch.setattr("gridbench.datasets.archive.summary.CHUNK_PIXELS", 45)
     for ours, again in zip(whole, map_presence(maps, 5), strict=True):
         np.testing.assert_array_equal(ours, again)
     expected = np.array([[c in label_map for c in range(5)] for label_map in maps])
