@@ -9,10 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gridbench.methods._grid.gate import Gate
 from gridbench.methods._grid.grid_parameters import Parameters, resolve_lambda
 from gridbench.methods._grid.noise_share import NoiseShare
-from gridbench.methods._grid.split import lowest_differences, scaled, split_batch
+from gridbench.methods._grid.routing import Gate, lowest_differences, scaled, split_batch
 from gridbench.methods._grid.vae import SupervisedVAE, draw_epsilon, kl_divergence
 from gridbench.methods.base import (
     ANY_LOSS,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from gridbench.methods._grid.split import lowest_differences
+from gridbench.methods._grid.routing import lowest_differences
 from gridbench.methods._grid.vae import draw_epsilon, kl_divergence
 from gridbench.methods.base import Batch, Objective, Setup
 from gridbench.methods.bce import BCE
