@@ -280,7 +280,7 @@ class _Settings(yaml.SafeLoader):
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
-    """Read settings from a YAML file whose keys are RunConfig's field names.
+    """Read settings from a YAML file whose keys are RunConfig's field names, or from the config.json of a record.
 
     Raises:
         InputError: The file cannot be read, or holds no mapping.
@@ -295,6 +295,11 @@ def load_yaml(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise InputError(f"The file {str(path)!r} must hold settings as `name: value` lines.")
+    if isinstance(content.get("config"), dict) and "id" in content:
+        content = dict(content["config"])
+        # The noise follows the seed unless it has one of its own, also where a flag names another seed.
+        if content.get("noise_seed") == content.get("seed"):
+            content.pop("noise_seed", None)
     return content
 
 

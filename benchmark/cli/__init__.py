@@ -32,6 +32,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "compare",
         "Run a method of your own on the baselines' cells and show its place.",
     ),
+    "verify": (
+        "gridbench.cli.verify",
+        "verify",
+        "Compute a record's run here, and tell from where on they differ.",
+    ),
     "leaderboard": ("gridbench.cli.leaderboard", "leaderboard", "Tabulate the finished runs of a folder."),
     "data": ("gridbench.cli.data", "data", "Prepare, verify and look at archives, built in or your own."),
     "noise": ("gridbench.cli.noise", "noise", "Corrupt labels into files, look at what changed, verify it."),

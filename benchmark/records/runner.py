@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
 import traceback
@@ -187,6 +188,7 @@ def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> Ru
 def _compute(experiment: Experiment, folder: Path, execution: Execution, build: Builder) -> RunRecord:
     plan = experiment.plan
     environment = describe_environment(experiment.device)
+    environment["initial_weights"] = hashlib.sha256(experiment.weights()).hexdigest()
     here = machine_label(environment["machine"])
     if plan.id in execution.chosen:
         environment["chosen"] = execution.chosen[plan.id]
