@@ -155,7 +155,7 @@ def _from_records(method: str, values: Mapping[str, Any], file: Path | None, cac
     asked = make_config({**values, "method": method}).canonical()
     fixed = {name: asked[name] for name in (*values, "method", "seed") if name != "parameters"}
     source = file or shipped_records()
-    everything = [run for run in read_runs(source).runs if run.settings["method"] == method]
+    everything = [run for run in read_runs(source).runs if _matches(run, {"method": method}, {})]
     parameters = dict(values.get("parameters") or {})
     matching = [run for run in everything if _matches(run, fixed, parameters)]
     if not matching:
@@ -210,6 +210,9 @@ def _print(lines: Sequence[Line]) -> None:
     from rich.table import Table
 
     table = Table("", "the record", "here", "")
-    for line in lines:
+    beside = [line for line in lines if line.what != "machine"]
+    for line in beside:
         table.add_row(line.what, line.there, line.here, line.outcome)
     Console().print(table, highlight=False)
+    for line in lines[len(beside) :]:
+        click.echo(f"The record's machine: {line.there}\nThis machine:         {line.here}")

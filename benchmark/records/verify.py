@@ -135,14 +135,15 @@ def _verdict(
             "The losses of the first epoch differ by more than 0.1 %, where machines agree on four digits: this is "
             "another computation and not another machine.",
         )
-    if abs(difference) <= BOUND:
-        return "within", f"The test score differs by what machines differ by. That is {BOUND_SOURCE}."
-    return "differs", f"The test score differs by more than machines do. They do by {BOUND_SOURCE}."
+    told = f"The test score differs by {difference:+.2f} points; what machines differ by is {BOUND_SOURCE}."
+    return ("within" if abs(difference) <= BOUND else "differs"), told
 
 
 def _hashes(what: str, there: Any, here: Any) -> Line:
-    outcome: Outcome = "equal" if there == here else "differs" if there else "not recorded"
-    return Line(what, str(there or NOT_RECORDED)[:12], str(here)[:12], outcome)
+    outcome: Outcome = "differs" if there != here else "equal"
+    if not (there and here):
+        outcome = "not recorded"
+    return Line(what, str(there or NOT_RECORDED)[:12], str(here or NOT_RECORDED)[:12], outcome)
 
 
 def _machines(stored: StoredRun, fresh: StoredRun) -> Outcome:
@@ -172,7 +173,7 @@ def _epochs(there: Sequence[Mapping[str, Any]], here: Sequence[Mapping[str, Any]
         return []
     if len(theirs) != len(ours):
         return [Line("losses", f"{len(theirs)} epochs", f"{len(ours)} epochs", "differs")]
-    most = COMPACT_DIGITS if all(float(f"{loss:.{COMPACT_DIGITS}g}") == loss for loss in theirs) else 17
+    most = COMPACT_DIGITS if all(float(f"{value:.{COMPACT_DIGITS}g}") == value for value in theirs) else 17
     digits = f" to {most} digits" if most < 17 else ""
     if most < 17:
         ours = [float(f"{loss:.{most}g}") for loss in ours]

@@ -78,7 +78,7 @@ def test_the_same_run_is_equal(finished):
             "1.4 points",
         ),
         ({"environment": moved, "result": shifted(-1.3)}, "within", "1.4 points"),
-        ({"environment": moved, "result": shifted(1.5)}, "differs", "more than machines do"),
+        ({"environment": moved, "result": shifted(1.5)}, "differs", "differs by -1.50 points"),
         ({"environment": moved, "history": nudged(0, 1.01)}, "differs", "another computation"),
         ({"result": shifted(0.001)}, "differs", "One machine computes one run to the same bits"),
         ({"environment": lambda e: e.pop("machine"), "result": shifted(0.5)}, "within", "1.4 points"),
