@@ -45,7 +45,7 @@ FOREIGN := ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE ONEDNN_MAX_CPU_ISA=SS
 AVX2 := ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=AVX2 ONEDNN_MAX_CPU_ISA=AVX2
 # The tests whose outcome depends on what is trained, or on how sums are rounded.
 TRAINED := tests/methods tests/metrics tests/benchmark/training tests/benchmark/evaluation tests/benchmark/sweeps \
-  tests/benchmark/records/test_runner.py tests/benchmark/records/test_rescore.py \
+  tests/benchmark/records/test_runner.py tests/benchmark/records/test_rescore.py tests/benchmark/records/test_verify.py \
   tests/benchmark/core/test_machine.py tests/test_results.py
 ARITHMETICS ?= FOREIGN AVX2
 

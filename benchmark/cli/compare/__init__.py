@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -171,7 +172,12 @@ def compare(
     report = placed(baselines, items, control, runs, metric)
     chosen = format_of(format_, out)
     write_report(report_text(report, chosen, out), out)
-    close(what, baselines, items, control, runs, quick, file, metric)
+    typed = {"method": name, "loss": loss, "slnir": slnir, "baselines": file, "cache": cache}
+    typed |= {"runs": runs} if str(runs) != "runs" else {}
+    words = [f"-p {shlex.quote(parameter)}" for parameter in parameters]
+    words += [f"--{flag} {shlex.quote(str(value))}" for flag, value in typed.items() if value is not None]
+    again = " ".join(["gridbench compare", shlex.quote(what), *words])
+    close(again, baselines, items, control, runs, quick, metric)
 
 
 def _method(what: str, name: str | None) -> str:

@@ -74,7 +74,11 @@ def placed(
         )
         if control and plain_here and plain_there:
             sheets.append(shift_sheet(table, plain_here, plain_there))
-        sheets.append(difference_sheet(table, mine, _others(table, mine, own[0])))
+        differences = difference_sheet(table, mine, _others(table, mine, own[0]))
+        if control:
+            title = differences.title.replace("the baselines", "what was computed here, too")
+            differences = replace(differences, title=title)
+        sheets.append(differences)
     return Report(found, tables, extra=sheets)
 
 
@@ -121,16 +125,15 @@ def _done(items: Sequence[Item], runs: Path) -> list[Run]:
 
 
 def close(
-    what: str,
+    again: str,
     baselines: Baselines,
     items: Sequence[Item],
     control: Sequence[Item],
     runs: Path,
     quick: bool,
-    file: Path | None,
     metric: str | None,
 ) -> None:
-    """Say how long it took, what may be concluded, and what to do next."""
+    """Say how long it took, what may be concluded, and what to do next: the command `again` with more."""
     own = _own_runs(items, runs)
     beside = _done(control, runs)
     shipped = [run for seeds in baselines.plain.values() for run in seeds.values()]
@@ -146,7 +149,6 @@ def close(
     if control and (several := sorted({run.machine for run in (*own, *beside)}))[1:]:
         click.echo(f"The runs here are of several machines, which are never paired: {'; '.join(several)}.")
     seeds = min(map(len, baselines.plain.values()))
-    again = f"gridbench compare {what}" + (f" --baselines {file}" if file else "")
     if quick:
         click.echo(
             "One seed at one noise rate shows that it runs, and nothing yet about which method is better."

@@ -153,7 +153,7 @@ def test_quick_says_that_it_shows_nothing_yet(compare, small, tmp_path):
     assert code == 0
     assert len(list(iter_records(tmp_path / "runs"))) == 1
     assert "nothing yet about which method is better" in out
-    assert out.splitlines()[-1].startswith("Next: gridbench compare")
+    assert out.splitlines()[-1].startswith(f"Next: gridbench compare {small} --baselines")
 
 
 def test_a_pixel_loss_stands_beside_the_pixel_baselines(compare, small, tmp_path):
@@ -293,7 +293,7 @@ def test_baselines_of_another_machine_are_no_control(compare, small, baselines, 
     assert {at: run.metrics for at, run in control.items()} == {at: plain[at].metrics for at in control}
     shift = out[out.index("This machine against that of the baselines") :]
     assert "+0.5 (n = 2)" in line_of(shift, "bce")
-    verdicts = out[out.index("small bce here against the baselines") :]
+    verdicts = out[out.index("small bce here against what was computed here, too") :]
     assert out.index("This machine against") < out.index("small bce here against")
     expected = sum(own[at].metrics["ndcg@5"] - control[at].metrics["ndcg@5"] for at in own) / 2 * 100
     assert f"{expected:+.1f}".replace("-", "−") in line_of(verdicts, "bce") or abs(expected) < 0.05
