@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "gridbench.core.machine",
         "gridbench.errors",
         "gridbench.records.record",
+        "gridbench.records.recompute",
         *FILES_AND_TEXT,
     },
     "gridbench.cli": {"gridbench"},

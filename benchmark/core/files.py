@@ -51,6 +51,7 @@ LARGEST_FILE = 8 * 2**30
 
 DEEPEST_JSON = 40
 LONGEST_NUMBER = 25
+LONGEST_TEXT = 100_000
 PIECE = 2**20
 FACTOR = "GRIDBENCH_LIMIT_FACTOR"
 
@@ -170,8 +171,12 @@ _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-def parse_json(content: bytes) -> Any:
-    """Read JSON without NaN, numbers out of range, deep nesting and text that is no Unicode.
+def parse_json(content: bytes, strict: bool = False) -> Any:
+    """Read JSON without deep nesting, numbers of hundreds of digits and text that is no Unicode.
+
+    Args:
+        content: UTF-8 text.
+        strict: Whether NaN, numbers out of range and texts of 100,000 characters are refused, too.
 
     Raises:
         ValueError: With the reason.
@@ -179,9 +184,12 @@ def parse_json(content: bytes) -> Any:
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
-        raise ValueError("it is no UTF-8 text") from None
+        raise ValueError("it is no text") from None
     _check_depth(content)
-    value = json.loads(text, parse_constant=_no_constant, parse_int=_integer, parse_float=_finite)
+    options: dict[str, Any] = {"parse_constant": _no_constant, "parse_float": _finite} if strict else {}
+    value = json.loads(text, parse_int=_integer, **options)
+    if strict and (longest := max(map(len, _STRINGS.findall(content)), default=0)) > LONGEST_TEXT:
+        raise ValueError(f"it holds a text of {longest - 2:,} characters")
     if _SURROGATE.search(content):
         try:
             json.dumps(value, ensure_ascii=False).encode()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import math
 import stat
+import tokenize
 import zipfile
 import zlib
-from collections.abc import Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,7 +16,15 @@ import numpy as np
 
 from gridbench.core.files import FACTOR, limited, open_file
 
-__all__ = ["ZIP_ERRORS", "check_array_header", "check_ratio", "check_zip", "read_arrays", "read_member"]
+__all__ = [
+    "ZIP_ERRORS",
+    "check_array_header",
+    "check_arrays",
+    "check_ratio",
+    "check_zip",
+    "read_arrays",
+    "read_member",
+]
 
 # What a compressed file may unpack to whatever its ratio, and how many times its size beyond that: real records stay
 # below 20, runs of zeros reach 1,032.
@@ -31,6 +40,19 @@ ZIP_ERRORS = (
     RuntimeError,
 )
 """What `zipfile` raises, besides OSError and ValueError, for damaged, encrypted and oddly compressed files."""
+
+# What numpy raises for a header that is no Python literal, or no description of an array.
+_HEADER_ERRORS = (
+    SyntaxError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    IndexError,
+    OverflowError,
+    RecursionError,
+    MemoryError,
+    tokenize.TokenError,
+)
 
 
 def check_ratio(packed: int, unpacked: int) -> None:
@@ -83,13 +105,13 @@ def read_member(archive: zipfile.ZipFile, name: str, largest: int) -> bytes:
 
 
 def read_arrays(
-    source: Path | bytes, names: Collection[str] | None = None
+    source: Path | bytes, wanted: Callable[[str], object] | None = None
 ) -> dict[str, np.ndarray[Any, Any]]:
     """Read arrays from an npz file whose headers were checked first: no pickle, no more bytes than it holds.
 
     Args:
         source: The file, or its content.
-        names: Which arrays; None for all.
+        wanted: Whether an array of that name is to be read; None for all.
 
     Raises:
         ValueError: It is no archive of arrays, or would unpack to far more than its size.
@@ -104,9 +126,27 @@ def read_arrays(
                 found = {}
                 for entry in archive.infolist():
                     name = entry.filename.removesuffix(".npy")
-                    if names is None or name in names:
+                    if wanted is None or wanted(name):
                         found[name] = _array(archive, entry)
                 return found
+        except ZIP_ERRORS as error:
+            raise ValueError(f"it is no archive of arrays ({error})") from None
+
+
+def check_arrays(path: Path) -> None:
+    """Check an npz file by the headers of its arrays alone.
+
+    Raises:
+        ValueError: It is no archive of arrays, holds pickled objects, or would unpack to far more than its size.
+        OSError: It cannot be read.
+    """
+    with open_file(path) as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                check_zip(archive, path.stat().st_size)
+                for entry in archive.infolist():
+                    with archive.open(entry) as member:
+                        check_array_header(member, entry.filename, entry.file_size)
         except ZIP_ERRORS as error:
             raise ValueError(f"it is no archive of arrays ({error})") from None
 
@@ -131,9 +171,9 @@ def check_array_header(member: IO[bytes], name: str, size: int) -> None:
         raise ValueError(f"the array {name!r} is of an unknown version")
     try:
         shape, _, dtype = readers[version](member)
-    except (SyntaxError, TypeError, RecursionError, MemoryError) as error:
+    except _HEADER_ERRORS as error:
         raise ValueError(f"the header of the array {name!r} is damaged ({error})") from None
     if dtype.hasobject:
         raise ValueError(f"the array {name!r} is pickled Python objects")
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > size:
+    if min(shape, default=0) < 0 or math.prod(shape) * max(dtype.itemsize, 1) > size:
         raise ValueError(f"the array {name!r} has the shape {shape} and {size:,} bytes")

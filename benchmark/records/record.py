@@ -76,12 +76,12 @@ class StoredRun:
 
     def history(self) -> list[dict[str, Any]]:
         """Return one dictionary per epoch."""
-        history: list[dict[str, Any]] = parse_json(self._content("history.json"))
+        history: list[dict[str, Any]] = parse_json(self.content("history.json"))
         return history
 
     def environment(self) -> dict[str, Any]:
         """Return versions, device and seconds per phase."""
-        environment: dict[str, Any] = parse_json(self._content("environment.json"))
+        environment: dict[str, Any] = parse_json(self.content("environment.json"))
         return environment
 
     @cached_property
@@ -94,12 +94,12 @@ class StoredRun:
 
     def noise(self) -> dict[str, Any]:
         """Return the summary of the noise manifest."""
-        noise: dict[str, Any] = parse_json(self._content("noise.json"))
+        noise: dict[str, Any] = parse_json(self.content("noise.json"))
         return noise
 
     def retrieval(self) -> dict[str, np.ndarray[Any, Any]]:
         """Return per-query scores, top-k indices and thumbnails."""
-        return read_arrays(self._content("retrieval.npz"))
+        return read_arrays(self.content("retrieval.npz"))
 
     def detection(self) -> dict[str, np.ndarray[Any, Any]]:
         """Return what the trained model said of each training image and label; empty for a run without a head."""
@@ -113,9 +113,9 @@ class StoredRun:
         """Return the arrays of a file, or nothing where there is none."""
         if not (self.folder / name).is_file():
             return {}
-        return read_arrays(self._content(name))
+        return read_arrays(self.content(name))
 
-    def _content(self, name: str) -> bytes:
+    def content(self, name: str) -> bytes:
         """Return a file's content, as it was when the run finished."""
         largest = LARGEST_JSON if name.endswith(".json") else LARGEST_FILE
         return _verified(read_bytes(self.folder / name, largest), name, self.hashes)

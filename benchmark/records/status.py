@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ from gridbench.records.runtime import Estimate, Measured, duration
 from gridbench.records.sweep_manifest import DeclaredSweep, declared_sweeps
 
 __all__ = ["Report", "RunStatus", "SweepStatus", "look", "set_aside", "statuses", "sweep_statuses"]
+
+IMPORTED = "imported"
+"""Folder below the runs that holds what others made, a folder per origin."""
 
 STATES = ("done", "running", "failed", "incomplete", "corrupt")
 
@@ -49,9 +52,19 @@ def statuses(runs: Path, verify: bool = False) -> Iterator[RunStatus]:
 
     Args:
         runs: Folder of run records.
-        verify: Compare every file of a finished run with its hash.
+        verify: Compare every file of a finished run with its hash, compute its scores again from those of single
+            queries, and do so for imported records, too.
     """
-    for stored in iter_records(runs, verify):
+    homes = [runs]
+    if verify and (runs / IMPORTED).is_dir():
+        homes += sorted(path for path in (runs / IMPORTED).iterdir() if path.is_dir() and path.name[0] != ".")
+    for stored in (stored for home in homes for stored in iter_records(home, verify)):
+        if verify and stored.state == "done":
+            from gridbench.records.recompute import wrong_numbers
+
+            wrong = wrong_numbers(stored, needed=stored.folder.parent != runs)
+            if wrong:
+                stored = replace(stored, state="corrupt", reason="; ".join(wrong))
         done = stored.state == "done"
         running = not done and is_held(runs, stored.folder.name)
         yield RunStatus(
@@ -157,7 +170,8 @@ def look(runs: Path, verify: bool = False) -> Report:
 
     Args:
         runs: The folder.
-        verify: Compare every file of a finished run with its hash.
+        verify: Compare every file of a finished run with its hash, compute its scores again from those of single
+            queries, and do so for imported records, too.
     """
     found = list(statuses(runs, verify))
     return Report(found, sweep_statuses(runs, found), set_aside(runs))

@@ -7,18 +7,18 @@ import io
 import json
 import zipfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gridbench.core.files import read_json
 from gridbench.errors import InputError
+from gridbench.leaderboard.bundles.checks import CONTENTS
 
 if TYPE_CHECKING:
     from gridbench.leaderboard.records.runs import Run
 
-__all__ = ["CONTENTS", "DONE", "FILES", "SCHEMA", "pack_bundle"]
+__all__ = ["DONE", "FILES", "SCHEMA", "pack_bundle"]
 
 SCHEMA = 1
-CONTENTS = "bundle.json"
 WEIGHTS = "weights.safetensors"
 DONE = "done"
 FILES = (
@@ -55,7 +55,7 @@ def pack_bundle(runs: Iterable[Run], version: str, weights: bool = False) -> byt
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as bundle:
         for run in runs:
-            for name, content in _files(run.stored.folder, weights):
+            for name, content in _files(run, weights):
                 path = f"{run.stored.folder.name}/{name}"
                 if path in hashes:
                     raise InputError(
@@ -70,9 +70,10 @@ def pack_bundle(runs: Iterable[Run], version: str, weights: bool = False) -> byt
     return out.getvalue()
 
 
-def _files(folder: Path, weights: bool) -> Iterator[tuple[str, bytes]]:
+def _files(run: Run, weights: bool) -> Iterator[tuple[str, bytes]]:
     """Yield (name, content) of a record's files; `done` lists those that travel."""
-    document = json.loads((folder / DONE).read_text(encoding="utf-8"))
+    folder = run.stored.folder
+    document = read_json(folder / DONE)
     listed = {
         name: hashed
         for name, hashed in document["files"].items()
@@ -81,7 +82,10 @@ def _files(folder: Path, weights: bool) -> Iterator[tuple[str, bytes]]:
     if not {"config.json", "result.json"} <= listed.keys():
         raise InputError(f"The record {folder.name!r} has no hash of its config.json or result.json.")
     for name in sorted(listed):
-        yield name, (folder / name).read_bytes()
+        try:
+            yield name, run.stored.content(name)
+        except (OSError, ValueError) as error:
+            raise InputError(f"The record {folder.name!r} cannot be packed: {error}") from None
     yield DONE, _json({**document, "files": listed})
 
 

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from gridbench.core.files import check_folder, read_bytes, read_json
 from gridbench.errors import InputError
-from gridbench.leaderboard.bundles.bundle import CONTENTS, DONE, SCHEMA
-from gridbench.leaderboard.bundles.checks import check_content, check_entry, is_hash, parse_json
+from gridbench.leaderboard.bundles.bundle import DONE, FILES
+from gridbench.leaderboard.bundles.checks import Bundle, check_content, opened, refuse
 from gridbench.leaderboard.bundles.compact import RECORDS as COMPACT
-from gridbench.leaderboard.records.plausible import implausible
 from gridbench.leaderboard.records.runs import IMPORTED, LeftOut, as_run
-from gridbench.leaderboard.tables.text import clean
 from gridbench.records.record import read_record
+from gridbench.records.recompute import wrong_numbers
 
 __all__ = ["Imported", "import_bundle"]
 
-MOST_REASONS = 10
-LARGEST_BUNDLE = 64 * 2**30
 _ORIGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
+_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@=-]{0,199}")
 
 
 @dataclass(frozen=True)
@@ -40,7 +36,8 @@ class Imported:
 def import_bundle(bundle: Path, runs: Path, origin: str) -> Imported:
     """Check a bundle and unpack its records below `runs/imported/ORIGIN`.
 
-    Nothing is written unless everything in the bundle is right.
+    Nothing is written unless everything in the bundle is right: names, hashes, identities, and every score, which is
+    computed again from what it is made of.
 
     Args:
         bundle: The zip file.
@@ -55,78 +52,42 @@ def import_bundle(bundle: Path, runs: Path, origin: str) -> Imported:
             f"The origin {origin!r} must be 1 to 60 letters, digits, dots, dashes or underscores."
         )
     home = runs / IMPORTED / origin
-    try:
-        with zipfile.ZipFile(bundle) as archive:
-            if COMPACT in archive.namelist():
-                _refuse(bundle, [f"its records are compact; read them where they are: --runs {bundle}"])
-            _refuse(bundle, list(_wrong_entries(archive)))
-            home.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=home.parent, prefix=".import-") as temporary:
-                _unpack(bundle, archive, Path(temporary))
-                return _move(bundle, Path(temporary), home)
-    except (OSError, zipfile.BadZipFile, EOFError) as error:
-        raise InputError(f"The bundle {str(bundle)!r} cannot be read: {error}") from None
+    for folder in (home.parent, home):
+        check_folder(folder)
+    with opened(bundle, _check_name) as content:
+        home.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=home.parent, prefix=".import-") as temporary:
+            _unpack(content, Path(temporary))
+            return _move(bundle, Path(temporary), home)
 
 
-def _refuse(bundle: Path, reasons: list[str]) -> None:
-    if reasons:
-        shown = [clean(reason, 300) for reason in reasons[:MOST_REASONS]]
-        more = [f"and {len(reasons) - MOST_REASONS} more"] if len(reasons) > MOST_REASONS else []
-        raise InputError(
-            f"The bundle {str(bundle)!r} is refused:\n" + "\n".join(f"  {r}" for r in [*shown, *more])
+def _check_name(name: str) -> None:
+    if name == COMPACT:
+        raise ValueError(
+            "its records are compact; read them where they are: gridbench leaderboard --runs FILE"
         )
+    folder, _, file = name.partition("/")
+    if ".." in name or "\\" in name or name.startswith("/") or ":" in name:
+        raise ValueError("its path leads outside")
+    if not _FOLDER.fullmatch(folder) or file not in (*FILES, DONE):
+        raise ValueError("no record has a file of that name")
 
 
-def _wrong_entries(archive: zipfile.ZipFile) -> Iterator[str]:
-    entries = archive.infolist()
-    names = [entry.filename for entry in entries]
-    if CONTENTS not in names:
-        yield f"{CONTENTS} is missing, so it is no bundle of gridbench"
-    if len(set(names)) < len(names):
-        yield "it holds a file twice"
-    if sum(entry.file_size for entry in entries) > LARGEST_BUNDLE:
-        yield "it would unpack to more than 64 GiB"
-    for entry in entries:
-        try:
-            check_entry(entry)
-        except ValueError as error:
-            yield f"{entry.filename!r}: {error}"
-
-
-def _unpack(bundle: Path, archive: zipfile.ZipFile, target: Path) -> None:
+def _unpack(bundle: Bundle, target: Path) -> None:
     """Unpack into an empty folder, checking every byte on the way."""
-    try:
-        listed = _listed(parse_json(archive.read(CONTENTS)))
-    except ValueError as error:
-        _refuse(bundle, [f"{CONTENTS}: {error}"])
-        return
-    names = {name for name in archive.namelist() if name != CONTENTS}
-    reasons = [f"{name!r} is not listed in {CONTENTS}" for name in sorted(names - listed.keys())]
-    reasons += [f"{name!r} is listed but missing" for name in sorted(listed.keys() - names)]
-    _refuse(bundle, reasons)
-    for name, expected in listed.items():
-        content = archive.read(name)
-        try:
-            if hashlib.sha256(content).hexdigest() != expected:
-                raise ValueError("its hash is wrong, so it was changed or damaged")
-            check_content(name, content)
-        except ValueError as error:
-            reasons.append(f"{name!r}: {error}")
-            continue
+    reasons = []
+    for name in bundle.files:
         file = target / name
         file.parent.mkdir(exist_ok=True)
-        file.write_bytes(content)
-    _refuse(bundle, reasons)
-    _refuse(bundle, [reason for folder in sorted(target.iterdir()) for reason in _wrong_record(folder)])
-
-
-def _listed(contents: Any) -> dict[str, str]:
-    files = contents.get("files") if isinstance(contents, dict) else None
-    if not isinstance(files, dict) or contents.get("schema") != SCHEMA:
-        raise ValueError(f"it is of another format than {SCHEMA}")
-    if not all(is_hash(value) for value in files.values()):
-        raise ValueError("it holds something that is no hash")
-    return files
+        try:
+            bundle.extract(name, file)
+            check_content(name, file)
+        except ValueError as error:
+            text = str(error)
+            reasons.append(text if text.startswith(repr(name)) else f"{name!r}: {text}")
+    reasons = reasons or [r for folder in sorted(target.iterdir()) for r in _wrong_record(folder)]
+    if reasons:
+        refuse(bundle.path, reasons)
 
 
 def _wrong_record(folder: Path) -> Iterator[str]:
@@ -137,10 +98,10 @@ def _wrong_record(folder: Path) -> Iterator[str]:
         yield f"{folder.name}: {run.reason or run.state}"
         return
     present = {path.name for path in folder.iterdir()} - {DONE}
-    unlisted = present - parse_json((folder / DONE).read_bytes())["files"].keys()
+    unlisted = present - read_json(folder / DONE)["files"].keys()
     if unlisted:
         yield f"{folder.name}: {', '.join(sorted(unlisted))} has no hash in the record itself"
-    yield from implausible(run)
+    yield from (f"{folder.name}: {reason}" for reason in wrong_numbers(stored, needed=True))
 
 
 def _move(bundle: Path, source: Path, home: Path) -> Imported:
@@ -148,15 +109,16 @@ def _move(bundle: Path, source: Path, home: Path) -> Imported:
     new, known, reasons = [], 0, []
     for folder in sorted(path for path in source.iterdir() if path.is_dir()):
         there = home / folder.name
-        if not there.exists():
+        if not there.exists() and not there.is_symlink():
             new.append(folder)
-        elif (there / DONE).is_file() and (there / DONE).read_bytes() == (folder / DONE).read_bytes():
+        elif (there / DONE).is_file() and read_bytes(there / DONE) == read_bytes(folder / DONE):
             known += 1
         else:
             reasons.append(
                 f"{folder.name}: another record of that name is there; import under another --origin"
             )
-    _refuse(bundle, reasons)
+    if reasons:
+        refuse(bundle, reasons)
     home.mkdir(parents=True, exist_ok=True)
     for folder in new:
         shutil.move(folder, home / folder.name)

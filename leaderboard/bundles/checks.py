@@ -1,156 +1,177 @@
-"""What a bundle's files must be before any of them is believed: no path outside, no pickle, no code, no nonsense."""
+"""What a bundle of either form must be before any of it is believed: no path outside, no pickle, no bomb."""
 
 from __future__ import annotations
 
-import io
-import json
-import math
-import re
-import stat
+import hashlib
+import os
 import struct
 import zipfile
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, NoReturn
 
-import numpy as np
+from gridbench.core.files import LARGEST_FILE, LARGEST_JSON, limited, open_file, parse_json
+from gridbench.core.zip_files import ZIP_ERRORS, check_arrays, check_zip, read_member
+from gridbench.errors import InputError
+from gridbench.leaderboard.records.plausible import is_hash
+from gridbench.leaderboard.tables.text import clean
 
-from gridbench.leaderboard.bundles.bundle import CONTENTS, DONE, FILES
+__all__ = ["CONTENTS", "Bundle", "check_content", "opened", "refuse"]
 
-__all__ = ["check_content", "check_entry", "check_plain", "is_hash", "parse_json"]
-
-LARGEST_JSON = 32 * 2**20
-LARGEST_FILE = 4 * 2**30
-LARGEST_ARRAY = 2 * 2**30
-LONGEST_STRING = 100_000
-DEEPEST = 40
-
-_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@=-]{0,199}")
-_HASH = re.compile(r"[0-9a-f]{64}")
+CONTENTS = "bundle.json"
+MOST_REASONS = 10
+PIECE = 2**20
 
 
-def check_entry(entry: zipfile.ZipInfo) -> None:
-    """Check the name, kind and size of a zip entry before it is read.
+@dataclass(frozen=True)
+class Bundle:
+    """An open bundle whose list of contents was checked; its members are checked when they are read.
 
-    Raises:
-        ValueError: With the reason.
+    Attributes:
+        path: The file.
+        archive: The open zip file.
+        contents: What bundle.json says.
+        files: Member -> sha256, in the order of the list.
     """
-    name = entry.filename
-    if name != CONTENTS:
-        folder, _, file = name.partition("/")
-        if ".." in name or "\\" in name or name.startswith("/") or ":" in name:
-            raise ValueError("its path leads outside")
-        if not _FOLDER.fullmatch(folder) or file not in (*FILES, DONE):
-            raise ValueError("no record has a file of that name")
-    small = name == CONTENTS or name.endswith((".json", f"/{DONE}"))
-    check_plain(entry, LARGEST_JSON if small else LARGEST_FILE)
+
+    path: Path
+    archive: zipfile.ZipFile
+    contents: dict[str, Any]
+    files: dict[str, str]
+
+    def read(self, name: str, largest: int) -> bytes:
+        """Return a member whose hash is the one in the list.
+
+        Raises:
+            ValueError: It is not, or it is larger than `largest`.
+        """
+        content = read_member(self.archive, name, largest)
+        if hashlib.sha256(content).hexdigest() != self.files[name]:
+            raise ValueError(f"{name!r}: its hash is wrong, so it was changed or damaged")
+        return content
+
+    def extract(self, name: str, target: Path) -> None:
+        """Copy a member to a new file, piece by piece, comparing its hash.
+
+        Raises:
+            ValueError: The hash is wrong, or the member is larger than it says.
+        """
+        left, digest = self.archive.getinfo(name).file_size, hashlib.sha256()
+        with self.archive.open(name) as member, target.open("xb") as file:
+            while piece := member.read(PIECE):
+                left -= len(piece)
+                if left < 0:
+                    raise ValueError(f"{name!r}: its size is not what the list says")
+                digest.update(piece)
+                file.write(piece)
+        if digest.hexdigest() != self.files[name]:
+            raise ValueError(f"{name!r}: its hash is wrong, so it was changed or damaged")
 
 
-def check_plain(entry: zipfile.ZipInfo, largest: int) -> None:
-    """Check that a zip entry is a plain file of bearable size.
+@contextmanager
+def opened(path: Path, check_name: Callable[[str], None]) -> Iterator[Bundle]:
+    """Open a bundle and check its list of contents; nothing but that list is read.
 
     Args:
-        entry: The entry.
-        largest: The most bytes that it may have.
+        path: The file.
+        check_name: Raises ValueError for a name that such a bundle does not hold.
 
     Raises:
-        ValueError: With the reason.
+        InputError: With every reason for which the file is refused, also for what is found while it is read.
     """
-    kind = stat.S_IFMT(entry.external_attr >> 16)
-    if kind not in (0, stat.S_IFREG):
-        raise ValueError("it is no plain file")
-    if entry.flag_bits & 1:
-        raise ValueError("it is encrypted")
-    if entry.file_size > largest:
-        raise ValueError(f"it has {entry.file_size:,} bytes, more than such a file can need")
+    try:
+        with open_file(path, LARGEST_FILE) as file, zipfile.ZipFile(file) as archive:
+            check_zip(archive, os.fstat(file.fileno()).st_size)
+            if CONTENTS not in archive.namelist():
+                raise ValueError(f"{CONTENTS} is missing, so it is no bundle of gridbench")
+            contents = _contents(archive)
+            _refuse_all(path, list(_wrong_names(archive, contents["files"], check_name)))
+            yield Bundle(path, archive, contents, contents["files"])
+    except InputError:
+        raise
+    except ValueError as error:
+        refuse(path, [str(error)])
+    except (OSError, *ZIP_ERRORS) as error:
+        raise InputError(f"The bundle {str(path)!r} cannot be read: {error}") from None
 
 
-def check_content(name: str, content: bytes) -> None:
-    """Check what a file holds, by its name.
+def _contents(archive: zipfile.ZipFile) -> dict[str, Any]:
+    try:
+        contents = parse_json(read_member(archive, CONTENTS, LARGEST_JSON))
+    except ValueError as error:
+        raise ValueError(f"{CONTENTS}: {error}") from None
+    files = contents.get("files") if isinstance(contents, dict) else None
+    if not isinstance(files, dict) or contents.get("schema") != 1:
+        raise ValueError(f"{CONTENTS}: it is of another format than 1")
+    if not all(is_hash(value) for value in files.values()):
+        raise ValueError(f"{CONTENTS}: it holds something that is no hash")
+    return dict(contents)
+
+
+def _wrong_names(
+    archive: zipfile.ZipFile, files: dict[str, str], check_name: Callable[[str], None]
+) -> Iterator[str]:
+    names = set(archive.namelist()) - {CONTENTS}
+    for name in sorted(names | files.keys()):
+        try:
+            check_name(name)
+        except ValueError as error:
+            yield f"{name!r}: {error}"
+            continue
+        if name not in files:
+            yield f"{name!r} is not listed in {CONTENTS}"
+        elif name not in names:
+            yield f"{name!r} is listed but missing"
+        elif archive.getinfo(name).file_size > limited(LARGEST_FILE):
+            size = archive.getinfo(name).file_size
+            yield f"{name!r}: it has {size:,} bytes, more than such a file can need"
+
+
+def _refuse_all(path: Path, reasons: Sequence[str]) -> None:
+    if reasons:
+        refuse(path, reasons)
+
+
+def refuse(path: Path, reasons: Sequence[str]) -> NoReturn:
+    """Raise the error for a file that is not believed.
+
+    Raises:
+        InputError: With the first ten of the reasons.
+    """
+    shown = [clean(reason, 300) for reason in reasons[:MOST_REASONS]]
+    more = [f"and {len(reasons) - MOST_REASONS} more"] if len(reasons) > MOST_REASONS else []
+    listed = "\n".join(f"  {reason}" for reason in [*shown, *more])
+    raise InputError(f"The bundle {str(path)!r} is refused:\n{listed}")
+
+
+def check_content(name: str, file: Path) -> None:
+    """Check what a file of a record holds, by its name.
 
     Raises:
         ValueError: With the reason.
     """
     if name.endswith(".npz"):
-        _check_arrays(content)
+        check_arrays(file)
     elif name.endswith(".safetensors"):
-        _check_weights(content)
+        with open_file(file) as content:
+            _check_weights(content, file.stat().st_size)
     else:
-        parse_json(content)
+        with open_file(file, LARGEST_JSON) as content:
+            parse_json(content.read(), strict=True)
 
 
-def parse_json(content: bytes) -> Any:
-    """Read JSON that holds no NaN, no endless nesting and no huge string.
-
-    Raises:
-        ValueError: With the reason.
-    """
-    try:
-        value = json.loads(content, parse_constant=_no_constant)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    except UnicodeDecodeError:
-        raise ValueError("it is no text") from None
-    _check_value(value, 0)
-    return value
-
-
-def is_hash(value: object) -> bool:
-    """Tell whether a value is a sha256 in hexadecimal."""
-    return isinstance(value, str) and _HASH.fullmatch(value) is not None
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"it holds {name}, which is no number")
-
-
-def _check_value(value: Any, depth: int) -> None:
-    if depth > DEEPEST:
-        raise ValueError("it is nested too deeply")
-    if isinstance(value, str) and len(value) > LONGEST_STRING:
-        raise ValueError(f"it holds a text of {len(value):,} characters")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("it holds a number out of range")
-    if isinstance(value, dict):
-        for key, item in value.items():
-            _check_value(key, depth + 1)
-            _check_value(item, depth + 1)
-    elif isinstance(value, list):
-        for item in value:
-            _check_value(item, depth + 1)
-
-
-def _check_arrays(content: bytes) -> None:
-    """Read the header of every array; one that would need pickle, or more memory than sense, is refused."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as arrays:
-            for entry in arrays.infolist():
-                with arrays.open(entry) as file:
-                    version = np.lib.format.read_magic(file)
-                    read = {
-                        (1, 0): np.lib.format.read_array_header_1_0,
-                        (2, 0): np.lib.format.read_array_header_2_0,
-                    }.get(version)
-                    if read is None:
-                        raise ValueError("an array is of an unknown version")
-                    shape, _, dtype = read(file)
-                if dtype.hasobject:
-                    raise ValueError(f"the array {entry.filename!r} is pickled Python objects")
-                if math.prod(shape) * dtype.itemsize > LARGEST_ARRAY:
-                    raise ValueError(f"the array {entry.filename!r} has the shape {shape}")
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
-        raise ValueError(f"it is no archive of arrays ({error})") from None
-
-
-def _check_weights(content: bytes) -> None:
+def _check_weights(file: IO[bytes], size: int) -> None:
     """Check the header of a safetensors file: JSON of known size whose tensors lie within the file."""
-    if len(content) < 8:
+    start = file.read(8)
+    length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
+    if length > min(size - 8, LARGEST_JSON):
         raise ValueError("it is no safetensors file")
-    (length,) = struct.unpack("<Q", content[:8])
-    if length > min(len(content) - 8, LARGEST_JSON):
-        raise ValueError("it is no safetensors file")
-    header = parse_json(content[8 : 8 + length])
+    header = parse_json(file.read(length), strict=True)
     if not isinstance(header, dict):
         raise ValueError("it is no safetensors file")
-    room = len(content) - 8 - length
+    room = size - 8 - length
     for name, entry in header.items():
         if name == "__metadata__":
             continue

@@ -16,26 +16,25 @@ import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gridbench.core.files import LARGEST_JSON, limited, parse_json
 from gridbench.errors import InputError
-from gridbench.leaderboard.bundles.checks import check_plain, is_hash, parse_json
-from gridbench.leaderboard.tables.text import clean
+from gridbench.leaderboard.bundles.checks import CONTENTS, opened, refuse
 from gridbench.records.record import RunRecord, check_result
 
 if TYPE_CHECKING:
     from gridbench.leaderboard.records.runs import Run
 
-__all__ = ["CompactRun", "pack_compact", "read_compact", "refused"]
+__all__ = ["CompactRun", "pack_compact", "read_compact"]
 
 SCHEMA = 1
 KIND = "compact"
-CONTENTS, RECORDS, HISTORIES = "bundle.json", "records.jsonl", "histories.jsonl"
+RECORDS, HISTORIES = "records.jsonl", "histories.jsonl"
 DIGITS = 4
-LARGEST = 2**30
-MOST_REASONS = 10
+LARGEST = 2**29
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@=-]{0,199}")
@@ -61,6 +60,7 @@ class CompactRun(RunRecord):
     documents: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     histories: _Histories = field(default_factory=lambda: _Histories(b""), repr=False, compare=False)
     place: int = 0
+    origin: str = ""
 
     def history(self) -> list[dict[str, Any]]:
         """Return one dictionary per epoch, numbers with four significant digits."""
@@ -114,6 +114,8 @@ def pack_compact(runs: Iterable[Run], version: str) -> bytes:
             "environment": _read(run, stored.environment),
             "noise": _read(run, stored.noise),
         }
+        if run.origin:
+            documents["origin"] = run.origin
         records.append(_line(documents))
         histories.append(_line(_columns(_read(run, stored.history) or [])))
     texts = {RECORDS: b"".join(records), HISTORIES: b"".join(histories)}
@@ -138,71 +140,44 @@ def read_compact(path: Path) -> list[CompactRun]:
     Raises:
         InputError: With every reason for which the file is refused.
     """
-    try:
-        texts = _texts(path)
-        histories = _Histories(texts[HISTORIES])
-        lines = texts[RECORDS].splitlines()
+    with opened(path, _check_name) as bundle:
+        if bundle.contents.get("kind") != KIND or bundle.files.keys() != {RECORDS, HISTORIES}:
+            raise ValueError(f"{CONTENTS} is of another format than {KIND} 1, with its two texts")
+        histories = _Histories(bundle.read(HISTORIES, LARGEST))
+        lines = bundle.read(RECORDS, LARGEST).splitlines()
         if len(lines) != len(histories):
             raise ValueError(f"it has {len(lines)} records and {len(histories)} histories")
-    except (OSError, zipfile.BadZipFile, EOFError, ValueError, RuntimeError) as error:
-        # zipfile raises RuntimeError for what is encrypted or compressed in a way it does not know.
-        refused(path, [str(error)])
     found, reasons = [], []
     for at, line in enumerate(lines):
         name = f"record {at + 1}"
         try:
-            documents = parse_json(line)
+            if len(line) > limited(LARGEST_JSON):
+                raise ValueError(f"it has {len(line):,} bytes, more than a record can need")
+            documents = parse_json(line, strict=True)
             name = str(documents["folder"])
             if not _FOLDER.fullmatch(name):
                 raise ValueError("its name is no name of a folder")
             config, result = documents["config"], documents["result"]
             check_result(config, result)
-            found.append(CompactRun(path / name, "done", "", config, result, {}, documents, histories, at))
+            origin = str(documents.get("origin", ""))
+            if origin and not _FOLDER.fullmatch(origin):
+                raise ValueError(f"its origin is {origin!r:.80}")
+            run = CompactRun(path / name, "done", "", config, result, {}, documents, histories, at, origin)
+            found.append(run)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             reasons.append(f"{name}: {f'it lacks {error}' if isinstance(error, KeyError) else error}")
     if reasons:
-        refused(path, reasons)
+        refuse(path, reasons)
     return found
 
 
-def refused(path: Path, reasons: Sequence[str]) -> NoReturn:
-    """Raise the error for a file that is not believed.
-
-    Raises:
-        InputError: With the first ten of the reasons.
-    """
-    shown = [clean(reason, 300) for reason in reasons[:MOST_REASONS]]
-    more = [f"and {len(reasons) - MOST_REASONS} more"] if len(reasons) > MOST_REASONS else []
-    listed = "\n".join(f"  {reason}" for reason in [*shown, *more])
-    raise InputError(f"The file of compact records {str(path)!r} is refused:\n{listed}")
-
-
-def _texts(path: Path) -> dict[str, bytes]:
-    """Return the texts in the file, whose hashes are those that it lists."""
-    with zipfile.ZipFile(path) as file:
-        entries = {entry.filename: entry for entry in file.infolist()}
-        if CONTENTS not in entries:
-            raise ValueError(f"{CONTENTS} is missing, so gridbench did not write it")
-        for name, entry in entries.items():
-            check_plain(entry, LARGEST)
-            if name not in (CONTENTS, RECORDS, HISTORIES):
-                full = name.endswith("/config.json")
-                raise ValueError(
-                    "it is a bundle of whole records; take it in with: gridbench leaderboard import FILE"
-                    if full
-                    else f"{name!r} has no place in it"
-                )
-        if len(entries) != len(file.infolist()) or len(entries) < 3:
-            raise ValueError("it must hold each of its three texts once")
-        contents = parse_json(file.read(CONTENTS))
-        listed = contents.get("files") if isinstance(contents, dict) else None
-        if not isinstance(listed, dict) or (contents.get("schema"), contents.get("kind")) != (SCHEMA, KIND):
-            raise ValueError(f"{CONTENTS} is of another format than {KIND} {SCHEMA}")
-        texts = {name: file.read(name) for name in (RECORDS, HISTORIES)}
-    for name, text in texts.items():
-        if not is_hash(listed.get(name)) or hashlib.sha256(text).hexdigest() != listed[name]:
-            raise ValueError(f"{name}: its hash is wrong, so it was changed or damaged")
-    return texts
+def _check_name(name: str) -> None:
+    if name.endswith("/config.json"):
+        raise ValueError(
+            "it is a bundle of whole records; take it in with: gridbench leaderboard import FILE"
+        )
+    if name not in (RECORDS, HISTORIES):
+        raise ValueError("it has no place in a file of compact records")
 
 
 def _read(run: Run, read: Callable[[], Any]) -> Any:

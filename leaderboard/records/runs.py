@@ -13,7 +13,8 @@ from typing import Any, TypeGuard
 
 from gridbench.core.machine import machine_label
 from gridbench.errors import InputError
-from gridbench.leaderboard.bundles.compact import read_compact, refused
+from gridbench.leaderboard.bundles.checks import refuse
+from gridbench.leaderboard.bundles.compact import read_compact
 from gridbench.leaderboard.records.metric_info import metrics_of
 from gridbench.leaderboard.records.plausible import implausible
 from gridbench.records.record import StoredRun, iter_records
@@ -181,14 +182,13 @@ def _compact(file: Path) -> list[Run]:
     """Return the records of a compact file, all of them or none."""
     runs, reasons = [], []
     for stored in read_compact(file):
-        run = as_run(stored, "")
+        run = as_run(stored, stored.origin)
         if isinstance(run, LeftOut):
             reasons.append(f"{stored.folder.name}: {run.reason}")
         else:
-            reasons += implausible(run)
             runs.append(run)
     if reasons:
-        refused(file, reasons)
+        refuse(file, reasons)
     return runs
 
 
@@ -203,7 +203,7 @@ def as_run(stored: StoredRun, origin: str) -> Run | LeftOut:
             return LeftOut(stored.folder, stored.state, stored.reason, settings, seed)
         if settings is None or seed is None:
             raise ValueError("it has no configuration")
-        return Run(
+        run = Run(
             id=_text(stored.config, "id"),
             cell=_text(stored.config, "cell"),
             seed=seed,
@@ -214,7 +214,11 @@ def as_run(stored: StoredRun, origin: str) -> Run | LeftOut:
             origin=origin,
             stored=stored,
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        wrong = next(implausible(run), None)
+        if wrong:
+            raise ValueError(wrong)
+        return run
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
         return LeftOut(stored.folder, "corrupt", reason, settings, seed)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -68,7 +70,14 @@ def export_bundle(
     conditions = [parse_condition("origin="), *map(parse_condition, filters)]
     found = keep(collect(*map(Path, runs)), conditions)
     if compact:
-        content = pack_compact(found.runs, gridbench.__version__)
+        # What came in a file is not one's own because it is written into another one.
+        taken = [
+            replace(run, origin=run.stored.origin or _origin_of(run.stored.folder.parent))
+            if isinstance(run.stored, CompactRun)
+            else run
+            for run in found.runs
+        ]
+        content = pack_compact(taken, gridbench.__version__)
     else:
         small = next((run for run in found.runs if isinstance(run.stored, CompactRun)), None)
         if small is not None:
@@ -85,6 +94,10 @@ def export_bundle(
         )
     if compact:
         click.echo(f"Next: gridbench leaderboard --runs {target}")
+
+
+def _origin_of(file: Path) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip("._-")[:60] or "unknown"
 
 
 @click.command("import")

@@ -23,7 +23,11 @@ LONGEST_REASON = 300
 
 @click.command()
 @runs_option
-@click.option("--verify", is_flag=True, help="Compare every file of the finished runs with its hash.")
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Compare every file of the finished and imported runs with its hash, and scores with those of queries.",
+)
 @click.option("--all", "everything", is_flag=True, help="List the finished runs and sweeps, too.")
 @click.option(
     "--watch", is_flag=True, help="Look again and again until nothing is left; a live picture on a terminal."

@@ -22,6 +22,12 @@ def npz(**arrays):
     return out.getvalue()
 
 
+def per_query(metrics):
+    """Scores of two queries whose means are those metrics."""
+    tags = {name: name.replace("/", ".") if "/" in name else f"test.{name}" for name in metrics}
+    return npz(**{tags[name]: np.float32([value - 0.01, value + 0.01]) for name, value in metrics.items()})
+
+
 def safetensors(header, data=b"\0" * 8):
     text = json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + data
@@ -34,6 +40,8 @@ def record(runs, write_run):
     def make(**fields):
         folder = write_run(runs, **fields)
         (folder / "history.json").write_text("[]")
+        metrics = json.loads((folder / "result.json").read_text())["metrics"]
+        (folder / "retrieval.npz").write_bytes(per_query(metrics))
         (folder / "noise.npz").write_bytes(npz(changed=np.zeros((2, 3), np.int64)))
         header = {"weight": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}
         (folder / "weights.safetensors").write_bytes(safetensors(header))
@@ -86,7 +94,8 @@ def edit_json(entries, ending, change):
 
 def test_what_travels_and_what_does_not(bundle, record, runs):
     names = {name.partition("/")[2] for name in zipfile.ZipFile(bundle).namelist() if "/" in name}
-    assert names == {"config.json", "result.json", "history.json", "noise.npz", "done"}
+    kept = {"config.json", "result.json", "history.json", "noise.npz", "retrieval.npz"}
+    assert names == {*kept, "done"}
     whole = pack_bundle(collect(runs).runs, "0.1.0", weights=True)
     assert any("weights" in name for name in zipfile.ZipFile(io.BytesIO(whole)).namelist())
     assert pack_bundle(collect(runs).runs, "0.1.0", weights=True) == whole
@@ -112,11 +121,11 @@ def test_another_record_of_the_same_name_is_not_overwritten(bundle, runs):
     import_bundle(bundle, runs, "friend")
     rewrite(
         bundle,
-        lambda entries: edit_json(entries, "result.json", lambda r: r["metrics"].update({"map@20": 0.1})),
+        lambda entries: edit_json(entries, "result.json", lambda r: r.update({"memorised": 0.1})),
     )
     with pytest.raises(InputError, match="import under another --origin"):
         import_bundle(bundle, runs, "friend")
-    assert collect(runs).runs[1].metrics["map@20"] == 0.4
+    assert collect(runs).runs[1].metrics["memorised"] == 0.71
 
 
 def add(name, content=b"{}"):

@@ -1,0 +1,112 @@
+"""Scores computed again from what a record says that they are made of."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from gridbench.core.zip_files import read_arrays
+from gridbench.errors import InputError
+from gridbench.metrics.detection import detection_scores
+from gridbench.noise.core.manifest import Manifest
+from gridbench.records.record import StoredRun
+
+__all__ = ["wrong_numbers"]
+
+# Scores of single queries are kept as float32, whose rounding moves a mean of rates by at most 2**-24.
+TOLERANCE = 1e-6
+PREFIXES = {"test": "", "validation": "validation/", "unseen": "unseen/"}
+_RANKED = re.compile(r"(?:validation/|unseen/)?(?:ndcg|map|precision|recall)@\d+")
+_SCORES = re.compile(r"(test|validation|unseen)\.((?:ndcg|map|precision|recall)@\d+)")
+
+
+def wrong_numbers(stored: StoredRun, needed: bool = False) -> list[str]:
+    """Compute a finished record's scores again, as far as it keeps what they are made of.
+
+    Retrieval scores follow from those of single queries, detection scores from what the model said of each image and
+    label, the noise from the list of changes, the last epoch from the history.
+
+    Args:
+        stored: A finished record whose files are those that its `done` lists.
+        needed: Whether the scores of single queries must be there.
+
+    Returns:
+        What is wrong, in words; nothing for a record that agrees with itself.
+    """
+    reasons: list[str] = []
+    if needed and "retrieval.npz" not in stored.hashes:
+        reasons.append("retrieval.npz is missing, so its scores cannot be computed again")
+    for check in (_retrieval, _detection, _noise, _history):
+        try:
+            reasons += check(stored)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+            reasons.append(f"{check.__name__[1:]}: {error}")
+    return reasons
+
+
+def _retrieval(stored: StoredRun) -> Iterator[str]:
+    metrics = stored.result["metrics"]
+    if "retrieval.npz" not in stored.hashes:
+        return
+    arrays = read_arrays(stored.folder / "retrieval.npz", _SCORES.fullmatch)
+    found = {}
+    for key, values in arrays.items():
+        tag, name = key.split(".", 1)
+        if values.ndim != 1 or not len(values) or not bool(((values >= 0) & (values <= 1 + TOLERANCE)).all()):
+            yield f"{key}: the scores of single queries must be from 0 to 1"
+            continue
+        found[PREFIXES[tag] + name] = float(values.mean(dtype=np.float64))
+    for name in (name for name in metrics if _RANKED.fullmatch(name)):
+        if name not in found:
+            yield f"{name} is {metrics[name]:.6g}, and there are no scores of single queries for it"
+        elif not math.isclose(metrics[name], found[name], rel_tol=TOLERANCE, abs_tol=TOLERANCE):
+            yield f"{name} is {metrics[name]:.6g}, but the scores of its queries have the mean {found[name]:.6g}"
+    if not any(name.startswith("ndcg@") for name in found):
+        yield "retrieval.npz holds no NDCG of single queries"
+
+
+def _detection(stored: StoredRun) -> Iterator[str]:
+    document = stored.result.get("sample_detection") or {}
+    kept = stored.detection() if "detection.npz" in stored.hashes else {}
+    for level in ("image", "label"):
+        truth = kept.get(f"{level}.wrong")
+        for way, scores in (document.get(level) or {}).items():
+            values = kept.get(f"{level}.{way}")
+            if truth is None or values is None or scores is None:
+                continue
+            again = detection_scores(truth, values, kept.get(f"{level}.{way}.selected"))
+            yield from _differences(f"sample_detection/{level}/{way}", scores, again)
+
+
+def _noise(stored: StoredRun) -> Iterator[str]:
+    told = stored.result.get("noise") or {}
+    if not {"noise.json", "noise.npz"} <= stored.hashes.keys():
+        return
+    try:
+        summary = Manifest.load(stored.folder).summary()
+    except InputError as error:
+        yield f"noise: {error}"
+        return
+    for name in ("realised", "sha256"):
+        if name in told and told[name] != summary[name]:
+            yield f"noise/{name} is {told[name]!r}, but the list of changes gives {summary[name]!r}"
+
+
+def _history(stored: StoredRun) -> Iterator[str]:
+    rows = stored.history() if "history.json" in stored.hashes else []
+    for name in ("detection", "loss_detection"):
+        told, last = stored.result.get(name), rows[-1].get(name) if rows else None
+        if isinstance(told, Mapping) and isinstance(last, Mapping):
+            yield from _differences(name, told, last)
+
+
+def _differences(where: str, told: Mapping[str, Any], again: Mapping[str, Any]) -> Iterator[str]:
+    for name in told.keys() & again.keys():
+        one, other = told[name], again[name]
+        both = isinstance(one, int | float) and isinstance(other, int | float)
+        if not (math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE) if both else one == other):
+            yield f"{where}/{name} is {one!r}, but what it is made of gives {other!r}"
