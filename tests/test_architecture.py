@@ -24,7 +24,12 @@ MOST_ENTRIES = 18
 # Leaves import nothing of the rest; every room but metrics may use those in COMMON, and every room those in SHARED.
 COMMON = {"gridbench.errors", "gridbench.parameters", "gridbench.registry"}
 # What every room reads and writes files with, and words that others made.
-FILES_AND_TEXT = {"gridbench.core.files", "gridbench.core.zip_files", "gridbench.core.terminal"}
+FILES_AND_TEXT = {
+    "gridbench.core.csv_files",
+    "gridbench.core.files",
+    "gridbench.core.terminal",
+    "gridbench.core.zip_files",
+}
 SHARED = {"gridbench.core.labels", "gridbench.core.percent"}
 LEAVES = {*COMMON, *SHARED, "gridbench.core.identity", "gridbench.core.source"}
 MAY_IMPORT: dict[str, set[str]] = {

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridbench.audit.ranking import Suspects
+from gridbench.core.csv_files import as_written
 from gridbench.core.files import LARGEST_TABLE, parse_json, read_text
 from gridbench.errors import InputError, nearest
 
@@ -92,11 +93,17 @@ def _rows(path: Path) -> list[Mapping[str, Any]]:
         if path.suffix.lower() == ".json":
             rows = parse_json(text.encode())["decisions"]
         else:
-            rows = list(csv.DictReader(io.StringIO(text, newline="")))
+            lines = csv.DictReader(io.StringIO(text, newline=""))
+            rows = [
+                {key: as_written(value) if isinstance(value, str) else value for key, value in line.items()}
+                for line in lines
+            ]
         if not isinstance(rows, list) or not all(
             isinstance(row, dict) and set(COLUMNS) <= row.keys() for row in rows
         ):
             raise ValueError(f"it lacks the columns {', '.join(COLUMNS)}")
+        if not rows:
+            raise ValueError("it holds no decision")
     except (OSError, ValueError, KeyError, TypeError, csv.Error, RecursionError) as error:
         raise InputError(f"The decisions {str(path)!r} cannot be read: {error}.") from None
     return rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from gridbench.audit.audit import Audit
 from gridbench.audit.correction import replacement
 from gridbench.audit.ranking import Suspects
+from gridbench.core.csv_files import csv_text
 from gridbench.core.files import write_bytes
 from gridbench.datasets import Archive
 from gridbench.datasets.archive.layout import SPLITS
@@ -143,6 +143,4 @@ def _tiff(pixels: Array) -> bytes:
 
 
 def _csv(rows: Iterable[Sequence[Any]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
+    return csv_text(rows).encode()

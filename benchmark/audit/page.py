@@ -11,7 +11,6 @@ from typing import Any
 
 import jinja2
 import numpy as np
-from markupsafe import Markup
 
 from gridbench.audit.audit import Audit
 from gridbench.audit.correction import replacement
@@ -20,6 +19,7 @@ from gridbench.audit.ranking import Suspects
 from gridbench.core.files import write_bytes
 from gridbench.datasets import Archive
 from gridbench.evaluation.thumbnails import thumbnails
+from gridbench.leaderboard.formats.html.page import inlined
 
 __all__ = ["PAGE", "page_document", "render_page", "write_page"]
 
@@ -70,8 +70,7 @@ def render_page(audit: Audit, archive: Archive, suspects: Suspects) -> str:
         data=jinja2.utils.htmlsafe_json_dumps(
             page_document(audit, archive, suspects), separators=(",", ":"), allow_nan=False
         ),
-        style=Markup("\n".join(path.read_text(encoding="utf-8") for path in styles)),
-        script=Markup("\n".join(path.read_text(encoding="utf-8") for path in scripts)),
+        **inlined(styles, scripts),
     )
 
 

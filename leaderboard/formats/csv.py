@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 
+from gridbench.core.csv_files import csv_text
 from gridbench.errors import InputError
 from gridbench.leaderboard.paper.reported import Reported, reported_numbers
 from gridbench.leaderboard.records.metric_info import Unit, shown
@@ -52,22 +51,20 @@ def render_csv(report: Report) -> str:
     extra = differing([cell for cell, _ in cells], _FIRST)
     if report.reported:
         extra = list(dict.fromkeys([*extra, "parameters.lambda"]))
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow((*_FIRST, *_FIXED, *extra))
-    writer.writerows(_measured(cell, unit, extra) for cell, unit in cells)
+    rows: list[Sequence[object]] = [(*_FIRST, *_FIXED, *extra)]
+    rows += [_measured(cell, unit, extra) for cell, unit in cells]
     if report.reported:
         report.reported_sheets()  # refuses data sets of which nothing is reported
         wanted = set(report.datasets) or {cell.text("dataset") for cell, _ in cells}
         numbers = [number for number in reported_numbers() if not wanted or number.dataset in wanted]
-        writer.writerows(_reported(number, extra) for number in numbers)
-    return out.getvalue()
+        rows += [_reported(number, extra) for number in numbers]
+    return csv_text(rows)
 
 
 def _measured(cell: Cell, unit: Unit, extra: Sequence[str]) -> list[object]:
     return [
-        *(_harmless(cell.text(name)) for name in _FIRST),
-        _harmless(cell.metric),
+        *(clean(cell.text(name), 200) for name in _FIRST),
+        clean(cell.metric, 200),
         unit.shown,
         cell.n,
         shown(cell.mean, unit),
@@ -76,9 +73,9 @@ def _measured(cell: Cell, unit: Unit, extra: Sequence[str]) -> list[object]:
         " ".join(map(str, cell.values)),
         str(cell.reference).lower(),
         MEASURED,
-        _harmless(cell.text("machine")),
+        clean(cell.text("machine"), 200),
         cell.key[:12],
-        *(_harmless(cell.text(name)) for name in extra),
+        *(clean(cell.text(name), 200) for name in extra),
     ]
 
 
@@ -88,12 +85,3 @@ def _reported(number: Reported, extra: Sequence[str]) -> list[object]:
     source = f"{number.source}, Table {number.table}"
     fixed = (number.metric, "percent", "", number.value, "", "", "", "false", source, "", "")
     return [*first, *fixed, *(stated.get(name, "") for name in extra)]
-
-
-def _harmless(text: str) -> str:
-    plain = clean(text, 200)
-    try:
-        float(plain)
-    except ValueError:
-        return f"'{plain}" if plain.startswith(("=", "+", "-", "@")) else plain
-    return plain

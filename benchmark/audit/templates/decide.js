@@ -35,9 +35,6 @@ addEventListener("keydown", (event) => {
   if (act) { event.preventDefault(); act(); }
 });
 
-const cell = (value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : String(value));
-const csv = (rows) => rows.map((row) => row.map((value) => cell(String(value))).join(",")).join("\n") + "\n";
-
 function save(name, text) {
   const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
   make("a", { href: address, download: name }).click();
@@ -65,10 +62,10 @@ $("accept").addEventListener("click", () => decide("accept"));
 $("reject").addEventListener("click", () => decide("reject"));
 $("undo").addEventListener("click", undo);
 $("more").addEventListener("click", () => { state.limit += PAGE; render(); });
-$("decisions").addEventListener("click", () => save("decisions.csv", csv([["sample", "label", "decision"], ...decisionRows()])));
+$("decisions").addEventListener("click", () => save("decisions.csv", csvText([["sample", "label", "decision"], ...decisionRows()])));
 if ($("labels")) {
   const name = data.injected ? "labels-with-injected-noise.csv" : "labels.csv";
-  $("labels").addEventListener("click", () => save(name, csv([["file", "split", ...data.classes], ...labelRows()])));
+  $("labels").addEventListener("click", () => save(name, csvText([["file", "split", ...data.classes], ...labelRows()])));
 }
 $("controls").addEventListener("submit", (event) => event.preventDefault());
 const there = [...new Set(data.suspects.map((suspect) => suspect.label))].sort((a, b) => a - b);

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gridbench.cli.options import cache_option
+from gridbench.core.csv_files import csv_text
 from gridbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -103,10 +102,5 @@ def _from_archive(
 
 
 def _csv(names: Sequence[str], table: npt.NDArray[Any]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["before \\ after", *names])
-    writer.writerows(
-        [name, *(f"{share:.9g}" for share in row)] for name, row in zip(names, table, strict=True)
-    )
-    return text.getvalue().encode()
+    rows = ([name, *(f"{share:.9g}" for share in row)] for name, row in zip(names, table, strict=True))
+    return csv_text([["before \\ after", *names], *rows]).encode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gridbench.core.csv_files import csv_text
 from gridbench.core.files import read_bytes, write_bytes
 from gridbench.datasets import Archive
 from gridbench.errors import InputError
@@ -130,11 +130,7 @@ def _changes_csv(names: Sequence[str], class_names: Sequence[str], manifest: Man
 
 
 def _csv(header: Sequence[str], rows: Any) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue().encode()
+    return csv_text([header, *rows]).encode()
 
 
 def _png(label_map: Array) -> bytes:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from importlib import metadata, resources
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import jinja2
@@ -18,7 +21,7 @@ from gridbench.leaderboard.tables.report import Report
 from gridbench.leaderboard.tables.table import Table
 from gridbench.leaderboard.tables.text import clean
 
-__all__ = ["page_document", "render_page"]
+__all__ = ["inlined", "page_document", "render_page"]
 
 _SCRIPTS = ("common.js", "chart.js", "details.js", "table.js", "main.js")
 MOST_ROWS_WITH_STATISTICS = 200
@@ -52,9 +55,29 @@ def render_page(report: Report, budget: Budget | None = None, title: str = "grid
         statistics=statistics,
         reported=reported,
         data=jinja2.utils.htmlsafe_json_dumps(document, separators=(",", ":"), allow_nan=False),
-        style=Markup((folder / "page.css").read_text(encoding="utf-8")),
-        script=Markup("\n".join((folder / name).read_text(encoding="utf-8") for name in _SCRIPTS)),
+        **inlined([folder / "page.css"], [folder / name for name in _SCRIPTS]),
     )
+
+
+def inlined(styles: Sequence[Traversable], scripts: Sequence[Traversable]) -> dict[str, Markup]:
+    """Return `style`, `script` and `policy` for a page: its Content-Security-Policy lets run what is in it alone.
+
+    Args:
+        styles: CSS files.
+        scripts: JavaScript files, which share one scope.
+    """
+    style, lines = (
+        "\n".join(file.read_text(encoding="utf-8") for file in files) for files in (styles, scripts)
+    )
+    script = f'"use strict";\n(() => {{\n{lines}\n}})();'
+    style_hash, script_hash = (
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)
+    )
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{style_hash}'; script-src 'sha256-{script_hash}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return {"style": Markup(style), "script": Markup(script), "policy": Markup(policy)}
 
 
 def page_document(report: Report, budget: Budget) -> dict[str, Any]:

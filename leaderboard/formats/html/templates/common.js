@@ -47,3 +47,14 @@ $("theme").addEventListener("click", () => {
   else delete document.documentElement.dataset.theme;
   $("theme").textContent = `Theme: ${themes[theme]}`;
 });
+
+// Text that a spreadsheet would run as a formula, as in core/csv_files.py.
+const FORMULA = /^[\s'\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|^[\t\r]/;
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
+function csvText(rows) {
+  const cell = (value) => {
+    const text = FORMULA.test(value) && !NUMBER.test(value) ? `'${value}` : String(value);
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  return rows.map((row) => row.map(cell).join(",")).join("\n") + "\n";
+}

@@ -102,13 +102,11 @@ function focusLegend(name) {
 
 function csvOf(rows) {
   const table = current();
-  const harmless = (text) => (/^[=+\-@\t\r]/.test(text) && !Number.isFinite(Number(text)) ? `'${text}` : text);
-  const quoted = (value) => { const text = harmless(String(value)); return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text; };
   const lines = [[...table.headings, table.over, "metric", "unit", "n", "mean", "std", "machine"]];
   for (const row of rows) row.cells.forEach((cell, at) => {
     if (cell) lines.push([...row.names, table.columns[at], table.metric, table.unit, cell.n, cell.m, cell.s ?? "", cell.machine]);
   });
-  return lines.map((line) => line.map(quoted).join(",")).join("\n") + "\n";
+  return csvText(lines);
 }
 
 $("table").addEventListener("keydown", (event) => {
