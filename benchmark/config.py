@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,6 +15,7 @@ import pydantic
 import yaml
 from pydantic import ConfigDict, Field, field_validator
 
+from gridbench.core.files import LARGEST_TEXT, read_text
 from gridbench.errors import InputError, nearest
 
 __all__ = [
@@ -69,6 +71,9 @@ def _setting(group: str, description: str, metavar: str = "", unset: str = "", *
 _data, _noise, _method, _recipe, _retrieval, _machine = (
     functools.partial(_setting, group) for group in GROUPS[:-1]
 )
+
+
+MOST_DECIMALS = 12
 
 
 class RunConfig(pydantic.BaseModel):
@@ -196,6 +201,9 @@ class RunConfig(pydantic.BaseModel):
     @classmethod
     def _plain(cls, value: Decimal) -> Decimal:
         """Write 30, 30.0 and 3e1 alike, so that they are one cell."""
+        exponent = value.normalize().as_tuple().exponent
+        if isinstance(exponent, int) and exponent < -MOST_DECIMALS:
+            raise ValueError(f"a number of at most {MOST_DECIMALS} decimals")
         return Decimal(format(value.normalize(), "f"))
 
     @property
@@ -255,6 +263,10 @@ def make_config(values: Mapping[str, Any]) -> RunConfig:
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
+# A sweep over hundreds of values has some thousands of nodes.
+MOST_NODES = 100_000
+
+
 class _Settings(yaml.SafeLoader):
     """Refuses a key that is there twice, of which YAML would keep the last, and leaves 10:50:10 the text that it is.
 
@@ -271,12 +283,39 @@ class _Settings(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
+        for key, times in Counter(str(key) for key in keys).items():
+            if times > 1:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"{key!r} is there twice", node.start_mark
                 )
         return super().construct_mapping(node, deep)
+
+
+def _parse_yaml(text: str) -> Any:
+    loader = _Settings(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _size(node, {}) > MOST_NODES:
+            raise ValueError(f"it stands for more than {MOST_NODES:,} values")
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """Return how many nodes a YAML node stands for, those that are repeated by aliases counted each time."""
+    if id(node) not in known:
+        # A node that holds itself counts as endless.
+        known[id(node)] = MOST_NODES
+        parts: list[yaml.Node] = []
+        if isinstance(node, yaml.MappingNode):
+            parts = [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            parts = node.value
+        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(node)]
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
@@ -286,7 +325,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
         InputError: The file cannot be read, or holds no mapping.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Settings)
+        content = _parse_yaml(read_text(path, LARGEST_TEXT))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"The file {str(path)!r} cannot be read: {error}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -79,9 +79,11 @@ cache_option = option(
 device_option = option(
     "--device", default="auto", show_default=True, group="machine", help="auto, cpu, cuda or cuda:N."
 )
+# More than any machine has cores; a million end the process.
+MOST_THREADS = 1024
 threads_option = option(
     "--threads",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=MOST_THREADS),
     default=1,
     show_default=True,
     group="machine",

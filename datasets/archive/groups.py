@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gridbench.datasets.archive.archive import Archive
 from gridbench.errors import InputError
 from gridbench.registry import DATASETS
 
-__all__ = ["Grouping", "groupings_of"]
+__all__ = ["Grouping", "groupings_of", "match_groups"]
+
+SECONDS = 1.0
+LONGEST_SECONDS = 60.0
 
 _TILE = re.compile(r"_r\d{3}_c\d{3}$")
 
@@ -45,7 +51,7 @@ def groupings_of(archive: Archive, pattern: str | None = None) -> list[Grouping]
     """
     names = archive.names
     if pattern is not None:
-        return [Grouping(_matches(pattern, names), f"what {pattern!r} finds in their names")]
+        return [Grouping(match_groups(pattern, names), f"what {pattern!r} finds in their names")]
     if archive.name in DATASETS:
         known = getattr(DATASETS.get(archive.name), "groups", None)
         return [Grouping(known(names), "squares of the map")] if known else []
@@ -56,21 +62,52 @@ def groupings_of(archive: Archive, pattern: str | None = None) -> list[Grouping]
         found.append(Grouping(archive.sample_groups, "the groups that they were split by"))
     elif settings.get("group_pattern"):
         words = f"the groups that they were split by ({settings['group_pattern']!r})"
-        found.append(Grouping(_matches(settings["group_pattern"], images), words))
+        found.append(Grouping(match_groups(settings["group_pattern"], images), words))
     if settings.get("tile"):
         found.append(Grouping(images, "the images that they were cut from"))
     return found
 
 
-def _matches(pattern: str, names: Sequence[str]) -> list[str]:
+def match_groups(pattern: str, names: Sequence[str]) -> list[str]:
+    """Return what a regular expression finds in each name: its first group, else the whole match.
+
+    Raises:
+        InputError: It is no regular expression, does not fit a name, or takes longer than a second for ten names.
+    """
     try:
         compiled = re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise InputError(f"The group pattern {pattern!r} is no regular expression: {error}.") from None
     groups = []
-    for name in names:
-        found = compiled.search(name)
-        if found is None:
-            raise InputError(f"The group pattern {pattern!r} does not fit the image {name!r}.")
-        groups.append(found.group(1) if compiled.groups else found.group(0))
+    try:
+        with _limited_time(SECONDS + len(names) / 10):
+            for name in names:
+                found = compiled.search(name)
+                if found is None:
+                    raise InputError(f"The group pattern {pattern!r} does not fit the image {name!r}.")
+                groups.append((found.group(1) or "") if compiled.groups else found.group(0))
+    except TimeoutError:
+        raise InputError(
+            f"The group pattern {pattern!r} takes too long for the image {name!r}: repeated repetitions such as "
+            "(a+)+ try every division of a name. Write it without them."
+        ) from None
     return groups
+
+
+@contextmanager
+def _limited_time(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError after some seconds; only the main thread of a system with timers can be interrupted."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, min(seconds, LONGEST_SECONDS))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

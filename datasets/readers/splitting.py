@@ -42,7 +42,8 @@ def parse_shares(text: str) -> tuple[float, float, float]:
         InputError: It is not three numbers, or train or the sum is not above zero.
     """
     try:
-        numbers = [float(part) for part in text.split("/")]
+        # "٥" and "1_0" are numbers to Python, and nan is one to float.
+        numbers = [float(part) for part in text.split("/") if part.isascii() and "_" not in part]
     except ValueError:
         numbers = []
     if len(numbers) != 3 or not numbers[0] > 0 or min(numbers) < 0 or not sum(numbers) < float("inf"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +45,9 @@ __all__ = ["apply"]
     help="Where labels.csv goes.",
 )
 @click.option(
+    "--force", is_flag=True, help="Replace a labels.csv, clean_labels.csv or images that are there."
+)
+@click.option(
     "--images",
     is_flag=True,
     help="Write the images too, so that DIR can be prepared as it is (tiles, built-in).",
@@ -58,6 +63,7 @@ def apply(
     kind: str,
     out: Path,
     images: bool,
+    force: bool,
     with_injected_noise: bool,
     cache: Path | None,
 ) -> None:
@@ -73,7 +79,7 @@ def apply(
     from gridbench.audit.audit import read_audit
     from gridbench.audit.correction import correct
     from gridbench.audit.export import label_table, write_images
-    from gridbench.core.files import write_bytes
+    from gridbench.core.files import check_folder, check_free, write_bytes
     from gridbench.datasets import default_cache
     from gridbench.datasets.open import open_archive
 
@@ -88,6 +94,11 @@ def apply(
     changes = _changes(found, archive, decisions, top, kind)
     labels = archive.scene_labels.copy()
     labels[found.positions] = correct(found.given, changes)
+    targets = [out / "labels.csv"]
+    targets += [out / "clean_labels.csv"] if found.injected else []
+    targets += [out / "images"] if images else []
+    check_folder(out)
+    check_free(targets, force)
     out.mkdir(parents=True, exist_ok=True)
     write_bytes(out / "labels.csv", label_table(archive, labels))
     empty = int((labels.sum(1) == 0).sum())
@@ -132,10 +143,12 @@ def _count(text: str, total: int) -> int:
     Raises:
         InputError: It is neither, or more than there are.
     """
-    try:
-        count = int(total * float(text[:-1]) / 100) if text.endswith("%") else int(text)
-    except (ValueError, OverflowError):
-        count = -1
+    count, percent = -1, text.endswith("%")
+    number = text[:-1] if percent else text
+    # What int and float read besides: digits of other scripts, 1_000, inf and blanks.
+    if re.fullmatch(r"\d+(\.\d+)?" if percent else r"\d{1,18}", number, re.ASCII):
+        share = Decimal(number) / 100
+        count = int(total * share) if percent and share <= 1 else -1 if percent else int(number)
     if not 0 < count <= total:
         raise InputError(f"--top is {text!r}; allowed is a number from 1 to {total}, or a share such as 5%.")
     return count

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gridbench.datasets.archive.groups import match_groups
 from gridbench.datasets.archive.layout import SPLITS, GroupLayout, Layout
 from gridbench.datasets.dataset import Progress, silent
 from gridbench.datasets.readers.base import Plan, Unit, listed
@@ -291,7 +291,7 @@ def _groups(sources: FolderSources, owners: Sequence[str], options: FolderOption
             raise InputError(
                 "--group-pattern and the table's column group both give groups; leave one of them out."
             )
-        return [_group(options.group_pattern, key) for key in owners]
+        return match_groups(options.group_pattern, owners)
     if labels is not None and "group" in labels.table.columns:
         return [labels.column("group", key) for key in owners]
     return None
@@ -302,6 +302,11 @@ def _split(
 ) -> list[str]:
     labels, folders = sources.labels, sources.found.split
     if labels is not None and "split" in labels.table.columns:
+        if options.split is not None:
+            raise InputError(
+                f"--split {options.split} and the table's column split both say what is for training; leave one of "
+                "them out."
+            )
         words = [labels.column("split", key) for key in owners]
         odd = next(
             (key for key, word in zip(owners, words, strict=True) if folders.get(key, word) != word), None
@@ -320,16 +325,6 @@ def _split(
     kept = "" if groups is None else f", {len(set(groups))} groups kept together"
     sources.reading.append(f"split: shares {shares} by the images' names{kept}")
     return split_by_shares(owners, parse_shares(shares), groups if groups is not None else list(owners))
-
-
-def _group(pattern: str, key: str) -> str:
-    try:
-        found = re.search(pattern, key)
-    except re.error as error:
-        raise InputError(f"The group pattern {pattern!r} is no regular expression: {error}.") from error
-    if found is None:
-        raise InputError(f"The group pattern {pattern!r} does not fit the image {key!r}.")
-    return found.group(1) if found.groups() else found.group(0)
 
 
 def _label_lines(

@@ -6,16 +6,24 @@ import csv
 import io
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from gridbench.core.csv_files import as_written
+from gridbench.core.files import LARGEST_TABLE, limited, open_file
+from gridbench.core.zip_files import check_zip
 from gridbench.datasets.readers.source_files import Unreadable, read_bytes
 from gridbench.errors import InputError
 
 __all__ = ["TABLE_SUFFIXES", "RawTable", "read_raw_table", "read_rows", "read_text", "refuse_ragged_rows"]
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".parquet")
+MOST_COLUMNS = 10_000
+MOST_CELLS = 10**8
+LARGEST_WORKBOOK = 2**29
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 
 
@@ -53,12 +61,14 @@ def read_raw_table(path: Path) -> RawTable:
         InputError: The file is missing, of another kind, empty, or its rows have other lengths than the header.
     """
     rows, lines, divided_by = _numbered_rows(path)
+    if rows and len(rows[0]) > MOST_COLUMNS:
+        raise InputError(f"{path} has {len(rows[0]):,} columns; a table of labels may have {MOST_COLUMNS:,}.")
     if len(rows) < 2:
         raise InputError(f"{path} is empty: it needs a header and at least one row below it.")
     rows = _drop_empty_columns(refuse_ragged_rows(path, rows, lines))
     header = rows[0]
-    named = [name.lower() for name in header if name]
-    twice = next((name for name in header if name and named.count(name.lower()) > 1), None)
+    named = Counter(name.lower() for name in header if name)
+    twice = next((name for name in header if named[name.lower()] > 1), None)
     if twice is not None:
         raise InputError(
             f"{path}: two columns are called {twice!r}. Is the header missing? The first row must name the "
@@ -84,7 +94,13 @@ def read_text(path: Path) -> str:
         InputError: It is missing, or it is no text.
     """
     try:
+        with open_file(path, LARGEST_TABLE) as file:
+            start = file.read(4096)
+        if b"\0" in start and start[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+            raise InputError(f"{path} is no text: it holds zero bytes.")
         content = read_bytes(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
     except Unreadable as error:
         raise InputError(f"{error}.") from error
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
@@ -137,7 +153,9 @@ def _numbered_rows(path: Path) -> tuple[list[list[str]], list[int], str]:
         rows, divided_by = _read_delimited(path)
     else:
         raise InputError(f"{path} is no table; known are {', '.join(TABLE_SUFFIXES)}.")
-    stripped = [[cell.strip() for cell in row] for row in rows]
+    stripped = [
+        [as_written(text) if text[:1] == "'" else text for text in map(str.strip, row)] for row in rows
+    ]
     kept = [i for i, row in enumerate(stripped) if any(row)]
     return [stripped[i] for i in kept], [i + 1 for i in kept], divided_by
 
@@ -195,11 +213,8 @@ def _drop_empty_columns(rows: list[list[str]]) -> list[list[str]]:
 
 
 def _read_xlsx(path: Path) -> list[list[str]]:
-    import zipfile
-
     import openpyxl
     from openpyxl.utils import get_column_letter
-    from openpyxl.utils.exceptions import InvalidFileException
 
     def cells(computed: bool) -> list[tuple[object, ...]]:
         book = openpyxl.load_workbook(path, read_only=True, data_only=computed)
@@ -209,8 +224,10 @@ def _read_xlsx(path: Path) -> list[list[str]]:
             book.close()
 
     try:
+        _check_workbook(path)
         values, written = cells(True), cells(False)
-    except (OSError, KeyError, ValueError, IndexError, zipfile.BadZipFile, InvalidFileException) as error:
+    # Of a damaged workbook openpyxl raises whatever its damaged part leads to.
+    except Exception as error:
         raise InputError(f"{path} cannot be read as a workbook: {error}.") from error
     for number, (row, formulas) in enumerate(zip(values, written, strict=True), start=1):
         for column, (cell, formula) in enumerate(zip(row, formulas, strict=True), start=1):
@@ -223,13 +240,44 @@ def _read_xlsx(path: Path) -> list[list[str]]:
     return [[_cell_text(cell) for cell in row] for row in values]
 
 
+def _check_workbook(path: Path) -> None:
+    """Refuse a workbook by what its members would take, and one whose XML declares entities.
+
+    Raises:
+        ValueError: With the reason.
+        OSError: It cannot be read.
+    """
+    import zipfile
+
+    with open_file(path, LARGEST_TABLE) as file, zipfile.ZipFile(file) as archive:
+        check_zip(archive, path.stat().st_size)
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+        if unpacked > limited(LARGEST_WORKBOOK):
+            raise ValueError(f"it would unpack to {unpacked:,} bytes; save it as .csv")
+        for entry in archive.infolist():
+            with archive.open(entry) as member:
+                if b"<!DOCTYPE" in member.read(4096):
+                    raise ValueError(f"{entry.filename} declares a document type, which no workbook needs")
+
+
+def _check_parquet(file: Any) -> None:
+    cells = file.metadata.num_rows * max(file.metadata.num_columns, 1)
+    groups = (file.metadata.row_group(i) for i in range(file.metadata.num_row_groups))
+    unpacked = sum(group.total_byte_size for group in groups)
+    if cells > MOST_CELLS or unpacked > limited(LARGEST_WORKBOOK):
+        raise ValueError(f"it holds {cells:,} cells and would unpack to {unpacked:,} bytes")
+
+
 def _read_parquet(path: Path) -> list[list[str]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
+        with open_file(path) as source:
+            file = pq.ParquetFile(source)
+            _check_parquet(file)
+            table = file.read()
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{path} cannot be read as Parquet: {error}.") from error
     columns = [table.column(i).to_pylist() for i in range(table.num_columns)]
     return [
