@@ -22,7 +22,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-arithmetic check bench bench-gpu wheel clean
+.PHONY: help install demo test test-arithmetic test-hostile check bench bench-gpu wheel clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ ARITHMETICS ?= FOREIGN AVX2
 test-arithmetic: install  ## Run the tests that train with SSE and with AVX2 arithmetic; ARITHMETICS=FOREIGN for one
 	@set -e; $(foreach name,$(ARITHMETICS),echo '$($(name))'; \
 	  $(ONE_THREAD) $($(name)) $(BIN)/pytest -n $(JOBS) $(TRAINED) $(PYTEST_ARGS);)
+
+test-hostile: install  ## Try hundreds of damaged and hostile files, each within seconds and 200 MB (ten minutes)
+	$(ONE_THREAD) $(BIN)/pytest -n $(JOBS) tests/hostile/check.py
 
 check: install  ## Check style, format and types
 	$(BIN)/ruff check

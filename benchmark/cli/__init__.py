@@ -143,15 +143,18 @@ def _exit_code(words: Sequence[str], debug: bool) -> int:
         click.echo("\nInterrupted. The same command goes on after the last finished epoch.", err=True)
         return 130
     except SystemExit as stop:
-        # click's own, for an output that nobody reads.
-        return stop.code if isinstance(stop.code, int) else 1
-    except Exception as error:
+        if isinstance(stop.code, int) and stop.code > 0:
+            # click's own, for an output that nobody reads, and that of commands that found something.
+            return stop.code
+        click.echo("Error: a plug-in or a library ended the command with sys.exit.", err=True)
+        return 1
+    except BaseException as error:
         if debug:
             raise
         return _explain(error)
 
 
-def _explain(error: Exception) -> int:
+def _explain(error: BaseException) -> int:
     """Print an error for the person at the keyboard and return the exit code."""
     if isinstance(error, GridbenchError):
         click.echo(f"Error: {error}", err=True)

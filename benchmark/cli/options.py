@@ -80,10 +80,9 @@ device_option = option(
     "--device", default="auto", show_default=True, group="machine", help="auto, cpu, cuda or cuda:N."
 )
 # More than any machine has cores; a million end the process.
-MOST_THREADS = 1024
 threads_option = option(
     "--threads",
-    type=click.IntRange(min=1, max=MOST_THREADS),
+    type=click.IntRange(min=1, max=1024),
     default=1,
     show_default=True,
     group="machine",

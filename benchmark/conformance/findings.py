@@ -67,7 +67,9 @@ def carry_out(
             check(subject)
         except Violation as violation:
             yield Finding(title, name, str(violation))
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             where = failing_line(error, module_file(owner.__module__))
             yield Finding(title, name, f"it raised {type(error).__name__}: {error}{where}")
         else:

@@ -59,6 +59,11 @@ FACTOR = "GRIDBENCH_LIMIT_FACTOR"
 class UnsafeFile(InputError, OSError):
     """A file that is not read or replaced: a link, a device, a named pipe, too large, or read-only."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        # What callers quote of an OSError.
+        self.strerror = message
+
     def __str__(self) -> str:
         return str(self.args[0])
 

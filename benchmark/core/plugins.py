@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
+import os
 import sys
 from collections.abc import Iterable
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType
-from typing import Any
+from typing import Any, NoReturn
 
+from gridbench.core.files import LARGEST_JSON, read_bytes
 from gridbench.core.source import failing_line
 from gridbench.errors import GridbenchError, InputError
 from gridbench.registry import PLUGIN_SOURCES, REGISTRIES
@@ -53,6 +55,10 @@ def load_plugin(path: Path) -> list[tuple[str, str]]:
         found = "is not a Python file" if path.exists() else "does not exist"
         raise InputError(f"The plug-in {str(path)!r} {found}. Give a file: --plugin path/to/my_method.py")
     file = path.resolve()
+    try:
+        read_bytes(file, LARGEST_JSON)
+    except OSError as error:
+        raise InputError(f"The plug-in {str(path)!r} cannot be read: {error}") from None
     if not _is_loaded(file):
         _execute(file, path)
     components = registered_from(file)
@@ -99,7 +105,7 @@ def source_digest(components: Iterable[Any]) -> str | None:
 
 def _is_loaded(file: Path) -> bool:
     try:
-        return PLUGIN_SOURCES.get(file) == hashlib.sha256(file.read_bytes()).hexdigest()
+        return PLUGIN_SOURCES.get(file) == hashlib.sha256(read_bytes(file, LARGEST_JSON)).hexdigest()
     except OSError:
         return False
 
@@ -112,11 +118,14 @@ def _execute(file: Path, shown: Path) -> None:
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     before = sys.modules.get(name)
+    _guard_exit()
     # Dataclasses and the registry look a class's module up while the class is being made.
     sys.modules[name] = module
     try:
         loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         PLUGIN_SOURCES.pop(file, None)
         sys.modules.pop(name, None)
         if before is not None:
@@ -125,6 +134,21 @@ def _execute(file: Path, shown: Path) -> None:
         raise InputError(
             f"The plug-in {str(shown)!r} cannot be loaded: {kind}{error}{failing_line(error, str(file))}"
         ) from error
+
+
+def _guard_exit() -> None:
+    """Let `os._exit` in this process raise, so that a plug-in cannot end a run as if it were done."""
+    real, process = os._exit, os.getpid()
+    if hasattr(real, "guards"):
+        return
+
+    def leave(status: int) -> NoReturn:
+        if os.getpid() != process:
+            real(status)
+        raise SystemExit(f"os._exit({status}) was called: the plug-in ended the process")
+
+    leave.guards = real  # type: ignore[attr-defined]
+    os._exit = leave
 
 
 def _modules(component: Any) -> set[str]:

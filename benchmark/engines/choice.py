@@ -125,10 +125,14 @@ class EngineChoice:
         return fastest_threads(plans[0], execution.cache or default_cache(), say)
 
 
+# More than any machine has cores; a million end the process.
+MOST_THREADS = 1024
+
+
 def _number(option: str, text: str) -> int | None:
     """Return a positive number, or None for auto."""
     if text == "auto":
         return None
-    if not text.isdecimal() or int(text) < 1:
-        raise InputError(f"{option} is {text!r}; it must be auto or a number from 1.")
+    if not (text.isascii() and text.isdecimal() and len(text) < 5 and 1 <= int(text) <= MOST_THREADS):
+        raise InputError(f"{option} is {text!r:.40}; it must be auto or a number from 1 to {MOST_THREADS}.")
     return int(text)

@@ -105,7 +105,7 @@ def _holds_files(folder: Path) -> bool:
     return not folder.is_dir() or any(not path.name.startswith(".") for path in folder.iterdir())
 
 
-def no_room(error: Exception) -> NoRoom | None:
+def no_room(error: BaseException) -> NoRoom | None:
     """Return the error for a full disk, or None if that is not what happened."""
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         return NoRoom(

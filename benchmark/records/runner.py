@@ -170,7 +170,12 @@ def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> Ru
     if plan.config.compile:
         require_compiler(device)
     with cpu_threads(execution.threads):
-        experiment = build(plan, device)
+        try:
+            experiment = build(plan, device)
+        except (Exception, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            raise RunFailed(f"The run failed before it began: {_words(error)}") from error
         with locked(execution.runs, folder):
             found = read_record(folder, verify=True) if folder.exists() else None
             if isinstance(found, RunRecord) and found.id == plan.id and not execution.force:
@@ -181,7 +186,10 @@ def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> Ru
                 raise unwritable(execution.runs, error) from None
             try:
                 return _compute(experiment, folder, execution, build)
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            # A plug-in may raise what is no Exception: sys.exit(0) must not look like a run that is done.
+            except BaseException as error:
                 raise _failed(error, folder, plan) from error
 
 
@@ -330,16 +338,21 @@ def _resumed(
         return again, ()
 
 
-def _failed(error: Exception, folder: Path, plan: Plan) -> GridbenchError:
+def _words(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"SystemExit: the plug-in ended the process ({error.code})"
+    message = str(error) or type(error).__name__
+    return message if isinstance(error, GridbenchError) else f"{type(error).__name__}: {message}"
+
+
+def _failed(error: BaseException, folder: Path, plan: Plan) -> GridbenchError:
     """Note a failure in the run folder and word it for the user."""
     full = no_room(error)
     if full:
         if asides(folder, REPLACED):
             full = NoRoom(f"{full} The record that it was to replace is in {asides(folder, REPLACED)[-1]}.")
         return full
-    message = str(error) or type(error).__name__
-    if not isinstance(error, GridbenchError):
-        message = f"{type(error).__name__}: {message}"
+    message = _words(error)
     uncompiled = compile_failure(error)
     if uncompiled:
         message = f"The backbone cannot be compiled ({uncompiled}); leave out --compile."
