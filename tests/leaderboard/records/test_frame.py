@@ -88,8 +88,8 @@ def test_unfinished_runs_are_no_results(runs, write_run, state):
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"ndcg": float("nan")}, "it holds NaN"),
-        ({"ndcg": float("inf")}, "it holds Infinity"),
+        ({"ndcg": float("nan")}, "ndcg@20 is nan"),
+        ({"ndcg": float("inf")}, "ndcg@20 is inf"),
         ({"ndcg": -0.1}, "ndcg@20 is negative"),
         ({"result": {"seconds": {"train": -1.0}}}, "seconds/train is negative"),
         ({"method": "x" * 10_000}, "method has 10000 characters"),
@@ -97,7 +97,7 @@ def test_unfinished_runs_are_no_results(runs, write_run, state):
         ({"seed": "zero"}, "seed is 'zero'"),
         ({"dataset": None}, "dataset is None"),
         ({"slnir": "thirty"}, "slnir is 'thirty'"),
-        ({"learning_rate": float("inf")}, "it holds Infinity"),
+        ({"learning_rate": float("inf")}, "learning_rate is inf"),
         ({"ndcg": "0.5"}, "ndcg@20 is '0.5'"),
         ({"versions": None}, "NoneType"),
     ],
