@@ -15,8 +15,8 @@ from gridbench.leaderboard.bundles.bundle import DONE, FILES
 from gridbench.leaderboard.bundles.checks import Bundle, check_content, opened, refuse
 from gridbench.leaderboard.bundles.compact import RECORDS as COMPACT
 from gridbench.leaderboard.records.runs import IMPORTED, LeftOut, as_run
-from gridbench.records.record import read_record
 from gridbench.records.recompute import wrong_numbers
+from gridbench.records.record import read_record
 
 __all__ = ["Imported", "import_bundle"]
 

@@ -42,7 +42,7 @@ def warm() -> None:
     import gridbench.cli.run
     import gridbench.cli.status
     import gridbench.training.backbone  # noqa: F401
-    from gridbench.records import runner, status, verify  # noqa: F401
+    from gridbench.records import recompute, runner, status  # noqa: F401
 
     torch.set_num_threads(1)
 
