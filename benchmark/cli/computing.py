@@ -41,7 +41,7 @@ _OPTIONS = (
         metavar="N|auto",
         default="1",
         show_default=True,
-        help="CPU threads of a run; their number changes the last digits. auto measures which is fastest here.",
+        help="CPU threads of a run; with other threads it is of another machine. auto measures which is fastest here.",
     ),
     option(
         "--device",

@@ -86,7 +86,7 @@ threads_option = option(
     default=1,
     show_default=True,
     group="machine",
-    help="CPU threads; their number changes the last digits.",
+    help="CPU threads; runs with other threads count as runs of another machine.",
 )
 
 
