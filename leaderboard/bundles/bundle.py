@@ -14,7 +14,7 @@ from gridbench.errors import InputError
 from gridbench.leaderboard.bundles.checks import CONTENTS
 
 if TYPE_CHECKING:
-    from gridbench.leaderboard.records.runs import Run
+    from gridbench.leaderboard.records.run import Run
 
 __all__ = ["DONE", "FILES", "SCHEMA", "pack_bundle"]
 

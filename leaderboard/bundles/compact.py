@@ -26,7 +26,7 @@ from gridbench.leaderboard.bundles.checks import CONTENTS, opened, refuse
 from gridbench.records.record import RunRecord, check_result
 
 if TYPE_CHECKING:
-    from gridbench.leaderboard.records.runs import Run
+    from gridbench.leaderboard.records.run import Run
 
 __all__ = ["CompactRun", "pack_compact", "read_compact"]
 

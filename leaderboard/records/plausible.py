@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gridbench.leaderboard.records.metric_info import unit_of
 
 if TYPE_CHECKING:
-    from gridbench.leaderboard.records.runs import Run
+    from gridbench.leaderboard.records.run import Run
 
 __all__ = ["REFERENCES", "implausible", "is_hash"]
 

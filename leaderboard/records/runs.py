@@ -7,95 +7,24 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
-from gridbench.core.machine import machine_label
 from gridbench.errors import InputError
 from gridbench.leaderboard.bundles.checks import refuse
 from gridbench.leaderboard.bundles.compact import read_compact
 from gridbench.leaderboard.records.metric_info import metrics_of
 from gridbench.leaderboard.records.plausible import implausible
+from gridbench.leaderboard.records.run import COSTS, Run, Setting
 from gridbench.records.record import StoredRun, iter_records
 
 __all__ = ["COSTS", "IMPORTED", "Collection", "LeftOut", "Run", "Setting", "as_run", "collect", "flatten"]
 
-Setting = str | int | float | bool | None
-
 IMPORTED = "imported"
 """Folder below the runs that holds what others made, a folder per origin."""
 
-COSTS = ("seconds/", "memory/")
-"""What the names of costs begin with: they are read only when they are asked for, and rank nothing."""
-
 LONGEST_NAME = 200
 """A component's name or a setting longer than this is not one that gridbench wrote."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One finished run.
-
-    Attributes:
-        id: Hash of everything that can change the run's numbers.
-        cell: The same without the seed.
-        seed: The seed.
-        settings: Every resolved field of the configuration but the seed, nested names joined by dots, with
-            the versions, the fingerprint of the data and the hash of a plug-in.
-        metrics: Name -> recorded value; rates are fractions.
-        reference: Whether it is a row that only gives the others a scale (oracle, untrained, random).
-        note: What every table must say of the method.
-        origin: Name of the bundle it was imported from; empty for one's own.
-        stored: The record, for its history and the like.
-    """
-
-    id: str
-    cell: str
-    seed: int
-    settings: Mapping[str, Setting]
-    metrics: Mapping[str, float]
-    reference: bool
-    note: str
-    origin: str
-    stored: StoredRun
-
-    @cached_property
-    def machine(self) -> str:
-        """The machine that computed it, by the label under which runs pair; `not recorded` where none is."""
-        try:
-            return machine_label(self.stored.environment().get("machine"))
-        except (OSError, ValueError, AttributeError):
-            return machine_label(None)
-
-    def metric(self, name: str) -> float | None:
-        """Return a metric, or a cost such as `seconds/training`, for which the environment is read; None without."""
-        if name in self.metrics or not name.startswith(COSTS):
-            return self.metrics.get(name)
-        return self.costs().get(name)
-
-    def costs(self) -> dict[str, float]:
-        """Return `seconds/<phase>`, `seconds/total` and `memory/peak` (bytes), as far as the environment tells them.
-
-        The parts of training (data, forward, backward, ...) are told too, and are in the total as training alone.
-        """
-        try:
-            environment = self.stored.environment()
-            spent, held = environment.get("seconds"), environment.get("peak_memory")
-            parts = (environment.get("profile") or {}).get("seconds")
-        except (OSError, ValueError, AttributeError):
-            return {}
-        found = _seconds(spent)
-        if found:
-            found = {**_seconds(parts), **found, "seconds/total": math.fsum(found.values())}
-        return {**found, "memory/peak": float(held)} if _is_amount(held) else found
-
-    def value(self, name: str) -> Setting:
-        """Return a setting, the seed, the origin or the machine by name."""
-        if name in ("seed", "origin", "machine"):
-            own: Setting = getattr(self, name)
-            return own
-        return self.settings.get(name)
 
 
 @dataclass(frozen=True)
@@ -243,18 +172,6 @@ def _settings(config: Mapping[str, Any]) -> tuple[dict[str, Setting], int]:
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"its {name} is {value}")
     return settings, seed
-
-
-def _seconds(phases: object) -> dict[str, float]:
-    """Return `seconds/<phase>` for what an environment tells, without what is no amount of time."""
-    told = phases if isinstance(phases, Mapping) else {}
-    return {f"seconds/{phase}": float(value) for phase, value in told.items() if _is_amount(value)}
-
-
-def _is_amount(value: object) -> TypeGuard[float]:
-    return (
-        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
-    )
 
 
 def _is_number(value: Setting) -> bool:
