@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -192,7 +193,7 @@ def _print(found: Audit, listed: Path, page: Path) -> None:
     else:
         console.print(
             "Next:   open the page, decide, export; or "
-            f"gridbench audit apply {found.folder} --top 5% --out corrected\n"
+            f"gridbench audit apply {shlex.quote(str(found.folder))} --top 5% --out corrected\n"
             f"How good is the list? gridbench audit --dataset {document['dataset']} --slnir 10",
             highlight=False,
             soft_wrap=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,10 +113,10 @@ def apply(
         click.echo(f"{out / 'clean_labels.csv'}: the labels before noise was injected.")
     if images:
         click.echo(f"{write_images(archive, out / 'images')} images written to {out / 'images'}.")
-    data = str(out) if images else "YOUR-FOLDER"
-    more = "" if images else f" --labels {out / 'labels.csv'}"
-    more += f" --clean-labels {out / 'clean_labels.csv'}" if found.injected else ""
-    click.echo(f"Next: gridbench data prepare folder --data {data}{more} --name {archive.name}-corrected")
+    words = ["gridbench", "data", "prepare", "folder", "--data", str(out) if images else "YOUR-FOLDER"]
+    words += [] if images else ["--labels", str(out / "labels.csv")]
+    words += ["--clean-labels", str(out / "clean_labels.csv")] if found.injected else []
+    click.echo(f"Next: {shlex.join([*words, '--name', f'{archive.name}-corrected'])}")
 
 
 def _is_ours(path: Path, archive: Archive) -> bool:

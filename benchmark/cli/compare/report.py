@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -144,7 +145,8 @@ def close(
     expected, found = len(items) + len(control), len(own) + len(beside)
     if found < expected:
         click.echo(
-            f"{expected - found} of {expected} runs are missing; gridbench status --runs {runs} says why."
+            f"{expected - found} of {expected} runs are missing; "
+            f"gridbench status --runs {shlex.quote(str(runs))} says why."
         )
     if control and (several := sorted({run.machine for run in (*own, *beside)}))[1:]:
         click.echo(f"The runs here are of several machines, which are never paired: {'; '.join(several)}.")
@@ -166,7 +168,8 @@ def close(
         click.echo(f"As a page: {again} --out comparison.html")
         name = items[0].plan.config.method
         click.echo(
-            f"To publish: gridbench leaderboard export {name}.zip --runs {runs} --filter method={name}"
+            f"To publish: gridbench leaderboard export {name}.zip "
+            f"--runs {shlex.quote(str(runs))} --filter method={name}"
         )
 
 

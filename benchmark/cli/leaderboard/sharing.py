@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def export_bundle(
             f"Left out {len(found.left_out)} unfinished, failed or damaged; gridbench status tells more."
         )
     if compact:
-        click.echo(f"Next: gridbench leaderboard --runs {target}")
+        click.echo(f"Next: gridbench leaderboard --runs {shlex.quote(str(target))}")
 
 
 def _origin_of(file: Path) -> str:
@@ -111,4 +112,4 @@ def import_records(bundle: Path, runs: str, origin: str | None) -> None:
     done = import_bundle(bundle, Path(runs), origin or bundle.stem)
     known = f", {done.known} were there already" if done.known else ""
     click.echo(f"{done.new} records are now in {done.folder}{known}.")
-    click.echo(f"Next: gridbench leaderboard --runs {runs}")
+    click.echo(f"Next: gridbench leaderboard --runs {shlex.quote(runs)}")

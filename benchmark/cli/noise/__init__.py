@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,8 +96,9 @@ def apply(
     manifest = plan.noise.manifest(corruption, plan)
     write_files(out, plan.archive, manifest, corruption.labels)
     click.echo(_headline(manifest.summary()))
-    tail = "" if cache is None else f" --cache {cache}"
-    click.echo(f"Wrote {out}\nNext:  gridbench noise inspect {out} --dataset {plan.archive.name}{tail}")
+    words = ["gridbench", "noise", "inspect", str(out), "--dataset", plan.archive.name]
+    words += [] if cache is None else ["--cache", str(cache)]
+    click.echo(f"Wrote {out}\nNext:  {shlex.join(words)}")
 
 
 @noise.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +70,8 @@ def estimate(
     )
     click.echo(f"Wrote {out}")
     own = math.floor(round(10_000 * (1 - kept), 6)) / 100
-    click.echo(f"Next:  gridbench run --noise class_dependent --noise-parameter table={out} --slnir {own:g}")
+    parameter = shlex.quote(f"table={out}")
+    click.echo(f"Next:  gridbench run --noise class_dependent --noise-parameter {parameter} --slnir {own:g}")
 
 
 def _from_files(clean: Path, noisy: Path) -> tuple[Sequence[str], npt.NDArray[Any], npt.NDArray[Any]]:

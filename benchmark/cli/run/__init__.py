@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +82,8 @@ def run(
     """  # noqa: D301
     from gridbench.config import make_config
 
-    config = make_config(collect(given))
+    typed = collect(given)
+    config = make_config(typed)
     if log_dir is not None and log is None:
         raise InputError("--log-dir says where event files go; ask for them with --log tensorboard.")
     from gridbench.core.progress import ProgressReporter
@@ -106,7 +109,7 @@ def run(
             _print_plan(config, execution)
             return
         record = compute(config, execution)
-    print_result(record)
+    print_result(record, typed, cache)
     if profile:
         from gridbench.cli.run.profile_table import print_profile
 
@@ -128,7 +131,9 @@ def _print_plan(config: RunConfig, execution: Execution) -> None:
     click.echo(f"{'id':18} {plan.id}\n{'cell':18} {plan.cell}\n{'folder':18} {folder}\n{'state':18} {state}")
 
 
-def print_result(record: RunRecord) -> None:
+def print_result(
+    record: RunRecord, typed: Mapping[str, Any] | None = None, cache: Path | None = None
+) -> None:
     """Print the closing table of a run."""
     from rich.table import Table
 
@@ -190,7 +195,7 @@ def print_result(record: RunRecord) -> None:
         console.print(f"Note: {record.config['note']}", highlight=False)
     console.print(f"Machine: {record.machine}", highlight=False, soft_wrap=True)
     console.print(f"Record: {record.folder}", highlight=False, soft_wrap=True)
-    console.print(f"Next:   {_next_command(record)}", highlight=False, soft_wrap=True)
+    console.print(f"Next:   {_next_command(record, typed or {}, cache)}", highlight=False, soft_wrap=True)
 
 
 def _noisy_images(result: Any) -> str:
@@ -214,12 +219,13 @@ def _percent(value: float | None) -> str:
     return "—" if value is None else f"{100 * value:.1f} %"
 
 
-def _next_command(record: RunRecord) -> str:
-    """Suggest the baseline where it is missing, the leaderboard otherwise."""
+def _next_command(record: RunRecord, typed: Mapping[str, Any], cache: Path | None) -> str:
+    """Suggest the baseline where it is missing, with every setting that was typed; the leaderboard otherwise."""
+    from gridbench.config import flag_of
     from gridbench.records.record import iter_records
 
     runs, config = record.folder.parent, record.config["config"]
-    where = "" if str(runs) == "runs" else f" --runs {runs}"
+    where = "" if str(runs) == "runs" else f" --runs {shlex.quote(str(runs))}"
     baseline = config["loss"]
     there = any(
         stored.config["config"].get("method") == baseline
@@ -228,5 +234,18 @@ def _next_command(record: RunRecord) -> str:
         if stored.state == "done"
     )
     if baseline and not there and config["method"] != baseline:
-        return f"gridbench run --method {baseline} --dataset {config['dataset']} --slnir {config['slnir']}{where}"
+        words = ["gridbench", "run", "--method", baseline, "--dataset", config["dataset"]]
+        words += ["--slnir", str(config["slnir"])]
+        for name, value in typed.items():
+            if name in ("method", "dataset", "slnir", "loss", "parameters"):
+                continue
+            flag = flag_of(name)
+            if isinstance(value, Mapping):
+                words += [word for key, one in value.items() for word in (flag, f"{key}={one}")]
+            elif isinstance(value, bool):
+                words.append(flag if value else flag.replace("--", "--no-", 1))
+            else:
+                words += [flag, str(value)]
+        words += [] if cache is None else ["--cache", str(cache)]
+        return shlex.join(words) + where
     return f"gridbench leaderboard{where}"
