@@ -28,7 +28,7 @@ from gridbench.records.record import RunRecord, check_result
 if TYPE_CHECKING:
     from gridbench.leaderboard.records.run import Run
 
-__all__ = ["CompactRun", "pack_compact", "read_compact"]
+__all__ = ["CompactRun", "as_columns", "as_rows", "pack_compact", "read_compact"]
 
 SCHEMA = 1
 KIND = "compact"
@@ -50,7 +50,7 @@ class _Histories:
         return len(self._lines)
 
     def rows(self, at: int) -> list[dict[str, Any]]:
-        return _rows(parse_json(self._lines[at]))
+        return as_rows(parse_json(self._lines[at]))
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def pack_compact(runs: Iterable[Run], version: str) -> bytes:
         if run.origin:
             documents["origin"] = run.origin
         records.append(_line(documents))
-        histories.append(_line(_columns(_read(run, stored.history) or [])))
+        histories.append(_line(as_columns(_read(run, stored.history) or [])))
     texts = {RECORDS: b"".join(records), HISTORIES: b"".join(histories)}
     hashes = {name: hashlib.sha256(text).hexdigest() for name, text in texts.items()}
     contents = {"schema": SCHEMA, "kind": KIND, "gridbench": version, "records": len(names), "files": hashes}
@@ -194,23 +194,23 @@ def _line(value: Any) -> bytes:
     return text.encode() + b"\n"
 
 
-def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def as_columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Turn rows into columns, name by name; a member that is itself a mapping becomes columns of its own."""
     columns: dict[str, Any] = {}
     for name in dict.fromkeys(name for row in rows for name in row):
         values = [row.get(name) for row in rows]
         if any(isinstance(value, Mapping) for value in values):
-            columns[name] = _columns([value if isinstance(value, Mapping) else {} for value in values])
+            columns[name] = as_columns([value if isinstance(value, Mapping) else {} for value in values])
         else:
             columns[name] = [_short(value) for value in values]
     return columns
 
 
-def _rows(columns: Any) -> list[dict[str, Any]]:
+def as_rows(columns: Any) -> list[dict[str, Any]]:
     """Turn columns back into rows."""
     if not isinstance(columns, dict):
         raise ValueError("a history is no table")
-    parts = {name: _rows(part) if isinstance(part, dict) else part for name, part in columns.items()}
+    parts = {name: as_rows(part) if isinstance(part, dict) else part for name, part in columns.items()}
     if len({len(part) if isinstance(part, list) else -1 for part in parts.values()}) > 1:
         raise ValueError("the columns of a history differ in length")
     return [dict(zip(parts, values, strict=True)) for values in zip(*parts.values(), strict=True)]

@@ -15,7 +15,7 @@ from gridbench.cli.leaderboard import leaderboard
 from gridbench.errors import InputError
 from gridbench.leaderboard import load
 from gridbench.leaderboard.bundles.bundle_import import import_bundle
-from gridbench.leaderboard.bundles.compact import _columns, _rows, pack_compact, read_compact
+from gridbench.leaderboard.bundles.compact import as_columns, as_rows, pack_compact, read_compact
 from gridbench.leaderboard.figures.histories import band_of
 from gridbench.leaderboard.records.runs import collect
 from gridbench.leaderboard.records.shipped import shipped_records
@@ -79,7 +79,7 @@ def test_history_environment_and_noise_come_back(packed):
 def test_rows_survive_being_columns(rows):
     names = dict.fromkeys(name for row in rows for name in row)
     whole = [{name: row.get(name) for name in names} for row in rows]
-    assert _rows(_columns(rows)) == (whole if names else [])
+    assert as_rows(as_columns(rows)) == (whole if names else [])
 
 
 def test_the_same_records_give_the_same_bytes_and_can_be_packed_again(packed, study):
