@@ -1,6 +1,7 @@
 """`gridbench run` as a person meets it: the closing table, the next command, dry runs, messages."""
 
 import re
+import shlex
 
 import pytest
 
@@ -31,6 +32,15 @@ def test_the_closing_table_says_what_a_newcomer_needs(cli, short):
         "Next:   gridbench run --method bce --dataset stripes --slnir 30",
     ):
         assert words in out
+    (line,) = [line for line in out.splitlines() if line.startswith("Next:")]
+    following = shlex.split(line.removeprefix("Next:   gridbench "))
+    for option, value in (
+        ("--backbone", "test_resnet"),
+        ("--epochs", "2"),
+        ("--k", "5"),
+        ("--cache", short[14]),
+    ):
+        assert following[following.index(option) + 1] == str(value)
 
 
 def test_what_is_not_known_of_the_given_labels_is_no_number(cli, short):
