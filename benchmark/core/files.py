@@ -102,7 +102,10 @@ def open_file(path: Path, largest: int = LARGEST_FILE) -> BinaryIO:
     # Between the two looks a file may have been replaced; a pipe then blocks neither opening nor reading.
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
-        _require_regular(path, os.fstat(handle), largest)
+        found = os.fstat(handle)
+        _require_regular(path, found, largest)
+        if not found.st_size and not _is_empty(handle):
+            raise UnsafeFile(f"{path} is not a regular file: it holds more than its size tells")
         return os.fdopen(handle, "rb")
     except BaseException:
         os.close(handle)
@@ -117,6 +120,14 @@ def _require_regular(path: Path, found: os.stat_result, largest: int) -> None:
             f"{path} has {found.st_size:,} bytes; such a file may have {limited(largest):,} "
             f"(to raise the limit: {FACTOR}=4)"
         )
+
+
+def _is_empty(handle: int) -> bool:
+    """Tell whether an open file ends at once; files of /proc say that they are empty, and some never end."""
+    try:
+        return os.read(handle, 1) == b""
+    except BlockingIOError:
+        return False
 
 
 def _kind(mode: int) -> str:

@@ -33,6 +33,7 @@ MOST_MEMORY = SANDBOX["MOST_MEMORY"]
 def warm() -> None:
     """Import once what commands import, so that a child has only its own work to do."""
     import openpyxl  # noqa: F401
+    import timm  # noqa: F401
     import torch
 
     import gridbench.cli.audit.apply
