@@ -8,7 +8,7 @@ tile.
 The split goes by squares of 256 image pixels (17 degrees; 8 x 8 tiles of 32 px, 4 x 4 tiles of 64 px): a whole
 square is training, validation or test, so no square is in two splits. That leaves 2,377 / 395 / 539 tiles of
 32 px in 105 squares, and 593 / 101 / 134 of 64 px in 97 squares. The squares are dealt out in a scattered order
-that hangs on `BLOCK_ORDER` alone: 9 is the first number with which every class occurs in every split at both
+that depends on `BLOCK_ORDER` alone: 9 is the first number with which every class occurs in every split at both
 sizes.
 """
 

@@ -1,4 +1,4 @@
-"""The type of a function that is told how far the building of an archive has come."""
+"""The type of a callback that reports how far the building of an archive has come."""
 
 from __future__ import annotations
 

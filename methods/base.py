@@ -214,7 +214,7 @@ class Method(nn.Module):
 
     Attributes:
         losses: Names of the losses that it goes with, `ANY_LOSS`, or empty when it trains nothing.
-        because: Why it goes with those and no others, said to whoever asks for another.
+        because: Why it goes with those and no others, shown when another is asked for.
         labels: Which labels it learns from: the corrupted ones, the clean ones (a reference row), or none.
         ranking: What retrieval orders by: the descriptors, or chance (a reference row).
         version: Raised when its numbers change.

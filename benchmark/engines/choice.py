@@ -92,7 +92,7 @@ class EngineChoice:
         """Return what decides settings that are `auto` for this engine; None where none is.
 
         Raises:
-            InputError: They are to be measured where nobody can know what will compute.
+            InputError: They are to be measured, but what will compute is not known in advance.
         """
         from gridbench.config import MEASURABLE
 

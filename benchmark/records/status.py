@@ -1,4 +1,4 @@
-"""What became of every run in a folder, told without torch and without changing anything."""
+"""The state of every run in a folder, read without torch and without changing anything."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def heads_over_epochs(records: Records) -> Figure:
 
 
 def found_over_epochs(records: Records, grid: Where, plain: Where) -> Figure:
-    """Draw the precision of what GRID takes for noisy in its mini-batches (Figs. 2 and 4)."""
+    """Draw the precision of what GRID flags as noisy in its mini-batches (Figs. 2 and 4)."""
     rates = (10, 30, 60)
     runs = [run for rate in rates for where in (grid, plain) for run in records.find(rate, **where).values()]
     (table,) = tables_of(Collection(runs))

@@ -156,7 +156,7 @@ def lambdas(records: Records) -> list[str]:
     lines = prose(
         "# GRID over lambda on `bluemarble`",
         "NDCG@20 in percent, mean ± sample standard deviation over n seeds; default recipe. Lambda 0 is plain BCE, "
-        "bit for bit. `slnir` is told the noise rate; `auto` reads lambda off GRID's own predictions (ours, not the "
+        "bit for bit. `slnir` is given the noise rate; `auto` reads lambda off GRID's own predictions (ours, not the "
         "paper's).",
     )
     for title, metric in (("Validation", VALIDATION), ("Test", TEST)):

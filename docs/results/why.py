@@ -116,7 +116,7 @@ def why(records: Records) -> list[str]:
     names = [LOGGED[name] for name in LOGGED if name != "reconstruction"]
     lines += ["### In the last epoch", ""]
     lines += prose(
-        "Where the divergence is averaged over the 128 latent dimensions, it is told per dimension."
+        "Where the divergence is averaged over the 128 latent dimensions, it is given per dimension."
     )
     lines += table(["", "SLNIR", *names, "n"], rows)
     return lines

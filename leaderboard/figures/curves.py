@@ -67,7 +67,7 @@ def noise_curves(table: Table) -> Figure | None:
 def detection_curves(table: Table) -> list[tuple[str, Figure]]:
     """Draw how well noisy samples are found over the epochs, one panel per noise rate (Figs. 2 to 5).
 
-    The paper's "detection accuracy" is the share of truly noisy samples among those taken for noisy. Beside it
+    The paper's "detection accuracy" is the share of truly noisy samples among those flagged as noisy. Beside it
     stand the same share among the samples with the highest loss of the trained plain model, as many as the
     noise rate says, and a random choice.
 

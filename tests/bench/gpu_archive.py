@@ -1,4 +1,4 @@
-"""A made-up archive of DLRSD's size, and runs on it: what is timed hangs on sizes alone."""
+"""A made-up archive of DLRSD's size, and runs on it: what is timed depends on sizes alone."""
 
 from __future__ import annotations
 

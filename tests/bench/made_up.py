@@ -1,4 +1,4 @@
-"""Descriptors and archives that are made up: what is timed hangs on their sizes, and hardly on what is in them."""
+"""Descriptors and archives that are made up: what is timed depends on their sizes, and hardly on what is in them."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ LONGEST_REASON = 300
     "--format", "format_", type=click.Choice(["terminal", "json"]), default="terminal", show_default=True
 )
 def status(runs: Path, verify: bool, everything: bool, watch: bool, every: float, format_: str) -> None:
-    """Tell what became of the runs of a folder, what is left of its sweeps and how long that takes.
+    """Show the state of the runs of a folder, what is left of its sweeps and how long that takes.
 
     Nothing is changed. Exit code 0: every run is done or running. 1: something failed, is incomplete or is damaged.
 

@@ -38,7 +38,7 @@ class Budget:
 
 @dataclass
 class _Environments:
-    """Environments, each once; what differs from run to run is told apart."""
+    """Environments, each once; what differs from run to run is listed."""
 
     known: dict[tuple[tuple[str, str], ...], int] = field(default_factory=dict)
 
