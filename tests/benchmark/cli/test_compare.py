@@ -379,4 +379,4 @@ def test_a_file_that_is_no_baselines_is_said(compare, small, tmp_path):
     assert "There is no file" in compare(small, file=tmp_path / "none.zip")[2]
     (tmp_path / "bad.zip").write_bytes(b"x")
     code, _, err = compare(small, file=tmp_path / "bad.zip")
-    assert (code, "is refused" in err) == (2, True)
+    assert (code, "cannot be read: File is not a zip file" in err) == (2, True)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -30,6 +31,8 @@ def write(tmp_path):
         result = {"schema": 1, "id": document["id"], "metrics": {"ndcg@20": ndcg, "map@20": 0.3}}
         for name, content in (("config", document), ("result", result)):
             (folder / f"{name}.json").write_text(json.dumps(content))
+        scores = {f"test.{name}": np.full(2, value) for name, value in result["metrics"].items()}
+        np.savez(folder / "retrieval.npz", allow_pickle=False, **scores)
         files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
         (folder / "done").write_text(json.dumps({"schema": 1, "files": files}))
         return folder
