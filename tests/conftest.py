@@ -9,9 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from gridbench.datasets.archive.layout import GroupLayout, Layout, Sample
 from gridbench.datasets.archive.writer import ArchiveWriter, build_once
+
+# How long an example takes depends on what else the machine does.
+hypothesis_settings.register_profile("gridbench", deadline=None)
+hypothesis_settings.load_profile("gridbench")
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and what they start would, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -9,7 +9,7 @@ from gridbench.leaderboard.records.runs import Run
 
 __all__ = ["check_same_noise"]
 
-# What the corrupted labels hang on; method, loss and everything about training do not touch them.
+# What the corrupted labels depend on; method, loss and everything about training do not touch them.
 _DECIDES = (
     "dataset_fingerprint",
     "kind",
