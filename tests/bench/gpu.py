@@ -19,10 +19,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fair import FOLDER
-from gpu_runs import one_run, side_by_side, table_five
-from gpu_search import search
-from gpu_store import Settings, Store, table
-from gpu_training import numerics, speed
+from on_gpu.runs import one_run, side_by_side, table_five
+from on_gpu.search import search
+from on_gpu.store import Settings, Store, table
+from on_gpu.training import numerics, speed
 
 from gridbench.core.environment import choose_device
 from gridbench.errors import InputError

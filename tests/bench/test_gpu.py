@@ -20,7 +20,7 @@ def bench(monkeypatch):
 
 @pytest.fixture
 def gpu(bench, tmp_path, monkeypatch):
-    monkeypatch.setattr(bench("gpu_training"), "pairs", lambda: iter([("grid", "bce")]))
+    monkeypatch.setattr(bench("on_gpu.training"), "pairs", lambda: iter([("grid", "bce")]))
     main = bench("gpu").main
     folders = ("--output", str(tmp_path / "out"), "--scratch", str(tmp_path / "scratch"))
     return lambda *words: main([*words, *folders])
@@ -55,7 +55,7 @@ def test_parts_leave_a_table_and_json_and_are_not_measured_twice(bench, gpu, tmp
     def never(*given):
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(bench("gpu_search"), "measure_search", never)
+    monkeypatch.setattr(bench("on_gpu.search"), "measure_search", never)
     assert gpu("chi2", *SMALL) == 0
     with pytest.raises(AssertionError, match="measured again"):
         gpu("chi2", "--again", *SMALL)
@@ -65,7 +65,7 @@ def test_parts_leave_a_table_and_json_and_are_not_measured_twice(bench, gpu, tmp
 def test_other_numbers_than_the_cpus_are_noticed(
     bench, gpu, tmp_path, monkeypatch, capsys, factor, difference
 ):
-    training = bench("gpu_training")
+    training = bench("on_gpu.training")
     real, calls = training.first_step, []
 
     def off(made):
@@ -82,7 +82,7 @@ def test_other_numbers_than_the_cpus_are_noticed(
 
 
 def test_a_row_that_fails_is_told_and_tried_again(bench, gpu, tmp_path, monkeypatch):
-    search = bench("gpu_search")
+    search = bench("on_gpu.search")
     real = search.measure_search
 
     def crowded(settings, count):
@@ -101,7 +101,7 @@ def test_a_row_that_fails_is_told_and_tried_again(bench, gpu, tmp_path, monkeypa
 
 def test_the_table_of_the_paper_is_projected_from_one_run_of_each_method(bench, gpu, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        bench("gpu_runs"), "_projected", lambda settings, method, loss, how: {"100 epochs, s": 3600.0}
+        bench("on_gpu.runs"), "_projected", lambda settings, method, loss, how: {"100 epochs, s": 3600.0}
     )
     assert gpu("table5", *SMALL) == 0
     rows = json.loads((tmp_path / "out" / "gpu_table5.json").read_text())["rows"]
@@ -115,7 +115,7 @@ def test_a_table_is_not_projected_while_one_of_its_methods_fails(bench, gpu, tmp
             raise RuntimeError("no memory left")
         return {"100 epochs, s": 3600.0}
 
-    monkeypatch.setattr(bench("gpu_runs"), "_projected", projected)
+    monkeypatch.setattr(bench("on_gpu.runs"), "_projected", projected)
     for failing, code in (("jocor", 1), (None, 0)):
         assert gpu("table5", *SMALL) == code
         rows = json.loads((tmp_path / "out" / "gpu_table5.json").read_text())["rows"]

@@ -6,8 +6,8 @@ import time
 
 import numpy as np
 import torch
-from gpu_store import Row, Settings, Store
 from made_up import descriptors
+from on_gpu.store import Row, Settings, Store
 
 from gridbench import metrics
 from gridbench.training.timing import wait_for

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gpu_store import Settings
 from made_up import packed
+from on_gpu.store import Settings
 
 from gridbench.config import make_config
 from gridbench.datasets.archive.layout import Sample

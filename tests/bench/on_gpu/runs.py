@@ -7,8 +7,8 @@ import time
 from collections import Counter
 from typing import Any
 
-from gpu_archive import cache_of, plan_of
-from gpu_store import Row, Settings, Store
+from on_gpu.archive import cache_of, plan_of
+from on_gpu.store import Row, Settings, Store
 
 from gridbench.config import RunConfig
 from gridbench.engines.local import LocalPool

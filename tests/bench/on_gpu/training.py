@@ -12,8 +12,8 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from fair import compare
-from gpu_archive import experiment_of
-from gpu_store import Row, Settings, Store
+from on_gpu.archive import experiment_of
+from on_gpu.store import Row, Settings, Store
 
 from gridbench.core.streams import torch_scope
 from gridbench.methods._grid.vae import draw_epsilon
