@@ -25,6 +25,7 @@ __all__ = ["GROUPS", "INDEX", "SCHEMA", "Archive", "Group", "content_fingerprint
 INDEX = "index.json"
 SCHEMA = 1
 GROUPS = "sample_groups.json"
+LABEL_MAPS = "label_maps.npy"
 SOURCES = "sources.npy"
 """(N, 32) uint8, sha256 over each sample's source files: known, but no part of the content."""
 
@@ -81,7 +82,7 @@ class Archive:
         self.band_names: tuple[str, ...] = tuple(band for group in groups for band in group.bands)
         self.scene_labels: NDArray[np.uint8] = np.array(self._array("scene_labels.npy"))
         self.clean_scene_labels: NDArray[np.uint8] | None = self._optional("clean_scene_labels.npy")
-        self.label_maps: NDArray[np.uint8] | None = self._mapped("label_maps.npy")
+        self.label_maps: NDArray[np.uint8] | None = self._mapped(LABEL_MAPS)
         self.clean_label_maps: NDArray[np.uint8] | None = self._mapped("clean_label_maps.npy")
         self._split: NDArray[np.uint8] = np.array(self._array("split.npy"))
 

@@ -58,7 +58,7 @@ class RowFile:
         if values.dtype != stored.dtype and not np.array_equal(stored, values):
             raise ValueError(f"{self.path.name} stores {self.dtype.name}, which cannot hold these values")
         self._handle.seek(HEADER_BYTES + row * self.row_bytes)
-        _write_all(self._handle, memoryview(stored.tobytes()))
+        _write_all(self._handle, stored.reshape(-1).view(np.uint8).data)
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Keep only these rows (ascending), closing the gaps in place."""

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbench.core.labels import is_labelled, wrong_pixels
-from gridbench.datasets.archive.archive import Archive
+from gridbench.datasets.archive.archive import LABEL_MAPS, Archive
+from gridbench.datasets.archive.arrayfile import HEADER_BYTES
 from gridbench.datasets.archive.layout import IGNORE, SPLITS
 
-__all__ = ["ArchiveFacts", "ClassFacts", "MapFacts", "describe", "map_presence"]
+__all__ = ["ArchiveFacts", "ClassFacts", "MapFacts", "describe", "map_presence", "pixels_by_split"]
 
-CHUNK_PIXELS = 1 << 22
+CHUNK_PIXELS = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -154,14 +155,44 @@ def map_presence(maps: NDArray[np.uint8], classes: int) -> tuple[NDArray[np.bool
         (N, C) whether a map has a class, (C,) pixels of each class, and the number of pixels without one.
     """
     presence = np.zeros((len(maps), classes), dtype=np.bool_)
-    pixels = np.zeros(classes, dtype=np.int64)
-    ignored = 0
-    step = max(1, CHUNK_PIXELS // max(1, int(np.prod(maps.shape[1:]))))
+    total = np.zeros(256, dtype=np.int64)
+    step = _step(maps.shape)
     for start in range(0, len(maps), step):
-        block = np.asarray(maps[start : start + step]).astype(np.int64)
-        coded = block.reshape(len(block), -1) + 256 * np.arange(len(block))[:, None]
-        counts = np.bincount(coded.reshape(-1), minlength=256 * len(block)).reshape(len(block), 256)
+        counts = _counts(np.asarray(maps[start : start + step]))
         presence[start : start + step] = counts[:, :classes] > 0
-        pixels += counts[:, :classes].sum(0)
-        ignored += int(counts[:, IGNORE].sum())
-    return presence, pixels, ignored
+        total += counts.sum(0)
+    return presence, total[:classes], int(total[IGNORE])
+
+
+def pixels_by_split(archive: Archive) -> dict[str, NDArray[np.int64]]:
+    """Count the pixels of each class; the maps are read in pieces, because mapped pages would count as memory.
+
+    Args:
+        archive: An archive with label maps.
+
+    Returns:
+        Split -> (256,) pixels of each value of its maps; 255 stands for no class.
+    """
+    assert archive.label_maps is not None
+    totals = {split: np.zeros(256, dtype=np.int64) for split in SPLITS}
+    rows = {split: np.isin(np.arange(len(archive)), archive.indices(split)) for split in SPLITS}
+    shape = archive.label_maps.shape
+    step, size = _step(shape), int(np.prod(shape[1:]))
+    with (archive.directory / LABEL_MAPS).open("rb", buffering=0) as file:
+        file.seek(HEADER_BYTES)
+        for start in range(0, shape[0], step):
+            number = min(step, shape[0] - start)
+            counts = _counts(np.fromfile(file, dtype=np.uint8, count=number * size).reshape(number, -1))
+            for split, chosen in rows.items():
+                totals[split] += counts[chosen[start : start + number]].sum(0)
+    return totals
+
+
+def _step(shape: tuple[int, ...]) -> int:
+    return max(1, CHUNK_PIXELS // max(1, int(np.prod(shape[1:]))))
+
+
+def _counts(block: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return (n, 256) how often each map has each value."""
+    coded = block.reshape(len(block), -1) + 256 * np.arange(len(block), dtype=np.int32)[:, None]
+    return np.bincount(coded.reshape(-1), minlength=256 * len(block)).reshape(len(block), 256)

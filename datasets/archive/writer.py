@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbench.datasets.archive.archive import GROUPS, INDEX, SCHEMA, SOURCES
+from gridbench.datasets.archive.archive import GROUPS, INDEX, LABEL_MAPS, SCHEMA, SOURCES
 from gridbench.datasets.archive.arrayfile import RowFile, fsync_directory, write_array, write_atomically
 from gridbench.datasets.archive.building import build_once
 from gridbench.datasets.archive.indexing import group_file, make_index
@@ -83,7 +83,7 @@ class ArchiveWriter:
             rows_of(group_file(g.name), (len(g.bands), g.height, g.width), g.dtype) for g in layout.groups
         ]
         self._labels = rows_of("scene_labels.npy", (classes,))
-        self._maps = rows_of("label_maps.npy", layout.map_size) if layout.map_size else None
+        self._maps = rows_of(LABEL_MAPS, layout.map_size) if layout.map_size else None
         self._clean = rows_of("clean_scene_labels.npy", (classes,)) if layout.clean_labels else None
         self._clean_maps = (
             rows_of("clean_label_maps.npy", layout.map_size)

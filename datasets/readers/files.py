@@ -11,7 +11,15 @@ from pathlib import Path
 from gridbench.datasets.readers.source_files import format_of
 from gridbench.errors import InputError
 
-__all__ = ["RASTER_SUFFIXES", "FileIndex", "canonical", "files_by_key", "raster_files", "walk_files"]
+__all__ = [
+    "RASTER_SUFFIXES",
+    "FileIndex",
+    "canonical",
+    "files_by_key",
+    "is_raster",
+    "raster_files",
+    "walk_files",
+]
 
 RASTER_SUFFIXES = frozenset(
     f".{ending}"
@@ -60,7 +68,7 @@ def walk_files(folder: Path, apart_from: Iterable[Path] = ()) -> Iterator[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(base, name)
-            if name.startswith(".") or not (path.is_file() or _is_named_as_image(path)):
+            if name.startswith(".") or not (_is_named_as_image(path) or path.is_file()):
                 continue
             _refuse_undecodable(path)
             yield path
@@ -75,7 +83,12 @@ def raster_files(folder: Path, apart_from: Iterable[Path] = ()) -> list[Path]:
         folder: Where to look; links to other folders are followed.
         apart_from: Folders that are not entered.
     """
-    return sorted(p for p in walk_files(folder, apart_from) if _is_named_as_image(p) or format_of(p))
+    return sorted(path for path in walk_files(folder, apart_from) if is_raster(path))
+
+
+def is_raster(path: Path) -> bool:
+    """Whether a file is called like an image, or begins like one."""
+    return _is_named_as_image(path) or format_of(path) is not None
 
 
 def _is_named_as_image(path: Path) -> bool:
@@ -84,12 +97,12 @@ def _is_named_as_image(path: Path) -> bool:
 
 def files_by_key(folder: Path, files: Sequence[Path]) -> dict[str, Path]:
     """Name files by their path below a folder without the suffix; with it where two would be alike."""
-    stems = Counter(canonical(path.relative_to(folder).with_suffix("").as_posix()) for path in files)
+    below = [canonical(path.relative_to(folder).as_posix()) for path in files]
+    bare = [name[: len(name) - len(canonical(path.suffix))] for name, path in zip(below, files, strict=True)]
+    stems = Counter(bare)
     named: dict[str, Path] = {}
-    for path in files:
-        relative = path.relative_to(folder)
-        stem = canonical(relative.with_suffix("").as_posix())
-        key = stem if stems[stem] == 1 else canonical(relative.as_posix())
+    for path, stem, whole in zip(files, bare, below, strict=True):
+        key = stem if stems[stem] == 1 else whole
         if key in named:
             raise InputError(
                 f"The names of two files differ in their Unicode form only: {named[key]} and {path}. Rename one."

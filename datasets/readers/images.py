@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbench.datasets.readers.masks import colours_of
+from gridbench.datasets.readers.masks.codebook import colours_of
 from gridbench.datasets.readers.raster import LIMITS, Limits, Raster, Shape, Unreadable, read_raster
 from gridbench.errors import InputError
 
@@ -144,6 +144,8 @@ def missing_pixels(raster: Raster) -> NDArray[np.bool_] | None:
     number is the smallest or largest of an unsigned type, which colours also have, all bands must have it.
     """
     pixels = raster.pixels
+    if raster.nodata is None and pixels.dtype.kind in "ui":
+        return None
     found = np.zeros(pixels.shape[1:], dtype=np.bool_)
     if pixels.dtype.kind in "fc":
         found |= ~np.isfinite(pixels).all(0)

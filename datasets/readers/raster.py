@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import logging
-import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -21,12 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbench.datasets.readers.raster_header import Header, exif_orientation, read_header, upright
-from gridbench.datasets.readers.source_files import (
-    Unreadable,
-    digest_of,
-    open_regular,
-    read_bytes,
+from gridbench.datasets.readers.raster_limits import (
+    LIMITS,
+    Limits,
+    check_memory,
+    check_size,
+    check_sizes,
+    limits_for,
 )
+from gridbench.datasets.readers.source_files import IN_MEMORY, Unreadable, open_regular
 
 __all__ = [
     "LIMITS",
@@ -34,10 +36,8 @@ __all__ = [
     "Raster",
     "Shape",
     "Unreadable",
-    "digest_of",
     "limits_for",
     "quick_raster_access",
-    "read_bytes",
     "read_raster",
     "read_shape",
 ]
@@ -45,8 +45,6 @@ __all__ = [
 # Without a handler of its own rasterio's messages would be printed beside the ones that users are given.
 logging.getLogger("rasterio").addHandler(logging.NullHandler())
 
-_IN_MEMORY = 1 << 26
-_RATIO_FROM = 1 << 26
 _OPTIONS = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_PAM_ENABLED": "NO",
@@ -60,31 +58,6 @@ _OPTIONS = {
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What a file may ask for before it is refused.
-
-    Attributes:
-        pixels: Most pixels of an image; as a whole it may take 16 bytes for each of them. 11,585 px a side unless
-            more are asked for, so that a tile of Sentinel-2 (10,980 px) fits.
-        bands: Most bands over all pages.
-        ratio: How many times its file's size an image of 64 MiB or more may have; None for any. Deflate reaches
-            1032, so only sparse files and runs of one value have more.
-    """
-
-    pixels: int = 1 << 27
-    bands: int = 1024
-    ratio: int | None = 2000
-
-
-LIMITS = Limits()
-
-
-def limits_for(pixels: int | None) -> Limits:
-    """Return the limits of somebody who says that images of so many pixels are meant; None for the usual ones."""
-    return LIMITS if pixels is None else Limits(pixels=pixels, ratio=None)
-
-
-@dataclass(frozen=True)
 class Raster:
     """The content of a raster file, seen upright.
 
@@ -95,6 +68,7 @@ class Raster:
         alpha_band: Position of that band in the file.
         nodata: Number that stands for no data, or None when the file declares none.
         orientation: EXIF orientation that the stored pixels were turned by, 1 for none.
+        driver: GDAL's name of the format; empty for what was no file.
     """
 
     pixels: NDArray[np.generic]
@@ -103,6 +77,7 @@ class Raster:
     alpha_band: int = -1
     nodata: float | None = None
     orientation: int = 1
+    driver: str = ""
 
 
 class Shape(NamedTuple):
@@ -158,28 +133,35 @@ def read_raster(
         path: The file.
         rows: First row and the row behind the last, as the upright image counts them; None for all.
         limits: What it may ask for.
-        content: Its bytes, when it is no file of its own; the path then stands in messages only.
+        content: Its bytes, when they are known or it is no file of its own; the path then stands in messages only.
 
     Raises:
         Unreadable: The file is missing, empty, cut short, too large, no regular file, or of no format that is read.
     """
-    with _opened(path, limits, content) as (pages, header):
-        first = pages[0]
-        if rows is None or header.orientation != 1:
-            _check_memory(path, pages, limits)
-        window = None if rows is None or header.orientation != 1 else ((rows[0], rows[1]), (0, first.width))
-        meanings = first.colorinterp
-        alpha_band = _alpha_band(meanings) if len(pages) == 1 else -1
-        layers = [np.asarray(page.read(window=window)) for page in pages]
-        pixels = layers[0] if len(layers) == 1 else np.concatenate(layers)
-        pixels = upright(pixels, header.orientation)
-        if rows is not None and header.orientation != 1:
-            pixels = pixels[:, rows[0] : rows[1]]
-        alpha = None
-        if alpha_band >= 0:
-            alpha, pixels = pixels[alpha_band], np.delete(pixels, alpha_band, 0)
-        palette = _palette(first, meanings) if len(pages) == 1 else None
-        return Raster(pixels, palette, alpha, alpha_band, header.nodata, header.orientation)
+    with open_regular(path) if content is None else io.BytesIO(content) as file:
+        header = read_header(file, path)
+        check_sizes(path, header, limits)
+        with _pages(file, path, header, limits, content is not None) as (pages, header):
+            first = pages[0]
+            if rows is None or header.orientation != 1:
+                check_memory(path, pages, limits)
+            window = (
+                None if rows is None or header.orientation != 1 else ((rows[0], rows[1]), (0, first.width))
+            )
+            meanings = first.colorinterp
+            alpha_band = _alpha_band(meanings) if len(pages) == 1 else -1
+            layers = [np.asarray(page.read(window=window)) for page in pages]
+            pixels = layers[0] if len(layers) == 1 else np.concatenate(layers)
+            pixels = upright(pixels, header.orientation)
+            if rows is not None and header.orientation != 1:
+                pixels = pixels[:, rows[0] : rows[1]]
+            alpha = None
+            if alpha_band >= 0:
+                alpha, pixels = pixels[alpha_band], np.delete(pixels, alpha_band, 0)
+            palette = _palette(first, meanings) if len(pages) == 1 else None
+            return Raster(
+                pixels, palette, alpha, alpha_band, header.nodata, header.orientation, header.driver
+            )
 
 
 def read_shape(path: Path, limits: Limits = LIMITS, content: bytes | None = None) -> Shape:
@@ -188,48 +170,69 @@ def read_shape(path: Path, limits: Limits = LIMITS, content: bytes | None = None
     Raises:
         Unreadable: As `read_raster`, as far as the head of the file tells.
     """
-    with _opened(path, limits, content) as (pages, header):
-        first = pages[0]
-        alpha = len(pages) == 1 and _alpha_band(first.colorinterp) >= 0
-        bands = sum(page.count for page in pages) - alpha
-        if len(pages) == 1 and _is_palette(first.colorinterp):
-            bands = 3
-        height, width = first.height, first.width
-        if header.orientation > 4:
-            height, width = width, height
-        transform = None if first.transform.is_identity else tuple(first.transform)[:6]
-        crs = None if first.crs is None else str(first.crs)
-        return Shape(
-            bands,
-            height,
-            width,
-            first.dtypes[0],
-            alpha,
-            len(pages),
-            header.orientation,
-            header.nodata,
-            first.driver,
-            transform,
-            crs,
-        )
+    with open_regular(path) if content is None else io.BytesIO(content) as file:
+        header = read_header(file, path)
+        check_sizes(path, header, limits)
+        if header.colours:
+            return _png_shape(header)
+        with _pages(file, path, header, limits, content is not None) as (pages, header):
+            first = pages[0]
+            alpha = len(pages) == 1 and _alpha_band(first.colorinterp) >= 0
+            bands = sum(page.count for page in pages) - alpha
+            if len(pages) == 1 and _is_palette(first.colorinterp):
+                bands = 3
+            height, width = first.height, first.width
+            if header.orientation > 4:
+                height, width = width, height
+            transform = None if first.transform.is_identity else tuple(first.transform)[:6]
+            crs = None if first.crs is None else str(first.crs)
+            return Shape(
+                bands,
+                height,
+                width,
+                first.dtypes[0],
+                alpha,
+                len(pages),
+                header.orientation,
+                header.nodata,
+                first.driver,
+                transform,
+                crs,
+            )
+
+
+def _png_shape(header: Header) -> Shape:
+    """Return the shape of a PNG, all of which its first chunk tells, without the driver."""
+    height, width, bands, itemsize = header.sizes[0]
+    if header.orientation > 4:
+        height, width = width, height
+    alpha = header.colours.endswith("alpha")
+    bands = 3 if header.colours == "palette" else bands - alpha
+    dtype = "uint8" if itemsize == 1 else "uint16"
+    return Shape(bands, height, width, dtype, alpha, orientation=header.orientation, driver=header.driver)
 
 
 @contextmanager
-def _opened(path: Path, limits: Limits, content: bytes | None) -> Iterator[tuple[list[Any], Header]]:
-    """Open the pages of a file with the driver that its first bytes name."""
+def _pages(
+    file: BinaryIO, path: Path, header: Header, limits: Limits, known: bool
+) -> Iterator[tuple[list[Any], Header]]:
+    """Open the pages of a file with the driver that its first bytes name.
+
+    Args:
+        file: The file, or its bytes.
+        path: Its path.
+        header: What its first bytes tell.
+        limits: What it may ask for.
+        known: Whether its bytes are at hand, so that the path is not opened.
+    """
     import rasterio
     from rasterio.errors import RasterioError
     from rasterio.io import DatasetReader, MemoryFile
 
     ready = rasterio.env.hasenv() and rasterio.env.getenv().get("GDAL_GEOREF_SOURCES") == "INTERNAL"
     pages: list[Any] = []
-    opened = open_regular(path) if content is None else io.BytesIO(content)
-    with nullcontext() if ready else quick_raster_access(), opened as file:
-        header = read_header(file, path)
-        for height, width, bands, itemsize in header.sizes:
-            _check_size(path, height, width, bands, itemsize, header, limits)
-        in_memory = content is not None or header.bytes <= _IN_MEMORY
-        memory = MemoryFile(_all_of(file, path)) if in_memory else None
+    with nullcontext() if ready else quick_raster_access():
+        memory = MemoryFile(_all_of(file, path)) if known or header.bytes <= IN_MEMORY else None
         name = str(path.absolute()) if memory is None else memory.name
         if memory is None and name.startswith("/vsi"):
             raise Unreadable(path, "lies in a folder whose name GDAL takes for a virtual file system")
@@ -270,39 +273,7 @@ def _check_pages(path: Path, pages: Sequence[Any], header: Header, limits: Limit
         raise Unreadable(path, "has several pages with palettes")
     bands = sum(page.count for page in pages)
     itemsize = np.dtype(first.dtypes[0]).itemsize if first.dtypes[0] != "complex_int16" else 4
-    _check_size(path, first.height, first.width, bands, itemsize, header, limits)
-
-
-def _check_size(
-    path: Path, height: int, width: int, bands: int, itemsize: int, header: Header, limits: Limits
-) -> None:
-    if height < 1 or width < 1 or bands < 1:
-        raise Unreadable(path, f"is {height} x {width} pixels of {bands} bands")
-    if bands > limits.bands:
-        raise Unreadable(path, f"has {bands:,} bands; at most {limits.bands:,} are read")
-    if height * width > limits.pixels:
-        raise Unreadable(
-            path,
-            f"is {height:,} x {width:,} pixels; more than {limits.pixels:,} are read only with "
-            f"--max-pixels {height * width}",
-        )
-    size = height * width * bands * itemsize
-    if limits.ratio is not None and size > max(_RATIO_FROM, limits.ratio * header.bytes):
-        raise Unreadable(
-            path,
-            f"is {height:,} x {width:,} pixels in {header.bytes:,} bytes, more than {limits.ratio:,} times as large "
-            f"as its file; it is read only with --max-pixels {height * width}",
-        )
-
-
-def _check_memory(path: Path, pages: Sequence[Any], limits: Limits) -> None:
-    size = sum(math.prod((p.count, p.height, p.width, np.dtype(p.dtypes[0]).itemsize)) for p in pages)
-    if size > 16 * limits.pixels:
-        raise Unreadable(
-            path,
-            f"takes {size:,} bytes as a whole; more than {16 * limits.pixels:,} are read only with "
-            f"--max-pixels {-(-size // 16)}, or in parts with --tile",
-        )
+    check_size(path, first.height, first.width, bands, itemsize, header.bytes, limits)
 
 
 def _alpha_band(meanings: Sequence[Any]) -> int:

@@ -6,7 +6,6 @@ import io
 import os
 import re
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -23,6 +22,14 @@ _MOST_TILE_PIXELS = 1 << 26
 _MOST_EXIF = 1 << 16
 _REDUCED_OR_MASK = 1 | 4
 _J2K_SIZES = b"\xff\x4f\xff\x51"
+# Colour types of the PNG specification, with the bands that GDAL makes of them.
+_PNG_COLOURS = {
+    0: ("grey", 1),
+    2: ("rgb", 3),
+    3: ("palette", 1),
+    4: ("grey+alpha", 2),
+    6: ("rgb+alpha", 4),
+}
 
 
 class Header(NamedTuple):
@@ -36,6 +43,8 @@ class Header(NamedTuple):
         pages: Number of each TIFF directory that is an image of its own, not an overview or a mask.
         orientation: EXIF orientation; that of a JPEG is left to the driver.
         nodata: Number that stands for no data, or None.
+        colours: What the bands of a PNG are: `"grey"`, `"rgb"`, `"palette"`, `"grey+alpha"` or `"rgb+alpha"`; empty for
+            other formats.
     """
 
     driver: str
@@ -44,6 +53,7 @@ class Header(NamedTuple):
     pages: tuple[int, ...] = (0,)
     orientation: int = 1
     nodata: float | None = None
+    colours: str = ""
 
 
 def read_header(file: BinaryIO, path: Path) -> Header:
@@ -70,7 +80,7 @@ def read_header(file: BinaryIO, path: Path) -> Header:
             case "GTiff":
                 return _tiff_header(file, header)
             case "PNG":
-                return header._replace(orientation=_png_orientation(file, size))
+                return _png_header(file, header)
             case "WEBP":
                 return header._replace(orientation=_webp_orientation(file, size))
             case "JP2OpenJPEG":
@@ -183,27 +193,26 @@ def _nodata(text: bytes) -> float | None:
         return None
 
 
-def _png_orientation(file: BinaryIO, size: int) -> int:
+def _png_header(file: BinaryIO, header: Header) -> Header:
     """Follow the chunks of a PNG to its end: GDAL reads one that is cut short as black without a word."""
-    orientation = 1
-    for kind, start, length in _png_chunks(file, size):
-        if kind == b"eXIf":
-            orientation = _orientation_in(file, start, length)
-        if kind == b"IEND":
-            return orientation
-    raise _CutShort
-
-
-def _png_chunks(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
-    place = 8
-    while place + 12 <= size:
+    place, orientation = 8, 1
+    while place + 12 <= header.bytes:
         file.seek(place)
-        head = file.read(8)
-        length = int.from_bytes(head[:4], "big")
-        if place + 12 + length > size:
-            return
-        yield head[4:], place + 8, length
+        length, kind = struct.unpack(">I4s", file.read(8))
+        if place + 12 + length > header.bytes:
+            break
+        if place == 8:
+            if kind != b"IHDR" or length != 13:
+                raise ValueError("it does not begin with its sizes")
+            width, height, depth, colour = struct.unpack(">IIBB", file.read(10))
+            colours, bands = _PNG_COLOURS[colour]
+            sizes = ((height, width, bands, -(-depth // 8)),)
+        elif kind == b"eXIf":
+            orientation = _orientation_in(file, place + 8, length)
+        elif kind == b"IEND":
+            return header._replace(sizes=sizes, colours=colours, orientation=orientation)
         place += 12 + length
+    raise _CutShort
 
 
 def _webp_orientation(file: BinaryIO, size: int) -> int:

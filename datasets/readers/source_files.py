@@ -6,13 +6,15 @@ import functools
 import hashlib
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 __all__ = [
+    "IN_MEMORY",
     "SIGNATURE_BYTES",
     "Unreadable",
+    "contents_of",
     "digest_of",
     "driver_of",
     "format_of",
@@ -35,6 +37,8 @@ _SIGNATURES = (
 )
 SIGNATURE_BYTES = 16
 _CHUNK = 1 << 20
+IN_MEMORY = 1 << 26
+"""Size in bytes up to which a file is read as a whole before it is decoded."""
 
 
 class Unreadable(Exception):
@@ -116,6 +120,29 @@ def read_bytes(path: Path) -> bytes:
             return file.read()
         except OSError as error:
             raise Unreadable(path, error.strerror or str(error)) from error
+
+
+def contents_of(paths: Sequence[Path]) -> tuple[dict[Path, bytes], bytes]:
+    """Return the bytes of some files and the sha256 over all of them, so that each is opened once.
+
+    Returns:
+        Path -> bytes; empty when one of the files is larger than `IN_MEMORY`. The hash is that of `digest_of`.
+
+    Raises:
+        Unreadable: A file is missing, empty, no regular file, or cannot be read.
+    """
+    contents: dict[Path, bytes] = {}
+    digest = hashlib.sha256()
+    for path in paths:
+        with open_regular(path) as file:
+            if os.fstat(file.fileno()).st_size > IN_MEMORY:
+                return {}, digest_of(paths)
+            try:
+                contents[path] = file.read()
+            except OSError as error:
+                raise Unreadable(path, error.strerror or str(error)) from error
+        digest.update(contents[path])
+    return contents, digest.digest()
 
 
 def digest_of(paths: Iterable[Path]) -> bytes:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +36,7 @@ def state_of(units: Iterable[Unit]) -> SourceState:
     """Look at the files of all units without opening them."""
     digest = hashlib.sha256()
     total = 0
+    here = Path.cwd()
     for unit in units:
         for path in unit.files:
             try:
@@ -43,7 +46,8 @@ def state_of(units: Iterable[Unit]) -> SourceState:
                 continue
             total += state.st_size
             facts = (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
-            digest.update(f"{path.absolute()!s}\0{facts}\n".encode(errors="surrogateescape"))
+            name = path if path.is_absolute() else f"{here}{os.sep}{path}"
+            digest.update(f"{name!s}\0{facts}\n".encode(errors="surrogateescape"))
     return SourceState(digest.hexdigest(), total)
 
 

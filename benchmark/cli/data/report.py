@@ -42,18 +42,16 @@ def report_lines(report: dict[str, Any], failures: int = _LISTED) -> list[str]:
 def packed_lines(archive: Archive) -> list[str]:
     """Return the share of pixels of each class by split, and warnings about classes and pixels that lack each other."""
     from gridbench.datasets.archive.layout import SPLITS
-    from gridbench.datasets.archive.summary import map_presence
+    from gridbench.datasets.archive.summary import pixels_by_split
 
     names = archive.class_names
     rows = {split: archive.indices(split) for split in SPLITS}
     lines: list[str] = []
     warnings = _absent("image", names, {s: archive.scene_labels[r].sum(0).tolist() for s, r in rows.items()})
     if archive.label_maps is not None:
-        pixels = {}
-        ignored = {}
-        for split, positions in rows.items():
-            _, counts, without = map_presence(archive.label_maps[positions], len(names))
-            pixels[split], ignored[split] = counts.tolist(), without
+        counted = pixels_by_split(archive)
+        pixels = {split: counts[: len(names)].tolist() for split, counts in counted.items()}
+        ignored = {split: int(counts[255]) for split, counts in counted.items()}
         totals = {split: max(sum(pixels[split]) + ignored[split], 1) for split in SPLITS}
 
         def shares(counts: dict[str, int]) -> str:

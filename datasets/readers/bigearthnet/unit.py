@@ -20,7 +20,8 @@ from gridbench.datasets.readers.bigearthnet.classes import (
     classes_of_codes,
     multi_hot,
 )
-from gridbench.datasets.readers.raster import Unreadable, read_bytes, read_raster
+from gridbench.datasets.readers.raster import Unreadable, read_raster
+from gridbench.datasets.readers.source_files import read_bytes
 from gridbench.datasets.readers.tiff import decode_plain_tiff
 
 __all__ = [

@@ -7,9 +7,9 @@ from pathlib import Path
 from gridbench.datasets.readers.raster import LIMITS, Limits, Shape, Unreadable, read_shape
 from gridbench.datasets.readers.source_files import format_of
 
-__all__ = ["directions"]
+__all__ = ["GEOREFERENCED", "directions"]
 
-_GEOREFERENCED = {"GTiff", "JP2OpenJPEG"}
+GEOREFERENCED = {"GTiff", "JP2OpenJPEG"}
 _TOLERANCE = 0.01
 """Largest difference of two places, in pixels of the image: rounding in files, not a shift."""
 
@@ -28,7 +28,7 @@ def directions(image: Path, mask: Path, limits: Limits = LIMITS) -> tuple[bool, 
     Raises:
         Unreadable: Both files say where they lie, and it is not the same place.
     """
-    if not {format_of(image), format_of(mask)} <= _GEOREFERENCED:
+    if not {format_of(image), format_of(mask)} <= GEOREFERENCED:
         return False, False
     one, other = read_shape(image, limits), read_shape(mask, limits)
     if (

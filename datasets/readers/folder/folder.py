@@ -24,8 +24,8 @@ from gridbench.datasets.readers.folder.sources import FolderSources, find_source
 from gridbench.datasets.readers.folder.tiles import Tiling
 from gridbench.datasets.readers.folder.unit import FolderUnit, Treatment, read_folder_unit
 from gridbench.datasets.readers.images import Form, choose_form, nodata_policy, transparency_is_data
-from gridbench.datasets.readers.mask_values import MaskReading, interpret_masks
-from gridbench.datasets.readers.masks import MaskContent, count_content
+from gridbench.datasets.readers.masks.codebook import MaskContent, count_content
+from gridbench.datasets.readers.masks.values import MaskReading, interpret_masks
 from gridbench.datasets.readers.raster import (
     Limits,
     Shape,

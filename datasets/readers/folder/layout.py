@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from gridbench.datasets.readers.base import listed
-from gridbench.datasets.readers.files import files_by_key, raster_files, walk_files
+from gridbench.datasets.readers.files import files_by_key, is_raster, raster_files, walk_files
 from gridbench.datasets.readers.folder.options import FolderOptions
 from gridbench.datasets.readers.splitting import SPLIT_WORDS
 from gridbench.errors import InputError
@@ -59,7 +59,8 @@ def find_files(root: Path, options: FolderOptions) -> FoundFiles:
     pairs = _folder_pairs(root, options)
     for prefix, image_folder, mask_folder in pairs:
         apart = [each for each in (mask_folder, options.clean_masks) if each is not None]
-        images = files_by_key(image_folder, raster_files(image_folder, apart))
+        files = {path: is_raster(path) for path in walk_files(image_folder, apart)}
+        images = files_by_key(image_folder, sorted(path for path, is_image in files.items() if is_image))
         masks: dict[str, Path] | None
         if mask_folder is None:
             images, masks = _divide_one_folder(images)
@@ -72,7 +73,7 @@ def find_files(root: Path, options: FolderOptions) -> FoundFiles:
         if masks is not None:
             found.masks = {**(found.masks or {}), **{prefix + key: path for key, path in masks.items()}}
         known = {*images.values(), *(masks or {}).values()}
-        others = [p for p in walk_files(image_folder, apart) if p not in known]
+        others = [path for path in files if path not in known]
         endings = sorted({path.suffix.lower() or path.name for path in others})
         if image_folder != root and others:
             found.notes += listed(f"files in {image_folder} that are no images", endings)
@@ -172,4 +173,4 @@ def _split_of_folders(images: Mapping[str, Path]) -> dict[str, str]:
 def _first_folder(root: Path, names: Sequence[str]) -> Path | None:
     """Return the first of some folders that holds a raster file."""
     present = [root / name for name in names if (root / name).is_dir()]
-    return next((folder for folder in present if raster_files(folder)), None)
+    return next((folder for folder in present if any(map(is_raster, walk_files(folder)))), None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gridbench.datasets.readers.base import listed
-from gridbench.datasets.readers.files import raster_files
+from gridbench.datasets.readers.files import is_raster, walk_files
 from gridbench.datasets.readers.folder.labels import (
     LABEL_FILES,
     MatchedTable,
@@ -73,7 +73,7 @@ def find_sources(root: Path, options: FolderOptions) -> FolderSources:
         raise InputError(f"There is no folder {root}.")
     tables = {"": options.labels} if options.labels is not None else label_files(root)
     class_file = options.classes or first_file(root, _CLASS_FILES)
-    if not tables and options.masks is None and not raster_files(options.images or root):
+    if not tables and options.masks is None and not any(map(is_raster, walk_files(options.images or root))):
         raise InputError(_nothing_to_learn(root))
     found = find_files(root, options)
     table = None if class_file is None else read_class_table(class_file, options.ignore_classes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +13,13 @@ from numpy.typing import NDArray
 from gridbench.datasets.archive.layout import IGNORE, Sample
 from gridbench.datasets.loading.resampling import resize_classes, resize_image
 from gridbench.datasets.readers.base import Outcome
-from gridbench.datasets.readers.folder.alignment import directions
+from gridbench.datasets.readers.folder.alignment import GEOREFERENCED, directions
 from gridbench.datasets.readers.folder.tiles import Tiling
 from gridbench.datasets.readers.images import Form, fit, missing_pixels
-from gridbench.datasets.readers.masks import Codebook, cover
-from gridbench.datasets.readers.raster import Raster, Unreadable, digest_of, read_raster, read_shape
+from gridbench.datasets.readers.masks.codebook import Codebook, cover
+from gridbench.datasets.readers.raster import Raster, Unreadable, read_raster, read_shape
 from gridbench.datasets.readers.raster_header import upright
+from gridbench.datasets.readers.source_files import contents_of, digest_of
 
 __all__ = ["FolderUnit", "Treatment", "read_folder_unit"]
 
@@ -82,7 +84,8 @@ def read_folder_unit(unit: FolderUnit) -> Outcome:
         Unreadable: One of its files cannot be read, or image and mask do not lie on each other.
     """
     how = unit.treatment
-    raster = read_raster(unit.image, unit.rows, how.form.limits)
+    contents, source = contents_of(unit.files) if unit.rows is None else ({}, digest_of(unit.files))
+    raster = read_raster(unit.image, unit.rows, how.form.limits, contents.get(unit.image))
     missing = missing_pixels(raster)
     pixels = fit(raster, how.form, unit.image)
     findings: Counter[str] = Counter()
@@ -92,10 +95,9 @@ def read_folder_unit(unit: FolderUnit) -> Outcome:
         clipped = int(((values < low) | (values > high)).sum())
         if clipped:
             findings[f"numbers outside --value-range {low:g} {high:g}, clipped to it"] += clipped
-    maps = [_decoded(unit, path, raster, findings) for path in (unit.mask, unit.clean_mask)]
+    maps = [_decoded(unit, path, raster, contents, findings) for path in (unit.mask, unit.clean_mask)]
     if missing is not None:
         maps = [None if one is None else np.where(missing, np.uint8(IGNORE), one) for one in maps]
-    source = digest_of(unit.files)
     if how.tiling is None:
         pixels = resize_image(pixels, how.size)
         given, clean = (
@@ -130,7 +132,11 @@ def _left_out(missing: NDArray[np.generic] | None, how: Treatment, findings: Cou
 
 
 def _decoded(
-    unit: FolderUnit, path: Path | None, image: Raster, findings: Counter[str]
+    unit: FolderUnit,
+    path: Path | None,
+    image: Raster,
+    contents: Mapping[Path, bytes],
+    findings: Counter[str],
 ) -> NDArray[np.uint8] | None:
     codebook, size, limits = unit.treatment.codebook, image.pixels.shape[1:], unit.treatment.form.limits
     if path is None or codebook is None:
@@ -139,12 +145,14 @@ def _decoded(
         other := read_shape(unit.image, limits)[1:3]
     ):
         raise Unreadable(path, f"is {_size(whole)}, its image {_size(other)} pixels")
-    flipped_rows, flipped_columns = directions(unit.image, path, limits)
+    flipped_rows = flipped_columns = False
+    if image.driver in GEOREFERENCED:
+        flipped_rows, flipped_columns = directions(unit.image, path, limits)
     rows = unit.rows
     if rows is not None and flipped_rows:
         height = read_shape(path, limits).height
         rows = (height - rows[1], height - rows[0])
-    raster = read_raster(path, rows, limits)
+    raster = read_raster(path, rows, limits, contents.get(path))
     label_map, unknown = codebook.decode(raster, path)
     if image.orientation != 1 and raster.orientation == 1:
         stored = size[::-1] if image.orientation > 4 else size

@@ -15,8 +15,9 @@ from gridbench.datasets.loading.resampling import resize_classes, resize_image
 from gridbench.datasets.readers.base import Outcome
 from gridbench.datasets.readers.images import Form, fit
 from gridbench.datasets.readers.landuse.classes import CLASS_NAMES, COLOURS
-from gridbench.datasets.readers.masks import Codebook, colours_of
-from gridbench.datasets.readers.raster import Raster, Unreadable, digest_of, read_raster
+from gridbench.datasets.readers.masks.codebook import Codebook, colours_of
+from gridbench.datasets.readers.raster import Raster, Unreadable, read_raster
+from gridbench.datasets.readers.source_files import contents_of
 from gridbench.errors import InputError
 
 __all__ = ["LandUseUnit", "index_base", "is_label_map", "read_landuse_unit"]
@@ -56,13 +57,16 @@ def read_landuse_unit(unit: LandUseUnit) -> Outcome:
         Unreadable: A file cannot be read as what it should be.
     """
     findings: Counter[str] = Counter()
-    pixels = fit(read_raster(unit.photograph), _FORM, unit.photograph)
+    contents, source = contents_of(unit.files)
+    pixels = fit(read_raster(unit.photograph, content=contents.get(unit.photograph)), _FORM, unit.photograph)
     if pixels.shape[1:] != unit.size:
         findings[f"photographs of an odd size, resized to {unit.size[0]} x {unit.size[1]}"] += 1
         pixels = resize_image(pixels, unit.size)
     label_map = None
     if unit.label_map is not None:
-        label_map, unknown = _decode(read_raster(unit.label_map), unit.label_map, unit.base)
+        label_map, unknown = _decode(
+            read_raster(unit.label_map, content=contents.get(unit.label_map)), unit.label_map, unit.base
+        )
         for word, count in unknown.items():
             findings[f"map pixels of the value {word}, which no class has; they are ignored"] += count
         if label_map.shape != unit.size:
@@ -75,7 +79,7 @@ def read_landuse_unit(unit: LandUseUnit) -> Outcome:
         labels = np.array([c in present for c in range(_CLASSES)], dtype=np.uint8)
     if not labels.any():
         return Outcome((None,), {"left out: no scene label": 1})
-    return Outcome((Sample((pixels,), labels, label_map, None, digest_of(unit.files)),), findings)
+    return Outcome((Sample((pixels,), labels, label_map, None, source),), findings)
 
 
 def index_base(maps: Iterable[Path], given: int | None = None) -> tuple[int | None, list[str]]:

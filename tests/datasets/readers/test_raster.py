@@ -11,11 +11,11 @@ from PIL import Image
 
 from gridbench.datasets.readers.raster import (
     Unreadable,
-    digest_of,
     quick_raster_access,
     read_raster,
     read_shape,
 )
+from gridbench.datasets.readers.source_files import digest_of
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (60, 50, 3)).astype(np.uint8)
 

@@ -71,7 +71,8 @@ class Codebook:
             return self._decode_colours(rgb, path)
         band, known = _whole_numbers(raster.pixels[0], path)
         found = self._classes_of(band)
-        found[~known] = IGNORE
+        if known is not None:
+            found[~known] = IGNORE
         unknown = found == _UNKNOWN
         counts = _count(band[unknown].astype(np.int64), str) if unknown.any() else {}
         found[unknown] = IGNORE
@@ -150,8 +151,10 @@ def count_content(raster: Raster, path: Path, content: MaskContent) -> None:
     rgb = colours_of(raster)
     if rgb is None or raster.palette is not None or _is_grey(rgb):
         band, known = _whole_numbers(raster.pixels[0], path)
-        content.missing += int((~known).sum())
-        values = _tally(band[known])
+        if known is not None:
+            content.missing += int((~known).sum())
+            band = band[known]
+        values = _tally(band)
         if raster.palette is not None:
             content.files["palette"] += 1
             content.indices.update(values)
@@ -225,12 +228,12 @@ def _is_grey(rgb: NDArray[np.uint8]) -> bool:
     return bool((rgb[0] == rgb[1]).all() and (rgb[0] == rgb[2]).all())
 
 
-def _whole_numbers(band: NDArray[np.generic], path: Path) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Return a band as whole numbers, and where it has any."""
+def _whole_numbers(band: NDArray[np.generic], path: Path) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Return a band as whole numbers, and where it has any; None for everywhere."""
     if band.dtype.kind in "ui":
-        return band, np.ones(band.shape, dtype=np.bool_)
+        return band, None
     if band.dtype.kind == "b":
-        return band.astype(np.uint8), np.ones(band.shape, dtype=np.bool_)
+        return band.astype(np.uint8), None
     if band.dtype.kind != "f":
         raise Unreadable(path, f"is no mask: it holds {band.dtype.name} numbers")
     numbers = band.astype(np.float64)

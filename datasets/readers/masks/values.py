@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gridbench.datasets.readers.masks import Codebook, Colour, MaskContent
+from gridbench.datasets.readers.masks.codebook import Codebook, Colour, MaskContent
 from gridbench.datasets.readers.tables.class_table import ClassTable
 from gridbench.errors import InputError
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gridbench.datasets.readers.mask_values import interpret_masks
-from gridbench.datasets.readers.masks import MaskContent, count_content
+from gridbench.datasets.readers.masks.codebook import MaskContent, count_content
+from gridbench.datasets.readers.masks.values import interpret_masks
 from gridbench.datasets.readers.raster import Raster, Unreadable
 from gridbench.datasets.readers.tables.class_table import ClassTable, read_class_table, with_codes
 from gridbench.errors import InputError

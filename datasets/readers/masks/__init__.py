@@ -1,0 +1,1 @@
+"""Reading label masks: what their values, colours or bands stand for."""
