@@ -23,8 +23,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbench.datasets.archive.archive import INDEX, Archive
+from gridbench.datasets.archive.archive import Archive
 from gridbench.datasets.archive.building import build_once
+from gridbench.datasets.archive.indexing import INDEX
 from gridbench.datasets.archive.layout import GroupLayout, Layout, Sample
 from gridbench.datasets.archive.writer import ArchiveWriter
 from gridbench.datasets.cache import archive_directory

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,22 +10,34 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbench.core.files import LARGEST_TABLE, open_file, read_json, read_text
+from gridbench.core.zip_files import check_array_header
 from gridbench.datasets.archive.arrayfile import file_sha256
-from gridbench.datasets.archive.layout import SPLITS
+from gridbench.datasets.archive.indexing import (
+    CLEAN_LABEL_MAPS,
+    CLEAN_SCENE_LABELS,
+    INDEX,
+    LABEL_MAPS,
+    SCENE_LABELS,
+    SPLIT,
+    check_arrays,
+    content_fingerprint,
+    read_index,
+)
+from gridbench.datasets.archive.layout import IGNORE, SPLITS
+from gridbench.datasets.archive.statistics import band_statistics
 from gridbench.datasets.progress import Progress, silent
 from gridbench.errors import InputError, nearest
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["GROUPS", "INDEX", "SCHEMA", "Archive", "Group", "content_fingerprint", "index_checksum"]
+__all__ = ["GROUPS", "INDEX", "Archive", "Group"]
 
-INDEX = "index.json"
-SCHEMA = 1
 GROUPS = "sample_groups.json"
-LABEL_MAPS = "label_maps.npy"
-SOURCES = "sources.npy"
-"""(N, 32) uint8, sha256 over each sample's source files: known, but no part of the content."""
+
+# What is mapped is never read as a whole.
+_ANY_SIZE = 2**60
 
 
 @dataclass(frozen=True)
@@ -77,14 +87,18 @@ class Archive:
         self.report: dict[str, Any] = index["report"]
         self.plan: str = index["plan"]
         self._index = index
-        groups = [Group(g["name"], tuple(g["bands"]), self._array(g["file"])) for g in index["groups"]]
-        self.groups: tuple[Group, ...] = tuple(groups)
-        self.band_names: tuple[str, ...] = tuple(band for group in groups for band in group.bands)
-        self.scene_labels: NDArray[np.uint8] = np.array(self._array("scene_labels.npy"))
-        self.clean_scene_labels: NDArray[np.uint8] | None = self._optional("clean_scene_labels.npy")
-        self.label_maps: NDArray[np.uint8] | None = self._mapped(LABEL_MAPS)
-        self.clean_label_maps: NDArray[np.uint8] | None = self._mapped("clean_label_maps.npy")
-        self._split: NDArray[np.uint8] = np.array(self._array("split.npy"))
+        arrays = {file: self._array(file) for file in index["files"] if file.endswith(".npy")}
+        check_arrays(index, arrays)
+        self.groups: tuple[Group, ...] = tuple(
+            Group(g["name"], tuple(g["bands"]), arrays[g["file"]]) for g in index["groups"]
+        )
+        self.band_names: tuple[str, ...] = tuple(band for group in self.groups for band in group.bands)
+        self.scene_labels: NDArray[np.uint8] = np.array(arrays[SCENE_LABELS])
+        clean = arrays.get(CLEAN_SCENE_LABELS)
+        self.clean_scene_labels: NDArray[np.uint8] | None = None if clean is None else np.array(clean)
+        self.label_maps: NDArray[np.uint8] | None = arrays.get(LABEL_MAPS)
+        self.clean_label_maps: NDArray[np.uint8] | None = arrays.get(CLEAN_LABEL_MAPS)
+        self._split: NDArray[np.uint8] = np.array(arrays[SPLIT])
 
     @classmethod
     def open(cls, directory: Path, verify: bool = False) -> Archive:
@@ -155,14 +169,22 @@ class Archive:
     @functools.cached_property
     def names(self) -> list[str]:
         """Name of each sample in packed order."""
-        return (self.directory / "names.txt").read_text(encoding="utf-8").split("\n")[:-1]
+        try:
+            names = read_text(self.directory / "names.txt", LARGEST_TABLE).split("\n")[:-1]
+        except (OSError, ValueError) as error:
+            raise _damaged(self.directory, f"its names cannot be read ({error})") from error
+        return self._one_each(names, "names.txt")
 
     @functools.cached_property
     def sample_groups(self) -> list[str] | None:
         """Group of each sample in packed order, such as the scene that it was cut from; None without groups."""
         if GROUPS not in self._index["files"]:
             return None
-        return list(json.loads((self.directory / GROUPS).read_text(encoding="utf-8")))
+        try:
+            groups = read_json(self.directory / GROUPS, LARGEST_TABLE)
+        except (OSError, ValueError) as error:
+            raise _damaged(self.directory, f"its groups cannot be read ({error})") from error
+        return self._one_each(groups, GROUPS)
 
     def indices(self, split: str) -> NDArray[np.int64]:
         """Return the positions of one split in packed order, which says nothing about the classes.
@@ -221,46 +243,54 @@ class Archive:
         return pair[0], pair[1]
 
     def verify(self, progress: Progress = silent) -> None:
-        """Read every byte and compare it with the hashes recorded at packing.
+        """Read every byte and compute again what the index says of it: hashes, fingerprint, statistics.
 
         Raises:
-            InputError: A file has changed; the message names it.
+            InputError: Something is not as it was packed; the message names it.
         """
         files = self._index["files"]
+        found = {}
         for done, (file, facts) in enumerate(files.items()):
             progress(done, len(files), f"checking {file}")
-            if file_sha256(self.directory / file) != facts["sha256"]:
+            found[file] = {"sha256": file_sha256(self.directory / file)}
+            if found[file]["sha256"] != facts["sha256"]:
                 raise _damaged(
                     self.directory, f"its file {self.directory / file} has changed since it was packed"
                 )
-        progress(len(files), len(files), "checked")
+        if content_fingerprint({**self._index, "files": found}) != self.fingerprint:
+            raise _damaged(self.directory, "its fingerprint is not that of its content")
+        progress(len(files), len(files), "computing the statistics again")
+        self._verify_statistics()
+        for maps in (self.label_maps, self.clean_label_maps):
+            for label_map in () if maps is None else maps:
+                if bool(((label_map >= self.num_classes) & (label_map != IGNORE)).any()):
+                    raise _damaged(self.directory, "a label map holds a class that there is not")
+        # Reading them checks them.
+        assert len(self.names) == len(self.sample_groups or self.names)
+
+    def _verify_statistics(self) -> None:
+        train = self.indices("train")
+        again = [
+            band_statistics(self.directory / entry["file"], group.pixels.shape, entry["dtype"], train)
+            for entry, group in zip(self._index["groups"], self.groups, strict=True)
+        ]
+        for name, stored, found in zip(
+            ("mean", "std"), (self.mean, self.std), zip(*again, strict=True), strict=True
+        ):
+            if not np.allclose(stored, np.concatenate(found), rtol=1e-9, atol=0):
+                raise _damaged(self.directory, f"the {name} in its index is not that of its pixels")
+
+    def _one_each(self, values: Any, file: str) -> list[str]:
+        if not isinstance(values, list) or len(values) != len(self):
+            raise _damaged(self.directory, f"{file} does not hold one entry an image")
+        return values
 
     def _array(self, file: str) -> NDArray[Any]:
-        array = np.load(self.directory / file, mmap_mode="r", allow_pickle=False)
+        path = self.directory / file
+        with open_file(path, _ANY_SIZE) as opened:
+            check_array_header(opened, file, path.stat().st_size)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
         return np.asarray(array) if array.size == 0 else array
-
-    def _mapped(self, file: str) -> NDArray[Any] | None:
-        return self._array(file) if file in self._index["files"] else None
-
-    def _optional(self, file: str) -> NDArray[Any] | None:
-        return np.array(self._array(file)) if file in self._index["files"] else None
-
-
-def content_fingerprint(index: dict[str, Any]) -> str:
-    """Hash what an archive's content is: its files' hashes, its bands and its class names."""
-    content = {
-        "schema": index["schema"],
-        "class_names": index["class_names"],
-        "groups": index["groups"],
-        "files": {file: facts["sha256"] for file, facts in index["files"].items() if file != SOURCES},
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def index_checksum(index: dict[str, Any]) -> str:
-    """Hash an index without its own checksum."""
-    rest = {key: value for key, value in index.items() if key != "checksum"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _read_index(directory: Path) -> dict[str, Any]:
@@ -271,15 +301,9 @@ def _read_index(directory: Path) -> dict[str, Any]:
             "Make one with: gridbench data prepare --help; see what there is with: gridbench data list"
         )
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-        schema = index["schema"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(directory, f"{path} is not an archive's index ({error})") from error
-    if schema != SCHEMA:
-        raise _damaged(directory, f"it has form {schema!r} and this version of gridbench reads form {SCHEMA}")
-    if index.get("checksum") != index_checksum(index):
-        raise _damaged(directory, f"{path} has changed since it was packed")
-    return dict(index)
+        return read_index(path)
+    except (OSError, ValueError) as error:
+        raise _damaged(directory, str(error)) from error
 
 
 def _damaged(directory: Path, what: str) -> InputError:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from gridbench.datasets.archive.archive import INDEX, Archive
+from gridbench.datasets.archive.archive import Archive
 from gridbench.datasets.archive.arrayfile import fsync_directory
+from gridbench.datasets.archive.indexing import INDEX
 
 __all__ = ["build_once"]
 

@@ -1,8 +1,10 @@
-"""Puts together the index of a packed archive: hashes of its files, band statistics, fingerprint."""
+"""The index of a packed archive: hashes of its files, band statistics, fingerprint; made, and read back with care."""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +12,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbench.datasets.archive.archive import SCHEMA, content_fingerprint, index_checksum
+from gridbench.core.files import LARGEST_TABLE, read_json
 from gridbench.datasets.archive.arrayfile import file_sha256
-from gridbench.datasets.archive.layout import Layout
+from gridbench.datasets.archive.layout import IGNORE, SPLITS, Layout
 from gridbench.datasets.archive.statistics import band_statistics
 
-__all__ = ["group_file", "make_index"]
+__all__ = [
+    "CLEAN_LABEL_MAPS",
+    "CLEAN_SCENE_LABELS",
+    "INDEX",
+    "LABEL_MAPS",
+    "SCENE_LABELS",
+    "SCHEMA",
+    "SOURCES",
+    "SPLIT",
+    "check_arrays",
+    "content_fingerprint",
+    "group_file",
+    "make_index",
+    "read_index",
+]
+
+INDEX = "index.json"
+SCHEMA = 1
+SCENE_LABELS = "scene_labels.npy"
+CLEAN_SCENE_LABELS = "clean_scene_labels.npy"
+LABEL_MAPS = "label_maps.npy"
+CLEAN_LABEL_MAPS = "clean_label_maps.npy"
+SPLIT = "split.npy"
+SOURCES = "sources.npy"
+"""(N, 32) uint8, sha256 over each sample's source files: known, but no part of the content."""
+
+_DTYPES = ("uint8", "uint16")
 
 
 def group_file(name: str) -> str:
@@ -67,3 +95,108 @@ def make_index(
     index["fingerprint"] = content_fingerprint(index)
     index["checksum"] = index_checksum(index)
     return index
+
+
+def read_index(path: Path) -> dict[str, Any]:
+    """Read an index and check that it is one: its form, its checksum, and that its fingerprint is that of its content.
+
+    Raises:
+        ValueError: With the reason.
+        OSError: It cannot be read.
+    """
+    index = read_json(path, LARGEST_TABLE)
+    if not isinstance(index, dict) or "schema" not in index:
+        raise ValueError(f"{path} is not an archive's index")
+    if index["schema"] != SCHEMA:
+        raise ValueError(f"it has form {index['schema']!r} and this version of gridbench reads form {SCHEMA}")
+    if index.get("checksum") != index_checksum(index):
+        raise ValueError(f"{path} has changed since it was packed")
+    try:
+        wrong = _wrong_field(index)
+    except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        wrong = f"{type(error).__name__}: {error}"
+    if wrong:
+        raise ValueError(f"{path} is not an archive's index ({wrong})")
+    return index
+
+
+def _wrong_field(index: Mapping[str, Any]) -> str:
+    """Say which field of an index is of no use, or nothing."""
+    classes, groups, files = index["class_names"], index["groups"], index["files"]
+    bands = sum(len(group["bands"]) for group in groups)
+    plain = [isinstance(file, str) and file == Path(file).name and file not in ("", "..") for file in files]
+    numbers = [*index["mean"], *index["std"]]
+    checks = {
+        "name": all(isinstance(index[key], str) for key in ("name", "kind", "plan", "fingerprint")),
+        "report": isinstance(index["report"], dict),
+        "class_names": 0 < len(set(classes)) == len(classes) < IGNORE
+        and all(isinstance(name, str) for name in classes),
+        "files": all(plain)
+        and all(
+            isinstance(facts["bytes"], int) and isinstance(facts["sha256"], str) for facts in files.values()
+        ),
+        "groups": bands > 0
+        and all(
+            group["file"] in files
+            and group["dtype"] in _DTYPES
+            and group["height"] > 0
+            and group["width"] > 0
+            and all(isinstance(word, str) for word in (group["name"], *group["bands"]))
+            for group in groups
+        ),
+        "mean": len(index["mean"]) == len(index["std"]) == bands and bool(np.isfinite(numbers).all()),
+    }
+    wrong = next((name for name, right in checks.items() if not right), "")
+    if not wrong and index["fingerprint"] != content_fingerprint(index):
+        return "its fingerprint is not that of its content"
+    return wrong
+
+
+def check_arrays(index: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Check that every array of an archive has a row an image, its type, and labels and splits that there are.
+
+    Args:
+        index: What `read_index` returned.
+        arrays: File -> array.
+
+    Raises:
+        ValueError: One does not; or one that every archive has is missing.
+    """
+    missing = {SCENE_LABELS, SPLIT} - arrays.keys()
+    if missing:
+        raise ValueError(f"its index lists no {min(missing)}")
+    count, flags = len(arrays[SPLIT]), (len(arrays[SPLIT]), len(index["class_names"]))
+    expected: dict[str, tuple[str, tuple[int, ...]]] = {
+        group["file"]: (group["dtype"], (count, len(group["bands"]), group["height"], group["width"]))
+        for group in index["groups"]
+    }
+    expected |= {SPLIT: ("uint8", (count,)), SOURCES: ("uint8", (count, 32))}
+    expected |= {SCENE_LABELS: ("uint8", flags), CLEAN_SCENE_LABELS: ("uint8", flags)}
+    for file, array in arrays.items():
+        # Maps have a size of their own, one for all of them.
+        size = array.shape[1:] if array.ndim == 3 else (1, 1)
+        dtype, shape = expected.get(file, ("uint8", (count, *size)))
+        if array.shape != shape or array.dtype != np.dtype(dtype):
+            raise ValueError(f"{file} is {array.dtype.name} of {array.shape} instead of {dtype} of {shape}")
+    for file, most in ((SCENE_LABELS, 1), (CLEAN_SCENE_LABELS, 1), (SPLIT, len(SPLITS) - 1)):
+        if file in arrays and int(arrays[file].max(initial=0)) > most:
+            raise ValueError(f"{file} holds numbers above {most}")
+    if not bool((arrays[SPLIT] == 0).any()):
+        raise ValueError("it has no training image")
+
+
+def content_fingerprint(index: Mapping[str, Any]) -> str:
+    """Hash what an archive's content is: its files' hashes, its bands and its class names."""
+    content = {
+        "schema": index["schema"],
+        "class_names": index["class_names"],
+        "groups": index["groups"],
+        "files": {file: facts["sha256"] for file, facts in index["files"].items() if file != SOURCES},
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def index_checksum(index: Mapping[str, Any]) -> str:
+    """Hash an index without its own checksum."""
+    rest = {key: value for key, value in index.items() if key != "checksum"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()

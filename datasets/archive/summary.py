@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbench.core.labels import is_labelled, wrong_pixels
-from gridbench.datasets.archive.archive import LABEL_MAPS, Archive
+from gridbench.datasets.archive.archive import Archive
 from gridbench.datasets.archive.arrayfile import HEADER_BYTES
+from gridbench.datasets.archive.indexing import LABEL_MAPS
 from gridbench.datasets.archive.layout import IGNORE, SPLITS
 
 __all__ = ["ArchiveFacts", "ClassFacts", "MapFacts", "describe", "map_presence", "pixels_by_split"]

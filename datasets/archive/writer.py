@@ -14,10 +14,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbench.datasets.archive.archive import GROUPS, INDEX, LABEL_MAPS, SCHEMA, SOURCES
+from gridbench.datasets.archive.archive import GROUPS
 from gridbench.datasets.archive.arrayfile import RowFile, fsync_directory, write_array, write_atomically
 from gridbench.datasets.archive.building import build_once
-from gridbench.datasets.archive.indexing import group_file, make_index
+from gridbench.datasets.archive.indexing import (
+    CLEAN_LABEL_MAPS,
+    CLEAN_SCENE_LABELS,
+    INDEX,
+    LABEL_MAPS,
+    SCENE_LABELS,
+    SCHEMA,
+    SOURCES,
+    SPLIT,
+    group_file,
+    make_index,
+)
 from gridbench.datasets.archive.layout import IGNORE, SPLITS, Layout, Sample
 from gridbench.datasets.progress import Progress, silent
 from gridbench.errors import InputError
@@ -82,13 +93,11 @@ class ArchiveWriter:
         self._groups = [
             rows_of(group_file(g.name), (len(g.bands), g.height, g.width), g.dtype) for g in layout.groups
         ]
-        self._labels = rows_of("scene_labels.npy", (classes,))
+        self._labels = rows_of(SCENE_LABELS, (classes,))
         self._maps = rows_of(LABEL_MAPS, layout.map_size) if layout.map_size else None
-        self._clean = rows_of("clean_scene_labels.npy", (classes,)) if layout.clean_labels else None
+        self._clean = rows_of(CLEAN_SCENE_LABELS, (classes,)) if layout.clean_labels else None
         self._clean_maps = (
-            rows_of("clean_label_maps.npy", layout.map_size)
-            if layout.map_size and layout.clean_maps
-            else None
+            rows_of(CLEAN_LABEL_MAPS, layout.map_size) if layout.map_size and layout.clean_maps else None
         )
         self._sources = rows_of(SOURCES, (32,)) if layout.sources else None
         self._journal = rows_of(_JOURNAL, ())
@@ -187,10 +196,10 @@ class ArchiveWriter:
                 file.keep(kept)
             file.sync()
             file.close()
-        write_array(self.folder / "split.npy", split)
+        write_array(self.folder / SPLIT, split)
         names = "".join(f"{self._names[i]}\n" for i in kept)
         write_atomically(self.folder / "names.txt", names.encode("utf-8"))
-        files = [*(file.path.name for file in self._files()), "split.npy", "names.txt"]
+        files = [*(file.path.name for file in self._files()), SPLIT, "names.txt"]
         if self._sample_groups is not None:
             words = json.dumps([self._sample_groups[i] for i in kept], ensure_ascii=False)
             write_atomically(self.folder / GROUPS, words.encode("utf-8"))

@@ -18,9 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gridbench.datasets.archive.archive import INDEX, Archive
+from gridbench.datasets.archive.archive import Archive
 from gridbench.datasets.archive.arrayfile import write_atomically
 from gridbench.datasets.archive.building import build_once
+from gridbench.datasets.archive.indexing import INDEX
 from gridbench.datasets.archive.writer import ArchiveWriter, plan_digest
 from gridbench.datasets.cache import archive_directory
 from gridbench.datasets.dataset import Progress, silent

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbench.datasets.archive.archive import SOURCES, Archive
+from gridbench.datasets.archive.archive import Archive
+from gridbench.datasets.archive.indexing import SOURCES
 from gridbench.datasets.dataset import Progress
 from gridbench.datasets.readers.base import Plan, Unit
 from gridbench.datasets.readers.source_files import Unreadable, digest_of

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 
 import numpy as np
@@ -128,3 +129,115 @@ def test_a_foreign_index_is_refused(tmp_path, content):
     (tmp_path / "index.json").write_text(content)
     with pytest.raises(InputError, match="cannot be used"):
         Archive.open(tmp_path)
+
+
+def forge(archive, change, again=True):
+    """Change an index and compute its own hashes again, as somebody would who wants it to be believed."""
+    path = archive.directory / "index.json"
+    index = json.loads(path.read_text())
+    change(index)
+
+    def digest(content):
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    if again:
+        files = {file: facts["sha256"] for file, facts in index["files"].items() if file != "sources.npy"}
+        content = {key: index[key] for key in ("schema", "class_names", "groups")}
+        index["fingerprint"] = digest({**content, "files": files})
+    index["checksum"] = digest({key: value for key, value in index.items() if key != "checksum"})
+    path.write_text(json.dumps(index))
+
+
+def other_pixels(archive, index):
+    """Replace the pixels together with their hash."""
+    path = archive.directory / "images_fine.npy"
+    path.write_bytes(path.read_bytes()[:-500] + bytes(500))
+    index["files"]["images_fine.npy"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda archive, index: index["mean"].__setitem__(0, 7.0), "the mean in its index"),
+        (lambda archive, index: index["std"].__setitem__(1, 7.0), "the std in its index"),
+        (other_pixels, "the mean in its index|the std in its index"),
+    ],
+)
+def test_verify_computes_the_statistics_again(make_archive, change, message):
+    archive = make_archive()
+    forge(archive, lambda index: change(archive, index))
+    with pytest.raises(InputError, match=message):
+        Archive.open(archive.directory).verify()
+
+
+def test_other_content_under_the_same_fingerprint_is_not_opened(make_archive):
+    archive = make_archive()
+    forge(archive, lambda index: other_pixels(archive, index), again=False)
+    with pytest.raises(InputError, match="fingerprint is not that of its content"):
+        Archive.open(archive.directory)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda index: index.update(files=[]),
+        lambda index: index["files"].update({"../../secret.npy": index["files"]["split.npy"]}),
+        lambda index: index["files"].update({"split.npy": {"bytes": "many", "sha256": ""}}),
+        lambda index: index["files"].pop("scene_labels.npy"),
+        lambda index: index["groups"][0].update(file="/etc/passwd"),
+        lambda index: index["groups"][0].update(file="label_maps.npy"),
+        lambda index: index["groups"][0].update(bands=3),
+        lambda index: index["groups"][0].update(bands=["r"]),
+        lambda index: index["groups"][0].update(height=-1),
+        lambda index: index["groups"][0].update(dtype="object"),
+        lambda index: index.update(groups=[]),
+        lambda index: index.update(class_names=["a", "a"]),
+        lambda index: index.update(class_names=[f"c{i}" for i in range(300)]),
+        lambda index: index.update(class_names=7),
+        lambda index: index.update(mean=["x", 1, 2]),
+        lambda index: index.update(mean=[float("nan"), 1.0, 2.0]),
+        lambda index: index.update(std=[1.0]),
+        lambda index: index.update(name=None),
+        lambda index: index.update(report=[]),
+        lambda index: index.pop("plan"),
+    ],
+)
+def test_an_index_that_was_tampered_with_is_refused(make_archive, change):
+    archive = make_archive()
+    forge(archive, change, again=False)
+    with pytest.raises(InputError, match="cannot be used"):
+        Archive.open(archive.directory)
+
+
+@pytest.mark.parametrize(
+    ("file", "array"),
+    [
+        ("split.npy", np.full(40, 7, np.uint8)),
+        ("split.npy", np.full(40, 1, np.uint8)),
+        ("split.npy", np.zeros(39, np.uint8)),
+        ("scene_labels.npy", np.full((40, 4), 2, np.uint8)),
+        ("scene_labels.npy", np.zeros((40, 5), np.uint8)),
+        ("scene_labels.npy", np.zeros((40, 4), np.float64)),
+        ("label_maps.npy", np.zeros((39, 12, 12), np.uint8)),
+        ("label_maps.npy", np.full((40, 12, 12), 9, np.uint8)),
+        ("label_maps.npy", np.zeros((40, 12), np.uint8)),
+        ("images_fine.npy", np.zeros((40, 4, 12, 12), np.uint8)),
+    ],
+)
+def test_arrays_that_do_not_belong_together_are_refused(make_archive, file, array):
+    archive = make_archive()
+    np.save(archive.directory / file, array)
+    content = (archive.directory / file).read_bytes()
+    facts = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    forge(archive, lambda index: index["files"].update({file: facts}))
+    with pytest.raises(InputError, match="cannot be used"):
+        Archive.open(archive.directory, verify=True)
+
+
+@pytest.mark.parametrize("content", [b"", b"a\n", b"\xff\n" * 40, b"\0\n" * 40])
+def test_names_that_are_none_are_refused(make_archive, content):
+    archive = make_archive()
+    (archive.directory / "names.txt").write_bytes(content)
+    forge(archive, lambda index: index["files"]["names.txt"].update(bytes=len(content)))
+    with pytest.raises(InputError, match=r"names"):
+        _ = Archive.open(archive.directory).names
