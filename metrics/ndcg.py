@@ -143,12 +143,12 @@ def _checked(query_labels: Any, archive_labels: Any, k: Any, ideal: Any) -> tupl
 def _ndcg(pool: Pool, ranking: Ints, k: int, ideal: Ideal) -> Floats:
     scores = np.zeros(pool.queries)
     counts = pool.histogram() if ideal == "archive" else None
-    for block in pool.blocks(ranking.shape[1]):
-        grades = pool.grades(block, ranking)
-        reachable = level_counts(grades, pool.levels) if counts is None else counts[block.rows]
+    for rows in pool.blocks(ranking.shape[1]):
+        grades = pool.grades(rows, ranking)
+        reachable = level_counts(grades, pool.levels) if counts is None else counts[rows]
         best = _best_grades(reachable, k)
         excess = _excess(best)
-        scores[block.rows] = _ratio(_dcg(grades[:, :k], excess), _dcg(best, excess))
+        scores[rows] = _ratio(_dcg(grades[:, :k], excess), _dcg(best, excess))
     return scores
 
 

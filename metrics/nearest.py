@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import operator
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -86,10 +87,10 @@ class Comparison:
         for side in (self._queries, self._archive):
             side.check(self.dtype, self.device, self.rows, low, high)
         elements = self.shape[0] * self.shape[1] * width
-        self._looped = chi2_numba.should_use(distance, self.device, elements)
+        self._scale = self._pairing_scale(elements) if distance == "chi2" else None
         self._fill_block: Callable[[Tensor, Tensor, Tensor], None]
-        if self._looped:
-            self._fill_block = chi2_numba.chi2_fill
+        if self._scale:
+            self._fill_block = partial(chi2_numba.chi2_fill, self._scale)
         elif chi2_triton.should_use(distance, self.dtype, self.device, elements):
             self._fill_block = chi2_triton.chi2_fill
         else:
@@ -106,13 +107,14 @@ class Comparison:
 
     def keeps(self, k: int) -> bool:
         """Tell whether `keep_nearest` is there for k neighbours and quicker than looking at blocks of distances."""
-        return self._looped and k <= chi2_numba.MOST_KEPT
+        return self._scale is not None and k <= chi2_numba.MOST_KEPT
 
     def keep_nearest(self, queries: Tensor, values: Tensor, indices: Tensor) -> None:
         """Write the nearest neighbours (q, k) of prepared queries, in the order (distance, index)."""
+        assert self._scale is not None
         values.fill_(float("inf"))
         for start, block in self._blocks(self._archive, 0, self.shape[1], self.rows):
-            chi2_numba.chi2_keep_nearest(queries, block, start, values, indices)
+            chi2_numba.chi2_keep_nearest(self._scale, queries, block, start, values, indices)
 
     def result(self, values: Tensor) -> Any:
         """Return a tensor as what the caller gave: a tensor, or a numpy array."""
@@ -121,7 +123,21 @@ class Comparison:
     def _blocks(self, side: Rows, start: int, stop: int, step: int) -> Iterator[tuple[int, Tensor]]:
         for first in range(start, stop, step):
             block = side.block(first, min(first + step, stop), self.dtype, self.device)
-            yield first, self.measure.prepare(block)
+            prepared = self.measure.prepare(block)
+            yield first, chi2_numba.prepare(prepared, self._scale) if self._scale else prepared
+
+    def _pairing_scale(self, elements: int) -> float | None:
+        """Return the scale of descriptors that the compiled loop compares; None where it does not."""
+        large = self.device.type == "cpu" and elements >= chi2_numba.WORTH_COMPILING
+        if not large or not chi2_numba.is_available():
+            return None
+        smallest, largest = math.inf, 0.0
+        for side in (self._queries, self._archive):
+            for start in range(0, side.count, self.rows):
+                block = side.block(start, min(start + self.rows, side.count), self.dtype, self.device)
+                smallest = min(smallest, float(block.masked_fill(block == 0, math.inf).amin()))
+                largest = max(largest, float(block.amax()))
+        return chi2_numba.pairing_scale(self.dtype, smallest, largest)
 
 
 @torch.no_grad()

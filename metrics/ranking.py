@@ -86,6 +86,6 @@ def _hits(ranking: Any, query_labels: Any, archive_labels: Any, k: Any) -> tuple
     pool, k = Pool(query_labels, archive_labels), checked_depth(k)
     ranks = checked_ranking(ranking, pool.queries, pool.size, k)
     hits = np.zeros((pool.queries, k))
-    for block in pool.blocks(k):
-        hits[block.rows] = pool.grades(block, ranks) > 0
+    for rows in pool.blocks(k):
+        hits[rows] = pool.grades(rows, ranks) > 0
     return hits, pool.relevant(), k

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "Block",
     "Pool",
     "checked_depth",
     "checked_labels",
@@ -23,25 +21,15 @@ __all__ = [
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-PAIRS = 1 << 20
-"""Query-archive pairs that are compared together, so that they stay in the cache."""
+PAIRS = 1 << 16
+"""Query-archive pairs that are compared together, so that they stay in the second-level cache."""
 
-
-@dataclass(frozen=True)
-class Block:
-    """Shared labels of some queries with the distinct label sets of the archive.
-
-    Attributes:
-        rows: The queries it covers, as a slice.
-        shared: (q, u) shared labels of each query with each distinct set.
-    """
-
-    rows: slice
-    shared: npt.NDArray[np.unsignedinteger[Any]]
+ONES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)
+"""The number of ones in each byte."""
 
 
 class Pool:
-    """Labels of queries and archive; label sets are compared once each, since many images have the same ones.
+    """Labels of queries and archive.
 
     Attributes:
         queries: Number of queries n.
@@ -65,41 +53,61 @@ class Pool:
                 "both must use one list of classes."
             )
         self.size = len(archive)
-        self._distinct, self._set_of, self._copies = _distinct_rows(archive)
         self.queries = len(self._queries)
         self.levels = int(self._queries.sum(axis=1, dtype=np.int64).max(initial=0))
+        self._archive = archive
+        self._packed_queries, self._packed_archive = (
+            np.ascontiguousarray(np.packbits(side, axis=1).T) for side in (self._queries, archive)
+        )
 
-    def blocks(self, depth: int = 0) -> Iterator[Block]:
-        """Yield the queries in blocks of bounded size, also when `depth` ranks of each are graded."""
-        return self._compared(self._queries, depth)
+    def blocks(self, depth: int) -> Iterator[slice]:
+        """Yield the queries in blocks of bounded size when `depth` ranks of each are graded."""
+        step = max(1, PAIRS // max(1, depth))
+        for first in range(0, self.queries, step):
+            yield slice(first, min(first + step, self.queries))
 
-    def grades(self, block: Block, ranking: Ints) -> npt.NDArray[np.unsignedinteger[Any]]:
-        """Return the shared labels (q, k) of the archive items that the block's queries retrieved."""
-        return np.take_along_axis(block.shared, self._set_of[ranking[block.rows]], axis=1)
+    def grades(self, rows: slice, ranking: Ints) -> npt.NDArray[np.int64]:
+        """Return the shared labels (q, k) of the archive items that some of the queries retrieved.
+
+        Args:
+            rows: Which queries.
+            ranking: (n, k) of all queries.
+        """
+        retrieved = ranking[rows]
+        shared = np.zeros(retrieved.shape, dtype=np.int64)
+        for ours, theirs in zip(self._packed_queries, self._packed_archive, strict=True):
+            shared += ONES[ours[rows, None] & theirs[retrieved]]
+        return shared
 
     def histogram(self) -> Ints:
         """Count, for each query, the archive items that share 0, 1, ... labels with it: (n, levels + 1)."""
-        distinct, set_of, _ = _distinct_rows(self._queries)
-        counts = np.zeros((len(distinct), self.levels + 1), dtype=np.int64)
-        copies = self._copies.astype(np.float64)
-        for block in self._compared(distinct, 0):
-            for level in range(1, self.levels + 1):
-                counts[block.rows, level] = (block.shared == level).astype(np.float64) @ copies
-        counts[:, 0] = self.size - counts.sum(axis=1)
+        queries, set_of, _ = _distinct_rows(self._queries)
+        archive, _, copies = _distinct_rows(self._archive)
+        # The sum over the archive of min(shared, s) grows from s - 1 to s by the items that share s labels or more; all
+        # of it is whole numbers, which float32 holds exactly below 2^24.
+        dtype: type[np.floating[Any]] = (
+            np.float32 if self.size * max(1, self.levels) < 1 << 24 else np.float64
+        )
+        sets, weights = np.ascontiguousarray(archive.T, dtype=dtype), copies.astype(dtype)
+        at_least = np.zeros((len(queries), self.levels + 2), dtype=dtype)
+        at_least[:, 0] = self.size
+        # Queries with few labels together, since none shares more labels than it has.
+        order = np.argsort(queries.sum(axis=1), kind="stable")
+        step = max(1, PAIRS // max(1, len(archive)))
+        for rows in (order[first : first + step] for first in range(0, len(order), step)):
+            block = queries[rows].astype(dtype)
+            shared, most = block @ sets, int(block[-1].sum())
+            before = np.zeros(len(rows), dtype=dtype)
+            for level in range(1, most + 1):
+                capped = shared if level == most else np.minimum(shared, dtype(level))
+                total = capped @ weights
+                at_least[rows, level], before = total - before, total
+        counts: Ints = (at_least[:, :-1] - at_least[:, 1:]).astype(np.int64)
         return counts[set_of]
 
     def relevant(self) -> Ints:
         """Count, for each query, the archive items that share a label with it: (n,)."""
         return self.size - self.histogram()[:, 0]
-
-    def _compared(self, queries: npt.NDArray[np.bool_], depth: int) -> Iterator[Block]:
-        step = max(1, PAIRS // max(1, len(self._distinct), depth))
-        dtype = np.min_scalar_type(queries.shape[1])
-        sets = self._distinct.T.astype(np.float32)
-        for first in range(0, len(queries), step):
-            rows = slice(first, min(first + step, len(queries)))
-            # Sums of at most 2^24 ones are exact in float32.
-            yield Block(rows, (queries[rows].astype(np.float32) @ sets).astype(dtype))
 
 
 def level_counts(shared: npt.NDArray[Any], levels: int) -> Ints:
@@ -207,6 +215,7 @@ def checked_depth(k: Any, name: str = "k") -> int:
 
 
 def _distinct_rows(labels: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_], Ints, Ints]:
+    """Return the distinct label sets (u, C), which of them each image has (n,), and how many have each (u,)."""
     packed = np.ascontiguousarray(np.packbits(labels, axis=1))
     keys = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
     _, first, set_of, copies = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)

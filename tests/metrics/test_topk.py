@@ -103,6 +103,16 @@ def test_the_compiled_loop_keeps_the_order_of_ties(compiled, k, dtype):
     np.testing.assert_array_equal(values, np.take_along_axis(matrix, indices, axis=1))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("width", [2, 7, 34, 70, 257])
+def test_equal_descriptors_are_at_equal_distances_wherever_they_stand(compiled, width, dtype):
+    one, other = duplicates(2, width, 2, width).astype(dtype)
+    queries, archive = np.repeat(one[None], 7, 0), np.repeat(other[None], 67, 0)
+    found = metrics.chi2_distances(queries, archive)
+    assert len(np.unique(found)) == 1
+    np.testing.assert_array_equal(metrics.chi2_distances(archive, queries), found.T)
+
+
 @pytest.mark.parametrize(("rows", "tile", "threads"), [(1000, 256, 1), (7, 3, 1), (64, 5, 2), (11, 1, 3)])
 def test_splitting_the_compiled_loop_changes_nothing(compiled, monkeypatch, rows, tile, threads):
     queries, archive = duplicates(23, 33, 9, 7), duplicates(150, 33, 40, 8)
