@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from gridbench.datasets.archive.layout import GroupLayout
 from gridbench.datasets.readers.base import LazyUnits, Outcome, Unit
 from gridbench.datasets.readers.bigearthnet.lists import PATCH
+from gridbench.datasets.readers.bigearthnet.lmdb_file import Place, read_place, value_places
 from gridbench.datasets.readers.bigearthnet.split import Patch
 from gridbench.datasets.readers.bigearthnet.unit import BANDS, as_unsigned, finish_patch
 from gridbench.datasets.readers.raster import Unreadable
@@ -24,6 +24,7 @@ __all__ = ["LmdbKeys", "LmdbUnit", "plan_units_from_lmdb", "read_lmdb_unit", "v1
 
 _MAP_ENDING = "_reference_map"
 _PICKLE_START = b"\x80"
+_FILE = "data.mdb"
 
 
 @dataclass(frozen=True)
@@ -45,31 +46,38 @@ class LmdbKeys:
 class LmdbUnit:
     """One patch in an LMDB; the fields mean what they mean in `PatchUnit`."""
 
-    lmdb: Path
-    key: str
+    image: _Entry
     groups: tuple[GroupLayout, ...]
     labels: tuple[int, ...] | None
-    map_key: str | None
+    map: _Entry | None
     map_size: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """An entry of an LMDB with the place of its value, so that reading processes need no list of all; None: missing."""
+
+    name: str
+    file: Path
+    place: Place | None
 
 
 def v1_or_v2_keys(lmdb: Path) -> LmdbKeys:
     """List the patches of an LMDB.
 
     Raises:
-        InputError: lmdb is not installed, the file is none, its values are pickled, or it holds no patch.
+        InputError: It is damaged, its values are pickled, or it holds no patch.
     """
-    environment = _open(lmdb)
-    with environment.begin() as transaction, transaction.cursor() as cursor:
-        names = [bytes(key).decode("utf-8", "replace") for key in cursor.iternext(keys=True, values=False)]
-        patches = frozenset(name for name in names if PATCH.fullmatch(name))
-        if not patches:
-            raise InputError(f"The LMDB {lmdb} holds no Sentinel-2 patch among its {len(names)} keys.")
-        if bytes(transaction.get(min(patches).encode()))[:1] == _PICKLE_START:
-            raise InputError(
-                f"The LMDB {lmdb} holds pickled objects, which run code when they are read and are refused. "
-                "Read the original files, or encode them with rico-hdl (safetensors)."
-            )
+    places = _places(lmdb)
+    names = [key.decode("utf-8", "replace") for key in places]
+    patches = frozenset(name for name in names if PATCH.fullmatch(name))
+    if not patches:
+        raise InputError(f"The LMDB {lmdb} holds no Sentinel-2 patch among its {len(names)} keys.")
+    if _value(_entry(lmdb, min(patches)))[:1] == _PICKLE_START:
+        raise InputError(
+            f"The LMDB {lmdb} holds pickled objects, which run code when they are read and are refused. "
+            "Read the original files, or encode them with rico-hdl (safetensors)."
+        )
     maps = frozenset(name.removesuffix(_MAP_ENDING) for name in names if name.endswith(_MAP_ENDING))
     version = "v2" if "_N" in min(patches) else "v1"
     return LmdbKeys(version, patches, maps)
@@ -87,26 +95,41 @@ def plan_units_from_lmdb(
         maps: Whether reference maps are read.
 
     Raises:
-        InputError: Other labels are wanted, or the first patch cannot be read.
+        InputError: Other labels are wanted, or no patch can be read.
     """
     if labels != "v2":
         raise InputError("An LMDB holds no labels of version 1; use --labels v2 with the metadata.")
-    first = _tensors(lmdb, patches[0].name)
-    groups = []
-    for name, bands in BANDS:
-        if bands[0] not in first:
-            raise InputError(f"The patch {patches[0].name} in {lmdb} lacks the band {bands[0]}.")
-        height, width = first[bands[0]].shape[-2:]
-        groups.append(GroupLayout(name, bands, int(height), int(width), "uint16"))
+    groups = _first_groups(lmdb, patches)
     size = (groups[0].height, groups[0].width) if maps else None
 
     def unit(position: int) -> LmdbUnit:
         row = patches[position].row
         assert row is not None
-        map_key = row.patch + _MAP_ENDING if maps else None
-        return LmdbUnit(lmdb, patches[position].name, tuple(groups), tuple(row.labels), map_key, size)
+        image = _entry(lmdb, patches[position].name)
+        of_map = _entry(lmdb, row.patch + _MAP_ENDING) if maps else None
+        return LmdbUnit(image, tuple(groups), tuple(row.labels), of_map, size)
 
     return tuple(groups), LazyUnits(len(patches), unit)
+
+
+def _first_groups(lmdb: Path, patches: Sequence[Patch]) -> list[GroupLayout]:
+    """Return the resolution groups of the first patch that can be read."""
+    problem = Unreadable(lmdb, "holds no patch")
+    for patch in patches:
+        try:
+            tensors = _tensors(patch.name, _value(_entry(lmdb, patch.name)))
+            sizes = [tensors[bands[0]].shape[-2:] for _, bands in BANDS]
+            if all(len(size) == 2 and min(size) > 0 for size in sizes):
+                return [
+                    GroupLayout(name, bands, int(height), int(width), "uint16")
+                    for (name, bands), (height, width) in zip(BANDS, sizes, strict=True)
+                ]
+            problem = Unreadable(f"{lmdb}:{patch.name}", "holds a band that is no image")
+        except KeyError as error:
+            problem = Unreadable(f"{lmdb}:{patch.name}", f"lacks the band {error}")
+        except Unreadable as error:
+            problem = error
+    raise InputError(f"No patch of the LMDB {lmdb} can be read; the last: {problem}.")
 
 
 def read_lmdb_unit(unit: LmdbUnit) -> Outcome:
@@ -115,64 +138,65 @@ def read_lmdb_unit(unit: LmdbUnit) -> Outcome:
     Raises:
         Unreadable: It is not there or damaged.
     """
-    tensors = _tensors(unit.lmdb, unit.key)
+    name, content = unit.image.name, _value(unit.image)
+    tensors, digest = _tensors(name, content), hashlib.sha256(content)
     images = []
     for group in unit.groups:
         pixels = np.empty((len(group.bands), group.height, group.width), dtype=np.uint16)
         for row, band in enumerate(group.bands):
             if band not in tensors:
-                raise Unreadable(f"{unit.lmdb}:{unit.key}", f"lacks the band {band}")
-            pixels[row] = as_unsigned(tensors[band], (group.height, group.width), f"{unit.key} {band}")
+                raise Unreadable(name, f"lacks the band {band}")
+            pixels[row] = as_unsigned(tensors[band], (group.height, group.width), f"{name} {band}")
         images.append(pixels)
     codes: NDArray[np.generic] | None = None
-    keys = [unit.key]
-    if unit.map_key is not None:
-        found = next(iter(_tensors(unit.lmdb, unit.map_key).values()))
+    if unit.map is not None:
+        content = _value(unit.map)
+        found = next(iter(_tensors(unit.map.name, content).values()))
         codes = found[None] if found.ndim == 2 else found
-        keys.append(unit.map_key)
+        digest.update(content)
     return finish_patch(
         tuple(images),
         unit.labels,
         None,
         codes,
-        f"{unit.lmdb}:{unit.map_key}",
+        unit.map.name if unit.map is not None else "",
         unit.map_size,
         unit.labels if codes is not None else None,
-        lambda: hashlib.sha256(b"".join(_value(unit.lmdb, key) for key in keys)).digest(),
+        digest.digest,
     )
 
 
-def _tensors(lmdb: Path, key: str) -> dict[str, NDArray[np.generic]]:
+def _tensors(name: str, value: bytes) -> dict[str, NDArray[np.generic]]:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    value = _value(lmdb, key)
     if value[:1] == _PICKLE_START:
-        raise Unreadable(f"{lmdb}:{key}", "is pickled, which is refused")
+        raise Unreadable(name, "is pickled, which is refused")
     try:
         tensors: dict[str, NDArray[np.generic]] = load(value)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise Unreadable(f"{lmdb}:{key}", f"is no safetensors ({error})") from error
+    except (SafetensorError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+        raise Unreadable(name, f"is no safetensors ({error})") from error
     if not tensors:
-        raise Unreadable(f"{lmdb}:{key}", "is empty")
+        raise Unreadable(name, "is empty")
     return tensors
 
 
-def _value(lmdb: Path, key: str) -> bytes:
-    with _open(lmdb).begin() as transaction:
-        value = transaction.get(key.encode())
-    if value is None:
-        raise Unreadable(f"{lmdb}:{key}", "is missing")
-    return bytes(value)
+def _entry(lmdb: Path, key: str) -> _Entry:
+    return _Entry(f"{lmdb}:{key}", lmdb / _FILE, _places(lmdb).get(key.encode()))
+
+
+def _value(entry: _Entry) -> bytes:
+    if entry.place is None:
+        raise Unreadable(entry.name, "is missing")
+    try:
+        return read_place(entry.file, entry.place)
+    except OSError as error:
+        raise Unreadable(entry.name, f"cannot be read ({error})") from error
 
 
 @functools.cache
-def _open(lmdb: Path) -> Any:
+def _places(lmdb: Path) -> dict[bytes, Place]:
     try:
-        import lmdb as library
-    except ImportError:
-        raise InputError(f"Reading {lmdb} needs the package lmdb: pip install 'gridbench[lmdb]'") from None
-    try:
-        return library.open(str(lmdb), readonly=True, lock=False, readahead=False, max_readers=512)
-    except library.Error as error:
-        raise InputError(f"The LMDB {lmdb} cannot be opened: {error}.") from error
+        return value_places(lmdb / _FILE)
+    except (OSError, ValueError) as error:
+        raise InputError(f"The LMDB {lmdb} cannot be read: {error}.") from error

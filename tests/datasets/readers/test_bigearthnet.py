@@ -27,9 +27,13 @@ from gridbench.datasets.readers.bigearthnet.lists import (
     read_names,
     serbia_summer,
 )
+from gridbench.datasets.readers.bigearthnet.lmdb import plan_units_from_lmdb, read_lmdb_unit, v1_or_v2_keys
+from gridbench.datasets.readers.bigearthnet.lmdb_file import read_place, value_places
+from gridbench.datasets.readers.bigearthnet.metadata import PatchRow
+from gridbench.datasets.readers.bigearthnet.split import Patch
 from gridbench.datasets.readers.bigearthnet.unit import BANDS
 from gridbench.datasets.readers.prepare import prepare
-from gridbench.datasets.readers.raster import quick_raster_access
+from gridbench.datasets.readers.raster import Unreadable, quick_raster_access
 from gridbench.errors import InputError
 
 FINE, COARSE, ROUGH = 12, 6, 2
@@ -553,6 +557,59 @@ def test_a_pickled_lmdb_is_refused(tmp_path, two):
     environment.close()
     with pytest.raises(InputError, match=r"pickled objects.*refused"):
         plan_bigearthnet([folder, two / "Reference_Maps"], BigEarthNetOptions())
+
+
+def test_an_lmdb_is_read_as_its_library_reads_it(tmp_path):
+    import lmdb
+
+    rng = np.random.default_rng(0)
+    sizes = [0, 1, 100, 2000, 2030, 4080, 5000, 70_000]
+    for round_ in range(3):
+        environment = lmdb.open(str(tmp_path / "db"), map_size=1 << 26)
+        with environment.begin(write=True) as transaction:
+            for _ in range([1, 40, 400][round_]):
+                transaction.put(rng.bytes(rng.integers(1, 500)), rng.bytes(rng.choice(sizes)))
+            for key in [bytes(key) for key, _ in transaction.cursor()][::5]:
+                transaction.delete(key)
+        with environment.begin() as transaction:
+            expected = {bytes(key): bytes(value) for key, value in transaction.cursor()}
+        environment.close()
+        path = tmp_path / "db" / "data.mdb"
+        assert {key: read_place(path, place) for key, place in value_places(path).items()} == expected
+
+
+def test_a_damaged_lmdb_is_answered(encoded, tmp_path):
+    """Flipped bytes and lost ends; the library itself ends the process at one in fifteen of these."""
+    content = (encoded / "data.mdb").read_bytes()
+    rng = np.random.default_rng(1)
+    outcomes = Counter()
+    for number in range(300):
+        damaged = bytearray(content)
+        for _ in range(rng.choice([1, 3, 20])):
+            page = 4096 * int(rng.integers(len(content) // 4096))
+            damaged[page + int(rng.integers(rng.choice([64, 4096])))] = int(rng.choice([0, 255, 3]))
+        folder = tmp_path / f"damaged{number}"
+        folder.mkdir()
+        (folder / "data.mdb").write_bytes(
+            damaged[: rng.integers(len(content))] if number % 9 == 0 else damaged
+        )
+        try:
+            keys = v1_or_v2_keys(folder)
+            patches = [
+                Patch(name, None, PatchRow(name, None, b"\1" + bytes(18), None))
+                for name in sorted(keys.patches)
+            ]
+            _, units = plan_units_from_lmdb(folder, patches, "v2", maps=True)
+        except InputError:
+            outcomes["refused"] += 1
+            continue
+        for unit in units:
+            try:
+                read_lmdb_unit(unit.argument)
+                outcomes["read"] += 1
+            except Unreadable:
+                outcomes["left out"] += 1
+    assert set(outcomes) == {"refused", "read", "left out"}
 
 
 # Real samples
