@@ -24,6 +24,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from gridbench.core.labels import IGNORE
 from gridbench.errors import InputError, nearest
@@ -65,8 +66,13 @@ def corrupt_scene_labels(
         >>> len(made.changed), made.labels.sum(axis=1).tolist(), made.realised
         (2, [1, 1, 1, 1], 50.0)
     """
-    clean, rate = checked_scene_labels(labels), exact_rate(slnir)
-    present = clean != 0
+    clean = checked_scene_labels(labels)
+    return _replace_labels(clean, clean != 0, exact_rate(slnir), rng, replacement)
+
+
+def _replace_labels(
+    clean: npt.NDArray[Any], present: Flags, rate: Decimal, rng: np.random.Generator, replacement: str
+) -> Corruption:
     changed = _draw(present, rate, rng, replacement)
     return replace(scene_corruption(clean, changed, rate), merging=replacement == "any")
 
@@ -103,14 +109,20 @@ def corrupt_label_maps(
         >>> len(made.changed), int((made.labels != maps).any(axis=(1, 2)).sum())
         (1, 1)
     """
-    clean, rate = checked_maps(maps, num_classes, ignore), exact_rate(slnir)
+    clean = checked_maps(maps, num_classes, ignore)
     present = class_pixels(clean, num_classes, ignore) > 0
+    return _relabel(clean, present, exact_rate(slnir), rng, replacement)
+
+
+def _relabel(
+    clean: npt.NDArray[Any], present: Flags, rate: Decimal, rng: np.random.Generator, replacement: str
+) -> Corruption:
     changed = _draw(present, rate, rng, replacement)
     noisy = clean.copy()
     for sample, before, after in changed.tolist():
         # Compared with the clean map, so that a class given to one region is not relabelled again with another.
         np.copyto(noisy[sample], after, where=clean[sample] == before, casting="unsafe")
-    affected = np.bincount(changed[:, 1], minlength=num_classes)
+    affected = np.bincount(changed[:, 1], minlength=present.shape[1])
     positives = present.sum(axis=0, dtype=np.int64)
     return Corruption(noisy, changed, rate, "pixel", positives, affected, merging=replacement == "any")
 
@@ -154,13 +166,11 @@ class Swap(NoiseModel):
 
     def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
         """Replace labels; see `corrupt_scene_labels`."""
-        return corrupt_scene_labels(labels.scene_labels, rate, rng, self.parameters.replacement)
+        return _replace_labels(labels.scene_labels, labels.present, rate, rng, self.parameters.replacement)
 
     def corrupt_maps(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
         """Relabel the classes of maps; see `corrupt_label_maps`."""
-        return corrupt_label_maps(
-            labels.maps, labels.num_classes, rate, rng, replacement=self.parameters.replacement
-        )
+        return _relabel(labels.maps, labels.class_pixels > 0, rate, rng, self.parameters.replacement)
 
 
 def _draw(present: Flags, rate: Decimal, rng: np.random.Generator, replacement: str) -> Ints:

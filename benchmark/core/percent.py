@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from fractions import Fraction
 
 from gridbench.errors import InputError
 
@@ -43,10 +42,12 @@ def share_of(count: int, percent: Percent) -> int:
 
     Args:
         count: How many there are.
-        percent: 0 to 100, as `exact_percent` reads it.
+        percent: 0 to 100, as `exact_percent` reads it; a `Decimal` is taken as it is.
 
     Example:
         >>> share_of(100, 0.29 * 100), share_of(7, "33.3")
         (29, 2)
     """
-    return int(Fraction(exact_percent(percent)) * count / 100)
+    number = percent if isinstance(percent, Decimal) else exact_percent(percent)
+    over, under = number.as_integer_ratio()
+    return int(count) * over // (100 * under)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-import heapq
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -191,27 +190,50 @@ def replace_by_table(
     waiting = [begins[classes == c].tolist() for c in range(labels.shape[1])]
     moved = [bytearray(len(queue)) for queue in waiting]
     weights = moves * np.array([[len(queue)] for queue in waiting]).reshape(-1, 1)
-    # Next time of a pair of classes, the pair, how often it moved, and the place in the queue that it has come to.
-    due = [
-        (0.5 / weights[before, after], before, after, 0, 0)
-        for before, after in np.argwhere(weights > 0).tolist()
+    before, after = np.nonzero(weights > 0)
+    weights, counts = weights[before, after], np.zeros(len(before), dtype=np.int64)
+    moves_of = [
+        _moves_of_a_pair(waiting[b], moved[b], taken, a)
+        for b, a in zip(before.tolist(), after.tolist(), strict=True)
     ]
-    heapq.heapify(due)
     wanted = share_of(len(cells), rate)
-    rows: list[tuple[int, int, int]] = []
-    while due and len(rows) < wanted:
-        _, before, after, count, place = heapq.heappop(due)
-        queue, gone = waiting[before], moved[before]
-        while place < len(queue) and (gone[place] or taken[queue[place] + after]):
-            place += 1
-        if place < len(queue):
-            gone[place] = 1
-            taken[queue[place] + after] = 1
-            rows.append((queue[place] // width, before, after))
-            time = (count + 1.5) / weights[before, after]
-            heapq.heappush(due, (time, before, after, count + 1, place))
-    realisable(len(cells), len(rows), rate, "labels", why)
-    return scene_corruption(labels, np.array(rows, dtype=np.int64).reshape(-1, 3), rate)
+    found: list[Ints] = [np.zeros((0, 3), dtype=np.int64)]
+    reached, alive = 0, np.arange(len(before))
+    while reached < wanted and len(alive):
+        # No fewer than there are pairs, so that many pairs that have come to their end take few turns.
+        size = max(wanted - reached, len(alive))
+        pairs = alive[_next_pairs(weights[alive], counts[alive], size)]
+        counts += np.bincount(pairs, minlength=len(counts))
+        cell = np.array([next(moves_of[pair], -1) for pair in pairs.tolist()], dtype=np.int64)
+        made = pairs[cell >= 0]
+        rows = np.stack((cell[cell >= 0] // width, before[made], after[made]), axis=1)
+        found.append(rows[: wanted - reached])
+        reached, alive = reached + len(found[-1]), np.setdiff1d(alive, pairs[cell < 0])
+    realisable(len(cells), reached, rate, "labels", why)
+    return scene_corruption(labels, np.concatenate(found), rate)
+
+
+def _moves_of_a_pair(queue: list[int], gone: bytearray, taken: bytearray, after: int) -> Iterator[int]:
+    """Yield the cell of each label added when the next image in the queue of a class that can move moves."""
+    place = gone.find(0)
+    while place >= 0:
+        cell = queue[place] + after
+        if not taken[cell]:
+            gone[place] = taken[cell] = 1
+            yield cell
+        place = gone.find(0, place + 1)
+
+
+def _next_pairs(weights: Floats, counts: Ints, size: int) -> Ints:
+    """Return which pairs move next, (size,) in order of time; one that moved j times is due at (j + 1/2) / weight."""
+    # Up to this time at least `size` moves are due: weight * time - count, less one half a pair that rounding takes.
+    with np.errstate(over="ignore"):
+        until = (counts.sum() + size + len(weights)) / weights.sum()
+        due = np.clip(np.ceil(weights * until) + 2 - counts, 0, size).astype(np.int64)
+        pairs = np.repeat(np.arange(len(weights)), due)
+        times = (counts[pairs] + rank_in_group(pairs) + 0.5) / weights[pairs]
+    # Of moves at the same time the pair that stands first in the table moves first.
+    return pairs[np.argsort(times, kind="stable")[:size]]
 
 
 def _destinations(
