@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -120,26 +122,60 @@ class Subject:
         """A method trained through to the end, and its state right after that."""
         if "trained" not in self._made:
             experiment = self.fresh()
+            generators = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
             train(experiment, EPOCHS)
+            later = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+            names = ("Python", "numpy")
+            drawn = [n for n, one, other in zip(names, generators, later, strict=True) if one != other]
             self._made["trained"] = experiment, state_of(experiment)
+            self._made["drawn"] = " and of ".join(drawn)
         trained: tuple[Experiment, dict[str, Any]] = self._made["trained"]
         return trained
 
+    @property
+    def drawn(self) -> str:
+        """The global generators from which training draws; empty when it draws from none."""
+        assert self.trained
+        return str(self._made["drawn"])
+
+    @property
+    def trained_again(self) -> dict[str, Any]:
+        """The state after a second training."""
+        return self._trained_once_more("again")
+
+    @property
+    def trained_blind(self) -> dict[str, Any]:
+        """The state after a training during which the archive's own labels are others."""
+        return self._trained_once_more("blind")
+
+    def _trained_once_more(self, how: str) -> dict[str, Any]:
+        if how not in self._made:
+            experiment = self.fresh()
+            reads_clean = self.method.labels == "clean"
+            hidden = nullcontext() if how == "again" or reads_clean else other_labels(self.plan.archive)
+            with hidden:
+                train(experiment, EPOCHS)
+            self._made[how] = state_of(experiment)
+        state: dict[str, Any] = self._made[how]
+        return state
+
     def resumed(self) -> tuple[Experiment, dict[str, Any]]:
-        """Train all epochs but the last, write a checkpoint, and go on from it in a method built anew."""
-        first = self.fresh()
-        train(first, EPOCHS - 1)
-        assert first.trainer is not None
+        """Train with an interruption inside every epoch but the first, each time going on in a method built anew."""
         folder = self.bench.folder / "checkpoint"
         folder.mkdir(exist_ok=True)
-        save_checkpoint(folder, self.plan.id, first.trainer.checkpoint())
-        second = self.fresh()
-        stored = load_checkpoint(folder, self.plan.id)
-        assert second.trainer is not None
-        assert stored is not None
-        second.trainer.restore(stored)
-        train(second, EPOCHS)
-        return second, state_of(second)
+        experiment = self.fresh()
+        for epoch in range(1, EPOCHS):
+            train(experiment, epoch)
+            assert experiment.trainer is not None
+            save_checkpoint(folder, self.plan.id, experiment.trainer.checkpoint())
+            interrupt(experiment)
+            experiment = self.fresh()
+            stored = load_checkpoint(folder, self.plan.id)
+            assert experiment.trainer is not None
+            assert stored is not None
+            experiment.trainer.restore(stored)
+        train(experiment, EPOCHS)
+        return experiment, state_of(experiment)
 
     def batch(self, size: int = BATCH, labels: str = "mixed") -> Batch:
         """Return a mini-batch of random images; see `make_batch`."""
@@ -196,6 +232,42 @@ def train(experiment: Experiment, until: int) -> None:
     assert trainer is not None
     while len(trainer.history) < until:
         trainer.history.append(trainer.train_epoch(len(trainer.history)))
+
+
+class _Interrupted(Exception):
+    """What ends a training inside an epoch."""
+
+
+def interrupt(experiment: Experiment) -> None:
+    """Train on into the next epoch, and end in its second step, between the optimiser's step and what follows it."""
+    trainer = experiment.trainer
+    assert trainer is not None
+    real, done = trainer.optimizer.step, 0
+
+    def step(*given: Any) -> Any:
+        nonlocal done
+        result, done = real(*given), done + 1
+        if done == 2:
+            raise _Interrupted
+        return result
+
+    trainer.optimizer.step = step  # type: ignore[method-assign]
+    with suppress(_Interrupted):
+        trainer.train_epoch(len(trainer.history))
+
+
+@contextmanager
+def other_labels(archive: Archive) -> Iterator[None]:
+    """Give an archive the labels of other images for a while."""
+    names = ("scene_labels", "clean_scene_labels", "label_maps", "clean_label_maps")
+    kept = {name: value for name in names if (value := getattr(archive, name)) is not None}
+    try:
+        for name, value in kept.items():
+            setattr(archive, name, np.roll(value, 1, axis=0))
+        yield
+    finally:
+        for name, value in kept.items():
+            setattr(archive, name, value)
 
 
 def state_of(experiment: Experiment) -> dict[str, Any]:
