@@ -122,13 +122,11 @@ class Subject:
         """A method trained through to the end, and its state right after that."""
         if "trained" not in self._made:
             experiment = self.fresh()
-            generators = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+            before = _global_generators()
             train(experiment, EPOCHS)
-            later = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
-            names = ("Python", "numpy")
-            drawn = [n for n, one, other in zip(names, generators, later, strict=True) if one != other]
+            after = _global_generators()
             self._made["trained"] = experiment, state_of(experiment)
-            self._made["drawn"] = " and of ".join(drawn)
+            self._made["drawn"] = " and of ".join(name for name in before if before[name] != after[name])
         trained: tuple[Experiment, dict[str, Any]] = self._made["trained"]
         return trained
 
@@ -234,6 +232,12 @@ def train(experiment: Experiment, until: int) -> None:
         trainer.history.append(trainer.train_epoch(len(trainer.history)))
 
 
+def _global_generators() -> dict[str, Any]:
+    """Return the state of the generators that belong to the whole process, by whose they are."""
+    _, key, position, *_ = np.random.get_state()  # noqa: NPY002
+    return {"Python": random.getstate(), "numpy": (np.asarray(key).tobytes(), position)}
+
+
 class _Interrupted(Exception):
     """What ends a training inside an epoch."""
 
@@ -251,7 +255,7 @@ def interrupt(experiment: Experiment) -> None:
             raise _Interrupted
         return result
 
-    trainer.optimizer.step = step  # type: ignore[method-assign]
+    trainer.optimizer.step = step  # type: ignore[assignment]
     with suppress(_Interrupted):
         trainer.train_epoch(len(trainer.history))
 
