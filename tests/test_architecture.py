@@ -195,6 +195,7 @@ def pickling(tree: ast.AST) -> list[str]:
 def global_draws(tree: ast.AST) -> list[str]:
     """Find draws from, and seeds of, a generator that nobody passed."""
     constructors = {"default_rng", "Generator", "PCG64", "Philox", "SeedSequence", "BitGenerator"}
+    reading = {"numpy.random.get_state", "random.getstate"}
     drawing = {"rand", "randn", "randint", "randperm", "normal", "bernoulli", "multinomial", "poisson"}
     in_place = {"normal_", "uniform_", "bernoulli_", "random_", "exponential_", "cauchy_", "log_normal_"}
     seeding = {"torch.manual_seed", "torch.seed", "torch.cuda.manual_seed", "torch.cuda.manual_seed_all"}
@@ -202,6 +203,8 @@ def global_draws(tree: ast.AST) -> list[str]:
     for name, call in calls(tree):
         head, _, last = name.rpartition(".")
         passed = keyword(call, "generator") not in {"", "None"}
+        if name in reading:
+            continue
         if (
             (head == "numpy.random" and last not in constructors)
             or (name == "numpy.random.default_rng" and not call.args)
@@ -281,7 +284,10 @@ def test_the_rules_find_what_they_are_for(rule, source):
         (comparisons_with_components, "if step == 'last' or config.method in seen: pass"),
         (named_accelerators, "'''cuda'''\nx.to(device); torch.device('cpu')"),
         (pickling, "import numpy as np\nnp.load('x.npy', allow_pickle=False); json.load(f)"),
-        (global_draws, "import torch\ntorch.randn(3, generator=g); rng.normal(); rng.random()"),
+        (
+            global_draws,
+            "import torch, random\ntorch.randn(3, generator=g); rng.normal(); rng.random(); random.getstate()",
+        ),
         (undocumented, "'''A module.'''\ndef _f(): pass\nclass _A:\n def f(self): pass"),
     ],
 )
