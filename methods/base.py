@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from gridbench.methods.hooks import Averages, Entries, ParameterGroup, SampleScores, TrainingView
 from gridbench.methods.tasks.batch import Batch, Geometry, mean_of_valid
 from gridbench.methods.tasks.task import Task
 
@@ -25,6 +26,7 @@ __all__ = [
     "Method",
     "NoiseRate",
     "Objective",
+    "ParameterGroup",
     "SampleScores",
     "Setup",
     "StepOutput",
@@ -36,9 +38,6 @@ __all__ = [
 ANY_LOSS: tuple[str, ...] = ("*",)
 NoiseRate = Callable[[Tensor, Tensor], float]
 """(N, C) labels and (N, C) probabilities -> estimated noise rate, 0 to 1."""
-
-Entries = tuple[Tensor, Tensor | None]
-"""(B, E) values of the entries of a loss, and the (B, E) mask of those that count or None."""
 
 
 @dataclass(frozen=True)
@@ -170,45 +169,6 @@ class Setup:
     noise_rate: NoiseRate | None = None
 
 
-@dataclass(frozen=True)
-class Averages:
-    """Means over the entries of a loss, of the whole training set in its order.
-
-    Attributes:
-        images: (N,) of each image.
-        labels: (M,) of each label, where entries belong to labels; else None.
-    """
-
-    images: Tensor
-    labels: Tensor | None
-
-
-class TrainingView(Protocol):
-    """The whole training set as the trained method may see it: the labels that were trained on."""
-
-    def average(self, function: Callable[[Batch], Sequence[Entries]]) -> list[Averages]:
-        """Apply a function to the training set, without augmentation or gradients, and average what it returns.
-
-        Args:
-            function: A mini-batch -> values of the entries of the loss; one or several of such.
-        """
-
-
-@dataclass(frozen=True)
-class SampleScores:
-    """What a trained method thinks of its training labels; higher means more probably wrong.
-
-    Attributes:
-        images: (N,) of each image.
-        labels: (M,) of each label, as `Averages` has them; None when it scores images alone.
-        noisy_percent: The share of the images that it flags as noisy, percent; None when it flags none.
-    """
-
-    images: Tensor
-    labels: Tensor | None = None
-    noisy_percent: float | None = None
-
-
 class Method(nn.Module):
     """A training strategy; a concrete method is one file named as it is registered.
 
@@ -259,6 +219,13 @@ class Method(nn.Module):
     @abstractmethod
     def descriptor_network(self) -> nn.Module:
         """The network whose output retrieval compares, and whose weights a run keeps."""
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """Return what is trained: everything in these groups and nothing else.
+
+        Called once, before the first epoch. The default trains all parameters at the run's learning rate.
+        """
+        return [ParameterGroup("parameters", list(self.parameters()))]
 
     def update_order(self) -> list[list[nn.Parameter]]:
         """Return all parameters in groups, in the order in which published code updates them one after another."""

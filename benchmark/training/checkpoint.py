@@ -37,7 +37,8 @@ class Checkpoint:
 
     Attributes:
         epoch: Number of finished epochs.
-        tensors: Named tensors: `method/...`, `optimizer/...`, and `best/...` where the best epoch is kept.
+        tensors: Named tensors: `method/...`, `optimizer/...`, `own_optimizer/...`, and `best/...` where the
+            best epoch is kept.
         state: Plain values: history, best score and so on.
         machines: The machines that trained it one after the other, each with the number of epochs finished by then:
             `{"machine": label, "epochs": number}`.
@@ -137,21 +138,24 @@ def clear_checkpoints(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return an optimiser's per-parameter state as named tensors."""
+def optimizer_tensors(optimizer: torch.optim.Optimizer, part: str = "optimizer") -> dict[str, Tensor]:
+    """Return an optimiser's per-parameter state as tensors named `part/...`; what is None is left out."""
     return {
-        f"optimizer/{index}/{name}": value if isinstance(value, Tensor) else torch.tensor(value)
+        f"{part}/{index}/{name}": value if isinstance(value, Tensor) else torch.tensor(value)
         for index, state in optimizer.state_dict()["state"].items()
         for name, value in state.items()
+        if value is not None
     }
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put named tensors back into an optimiser built over the same parameters."""
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], part: str = "optimizer"
+) -> None:
+    """Put tensors named `part/...` back into an optimiser built over the same parameters."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
-        if key.startswith("optimizer/"):
+        if key.startswith(f"{part}/"):
             _, index, name = key.split("/", 2)
             state.setdefault(int(index), {})[name] = _laid_like(parameters[int(index)], value)
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

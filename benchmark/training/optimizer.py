@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["SharedStepAdam", "make_optimizer"]
+from gridbench.methods.hooks import ParameterGroup
+
+__all__ = ["SharedStepAdam", "check_groups", "make_optimizer", "make_own_optimizer"]
 
 
 class SharedStepAdam(torch.optim.Adam):
@@ -20,7 +22,7 @@ class SharedStepAdam(torch.optim.Adam):
     1.00, 0.74 and 0.64 times those of plain Adam.
 
     Args:
-        groups: Lists of parameters in the order of their updates.
+        updates: The groups of parameters, as torch takes them, of each update, in the order of the updates.
         lr: Learning rate.
         eps: Added to the denominator.
         epsilon_hat: Whether `eps` is added to sqrt(v) before the bias correction, as in Keras ("epsilon hat" in Kingma
@@ -28,12 +30,13 @@ class SharedStepAdam(torch.optim.Adam):
     """
 
     def __init__(
-        self, groups: Sequence[Sequence[Tensor]], lr: float, eps: float, epsilon_hat: bool = False
+        self, updates: Sequence[Sequence[dict[str, Any]]], lr: float, eps: float, epsilon_hat: bool = False
     ) -> None:
-        super().__init__([{"params": list(group)} for group in groups], lr=lr, eps=eps)
+        super().__init__([group for update in updates for group in update], lr=lr, eps=eps)
         self._epsilon = eps if epsilon_hat else None
-        for place, group in enumerate(self.param_groups):
-            for parameter in group["params"]:
+        self._updates = len(updates)
+        for place, update in enumerate(updates):
+            for parameter in (parameter for group in update for parameter in group["params"]):
                 self.state[parameter] = {
                     "step": torch.tensor(float(place)),
                     "exp_avg": torch.zeros_like(parameter),
@@ -50,39 +53,108 @@ class SharedStepAdam(torch.optim.Adam):
         for group in self.param_groups:
             for parameter in group["params"]:
                 # What had no gradient was passed over, and the counter goes on all the same.
-                missed = len(self.param_groups) - (parameter.grad is not None)
+                missed = self._updates - (parameter.grad is not None)
                 self.state[parameter]["step"] += missed
         return loss
 
 
 def make_optimizer(
-    method: nn.Module,
-    groups: Sequence[Sequence[Tensor]],
+    groups: Sequence[ParameterGroup],
+    order: Sequence[Sequence[Tensor]],
     lr: float,
     eps: float,
     shared: bool,
     epsilon_hat: bool | None = None,
 ) -> torch.optim.Optimizer:
-    """Build the optimiser of a run.
+    """Build the optimiser of a run, which updates all groups without a learning rate of their own.
 
     Args:
-        method: Whose parameters are trained.
-        groups: The same parameters in the order in which the published code updates them.
+        groups: What is trained.
+        order: The same parameters in the order in which the published code updates them.
         lr: Learning rate.
         eps: Added to the denominator.
-        shared: Whether the step counter is shared by the groups.
+        shared: Whether the step counter is shared by the updates of `order`.
         epsilon_hat: Whether `eps` is added before the bias correction; None: as in the published code where its step
             counter is used.
 
     Raises:
-        ValueError: The groups are not exactly the method's parameters.
+        ValueError: `order` does not hold exactly the parameters of the groups.
     """
     hat = shared if epsilon_hat is None else epsilon_hat
+    ours = [group for group in groups if group.lr is None]
+    together = [_torch_group(group, group.parameters, lr) for group in ours]
     if not shared:
-        if hat:
-            return SharedStepAdam([list(method.parameters())], lr, eps, hat)
-        return torch.optim.Adam(method.parameters(), lr=lr, eps=eps)
-    grouped = [id(parameter) for group in groups for parameter in group]
-    if sorted(grouped) != sorted(id(parameter) for parameter in method.parameters()):
-        raise ValueError("the groups of parameters are not exactly the parameters of the method")
-    return SharedStepAdam(groups, lr, eps, hat)
+        return SharedStepAdam([together], lr, eps, hat) if hat else torch.optim.Adam(together, lr=lr, eps=eps)
+    known = {id(parameter) for group in groups for parameter in group.parameters}
+    trained = {id(parameter) for group in ours for parameter in group.parameters}
+    ordered = [id(parameter) for update in order for parameter in update]
+    if len(set(ordered)) != len(ordered) or not known.issubset(ordered):
+        raise ValueError("update_order does not give each trained parameter exactly once")
+    updates = [[parameter for parameter in update if id(parameter) in trained] for update in order]
+    return SharedStepAdam([_of_groups(update, ours, lr) for update in updates if update], lr, eps, hat)
+
+
+def make_own_optimizer(groups: Sequence[ParameterGroup]) -> torch.optim.SGD | None:
+    """Build the optimiser of the groups with a learning rate of their own; None when there are none.
+
+    Args:
+        groups: What is trained.
+    """
+    own = [
+        {
+            "params": list(group.parameters),
+            "lr": group.lr,
+            "momentum": group.momentum or 0.0,
+            "weight_decay": group.weight_decay or 0.0,
+        }
+        for group in groups
+        if group.lr is not None
+    ]
+    return torch.optim.SGD(own) if own else None
+
+
+def check_groups(method: nn.Module, groups: Sequence[ParameterGroup]) -> None:
+    """Check what a method says is trained.
+
+    Args:
+        method: The method.
+        groups: Its groups.
+
+    Raises:
+        ValueError: A name or a parameter occurs twice, a parameter is not one of the method's, or no group follows the
+            run's learning rate.
+    """
+    names = [group.name for group in groups]
+    own = {id(parameter): name for name, parameter in method.named_parameters()}
+    given = [(group.name, parameter) for group in groups for parameter in group.parameters]
+    seen: set[int] = set()
+    for name, parameter in given:
+        if id(parameter) not in own:
+            raise ValueError(
+                f"the parameter group {name!r} holds a tensor that is no parameter of the method"
+            )
+        if id(parameter) in seen:
+            raise ValueError(f"the parameter {own[id(parameter)]!r} is in two places of the parameter groups")
+        seen.add(id(parameter))
+    if len(set(names)) != len(names):
+        raise ValueError(f"two parameter groups have the same name: {', '.join(sorted(names))}")
+    if not any(group.lr is None and group.parameters for group in groups):
+        raise ValueError("no parameter group follows the run's learning rate: leave lr out of one of them")
+
+
+def _torch_group(group: ParameterGroup, parameters: Sequence[Tensor], lr: float) -> dict[str, Any]:
+    """Return parameters of a group as torch takes them; the schedule multiplies `lr` by `lr_factor`."""
+    settings: dict[str, Any] = {"params": list(parameters), "lr": lr * group.lr_factor}
+    settings["lr_factor"] = group.lr_factor
+    if group.weight_decay is not None:
+        settings["weight_decay"] = group.weight_decay
+    return settings
+
+
+def _of_groups(update: Sequence[Tensor], groups: Sequence[ParameterGroup], lr: float) -> list[dict[str, Any]]:
+    """Return the parameters of one update, divided by the groups that they belong to, in the order of the update."""
+    parts = []
+    for group in groups:
+        members = {id(parameter) for parameter in group.parameters}
+        parts.append((group, [parameter for parameter in update if id(parameter) in members]))
+    return [_torch_group(group, part, lr) for group, part in parts if part]

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from gridbench.core.streams import numpy_stream, torch_scope, torch_stream
 from gridbench.datasets.loading.batches import TrainingSet, ahead, batches_of
-from gridbench.errors import RunFailed
+from gridbench.errors import InputError, RunFailed
 from gridbench.methods.base import Batch, Geometry, Method
 from gridbench.methods.tasks.task import Task
 from gridbench.training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
 from gridbench.training.epoch_metrics import EpochLog, Truth
-from gridbench.training.optimizer import make_optimizer
+from gridbench.training.optimizer import check_groups, make_optimizer, make_own_optimizer
 from gridbench.training.timing import IN_TRAINING, Phases
 
 __all__ = ["Trainer", "TrainingProgress", "TrainingSettings"]
@@ -89,10 +89,16 @@ class Trainer:
     def __post_init__(self) -> None:
         s = self.settings
         self.profile(False)
-        groups = self.method.update_order()
-        self.optimizer = make_optimizer(
-            self.method, groups, s.learning_rate, s.adam_epsilon, s.shared_steps, s.epsilon_hat
-        )
+        groups = self.method.parameter_groups()
+        try:
+            check_groups(self.method, groups)
+            order = self.method.update_order()
+            self.optimizer = make_optimizer(
+                groups, order, s.learning_rate, s.adam_epsilon, s.shared_steps, s.epsilon_hat
+            )
+        except ValueError as error:
+            raise InputError(f"The method {self.method.name!r} cannot be trained: {error}.") from error
+        self.own_optimizer = make_own_optimizer(groups)
         self._best: dict[str, Any] | None = None
         self._best_weights: dict[str, Tensor] = {}
 
@@ -148,6 +154,8 @@ class Trainer:
         """Return everything that an exact continuation needs."""
         tensors = {f"method/{name}": value for name, value in self.method.state_dict().items()}
         tensors.update(optimizer_tensors(self.optimizer))
+        if self.own_optimizer is not None:
+            tensors.update(optimizer_tensors(self.own_optimizer, "own_optimizer"))
         tensors.update({f"best/{name}": value for name, value in self._best_weights.items()})
         state = {
             "history": self.history,
@@ -172,6 +180,8 @@ class Trainer:
                     parts[part][name] = value
             self.method.load_state_dict(parts["method"])
             restore_optimizer(self.optimizer, checkpoint.tensors)
+            if self.own_optimizer is not None:
+                restore_optimizer(self.own_optimizer, checkpoint.tensors, "own_optimizer")
             self._best_weights = parts["best"]
             self._best = checkpoint.state["best"]
             self.history = list(checkpoint.state["history"])
@@ -198,9 +208,13 @@ class Trainer:
                 output = self.method.step(batch)
             with self.phases.timed("backward"):
                 self.optimizer.zero_grad(set_to_none=True)
+                if self.own_optimizer is not None:
+                    self.own_optimizer.zero_grad(set_to_none=True)
                 output.loss.backward()  # type: ignore[no-untyped-call]
         with self.phases.timed("optimizer"):
             self.optimizer.step()
+            if self.own_optimizer is not None:
+                self.own_optimizer.step()
         with self.phases.timed("detection"):
             log.add(batch, output)
         self.steps += 1
