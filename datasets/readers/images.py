@@ -87,6 +87,7 @@ def choose_form(
         InputError: The numbers are no whole numbers and no range was given, or no image has the chosen bands.
     """
     notes = _peculiarities(shapes, nodata, alpha, chosen)
+    _refuse_other_order(shapes)
     dtypes = Counter(shape.dtype for shape in shapes)
     common = dtypes.most_common(1)[0][0]
     if value_range is not None:
@@ -236,6 +237,15 @@ def _peculiarities(
             else f"{transparent} images declare a band as transparency (alpha): it is not read; "
             f"--bands {without},{first.bands + 1} reads it"
         )
+    scalings = Counter(
+        " / ".join(f"{a:g}, {b:g}" for a, b in dict.fromkeys(s.scaling)) for s in shapes if s.scaling
+    )
+    if scalings:
+        differ = len(scalings) > 1 or scalings.total() < len(shapes)
+        notes.append(
+            f"images that declare a scale and offset of their numbers: {_counted(scalings)}; the numbers are read "
+            f"without them{', so a number does not mean the same in every image' if differ else ''}"
+        )
     declared = Counter(f"{shape.nodata:g}" for shape in shapes if shape.nodata is not None)
     if declared:
         what = {"drop": "their images or tiles are left out", "mean": "they get the mean of their band"}
@@ -244,6 +254,21 @@ def _peculiarities(
             f"{what.get(nodata, f'they get {nodata}')} (--nodata drop|mean|VALUE)"
         )
     return notes
+
+
+def _refuse_other_order(shapes: Sequence[Shape]) -> None:
+    """Refuse images whose files give the same names to their bands in different orders."""
+    orders: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+    for shape in shapes:
+        if shape.names:
+            orders.setdefault(tuple(sorted(shape.names)), set()).add(shape.names)
+    for found in orders.values():
+        if len(found) > 1:
+            one, other = sorted(found)[:2]
+            raise InputError(
+                f"The bands of some images are called {', '.join(one)}, and those of others {', '.join(other)}. "
+                "Bring them into one order, or correct the names."
+            )
 
 
 def _is_transparency(band: NDArray[np.generic]) -> bool:

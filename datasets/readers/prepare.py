@@ -145,10 +145,9 @@ def _pack(plan: Plan, folder: Path, name: str, workers: int, state: str, progres
     if writer.written == 0:
         writer.close()
         shutil.rmtree(folder)
-        reasons = "; ".join(f"{row['file']} {row['reason']}" for row in failures[:3])
-        raise InputError(
-            f"Nothing could be read of {total} samples. {reasons or 'All of them were left out'}."
-        )
+        reasons = [f"{row['file']} {row['reason']}" for row in failures[:3]]
+        reasons += [f"{count} x {what}" for what, count in findings.most_common(3)]
+        raise InputError(f"Nothing could be read of {total} samples. {'; '.join(reasons)}.")
     report = {
         **plan.report,
         "failed_count": len(failures),

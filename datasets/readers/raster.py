@@ -95,6 +95,8 @@ class Shape(NamedTuple):
         driver: GDAL's name of the format.
         transform: Six coefficients (a, b, c, d, e, f) from pixels to coordinates, or None without georeference.
         crs: Coordinate reference system as text, or None.
+        names: Name that the file gives to each band; empty when it does not name all.
+        scaling: (factor, offset) that the file declares for each band; empty for (1, 0) throughout.
     """
 
     bands: int
@@ -108,6 +110,8 @@ class Shape(NamedTuple):
     driver: str = ""
     transform: tuple[float, ...] | None = None
     crs: str | None = None
+    names: tuple[str, ...] = ()
+    scaling: tuple[tuple[float, float], ...] = ()
 
 
 @contextmanager
@@ -186,6 +190,7 @@ def read_shape(path: Path, limits: Limits = LIMITS, content: bytes | None = None
                 height, width = width, height
             transform = None if first.transform.is_identity else tuple(first.transform)[:6]
             crs = None if first.crs is None else str(first.crs)
+            scaling = tuple(zip(first.scales, first.offsets, strict=True))
             return Shape(
                 bands,
                 height,
@@ -198,6 +203,8 @@ def read_shape(path: Path, limits: Limits = LIMITS, content: bytes | None = None
                 first.driver,
                 transform,
                 crs,
+                first.descriptions if len(pages) == 1 and all(first.descriptions) else (),
+                () if set(scaling) == {(1.0, 0.0)} else scaling,
             )
 
 

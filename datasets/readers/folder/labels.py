@@ -13,6 +13,7 @@ from gridbench.datasets.readers.folder.layout import FoundFiles, first_file, spl
 from gridbench.datasets.readers.formats.annotations import ANNOTATION_SUFFIXES, annotation_table
 from gridbench.datasets.readers.splitting import SPLIT_WORDS
 from gridbench.datasets.readers.tables import LabelTable, TableOptions, read_label_table
+from gridbench.datasets.readers.tables.label_table import refuse_alike
 from gridbench.datasets.readers.tables.rows import TABLE_SUFFIXES
 from gridbench.errors import InputError
 
@@ -156,6 +157,7 @@ def folder_labels(found: FoundFiles, class_names: Sequence[str] | None) -> Match
     names = tuple(class_names) if class_names is not None else tuple(sorted(set(folders)))
     if len(set(folders)) < 2:
         return None
+    refuse_alike(sorted(set(folders)), "folders of classes")
     unknown = sorted(set(folders) - set(names))
     if unknown:
         raise InputError(f"The folder {unknown[0]!r} is none of the classes {', '.join(names[:10])}.")

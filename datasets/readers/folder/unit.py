@@ -23,6 +23,9 @@ from gridbench.datasets.readers.source_files import contents_of, digest_of
 
 __all__ = ["FolderUnit", "Treatment", "read_folder_unit"]
 
+_LITTLE = 0.01
+"""Share of --value-range below which an image that is stored is likely to be of another unit than the range."""
+
 
 @dataclass(frozen=True)
 class Treatment:
@@ -95,6 +98,10 @@ def read_folder_unit(unit: FolderUnit) -> Outcome:
         clipped = int(((values < low) | (values > high)).sum())
         if clipped:
             findings[f"numbers outside --value-range {low:g} {high:g}, clipped to it"] += clipped
+        if values.size and np.nanmax(values) - np.nanmin(values) < _LITTLE * (high - low):
+            findings[
+                f"images whose numbers fill less than {100 * _LITTLE:g} % of --value-range {low:g} {high:g}"
+            ] += 1
     maps = [_decoded(unit, path, raster, contents, findings) for path in (unit.mask, unit.clean_mask)]
     if missing is not None:
         maps = [None if one is None else np.where(missing, np.uint8(IGNORE), one) for one in maps]

@@ -25,7 +25,7 @@ from gridbench.datasets.readers.raster import (
 )
 from gridbench.datasets.readers.source_files import open_regular
 from gridbench.datasets.readers.splitting import SPLIT_WORDS, read_split
-from gridbench.datasets.readers.tables.columns import TableOptions
+from gridbench.datasets.readers.tables.key_column import TableOptions
 from gridbench.datasets.readers.tables.label_table import interpret_table
 from gridbench.datasets.readers.tables.rows import RawTable
 from gridbench.errors import InputError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +66,11 @@ class Codebook:
             return _class_of_bands(_all_bands(raster), path), {}
         rgb = colours_of(raster)
         if rgb is not None and raster.palette is None and _is_grey(rgb) and not self.colours:
-            rgb, raster = None, Raster(raster.pixels[:1], None)
+            rgb, raster = None, replace(raster, pixels=raster.pixels[:1])
         if rgb is not None and (self.colours or raster.palette is None):
-            return self._decode_colours(rgb, path)
+            return self._decode_colours(rgb, path, _visible(raster))
         band, known = _whole_numbers(raster.pixels[0], path)
+        known = _both(known, _visible(raster))
         found = self._classes_of(band)
         if known is not None:
             found[~known] = IGNORE
@@ -86,7 +87,9 @@ class Codebook:
         table = np.array([IGNORE if target is None else target for target in targets], dtype=np.uint8)
         return np.asarray(table[places.reshape(band.shape)])
 
-    def _decode_colours(self, rgb: NDArray[np.uint8], path: Path) -> tuple[NDArray[np.uint8], dict[str, int]]:
+    def _decode_colours(
+        self, rgb: NDArray[np.uint8], path: Path, visible: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.uint8], dict[str, int]]:
         if not self.colours:
             raise Unreadable(path, "is a colour mask, and the class table gives no colours")
         if self._by_colour is None:
@@ -95,6 +98,8 @@ class Codebook:
                 self._by_colour[red << 16 | green << 8 | blue] = IGNORE if target is None else target
         packed = _packed(rgb)
         found = self._by_colour[packed]
+        if visible is not None:
+            found[~visible] = IGNORE
         unknown = found == _UNKNOWN
         counts = _count(packed[unknown], lambda code: f"#{code:06X}") if unknown.any() else {}
         found[unknown] = IGNORE
@@ -116,6 +121,7 @@ class MaskContent:
         palette: Index in use -> colours that palettes give it.
         nodata: Numbers that files declare as no data.
         missing: Pixels that are no number (NaN).
+        transparent: Pixels that are fully transparent.
         unreadable: Files that cannot be read, and why.
     """
 
@@ -129,6 +135,7 @@ class MaskContent:
     palette: dict[int, set[Colour]] = field(default_factory=dict)
     nodata: set[float] = field(default_factory=set)
     missing: int = 0
+    transparent: int = 0
     unreadable: list[Unreadable] = field(default_factory=list)
 
 
@@ -149,10 +156,15 @@ def count_content(raster: Raster, path: Path, content: MaskContent) -> None:
         content.bands[len(bands)] += 1
         return
     rgb = colours_of(raster)
+    visible = _visible(raster)
+    if visible is not None:
+        content.transparent += int((~visible).sum())
     if rgb is None or raster.palette is not None or _is_grey(rgb):
         band, known = _whole_numbers(raster.pixels[0], path)
         if known is not None:
-            content.missing += int((~known).sum())
+            content.missing += int((~known if visible is None else visible & ~known).sum())
+        known = _both(known, visible)
+        if known is not None:
             band = band[known]
         values = _tally(band)
         if raster.palette is not None:
@@ -166,7 +178,8 @@ def count_content(raster: Raster, path: Path, content: MaskContent) -> None:
             (content.values if rgb is None else content.greys).update(values)
         return
     content.files["colours"] += 1
-    for code, pixels in _tally(_packed(rgb)).items():
+    packed = _packed(rgb)
+    for code, pixels in _tally(packed if visible is None else packed[visible]).items():
         content.colours[(code >> 16, code >> 8 & 255, code & 255)] += pixels
 
 
@@ -192,6 +205,19 @@ def cover(label_map: NDArray[np.uint8], classes: int) -> NDArray[np.float64]:
     """Return (C,) the share of a label map's pixels, ignored ones included, that each class covers."""
     counts = np.bincount(label_map.reshape(-1), minlength=256)[:classes]
     return np.asarray(counts / max(label_map.size, 1))
+
+
+def _visible(raster: Raster) -> NDArray[np.bool_] | None:
+    """Return where a mask is not fully transparent; None for everywhere."""
+    if raster.alpha is None or raster.alpha.min(initial=1) > 0:
+        return None
+    return np.asarray(raster.alpha != 0)
+
+
+def _both(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other
 
 
 def _all_bands(raster: Raster) -> NDArray[np.generic]:

@@ -222,9 +222,12 @@ def _finish(
     table: ClassTable,
     what: str,
 ) -> MaskReading:
-    total = sum(n for _, _, n in shares) + content.missing
-    if content.missing:
-        shares.append(("NaN", None, content.missing))
+    total = sum(n for _, _, n in shares) + content.missing + content.transparent
+    for word, pixels in (("NaN", content.missing), ("transparent", content.transparent)):
+        if pixels:
+            shares.append((word, None, pixels))
+    if content.transparent:
+        unknown = {*unknown, "transparent"}
     lost = sum(n for word, _, n in shares if word in unknown)
     if lost > _FEW * total:
         words = ", ".join(sorted(unknown, key=lambda w: -next(n for word, _, n in shares if word == w))[:8])
@@ -233,9 +236,17 @@ def _finish(
             f"({words}). The table of classes does not "
             f"belong to these masks, or they were saved with loss (JPEG). {_OPTION}."
         )
+    coded = {*codebook.values.values(), *codebook.colours.values()}
+    uncoded = [name for c, name in enumerate(table.names) if c not in coded and not codebook.one_hot]
+    if unknown - {"transparent"} and uncoded:
+        raise InputError(
+            f"The table gives no value and no colour to the class {uncoded[0]!r}, and the {what} hold "
+            f"{', '.join(sorted(unknown - {'transparent'})[:8])}, which it gives to no class. Add the missing rows, or "
+            f"call a value without a class ignore. {_OPTION}."
+        )
     for word, target, n in shares[:_LISTED]:
         name = "no class" if target is None else table.names[target]
-        mark = " (not in the table)" if word in unknown else ""
+        mark = " (not in the table)" if word in unknown and word != "transparent" else ""
         lines.append(f"  {word:10}  {name + mark:32}  {100 * n / max(total, 1):5.1f} %")
     if len(shares) > _LISTED:
         rest = sum(n for _, _, n in shares[_LISTED:])

@@ -1,6 +1,6 @@
 """Tables that users bring: labels by image, and classes with the values or colours that stand for them."""
 
-from gridbench.datasets.readers.tables.columns import TableOptions
+from gridbench.datasets.readers.tables.key_column import TableOptions
 from gridbench.datasets.readers.tables.label_table import LabelTable, read_label_table
 from gridbench.datasets.readers.tables.rows import read_rows
 

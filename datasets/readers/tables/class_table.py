@@ -127,7 +127,9 @@ def _read(path: Path, blank_names: bool = False) -> list[_Row]:
 
 def _read_lines(path: Path) -> list[_Row]:
     """Read one name a line; numbers before every name are its value, or its colour when there are three."""
-    lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
+    lines = [line.strip().rstrip(",;").rstrip() for line in read_text(path).splitlines()]
+    lines = [line for line in lines if line]
+    _refuse_other_lines(path, lines)
     coloured = [
         re.fullmatch(r"(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3})[\s,:;]+(.*\S)", line) for line in lines
     ]
@@ -140,6 +142,21 @@ def _read_lines(path: Path) -> list[_Row]:
     if lines and all(valued):
         return [(match.group(2).strip(), int(match.group(1)), None) for match in valued if match]
     return [(line, None, None) for line in lines]
+
+
+def _refuse_other_lines(path: Path, lines: Sequence[str]) -> None:
+    """Refuse a text whose lines are not all classes: one more line at its beginning moves every class of a mask."""
+    first = lines[0] if lines else ""
+    if first.lower() in {*_NAME_COLUMNS, "names", "classes", "labels", "class names", "categories"}:
+        raise InputError(
+            f"{path} begins with {first!r}, which looks like a header. A .txt has none: take the line out, or save "
+            "the file as .csv."
+        )
+    comment = next((line for line in lines if line.startswith(("#", "//"))), None)
+    if comment is not None:
+        raise InputError(f"{path} holds the line {comment[:40]!r}, which looks like a comment. Take it out.")
+    if len(lines) == 1 and "," in first:
+        raise InputError(f"{path} holds one line with commas. Write one name a line.")
 
 
 def _values(table: RawTable, header: Sequence[str]) -> list[int | None]:

@@ -2,76 +2,39 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gridbench.datasets.readers.files import RASTER_SUFFIXES, FileIndex
+from gridbench.datasets.readers.files import FileIndex
 from gridbench.datasets.readers.splitting import SPLIT_WORDS
-from gridbench.datasets.readers.tables.rows import RawTable
-from gridbench.errors import InputError, nearest
-
-__all__ = ["Columns", "TableOptions", "binary", "find_columns"]
-
-_KEY_NAMES = (
-    "file",
-    "filename",
-    "file_name",
-    "image",
-    "image_name",
-    "name",
-    "path",
-    "id",
-    "image\\label",
-    "",
+from gridbench.datasets.readers.tables.column_words import (
+    BINARY,
+    EMPTY,
+    GROUP_NAMES,
+    LIST_NAMES,
+    NO_CLASSES,
+    NO_LABELS,
+    SPLIT_FLAGS,
+    SPLIT_NAMES,
+    UNSURE,
+    UNSURE_PREFIXES,
 )
-_LIST_NAMES = {
-    "labels",
-    "label",
-    "classes",
-    "class",
-    "tags",
-    "tag",
-    "category",
-    "categories",
-    "target",
-    "targets",
-}
-_LIST_NAMES |= {
-    "class_name",
-    "label_name",
-    "scene",
-    "scene_class",
-    "land_use",
-    "land_cover",
-    "landuse",
-    "landcover",
-}
-_SPLIT_NAMES = {"split", "subset", "phase", "set", "partition"}
-_GROUP_NAMES = {"group", "group_id"}
-_INDEX_NAMES = {"", "index", "idx", "id", "row", "no", "nr", "#", "unnamed: 0"}
-# Columns of 0 and 1 in fastai's, Kaggle's and scikit-learn's tables that say where a row belongs.
-_NO_CLASSES = {"is_valid", "is_val", "is_train", "is_test", "is_training", "is_validation", "is_holdout"}
-_NO_CLASSES |= {"fold", "folds", "kfold", "k_fold", "cv_fold", "fold_id", "index", "idx", "unnamed: 0"}
-_SPLIT_FLAGS = {"train", "val", "valid", "validation", "test", "dev"}
-_BINARY = {"true": 1, "false": 0, "yes": 1, "no": 0, "t": 1, "f": 0, "y": 1, "n": 0}
-_EMPTY = {"", "nan", "null", "none", "n/a", "na", "<na>"}
+from gridbench.datasets.readers.tables.key_column import (
+    TableOptions,
+    column_word,
+    columns_named,
+    find_key_column,
+    refuse_missing_header,
+    shortened,
+)
+from gridbench.datasets.readers.tables.rows import RawTable
+from gridbench.errors import InputError
 
+__all__ = ["Columns", "binary", "find_columns"]
 
-@dataclass(frozen=True)
-class TableOptions:
-    """What the user said about a table of labels; None where the table itself tells.
-
-    Attributes:
-        key_column: Column that names the image files.
-        label_columns: Columns of the classes, or one column that lists them.
-        separator: What divides the labels of one cell: semicolon, bar, comma, blank, or none.
-        split_column: Column of train, val and test.
-    """
-
-    key_column: str | None = None
-    label_columns: tuple[str, ...] = ()
-    separator: str | None = None
-    split_column: str | None = None
+_FEW_ROWS = 5
+_MOST_SPLIT_WORDS = 6
 
 
 @dataclass
@@ -102,8 +65,8 @@ def binary(cell: str) -> int | None:
     (1, 0, None, None)
     """
     word = cell.lower()
-    if word in _BINARY:
-        return _BINARY[word]
+    if word in BINARY:
+        return BINARY[word]
     try:
         number = float(word)
     except ValueError:
@@ -125,14 +88,14 @@ def find_columns(
     Raises:
         InputError: Two readings fit and none was chosen, or none fits.
     """
-    columns = Columns(_key_column(table, files, options))
-    _refuse_missing_header(table, files, columns.key)
+    columns = Columns(find_key_column(table, files, options))
+    refuse_missing_header(table, files, columns.key)
     _find_split_and_group(table, options, columns)
     rest = [i for i in range(len(table.header)) if i not in (columns.key, columns.split, columns.group)]
     if options.label_columns:
-        chosen = _named(table, options.label_columns, "--label-columns")
+        chosen = columns_named(table, options.label_columns, "--label-columns")
         if len(chosen) == 1 and (
-            _low(table, chosen[0]) in _LIST_NAMES or not _is_class_column(table, chosen[0])
+            column_word(table, chosen[0]) in LIST_NAMES or not _is_class_column(table, chosen[0])
         ):
             columns.listing = chosen[0]
         else:
@@ -152,88 +115,45 @@ def find_columns(
         )
     for i in rest:
         if i not in (*columns.classes, columns.listing):
-            columns.reasons[i] = "not used" + _hint(_low(table, i), options)
+            columns.reasons[i] = "not used" + _hint(column_word(table, i), options)
     return columns
-
-
-def _key_column(table: RawTable, files: FileIndex | None, options: TableOptions) -> int:
-    """Choose the column whose cells name the image files; a mere row number beside it does not count."""
-    if options.key_column is not None:
-        return _named(table, [options.key_column], "--key-column")[0]
-    lowered = [name.lower() for name in table.header]
-    by_name = next((lowered.index(name) for name in _KEY_NAMES if name in lowered), 0)
-    if files is None:
-        return by_name
-    matches = {i: [files.find(cell) for cell in table.column(i)] for i in range(len(table.header))}
-    counts = {i: sum(map(bool, found)) for i, found in matches.items()}
-    names = {i: len({tuple(f) for f in found if f}) for i, found in matches.items()}
-    # A column that names each file again and again, such as a fold beside files called 0.png to 4.png, is no key.
-    single = [i for i in counts if 2 * names[i] >= counts[i] > 0] or list(counts)
-    best = max(counts[i] for i in single)
-    if best == 0:
-        shown = "; ".join(
-            f"{name or 'without a name'}: {table.rows[0][i]}" for i, name in enumerate(table.header)
-        )
-        _refuse_missing_header(table, files, by_name)
-        raise InputError(
-            f"No column of {table.path} names the images. Its first row is {_cut(shown)}. {_example(files)}"
-        )
-    fitting = [i for i in single if 2 * counts[i] >= best]
-    full = [i for i in fitting if 2 * sum(map(files.has_full_name, table.column(i))) >= counts[i]]
-    fitting = full or fitting
-    if len(fitting) > 1:
-        fitting = [i for i in fitting if not _is_row_number(table, i)] or fitting
-    different = [i for i in fitting if matches[i] != matches[fitting[0]]]
-    if different:
-        words = " and ".join(repr(table.header[i]) for i in [fitting[0], *different])
-        raise InputError(
-            f"The columns {words} of {table.path} name images and disagree: the first row has "
-            f"{table.rows[0][fitting[0]]!r} and {table.rows[0][different[0]]!r}. Say which one names the "
-            "image of a row: "
-            f"--key-column {_quoted(table.header[fitting[0]])}"
-        )
-    key = by_name if by_name in fitting else fitting[0]
-    if 2 * best < len(table.rows) and 2 * best < len(files) and key not in full:
-        raise InputError(
-            f"{table.path}: the column {table.header[key]!r} names only {best} of {len(files)} images. If "
-            "it is the column of "
-            f"file names, say so: --key-column {_quoted(table.header[key])}"
-        )
-    return key
-
-
-def _refuse_missing_header(table: RawTable, files: FileIndex | None, key: int) -> None:
-    name = table.header[key]
-    suffix = "." + name.rpartition(".")[2].lower() if "." in name else ""
-    is_file = suffix in RASTER_SUFFIXES or (files is not None and bool(files.find(name)))
-    repeated = [
-        cell
-        for i, cell in enumerate(table.header)
-        if i != key and cell in table.column(i) and _low(table, i) not in _LIST_NAMES
-    ]
-    if is_file or repeated:
-        raise InputError(
-            f"The first row of {table.path} is {_cut(', '.join(table.header))}: it looks like an image's "
-            "and not like a header. "
-            "Put a first row with the names of the columns, such as file,labels or file,water,trees."
-        )
 
 
 def _find_split_and_group(table: RawTable, options: TableOptions, columns: Columns) -> None:
     if options.split_column is not None:
-        columns.split = _named(table, [options.split_column], "--split-column")[0]
+        columns.split = columns_named(table, [options.split_column], "--split-column")[0]
     else:
-        named = [i for i in range(len(table.header)) if _low(table, i) in _SPLIT_NAMES and i != columns.key]
-        fitting = [i for i in named if _low(table, i) == "split" or _spells_splits(table, i)]
+        named = [
+            i for i in range(len(table.header)) if column_word(table, i) in SPLIT_NAMES and i != columns.key
+        ]
+        fitting = [i for i in named if column_word(table, i) == "split" or _spells_splits(table, i)]
         first = fitting[0] if fitting else None
         if any(_split_cells(table, i) != _split_cells(table, fitting[0]) for i in fitting):
             words = " and ".join(repr(table.header[i]) for i in fitting)
             raise InputError(
                 f"The columns {words} of {table.path} disagree. Say which one to use: --split-column NAME."
             )
+        if first is None and not named:
+            spelled = [
+                i for i in range(len(table.header)) if i != columns.key and _holds_splits(table, i, options)
+            ]
+            first = spelled[0] if len(spelled) == 1 else None
         columns.split = first
-    groups = [i for i in range(len(table.header)) if _low(table, i) in _GROUP_NAMES and i != columns.key]
+    groups = [
+        i for i in range(len(table.header)) if column_word(table, i) in GROUP_NAMES and i != columns.key
+    ]
     columns.group = groups[0] if groups else None
+
+
+def _holds_splits(table: RawTable, i: int, options: TableOptions) -> bool:
+    """Whether a column of any name holds two of the splits' names, and hardly anything else."""
+    if column_word(table, i) in LIST_NAMES or table.header[i] in options.label_columns:
+        return False
+    words = {cell.lower() for cell in table.column(i)}
+    return (
+        len(words) <= _MOST_SPLIT_WORDS
+        and len({SPLIT_WORDS[word] for word in words & SPLIT_WORDS.keys()}) > 1
+    )
 
 
 def _split_cells(table: RawTable, i: int) -> list[str]:
@@ -246,17 +166,11 @@ def _spells_splits(table: RawTable, i: int) -> bool:
 
 def _find_labels(table: RawTable, rest: Sequence[int], columns: Columns) -> None:
     """Find one column that lists labels, or a column of 0 and 1 for each class."""
-    listing = [i for i in rest if _low(table, i) in _LIST_NAMES and any(table.column(i))]
+    listing = [i for i in rest if column_word(table, i) in LIST_NAMES and any(table.column(i))]
     binaries = [i for i in rest if i not in listing and _is_class_column(table, i)]
-    flags = [i for i in binaries if _low(table, i) in _SPLIT_FLAGS]
-    ignored = [i for i in binaries if _low(table, i) in _NO_CLASSES]
+    ignored = [i for i in binaries if column_word(table, i) in NO_CLASSES]
     binaries = [i for i in binaries if i not in ignored]
-    if flags and len(flags) < len(binaries):
-        names = " ".join(f"--label-columns {_quoted(table.header[i])}" for i in binaries if i not in flags)
-        raise InputError(
-            f"{table.path}: the column {table.header[flags[0]]!r} may be a class or a split. Name the "
-            f"columns of classes: {_cut(names)}"
-        )
+    _refuse_unsure_classes(table, binaries)
     if len(listing) > 1:
         listing = _same_labels(table, listing)
     if listing and len(binaries) < 2:
@@ -265,22 +179,50 @@ def _find_labels(table: RawTable, rest: Sequence[int], columns: Columns) -> None
     if listing:
         raise InputError(
             f"{table.path} has labels in the column {table.header[listing[0]]!r} and in columns of 0 and 1 "
-            f"({_cut(', '.join(table.header[i] for i in binaries))}). Say which to use: --label-columns "
-            f"{_quoted(table.header[listing[0]])}, or --label-columns for each class."
+            f"({shortened(', '.join(table.header[i] for i in binaries))}). Say which to use: --label-columns "
+            f"{shlex.quote(table.header[listing[0]])}, or --label-columns for each class."
         )
     if binaries:
         columns.classes = binaries
         return
+    never = NO_CLASSES | NO_LABELS
     texts = [
-        i for i in rest if i not in ignored and any(table.column(i)) and _low(table, i) not in _NO_CLASSES
+        i for i in rest if i not in ignored and any(table.column(i)) and column_word(table, i) not in never
     ]
-    if len(texts) == 1 and not _is_numeric(table, texts[0]):
+    if len(texts) == 1 and not _is_numeric(table, texts[0]) and not _differs_everywhere(table, texts[0]):
         columns.listing = texts[0]
         return
     raise InputError(
         f"{table.path} holds no labels: it needs a column `labels` with names divided by ;, or a column of 0 and 1 "
-        f"for each class. Its columns are {_cut(', '.join(table.header))}; name yours with --label-columns NAME."
+        f"for each class. Its columns are {shortened(', '.join(table.header))}; name yours with --label-columns NAME."
     )
+
+
+def _refuse_unsure_classes(table: RawTable, binaries: Sequence[int]) -> None:
+    """Refuse columns of 0 and 1 that may be something else than classes, when there are others beside them.
+
+    Raises:
+        InputError: With the options that name the other columns.
+    """
+    unsure = [
+        i
+        for i in binaries
+        if column_word(table, i) in UNSURE or column_word(table, i).startswith(UNSURE_PREFIXES)
+    ]
+    if unsure and len(unsure) < len(binaries):
+        names = " ".join(
+            f"--label-columns {shlex.quote(table.header[i])}" for i in binaries if i not in unsure
+        )
+        what = "a split" if column_word(table, unsure[0]) in SPLIT_FLAGS else "something else about the image"
+        raise InputError(
+            f"{table.path}: the column {table.header[unsure[0]]!r} may be a class or {what}. Name the "
+            f"columns of classes: {shortened(names)}"
+        )
+
+
+def _differs_everywhere(table: RawTable, i: int) -> bool:
+    """Whether each row of a table that is not tiny has a text of its own, as comments and dates have."""
+    return len(set(table.column(i))) == len(table.rows) >= _FEW_ROWS
 
 
 def _same_labels(table: RawTable, listing: Sequence[int]) -> list[int]:
@@ -296,51 +238,15 @@ def _same_labels(table: RawTable, listing: Sequence[int]) -> list[int]:
 
 def _is_class_column(table: RawTable, i: int) -> bool:
     """Whether at least half of a column's filled cells are 0, 1, yes, no, true or false."""
-    filled = [cell for cell in table.column(i) if cell.lower() not in _EMPTY]
+    filled = [cell for cell in table.column(i) if cell.lower() not in EMPTY]
     return bool(filled) and 2 * sum(binary(cell) is not None for cell in filled) >= len(filled)
-
-
-def _is_row_number(table: RawTable, i: int) -> bool:
-    numbers = [str(n) for n in range(len(table.rows) + 1)]
-    return _low(table, i) in _INDEX_NAMES and table.column(i) in (numbers[:-1], numbers[1:])
 
 
 def _is_numeric(table: RawTable, i: int) -> bool:
     return all(cell.lstrip("+-").replace(".", "", 1).isdigit() for cell in table.column(i) if cell)
 
 
-def _named(table: RawTable, names: Sequence[str], option: str) -> list[int]:
-    """Return the columns that an option names."""
-    if len(names) == 1 and names[0] not in table.header and "," in names[0]:
-        names = [name.strip() for name in names[0].split(",")]
-    missing = [name for name in names if name not in table.header]
-    if missing:
-        raise InputError(
-            f"{option}: {table.path} has no column {missing[0]!r}.{nearest(missing[0], table.header)} Its columns are "
-            f"{_cut(', '.join(table.header))}."
-        )
-    return [table.header.index(name) for name in names]
-
-
-def _low(table: RawTable, i: int) -> str:
-    return table.header[i].lower().replace(" ", "_") if table.header[i] != "Unnamed: 0" else "unnamed: 0"
-
-
 def _hint(name: str, options: TableOptions) -> str:
-    if options.split_column is None and name in ("is_valid", "is_val", "is_validation"):
-        return f"; --split-column {name} makes 1 the validation split"
+    if options.split_column is None and name in SPLIT_FLAGS:
+        return f"; --split-column {name} makes 1 the split {SPLIT_FLAGS[name]}"
     return ""
-
-
-def _example(files: FileIndex) -> str:
-    return f"The images are called {', '.join(files.examples())}." if len(files) else "There are no images."
-
-
-def _cut(text: str, most: int = 200) -> str:
-    return text if len(text) <= most else text[: most - 3] + "..."
-
-
-def _quoted(name: str) -> str:
-    import shlex
-
-    return shlex.quote(name)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import itertools
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gridbench.errors import InputError, nearest
 
-__all__ = ["SEPARATORS", "Cells", "divide_cells"]
+__all__ = ["SEPARATORS", "Cells", "divide_cells", "folded_name"]
 
 SEPARATORS = {"semicolon": ";", "bar": "|", "comma": ",", "blank": " ", "none": ""}
 _QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
+_CURLY = ("\u201c\u201d", "\u2018\u2019", "\u201e\u201c", "\u00ab\u00bb")
 _MISSING = {"nan", "null", "n/a", "#n/a", "<na>", "#ref!", "#value!", "#name?"}
+_NO_LABEL = {"none", "no label", "unlabeled", "unlabelled", "nothing"}
+_OTHER_SEPARATORS = ("+", "/", "&", "\uff1b", "\u3001", "\uff0c", " and ")
+"""What people divide labels by besides SEPARATORS: the wide semicolon, the ideographic comma, the wide comma."""
 _PLURAL = {"labels", "tags", "classes", "categories", "targets"}
 
 
@@ -56,9 +61,8 @@ def divide_cells(
             raise InputError(
                 f"{where(row)}: {cell!r} holds a line break or tab. Divide labels by semicolons."
             )
-        if cell.lower() in _MISSING and cell not in (class_names or ()):
-            raise InputError(f"{where(row)}: {cell!r} is no class. Write the label, or leave the row out.")
     _refuse_vectors(cells, where)
+    chosen = separator or "none"
     if separator is None and (lists := _bracketed(cells, where)) is not None:
         divided, words = lists, "commas in brackets"
     elif separator is None and class_names is not None:
@@ -68,14 +72,17 @@ def divide_cells(
         divided, words = _divide(cells, SEPARATORS[chosen]), _words(chosen)
     _refuse_repetitions(divided, where)
     if class_names is None:
+        _refuse_no_names(divided, where)
         _refuse_variants(divided, where)
+        if separator is None:
+            _refuse_combinations(divided, where, chosen)
         return Cells(divided, words)
     return _canonical(divided, words, class_names, where)
 
 
 def _divide(cells: Sequence[str], separator: str) -> list[list[str]]:
     if not separator:
-        return [[cell] if cell else [] for cell in cells]
+        return [[name] if (name := _plain(cell)) else [] for cell in cells]
     parts = [cell.split() if separator == " " else cell.split(separator) for cell in cells]
     return [[name for part in row if (name := _plain(part))] for row in parts]
 
@@ -83,7 +90,7 @@ def _divide(cells: Sequence[str], separator: str) -> list[list[str]]:
 def _plain(word: str) -> str:
     """Return a name without blanks and one pair of quotes around it."""
     word = word.strip()
-    if len(word) > 1 and word[0] == word[-1] and word[0] in "'\"":
+    if len(word) > 1 and ((word[0] == word[-1] and word[0] in "'\"") or word[0] + word[-1] in _CURLY):
         word = word[1:-1].strip()
     return word
 
@@ -126,15 +133,15 @@ def _in_brackets(inside: str, where: Callable[[int], str], row: int) -> list[str
 
 def _by_known_names(cells: Sequence[str], class_names: Sequence[str]) -> tuple[list[list[str]], str]:
     """Divide by the separator that leaves the fewest cells with an unknown name."""
-    known = {_folded(name) for name in class_names}
+    known = {folded_name(name) for name in class_names}
 
     def unknown(rows: Sequence[Sequence[str]]) -> int:
-        return sum(not all(_folded(name) in known for name in row) for row in rows)
+        return sum(not all(folded_name(name) in known for name in row) for row in rows)
 
     def try_separator(word: str) -> list[list[str]]:
         # A name may hold the separator itself, so the whole cell is tried as one name first.
         parts = _divide(cells, SEPARATORS[word])
-        return [[cell] if _folded(cell) in known else row for cell, row in zip(cells, parts, strict=True)]
+        return [[cell] if folded_name(cell) in known else row for cell, row in zip(cells, parts, strict=True)]
 
     tried = {word: try_separator(word) for word in SEPARATORS}
     best = min(tried, key=lambda word: unknown(tried[word]))
@@ -231,12 +238,47 @@ def _refuse_repetitions(divided: Sequence[Sequence[str]], where: Callable[[int],
             raise InputError(f"{where(row)}: the label {twice!r} is there twice.")
 
 
+def _refuse_no_names(divided: Sequence[Sequence[str]], where: Callable[[int], str]) -> None:
+    """Refuse words and signs that people write where there is no label."""
+    for row, names in enumerate(divided):
+        for name in names:
+            if name.lower() in _MISSING or not any(character.isalnum() for character in name):
+                raise InputError(
+                    f"{where(row)}: {name!r} is no class. Write the label, or leave the cell empty."
+                )
+            if name.lower() in _NO_LABEL:
+                raise InputError(
+                    f"{where(row)}: {name!r} may be a class, or say that there is no label. Leave the cell empty, or "
+                    "list the classes with --classes FILE."
+                )
+
+
+def _refuse_combinations(divided: Sequence[Sequence[str]], where: Callable[[int], str], chosen: str) -> None:
+    """Refuse names such as "water+sand" beside "water" and "sand": they may be several labels."""
+    rows = {name: row for row, names in enumerate(divided) for name in names}
+    for separator in (*_OTHER_SEPARATORS, ",", " "):
+        parts = {
+            name: found for name in rows if len(found := [part.strip() for part in name.split(separator)]) > 1
+        }
+        places: dict[str, set[int]] = {}
+        for found in parts.values():
+            for place, part in enumerate(found):
+                places.setdefault(part, set()).add(place)
+        for name, found in parts.items():
+            moved = separator in _OTHER_SEPARATORS and any(len(places[part]) > 1 for part in found)
+            if all(found) and (moved or all(part in rows for part in found)):
+                raise InputError(
+                    f"{where(rows[name])}: {name!r} may be one class or the labels {', '.join(found)}. Divide labels "
+                    f"by semicolons; or say that it is one class: --separator {chosen}"
+                )
+
+
 def _refuse_variants(divided: Sequence[Sequence[str]], where: Callable[[int], str]) -> None:
     """Refuse names that differ in case, blanks, dashes and underscores only."""
     first: dict[str, tuple[str, int]] = {}
     for row, names in enumerate(divided):
         for name in names:
-            spelling, at = first.setdefault(_folded(name), (name, row))
+            spelling, at = first.setdefault(folded_name(name), (name, row))
             if spelling != name:
                 raise InputError(
                     f"{where(row)}: {name!r} and {spelling!r} (row of {where(at)}) differ in case or blanks only. "
@@ -250,14 +292,14 @@ def _canonical(
     """Spell every label as the known class is spelt."""
     spellings: dict[str, list[str]] = {}
     for name in class_names:
-        spellings.setdefault(_folded(name), []).append(name)
+        spellings.setdefault(folded_name(name), []).append(name)
     known = set(class_names)
     changed: dict[str, str] = {}
     result = []
     for row, names in enumerate(divided):
         spelt = []
         for name in names:
-            found = spellings.get(_folded(name), [])
+            found = spellings.get(folded_name(name), [])
             if name not in known and len(found) != 1:
                 hint = nearest(name, class_names) or " Names in one cell are divided by ; or |."
                 raise InputError(f"{where(row)}: the label {name!r} is not among the classes.{hint}")
@@ -276,8 +318,10 @@ def _spelling_notes(changed: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
-def _folded(name: str) -> str:
-    return re.sub(r"[\s_-]+", " ", name).strip().casefold()
+def folded_name(name: str) -> str:
+    """Return a name in a form in which spellings that differ in case, blanks, dashes or underscores are equal."""
+    visible = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
+    return re.sub(r"[\s_-]+", " ", visible).strip().casefold()
 
 
 def _words(separator: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from gridbench.datasets.readers.files import FileIndex
 from gridbench.datasets.readers.splitting import read_split
-from gridbench.datasets.readers.tables.columns import Columns, TableOptions, binary, find_columns
-from gridbench.datasets.readers.tables.label_cells import divide_cells
+from gridbench.datasets.readers.tables.columns import SPLIT_FLAGS, Columns, binary, find_columns
+from gridbench.datasets.readers.tables.key_column import TableOptions
+from gridbench.datasets.readers.tables.label_cells import divide_cells, folded_name
 from gridbench.datasets.readers.tables.rows import RawTable, read_raw_table
 from gridbench.errors import InputError, nearest
 
-__all__ = ["LabelTable", "interpret_table", "read_label_table"]
+__all__ = ["LabelTable", "interpret_table", "read_label_table", "refuse_alike"]
 
 _LISTED_COLUMNS = 30
 
@@ -120,6 +121,7 @@ def _class_columns(
             raise InputError(f"{table.path} has no column for the class {missing[0]!r}.{hint}")
         used = [place[name.casefold()] for name in class_names]
     names = tuple(class_names) if class_names is not None else tuple(table.header[i] for i in used)
+    refuse_alike(names, f"columns of {table.path}")
     labels = np.zeros((len(table.rows), len(used)), dtype=np.uint8)
     for c, i in enumerate(used):
         for row, cell in enumerate(table.column(i)):
@@ -144,14 +146,13 @@ def _class_columns(
 def _other_columns(table: RawTable, columns: Columns) -> dict[str, list[str]]:
     others = {}
     if columns.split is not None:
-        flag = table.header[columns.split].lower().startswith(("is_val", "valid"))
+        one = SPLIT_FLAGS.get(table.header[columns.split].lower())
+        flags = {1: one or "", 0: "test" if one == "train" else "train"}
         words = []
         for row, cell in enumerate(table.column(columns.split)):
             try:
-                known = binary(cell)
-                words.append(
-                    ("val" if known else "train") if flag and known is not None else read_split(cell)
-                )
+                known = None if one is None else binary(cell)
+                words.append(read_split(cell) if known is None else flags[known])
             except InputError as error:
                 raise InputError(
                     f"{table.where(row, columns.split)} (file {table.rows[row][columns.key]}): {error}"
@@ -165,6 +166,7 @@ def _other_columns(table: RawTable, columns: Columns) -> dict[str, list[str]]:
             raise InputError(
                 f"{table.where(words.index(''), columns.group)} is empty; each image needs a group."
             )
+        refuse_alike(sorted(set(words)), f"groups of {table.path}", str.casefold)
         columns.reasons[columns.group] = (
             f"group: {len(set(words))} different ones, kept together by the split"
         )
@@ -190,6 +192,26 @@ def _reading(table: RawTable, columns: Columns, files: FileIndex | None) -> tupl
             f"  and {len(rest)} more columns" + (f"; not used: {', '.join(unused)}" if unused else "")
         )
     return tuple(lines)
+
+
+def refuse_alike(names: Sequence[str], what: str, form: Callable[[str], str] = folded_name) -> None:
+    """Refuse names that differ in case or blanks only.
+
+    Args:
+        names: Different names.
+        what: What they are, for the message.
+        form: Brings spellings of one name to one form.
+
+    Raises:
+        InputError: Two of them are alike.
+    """
+    first: dict[str, str] = {}
+    for name in names:
+        other = first.setdefault(form(name), name)
+        if other != name:
+            raise InputError(
+                f"The {what} {other!r} and {name!r} differ in case or blanks only. Write them alike."
+            )
 
 
 def _refuse_bad_keys(table: RawTable, keys: Sequence[str], column: int) -> None:

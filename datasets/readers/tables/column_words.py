@@ -1,0 +1,70 @@
+"""Names that people give the columns of label tables, in lower case with underscores for blanks, and their cells."""
+
+from __future__ import annotations
+
+from gridbench.datasets.readers.splitting import SPLIT_WORDS
+
+__all__ = [
+    "BINARY",
+    "EMPTY",
+    "GROUP_NAMES",
+    "INDEX_NAMES",
+    "KEY_NAMES",
+    "LIST_NAMES",
+    "NO_CLASSES",
+    "NO_LABELS",
+    "SPLIT_FLAGS",
+    "SPLIT_NAMES",
+    "UNSURE",
+    "UNSURE_PREFIXES",
+]
+
+
+def _words(*lines: str) -> frozenset[str]:
+    return frozenset(word for line in lines for word in line.split())
+
+
+KEY_NAMES = ("file", "filename", "file_name", "image", "image_name", "name", "path", "id", "image\\label", "")
+INDEX_NAMES = _words("index idx id row no nr #") | {"", "unnamed: 0"}
+"""Columns that may be a running number."""
+
+LIST_NAMES = _words(
+    "labels label classes class tags tag category categories target targets class_name label_name",
+    "scene scene_class land_use land_cover landuse landcover",
+)
+"""Columns that hold labels by name."""
+
+SPLIT_NAMES = _words("split subset phase set partition")
+GROUP_NAMES = _words("group group_id")
+
+SPLIT_FLAGS = {
+    **dict.fromkeys(("is_valid", "is_val", "is_validation"), "val"),
+    **dict.fromkeys(("is_test", "is_holdout"), "test"),
+    **dict.fromkeys(("is_train", "is_training"), "train"),
+    **{word: SPLIT_WORDS[word] for word in ("train", "val", "valid", "validation", "dev", "test")},
+}
+"""Columns of 0 and 1 in fastai's, Kaggle's and scikit-learn's tables that say where a row belongs -> what 1 means."""
+
+NO_CLASSES = {name for name in SPLIT_FLAGS if name.startswith("is_")} | _words(
+    "fold folds kfold k_fold cv_fold fold_id index idx"
+)
+"""Columns of 0 and 1 that are never a class."""
+
+UNSURE = _words(
+    "train val valid validation dev test weight weights sample_weight confidence score count counts total sum",
+    "num_labels n_labels difficult truncated occluded crowd iscrowd verified checked reviewed approved labelled",
+    "labeled annotated used use keep exclude excluded ignore flag quality duplicate ok",
+)
+UNSURE_PREFIXES = ("is_", "has_", "n_", "num_")
+"""Columns of 0 and 1 that may be a class or not."""
+
+NO_LABELS = _words(
+    "date time datetime timestamp created created_at updated_at annotator annotated_by author user username labeler",
+    "labeller reviewer photographer comment comments note notes remark remarks description caption source url link",
+    "license licence country city region location place site sensor camera satellite platform season month year lat",
+    "lon latitude longitude crs md5 sha256 uuid",
+)
+"""Columns of words that say something else about an image than what it shows."""
+
+BINARY = {"true": 1, "false": 0, "yes": 1, "no": 0, "t": 1, "f": 0, "y": 1, "n": 0}
+EMPTY = {"", "nan", "null", "none", "n/a", "na", "<na>"}
