@@ -116,6 +116,15 @@ def _shared(several: bool) -> Callable[[F], F]:
     metavar="NAME",
     help="A row of --classes that is no class.",
 )
+@click.option("--draw-masks", is_flag=True, help="Draw the outlines of an export in --labels as label maps.")
+@click.option(
+    "--overlap",
+    type=click.Choice(["later", "smaller"]),
+    help="Which of two drawn objects is seen where they overlap.  [default: later]",
+)
+@click.option(
+    "--background", metavar="NAME", help="Class of the pixels outside all drawn objects.  [default: no class]"
+)
 @click.option(
     "--tile", type=click.IntRange(min=8), metavar="N", help="Cut images into tiles of N px (needs masks)."
 )

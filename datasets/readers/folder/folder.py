@@ -10,37 +10,28 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gridbench.datasets.archive.groups import match_groups
 from gridbench.datasets.archive.layout import SPLITS, GroupLayout, Layout
 from gridbench.datasets.dataset import Progress, silent
 from gridbench.datasets.readers.base import Plan, Unit, listed
-from gridbench.datasets.readers.folder.options import (
-    DEFAULT_COVER,
-    DEFAULT_SPLIT,
-    FolderOptions,
-    check_options,
-)
+from gridbench.datasets.readers.folder.division import groups_of, split_of
+from gridbench.datasets.readers.folder.drawn_masks import drawing_digest
+from gridbench.datasets.readers.folder.mask_look import PIXELS_AT_A_TIME, read_masks
+from gridbench.datasets.readers.folder.options import DEFAULT_COVER, FolderOptions, check_options
 from gridbench.datasets.readers.folder.sources import FolderSources, find_sources, keep_complete
 from gridbench.datasets.readers.folder.tiles import Tiling
 from gridbench.datasets.readers.folder.unit import FolderUnit, Treatment, read_folder_unit
 from gridbench.datasets.readers.images import Form, choose_form, nodata_policy, transparency_is_data
-from gridbench.datasets.readers.masks.codebook import MaskContent, count_content
-from gridbench.datasets.readers.masks.values import MaskReading, interpret_masks
 from gridbench.datasets.readers.raster import (
     Limits,
     Shape,
     Unreadable,
     limits_for,
     quick_raster_access,
-    read_raster,
     read_shape,
 )
-from gridbench.datasets.readers.splitting import parse_shares, split_by_shares
 from gridbench.errors import InputError
 
 __all__ = ["FolderOptions", "plan_folder"]
-
-_PIXELS_AT_A_TIME = 1 << 24
 
 
 def plan_folder(root: Path, options: FolderOptions, progress: Progress = silent) -> Plan:
@@ -65,7 +56,7 @@ def plan_folder(root: Path, options: FolderOptions, progress: Progress = silent)
     form, notes = _choose_form(sources, shapes, options)
     sources.notes += notes
     size = _size_in_archive(readable, options, sources)
-    masks = _read_masks(sources, keys, shapes, limits, progress)
+    masks = read_masks(sources, keys, shapes, limits, progress)
     treatment = Treatment(
         form=form,
         size=size,
@@ -74,7 +65,7 @@ def plan_folder(root: Path, options: FolderOptions, progress: Progress = silent)
         class_names=sources.table.names,
         min_cover=DEFAULT_COVER if options.min_cover is None else options.min_cover,
         min_labelled=options.min_labelled or 0.0,
-        labels_from_masks=sources.labels is None or options.tile is not None,
+        labels_from_masks=sources.labels is None or options.tile is not None or options.draw_masks,
     )
     names, owners, units = _units(sources, keys, shapes, treatment)
     plain = tuple(f"band {i + 1}" for i in range(form.bands))
@@ -82,13 +73,13 @@ def plan_folder(root: Path, options: FolderOptions, progress: Progress = silent)
     layout = Layout(
         (GroupLayout("image", bands, *size, form.dtype),),
         sources.table.names,
-        None if sources.masks is None else size,
+        size if sources.has_maps else None,
         sources.clean is not None or (sources.clean_masks is not None and treatment.labels_from_masks),
         sources=True,
         clean_maps=sources.clean_masks is not None,
     )
-    groups = _groups(sources, owners, options)
-    split = _split(sources, owners, groups, options)
+    groups = groups_of(sources, owners, options)
+    split = split_of(sources, owners, groups, options)
     reading = [*sources.reading, *_label_lines(sources, owners, split, treatment)]
     report: dict[str, Any] = {"reading": reading, "notes": sources.notes, "source": str(root)}
     if masks is not None and masks.colours:
@@ -128,6 +119,7 @@ def _units(
             None if sources.clean is None else sources.clean.labels(key),
             treatment,
             None if sources.clean_masks is None else sources.clean_masks[key],
+            drawing=None if sources.drawings is None else sources.drawings[key],
         )
         units += _in_parts(unit, shape, len(names), len(parts))
         names += parts
@@ -152,10 +144,10 @@ def _in_parts(unit: FolderUnit, shape: Shape | Unreadable, start: int, count: in
         count: Number of its samples.
     """
     tiling = unit.treatment.tiling
-    if tiling is None or not isinstance(shape, Shape) or shape.height * shape.width <= _PIXELS_AT_A_TIME:
+    if tiling is None or not isinstance(shape, Shape) or shape.height * shape.width <= PIXELS_AT_A_TIME:
         return [Unit(tuple(range(start, start + count)), unit)]
     starts, across = tiling.starts(shape.height), len(tiling.starts(shape.width))
-    step = max(1, _PIXELS_AT_A_TIME // (tiling.side * shape.width))
+    step = max(1, PIXELS_AT_A_TIME // (tiling.side * shape.width))
     units = []
     for first in range(0, len(starts), step):
         chosen = starts[first : first + step]
@@ -203,63 +195,11 @@ def _shapes(
     return shapes
 
 
-def _read_masks(
-    sources: FolderSources,
-    keys: Sequence[str],
-    shapes: Mapping[str, Shape | Unreadable],
-    limits: Limits,
-    progress: Progress,
-) -> MaskReading | None:
-    """Look at every mask, since a value that decides what the others mean may occur in the last one only."""
-    if sources.masks is None:
-        return None
-    readings = []
-    for what, masks in (("masks", sources.masks), ("clean masks", sources.clean_masks)):
-        if masks is None:
-            continue
-        content = MaskContent()
-        with quick_raster_access():
-            for done, key in enumerate(keys):
-                try:
-                    _count_mask(masks[key], shapes[key], limits, content)
-                except Unreadable as error:
-                    content.unreadable.append(Unreadable(masks[key], error.reason))
-                progress(done + 1, len(keys), f"looking at the {what}")
-        reading = interpret_masks(content, sources.table, what)
-        readings.append(reading)
-        sources.reading += reading.lines
-        sources.notes += reading.notes
-    first, *others = readings
-    if any(other.codebook != first.codebook for other in others):
-        raise InputError(
-            "The masks and the clean masks do not hold the same values for the same classes: "
-            + " / ".join(reading.lines[0] for reading in readings)
-        )
-    return first
-
-
-def _count_mask(path: Path, shape: Shape | Unreadable, limits: Limits, content: MaskContent) -> None:
-    """Count what a mask holds, a part at a time where its image is large and it has one band."""
-    step = 0
-    if isinstance(shape, Shape) and shape.height * shape.width > _PIXELS_AT_A_TIME:
-        step = max(1, _PIXELS_AT_A_TIME // shape.width)
-        first = read_raster(path, (0, 1), limits)
-        step = step if len(first.pixels) == 1 and first.alpha is None else 0
-    if not step or not isinstance(shape, Shape):
-        count_content(read_raster(path, limits=limits), path, content)
-        return
-    for start in range(0, shape.height, step):
-        before = Counter(content.files)
-        count_content(read_raster(path, (start, min(shape.height, start + step)), limits), path, content)
-        if start:
-            content.files = before
-
-
 def _size_in_archive(
     shapes: Sequence[Shape], options: FolderOptions, sources: FolderSources
 ) -> tuple[int, int]:
     if options.tile is not None:
-        if sources.masks is None or sources.clean is not None:
+        if not sources.has_maps or sources.clean is not None:
             raise InputError(
                 "The labels of a whole image say nothing about its parts: --tile needs masks, and takes no "
                 "--clean-labels."
@@ -282,49 +222,6 @@ def _size_in_archive(
             "tiles with --tile N (needs masks)."
         )
     return next(iter(sizes))
-
-
-def _groups(sources: FolderSources, owners: Sequence[str], options: FolderOptions) -> list[str] | None:
-    labels = sources.labels
-    if options.group_pattern is not None:
-        if labels is not None and "group" in labels.table.columns:
-            raise InputError(
-                "--group-pattern and the table's column group both give groups; leave one of them out."
-            )
-        return match_groups(options.group_pattern, owners)
-    if labels is not None and "group" in labels.table.columns:
-        return [labels.column("group", key) for key in owners]
-    return None
-
-
-def _split(
-    sources: FolderSources, owners: Sequence[str], groups: Sequence[str] | None, options: FolderOptions
-) -> list[str]:
-    labels, folders = sources.labels, sources.found.split
-    if labels is not None and "split" in labels.table.columns:
-        if options.split is not None:
-            raise InputError(
-                f"--split {options.split} and the table's column split both say what is for training; leave one of "
-                "them out."
-            )
-        words = [labels.column("split", key) for key in owners]
-        odd = next(
-            (key for key, word in zip(owners, words, strict=True) if folders.get(key, word) != word), None
-        )
-        if odd is not None and options.split_column is None:
-            raise InputError(
-                f"The image {odd} lies in the folder of {folders[odd]}, and the table says "
-                f"{labels.column('split', odd)}. To go by the "
-                "table, name its column with --split-column."
-            )
-        return words
-    if folders:
-        sources.reading.append("split: the folders train, val and test")
-        return [folders[key] for key in owners]
-    shares = options.split or DEFAULT_SPLIT
-    kept = "" if groups is None else f", {len(set(groups))} groups kept together"
-    sources.reading.append(f"split: shares {shares} by the images' names{kept}")
-    return split_by_shares(owners, parse_shares(shares), groups if groups is not None else list(owners))
 
 
 def _label_lines(
@@ -379,6 +276,8 @@ def _settings(
         "group_pattern": options.group_pattern,
         "nodata": nodata_policy(options.nodata),
         "bands": options.bands,
+        # Archives that were packed before outlines were drawn keep their digest.
+        **({} if sources.drawings is None else {"drawn": drawing_digest(sources.drawings)}),
     }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from gridbench.datasets.readers.files import FileIndex
 from gridbench.datasets.readers.folder.layout import FoundFiles, first_file, split_folders
 from gridbench.datasets.readers.formats.annotations import ANNOTATION_SUFFIXES, annotation_table
+from gridbench.datasets.readers.formats.drawn import Outlines
 from gridbench.datasets.readers.splitting import SPLIT_WORDS
 from gridbench.datasets.readers.tables import LabelTable, TableOptions, read_label_table
 from gridbench.datasets.readers.tables.label_table import refuse_alike
@@ -20,7 +21,13 @@ from gridbench.errors import InputError
 __all__ = ["LABEL_FILES", "MatchedTable", "folder_labels", "label_files", "match_tables", "other_tables"]
 
 LABEL_FILES = tuple(f"labels{suffix}" for suffix in TABLE_SUFFIXES)
-_ANNOTATION_FILES = ("labels.json", "annotations.json", "_annotations.coco.json", "annotations.xml")
+_ANNOTATION_FILES = (
+    "labels.json",
+    "labels.jsonl",
+    "annotations.json",
+    "_annotations.coco.json",
+    "annotations.xml",
+)
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,7 @@ def match_tables(
         below = {key: image for key, image in found.images.items() if key.startswith(prefix)}
         index = FileIndex(below or found.images)
         if path.suffix.lower() in ANNOTATION_SUFFIXES:
-            table = annotation_table(path, class_names, (below or found.images).values())
+            table = annotation_table(path, class_names, index, options)
         else:
             table = read_label_table(path, class_names, index, options)
         parts.append((prefix, table, index.match(table.keys, str(path))))
@@ -120,6 +127,7 @@ def _joined(paths: Sequence[Path], parts: Sequence[tuple[str, LabelTable, dict[s
     keys: list[str] = []
     row_of: dict[str, int] = {}
     columns: dict[str, list[str]] = {}
+    outlines: list[Outlines] = []
     split: list[str] = []
     for path, (prefix, table, rows) in zip(paths, parts, strict=True):
         start = len(keys)
@@ -130,6 +138,7 @@ def _joined(paths: Sequence[Path], parts: Sequence[tuple[str, LabelTable, dict[s
                 raise InputError(f"{path} and another table both have a row for the image {key}.")
             row_of[key] = start + row
         keys += [prefix + key for key in table.keys]
+        outlines += table.outlines or []
         split += [SPLIT_WORDS[prefix.rstrip("/").lower()]] * len(table.keys)
         for name, words in table.columns.items():
             columns.setdefault(name, []).extend(words)
@@ -137,7 +146,16 @@ def _joined(paths: Sequence[Path], parts: Sequence[tuple[str, LabelTable, dict[s
     columns.setdefault("split", split)
     notes = tuple(note for _, table, _ in parts for note in table.notes)
     reading = tuple(line for _, table, _ in parts for line in table.reading)
-    joined = LabelTable(keys, tuple(ordered), labels, columns, notes, reading, first.has_class_columns)
+    joined = LabelTable(
+        keys,
+        tuple(ordered),
+        labels,
+        columns,
+        notes,
+        reading,
+        first.has_class_columns,
+        outlines if len(outlines) == len(keys) else None,
+    )
     return MatchedTable(joined, row_of)
 
 

@@ -45,6 +45,9 @@ class FolderOptions:
         nodata: What becomes of pixels without data: `"drop"`, `"mean"` or a number as text.
         bands: Numbers of the bands to take, from 1, in the order wanted; None for all.
         max_pixels: Most pixels of an image; None for the limit that holds without being asked.
+        draw_masks: Whether label maps are drawn from the outlines of an annotation tool's export.
+        overlap: Which of two drawn objects that overlap is seen: the `later` or the `smaller` one.
+        background: Class of the pixels outside all drawn objects; None for no class.
     """
 
     images: Path | None = None
@@ -71,6 +74,9 @@ class FolderOptions:
     nodata: str = "drop"
     bands: tuple[int, ...] | None = None
     max_pixels: int | None = None
+    draw_masks: bool = False
+    overlap: str | None = None
+    background: str | None = None
 
     @property
     def table(self) -> TableOptions:
@@ -107,6 +113,15 @@ def check_options(options: FolderOptions) -> None:
         raise InputError(
             f"--tile-overlap must be from 1 to {options.tile - 1} for tiles of {options.tile} px."
         )
-    if options.ignore_classes and options.classes is None and options.mask_values is None:
-        # Default names of class tables are found later, so the option is only checked there.
-        return
+    if not options.draw_masks:
+        for option, given in (("--overlap", options.overlap), ("--background", options.background)):
+            if given is not None:
+                raise InputError(
+                    f"{option} is about outlines that are drawn as label maps; it needs --draw-masks."
+                )
+    elif options.masks is not None:
+        raise InputError("Give --masks or --draw-masks, not both.")
+    elif options.clean_labels is not None:
+        raise InputError(
+            "--clean-labels is about scene labels, and --draw-masks takes those from the drawn maps."
+        )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gridbench.datasets.readers.base import listed
 from gridbench.datasets.readers.files import is_raster, walk_files
+from gridbench.datasets.readers.folder.drawn_masks import drawings_of, with_background
 from gridbench.datasets.readers.folder.labels import (
     LABEL_FILES,
     MatchedTable,
@@ -18,6 +19,7 @@ from gridbench.datasets.readers.folder.labels import (
 )
 from gridbench.datasets.readers.folder.layout import FoundFiles, find_files, first_file, masks_in
 from gridbench.datasets.readers.folder.options import FolderOptions
+from gridbench.datasets.readers.formats.drawing import Drawing
 from gridbench.datasets.readers.tables.class_table import ClassTable, read_class_table, with_codes
 from gridbench.errors import InputError
 
@@ -36,6 +38,7 @@ class FolderSources:
         labels: Scene labels, or None when they come from the masks.
         clean: Second table of scene labels, or None.
         clean_masks: Key of each clean mask -> its file; None without clean masks.
+        drawings: Key of each image -> what is drawn as its label map; None unless that was asked for.
         reading: What was understood, one line each.
         notes: What the user should know.
     """
@@ -45,6 +48,7 @@ class FolderSources:
     labels: MatchedTable | None
     clean: MatchedTable | None
     clean_masks: dict[str, Path] | None = None
+    drawings: dict[str, Drawing] | None = None
     reading: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -57,6 +61,11 @@ class FolderSources:
     def masks(self) -> dict[str, Path] | None:
         """Key of each mask, which is its image's, -> its file; None without masks."""
         return self.found.masks
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether each image has a label map."""
+        return self.found.masks is not None or self.drawings is not None
 
 
 def find_sources(root: Path, options: FolderOptions) -> FolderSources:
@@ -106,7 +115,17 @@ def find_sources(root: Path, options: FolderOptions) -> FolderSources:
         if found.masks is None:
             raise InputError("--clean-masks are the truth behind noisy masks: name those with --masks DIR.")
         clean_masks = masks_in(options.clean_masks, found.images)
-    sources = FolderSources(found, table, labels, clean, clean_masks, list(found.reading), list(found.notes))
+    drawings, lines = None, list[str]()
+    if options.draw_masks:
+        if found.masks is not None:
+            raise InputError(
+                f"--draw-masks: there are masks already ({found.reading[0]}). Take them out of {root}."
+            )
+        table = with_background(table, options)
+        drawings, lines = drawings_of(labels, table, options)
+    sources = FolderSources(
+        found, table, labels, clean, clean_masks, drawings, list(found.reading), list(found.notes)
+    )
     for what, matched in (("labels", labels), ("clean labels", clean)):
         if matched is not None:
             sources.reading += [
@@ -114,6 +133,13 @@ def find_sources(root: Path, options: FolderOptions) -> FolderSources:
                 for i, line in enumerate(matched.table.reading)
             ]
             sources.notes += matched.table.notes
+    sources.reading += lines
+    if (
+        drawings is None
+        and labels is not None
+        and any(o.objects and o.size for o in labels.table.outlines or [])
+    ):
+        sources.notes.append("outlines are read as scene labels; --draw-masks draws them as label maps")
     if class_file is not None:
         ignored = f", {', '.join(options.ignore_classes)} ignored" if options.ignore_classes else ""
         sources.reading.append(f"classes: {class_file.name}, {len(table.names)} names{ignored}")
@@ -189,11 +215,13 @@ def _refuse_unused(
         unused = [option for option, given in table_options.items() if given]
         if unused:
             raise InputError(f"{unused[0]} is about a table of labels, and there is none.")
+    if found.masks is None and options.draw_masks:
+        del mask_options["--min-cover"], mask_options["--min-labelled"]
     if found.masks is None:
         unused = [option for option, given in mask_options.items() if given is not None]
         if unused:
             raise InputError(f"{unused[0]} is about masks, and there are none.")
-    if options.min_cover is not None and labels is not None and options.tile is None:
+    if options.min_cover is not None and labels is not None and not (options.tile or options.draw_masks):
         raise InputError(
             "--min-cover makes scene labels from masks, and the table gives the labels. Leave one of them out."
         )

@@ -15,6 +15,7 @@ from gridbench.datasets.loading.resampling import resize_classes, resize_image
 from gridbench.datasets.readers.base import Outcome
 from gridbench.datasets.readers.folder.alignment import GEOREFERENCED, directions
 from gridbench.datasets.readers.folder.tiles import Tiling
+from gridbench.datasets.readers.formats.drawing import Drawing, draw
 from gridbench.datasets.readers.images import Form, fit, missing_pixels
 from gridbench.datasets.readers.masks.codebook import Codebook, cover
 from gridbench.datasets.readers.raster import Raster, Unreadable, read_raster, read_shape
@@ -63,6 +64,7 @@ class FolderUnit:
         clean_labels: (C,) labels from the second table, or None.
         treatment: What is done to it.
         clean_mask: Its mask from the second folder, or None.
+        drawing: What is drawn as its label map instead of a mask, or None.
         rows: First row of the part that is cut into tiles, and the row behind its last; None for the whole image.
     """
 
@@ -73,6 +75,7 @@ class FolderUnit:
     treatment: Treatment
     clean_mask: Path | None = None
     rows: tuple[int, int] | None = None
+    drawing: Drawing | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -103,6 +106,8 @@ def read_folder_unit(unit: FolderUnit) -> Outcome:
                 f"images whose numbers fill less than {100 * _LITTLE:g} % of --value-range {low:g} {high:g}"
             ] += 1
     maps = [_decoded(unit, path, raster, contents, findings) for path in (unit.mask, unit.clean_mask)]
+    if unit.drawing is not None:
+        maps[0] = _drawn(unit, unit.drawing, raster, findings)
     if missing is not None:
         maps = [None if one is None else np.where(missing, np.uint8(IGNORE), one) for one in maps]
     if how.tiling is None:
@@ -161,18 +166,45 @@ def _decoded(
         rows = (height - rows[1], height - rows[0])
     raster = read_raster(path, rows, limits, contents.get(path))
     label_map, unknown = codebook.decode(raster, path)
-    if image.orientation != 1 and raster.orientation == 1:
-        stored = size[::-1] if image.orientation > 4 else size
-        if label_map.shape == stored != size:
-            findings["masks drawn on the stored image, turned like it (EXIF orientation)"] += 1
-            label_map = np.asarray(upright(label_map[None], image.orientation)[0], np.uint8)
-        elif stored == size:
-            findings["masks without the EXIF orientation that their image has, taken as drawn upright"] += 1
+    if raster.orientation == 1:
+        label_map = _turned_like(image, label_map, findings)
     if label_map.shape != size:
         raise Unreadable(path, f"is {_size(label_map.shape)}, its image {_size(size)} pixels")
     for word, count in unknown.items():
         findings[f"mask pixels of the value {word}, which no class has; they are ignored"] += count
     return np.ascontiguousarray(label_map[:: -1 if flipped_rows else 1, :: -1 if flipped_columns else 1])
+
+
+def _drawn(unit: FolderUnit, drawing: Drawing, image: Raster, findings: Counter[str]) -> NDArray[np.uint8]:
+    """Draw the label map of an image, or of the rows of it that are read."""
+    size = image.pixels.shape[1:]
+    if unit.rows is not None:
+        size = read_shape(unit.image, unit.treatment.form.limits)[1:3]
+    height, width = drawing.outlines.size or size
+    stored = size[::-1] if image.orientation > 4 else size
+    if (height, width) not in (size, stored):
+        raise Unreadable(
+            unit.image, f"is {_size(size)} pixels, and its annotations are of {height} x {width} pixels"
+        )
+    try:
+        label_map = _turned_like(image, draw(drawing, (height, width)), findings)
+    except ValueError as error:
+        raise Unreadable(unit.image, f"has an annotation that {error}") from error
+    return label_map if unit.rows is None else label_map[unit.rows[0] : unit.rows[1]]
+
+
+def _turned_like(image: Raster, label_map: NDArray[np.uint8], findings: Counter[str]) -> NDArray[np.uint8]:
+    """Turn a map of an image that was turned upright, when it has the size of the stored image only."""
+    size = image.pixels.shape[1:]
+    stored = size[::-1] if image.orientation > 4 else size
+    if image.orientation == 1:
+        return label_map
+    if label_map.shape == stored != size:
+        findings["masks drawn on the stored image, turned like it (EXIF orientation)"] += 1
+        return np.asarray(upright(label_map[None], image.orientation)[0], np.uint8)
+    if stored == size:
+        findings["masks without the EXIF orientation that their image has, taken as drawn upright"] += 1
+    return label_map
 
 
 def _sample(

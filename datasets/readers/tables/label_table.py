@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbench.datasets.readers.files import FileIndex
+from gridbench.datasets.readers.formats.drawn import Outlines
 from gridbench.datasets.readers.splitting import read_split
-from gridbench.datasets.readers.tables.columns import SPLIT_FLAGS, Columns, binary, find_columns
+from gridbench.datasets.readers.tables.column_words import SPLIT_FLAGS
+from gridbench.datasets.readers.tables.columns import Columns, binary, find_columns
 from gridbench.datasets.readers.tables.key_column import TableOptions
 from gridbench.datasets.readers.tables.label_cells import divide_cells, folded_name
 from gridbench.datasets.readers.tables.rows import RawTable, read_raw_table
@@ -34,6 +36,7 @@ class LabelTable:
         notes: What is worth knowing about the file.
         reading: What each column was understood as, one line each.
         has_class_columns: Whether each class has a column of 0 and 1.
+        outlines: What was drawn in the image of each row, when the labels come from an annotation tool; else None.
     """
 
     keys: list[str]
@@ -43,6 +46,7 @@ class LabelTable:
     notes: tuple[str, ...] = ()
     reading: tuple[str, ...] = ()
     has_class_columns: bool = False
+    outlines: list[Outlines] | None = None
 
 
 def read_label_table(

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gridbench.core.csv_files import as_written
-from gridbench.core.files import LARGEST_TABLE, limited, open_file
-from gridbench.core.zip_files import check_zip
+from gridbench.core.files import LARGEST_TABLE, open_file
 from gridbench.datasets.readers.source_files import Unreadable, read_bytes
+from gridbench.datasets.readers.tables.spreadsheets import cell_text, read_parquet, read_workbook
 from gridbench.errors import InputError
 
-__all__ = ["TABLE_SUFFIXES", "RawTable", "read_raw_table", "read_rows", "read_text", "refuse_ragged_rows"]
+__all__ = [
+    "TABLE_SUFFIXES",
+    "RawTable",
+    "read_raw_table",
+    "read_rows",
+    "read_text",
+    "refuse_ragged_rows",
+    "table_of_records",
+]
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".parquet")
 MOST_COLUMNS = 10_000
-MOST_CELLS = 10**8
-LARGEST_WORKBOOK = 2**29
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 
 
@@ -115,6 +119,17 @@ def read_text(path: Path) -> str:
     return text
 
 
+def table_of_records(path: Path, records: Sequence[Mapping[str, Any]]) -> RawTable:
+    """Return records of JSON as a table; a key that a record lacks is an empty cell.
+
+    Raises:
+        InputError: A record is nested.
+    """
+    header = list(dict.fromkeys(key for record in records for key in record))
+    rows = [[cell_text(record.get(name)).strip() for name in header] for record in records]
+    return RawTable(path, header, rows, list(range(1, len(rows) + 1)), "keys of JSON records")
+
+
 def refuse_ragged_rows(path: Path, rows: Sequence[list[str]], lines: Sequence[int]) -> list[list[str]]:
     """Return rows of one length; empty cells at the end of longer rows are dropped.
 
@@ -146,9 +161,9 @@ def _numbered_rows(path: Path) -> tuple[list[list[str]], list[int], str]:
     if not path.is_file():
         raise InputError(f"There is no file {path}.")
     if suffix == ".xlsx":
-        rows, divided_by = _read_xlsx(path), "cells of the first sheet"
+        rows, divided_by = read_workbook(path), "cells of the first sheet"
     elif suffix == ".parquet":
-        rows, divided_by = _read_parquet(path), "columns of Parquet"
+        rows, divided_by = read_parquet(path), "columns of Parquet"
     elif suffix in TABLE_SUFFIXES:
         rows, divided_by = _read_delimited(path)
     else:
@@ -210,90 +225,6 @@ def _is_even(rows: Sequence[Sequence[str]]) -> bool:
 def _drop_empty_columns(rows: list[list[str]]) -> list[list[str]]:
     kept = [i for i in range(len(rows[0])) if any(row[i] for row in rows)]
     return [[row[i] for i in kept] for row in rows]
-
-
-def _read_xlsx(path: Path) -> list[list[str]]:
-    import openpyxl
-    from openpyxl.utils import get_column_letter
-
-    def cells(computed: bool) -> list[tuple[object, ...]]:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=computed)
-        try:
-            return list(book.worksheets[0].iter_rows(values_only=True))
-        finally:
-            book.close()
-
-    try:
-        _check_workbook(path)
-        values, written = cells(True), cells(False)
-    # Of a damaged workbook openpyxl raises whatever its damaged part leads to.
-    except Exception as error:
-        raise InputError(f"{path} cannot be read as a workbook: {error}.") from error
-    for number, (row, formulas) in enumerate(zip(values, written, strict=True), start=1):
-        for column, (cell, formula) in enumerate(zip(row, formulas, strict=True), start=1):
-            if cell is None and formula is not None:
-                raise InputError(
-                    f"{path}: the cell {get_column_letter(column)}{number} holds the formula {formula}, "
-                    "which was never computed. "
-                    "Open and save the workbook in a spreadsheet program, or write the values."
-                )
-    return [[_cell_text(cell) for cell in row] for row in values]
-
-
-def _check_workbook(path: Path) -> None:
-    """Refuse a workbook by what its members would take, and one whose XML declares entities.
-
-    Raises:
-        ValueError: With the reason.
-        OSError: It cannot be read.
-    """
-    import zipfile
-
-    with open_file(path, LARGEST_TABLE) as file, zipfile.ZipFile(file) as archive:
-        check_zip(archive, path.stat().st_size)
-        unpacked = sum(entry.file_size for entry in archive.infolist())
-        if unpacked > limited(LARGEST_WORKBOOK):
-            raise ValueError(f"it would unpack to {unpacked:,} bytes; save it as .csv")
-        for entry in archive.infolist():
-            with archive.open(entry) as member:
-                if b"<!DOCTYPE" in member.read(4096):
-                    raise ValueError(f"{entry.filename} declares a document type, which no workbook needs")
-
-
-def _check_parquet(file: Any) -> None:
-    cells = file.metadata.num_rows * max(file.metadata.num_columns, 1)
-    groups = (file.metadata.row_group(i) for i in range(file.metadata.num_row_groups))
-    unpacked = sum(group.total_byte_size for group in groups)
-    if cells > MOST_CELLS or unpacked > limited(LARGEST_WORKBOOK):
-        raise ValueError(f"it holds {cells:,} cells and would unpack to {unpacked:,} bytes")
-
-
-def _read_parquet(path: Path) -> list[list[str]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with open_file(path) as source:
-            file = pq.ParquetFile(source)
-            _check_parquet(file)
-            table = file.read()
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise InputError(f"{path} cannot be read as Parquet: {error}.") from error
-    columns = [table.column(i).to_pylist() for i in range(table.num_columns)]
-    return [
-        list(table.column_names),
-        *([_cell_text(cell) for cell in row] for row in zip(*columns, strict=True)),
-    ]
-
-
-def _cell_text(cell: object) -> str:
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
-        return ""
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    if isinstance(cell, Iterable) and not isinstance(cell, (str, bytes)):
-        return json.dumps(list(cell), default=str)
-    return str(cell)
 
 
 def _shown(row: Sequence[str]) -> str:

@@ -10,7 +10,8 @@ from PIL import Image
 
 from gridbench.datasets.readers.folder.folder import plan_folder
 from gridbench.datasets.readers.folder.options import FolderOptions
-from gridbench.datasets.readers.formats.annotations import Drawn, read_annotations
+from gridbench.datasets.readers.formats.annotations import read_annotations
+from gridbench.datasets.readers.formats.drawn import Drawn
 from gridbench.datasets.readers.prepare import prepare
 from gridbench.errors import InputError
 

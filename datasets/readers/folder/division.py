@@ -1,0 +1,77 @@
+"""The group and the split of each image of a user's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gridbench.datasets.archive.groups import match_groups
+from gridbench.datasets.readers.folder.options import DEFAULT_SPLIT, FolderOptions
+from gridbench.datasets.readers.folder.sources import FolderSources
+from gridbench.datasets.readers.splitting import parse_shares, split_by_shares
+from gridbench.errors import InputError
+
+__all__ = ["groups_of", "split_of"]
+
+
+def groups_of(sources: FolderSources, owners: Sequence[str], options: FolderOptions) -> list[str] | None:
+    """Return the group of each sample, None when nothing is said about groups.
+
+    Args:
+        sources: What was found.
+        owners: (N,) key of the image that each sample is of.
+        options: What the user said.
+
+    Raises:
+        InputError: The table and the pattern both give groups.
+    """
+    labels = sources.labels
+    if options.group_pattern is not None:
+        if labels is not None and "group" in labels.table.columns:
+            raise InputError(
+                "--group-pattern and the table's column group both give groups; leave one of them out."
+            )
+        return match_groups(options.group_pattern, owners)
+    if labels is not None and "group" in labels.table.columns:
+        return [labels.column("group", key) for key in owners]
+    return None
+
+
+def split_of(
+    sources: FolderSources, owners: Sequence[str], groups: Sequence[str] | None, options: FolderOptions
+) -> list[str]:
+    """Return the split of each sample: what the table says, else what the folders say, else by shares.
+
+    Args:
+        sources: What was found; its reading is added to.
+        owners: (N,) key of the image that each sample is of.
+        groups: (N,) group of each sample, or None.
+        options: What the user said.
+
+    Raises:
+        InputError: Two of them disagree.
+    """
+    labels, folders = sources.labels, sources.found.split
+    if labels is not None and "split" in labels.table.columns:
+        if options.split is not None:
+            raise InputError(
+                f"--split {options.split} and the table's column split both say what is for training; leave one of "
+                "them out."
+            )
+        words = [labels.column("split", key) for key in owners]
+        odd = next(
+            (key for key, word in zip(owners, words, strict=True) if folders.get(key, word) != word), None
+        )
+        if odd is not None and options.split_column is None:
+            raise InputError(
+                f"The image {odd} lies in the folder of {folders[odd]}, and the table says "
+                f"{labels.column('split', odd)}. To go by the "
+                "table, name its column with --split-column."
+            )
+        return words
+    if folders:
+        sources.reading.append("split: the folders train, val and test")
+        return [folders[key] for key in owners]
+    shares = options.split or DEFAULT_SPLIT
+    kept = "" if groups is None else f", {len(set(groups))} groups kept together"
+    sources.reading.append(f"split: shares {shares} by the images' names{kept}")
+    return split_by_shares(owners, parse_shares(shares), groups if groups is not None else list(owners))

@@ -1,0 +1,85 @@
+"""Looks at every mask of a folder before anything is packed, to decide what its values stand for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from gridbench.datasets.dataset import Progress
+from gridbench.datasets.readers.folder.sources import FolderSources
+from gridbench.datasets.readers.masks.codebook import MaskContent, count_content
+from gridbench.datasets.readers.masks.values import MaskReading, interpret_masks
+from gridbench.datasets.readers.raster import Limits, Shape, Unreadable, quick_raster_access, read_raster
+from gridbench.errors import InputError
+
+__all__ = ["PIXELS_AT_A_TIME", "read_masks"]
+
+PIXELS_AT_A_TIME = 1 << 24
+"""Most pixels of a large image that are held at once."""
+
+
+def read_masks(
+    sources: FolderSources,
+    keys: Sequence[str],
+    shapes: Mapping[str, Shape | Unreadable],
+    limits: Limits,
+    progress: Progress,
+) -> MaskReading | None:
+    """Look at every mask, since a value that decides what the others mean may occur in the last one only.
+
+    Args:
+        sources: What was found; its reading and notes are added to.
+        keys: The images.
+        shapes: Shape of each.
+        limits: What a file may ask for.
+        progress: Told how far it is.
+
+    Returns:
+        What the masks mean, or None without masks.
+
+    Raises:
+        InputError: They have two readings, or none.
+    """
+    if sources.masks is None:
+        return None
+    readings = []
+    for what, masks in (("masks", sources.masks), ("clean masks", sources.clean_masks)):
+        if masks is None:
+            continue
+        content = MaskContent()
+        with quick_raster_access():
+            for done, key in enumerate(keys):
+                try:
+                    _count_mask(masks[key], shapes[key], limits, content)
+                except Unreadable as error:
+                    content.unreadable.append(Unreadable(masks[key], error.reason))
+                progress(done + 1, len(keys), f"looking at the {what}")
+        reading = interpret_masks(content, sources.table, what)
+        readings.append(reading)
+        sources.reading += reading.lines
+        sources.notes += reading.notes
+    first, *others = readings
+    if any(other.codebook != first.codebook for other in others):
+        raise InputError(
+            "The masks and the clean masks do not hold the same values for the same classes: "
+            + " / ".join(reading.lines[0] for reading in readings)
+        )
+    return first
+
+
+def _count_mask(path: Path, shape: Shape | Unreadable, limits: Limits, content: MaskContent) -> None:
+    """Count what a mask holds, a part at a time where its image is large and it has one band."""
+    step = 0
+    if isinstance(shape, Shape) and shape.height * shape.width > PIXELS_AT_A_TIME:
+        step = max(1, PIXELS_AT_A_TIME // shape.width)
+        first = read_raster(path, (0, 1), limits)
+        step = step if len(first.pixels) == 1 and first.alpha is None else 0
+    if not step or not isinstance(shape, Shape):
+        count_content(read_raster(path, limits=limits), path, content)
+        return
+    for start in range(0, shape.height, step):
+        before = Counter(content.files)
+        count_content(read_raster(path, (start, min(shape.height, start + step)), limits), path, content)
+        if start:
+            content.files = before

@@ -1,0 +1,119 @@
+"""Reads the JSON of Label Studio: choices, rectangles, ellipses and polygons; brush strokes without their shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from gridbench.datasets.readers.formats.drawn import Annotations, Drawn, ellipse, rectangle
+from gridbench.errors import InputError
+
+__all__ = ["studio_annotations"]
+
+
+def studio_annotations(path: Path, tasks: Sequence[Mapping[str, Any]]) -> Annotations:
+    """Understand the tasks of Label Studio, in its full and its minimal JSON.
+
+    Args:
+        path: The file, for messages.
+        tasks: Its content.
+
+    Raises:
+        InputError: A task names no image, or has annotations that differ.
+    """
+    images: dict[str, list[Drawn]] = {}
+    sizes: dict[str, tuple[int, int]] = {}
+    for number, task in enumerate(tasks, 1):
+        data = task.get("data", task)
+        where = f"{path}: task {task.get('id', number)}"
+        texts = [text for text in (data.values() if isinstance(data, dict) else ()) if _is_image_name(text)]
+        if not texts:
+            raise InputError(f"{where} names no image.")
+        name = _file_of(texts[0])
+        if name in images:
+            raise InputError(f"{where}: another task is about {name} too.")
+        done = [each for each in task.get("annotations", []) if not each.get("was_cancelled")]
+        found = [_studio_results(where, each.get("result", [])) for each in done] or [_studio_minimal(task)]
+        if any({one.label for one in each} != {one.label for one in found[0]} for each in found):
+            raise InputError(f"{where} has {len(found)} annotations that differ; export one for each task.")
+        images[name] = found[0]
+        size = next((known for each in done for row in each.get("result", []) if (known := _size(row))), None)
+        if size is not None:
+            sizes[name] = size
+    names = tuple(sorted({each.label for drawn in images.values() for each in drawn}))
+    if not names:
+        raise InputError(f"{path} is a list of tasks without a label.")
+    return Annotations("Label Studio", names, images, sizes)
+
+
+def _studio_results(where: str, results: Sequence[Mapping[str, Any]]) -> list[Drawn]:
+    drawn = []
+    for result in results:
+        kind, value = str(result.get("type", "")), result.get("value", {})
+        labels = value.get(kind) if isinstance(value, dict) else None
+        if not isinstance(labels, list):
+            continue
+        width, height = result.get("original_width", 0), result.get("original_height", 0)
+        shape = _studio_shape(value, width, height)
+        if not all(isinstance(label, str) for label in labels):
+            raise InputError(f"{where} has a label that is no text.")
+        drawn += [Drawn(label, shape, is_box=kind == "rectanglelabels") for label in labels]
+    return drawn
+
+
+def _studio_shape(value: Mapping[str, Any], width: float, height: float) -> tuple[tuple[float, ...], ...]:
+    """Return an outline in pixels; Label Studio counts in percent and turns about the upper left corner."""
+    points = value.get("points")
+    if isinstance(points, list) and len(points) > 2:
+        return (
+            tuple(
+                float(at) * side / 100
+                for point in points
+                for at, side in zip(point, (width, height), strict=True)
+            ),
+        )
+    sides = {"x": width, "y": height, "width": width, "height": height, "radiusX": width, "radiusY": height}
+    at = {
+        key: float(value[key]) * side / 100
+        for key, side in sides.items()
+        if isinstance(value.get(key), int | float)
+    }
+    degrees = float(value.get("rotation") or 0)
+    if {"x", "y", "width", "height"} <= at.keys():
+        left, top = at["x"], at["y"]
+        return (rectangle(left, top, left + at["width"], top + at["height"], degrees, (left, top)),)
+    if {"x", "y", "radiusX", "radiusY"} <= at.keys():
+        return (ellipse(at["x"], at["y"], at["radiusX"], at["radiusY"], degrees),)
+    return ()
+
+
+def _studio_minimal(task: Mapping[str, Any]) -> list[Drawn]:
+    """Return the labels of a task of the minimal export, where each question has a key of its own."""
+    found: list[str] = []
+    for key, value in task.items():
+        if isinstance(value, dict) and isinstance(value.get("choices"), list):
+            found += value["choices"]
+        elif isinstance(value, list):
+            for each in (row for row in value if isinstance(row, dict)):
+                found += [word for name, words in each.items() if name.endswith("labels") for word in words]
+        elif key in ("choice", "choices", "label") and isinstance(value, str):
+            found.append(value)
+    return [Drawn(str(label)) for label in found]
+
+
+def _size(result: Mapping[str, Any]) -> tuple[int, int] | None:
+    height, width = result.get("original_height"), result.get("original_width")
+    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
+
+
+def _is_image_name(text: object) -> bool:
+    return isinstance(text, str) and bool(PurePosixPath(_file_of(text)).suffix)
+
+
+def _file_of(text: str) -> str:
+    """Return the file that an address or a path of Label Studio names."""
+    parts = urlsplit(text)
+    local = parse_qs(parts.query).get("d")
+    return unquote(local[0] if local else parts.path).rsplit("/", 1)[-1]
