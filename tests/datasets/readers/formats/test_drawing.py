@@ -11,6 +11,7 @@ from PIL import Image
 
 from gridbench.datasets.readers.folder.folder import plan_folder
 from gridbench.datasets.readers.folder.options import FolderOptions
+from gridbench.datasets.readers.formats.annotations import read_annotations
 from gridbench.datasets.readers.formats.drawing import Drawing, draw
 from gridbench.datasets.readers.formats.drawn import Drawn, Outlines, ellipse, rectangle
 from gridbench.datasets.readers.prepare import prepare
@@ -183,3 +184,19 @@ def test_without_the_option_outlines_are_scene_labels(root):
     plan = plan_folder(root, FolderOptions(split="100/0/0"))
     assert plan.layout.map_size is None
     assert "outlines are read as scene labels; --draw-masks draws them as label maps" in plan.report["notes"]
+
+
+def test_compressed_run_lengths_are_those_of_pycocotools(tmp_path):
+    # pycocotools 2.0.11: encode of the mask below.
+    counts = "221020NO0010O31M051O3MK02ON10O"
+    rows = ["0010000", "0100000", "1111100", "1011101", "0111110", "1011111", "1101101", "0001010", "0010011"]
+    value = {
+        "images": [{"id": 1, "file_name": "a.png", "height": 9, "width": 7}],
+        "categories": [{"id": 1, "name": "roof"}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "segmentation": {"size": [9, 7], "counts": counts}}
+        ],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(value))
+    objects = read_annotations(tmp_path / "a.json").images["a.png"]
+    assert ["".join("10"[c] for c in row) for row in drawn(objects, [0], (9, 7), outside=1)] == rows
