@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import itertools
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from gridbench.datasets.readers.tables.label_checks import (
+    folded_name,
+    refuse_combinations,
+    refuse_no_names,
+    refuse_repetitions,
+    refuse_variants,
+    refuse_vectors,
+)
 from gridbench.errors import InputError, nearest
 
-__all__ = ["SEPARATORS", "Cells", "divide_cells", "folded_name"]
+__all__ = ["SEPARATORS", "Cells", "divide_cells"]
 
 SEPARATORS = {"semicolon": ";", "bar": "|", "comma": ",", "blank": " ", "none": ""}
 _QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
 _CURLY = ("\u201c\u201d", "\u2018\u2019", "\u201e\u201c", "\u00ab\u00bb")
-_MISSING = {"nan", "null", "n/a", "#n/a", "<na>", "#ref!", "#value!", "#name?"}
-_NO_LABEL = {"none", "no label", "unlabeled", "unlabelled", "nothing"}
-_OTHER_SEPARATORS = ("+", "/", "&", "\uff1b", "\u3001", "\uff0c", " and ")
-"""What people divide labels by besides SEPARATORS: the wide semicolon, the ideographic comma, the wide comma."""
 _PLURAL = {"labels", "tags", "classes", "categories", "targets"}
 
 
@@ -61,7 +64,7 @@ def divide_cells(
             raise InputError(
                 f"{where(row)}: {cell!r} holds a line break or tab. Divide labels by semicolons."
             )
-    _refuse_vectors(cells, where)
+    refuse_vectors(cells, where)
     chosen = separator or "none"
     if separator is None and (lists := _bracketed(cells, where)) is not None:
         divided, words = lists, "commas in brackets"
@@ -70,12 +73,12 @@ def divide_cells(
     else:
         chosen = separator or _find_separator(cells, where, header)
         divided, words = _divide(cells, SEPARATORS[chosen]), _words(chosen)
-    _refuse_repetitions(divided, where)
+    refuse_repetitions(divided, where)
     if class_names is None:
-        _refuse_no_names(divided, where)
-        _refuse_variants(divided, where)
+        refuse_no_names(divided, where)
+        refuse_variants(divided, where)
         if separator is None:
-            _refuse_combinations(divided, where, chosen)
+            refuse_combinations(divided, where, chosen)
         return Cells(divided, words)
     return _canonical(divided, words, class_names, where)
 
@@ -220,72 +223,6 @@ def _has_inseparable_words(distinct: Sequence[Sequence[str]]) -> bool:
     return any(cells_of[one] == cells_of[other] for one, other in pairs)
 
 
-def _refuse_vectors(cells: Sequence[str], where: Callable[[int], str]) -> None:
-    """Refuse cells such as `1 0 0 1` or `[0, 1]`, which list numbers of 0 and 1 instead of names."""
-    for row, cell in enumerate(cells):
-        words = [word for word in re.split(r"[\s,;|\[\]]+", cell) if word]
-        if len(words) > 1 and set(words) <= {"0", "1", "0.", "1.", "0.0", "1.0"}:
-            raise InputError(
-                f"{where(row)}: {cell!r} are zeros and ones, no names. Give each class a column of its own, or list "
-                "the classes' names."
-            )
-
-
-def _refuse_repetitions(divided: Sequence[Sequence[str]], where: Callable[[int], str]) -> None:
-    for row, names in enumerate(divided):
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise InputError(f"{where(row)}: the label {twice!r} is there twice.")
-
-
-def _refuse_no_names(divided: Sequence[Sequence[str]], where: Callable[[int], str]) -> None:
-    """Refuse words and signs that people write where there is no label."""
-    for row, names in enumerate(divided):
-        for name in names:
-            if name.lower() in _MISSING or not any(character.isalnum() for character in name):
-                raise InputError(
-                    f"{where(row)}: {name!r} is no class. Write the label, or leave the cell empty."
-                )
-            if name.lower() in _NO_LABEL:
-                raise InputError(
-                    f"{where(row)}: {name!r} may be a class, or say that there is no label. Leave the cell empty, or "
-                    "list the classes with --classes FILE."
-                )
-
-
-def _refuse_combinations(divided: Sequence[Sequence[str]], where: Callable[[int], str], chosen: str) -> None:
-    """Refuse names such as "water+sand" beside "water" and "sand": they may be several labels."""
-    rows = {name: row for row, names in enumerate(divided) for name in names}
-    for separator in (*_OTHER_SEPARATORS, ",", " "):
-        parts = {
-            name: found for name in rows if len(found := [part.strip() for part in name.split(separator)]) > 1
-        }
-        places: dict[str, set[int]] = {}
-        for found in parts.values():
-            for place, part in enumerate(found):
-                places.setdefault(part, set()).add(place)
-        for name, found in parts.items():
-            moved = separator in _OTHER_SEPARATORS and any(len(places[part]) > 1 for part in found)
-            if all(found) and (moved or all(part in rows for part in found)):
-                raise InputError(
-                    f"{where(rows[name])}: {name!r} may be one class or the labels {', '.join(found)}. Divide labels "
-                    f"by semicolons; or say that it is one class: --separator {chosen}"
-                )
-
-
-def _refuse_variants(divided: Sequence[Sequence[str]], where: Callable[[int], str]) -> None:
-    """Refuse names that differ in case, blanks, dashes and underscores only."""
-    first: dict[str, tuple[str, int]] = {}
-    for row, names in enumerate(divided):
-        for name in names:
-            spelling, at = first.setdefault(folded_name(name), (name, row))
-            if spelling != name:
-                raise InputError(
-                    f"{where(row)}: {name!r} and {spelling!r} (row of {where(at)}) differ in case or blanks only. "
-                    "Write them alike, or list the classes with --classes FILE."
-                )
-
-
 def _canonical(
     divided: Sequence[Sequence[str]], words: str, class_names: Sequence[str], where: Callable[[int], str]
 ) -> Cells:
@@ -316,12 +253,6 @@ def _spelling_notes(changed: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(
         f"the label {name!r} is read as the class {known!r}" for name, known in sorted(changed.items())
     )
-
-
-def folded_name(name: str) -> str:
-    """Return a name in a form in which spellings that differ in case, blanks, dashes or underscores are equal."""
-    visible = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
-    return re.sub(r"[\s_-]+", " ", visible).strip().casefold()
 
 
 def _words(separator: str) -> str:

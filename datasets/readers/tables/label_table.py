@@ -15,7 +15,8 @@ from gridbench.datasets.readers.splitting import read_split
 from gridbench.datasets.readers.tables.column_words import SPLIT_FLAGS
 from gridbench.datasets.readers.tables.columns import Columns, binary, find_columns
 from gridbench.datasets.readers.tables.key_column import TableOptions
-from gridbench.datasets.readers.tables.label_cells import divide_cells, folded_name
+from gridbench.datasets.readers.tables.label_cells import divide_cells
+from gridbench.datasets.readers.tables.label_checks import folded_name
 from gridbench.datasets.readers.tables.rows import RawTable, read_raw_table
 from gridbench.errors import InputError, nearest
 

@@ -262,3 +262,48 @@ def test_a_jpeg_that_is_cut_behind_its_thumbnail_is_left_out(tmp_path):
     path.write_bytes(path.read_bytes()[:-5000])
     with pytest.raises(Unreadable):
         read_raster(path)
+
+
+# Names, scales and ranges of bands
+
+
+def describe(root, change):
+    for i, name in enumerate(NAMES):
+        with rasterio.open(root / "images" / f"{name}.tif", "r+") as file:
+            change(file, i)
+
+
+def test_bands_of_the_same_names_in_another_order_are_refused(tmp_path):
+    root = make(tmp_path / "mine", lambda i: random(3, i))
+    orders = [("B2", "B3", "B4"), ("B4", "B3", "B2")]
+    describe(root, lambda file, i: setattr(file, "descriptions", orders[i % 2]))
+    with pytest.raises(InputError, match="called B2, B3, B4, and those of others B4, B3, B2"):
+        packed(root, tmp_path)
+
+
+@pytest.mark.parametrize("differ", [False, True])
+def test_a_declared_scale_is_told(tmp_path, differ):
+    root = make(tmp_path / "mine", lambda i: random(2, i))
+
+    def change(file, i):
+        file.scales, file.offsets = (0.5, 0.5), (-0.25 if differ and i % 2 else 0.0, 0.0)
+
+    describe(root, change)
+    archive, pixels = packed(root, tmp_path)
+    assert all(np.array_equal(pixels[name], random(2, i)) for i, name in enumerate(NAMES))
+    assert "declare a scale and offset of their numbers: 0.5, 0" in said(archive)
+    assert ("does not mean the same in every image" in said(archive)) == differ
+
+
+def test_a_range_of_another_unit_is_told(tmp_path):
+    root = make(tmp_path / "mine", lambda i: random(1, i, dtype=np.float32) / 256)
+    archive, _ = packed(root, tmp_path, value_range=(0.0, 10000.0))
+    assert archive.report["findings"] == {
+        "images whose numbers fill less than 1 % of --value-range 0 10000": 6
+    }
+
+
+def test_when_everything_is_left_out_the_reason_is_said(tmp_path):
+    root = make(tmp_path / "mine", lambda i: random(1, i, high=2), nodata=0)
+    with pytest.raises(InputError, match="6 x left out: images with pixels without data"):
+        packed(root, tmp_path)

@@ -129,6 +129,14 @@ BAD = {
         broken(lambda v: v["images"].append({"id": 99, "file_name": "a.png"})),
         "same|two images",
     ),
+    "a class number twice": (
+        broken(lambda v: v["categories"].append({"id": 7, "name": "lake"})),
+        "'tree' and 'lake' have the same id, 7",
+    ),
+    "an image number twice": (
+        broken(lambda v: v["images"][1].update(id=10)),
+        "a.png and b.png have the same id, 10",
+    ),
     "no file name": (broken(lambda v: v["images"][0].pop("file_name")), "image 10 has no file_name"),
     "run lengths": (
         broken(lambda v: v["annotations"][2]["segmentation"].update(counts=[1, 2])),
@@ -167,3 +175,44 @@ def test_exports_that_are_refused(tmp_path, kind):
     path.write_text(text)
     with pytest.raises(InputError, match=reason):
         read_annotations(path)
+
+
+RECORDS = [
+    {"file": f"{name}.png", "label": label, "split": "train"}
+    for name, label in zip("abcd", "xyxy", strict=True)
+]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("labels.json", json.dumps(RECORDS)),
+        ("labels.jsonl", "\n".join(map(json.dumps, RECORDS))),
+        (
+            "labels.json",
+            json.dumps([{"image": r["file"], "labels": [r["label"]], "split": "train"} for r in RECORDS]),
+        ),
+        (
+            "labels.json",
+            json.dumps(
+                [
+                    {"f": r["file"], "x": r["label"] == "x", "y": int(r["label"] == "y"), "split": "train"}
+                    for r in RECORDS
+                ]
+            ),
+        ),
+    ],
+)
+def test_lists_of_records_are_tables(tmp_path, file, text):
+    root = tmp_path / "mine"
+    (root / "images").mkdir(parents=True)
+    for name in "abcd":
+        Image.new("RGB", (8, 8)).save(root / "images" / f"{name}.png")
+    (root / file).write_text(text)
+    archive = prepare(plan_folder(root, FolderOptions()), tmp_path / "cache", "mine", 1)
+    found = {
+        name: archive.class_names[int(archive.scene_labels[i].argmax())]
+        for i, name in enumerate(archive.names)
+    }
+    assert found == {"a": "x", "b": "y", "c": "x", "d": "y"}
+    assert len(archive.indices("train")) == 4

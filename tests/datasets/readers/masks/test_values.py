@@ -190,3 +190,30 @@ def test_a_table_of_mask_values_decides_and_may_ignore(tmp_path):
     (tmp_path / "v.csv").write_text("value,name\n1,sea\n")
     with pytest.raises(InputError, match="'sea' is none of the classes"):
         with_codes(ClassTable(LOVEDA, {}, {}), tmp_path / "v.csv")
+
+
+def test_transparent_pixels_have_no_class():
+    mask = grey(0, 1, 2, 1)
+    seen = np.array([0, 255, 255, 255], np.uint8)[:, None].repeat(4, axis=1)
+    masks = [Raster(mask.pixels, None, alpha=seen, alpha_band=1), grey(0, 1, 2, 1)]
+    reading = understood(masks, ("sea", "land", "ice"))
+    found = [reading.codebook.decode(each, Path("m.png"))[0][:, 0].tolist() for each in masks]
+    assert found == [[255, 1, 2, 1], [0, 1, 2, 1]]
+    assert any("transparent" in line and "12.5 %" in line for line in reading.lines)
+
+
+def test_transparent_pixels_of_colour_masks_have_no_class():
+    mask = colours(RED, BLUE, RED)
+    seen = np.array([255, 255, 0], np.uint8)[:, None].repeat(4, axis=1)
+    reading = understood(
+        [Raster(mask.pixels, None, alpha=seen, alpha_band=3)], ("a", "b"), None, {RED: 0, BLUE: 1}
+    )
+    found, unknown = reading.codebook.decode(
+        Raster(mask.pixels, None, alpha=seen, alpha_band=3), Path("m.png")
+    )
+    assert (found[:, 0].tolist(), unknown) == ([0, 1, 255], {})
+
+
+def test_a_class_without_a_value_beside_values_without_a_class_is_refused():
+    with pytest.raises(InputError, match="no value and no colour to the class 'ice', and the masks hold 2"):
+        understood([grey(0, 1, 2, 1)], ("sea", "land", "ice"), {0: 0, 1: 1})

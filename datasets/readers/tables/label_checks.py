@@ -1,0 +1,124 @@
+"""What cells and names of labels cannot be, or may be in two ways."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+
+from gridbench.errors import InputError
+
+__all__ = [
+    "folded_name",
+    "refuse_combinations",
+    "refuse_no_names",
+    "refuse_repetitions",
+    "refuse_variants",
+    "refuse_vectors",
+]
+
+_MISSING = {"nan", "null", "n/a", "#n/a", "<na>", "#ref!", "#value!", "#name?"}
+_NO_LABEL = {"none", "no label", "unlabeled", "unlabelled", "nothing"}
+_OTHER_SEPARATORS = ("+", "/", "&", "\uff1b", "\u3001", "\uff0c", " and ")
+"""What people divide labels by besides SEPARATORS: the wide semicolon, the ideographic comma, the wide comma."""
+
+
+def folded_name(name: str) -> str:
+    """Return a name in a form in which spellings that differ in case, blanks, dashes or underscores are equal."""
+    visible = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
+    return re.sub(r"[\s_-]+", " ", visible).strip().casefold()
+
+
+def refuse_vectors(cells: Sequence[str], where: Callable[[int], str]) -> None:
+    """Refuse cells such as `1 0 0 1` or `[0, 1]`, which list numbers of 0 and 1 instead of names.
+
+    Raises:
+        InputError: With the place of the first.
+    """
+    for row, cell in enumerate(cells):
+        words = [word for word in re.split(r"[\s,;|\[\]]+", cell) if word]
+        if len(words) > 1 and set(words) <= {"0", "1", "0.", "1.", "0.0", "1.0"}:
+            raise InputError(
+                f"{where(row)}: {cell!r} are zeros and ones, no names. Give each class a column of its own, or list "
+                "the classes' names."
+            )
+
+
+def refuse_repetitions(divided: Sequence[Sequence[str]], where: Callable[[int], str]) -> None:
+    """Refuse a label that is twice in one cell.
+
+    Raises:
+        InputError: With the place of the first.
+    """
+    for row, names in enumerate(divided):
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise InputError(f"{where(row)}: the label {twice!r} is there twice.")
+
+
+def refuse_no_names(divided: Sequence[Sequence[str]], where: Callable[[int], str]) -> None:
+    """Refuse words and signs that people write where there is no label.
+
+    Raises:
+        InputError: With the place of the first.
+    """
+    for row, names in enumerate(divided):
+        for name in names:
+            if name.lower() in _MISSING or not any(character.isalnum() for character in name):
+                raise InputError(
+                    f"{where(row)}: {name!r} is no class. Write the label, or leave the cell empty."
+                )
+            if name.lower() in _NO_LABEL:
+                raise InputError(
+                    f"{where(row)}: {name!r} may be a class, or say that there is no label. Leave the cell empty, or "
+                    "list the classes with --classes FILE."
+                )
+
+
+def refuse_combinations(divided: Sequence[Sequence[str]], where: Callable[[int], str], chosen: str) -> None:
+    """Refuse names such as "water+sand" beside "water" and "sand": they may be several labels.
+
+    Args:
+        divided: Names in each cell.
+        where: Returns the place of a row's cell.
+        chosen: What divided the cells, one of the choices of --separator.
+
+    Raises:
+        InputError: With the place of the first, and the option that decides.
+    """
+    rows: dict[str, int] = {}
+    for row, names in enumerate(divided):
+        for name in names:
+            rows.setdefault(name, row)
+    for separator in (*_OTHER_SEPARATORS, ",", " "):
+        parts = {
+            name: found for name in rows if len(found := [part.strip() for part in name.split(separator)]) > 1
+        }
+        places: dict[str, set[int]] = {}
+        for found in parts.values():
+            for place, part in enumerate(found):
+                places.setdefault(part, set()).add(place)
+        for name, found in parts.items():
+            moved = separator in _OTHER_SEPARATORS and any(len(places[part]) > 1 for part in found)
+            if all(found) and (moved or all(part in rows for part in found)):
+                raise InputError(
+                    f"{where(rows[name])}: {name!r} may be one class or the labels {', '.join(found)}. Divide labels "
+                    f"by semicolons; or say that it is one class: --separator {chosen}"
+                )
+
+
+def refuse_variants(divided: Sequence[Sequence[str]], where: Callable[[int], str]) -> None:
+    """Refuse names that differ in case, blanks, dashes and underscores only.
+
+    Raises:
+        InputError: With the place of the first.
+    """
+    first: dict[str, tuple[str, int]] = {}
+    for row, names in enumerate(divided):
+        for name in names:
+            spelling, at = first.setdefault(folded_name(name), (name, row))
+            if spelling != name:
+                raise InputError(
+                    f"{where(row)}: {name!r} and {spelling!r} (row of {where(at)}) differ in case or blanks only. "
+                    "Write them alike, or list the classes with --classes FILE."
+                )

@@ -1,0 +1,157 @@
+"""Columns, cells and lines that look like one thing and may be another are refused, or used where that is certain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gridbench.datasets.readers.files import FileIndex
+from gridbench.datasets.readers.tables import TableOptions, read_label_table
+from gridbench.datasets.readers.tables.class_table import read_class_table
+from gridbench.errors import InputError
+
+NAMES = "abcdef"
+SPLITS = ["train", "train", "train", "val", "test", "test"]
+
+
+def read(tmp_path, header, row, **options):
+    """Read a table with one row an image; `row` returns the cells behind the name, by the row's number."""
+    lines = [header, *(f"{name}.png,{row(i)}" for i, name in enumerate(NAMES))]
+    path = tmp_path / "labels.csv"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    files = FileIndex({name: Path(f"images/{name}.png") for name in NAMES})
+    return read_label_table(path, None, files, TableOptions(**options))
+
+
+@pytest.mark.parametrize("column", ["usage", "Ensemble", "Aufteilung", "part"])
+def test_a_column_of_any_name_that_spells_the_splits_is_the_split(tmp_path, column):
+    table = read(tmp_path, f"file,labels,{column}", lambda i: f"water,{SPLITS[i]}")
+    assert table.columns["split"] == SPLITS
+    assert any(f"{column} " in line and "split: train 3, val 1, test 2" in line for line in table.reading)
+
+
+def test_a_split_in_another_language_is_refused_with_its_row(tmp_path):
+    words = ["Training", "Training", "Validierung", "Test", "Test", "Training"]
+    with pytest.raises(InputError, match=r"row 4, column 'Aufteilung' .*no split 'Validierung'"):
+        read(tmp_path, "file,labels,Aufteilung", lambda i: f"water,{words[i]}")
+
+
+@pytest.mark.parametrize(
+    ("column", "one", "zero"),
+    [("is_train", "train", "test"), ("is_test", "test", "train"), ("val", "val", "train")],
+)
+def test_a_flag_is_a_split_when_it_is_named(tmp_path, column, one, zero):
+    table = read(tmp_path, f"file,labels,{column}", lambda i: f"water,{i % 2}", split_column=column)
+    assert table.columns["split"] == [zero, one] * 3
+
+
+@pytest.mark.parametrize(
+    "column", ["weight", "confidence", "difficult", "n_labels", "has_clouds", "is_night", "test", "verified"]
+)
+def test_a_column_of_0_and_1_that_may_be_no_class_is_refused(tmp_path, column):
+    with pytest.raises(InputError, match=f"the column '{column}' may be a class or .* --label-columns sand$"):
+        read(tmp_path, f"file,water,sand,{column}", lambda i: f"{i % 2},1,{i % 2}")
+    table = read(
+        tmp_path, f"file,water,sand,{column}", lambda i: f"{i % 2},1,1", label_columns=("water", "sand")
+    )
+    assert table.class_names == ("water", "sand")
+
+
+def test_classes_that_all_begin_alike_are_classes(tmp_path):
+    table = read(tmp_path, "file,has_water,has_sand", lambda i: f"{i % 2},1")
+    assert table.class_names == ("has_water", "has_sand")
+
+
+@pytest.mark.parametrize("column", ["date", "annotator", "comments", "country", "description"])
+def test_a_text_that_says_something_else_is_no_list_of_labels(tmp_path, column):
+    with pytest.raises(InputError, match="holds no labels"):
+        read(tmp_path, f"file,{column}", lambda i: ["p", "q"][i % 2])
+    assert read(tmp_path, f"file,{column}", lambda i: "xy"[i % 2], label_columns=(column,)).class_names == (
+        "x",
+        "y",
+    )
+
+
+def test_a_text_that_differs_in_every_row_is_no_list_of_labels(tmp_path):
+    with pytest.raises(InputError, match="holds no labels"):
+        read(tmp_path, "file,shot", lambda i: f"picture{i}")
+
+
+@pytest.mark.parametrize("sign", ["+", "/", " & ", "\uff1b", "\u3001", " and "])
+def test_several_labels_in_one_name_are_refused(tmp_path, sign):
+    def row(i):
+        return ["water", "sand", f"water{sign}sand"][i % 3]
+
+    with pytest.raises(InputError, match=r"row 4, column 'label': .* may be one class or the"):
+        read(tmp_path, "file,label", row)
+    assert len(read(tmp_path, "file,label", row, separator="none").class_names) == 3
+
+
+def test_labels_divided_in_two_ways_are_refused(tmp_path):
+    def row(i):
+        return ['"water,sand"', "water;trees", "sand"][i % 3]
+
+    with pytest.raises(InputError, match="'water,sand' may be one class or the labels water, sand"):
+        read(tmp_path, "file,labels", row)
+
+
+def test_parts_of_names_that_are_no_names_are_left_alone(tmp_path):
+    table = read(tmp_path, "file,label", lambda i: ["shrub/scrub", "grass/pasture", "ice"][i % 3])
+    assert table.class_names == ("grass/pasture", "ice", "shrub/scrub")
+
+
+@pytest.mark.parametrize("word", ["-", "?", "--", "...", "nan", "N/A"])
+def test_signs_for_no_label_are_no_class(tmp_path, word):
+    with pytest.raises(InputError, match=r"row 3, column 'labels': .* is no class"):
+        read(tmp_path, "file,labels", lambda i: f"water;{word}" if i == 1 else "water")
+
+
+def test_the_word_none_may_be_a_class_or_not(tmp_path):
+    with pytest.raises(InputError, match="'none' may be a class"):
+        read(tmp_path, "file,labels", lambda i: ["water", "none"][i % 2])
+
+
+@pytest.mark.parametrize("other", ["Water", "wa\u200bter", "\uff37ater", " water", "w\u00adater"])
+def test_names_that_look_alike_are_one_class_or_refused(tmp_path, other):
+    def row(i):
+        return ["water", other][i % 2]
+
+    if other.strip() == "water":
+        assert read(tmp_path, "file,labels", row).class_names == ("water",)
+    else:
+        with pytest.raises(InputError, match="differ in case or blanks only"):
+            read(tmp_path, "file,labels", row)
+
+
+def test_columns_and_groups_that_look_alike_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"columns of .* 'bare soil' and 'bare-soil' differ"):
+        read(tmp_path, "file,bare soil,bare-soil", lambda i: f"{i % 2},1")
+    with pytest.raises(InputError, match=r"groups of .* 'A' and 'a' differ"):
+        read(tmp_path, "file,labels,group", lambda i: f"water,{'Aabb'[i % 4]}")
+
+
+@pytest.mark.parametrize("quotes", ["\u201c\u201d", "\u2018\u2019", "\u201e\u201c", "\u00ab\u00bb", "''"])
+def test_quotes_around_a_name_are_no_part_of_it(tmp_path, quotes):
+    table = read(tmp_path, "file,labels", lambda i: f"{quotes[0]}{['water', 'sand'][i % 2]}{quotes[1]}")
+    assert table.class_names == ("sand", "water")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name\nwater\nsand\n", "begins with 'name', which looks like a header"),
+        ("Classes\nwater\nsand\n", "begins with 'Classes'"),
+        ("# of my survey\nwater\nsand\n", "looks like a comment"),
+        ("water, sand, trees\n", "one line with commas"),
+    ],
+)
+def test_lines_that_would_shift_the_classes_are_refused(tmp_path, text, message):
+    (tmp_path / "classes.txt").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_class_table(tmp_path / "classes.txt")
+
+
+def test_commas_at_the_ends_of_lines_are_no_part_of_names(tmp_path):
+    (tmp_path / "classes.txt").write_text("water,\nsand;\ntrees\n")
+    assert read_class_table(tmp_path / "classes.txt").names == ("water", "sand", "trees")
