@@ -21,6 +21,10 @@ from gridbench.errors import InputError
 __all__ = ["LABEL_FILES", "MatchedTable", "folder_labels", "label_files", "match_tables", "other_tables"]
 
 LABEL_FILES = tuple(f"labels{suffix}" for suffix in TABLE_SUFFIXES)
+_OTHER_LABEL_FILES = ("multilabel.csv", "multilabels.csv", "multi-labels.xlsx")
+_TABLE_FOLDERS = {"labels", "label", "tables"}
+_ONE_TABLE_EACH = {".csv", ".tsv", ".xlsx", ".parquet"}
+_LISTED_TABLES = 3
 _ANNOTATION_FILES = (
     "labels.json",
     "labels.jsonl",
@@ -55,9 +59,10 @@ def label_files(root: Path) -> dict[str, Path]:
     """Return the tables of labels in their usual places: prefix of the images that each is about -> file.
 
     One `labels.csv` is about all images (prefix ""); else `train/labels.csv`, `val/labels.csv` and so on, or
-    `train.csv`, `val.csv` and so on, are about the images of one split.
+    `train.csv`, `val.csv` and so on, are about the images of one split, or `labels/beach.csv` about those below a
+    folder `beach`.
     """
-    whole = first_file(root, (*LABEL_FILES, *_ANNOTATION_FILES))
+    whole = first_file(root, (*LABEL_FILES, *_ANNOTATION_FILES, *_OTHER_LABEL_FILES))
     if whole is not None:
         return {"": whole}
     names = (*LABEL_FILES, *_ANNOTATION_FILES)
@@ -69,7 +74,14 @@ def label_files(root: Path) -> dict[str, Path]:
         path.stem.lower(): path for path in sorted(root.iterdir()) if path.suffix.lower() in TABLE_SUFFIXES
     }
     splits = {f"{stem}/": path for stem, path in beside.items() if stem in SPLIT_WORDS}
-    return splits if len(splits) > 1 else {}
+    if len(splits) > 1:
+        return splits
+    folders = [
+        path for path in sorted(root.iterdir()) if path.is_dir() and path.name.lower() in _TABLE_FOLDERS
+    ]
+    files = [path for folder in folders for path in sorted(folder.iterdir())]
+    tables = {f"{path.stem}/": path for path in files if path.suffix.lower() in _ONE_TABLE_EACH}
+    return tables if len(tables) == len(files) else {}
 
 
 def other_tables(root: Path, known: Sequence[str]) -> list[str]:
@@ -139,13 +151,19 @@ def _joined(paths: Sequence[Path], parts: Sequence[tuple[str, LabelTable, dict[s
             row_of[key] = start + row
         keys += [prefix + key for key in table.keys]
         outlines += table.outlines or []
-        split += [SPLIT_WORDS[prefix.rstrip("/").lower()]] * len(table.keys)
+        split += [SPLIT_WORDS.get(prefix.rstrip("/").lower(), "")] * len(table.keys)
         for name, words in table.columns.items():
             columns.setdefault(name, []).extend(words)
     columns = {name: words for name, words in columns.items() if len(words) == len(keys)}
-    columns.setdefault("split", split)
+    if all(split):
+        columns.setdefault("split", split)
     notes = tuple(note for _, table, _ in parts for note in table.notes)
-    reading = tuple(line for _, table, _ in parts for line in table.reading)
+    reading = tuple(line for _, table, _ in parts[:_LISTED_TABLES] for line in table.reading)
+    if len(parts) > _LISTED_TABLES:
+        rows = sum(len(table.keys) for _, table, _ in parts[_LISTED_TABLES:])
+        reading += (
+            f"  and {len(parts) - _LISTED_TABLES} more tables of {rows} rows, read by the names of the columns",
+        )
     joined = LabelTable(
         keys,
         tuple(ordered),

@@ -20,6 +20,8 @@ _MASK_FOLDERS = ("masks", "mask", "annotations", "labels", "gt")
 _MASK_ENDINGS = ("_mask", "_masks", "_label", "_labels", "_gt", "-mask", "-label")
 _IMAGE_ENDINGS = ("_sat", "_image", "_img", "_rgb", "-image")
 _MASK_WORDS = re.compile(r"(?:^|(?<=[/_-]))(mask|masks|label|labels|gt|annotation)(?=$|[/_-])")
+_SPLIT_AND_IMAGES = re.compile(r"([a-z]+)[_-](?:images?|imgs?)|(?:images?|imgs?)[_-]([a-z]+)")
+_SHORT = {"tr": "train", "te": "test", "ts": "test"}
 _IMAGE_WORDS = ("image", "images", "img", "sat", "rgb")
 
 
@@ -109,8 +111,14 @@ def split_folders(root: Path) -> list[Path]:
 
 
 def first_file(root: Path, names: Sequence[str]) -> Path | None:
-    """Return the first of some files that is there."""
-    return next((root / name for name in names if (root / name).is_file()), None)
+    """Return the first of some files that is there, under its name or with other capitals."""
+    there = _by_lower_name(root)
+    return next((there[name] for name in names if name in there and there[name].is_file()), None)
+
+
+def _by_lower_name(root: Path) -> dict[str, Path]:
+    """Return what a folder holds by its name in small letters; the name in small letters itself comes first."""
+    return {path.name.lower(): path for path in sorted(root.iterdir())} if root.is_dir() else {}
 
 
 def _folder_pairs(root: Path, options: FolderOptions) -> list[tuple[str, Path, Path | None]]:
@@ -126,10 +134,12 @@ def _folder_pairs(root: Path, options: FolderOptions) -> list[tuple[str, Path, P
         if inner is not None or inner_masks is not None:
             parts.append((f"{folder.name}/", inner or folder, inner_masks))
     for folder in sorted(root.iterdir()):
-        match = re.fullmatch(r"([a-z]+)[_-](images?|imgs?)", folder.name.lower())
-        if folder.is_dir() and match and match.group(1) in SPLIT_WORDS:
-            split = match.group(1)
-            names = [f"{split}{dash}{word}" for dash in "_-" for word in _MASK_FOLDERS]
+        match = _SPLIT_AND_IMAGES.fullmatch(folder.name.lower())
+        word = match and (match[1] or match[2])
+        split = _SHORT.get(word, word) if word else None
+        if folder.is_dir() and word and split in SPLIT_WORDS:
+            names = [f"{word}{dash}{mask}" for dash in "_-" for mask in _MASK_FOLDERS]
+            names += [f"{mask}{dash}{word}" for dash in "_-" for mask in _MASK_FOLDERS]
             parts.append((f"{split}/", folder, _first_folder(root, names)))
     return parts or [("", root, None)]
 
@@ -172,5 +182,6 @@ def _split_of_folders(images: Mapping[str, Path]) -> dict[str, str]:
 
 def _first_folder(root: Path, names: Sequence[str]) -> Path | None:
     """Return the first of some folders that holds a raster file."""
-    present = [root / name for name in names if (root / name).is_dir()]
+    there = _by_lower_name(root)
+    present = [there[name] for name in names if name in there and there[name].is_dir()]
     return next((folder for folder in present if any(map(is_raster, walk_files(folder)))), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import PurePosixPath
 
 import numpy as np
 import pytest
@@ -313,3 +314,68 @@ def test_the_reading_says_what_became_of_every_column_and_class(tmp_path):
         "  a  2 / 2 / 2",
         "  b  2 / 2 / 2",
     ]
+
+
+# Published data sets
+
+
+def one_hot(path, key, rows, classes):
+    """Write a table of 0 and 1: name of each image -> its classes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [",".join([key, *classes])]
+    lines += [",".join([name, *(str(int(c in has)) for c in classes)]) for name, has in rows.items()]
+    path.write_text("\r\n".join(lines) + "\r\n")
+
+
+def labels_found(archive):
+    return {
+        PurePosixPath(name).name: {archive.class_names[c] for c in np.flatnonzero(archive.scene_labels[i])}
+        for i, name in enumerate(archive.names)
+    }
+
+
+def test_mlrsnet_has_a_table_for_each_scene_in_an_order_of_its_own(tmp_path):
+    root = tmp_path / "MLRSNet"
+    truth = {}
+    orders = [
+        ["sand", "sea", "trees"],
+        ["trees", "sand", "sea"],
+        ["sea", "trees", "sand"],
+        ["sand", "trees", "sea"],
+    ]
+    for scene, order in zip(["beach", "desert", "forest", "island"], orders, strict=True):
+        rows = {}
+        for i in range(3):
+            name = f"{scene}_{i:05d}"
+            picture(root / "Images" / scene / f"{name}.jpg")
+            truth[name] = rows[f"{name}.jpg"] = {order[0], *(order[1:2] if i else [])}
+        one_hot(root / "Labels" / f"{scene}.csv", "image", rows, order)
+    (root / "Categories_names.xlsx").write_bytes(b"not read")
+    archive = packed(root, tmp_path)
+    assert labels_found(archive) == truth
+    assert archive.class_names == ("sand", "sea", "trees")
+    assert "  and 1 more tables of 3 rows, read by the names of the columns" in archive.report["reading"]
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_aid_has_one_table_of_multi_labels_and_a_folder_for_each_split(tmp_path, nested):
+    root = tmp_path / "AID_multilabel"
+    truth = {}
+    for split, first in (("images_tr", 0), ("images_test", 10)):
+        for scene, shown in (("airport", "airplane"), ("beach", "sea")):
+            for i in range(first, first + 2):
+                name = f"{scene}_{i}"
+                picture(root / split / (scene.title() if nested else ".") / f"{name}.jpg")
+                truth[name] = {"pavement", shown}
+    one_hot(root / "multilabel.csv", "IMAGE\\LABEL", truth, ["airplane", "pavement", "sea"])
+    archive = packed(root, tmp_path)
+    assert labels_found(archive) == truth
+    assert len(archive.indices("train")) == len(archive.indices("test")) == 4
+
+
+def test_tables_of_different_classes_are_refused(tmp_path):
+    for scene, classes in (("beach", ["sand", "sea"]), ("forest", ["sand", "trees"])):
+        picture(tmp_path / "images" / scene / f"{scene}.png")
+        one_hot(tmp_path / "labels" / f"{scene}.csv", "image", {scene: classes}, classes)
+    with pytest.raises(InputError, match="do not have the same columns of classes: sea, trees"):
+        plan(tmp_path)
