@@ -64,7 +64,7 @@ _OPTIONS = (
         metavar="auto|local|HOST:PORT",
         default="auto",
         show_default=True,
-        help="ray: the cluster that this machine has joined, one for this sweep alone, or the one with that head.",
+        help="ray: the cluster that RAY_ADDRESS names, one for this sweep alone, or the one with that head.",
     ),
     option(
         "--gpus",

@@ -18,7 +18,7 @@ from gridbench.leaderboard.records.runs import IMPORTED, LeftOut, as_run
 from gridbench.records.recompute import wrong_numbers
 from gridbench.records.record import read_record
 
-__all__ = ["Imported", "import_bundle"]
+__all__ = ["Imported", "import_bundle", "wrong_record"]
 
 _ORIGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@=-]{0,199}")
@@ -85,13 +85,17 @@ def _unpack(bundle: Bundle, target: Path) -> None:
         except ValueError as error:
             text = str(error)
             reasons.append(text if text.startswith(repr(name)) else f"{name!r}: {text}")
-    reasons = reasons or [r for folder in sorted(target.iterdir()) for r in _wrong_record(folder)]
+    reasons = reasons or [r for folder in sorted(target.iterdir()) for r in wrong_record(folder)]
     if reasons:
         refuse(bundle.path, reasons)
 
 
-def _wrong_record(folder: Path) -> Iterator[str]:
-    """Yield what is wrong with an unpacked record: its own hashes, its numbers, its identity."""
+def wrong_record(folder: Path) -> Iterator[str]:
+    """Yield what is wrong with a finished record that somebody else made: its hashes, its numbers, its identity.
+
+    Args:
+        folder: Its folder, each file of which was checked by `check_content`.
+    """
     stored = read_record(folder, verify=True)
     run = as_run(stored, origin="")
     if isinstance(run, LeftOut):

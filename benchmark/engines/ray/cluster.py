@@ -16,9 +16,17 @@ from gridbench.config import RunConfig
 from gridbench.core.plugins import loaded_plugins
 from gridbench.datasets import default_cache
 from gridbench.engines.base import Event
-from gridbench.engines.ray.connection import check_nodes, connect, import_ray
+from gridbench.engines.ray.connection import TaskLost, check_nodes, import_ray, joined, next_bytes
 from gridbench.engines.ray.node import Order, carry_out
-from gridbench.engines.ray.transport import Shipment, archive_shipment, plugin_shipment, store_folder
+from gridbench.engines.ray.transport import (
+    Message,
+    Shipment,
+    archive_shipment,
+    pack_message,
+    plugin_shipment,
+    read_message,
+    store_folder,
+)
 from gridbench.errors import GridbenchError
 from gridbench.plan import Plan, make_plan
 from gridbench.records.record import RunRecord, read_record
@@ -58,8 +66,8 @@ class RayCluster:
 
     Args:
         execution: Where records go here. Runs get one thread each unless it says otherwise.
-        address: auto for the cluster that this machine is a node of; HOST:PORT of a cluster's head; local for one that
-            is started on this machine and ends with the sweep.
+        address: auto for the cluster that RAY_ADDRESS names; HOST:PORT of a cluster's head; local for one that is
+            started on this machine, listens on its loopback interface alone, and ends with the sweep.
         gpus: Accelerators that a run asks for; 0.5 puts two runs on one.
         time_limit: Longest time for one run in seconds, without the time to fetch the archive; None for no limit.
     """
@@ -72,7 +80,7 @@ class RayCluster:
         self._cpus = execution.threads
         self._gpus = gpus
         self._time_limit = time_limit
-        self._ray = import_ray()
+        self._ray = import_ray(address)
 
     def compute(self, configs: Sequence[RunConfig]) -> Iterator[Event]:
         """Compute every run; a run whose node or process dies is tried again, up to three times in all.
@@ -80,8 +88,7 @@ class RayCluster:
         Raises:
             InputError: There is no such cluster, or none of its nodes can hold a run.
         """
-        started = connect(self._ray, self._address)
-        try:
+        with joined(self._ray, self._address):
             check_nodes(self._ray, self._cpus, self._gpus)
             work = _Queue(configs, deque(range(len(configs))))
             work.plugins = tuple(plugin_shipment(path, self._ray.put) for path in loaded_plugins())
@@ -94,9 +101,6 @@ class RayCluster:
                 for task, run in work.running.items():
                     self._ray.cancel(task, force=True)
                     run.claim.close()
-        finally:
-            if started:
-                self._ray.shutdown()
 
     def _send(self, work: _Queue, index: int) -> Iterator[Event]:
         """Lock a run's folder and submit the run, unless it is done or another process computes it."""
@@ -122,7 +126,7 @@ class RayCluster:
             yield Event(index, "done")
             return
         with claim:
-            task = self._remote().remote(self._order(work, plan, cache))
+            task = self._remote().remote(*self._order(work, plan, cache).packed())
             work.running[task] = _Task(index, plan, claim.pop_all())
         work.tries[index] = work.tries.get(index, 0) + 1
 
@@ -159,28 +163,31 @@ class RayCluster:
     def _poll(self, work: _Queue, task: Any) -> Iterator[Event]:
         run = work.running[task]
         try:
-            kind, *rest = self._ray.get(next(task))
-        except StopIteration:
-            kind, rest = "trouble", ["its task ended without an answer"]
+            content = next_bytes(self._ray, task)
+            if not content:
+                return
+            message = read_message(content)
+        except (TaskLost, ValueError) as error:
+            message = Message("trouble", (str(error),))
         except self._ray.exceptions.RayError as error:
-            kind, rest = "trouble", [_in_short(error)]
-        if kind == "started":
+            message = Message("trouble", (_in_short(error),))
+        if message.kind == "started":
             run.since = time.monotonic()
-            yield Event(run.index, "started", rest[0])
-        elif kind == "epoch":
-            yield Event(run.index, "epoch", epoch=rest[0], epochs=rest[1])
+            yield Event(run.index, "started", message.values[0])
+        elif message.kind == "epoch":
+            yield Event(run.index, "epoch", epoch=message.values[0], epochs=message.values[1])
         else:
-            yield self._ending(work, run, kind, rest)
+            yield self._ending(work, run, message)
             self._release(work, task)
 
-    def _ending(self, work: _Queue, run: _Task, kind: str, rest: list[Any]) -> Event:
+    def _ending(self, work: _Queue, run: _Task, message: Message) -> Event:
         """Write what came back, or put the run back into the queue."""
-        index = run.index
-        if kind in ("done", "failed") and rest[-1]:
+        index, reason = run.index, str((*message.values, "it sent no record")[0])
+        if message.files:
             try:
-                stored = store_folder(rest[-1], run.plan, self._execution.runs)
+                stored = store_folder(message.files, run.plan, self._execution.runs)
             except ValueError as error:
-                kind, rest = "trouble", [f"the record that came back cannot be trusted: {error}"]
+                reason = f"the record that came back cannot be trusted: {error}"
             except OSError as error:
                 kind = "full" if isinstance(unwritable(self._execution.runs, error), NoRoom) else "failed"
                 return Event(index, kind, str(unwritable(self._execution.runs, error)))  # type: ignore[arg-type]
@@ -188,12 +195,12 @@ class RayCluster:
                 if stored.state == "done":
                     return Event(index, "done", str(stored.folder))
                 return Event(index, "failed", f"{stored.reason} The traceback is in {stored.folder}.")
-        if kind == "failed":
-            return Event(index, "failed", str(rest[0]))
+        elif message.kind == "failed":
+            return Event(index, "failed", reason)
         if work.tries[index] < TRIES:
             work.waiting.append(index)
-            return Event(index, "again", f"{rest[0]}; it is tried elsewhere")
-        return Event(index, "failed", f"it was tried {TRIES} times, the last time: {rest[0]}")
+            return Event(index, "again", f"{reason}; it is tried elsewhere")
+        return Event(index, "failed", f"it was tried {TRIES} times, the last time: {reason}")
 
     def _release(self, work: _Queue, task: Any) -> None:
         work.running.pop(task).claim.close()
@@ -222,10 +229,12 @@ class RayCluster:
         return places + max(1, places // 4)
 
 
-def _on_node(order: Order) -> Iterator[tuple[Any, ...]]:
-    """Run on a node: compute a run, fetching what it lacks from Ray's object store."""
+def _on_node(order: bytes, handles: list[Any]) -> Iterator[bytes]:
+    """Run on a node: compute a run, fetching what it lacks from Ray's object store, and tell of it in bytes alone."""
     ray = import_ray()
-    yield from carry_out(order, ray.get)
+    for kind, *values in carry_out(Order.unpacked(order, handles), ray.get):
+        files = values.pop() if kind in ("done", "failed") else {}
+        yield pack_message(kind, values, files)
 
 
 def _in_short(error: Exception) -> str:

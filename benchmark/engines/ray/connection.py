@@ -1,49 +1,143 @@
-"""Connection to a Ray cluster: import, join, and the check that its nodes can hold a run."""
+"""Connection to a Ray cluster: joined with a token, or started for this process alone, and read without unpickling."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import secrets
+import shutil
 import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gridbench.core.files import LARGEST_FILE, limited
 from gridbench.errors import InputError
 
-__all__ = ["check_nodes", "connect", "import_ray"]
+__all__ = ["TaskLost", "check_nodes", "import_ray", "joined", "next_bytes"]
+
+OLDEST = (2, 52)
+"""The first Ray that can ask for a token: https://docs.ray.io/en/latest/ray-security/token-auth.html"""
 
 PROBE_SECONDS = 5.0
+FETCH_MILLISECONDS = 600_000
+LOOPBACK = "127.0.0.1"
+_MODE, _TOKEN, _TOKEN_PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
+# Without clusters, Ray takes the loopback address for its own; the variable is read when ray is imported.
+_CLUSTERS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+_RAW = b"RAW"
 
 
-def import_ray() -> Any:
-    """Return the package ray.
+class TaskLost(Exception):
+    """A task that ended without an answer, or with one that is not read."""
+
+
+def import_ray(address: str | None = None) -> Any:
+    """Return the package ray, with tokens asked for before it is imported.
+
+    Args:
+        address: The cluster that will be joined, or `local`; None on a node, which has its settings from the cluster.
 
     Raises:
-        InputError: It is not installed.
+        InputError: It is not installed, too old for tokens, or there is no token that only its owner can read.
     """
-    try:
-        import ray
-    except ImportError:
-        raise InputError("The engine ray needs the package ray: pip install 'gridbench[ray]'") from None
+    if importlib.util.find_spec("ray") is None:
+        raise InputError("The engine ray needs the package ray: pip install 'gridbench[ray]'")
+    if address is not None:
+        _ask_for_tokens(address)
+    import ray
+
+    if tuple(int(part) for part in ray.__version__.split(".")[:2]) < OLDEST:
+        raise InputError(
+            f"Ray {ray.__version__} lets in everybody who reaches its ports; tokens came with Ray "
+            f"{'.'.join(map(str, OLDEST))}: pip install --upgrade 'gridbench[ray]'"
+        )
     return ray
 
 
-def connect(ray: Any, address: str) -> bool:
-    """Join a cluster; return whether it has to be left again.
+def _ask_for_tokens(address: str) -> None:
+    wanted = {_MODE: os.environ.get(_MODE, "token")}
+    if wanted[_MODE].lower() != "token":
+        raise InputError(
+            f"{_MODE} is {wanted[_MODE]!r}, so that everybody who reaches the cluster's ports could run code in it. "
+            f"Set {_MODE}=token on every machine (docs/clusters.md)."
+        )
+    if address == "local":
+        # A token of this process, which is written nowhere; and no usage statistics.
+        wanted |= {_CLUSTERS: "0", "RAY_USAGE_STATS_ENABLED": "0"}
+        if not (os.environ.get(_TOKEN) or os.environ.get(_TOKEN_PATH)):
+            wanted[_TOKEN] = secrets.token_hex(32)
+    elif not os.environ.get(_TOKEN):
+        _check_token_file()
+    if "ray" in sys.modules and any(os.environ.get(name) != value for name, value in wanted.items()):
+        names = " ".join(f"{name}={value}" for name, value in wanted.items() if name != _TOKEN)
+        raise InputError(f"Ray was imported before it could be told to ask for tokens; set {names} before.")
+    os.environ.update(wanted)
+
+
+def _check_token_file() -> None:
+    path = Path(os.environ.get(_TOKEN_PATH) or Path.home() / ".ray" / "auth_token")
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise InputError(
+            f"The cluster's token cannot be read from {path} ({error.strerror}). Copy it there from the machine that "
+            f"made it, or name its file in {_TOKEN_PATH} (docs/clusters.md)."
+        ) from None
+    if os.name == "posix" and found.st_mode & 0o077:
+        raise InputError(
+            f"Others can read the cluster's token in {path}, and who knows it can run code on every node. "
+            f"Make another token, and keep it to yourself: chmod 600 {path}"
+        )
+
+
+@contextmanager
+def joined(ray: Any, address: str) -> Iterator[None]:
+    """Join a cluster, or start one for this process alone, and leave it at the end.
+
+    Args:
+        ray: The package.
+        address: HOST:PORT; auto for the cluster that RAY_ADDRESS names; local for one that listens on the loopback
+            interface alone, keeps its files where only this user can read them, and ends with this process.
 
     Raises:
         InputError: There is no such cluster.
     """
     if ray.is_initialized():
-        return False
-    settings: dict[str, Any] = {
-        "address": address,
-        "log_to_driver": False,
-        "logging_level": "ERROR",
-    }
-    if address == "local":
-        settings["include_dashboard"] = False
-        # A cluster that is started here sends no usage statistics.
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        yield
+        return
+    settings: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": "ERROR"}
+    # Ray lets everybody write in the folder that it is given, so that one lies in another.
+    private = tempfile.mkdtemp(prefix="gridbench-ray-", dir=_short_folder()) if address == "local" else None
+    try:
+        if private is not None:
+            settings |= {"include_dashboard": False, "_temp_dir": str(Path(private) / "ray")}
+        else:
+            settings["address"] = _address(address)
+        _init(ray, settings)
+        try:
+            if private is not None and {node["NodeManagerAddress"] for node in ray.nodes()} != {LOOPBACK}:
+                raise InputError(
+                    f"Ray {ray.__version__} does not keep to the loopback interface; use --engine local."
+                )
+            yield
+        finally:
+            ray.shutdown()
+    finally:
+        if private is not None:
+            shutil.rmtree(private, ignore_errors=True)
+
+
+def _short_folder() -> str | None:
+    """Return where Ray's folder goes: names of sockets below it have 107 characters at most, of which Ray needs 80."""
+    return None if len(tempfile.gettempdir()) < 12 else "/tmp"
+
+
+def _init(ray: Any, settings: dict[str, Any]) -> None:
+    address = settings["address"]
     try:
         if address != "local":
             _probe(address)
@@ -54,7 +148,17 @@ def connect(ray: Any, address: str) -> bool:
             f"There is no Ray cluster to join at {address!r}: {reason}. Start one with `ray start --head`, "
             "join more machines with `ray start --address=HOST:PORT`, this one too, or use --address local."
         ) from None
-    return True
+
+
+def _address(address: str) -> str:
+    """Return HOST:PORT for auto: files in /tmp that name a cluster can be written by everybody."""
+    named = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
+    if not named or named == "auto" or "://" in named:
+        raise InputError(
+            f"--address auto is the cluster that RAY_ADDRESS names as HOST:PORT, and it is {named!r}. "
+            "Say --address HOST:PORT of the cluster that this machine has joined, or --address local."
+        )
+    return named
 
 
 def check_nodes(ray: Any, cpus: int, gpus: float) -> None:
@@ -73,31 +177,52 @@ def check_nodes(ray: Any, cpus: int, gpus: float) -> None:
         )
 
 
+def next_bytes(ray: Any, task: Any) -> bytes:
+    """Return the next message of a streaming task; empty if it is not there yet.
+
+    A node says itself how what it stored is to be read, and `ray.get` unpickles whatever it calls a Python object or
+    an error; so does the iteration over a task at its end. Here only what is stored as bytes is read.
+
+    Raises:
+        TaskLost: The task or its node ended without a message, or the message is no bytes.
+        RayError: It could not be fetched in time.
+    """
+    worker = ray._private.worker.global_worker.core_worker
+    try:
+        handle = worker.try_read_next_object_ref_stream(task.completed())
+    except ray.exceptions.ObjectRefStreamEndOfStreamError:
+        raise TaskLost("its task ended without an answer") from None
+    if handle.is_nil():
+        return b""
+    content, metadata = worker.get_objects([handle], FETCH_MILLISECONDS)[0][:2]
+    if metadata != _RAW:
+        raise TaskLost(_reason(metadata))
+    if content is None:
+        return b""
+    if content.size > limited(LARGEST_FILE):
+        raise TaskLost(f"its node sent {content.size:,} bytes")
+    return bytes(content.to_pybytes())
+
+
+def _reason(metadata: bytes) -> str:
+    """Say why a task ended; the number of Ray's error is read, its text may be pickled."""
+    errors: Any = importlib.import_module("ray.core.generated.common_pb2").ErrorType
+    number = metadata.split(b",")[0]
+    if number.isdigit() and len(number) < 6 and int(number) in errors.values():
+        return f"Ray lost it ({errors.Name(int(number))})"
+    return "its node sent an object that is no bytes, which is not read"
+
+
 def _probe(address: str) -> None:
-    """Open and close a connection to a cluster's address; an address of another form is left to Ray.
-
-    Ray itself would try for minutes, and then give no clear reason.
-
-    Args:
-        address: HOST:PORT, or auto for the cluster that was started or joined here last.
+    """Open and close a connection to HOST:PORT; Ray itself would try for minutes, and then give no clear reason.
 
     Raises:
         OSError: Nothing listens there.
     """
-    if address == "auto":
-        address = os.environ.get("RAY_ADDRESS") or _joined_last()
     host, _, port = address.rpartition(":")
-    if host and "/" not in host and port.isdecimal():
-        try:
-            socket.create_connection((host, int(port)), timeout=PROBE_SECONDS).close()
-        except OSError as error:
-            raise OSError(f"nobody answers at {address} ({error.strerror or error})") from None
-
-
-def _joined_last() -> str:
-    """Return the address that Ray notes when it starts; empty if there is none, and Ray shall look for itself."""
-    folder = Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray"
+    if not host or "/" in host or not (port.isascii() and port.isdecimal() and int(port[:6]) < 65536):
+        raise OSError("it is no HOST:PORT")
     try:
-        return (folder / "ray_current_cluster").read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        return ""
+        socket.create_connection((host, int(port)), timeout=PROBE_SECONDS).close()
+    except OSError as error:
+        raise OSError(f"nobody answers at {address} ({error.strerror or error})") from None

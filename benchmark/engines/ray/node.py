@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import queue
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +48,39 @@ class Order:
     keep: str
     device: str
     threads: int
+
+    def packed(self) -> tuple[bytes, list[Any]]:
+        """Return the order as JSON, and the handles of the pieces that it names by their places in that list."""
+        handles: list[Any] = []
+
+        def described(shipment: Shipment) -> dict[str, Any]:
+            files = []
+            for path, sha256, pieces in shipment.files:
+                files.append([path, sha256, list(range(len(handles), len(handles) + len(pieces)))])
+                handles.extend(pieces)
+            return {"key": shipment.key, "files": files}
+
+        document = {
+            **vars(self),
+            "archive": described(self.archive),
+            "plugins": [described(plugin) for plugin in self.plugins],
+        }
+        return json.dumps(document).encode(), handles
+
+    @classmethod
+    def unpacked(cls, content: bytes, handles: Sequence[Any]) -> Order:
+        """Return an order from what `packed` returned."""
+
+        def shipment(described: Mapping[str, Any]) -> Shipment:
+            files = (
+                (path, sha, tuple(handles[at] for at in places)) for path, sha, places in described["files"]
+            )
+            return Shipment(described["key"], tuple(files))
+
+        document = json.loads(content)
+        document["archive"] = shipment(document["archive"])
+        document["plugins"] = tuple(map(shipment, document["plugins"]))
+        return cls(**document)
 
 
 def carry_out(order: Order, get: Get) -> Iterator[tuple[Any, ...]]:

@@ -6,8 +6,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,17 +19,40 @@ from gridbench.datasets import Archive
 from gridbench.datasets.archive.archive import INDEX
 from gridbench.datasets.archive.arrayfile import fsync_directory
 from gridbench.errors import InputError
+from gridbench.leaderboard.bundles.bundle import FILES
+from gridbench.leaderboard.bundles.bundle_import import wrong_record
+from gridbench.leaderboard.bundles.checks import check_content
 from gridbench.plan import Plan
 from gridbench.records.record import DONE, FAILED, StoredRun, read_record
 from gridbench.records.run_folder import prepare
 from gridbench.training.checkpoint import clear_checkpoints
 
-__all__ = ["Shipment", "archive_shipment", "pack_folder", "plugin_shipment", "store_folder", "unpack"]
+__all__ = [
+    "Message",
+    "Shipment",
+    "archive_shipment",
+    "pack_folder",
+    "pack_message",
+    "plugin_shipment",
+    "read_message",
+    "store_folder",
+    "unpack",
+]
 
 # One piece is in memory at a time, here and on a node.
 PIECE = 32 * 2**20
 _COMPLETE = ".complete"
 _LAST = (FAILED, DONE)
+# What a node may send back: the files that a bundle may hold, and what a bundle leaves out.
+_FILES = (*FILES, "descriptors.npz", FAILED, DONE)
+_LENGTH_BYTES = 8
+_KINDS: dict[str, tuple[type, ...]] = {
+    "started": (str,),
+    "epoch": (int, int),
+    "done": (),
+    "failed": (str,),
+    "trouble": (str,),
+}
 
 Put = Callable[[bytes], Any]
 Get = Callable[[Any], bytes]
@@ -167,6 +191,55 @@ def pack_folder(folder: Path) -> dict[str, bytes]:
     }
 
 
+@dataclass(frozen=True)
+class Message:
+    """What a node tells of a run.
+
+    Attributes:
+        kind: started, epoch, done, failed or trouble (this machine could not do it, and another one may).
+        values: The machine's name; the finished epochs and those in all; nothing; a reason.
+        files: File name -> content of the run folder, for done and failed.
+    """
+
+    kind: str
+    values: tuple[Any, ...]
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def pack_message(kind: str, values: Sequence[Any], files: Mapping[str, bytes]) -> bytes:
+    """Return a message as bytes: the length of its JSON, the JSON, and the files one after the other."""
+    sizes = [[name, len(content)] for name, content in files.items()]
+    header = json.dumps({"kind": kind, "values": list(values), "files": sizes}).encode()
+    return b"".join([len(header).to_bytes(_LENGTH_BYTES, "little"), header, *files.values()])
+
+
+def read_message(content: bytes) -> Message:
+    """Read what `pack_message` returned.
+
+    Raises:
+        ValueError: It is none.
+    """
+    start = _LENGTH_BYTES + int.from_bytes(content[:_LENGTH_BYTES], "little")
+    if not _LENGTH_BYTES < start <= len(content):
+        raise ValueError("it sent no message")
+    header = parse_json(content[_LENGTH_BYTES:start], strict=True)
+    try:
+        kind, values, sizes = header["kind"], header["values"], dict(header["files"])
+        right = [type(value) for value in values] == list(_KINDS[kind]) and sum(sizes.values()) == len(
+            content
+        ) - start
+        right = right and all(type(size) is int and size >= 0 for size in sizes.values())
+    except (LookupError, TypeError, ValueError):
+        right = False
+    if not right:
+        raise ValueError("it sent a message of another form")
+    files = {}
+    for name, size in sizes.items():
+        files[str(name)] = content[start : start + size]
+        start += size
+    return Message(kind, tuple(values), files)
+
+
 def store_folder(files: Mapping[str, bytes], plan: Plan, runs: Path) -> StoredRun:
     """Check a run folder that came from elsewhere and write it, its outcome last.
 
@@ -184,7 +257,8 @@ def store_folder(files: Mapping[str, bytes], plan: Plan, runs: Path) -> StoredRu
         ValueError: It is of another run, or a file of it is not what it was when the run finished.
         OSError: It cannot be written.
     """
-    _check(files, plan)
+    with tempfile.TemporaryDirectory(prefix=".gridbench-") as temporary:
+        _check(files, plan, Path(temporary) / plan.folder_name)
     folder = runs / plan.folder_name
     prepare(folder, read_record(folder) if folder.exists() else None, plan, False, lambda line: None)
     for name in sorted(files, key=lambda name: (name in _LAST, name)):
@@ -194,8 +268,9 @@ def store_folder(files: Mapping[str, bytes], plan: Plan, runs: Path) -> StoredRu
     return read_record(folder, verify=True)
 
 
-def _check(files: Mapping[str, bytes], plan: Plan) -> None:
-    odd = [name for name in files if not name or "/" in name or "\\" in name or name.startswith(".")]
+def _check(files: Mapping[str, bytes], plan: Plan, folder: Path) -> None:
+    """Check a record as that of a bundle is checked, in a folder of its own: every file, every hash, every score."""
+    odd = sorted(files.keys() - set(_FILES))
     if odd:
         raise ValueError(f"it holds a file of the name {odd[0]!r}")
     if not ("config.json" in files and (DONE in files or FAILED in files)):
@@ -203,7 +278,13 @@ def _check(files: Mapping[str, bytes], plan: Plan) -> None:
     found = parse_json(files["config.json"])
     if not isinstance(found, dict) or found.get("id") != plan.id:
         raise ValueError("it belongs to another run")
+    if found != json.loads(json.dumps(plan.document())):
+        raise ValueError("its config.json is not that of the run")
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+        check_content(name, folder / name)
     if DONE in files:
-        for name, expected in parse_json(files[DONE])["files"].items():
-            if hashlib.sha256(files.get(name, b"")).hexdigest() != expected:
-                raise ValueError(f"{name} was damaged on its way")
+        reasons = list(wrong_record(folder))
+        if reasons:
+            raise ValueError("; ".join(reasons))

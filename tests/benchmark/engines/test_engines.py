@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import json
 import os
 import subprocess
 import sys
@@ -153,6 +155,13 @@ def test_a_failing_run_comes_back_with_its_traceback(order, node, store, tmp_pat
     assert "in broken" in read_json(stored.folder / "failed.json")["traceback"]
 
 
+def test_an_order_travels_as_json(order):
+    _, sent = order()
+    content, handles = sent.packed()
+    assert json.loads(content)["config"]["method"] == "bce"
+    assert Order.unpacked(content, handles) == sent
+
+
 def test_a_node_that_would_compute_something_else_says_so(order, node, store):
     _, sent = order()
     *_, (kind, message, files) = carry_out(replace(sent, id="0" * 64), store.get)
@@ -244,11 +253,28 @@ def came_back(order, node, store):
     return plan, dict(files)
 
 
+def forge(files, name, **fields):
+    """Change a document of a record, and its hash with it."""
+    files[name] = json.dumps({**json.loads(files[name]), **fields}).encode()
+    done = json.loads(files["done"])
+    done["files"][name] = hashlib.sha256(files[name]).hexdigest()
+    files["done"] = json.dumps(done).encode()
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda files: files.update({"result.json": files["result.json"] + b" "}), "result.json was damaged"),
-        (lambda files: files.pop("noise.npz"), "noise.npz was damaged"),
+        (
+            lambda files: files.update({"result.json": files["result.json"] + b" "}),
+            r"result\.json was changed",
+        ),
+        (lambda files: files.pop("noise.npz"), r"noise\.npz is missing"),
+        (lambda files: files.update({"extra.json": b"{}"}), r"name 'extra\.json'"),
+        (lambda files: files.update({"weights.safetensors": b"\x80\x04."}), "no safetensors"),
+        (lambda files: files.update({"environment.json": b"[" * 10**6}), "nested"),
+        (lambda files: files.update({"failed.json": b"not JSON"}), "Expecting"),
+        (lambda files: forge(files, "result.json", metrics={"ndcg@5": 0.999}), "ndcg@5 is 0.999"),
+        (lambda files: forge(files, "config.json", reference=True), "not that of the run"),
         (lambda files: files.pop("done"), "not complete"),
         (lambda files: files.update({"../../x": b""}), "name '../../x'"),
         (lambda files: files.update({".x": b""}), "name '.x'"),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.machinery
 import os
+import pickle
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections import deque
 from pathlib import Path
@@ -20,11 +24,14 @@ from gridbench.cli import main
 from gridbench.config import make_config
 from gridbench.engines.ray import cluster
 from gridbench.engines.ray.cluster import RayCluster
+from gridbench.engines.ray.connection import TaskLost, import_ray, next_bytes
+from gridbench.engines.ray.transport import Message, pack_message, read_message
 from gridbench.errors import InputError
 from gridbench.plan import make_plan
 from gridbench.records.record import iter_records
 from gridbench.records.runner import Execution, run
 
+TOKEN = "0123456789abcdef" * 4
 NUMBERS = ["config.json", "history.json", "noise.json", "noise.npz", "result.json", "retrieval.npz"]
 
 
@@ -66,15 +73,15 @@ class FakeRay:
     def remote(self, function):
         def options(**given):
             self.options.append(given)
-            return SimpleNamespace(remote=lambda order: self.task(function, order))
+            return SimpleNamespace(remote=lambda *given: self.task(function, *given))
 
         return SimpleNamespace(options=options)
 
-    def task(self, function, order):
+    def task(self, function, *given):
         dies = self.deaths.popleft() if self.deaths else False
 
         def messages():
-            running = function(order)
+            running = function(*given)
             for number, message in enumerate(running):
                 if dies and number == 2:
                     # Nothing computes on when a node is dead, and here it would, with its lock.
@@ -84,6 +91,14 @@ class FakeRay:
 
         return messages()
 
+    def next_bytes(self, task):
+        try:
+            message = next(task)
+        except StopIteration:
+            raise TaskLost("its task ended without an answer") from None
+        assert isinstance(message, bytes)
+        return message
+
     def wait(self, tasks, timeout, fetch_local):
         return tasks[:1], tasks[1:]
 
@@ -92,18 +107,22 @@ class FakeRay:
 
 
 @pytest.fixture
-def ray(monkeypatch, tmp_path):
+def ray(monkeypatch, tmp_path, listening):
     fake = FakeRay()
-    monkeypatch.setattr(cluster, "import_ray", lambda: fake)
+    monkeypatch.setattr(cluster, "import_ray", lambda address=None: fake)
+    monkeypatch.setattr(cluster, "next_bytes", lambda ray, task: ray.next_bytes(task))
     monkeypatch.setenv("GRIDBENCH_CACHE", str(tmp_path / "node"))
+    monkeypatch.setenv("RAY_ADDRESS", listening)
     return fake
 
 
-@pytest.fixture(autouse=True)
-def no_cluster_here(monkeypatch, tmp_path):
-    """Whatever Ray noted on this machine is not looked at."""
-    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+@pytest.fixture
+def listening():
+    """The address of somebody who listens."""
+    with socket.socket() as there:
+        there.bind(("127.0.0.1", 0))
+        there.listen()
+        yield f"127.0.0.1:{there.getsockname()[1]}"
 
 
 @pytest.fixture
@@ -219,33 +238,194 @@ def test_no_cluster_is_bad_input(ray, execution, configs, monkeypatch):
         raise ConnectionError("Could not find any running Ray instance.\nMore lines.")
 
     monkeypatch.setattr(ray, "init", refused)
-    with pytest.raises(InputError, match=r"no Ray cluster to join at 'auto'.*ray start --head"):
+    with pytest.raises(InputError, match=r"no Ray cluster to join at '127.*ray start --head"):
         list(RayCluster(execution).compute(configs))
 
 
-@pytest.mark.parametrize("how", ["given", "variable", "noted"])
-def test_a_cluster_that_is_gone_is_bad_input_at_once(ray, execution, configs, monkeypatch, tmp_path, how):
+@pytest.mark.parametrize("how", ["given", "variable"])
+def test_a_cluster_that_is_gone_is_bad_input_at_once(ray, execution, configs, monkeypatch, how):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         gone = f"127.0.0.1:{free.getsockname()[1]}"
     if how == "variable":
         monkeypatch.setenv("RAY_ADDRESS", gone)
-    elif how == "noted":
-        (tmp_path / "ray").mkdir()
-        (tmp_path / "ray" / "ray_current_cluster").write_text(gone)
     with pytest.raises(InputError, match=f"nobody answers at {gone}"):
         list(RayCluster(execution, gone if how == "given" else "auto").compute(configs))
 
 
-def test_somebody_who_listens_is_asked(ray, execution, configs):
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen()
-        address = f"127.0.0.1:{listening.getsockname()[1]}"
-        events = RayCluster(execution, address).compute(configs[:1])
-        next(events)
-    assert ray.settings["address"] == address
+def test_the_cluster_that_is_asked_for_is_joined(ray, execution, configs, listening):
+    events = RayCluster(execution, listening).compute(configs[:1])
+    next(events)
+    assert ray.settings["address"] == listening
+    assert "_temp_dir" not in ray.settings
     events.close()
+
+
+@pytest.mark.parametrize("named", [None, "", "auto", "ray://head:10001"])
+def test_auto_takes_no_address_that_anybody_could_have_written(
+    ray, execution, configs, monkeypatch, tmp_path, named
+):
+    if named is None:
+        monkeypatch.delenv("RAY_ADDRESS")
+    else:
+        monkeypatch.setenv("RAY_ADDRESS", named)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray" / "ray_current_cluster").write_text("127.0.0.1:1")
+    with pytest.raises(InputError, match="Say --address HOST:PORT"):
+        list(RayCluster(execution).compute(configs))
+
+
+# Tokens
+
+
+@pytest.fixture
+def ray_of(monkeypatch, tmp_path):
+    """Nobody imported Ray or set a token; called with a version, it stands for an installed Ray of that version."""
+    monkeypatch.setattr(os, "environ", {"HOME": str(tmp_path)})
+    monkeypatch.delitem(sys.modules, "ray", raising=False)
+
+    def install(version="2.60.0"):
+        loader = SimpleNamespace(
+            create_module=lambda spec: None,
+            exec_module=lambda module: setattr(module, "__version__", version),
+        )
+        spec = importlib.machinery.ModuleSpec("ray", loader)
+        finder = SimpleNamespace(find_spec=lambda name, *rest: spec if name == "ray" else None)
+        monkeypatch.setattr(sys, "meta_path", [finder, *sys.meta_path])
+
+    yield install
+    sys.modules.pop("ray", None)
+
+
+def test_a_cluster_of_ones_own_has_a_token_that_is_written_nowhere(ray_of, tmp_path):
+    ray_of()
+    import_ray("local")
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+    assert len(os.environ["RAY_AUTH_TOKEN"]) == 64
+    assert os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] == "0"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ray_without_tokens_is_refused(ray_of):
+    ray_of("2.51.9")
+    with pytest.raises(InputError, match=r"Ray 2\.51\.9 lets in everybody.*Ray 2\.52"):
+        import_ray("local")
+
+
+def test_tokens_cannot_be_switched_off(ray_of):
+    ray_of()
+    os.environ["RAY_AUTH_MODE"] = "disabled"
+    with pytest.raises(InputError, match="RAY_AUTH_MODE=token on every machine"):
+        import_ray("local")
+
+
+def test_ray_that_was_imported_without_tokens_is_refused(ray_of):
+    ray_of()
+    import_ray()
+    with pytest.raises(InputError, match=r"Ray was imported before.*set RAY_AUTH_MODE=token"):
+        import_ray("local")
+
+
+@pytest.mark.parametrize("place", ["default", "named"])
+def test_a_token_that_others_can_read_is_refused(ray_of, tmp_path, place):
+    ray_of()
+    path = tmp_path / ".ray" / "auth_token"
+    if place == "named":
+        path = tmp_path / "token"
+        os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
+    with pytest.raises(InputError, match="token cannot be read from"):
+        import_ray("head:6379")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(TOKEN)
+    path.chmod(0o644)
+    with pytest.raises(InputError, match=f"chmod 600 {path}"):
+        import_ray("head:6379")
+    path.chmod(0o600)
+    import_ray("head:6379")
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+
+
+# What a node may send
+
+
+def test_a_message_comes_back_as_it_was():
+    files = {"done": b"", "config.json": b"{}"}
+    for kind, values in (("started", ["n"]), ("epoch", [1, 2]), ("done", []), ("failed", ["x"])):
+        assert read_message(pack_message(kind, values, files)) == Message(kind, tuple(values), files)
+
+
+def framed(header):
+    return len(header).to_bytes(8, "little") + header
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"x",
+        b"\xff" * 20,
+        (2**63).to_bytes(8, "little") + b"{}",
+        framed(b"{}"),
+        framed(b"[]"),
+        framed(b"not JSON"),
+        framed(b"[" * 10**5 + b"]" * 10**5),
+        framed(b'{"kind": "trouble", "files": [], "values": ["' + b"x" * 10**6 + b'"]}'),
+        framed(b'{"kind": "trouble", "files": [["a", -5], ["b", 5]], "values": ["x"]}'),
+        pack_message("done", [], {"a": b"x"})[:-1],
+        pack_message("done", [], {"a": b"x"}) + b"more",
+        pack_message("epoch", ["1", 2], {}),
+        pack_message("epoch", [True, 2], {}),
+        pack_message("started", [], {}),
+        pack_message("exec", ["x"], {}),
+        pack_message("trouble", [{"a": 1}], {}),
+    ],
+)
+def test_what_is_no_message_is_refused(content):
+    with pytest.raises(ValueError):
+        read_message(content)
+
+
+class Pickled:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_what_a_node_stored_as_an_object_is_not_unpickled(tmp_path):
+    stored = [(SimpleNamespace(size=3, to_pybytes=lambda: b"abc"), b"RAW", None)]
+
+    def try_read(stream):
+        if stored[0] is None:
+            raise StopAsyncIteration
+        return SimpleNamespace(is_nil=lambda: stream == "early")
+
+    worker = SimpleNamespace(
+        try_read_next_object_ref_stream=try_read, get_objects=lambda handles, milliseconds: stored
+    )
+    ray = SimpleNamespace(
+        _private=SimpleNamespace(worker=SimpleNamespace(global_worker=SimpleNamespace(core_worker=worker))),
+        exceptions=SimpleNamespace(ObjectRefStreamEndOfStreamError=StopAsyncIteration),
+    )
+    task = SimpleNamespace(completed=lambda: "stream")
+    assert next_bytes(ray, task) == b"abc"
+    assert next_bytes(ray, SimpleNamespace(completed=lambda: "early")) == b""
+    payload = SimpleNamespace(size=9, to_pybytes=lambda: pickle.dumps(Pickled(tmp_path / "ran")))
+    for metadata in (b"PYTHON", b"XLANG", b"ACTOR_HANDLE", b"3", b"1,DEBUG:x", b"99999", b"", b"x" * 1000):
+        stored[0] = (payload, metadata, None)
+        with pytest.raises(TaskLost, match=r"Ray lost it \([A-Z_]+\)|is not read"):
+            next_bytes(ray, task)
+    stored[0] = (SimpleNamespace(size=2**50), b"RAW", None)
+    with pytest.raises(TaskLost, match="its node sent"):
+        next_bytes(ray, task)
+    stored[0] = None
+    with pytest.raises(TaskLost, match="without an answer"):
+        next_bytes(ray, task)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_ray_one_message_names_the_extra(monkeypatch, capsys, cache, tmp_path):
@@ -304,7 +484,6 @@ def test_odd_values_are_bad_input(capsys, words, told):
 
 # With Ray itself
 
-TOKEN = "0123456789abcdef" * 4
 PORT = 26379
 
 
@@ -375,13 +554,9 @@ def ray_environment(tmp_path):
 
 def kill_session(process):
     """Kill every process of a node at once, as if its plug was pulled."""
-    for folder in Path("/proc").iterdir():
-        try:
-            session = int((folder / "stat").read_text().rpartition(")")[2].split()[3])
-        except (OSError, IndexError, ValueError):
-            continue
-        if session == process.pid:
-            os.kill(int(folder.name), signal.SIGKILL)
+    for number in session(process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(number), signal.SIGKILL)
     process.wait()
 
 
@@ -419,3 +594,72 @@ def test_a_cluster_of_three_nodes_survives_the_loss_of_one(nodes, cache, tmp_pat
         home = tmp_path / f"node{number}" / "cache"
         assert sorted(path.name for path in home.iterdir()) == ["cluster"]
         assert len(list((home / "cluster" / "archives").glob("*/archives/stripes"))) == 1
+
+
+def listeners(processes):
+    """Return the addresses that some processes listen on, as /proc writes them in hexadecimal."""
+    sockets = set()
+    for process in processes:
+        for link in Path(f"/proc/{process}/fd").glob("*"):
+            try:
+                sockets.add(str(link.readlink()))
+            except OSError:
+                continue
+    rows = [
+        row.split()
+        for kind in ("tcp", "tcp6")
+        for row in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]
+    ]
+    return {row[1].rpartition(":")[0] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets}
+
+
+def session(number):
+    """Return the processes of a session."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if int((folder / "stat").read_text().rpartition(")")[2].split()[3]) == number:
+                found.append(folder.name)
+        except (OSError, IndexError, ValueError):
+            continue
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/net/tcp").is_file(), reason="who listens is read from Linux's /proc")
+def test_a_cluster_of_ones_own_listens_on_the_loopback_interface_alone(cache, tmp_path):
+    words = [
+        "sweep",
+        "--dataset",
+        "stripes",
+        "--method",
+        "bce",
+        "--slnir",
+        "0,30",
+        "--backbone",
+        "test_resnet",
+    ]
+    words += ["--epochs", "200", "--batch-size", "16", "--train-size", "0", "--k", "5", "--engine", "ray"]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "gridbench", *words, "--address", "local", "--runs", tmp_path / "runs"],
+        env={**inherited, "GRIDBENCH_CACHE": str(cache), "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    seen, modes = set(), set()
+    while process.poll() is None:
+        seen |= listeners(session(process.pid))
+        modes |= {path.stat().st_mode & 0o777 for path in Path(tempfile.gettempdir()).glob("gridbench-ray-*")}
+        time.sleep(0.3)
+    said = process.communicate()[0]
+    assert process.returncode == 0, said
+    assert len(list((tmp_path / "runs").glob("*/done"))) == 2
+    # 127.0.0.1, and the same as an address of IPv6; both in the byte order of the machine.
+    assert seen
+    assert seen <= {"0100007F", "0000000000000000FFFF00000100007F"}
+    assert modes == {0o700}
+    assert not list(Path(tempfile.gettempdir()).glob("gridbench-ray-*"))
+    assert not (tmp_path / ".ray").exists()
