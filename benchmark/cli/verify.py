@@ -148,7 +148,7 @@ def _from_records(method: str, values: Mapping[str, Any], file: Path | None, cac
     """Return the only record of a method with the given settings, the data set's own recipe first."""
     from gridbench.config import make_config
     from gridbench.leaderboard.records.runs import collect as read_runs
-    from gridbench.leaderboard.records.shipped import shipped_records
+    from gridbench.leaderboard.records.runs import shipped_records
     from gridbench.registry import METHODS
 
     METHODS.get(method)

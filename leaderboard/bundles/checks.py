@@ -15,7 +15,7 @@ from typing import IO, Any, NoReturn
 from gridbench.core.files import LARGEST_FILE, LARGEST_JSON, limited, open_file, parse_json
 from gridbench.core.zip_files import ZIP_ERRORS, check_arrays, check_zip, read_member
 from gridbench.errors import InputError
-from gridbench.leaderboard.records.plausible import is_hash
+from gridbench.leaderboard.records.run import is_hash
 from gridbench.leaderboard.tables.text import clean
 
 __all__ = ["CONTENTS", "Bundle", "check_content", "opened", "refuse"]

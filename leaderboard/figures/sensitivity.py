@@ -51,7 +51,7 @@ def varying(table: Table, numeric: bool) -> list[tuple[str, str, list[Cell]]]:
         for cell in cells:
             if cell.settings.get(name) is not None:
                 rest = ((other, cell.text(other)) for other in cell.settings if other not in (name, "slnir"))
-                groups.setdefault((cell.origin, *sorted(rest)), []).append(cell)
+                groups.setdefault((cell.run.origin, *sorted(rest)), []).append(cell)
         for everything in groups.values():
             # A number among words, or a word such as slnir among numbers, has no place on the other's axis.
             group = [cell for cell in everything if (order_of(cell.text(name))[0] == 1) == numeric]

@@ -71,10 +71,10 @@ def _measured(cell: Cell, unit: Unit, extra: Sequence[str]) -> list[object]:
         shown(cell.std, unit) if cell.n > 1 else "",
         "" if cell.gap_closed is None else round(cell.gap_closed, 4),
         " ".join(map(str, cell.values)),
-        str(cell.reference).lower(),
+        str(cell.run.reference).lower(),
         MEASURED,
         clean(cell.text("machine"), 200),
-        cell.key[:12],
+        cell.run.cell[:12],
         *(clean(cell.text(name), 200) for name in extra),
     ]
 

@@ -77,7 +77,7 @@ def document_of(table: Table) -> dict[str, Any]:
             {
                 "names": list(row.names),
                 "note": row.note,
-                "reference": row.first.reference,
+                "reference": row.first.run.reference,
                 "entries": [_cell(cell, table) for cell in row.cells],
             }
             for row in (*table.rows, *table.references)
@@ -99,7 +99,7 @@ def _cell(cell: Cell | None, table: Table) -> dict[str, Any]:
         "gap_closed": None if cell.gap_closed is None else round(cell.gap_closed, 4),
         "values": {str(seed): shown(value, table.unit) for seed, value in cell.values.items()},
         "machine": cell.text("machine"),
-        "cell": cell.key,
+        "cell": cell.run.cell,
         "settings": {name: value for name, value in cell.settings.items() if value is not None},
     }
 

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeGuard
 
 from gridbench.core.machine import machine_label
+from gridbench.leaderboard.records.metric_info import unit_of
 from gridbench.records.record import StoredRun
 
-__all__ = ["COSTS", "Run", "Setting"]
+__all__ = ["COSTS", "REFERENCES", "Run", "Setting", "is_hash"]
 
 Setting = str | int | float | bool | None
 
 COSTS = ("seconds/", "memory/")
 """What the names of costs begin with: they are read only when they are asked for, and rank nothing."""
+
+REFERENCES = frozenset({"oracle", "random", "untrained"})
+"""The built-in methods that do not learn from corrupted labels; tests compare this with their classes."""
+
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,28 @@ class Run:
             own: Setting = getattr(self, name)
             return own
         return self.settings.get(name)
+
+    def implausible(self) -> Iterator[str]:
+        """Yield what cannot be of a record whose files are whole."""
+        if not is_hash(self.id) or not is_hash(self.cell):
+            yield "its id is no hash"
+        rate = float(str(self.settings["slnir"]))
+        if not 0 <= rate <= 100:
+            yield f"its slnir is {rate:g}; allowed is 0 to 100"
+        method = self.settings["method"]
+        if self.settings.get("plugin") is None and self.reference != (method in REFERENCES):
+            yield f"it says that {method} is {'a' if self.reference else 'no'} reference row"
+        for metric, value in self.metrics.items():
+            # Means of rates are rounded.
+            if unit_of(metric).recorded == "fraction" and value > 1 + 1e-6:
+                yield f"its {metric} is {value:g}, but a share is at most 1"
+            if unit_of(metric).recorded == "percent" and value > 100:
+                yield f"its {metric} is {value:g} %"
+
+
+def is_hash(value: object) -> bool:
+    """Tell whether a value is a sha256 in hexadecimal."""
+    return isinstance(value, str) and _HASH.fullmatch(value) is not None
 
 
 def _seconds(phases: object) -> dict[str, float]:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from gridbench.errors import InputError
 from gridbench.leaderboard.bundles.checks import refuse
 from gridbench.leaderboard.bundles.compact import read_compact
 from gridbench.leaderboard.records.metric_info import metrics_of
-from gridbench.leaderboard.records.plausible import implausible
 from gridbench.leaderboard.records.run import COSTS, Run, Setting
 from gridbench.records.record import StoredRun, iter_records
 
-__all__ = ["COSTS", "IMPORTED", "Collection", "LeftOut", "Run", "Setting", "as_run", "collect", "flatten"]
+__all__ = [
+    "COSTS", "IMPORTED", "Collection", "LeftOut", "Run", "Setting", "as_run", "collect", "flatten", "shipped_records"
+]  # fmt: skip
 
 IMPORTED = "imported"
 """Folder below the runs that holds what others made, a folder per origin."""
@@ -75,6 +77,24 @@ def collect(*places: Path) -> Collection:
             again, first = run.stored.folder.name, earlier.stored.folder.name
             found.notes.append(f"{again} repeats {first}, number for number; counted once.")
     return found
+
+
+def shipped_records(dataset: str = "bluemarble") -> Path:
+    """Return the file of compact records of a data set.
+
+    Raises:
+        InputError: None ships with this version.
+    """
+    folder = resources.files("gridbench.leaderboard.records") / "baselines"
+    file = Path(str(folder / f"{dataset}.zip"))
+    if file.is_file():
+        return file
+    there = sorted(path.stem for path in Path(str(folder)).glob("*.zip"))
+    raise InputError(
+        f"No baseline records of {dataset!r} ship with this gridbench (there are: {', '.join(there) or 'none'}). "
+        "Make some: gridbench sweep --method bce,grid --slnir 0,30 --seeds 5, then gridbench leaderboard export "
+        "--compact --out FILE, and name that FILE with --baselines."
+    )
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Setting]]:
@@ -143,7 +163,7 @@ def as_run(stored: StoredRun, origin: str) -> Run | LeftOut:
             origin=origin,
             stored=stored,
         )
-        wrong = next(implausible(run), None)
+        wrong = next(run.implausible(), None)
         if wrong:
             raise ValueError(wrong)
         return run

@@ -1,18 +1,15 @@
-"""Statistics of a table's methods, against a baseline over seeds and ranked over cells, and their sheets."""
+"""Statistics of a table's methods: differences over seeds, and ranks over cells."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from gridbench.errors import InputError, nearest
-from gridbench.leaderboard.records.metric_info import Unit
 from gridbench.leaderboard.stats.statistics import (
-    FEWEST_SEEDS,
-    VERDICTS,
     Friedman,
     Interval,
     area_under,
@@ -23,13 +20,14 @@ from gridbench.leaderboard.stats.statistics import (
     relative_drop,
     win_rate,
 )
-from gridbench.leaderboard.tables.cells import order_of
+from gridbench.leaderboard.tables.cells import Cell, order_of
 from gridbench.leaderboard.tables.matching import Counterparts
-from gridbench.leaderboard.tables.sheet import Mark, Sheet
 from gridbench.leaderboard.tables.table import Row, Table, common_columns, means_over
-from gridbench.leaderboard.tables.text import interval_text, p_text, signed, unsigned
 
-__all__ = ["Comparison", "Standing", "compare_rows", "comparison_sheets", "pooled_texts", "ranking_of"]
+__all__ = ["Comparison", "Standing", "compare_rows", "compared", "ranking_of"]
+
+Line = Mapping[str, Cell]
+"""Column -> cell of a row, where something was measured."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +45,12 @@ class Comparison:
     """
 
     row: Row
-    is_baseline: bool
-    interval: Interval | None
-    by_column: Mapping[str, Interval]
-    wins: float
-    area: float
-    drop: float
+    is_baseline: bool = False
+    interval: Interval | None = None
+    by_column: Mapping[str, Interval] = field(default_factory=dict)
+    wins: float = math.nan
+    area: float = math.nan
+    drop: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -74,6 +72,42 @@ class Standing:
     left_out: tuple[tuple[str, ...], ...]
 
 
+def compared(pairs: Iterable[tuple[Row, Line, Line]], higher: bool) -> list[Comparison]:
+    """Compare lines of cells by the seeds that both have on one machine.
+
+    Args:
+        pairs: Row that the comparison is of, and the lines to subtract from and to subtract; an empty one is compared
+            with nothing.
+        higher: Whether a larger value is better.
+
+    Returns:
+        One comparison a pair. Their verdicts, pooled and in each column, are one family in Holm's correction; a single
+        column is the pooled difference and counts once.
+    """
+    found = []
+    for row, own, others in pairs:
+        shared = {column: other for column, other in others.items() if column in own}
+        mine = {column: own[column].paired_values(other) for column, other in shared.items()}
+        theirs = {column: other.values for column, other in shared.items()}
+        single = {c: paired_interval({c: mine[c]}, {c: theirs[c]}, higher) for c in shared}
+        pooled = paired_interval(mine, theirs, higher) if shared else None
+        wins = win_rate(mine, theirs, higher) if shared else math.nan
+        found.append(Comparison(row, interval=pooled, by_column=single, wins=wins))
+    family = {(at, ""): one.interval for at, one in enumerate(found) if one.interval is not None}
+    for at, one in enumerate(found):
+        if len(one.by_column) > 1:
+            family |= {(at, f"={column}"): interval for column, interval in one.by_column.items()}
+    corrected = dict(zip(family, holm_corrected(list(family.values())), strict=True))
+    return [
+        replace(
+            one,
+            interval=corrected.get((at, "")),
+            by_column={c: corrected.get((at, f"={c}"), corrected[at, ""]) for c in one.by_column},
+        )
+        for at, one in enumerate(found)
+    ]
+
+
 def compare_rows(table: Table, against: str | None = None) -> list[Comparison]:
     """Compute the statistics of every ranked row of a table.
 
@@ -82,8 +116,7 @@ def compare_rows(table: Table, against: str | None = None) -> list[Comparison]:
         against: Method to compare with; None compares with plain training on the same loss.
 
     Returns:
-        One comparison per row, in the table's order; a row is compared with cells at its own settings only. The
-        verdicts of all rows, pooled and in each column, are one family in Holm's correction.
+        One comparison per row, in the table's order; a row is compared with cells at its own settings only.
 
     Raises:
         InputError: No row is of the method `against`.
@@ -95,50 +128,23 @@ def compare_rows(table: Table, against: str | None = None) -> list[Comparison]:
             f"There are: {', '.join(sorted(methods))}."
         )
     known = Counterparts(table.cells)
+    baselines, pairs = [], []
+    for row in table.rows:
+        own = table.line(row)
+        found = {c: known.method(cell, against) if against else known.plain(cell) for c, cell in own.items()}
+        baselines.append(any(found[column] is cell for column, cell in own.items()))
+        others = {c: cell for c, cell in found.items() if cell is not None and not baselines[-1]}
+        pairs.append((row, own, others))
     columns = common_columns(table.rows)
-    return _corrected([_compare(table, row, against, known, columns) for row in table.rows])
-
-
-def _corrected(compared: Sequence[Comparison]) -> list[Comparison]:
-    """Correct every verdict of a table for their number; a single column is the pooled difference and counts once."""
-    family: dict[tuple[int, str | None], Interval] = {}
-    for at, one in enumerate(compared):
-        if one.interval is not None:
-            family[at, None] = one.interval
-        if len(one.by_column) > 1:
-            family |= {(at, column): interval for column, interval in one.by_column.items()}
-    corrected = dict(zip(family, holm_corrected(list(family.values())), strict=True))
-    return [
-        replace(
-            one,
-            interval=corrected.get((at, None)),
-            by_column={column: corrected.get((at, column), corrected[at, None]) for column in one.by_column},
-        )
-        for at, one in enumerate(compared)
-    ]
-
-
-def _compare(
-    table: Table, row: Row, against: str | None, known: Counterparts, columns: Sequence[int]
-) -> Comparison:
-    higher = table.unit.better != "lower"
-    own = table.line(row)
-    others = {column: known.method(c, against) if against else known.plain(c) for column, c in own.items()}
-    is_baseline = any(others[column] is cell for column, cell in own.items())
-    both = [] if is_baseline else [column for column, other in others.items() if other is not None]
-    mine = {column: own[column].paired_values(other) for column in both if (other := others[column])}
-    theirs = {column: other.values for column in both if (other := others[column])}
-    means = means_over(row, columns)
-    positions = [float(table.columns[at]) for at in columns] if means and _numeric(table, columns) else []
-    return Comparison(
-        row,
-        is_baseline,
-        paired_interval(mine, theirs, higher) if both else None,
-        {c: paired_interval({c: mine[c]}, {c: theirs[c]}, higher) for c in both},
-        win_rate(mine, theirs, higher) if both else math.nan,
-        area_under(positions, means),
-        relative_drop(means[0], means[-1]) if len(positions) > 1 and positions[0] == 0 else math.nan,
-    )
+    numeric = all(order_of(table.columns[at])[0] == 1 for at in columns)
+    positions = [float(table.columns[at]) for at in columns] if numeric else []
+    statistics = []
+    for one, is_baseline in zip(compared(pairs, table.unit.better != "lower"), baselines, strict=True):
+        means = means_over(one.row, columns) if len(positions) > 1 else []
+        area = area_under(positions, means) if means else math.nan
+        drop = relative_drop(means[0], means[-1]) if means and positions[0] == 0 else math.nan
+        statistics.append(replace(one, is_baseline=is_baseline, area=area, drop=drop))
+    return statistics
 
 
 def ranking_of(tables: Sequence[Table]) -> Standing | None:
@@ -177,124 +183,4 @@ def ranking_of(tables: Sequence[Table]) -> Standing | None:
         friedman(matrix),
         len(blocks),
         tuple(names for names in values if names not in complete),
-    )
-
-
-def _numeric(table: Table, columns: Sequence[int]) -> bool:
-    return all(order_of(table.columns[at])[0] == 1 for at in columns)
-
-
-def comparison_sheets(tables: Sequence[Table], against: str | None = None) -> list[Sheet]:
-    """Lay out the statistics of all tables.
-
-    Args:
-        tables: The tables.
-        against: Method to compare with; None compares with plain training on the same loss.
-
-    Returns:
-        One sheet per table, and one ranking over all of them where there is one; none where no way is better, as with
-        times and counts.
-
-    Raises:
-        InputError: A table has no row of the method `against`.
-    """
-    tables = [table for table in tables if table.unit.better]
-    sheets = [_sheet(table, against) for table in tables]
-    standing = ranking_of(tables)
-    return [*sheets, *([_ranking(tables[0], standing)] if standing else [])]
-
-
-def _sheet(table: Table, against: str | None) -> Sheet:
-    compared = compare_rows(table, against)
-    whom = against or "plain"
-    heads = [f"better than {whom} by", "95 % interval", "p (Holm)", "verdict", "wins (%)"]
-    several = len(table.columns) > 1
-    if several:
-        heads.append(f"resolved at {table.over}")
-    shared = [table.columns[at] for at in common_columns(table.rows)]
-    areas = any(not math.isnan(one.area) for one in compared)
-    drops = any(not math.isnan(one.drop) for one in compared)
-    heads += [f"area {shared[0]}–{shared[-1]}"] if areas else []
-    heads += [f"drop {shared[0]}–{shared[-1]} (%)"] if drops else []
-    lines = []
-    for one in compared:
-        texts = ["(baseline)" if one.is_baseline else "", "", "", ""]
-        if one.interval is not None:
-            texts = pooled_texts(one.interval, table.unit)
-        texts.append(unsigned(one.wins * 100, 0))
-        if several:
-            texts.append(_resolved(one))
-        texts += [unsigned(one.area * table.unit.scale, table.unit.decimals)] if areas else []
-        texts += [unsigned(one.drop * 100, 1)] if drops else []
-        lines.append((one.row.names, tuple(map(Mark, texts))))
-    return Sheet(
-        table.title,
-        f"Statistics of {table.metric} ({table.unit.shown}) over seeds {', '.join(map(str, table.seeds))}",
-        table.headings,
-        tuple(heads),
-        tuple(lines),
-        notes=tuple(_notes(against, shared if areas else [])),
-    )
-
-
-def _notes(against: str | None, shared: Sequence[str]) -> list[str]:
-    whom = f"{against} with the same loss" if against else "plain training on the same loss"
-    notes = [
-        f"Differences are to {whom} at the same settings, paired by seed on one machine, averaged over the columns "
-        "both have; "
-        f"where some have {FEWEST_SEEDS} paired seeds, over those alone. "
-        f"{VERDICTS} Wins are counted over pairs of cell and seed."
-    ]
-    if shared:
-        notes.append(
-            f"The area is the mean height of the curve of means over {', '.join(shared)}, by trapezoids."
-        )
-    return notes
-
-
-def pooled_texts(interval: Interval, unit: Unit) -> list[str]:
-    """Write a pooled difference: mean and n, 95 % interval, p-value and verdict, as far as there are pairs."""
-    if not interval.seeds:
-        return ["— (n = 0)", "", "", interval.verdict]
-    return [
-        f"{signed(interval.difference * unit.scale, unit.decimals)} (n = {interval.seeds})",
-        interval_text(interval.low * unit.scale, interval.high * unit.scale, unit.decimals),
-        p_text(interval.adjusted),
-        interval.verdict,
-    ]
-
-
-def _resolved(one: Comparison) -> str:
-    """Name the columns in which the difference is resolved by itself."""
-    verdicts = {column: interval.verdict for column, interval in one.by_column.items()}
-    if not verdicts or all(verdict == "not enough seeds" for verdict in verdicts.values()):
-        return ""
-    marks = {"better": "+", "worse": "−"}
-    found = [f"{column}{marks[verdict]}" for column, verdict in verdicts.items() if verdict in marks]
-    return " ".join(found) or "none"
-
-
-def _ranking(table: Table, standing: Standing) -> Sheet:
-    test = standing.test
-    if test is None:
-        notes = ["A Friedman test needs three methods and two cells that differ."]
-    else:
-        notes = [
-            f"Friedman's chi-square is {test.statistic:.2f}, p = {test.p_value:.2g}; mean ranks that differ by more "
-            f"than {test.difference:.2f} differ (Nemenyi, 5 %). The cells of one data set are not independent of "
-            "each other, so this is optimistic."
-        ]
-    if standing.left_out:
-        missing = "; ".join(" ".join(filter(None, names)) for names in standing.left_out)
-        notes.append(f"Not ranked, since they lack cells or seeds that others have: {missing}.")
-    return Sheet(
-        "Ranking",
-        f"Mean rank by {table.metric} over {standing.blocks} cells, of their means",
-        table.headings,
-        ("mean rank",),
-        tuple(
-            (names, (Mark(f"{rank:.2f}"),))
-            for names, rank in zip(standing.names, standing.ranks, strict=True)
-        ),
-        notes=tuple(notes),
     )

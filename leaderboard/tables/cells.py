@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from typing import Literal, NamedTuple
+from functools import cached_property
+from typing import Any, Literal
 
 from gridbench.errors import InputError, nearest
 from gridbench.leaderboard.records.runs import Collection, Run, Setting
-from gridbench.leaderboard.records.same_noise import check_same_noise
 
 __all__ = ["HEADLINE", "Cell", "cells_of", "differing", "metric_names", "order_of", "setting_text"]
 
@@ -20,34 +20,45 @@ HEADLINE = "ndcg"
 _OWNED = ("parameters.", "versions.method", "versions.loss", "plugin")
 """Settings that belong to a method or loss: they differ between methods by nature."""
 
+# What the corrupted labels depend on; method, loss and everything about training do not touch them.
+_NOISE = (
+    "dataset_fingerprint",
+    "kind",
+    "noise",
+    "slnir",
+    "train_size",
+    "versions.noise",
+    "versions.noise_files",
+)
+
 
 @dataclass(frozen=True)
 class Cell:
     """One configuration and metric over its seeds.
 
     Attributes:
-        key: Hash of the configuration without the seed.
         metric: Name of the metric.
-        settings: The configuration without the seed.
         values: Seed -> recorded value.
-        reference: Whether it is a reference row.
-        note: What every table must say of the method.
-        origin: Name of the bundle it was imported from.
-        runs: Seed -> the run.
+        runs: Seed -> the run, of which all but the seed is the same.
         place: Whether it is the best or the second best of its column in a table.
         gap_closed: Share (%) of the NDCG lost to noise that the method recovers; None where it is undefined.
     """
 
-    key: str
     metric: str
-    settings: Mapping[str, Setting]
     values: Mapping[int, float]
-    reference: bool = False
-    note: str = ""
-    origin: str = ""
     runs: Mapping[int, Run] = field(default_factory=dict, repr=False, compare=False)
     place: Literal["", "best", "second"] = ""
     gap_closed: float | None = None
+
+    @cached_property
+    def run(self) -> Run:
+        """The run of the first seed, for what all runs of the cell share."""
+        return next(iter(self.runs.values()))
+
+    @property
+    def settings(self) -> Mapping[str, Setting]:
+        """The configuration without the seed."""
+        return self.run.settings
 
     @property
     def n(self) -> int:
@@ -79,7 +90,7 @@ class Cell:
         """Return a setting as text; the machines of all seeds, when there are several."""
         if name == "machine":
             return "; ".join(sorted(self.machines))
-        return self.origin if name == "origin" else setting_text(self.settings.get(name))
+        return self.run.origin if name == "origin" else setting_text(self.settings.get(name))
 
     def paired_values(self, *others: Cell) -> dict[int, float]:
         """Return the values of the seeds that other cells have too, computed on the same machine."""
@@ -88,13 +99,6 @@ class Cell:
             for seed, run in self.runs.items()
             if all(seed in other.runs and other.runs[seed].machine == run.machine for other in others)
         }
-
-
-class _Key(NamedTuple):
-    origin: str
-    cell: str
-    metric: str
-    settings: tuple[tuple[str, Setting], ...]
 
 
 def cells_of(found: Collection, metric: str | None = None) -> list[Cell]:
@@ -111,36 +115,31 @@ def cells_of(found: Collection, metric: str | None = None) -> list[Cell]:
         InputError: No run has that metric, two runs claim one seed of one cell, or runs that should have seen the same
             label noise did not.
     """
-    check_same_noise(found.runs)
-    grouped: dict[_Key, dict[int, tuple[Run, float]]] = {}
+    _check_same_noise(found.runs)
+    grouped: dict[tuple[Any, ...], dict[int, Run]] = {}
     for run in found.runs:
         name = _resolve(run, metric)
-        value = run.metric(name)
-        if value is None:
+        if run.metric(name) is None:
             continue
-        key = _Key(run.origin, run.cell, name, tuple(sorted(run.settings.items())))
-        seeds = grouped.setdefault(key, {})
+        seeds = grouped.setdefault((name, run.origin, run.cell, *sorted(run.settings.items())), {})
         if run.seed in seeds:
             raise InputError(
-                f"Two runs claim seed {run.seed} of one cell: {seeds[run.seed][0].stored.folder} and "
+                f"Two runs claim seed {run.seed} of one cell: {seeds[run.seed].stored.folder} and "
                 f"{run.stored.folder}. Move one of them away."
             )
-        seeds[run.seed] = (run, value)
+        seeds[run.seed] = run
     if found.runs and not grouped:
         known = [*metric_names(found.runs), *sorted(found.runs[0].costs())]
         raise InputError(
             f"No result has the metric {metric!r}.{nearest(metric or '', known)} "
             f"There are: {', '.join(known)}."
         )
-    cells = []
-    for key, unsorted in grouped.items():
-        runs = {seed: run for seed, (run, _) in sorted(unsorted.items())}
-        first = next(iter(runs.values()))
-        values = {seed: unsorted[seed][1] for seed in runs}
-        cells.append(
-            Cell(key.cell, key.metric, first.settings, values, first.reference, first.note, key.origin, runs)
-        )
-    return cells
+    return [_cell(str(key[0]), dict(sorted(seeds.items()))) for key, seeds in grouped.items()]
+
+
+def _cell(metric: str, runs: Mapping[int, Run]) -> Cell:
+    values = {seed: value for seed, run in runs.items() if (value := run.metric(metric)) is not None}
+    return Cell(metric, values, runs)
 
 
 def metric_names(runs: Iterable[Run]) -> list[str]:
@@ -167,7 +166,7 @@ def differing(cells: Sequence[Cell], besides: Iterable[str] = ("method", "loss")
     groups: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         groups.setdefault((cell.text("method"), cell.text("loss")), []).append(cell)
-    training = [cell for cell in cells if not (cell.reference and cell.settings.get("loss") is None)]
+    training = [cell for cell in cells if not (cell.run.reference and cell.settings.get("loss") is None)]
     found = []
     for name in (*names, "origin"):
         if name in shown:
@@ -205,3 +204,34 @@ def _resolve(run: Run, metric: str | None) -> str:
     if metric.endswith(f"/{HEADLINE}"):
         return f"{metric}@{setting_text(run.settings.get('k'))}"
     return metric
+
+
+def _check_same_noise(runs: Iterable[Run]) -> None:
+    """Refuse results of which some were made with other label noise than their settings say.
+
+    That happens when the code of a noise model changed and its version did not: old and new results would then stand
+    in one table as if nothing had happened.
+
+    Raises:
+        InputError: Two runs have the same noise settings and different noise; it names both.
+    """
+    seen: dict[tuple[str, ...], tuple[str, Run]] = {}
+    for run in runs:
+        found = run.stored.result.get("noise")
+        sha256 = found.get("sha256") if isinstance(found, dict) else None
+        if not isinstance(sha256, str):
+            continue
+        first, other = seen.setdefault(_noise_settings(run), (sha256, run))
+        if first != sha256:
+            raise InputError(
+                f"{other.stored.folder} and {run.stored.folder} say that they saw the same label noise "
+                f"({run.settings.get('noise')}, SLNIR {run.settings.get('slnir')}), and did not: their manifests have "
+                f"the hashes {first[:10]} and {sha256[:10]}. One of them is from an older gridbench; move it away."
+            )
+
+
+def _noise_settings(run: Run) -> tuple[str, ...]:
+    parameters = sorted(name for name in run.settings if name.startswith("noise_parameters."))
+    seed = run.settings.get("noise_seed")
+    values = [run.settings.get(name) for name in (*_NOISE, *parameters)]
+    return (*map(str, values), *parameters, str(run.seed if seed is None else seed))

@@ -1,12 +1,17 @@
-"""Which cell of another method belongs beside a cell: the same in everything that is not the method's own."""
+"""The cell of another method beside a cell, the same in all but what is the method's own; the gap it closes."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gridbench.leaderboard.tables.cells import Cell
 
-__all__ = ["Counterparts"]
+__all__ = ["SMALLEST_GAP", "Counterparts", "with_gap_closed"]
+
+SMALLEST_GAP = 0.01
+"""Where noise cost the plain method less than this (one point of NDCG), a share of it says nothing."""
 
 _OWNED = ("method", "versions.method", "plugin", "parameters.")
 
@@ -54,4 +59,38 @@ class Counterparts:
 def _setting(cell: Cell) -> tuple[tuple[str, str], ...]:
     """Return everything that must be equal; a plug-in or method version is the method's own."""
     own = sorted((name, cell.text(name)) for name in cell.settings if not name.startswith(_OWNED))
-    return (("origin", cell.origin), *own)
+    return (("origin", cell.run.origin), *own)
+
+
+def with_gap_closed(cells: Sequence[Cell]) -> list[Cell]:
+    """Compute (method - plain) / (oracle - plain) wherever all three were measured.
+
+    Plain is the method named after its loss, oracle the plain method trained on clean labels, both with the
+    same loss, noise rate and every other setting that is not the method's own. Only seeds that all three have on one
+    machine count.
+
+    Args:
+        cells: Cells of one metric.
+
+    Returns:
+        The cells, those of methods with `gap_closed` in percent: negative when the method did worse than plain
+        training. The plain ones, whose share is 0 by definition, and reference rows have none.
+    """
+    if not any(cell.run.reference for cell in cells) or "ndcg@" not in cells[0].metric:
+        return list(cells)
+    known = Counterparts(cells)
+    return [
+        replace(cell, gap_closed=_gap_closed(cell, known.plain(cell), known.oracle(cell))) for cell in cells
+    ]
+
+
+def _gap_closed(cell: Cell, plain: Cell | None, oracle: Cell | None) -> float | None:
+    if cell.run.reference or cell is plain or plain is None or oracle is None:
+        return None
+    seeds = list(cell.paired_values(plain, oracle))
+    if not seeds:
+        return None
+    own, floor, ceiling = (
+        math.fsum(side.values[seed] for seed in seeds) / len(seeds) for side in (cell, plain, oracle)
+    )
+    return 100 * (own - floor) / (ceiling - floor) if ceiling - floor >= SMALLEST_GAP else None

@@ -41,7 +41,7 @@ class Report:
         """Return every sheet in reading order: measured, statistics, beside reported, reported."""
         sheets = [sheet for table in self.tables for sheet in sheets_of(table)]
         if self.statistics and self.tables:
-            from gridbench.leaderboard.stats.comparison import comparison_sheets
+            from gridbench.leaderboard.stats.sheets import comparison_sheets
 
             sheets += comparison_sheets(self.tables, self.against)
         return [*sheets, *self.extra, *self.reported_sheets()]

@@ -10,7 +10,7 @@ from gridbench.leaderboard.records.filters import setting_name
 from gridbench.leaderboard.records.metric_info import Unit, unit_of
 from gridbench.leaderboard.records.runs import COSTS, Collection
 from gridbench.leaderboard.tables.cells import Cell, cells_of, differing, order_of
-from gridbench.leaderboard.tables.gap_closed import with_gap_closed
+from gridbench.leaderboard.tables.matching import with_gap_closed
 from gridbench.leaderboard.tables.rows import (
     Row,
     common_columns,
@@ -145,7 +145,7 @@ def tables_of(
             for at, name in enumerate(apart)
             if at and len({k[at] for k in (alike if name.startswith("noise_parameters.") else keys)}) > 1
         ]
-        origins = {cell.origin for cell in groups[key]}
+        origins = {cell.run.origin for cell in groups[key]}
         from_others = [f"from {origins.pop()}"] if len(origins) == 1 and "" not in origins else []
         title = " · ".join([key[0], *said, *from_others])
         tables.append(_table(title, groups[key], rows, columns, found))
@@ -171,9 +171,9 @@ def _table(
     references: list[Row] = []
     for texts, line in placed.items():
         some = next(iter(line.values()))
-        marks = [_footnote(note, notes) for note in (some.note, _mixed(line, over)) if note]
+        marks = [_footnote(note, notes) for note in (some.run.note, _mixed(line, over)) if note]
         own = Row(texts, tuple(map(line.get, columns)), " ".join(marks))
-        (references if some.reference else ranked).append(own)
+        (references if some.run.reference else ranked).append(own)
     in_order, order = ordered(ranked, columns, unit, len(seeds))
     references.sort(key=reference_order)
     if cells[0].metric.startswith(COSTS):
@@ -196,7 +196,7 @@ def _table(
 
 def _spot(cell: Cell, rows: Iterable[str], columns: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     def text(name: str) -> str:
-        return cell.key[:12] if name == "cell" else cell.text(name)
+        return cell.run.cell[:12] if name == "cell" else cell.text(name)
 
     return tuple(text(name) for name in rows), tuple(text(name) for name in columns)
 

@@ -135,8 +135,7 @@ def compare(
     assigned = parse_assignments(parameters)
     from gridbench.core.progress import ProgressReporter
     from gridbench.datasets import default_cache
-    from gridbench.leaderboard.records.runs import collect
-    from gridbench.leaderboard.records.shipped import shipped_records
+    from gridbench.leaderboard.records.runs import collect, shipped_records
     from gridbench.records.runner import Execution
     from gridbench.sweeps.baselines import baselines_for, control_items, items_beside, noise_differences
     from gridbench.sweeps.grid import Sweep

@@ -48,7 +48,7 @@ def placed(
         RunFailed: None of the runs is done.
     """
     from gridbench.leaderboard.records.runs import Collection
-    from gridbench.leaderboard.stats.versus_baselines import difference_sheet, row_of, shift_sheet
+    from gridbench.leaderboard.stats.sheets import difference_sheet, row_of, shift_sheet
     from gridbench.leaderboard.tables.report import Report
     from gridbench.leaderboard.tables.table import tables_of
 

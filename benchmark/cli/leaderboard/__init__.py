@@ -93,7 +93,7 @@ def leaderboard(
     from gridbench.leaderboard.tables.table import COLUMNS, ROWS, tables_of
 
     if baselines:
-        from gridbench.leaderboard.records.shipped import shipped_records
+        from gridbench.leaderboard.records.runs import shipped_records
 
         runs = str(shipped_records())
     chosen = format_of(format_, out)

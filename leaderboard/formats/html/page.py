@@ -114,7 +114,7 @@ def _table(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
             {
                 "names": [clean(name, 200) for name in row.names],
                 "note": row.note,
-                "reference": row.first.reference,
+                "reference": row.first.run.reference,
                 "cells": [_cell(cell, table, places) for cell in row.cells],
             }
             for row in (*table.rows, *table.references)
@@ -140,7 +140,7 @@ def _cell(cell: Cell | None, table: Table, places: Mapping[str, int]) -> dict[st
 
 def _sheets(report: Report) -> tuple[list[Any], list[Any]]:
     from gridbench.leaderboard.paper.reported import against_reported
-    from gridbench.leaderboard.stats.comparison import comparison_sheets
+    from gridbench.leaderboard.stats.sheets import comparison_sheets
 
     statistics: list[Any] = []
     few = sum(len(table.rows) for table in report.tables) <= MOST_ROWS_WITH_STATISTICS

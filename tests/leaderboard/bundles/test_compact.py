@@ -17,8 +17,7 @@ from gridbench.leaderboard import load
 from gridbench.leaderboard.bundles.bundle_import import import_bundle
 from gridbench.leaderboard.bundles.compact import as_columns, as_rows, pack_compact, read_compact
 from gridbench.leaderboard.figures.histories import band_of
-from gridbench.leaderboard.records.runs import collect
-from gridbench.leaderboard.records.shipped import shipped_records
+from gridbench.leaderboard.records.runs import collect, shipped_records
 from gridbench.leaderboard.tables.table import tables_of
 
 HISTORY = [
@@ -236,7 +235,7 @@ def test_unfinished_records_are_left_out_and_counted(study, write_run, tmp_path)
 
 
 def test_what_ships_is_read_by_name(packed, monkeypatch, tmp_path):
-    monkeypatch.setattr("gridbench.leaderboard.records.shipped.shipped_records", lambda: packed)
+    monkeypatch.setattr("gridbench.leaderboard.records.runs.shipped_records", lambda: packed)
     done = CliRunner().invoke(leaderboard, ["--baselines", "--format", "csv"])
     assert done.exit_code == 0, done.output
     assert done.stdout == shown(packed, "csv")

@@ -89,7 +89,7 @@ def test_histories_are_averaged_over_the_seeds_that_reached_an_epoch(runs, write
     assert band["std"].tolist() == pytest.approx([np.std([0.2, 0.4], ddof=1), 0, 0])
     assert last_value(cell, "detection", "precision") == pytest.approx(0.6)
     assert band_of(cell, "kl") is None
-    assert band_of(Cell("key", "ndcg@20", {}, {}), "loss") is None
+    assert band_of(Cell("ndcg@20", {}), "loss") is None
 
 
 def test_a_legend_names_every_curve_of_every_panel(runs, write_run):

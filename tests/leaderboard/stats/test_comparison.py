@@ -7,7 +7,8 @@ import pytest
 from gridbench.errors import InputError
 from gridbench.leaderboard.records.filters import keep, parse_condition
 from gridbench.leaderboard.records.runs import collect
-from gridbench.leaderboard.stats.comparison import compare_rows, comparison_sheets, ranking_of
+from gridbench.leaderboard.stats.comparison import compare_rows, ranking_of
+from gridbench.leaderboard.stats.sheets import comparison_sheets
 from gridbench.leaderboard.tables.table import tables_of
 
 

@@ -15,7 +15,7 @@ from gridbench.leaderboard.tables.cells import Cell, cells_of, differing, order_
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
 def test_mean_and_spread_are_those_of_numpy(values):
-    cell = Cell("key", "ndcg@20", {}, dict(enumerate(values)))
+    cell = Cell("ndcg@20", dict(enumerate(values)))
     assert cell.mean == pytest.approx(np.mean(values), abs=1e-12)
     if len(values) == 1:
         assert math.isnan(cell.std)

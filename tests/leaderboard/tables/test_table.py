@@ -11,7 +11,7 @@ from gridbench.leaderboard.formats.latex import render_latex
 from gridbench.leaderboard.formats.markdown import render_markdown
 from gridbench.leaderboard.records.metric_info import shown
 from gridbench.leaderboard.records.runs import Collection, collect
-from gridbench.leaderboard.stats.comparison import comparison_sheets
+from gridbench.leaderboard.stats.sheets import comparison_sheets
 from gridbench.leaderboard.tables.sheet import sheets_of
 from gridbench.leaderboard.tables.table import tables_of
 
