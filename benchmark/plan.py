@@ -20,6 +20,7 @@ from gridbench.methods.base import ANY_LOSS, Context, Loss, Method
 from gridbench.parameters import describe, parse, public_name
 from gridbench.protocols import PUBLISHED_NOISE, defaults_of
 from gridbench.registry import DATASETS, LOSSES, METHODS, NOISE
+from gridbench.training.pretrained import published_weights, weights_hash
 
 __all__ = ["PROTOCOL_VERSION", "Plan", "make_plan"]
 
@@ -157,7 +158,7 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
             # Real noise counts in every score of labels, and the oracle learns from the clean table.
             **({"real_noise": 1} if archive.has_clean_labels else {}),
             **_files_of(noise),
-            **_weights_of(config),
+            **_weights_of(filled),
         },
         plugin=source_digest([method, loss, loss and loss.task, type(noise), _dataset(config.dataset)]),
         resolved=resolved,
@@ -228,19 +229,22 @@ def _files_of(noise: Any) -> dict[str, str]:
 
 
 def _weights_of(config: RunConfig) -> dict[str, str]:
-    """Return the hash of the file that training starts from, or nothing without one.
+    """Return the hashes of what training starts from: published weights, a file of one's own; nothing from scratch.
 
     Raises:
-        InputError: The file cannot be read.
+        InputError: They cannot be had.
     """
-    if config.weights is None:
-        return {}
-    try:
-        return {"weights_file": file_hash(Path(config.weights))}
-    except FileNotFoundError:
-        raise InputError(f"The weights file {config.weights!r} does not exist.") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"The weights file {config.weights!r} cannot be read: {error}") from None
+    hashes = {}
+    if config.pretrained and config.backbone:
+        hashes["pretrained_weights"] = published_weights(config.backbone).sha256
+    if config.weights is not None:
+        try:
+            hashes["weights_file"] = weights_hash(Path(config.weights))
+        except FileNotFoundError:
+            raise InputError(f"The weights file {config.weights!r} does not exist.") from None
+        except (OSError, ValueError) as error:
+            raise InputError(f"The weights file {config.weights!r} cannot be read: {error}") from None
+    return hashes
 
 
 def _dataset(name: str) -> Any:

@@ -38,6 +38,7 @@ from gridbench.training.autotune.precision import Chooser
 from gridbench.training.checkpoint import Checkpoint, clear_checkpoints, load_checkpoint, save_checkpoint
 from gridbench.training.compile import compile_failure, require_compiler
 from gridbench.training.experiment import Experiment, Outcome
+from gridbench.training.pretrained import published_weights
 from gridbench.training.timing import IN_TRAINING
 from gridbench.training.trackers.tensorboard import FOLDER, EventLog, check_event_log
 from gridbench.training.trainer import TrainingProgress
@@ -197,6 +198,9 @@ def _compute(experiment: Experiment, folder: Path, execution: Execution, build: 
     plan = experiment.plan
     environment = describe_environment(experiment.device)
     environment["initial_weights"] = hashlib.sha256(experiment.weights()).hexdigest()
+    if plan.config.pretrained and plan.config.backbone:
+        weights = published_weights(plan.config.backbone)
+        environment["pretrained"] = {"repository": weights.repository, "revision": weights.revision}
     here = machine_label(environment["machine"])
     if plan.id in execution.chosen:
         environment["chosen"] = execution.chosen[plan.id]

@@ -18,6 +18,7 @@ from gridbench.core.files import open_file
 from gridbench.core.zip_files import check_zip
 from gridbench.errors import InputError, nearest
 from gridbench.training.compile import compiled
+from gridbench.training.pretrained import published_weights
 
 __all__ = ["BackboneSpec", "Probe", "TimmBackbone", "build_backbone", "probe"]
 
@@ -202,8 +203,13 @@ def _create(spec: BackboneSpec) -> nn.Module:
 def _made(spec: BackboneSpec, options: dict[str, Any]) -> nn.Module:
     import timm
 
+    if spec.pretrained:
+        # What is built from is the file whose hash is in the run's identity.
+        path = published_weights(spec.name).path
+        options["pretrained_cfg_overlay"] = {"state_dict": _read_state(path)}
     try:
         model: nn.Module = timm.create_model(spec.name, **options)
+        getattr(model, "pretrained_cfg", {}).pop("state_dict", None)
         return model
     except TypeError:
         raise
@@ -227,6 +233,19 @@ def _channels_first(features: Any, model: nn.Module) -> Tensor:
 
 def _load_weights(model: nn.Module, path: Path, name: str) -> None:
     """Load a state dict whose keys may carry a prefix or a classifier; every backbone entry must be there."""
+    state = _read_state(path)
+    wanted = model.state_dict()
+    missing = [key for key in wanted if key not in state or state[key].shape != wanted[key].shape]
+    if missing:
+        raise InputError(
+            f"The weights file {str(path)!r} does not fit the backbone {name!r}: {len(missing)} of {len(wanted)} "
+            f"entries are missing or of another shape, the first being {missing[0]!r}."
+        )
+    model.load_state_dict({key: state[key] for key in wanted})
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a safetensors file, or of a torch file without running what is pickled in it."""
     if not path.exists():
         raise InputError(f"The weights file {str(path)!r} does not exist.")
     try:
@@ -236,16 +255,12 @@ def _load_weights(model: nn.Module, path: Path, name: str) -> None:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            state = load_file(path)
+            state: Any = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+            raise ValueError("it holds something else than named tensors")
     except Exception as error:
         raise InputError(f"The weights file {str(path)!r} cannot be read: {error}") from error
-    wanted = model.state_dict()
-    missing = [key for key in wanted if key not in state or state[key].shape != wanted[key].shape]
-    if missing:
-        raise InputError(
-            f"The weights file {str(path)!r} does not fit the backbone {name!r}: {len(missing)} of {len(wanted)} "
-            f"entries are missing or of another shape, the first being {missing[0]!r}."
-        )
-    model.load_state_dict({key: state[key] for key in wanted})
+    tensors: dict[str, Tensor] = state
+    return tensors

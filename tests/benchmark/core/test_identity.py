@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,7 +20,10 @@ from gridbench.registry import DATASETS
 
 
 @pytest.fixture
-def plan(cache, settings):
+def plan(cache, settings, monkeypatch):
+    # Nothing is fetched.
+    monkeypatch.setattr("gridbench.plan.published_weights", lambda name: SimpleNamespace(sha256="0" * 64))
+
     def make(**values):
         return make_plan(
             make_config({**settings, "method": "grid", "loss": "bce", "slnir": 30, **values}), cache

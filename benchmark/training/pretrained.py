@@ -1,0 +1,133 @@
+"""timm's published weights as a file whose hash is known before anything is built from it."""
+
+from __future__ import annotations
+
+import functools
+import socket
+import threading
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gridbench.core.files import file_hash
+from gridbench.errors import InputError
+
+__all__ = ["Published", "published_weights", "weights_hash"]
+
+SECONDS_TO_ANSWER = 4.0
+# In the order of timm: pickles only where there is nothing else, and those are loaded with weights_only.
+FILES = ("model.safetensors", "pytorch_model.bin")
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file of weights in the cache of the Hugging Face hub.
+
+    Attributes:
+        path: Where it is.
+        repository: Whose it is, such as `"timm/resnet18.a1_in1k"`.
+        revision: The commit that it is of.
+        sha256: Hash of its content.
+    """
+
+    path: Path
+    repository: str
+    revision: str
+    sha256: str
+
+
+def published_weights(name: str) -> Published:
+    """Return timm's weights of a model from the hub's cache, fetching them on first use.
+
+    Args:
+        name: A timm model name, with its tag if any.
+
+    Raises:
+        InputError: None are published, or they are not in the cache and cannot be fetched; within seconds.
+    """
+    from timm.models import get_pretrained_cfg
+
+    published = get_pretrained_cfg(name)
+    if published is None or not published.hf_hub_id:
+        where = f" but at {published.url}" if published is not None and published.url else ""
+        raise InputError(
+            f"timm publishes no weights of {name!r} on the Hugging Face hub{where}. Leave out --pretrained, or start "
+            "from a file: --weights FILE"
+        )
+    repository, _, asked = str(published.hf_hub_id).partition("@")
+    files = (published.hf_hub_filename,) if published.hf_hub_filename else FILES
+    path = _cached(repository, files, asked or None) or _fetched(repository, files, asked or None, name)
+    return Published(path, repository, path.parent.name, weights_hash(path))
+
+
+def weights_hash(path: Path) -> str:
+    """Return the sha256 of a file of weights, computed once for all runs of a sweep.
+
+    Raises:
+        OSError: It cannot be read, or is no regular file.
+    """
+    found = path.stat()
+    return _hash(path, (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+
+
+@functools.lru_cache(maxsize=64)
+def _hash(path: Path, facts: tuple[int, ...]) -> str:
+    return file_hash(path)
+
+
+def _cached(repository: str, files: tuple[str, ...], revision: str | None) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    for file in files:
+        found = try_to_load_from_cache(repository, file, revision=revision)
+        if isinstance(found, str):
+            return Path(found)
+    return None
+
+
+def _fetched(repository: str, files: tuple[str, ...], revision: str | None, name: str) -> Path:
+    from huggingface_hub import constants, hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    problem: object = "HF_HUB_OFFLINE is set"
+    # The hub's own client tries six times, which takes a minute.
+    if not constants.HF_HUB_OFFLINE and _answers(constants.ENDPOINT):
+        for file in files:
+            try:
+                return Path(hf_hub_download(repository, file, revision=revision))
+            except EntryNotFoundError as error:
+                problem = error
+            except Exception as error:
+                problem = error
+                break
+    elif not constants.HF_HUB_OFFLINE:
+        problem = f"{constants.ENDPOINT} does not answer"
+    raise InputError(
+        f"The published weights of {name!r} are not in {constants.HF_HUB_CACHE} and cannot be fetched: {problem}. "
+        f"Fetch them where there is a network (hf download {repository} {files[0]}) and copy that folder here, start "
+        "from a file (--weights FILE), or leave out --pretrained."
+    )
+
+
+def _answers(endpoint: str) -> bool:
+    """Tell within seconds whether a server, or the proxy on the way to it, takes connections."""
+    parts = urlsplit(endpoint)
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    if proxy and not urllib.request.proxy_bypass(parts.hostname or ""):
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    answered = threading.Event()
+
+    def connect() -> None:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            socket.create_connection((parts.hostname or "", port), timeout=SECONDS_TO_ANSWER).close()
+        except (OSError, ValueError):
+            return
+        answered.set()
+
+    # Looking up a name has no limit of time.
+    thread = threading.Thread(target=connect, daemon=True)
+    thread.start()
+    thread.join(SECONDS_TO_ANSWER)
+    return answered.is_set()
