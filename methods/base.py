@@ -10,8 +10,15 @@ from typing import Any, ClassVar, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from gridbench.methods.hooks import Averages, Entries, ParameterGroup, SampleScores, TrainingView
-from gridbench.methods.tasks.batch import Batch, Geometry, mean_of_valid
+from gridbench.methods.hooks import (
+    Averages,
+    Entries,
+    ParameterGroup,
+    SampleScores,
+    Sampling,
+    TrainingView,
+)
+from gridbench.methods.tasks.batch import Batch, Geometry, View, mean_of_valid
 from gridbench.methods.tasks.task import Task
 
 __all__ = [
@@ -28,9 +35,11 @@ __all__ = [
     "Objective",
     "ParameterGroup",
     "SampleScores",
+    "Sampling",
     "Setup",
     "StepOutput",
     "TrainingView",
+    "View",
     "mean_of_valid",
 ]
 
@@ -181,6 +190,14 @@ class Method(nn.Module):
         note: What every table must say of it, such as that it is a re-implementation; empty for most.
         authors_code: Parameters by public name whose defaults the protocol of that name replaces, where published
             code does something else than the paper says; the user's own values win.
+        views: The augmentations of each image that a step sees, each `weak` (the recipe's) or `strong`, drawn
+            independently of each other; `batch.images` is the first.
+        recipe: Settings of `RunConfig` that the method's own paper trains with, for `--recipe own`; a comment beside
+            each value says where it comes from.
+
+    What a method keeps from one step to the next is a parameter or a buffer, built in `__init__`, so that checkpoints
+    hold it; what it draws comes from the generator of the batch or of the training view. An epoch that was interrupted
+    is repeated from its start, `on_epoch_start` included.
     """
 
     name: ClassVar[str]
@@ -191,6 +208,8 @@ class Method(nn.Module):
     version: ClassVar[int] = 1
     note: ClassVar[str] = ""
     authors_code: ClassVar[Mapping[str, Any]] = {}
+    views: ClassVar[tuple[str, ...]] = ("weak",)
+    recipe: ClassVar[Mapping[str, Any]] = {}
 
     @dataclass(frozen=True)
     class Parameters:
@@ -219,6 +238,39 @@ class Method(nn.Module):
     @abstractmethod
     def descriptor_network(self) -> nn.Module:
         """The network whose output retrieval compares, and whose weights a run keeps."""
+
+    def start(self, train: TrainingView) -> None:
+        """Prepare for training; called once, before the first epoch and never when a run is resumed.
+
+        Args:
+            train: The training set.
+        """
+
+    def on_epoch_start(self, epoch: int, train: TrainingView) -> None:
+        """Prepare for an epoch; called in training mode, without gradients, before its first step.
+
+        Args:
+            epoch: Epoch from 0.
+            train: The training set.
+        """
+
+    def sampler(self, epoch: int, train: TrainingView) -> Sampling:
+        """Return which images an epoch draws; called after `on_epoch_start`.
+
+        None: every image once, in random order. A tensor of (N,) weights: N images, drawn with replacement in
+        proportion to them. A list of tensors of indices: with one, these images once, in random order; with several,
+        every mini-batch holds an equal share of each list, side by side in the order of the lists, and `batch.parts`
+        has them one by one. The epoch is then as long as the first list; of the others, each is shuffled and repeated
+        as often as that needs.
+
+        Args:
+            epoch: Epoch from 0.
+            train: The training set.
+        """
+        return None
+
+    def after_step(self) -> None:
+        """Follow an update of the parameters; called after each step of the optimiser, without gradients."""
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """Return what is trained: everything in these groups and nothing else.

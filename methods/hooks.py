@@ -5,13 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from gridbench.methods.tasks.batch import Batch
 
-__all__ = ["Averages", "Entries", "ParameterGroup", "SampleScores", "TrainingView"]
+__all__ = [
+    "Averages",
+    "Entries",
+    "ParameterGroup",
+    "SampleScores",
+    "Sampling",
+    "TrainingView",
+    "check_sampling",
+]
 
 Entries = tuple[Tensor, Tensor | None]
 """(B, E) values of the entries of a loss, and the (B, E) mask of those that count or None."""
@@ -72,14 +81,50 @@ class Averages:
 
 
 class TrainingView(Protocol):
-    """The whole training set as the trained method may see it: the labels that were trained on."""
+    """The whole training set as the method may see it: with the labels that it is trained on."""
+
+    @property
+    def num_samples(self) -> int:
+        """Number of training images N."""
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes C."""
+
+    @property
+    def scene_labels(self) -> Tensor:
+        """A copy of the (N, C) float32 labels, on the training device."""
+
+    @property
+    def label_maps(self) -> Tensor | None:
+        """A copy of the (N, H, W) uint8 maps, whole, in main memory, 255 = ignore; None without maps."""
+
+    @property
+    def generator(self) -> torch.Generator:
+        """Random numbers of the stream "method" for this very call."""
+
+    def apply(self, function: Callable[[Batch], Any], views: Sequence[str] = ()) -> Any:
+        """Apply a function to the whole training set, in its order, in evaluation mode and without gradients.
+
+        Args:
+            function: A mini-batch -> tensor (B, ...), or several of such.
+            views: Augmentations to draw for each image, which `batch.views` then holds; without any, images and maps
+                are cut at the centre, as in evaluation.
+
+        Returns:
+            The (N, ...) results in main memory: a tensor, or a tuple of tensors where the function returns several.
+        """
 
     def average(self, function: Callable[[Batch], Sequence[Entries]]) -> list[Averages]:
-        """Apply a function to the training set, without augmentation or gradients, and average what it returns.
+        """Apply a function to the training set as `apply` does, and average the entries that it returns.
 
         Args:
             function: A mini-batch -> values of the entries of the loss; one or several of such.
         """
+
+
+Sampling = Tensor | Sequence[Tensor] | None
+"""What `Method.sampler` returns."""
 
 
 @dataclass(frozen=True)
@@ -95,3 +140,43 @@ class SampleScores:
     images: Tensor
     labels: Tensor | None = None
     noisy_percent: float | None = None
+
+
+def check_sampling(sampling: Any, num_samples: int, batch_size: int) -> tuple[Tensor | None, list[Tensor]]:
+    """Return the weights, or the lists of indices, that a sampler gave; neither where every image is visited once.
+
+    Args:
+        sampling: What `Method.sampler` returned.
+        num_samples: Number of training images N.
+        batch_size: Images per step.
+
+    Raises:
+        ValueError: It is none of the things that a sampler may return.
+    """
+    if sampling is None:
+        return None, []
+    if isinstance(sampling, Tensor):
+        weights = sampling.detach().cpu().double()
+        if not sampling.is_floating_point() or weights.shape != (num_samples,):
+            raise ValueError(
+                f"it returned a tensor {sampling.dtype} of the shape {tuple(sampling.shape)}; weights are a tensor of "
+                f"floats of the shape ({num_samples},), and lists of indices stand in a list: [indices]"
+            )
+        if not bool(torch.isfinite(weights).all() and (weights >= 0).all() and (weights > 0).any()):
+            raise ValueError("its weights must be finite, at least 0, and not all 0")
+        return weights, []
+    lists = list(sampling)
+    for number, indices in enumerate(lists):
+        integers = isinstance(indices, Tensor) and indices.dtype in (torch.int32, torch.int64)
+        if not integers or indices.ndim != 1:
+            raise ValueError(
+                f"its list {number} is no tensor of integers of the shape (n,); of a mask, give "
+                "mask.nonzero().flatten()"
+            )
+        if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < num_samples:
+            raise ValueError(f"its list {number} holds indices beyond 0 to {num_samples - 1}")
+    if not lists or not len(lists[0]):
+        raise ValueError("its first list is empty, so that the epoch would have no step; return None instead")
+    if len(lists) > batch_size:
+        raise ValueError(f"it returned {len(lists)} lists for batches of {batch_size} images")
+    return None, [indices.detach().cpu().long() for indices in lists]

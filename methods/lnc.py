@@ -80,7 +80,7 @@ class LNC(Plain):
     def __init__(self, setup: Setup, parameters: Any = None) -> None:
         super().__init__(setup, parameters)
         assert setup.map_size is not None  # the border admits no loss over label maps without maps
-        self.start, self.stop = _window(setup.epochs, self.p.warm_up, self.p.correct_until)
+        self.first_epoch, self.stop = _window(setup.epochs, self.p.warm_up, self.p.correct_until)
         self.corrections: Tensor
         blank = torch.full((setup.num_samples, *setup.map_size), UNCHANGED, dtype=torch.uint8)
         self.register_buffer("corrections", blank)
@@ -92,7 +92,7 @@ class LNC(Plain):
         given = self.objective.task.target(batch)
         known = given != IGNORE
         where = _stored_pixels(batch, given.shape[1:])
-        if self.start <= batch.epoch < self.stop:
+        if self.first_epoch <= batch.epoch < self.stop:
             certain = known & (normalised_entropy(shown.float()) < self.p.tau)
             believed = torch.where(certain, shown.argmax(1), UNCHANGED)
             self.corrections[where] = believed.to(torch.uint8)
@@ -106,12 +106,12 @@ class LNC(Plain):
             loss = loss + self.p.entropy_weight * mean_of_valid(entropy.flatten(1), known.flatten(1)).mean()
         corrected = mean_of_valid((maps != given).float().flatten(1), known.flatten(1))
         logs = {"corrected_pixels": corrected.mean(), **self.objective.task.logs(shown)}
-        score = corrected if self.start < self.stop and batch.epoch >= self.start else None
+        score = corrected if self.first_epoch < self.stop and batch.epoch >= self.first_epoch else None
         return StepOutput(loss, losses, score, prediction=shown, logs=logs)
 
     def score_samples(self, train: TrainingView) -> SampleScores | None:
         """Return the shares of corrected pixels; nothing where the window of corrections is empty."""
-        if self.start == self.stop:
+        if self.first_epoch == self.stop:
             return None
         (corrected,) = train.average(self._corrected)
         return SampleScores(corrected.images, corrected.labels)

@@ -7,29 +7,16 @@ what is to be scaled or selected is so over the whole set.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from gridbench.core.labels import wrong_pixels
-from gridbench.core.streams import numpy_stream, torch_stream
-from gridbench.datasets.loading.augmentation import centre_cuts
-from gridbench.datasets.loading.batches import EvaluationSet
-from gridbench.evaluation.retrieval import MAPS_TOGETHER, TOGETHER
-from gridbench.methods.base import (
-    Averages,
-    Batch,
-    Entries,
-    Geometry,
-    Method,
-    Objective,
-    mean_of_valid,
-)
+from gridbench.core.streams import numpy_stream
+from gridbench.evaluation.training_view import WholeTrainingSet, evaluating
+from gridbench.methods.base import Method, Objective
 from gridbench.metrics.confident import confident_learning
 from gridbench.metrics.detection import detection_scores, top_count, top_share
 
@@ -44,43 +31,17 @@ class LabelledSet:
     """The training images as evaluation sees them, and what is known of their labels.
 
     Attributes:
-        images: The N images.
+        train: The N images with the labels that are scored.
         scene_labels: (N, C) as trained on.
-        maps: (N, H, W) as trained on, cut at the centre where the run cuts maps; None at scene level.
         wrong: (N, C) bool, labels that differ from the cleanest ones known; at pixel level, classes of which a pixel
-            of `maps` is wrong.
+            of the map, as evaluation cuts it, is wrong.
         noisy: (N,) bool, images with any wrong label.
-        moved: Whether maps are cut like images.
     """
 
-    images: EvaluationSet
+    train: WholeTrainingSet
     scene_labels: Array
-    maps: Array | None
     wrong: Array
     noisy: Array
-    moved: bool
-
-    def batches(self, seed: int) -> Iterator[Batch]:
-        """Yield the whole set in its order, without any randomness."""
-        size = TOGETHER if self.maps is None else MAPS_TOGETHER
-        device = self.images.device
-        for step, part in enumerate(self.images.batches(size)):
-            where = slice(step * size, step * size + len(part))
-            cuts = centre_cuts(len(part), self.images.archive.image_size, self.images.crop)
-            top, left, still = (torch.from_numpy(x).to(device) for x in (cuts.top, cuts.left, cuts.mirrored))
-            maps = None if self.maps is None else np.ascontiguousarray(self.maps[where], dtype=np.int64)
-            labels = np.ascontiguousarray(self.scene_labels[where], dtype=np.float32)
-            yield Batch(
-                images=part,
-                scene_labels=torch.from_numpy(labels).to(device),
-                label_maps=None if maps is None else torch.from_numpy(maps).to(device),
-                indices=torch.arange(where.start, where.stop, device=device),
-                epoch=0,
-                step=step,
-                # No method draws in evaluation; the contract of a batch has one.
-                generator=torch_stream(device, seed, "detection", step),
-                geometry=Geometry(top, left, still, still) if self.moved else None,
-            )
 
 
 @dataclass(frozen=True)
@@ -132,10 +93,9 @@ def judge_training_set(
     Returns:
         What is found, with the scores it is computed from.
     """
-    view = _View(objective, samples, seed)
-    with _evaluating(method):
-        seen = _collect(method, view)
-        opinion = method.score_samples(view) if "loss" in seen.parts else None
+    with evaluating(method):
+        seen = _collect(method, objective, samples.train)
+        opinion = method.score_samples(samples.train) if "loss" in seen.parts else None
     present = seen.get("present")
     own = {} if opinion is None else {"images": opinion.images, "labels": opinion.labels}
     ours = {name: None if each is None else each.float().cpu().numpy() for name, each in own.items()}
@@ -157,7 +117,7 @@ def judge_training_set(
         "method": ours.get("images"),
         "loss": seen.get("loss"),
         "confident_learning": None if confident is None else confident.score.max(1),
-        "random": rng.random(len(samples.images)),
+        "random": rng.random(len(samples.noisy)),
     }
     if scores["method"] is None:
         reasons["method"] = "it has no opinion of its own about samples"
@@ -207,66 +167,22 @@ def wrong_classes(maps: Array, clean: Array, num_classes: int) -> Array:
     return wrong
 
 
-@dataclass(frozen=True)
-class _View:
-    """The training set as `TrainingView`: averages over the entries of a loss, by image and by label."""
-
-    objective: Objective
-    samples: LabelledSet
-    seed: int
-
-    def average(self, function: Callable[[Batch], Sequence[Entries]]) -> list[Averages]:
-        parts: list[list[tuple[Tensor, Tensor | None]]] = [
-            [self.averages(entries, batch)[:2] for entries in function(batch)]
-            for batch in self.samples.batches(self.seed)
-        ]
-        found = []
-        for kind in zip(*parts, strict=True):
-            labels = [each for _, each in kind if each is not None]
-            images = torch.cat([each for each, _ in kind])
-            found.append(Averages(images, torch.cat(labels) if len(labels) == len(kind) else None))
-        return found
-
-    def averages(
-        self, entries: Entries, batch: Batch
-    ) -> tuple[Tensor, Tensor | None, tuple[Tensor, Tensor | None] | None]:
-        """Return (B,) means by image, (m,) by label, and what the task says of labels."""
-        values, valid = entries[0].float(), entries[1]
-        labels = self.objective.task.per_label(values, valid, batch)
-        means = mean_of_valid(values, valid)
-        if labels is None:
-            return means, None, None
-        of_label, there = labels
-        return means, of_label.flatten() if there is None else of_label[there], labels
-
-
-def _collect(method: Method, view: _View) -> _Collected:
+def _collect(method: Method, objective: Objective, train: WholeTrainingSet) -> _Collected:
     """Run the trained model over the whole set and gather what its head says of images and of labels."""
-    task, seen = view.objective.task, _Collected()
-    for batch in view.samples.batches(view.seed):
+    task, seen = objective.task, _Collected()
+    for batch in train.batches():
         prediction = method.predict(batch.images)
         if prediction is None:
             continue
         prediction = prediction.float()
         seen.add("present", task.present(prediction))
         seen.add("probability", task.probabilities(prediction))
-        means, _, labels = view.averages(view.objective.per_entry(prediction, batch), batch)
+        means, _, labels = train.averages(objective.per_entry(prediction, batch), batch)
         seen.add("loss", means)
         if labels is not None:
             seen.add("label/loss", labels[0])
             seen.add("label/there", labels[1])
     return seen
-
-
-@contextmanager
-def _evaluating(method: Method) -> Iterator[None]:
-    training = method.training
-    method.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        method.train(training)
 
 
 def _share(score: Array | None, percent: Any) -> Array | None:

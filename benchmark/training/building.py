@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from gridbench.core.streams import torch_scope
+from gridbench.datasets.archive.summary import map_presence
 from gridbench.datasets.loading.augmentation import Augmentation
 from gridbench.datasets.loading.batches import TrainingSet
 from gridbench.methods.base import Method, Objective, Setup
@@ -83,7 +84,14 @@ def build_method(plan: Plan, objective: Objective | None, num_samples: int) -> M
     return method
 
 
-def training_set(plan: Plan, indices: Array, noisy: Array, device: torch.device) -> TrainingSet:
+def training_set(
+    plan: Plan,
+    indices: Array,
+    noisy: Array,
+    device: torch.device,
+    labels: str | None = None,
+    limit_bytes: int | None = None,
+) -> TrainingSet:
     """Return the training images with the labels that the method may see.
 
     Args:
@@ -91,14 +99,20 @@ def training_set(plan: Plan, indices: Array, noisy: Array, device: torch.device)
         indices: (N,) their places in the archive.
         noisy: Their corrupted labels of the plan's kind, (N, C) or (N, H, W).
         device: Where batches are wanted.
+        labels: Which labels; None: those that the method learns from.
+        limit_bytes: Largest size that is held in memory or on the device; None to decide by room.
     """
     config, archive = plan.config, plan.archive
+    labels = labels or plan.method.labels
     scene, maps = archive.scene_labels[indices], None
     if plan.kind == "pixel":
         maps = archive.label_maps[indices]
-    if plan.method.labels == "noisy":
-        scene, maps = (scene, noisy) if plan.kind == "pixel" else (noisy, maps)
-    elif plan.method.labels == "clean":
+    if labels == "noisy" and plan.kind == "pixel":
+        # Of clean scene labels a method could read what its maps should have been.
+        scene, maps = map_presence(noisy, archive.num_classes)[0], noisy
+    elif labels == "noisy":
+        scene = noisy
+    elif labels == "clean":
         scene = archive.true_scene_labels[indices]
         maps = None if maps is None else archive.true_label_maps[indices]
     augmentation = Augmentation(
@@ -116,6 +130,7 @@ def training_set(plan: Plan, indices: Array, noisy: Array, device: torch.device)
         maps,
         augmentation,
         device,
+        limit_bytes,
         statistics=config.statistics or "train",
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -120,9 +120,11 @@ class EpochLog:
         truth: What is wrong with the labels.
         task: The task, which says what a prediction claims to be present; None when there is none.
         device: Where the steps run.
+        sampled: Whether the method draws the images, so that some may be drawn twice and others not at all.
     """
 
-    def __init__(self, truth: Truth, task: Task | None, device: torch.device) -> None:
+    def __init__(self, truth: Truth, task: Task | None, device: torch.device, sampled: bool = False) -> None:
+        self._sampled = sampled
         self._truth = truth
         self._task = task
         n = truth.num_samples
@@ -141,18 +143,20 @@ class EpochLog:
         self._sums["loss"] += output.loss.detach() * size
         for name, value in output.logs.items():
             self._sums[name] += value * size
-        self._per_sample[batch.indices] = output.per_sample_loss.detach().float()
+        chosen = _last_of_each(batch.indices, self._truth.num_samples) if self._sampled else slice(None)
+        at = batch.indices[chosen]
+        self._per_sample[at] = output.per_sample_loss.detach().float()[chosen]
         if output.noisy_score is not None:
-            self._score[batch.indices] = output.noisy_score.detach().float()
+            self._score[at] = output.noisy_score.detach().float()[chosen]
         if output.selected is not None:
             self._selects = True
-            self._selected[batch.indices] = output.selected
+            self._selected[at] = output.selected[chosen]
         if output.prediction is not None and self._task is not None:
             present = self._task.present(output.prediction.float())
             if self._present is None:
                 shape = (self._truth.num_samples, present.shape[1])
                 self._present = torch.zeros(shape, dtype=torch.bool, device=present.device)
-            self._present[batch.indices] = present
+            self._present[at] = present[chosen]
 
     def summary(self, epoch: int) -> dict[str, Any]:
         """Return the epoch's row of the history: means over the samples seen, detection, memorisation.
@@ -165,8 +169,14 @@ class EpochLog:
         row["detection"] = self._detection()
         row["loss_detection"] = self._loss_detection()
         if self._present is not None:
-            present = self._present.cpu().numpy()
-            row["memorised"] = memorised_share(present, self._truth)
+            present, truth = self._present.cpu().numpy(), self._truth
+            if self._sampled:
+                seen = np.isfinite(self._per_sample.cpu().numpy())
+                present, truth = (
+                    present[seen],
+                    replace(truth, noisy=truth.noisy[seen], added=truth.added[seen]),
+                )
+            row["memorised"] = memorised_share(present, truth)
             row["predicted_prevalence"] = float(present.mean())
         return row
 
@@ -185,3 +195,10 @@ class EpochLog:
         seen = np.isfinite(losses)
         losses = losses[seen]
         return detection_scores(self._truth.noisy[seen], losses, top_share(losses, self._truth.percent))
+
+
+def _last_of_each(indices: Tensor, num_samples: int) -> Tensor:
+    """Return (B,) bool: where each of the indices occurs last, since writing one twice has no defined result."""
+    order = torch.arange(len(indices), device=indices.device)
+    last = torch.full((num_samples,), -1, device=indices.device).scatter_reduce_(0, indices, order, "amax")
+    return last[indices] == order

@@ -13,7 +13,7 @@ import torch
 
 from gridbench.core.environment import keep_float32
 from gridbench.core.labels import IGNORE
-from gridbench.datasets.loading.batches import EvaluationSet
+from gridbench.datasets.loading.batches import EvaluationSet, TrainingSet
 from gridbench.datasets.loading.storage import Pixels
 from gridbench.errors import InputError, RunFailed
 from gridbench.evaluation.noise_detection import (
@@ -33,6 +33,7 @@ from gridbench.evaluation.retrieval import (
     score_method,
 )
 from gridbench.evaluation.thumbnails import fixed_queries, thumbnails
+from gridbench.evaluation.training_view import WholeTrainingSet
 from gridbench.methods.base import Objective
 from gridbench.noise.core.corruption import Corruption
 from gridbench.plan import Plan
@@ -246,23 +247,26 @@ class Experiment:
         if self.objective is None:
             return Verdict(None, {}, {})
         plan, config, train = self.plan, self.plan.config, self.splits.train
-        moved = config.move_maps is not False
+        data = self._data_as_given()
         if plan.kind == "pixel":
-            scene = plan.archive.scene_labels[train]
-            maps, clean = self._maps_as_seen()
-            wrong = wrong_classes(maps, clean, plan.archive.num_classes)
+            wrong = wrong_classes(*self._maps_as_seen(), plan.archive.num_classes)
         else:
-            scene, maps = self.corruption.labels, None
-            wrong = (scene != 0) != (self.relevance[train] != 0)
+            wrong = (self.corruption.labels != 0) != (self.relevance[train] != 0)
         samples = LabelledSet(
-            images=self.shown("train"),
-            scene_labels=scene,
-            maps=maps,
+            train=WholeTrainingSet(self.method, self.objective.task, data, config.seed, "detection"),
+            scene_labels=data.scene_labels.cpu().numpy(),
             wrong=wrong,
             noisy=self.truth.noisy,
-            moved=moved,
         )
         return judge_training_set(self.method, self.objective, samples, self.truth.percent, config.seed)
+
+    def _data_as_given(self) -> TrainingSet:
+        """Return the training images with the labels that were given, which a reference method was not trained on."""
+        assert self.trainer is not None
+        if self.plan.method.labels == "noisy":
+            return self.trainer.data
+        given = self.corruption.labels
+        return training_set(self.plan, self.splits.train, given, self.device, "noisy", limit_bytes=0)
 
     def _memorised_pixels(self) -> float | None:
         """Return the share of relabelled pixels whose wrong label the model predicts; None where there are no maps."""

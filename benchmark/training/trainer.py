@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gridbench.core.streams import numpy_stream, torch_scope, torch_stream
-from gridbench.datasets.loading.batches import TrainingSet, ahead, batches_of
+from gridbench.core.streams import numpy_stream, torch_scope
+from gridbench.datasets.loading.batches import TrainingSet, ahead, batches_of, sampled_batches
 from gridbench.errors import InputError, RunFailed
-from gridbench.methods.base import Batch, Geometry, Method
+from gridbench.evaluation.training_view import WholeTrainingSet, draw_batch
+from gridbench.methods.base import Batch, Method
+from gridbench.methods.hooks import check_sampling
 from gridbench.methods.tasks.task import Task
 from gridbench.training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
 from gridbench.training.epoch_metrics import EpochLog, Truth
@@ -89,6 +91,8 @@ class Trainer:
     def __post_init__(self) -> None:
         s = self.settings
         self.profile(False)
+        # Of the class: an attribute of one of these names may hide it in methods that are older than the hooks.
+        self._hooks = type(self.method)
         groups = self.method.parameter_groups()
         try:
             check_groups(self.method, groups)
@@ -133,11 +137,11 @@ class Trainer:
     def train_epoch(self, epoch: int) -> dict[str, Any]:
         """Run one epoch and return its row of the history."""
         self.method.train()
-        log = EpochLog(self.truth, self.task, self.device)
-        order = numpy_stream(self.settings.seed, "loader", epoch).permutation(self.truth.num_samples)
+        drawn, sizes = self._begin_epoch(epoch)
+        log = EpochLog(self.truth, self.task, self.device, sampled=bool(sizes))
         calls = [
-            partial(self.make_batch, positions, epoch, step)
-            for step, positions in enumerate(batches_of(order, self.settings.batch_size))
+            partial(self.make_batch, positions, epoch, step, len(drawn), sizes[step] if sizes else ())
+            for step, positions in enumerate(drawn)
         ]
         batches = ahead(calls) if self.data.worth_preparing else (call() for call in calls)
         while True:
@@ -149,6 +153,37 @@ class Trainer:
                 self._step(batch, log)
         with self.phases.timed("detection"):
             return log.summary(epoch)
+
+    def _begin_epoch(self, epoch: int) -> tuple[list[Array], list[tuple[int, ...]]]:
+        """Call the method's hooks and return the positions of each mini-batch, and the sizes of its parts if sampled.
+
+        An epoch that was interrupted is repeated from the checkpoint before it, so nothing here needs to be stored.
+        """
+        s, n = self.settings, self.truth.num_samples
+
+        def view(stream: str) -> WholeTrainingSet:
+            return WholeTrainingSet(self.method, self.task, self.data, s.seed, stream, epoch)
+
+        with torch.no_grad(), torch_scope(self.device, s.seed, "epoch", epoch):
+            if epoch == 0:
+                self._hooks.start(self.method, view("start"))
+            self._hooks.on_epoch_start(self.method, epoch, view("epoch"))
+            sampling = self._hooks.sampler(self.method, epoch, view("sampler"))
+        try:
+            weights, lists = check_sampling(sampling, n, s.batch_size)
+        except ValueError as error:
+            raise RunFailed(
+                f"The sampler of the method {self.method.name!r} in epoch {epoch + 1}: {error}."
+            ) from error
+        if weights is None and not lists:
+            order = numpy_stream(s.seed, "loader", epoch).permutation(n)
+            return batches_of(order, s.batch_size), []
+        return sampled_batches(
+            None if weights is None else weights.numpy(),
+            [indices.numpy() for indices in lists],
+            s.batch_size,
+            partial(numpy_stream, s.seed, "loader/sampler", epoch),
+        )
 
     def checkpoint(self) -> Checkpoint:
         """Return everything that an exact continuation needs."""
@@ -215,33 +250,36 @@ class Trainer:
             self.optimizer.step()
             if self.own_optimizer is not None:
                 self.own_optimizer.step()
+            with torch.no_grad():
+                self._hooks.after_step(self.method)
         with self.phases.timed("detection"):
             log.add(batch, output)
         self.steps += 1
 
-    def make_batch(self, positions: Array, epoch: int, step: int) -> Batch:
+    def make_batch(
+        self, positions: Array, epoch: int, step: int, num_steps: int = 1, sizes: tuple[int, ...] = ()
+    ) -> Batch:
         """Return a mini-batch as the method sees it.
 
         Args:
             positions: (B,) positions among the training images.
             epoch: Epoch from 0.
             step: Step within the epoch from 0.
+            num_steps: Steps of the epoch.
+            sizes: Images of each part of the batch; empty for a batch of one part.
         """
-        seed = self.settings.seed
-        raw = self.data.batch(positions, numpy_stream(seed, "augment", epoch, step))
-        moved = self.data.augmentation.move_maps
-        batch = Batch(
-            images=raw.images,
-            scene_labels=raw.scene_labels,
-            label_maps=raw.label_maps,
-            indices=raw.positions,
-            epoch=epoch,
-            step=step,
-            generator=torch_stream(self.device, seed, "method", epoch, step),
-            geometry=Geometry(raw.top, raw.left, raw.mirrored, raw.flipped) if moved else None,
-        )
-        valid = self.task.valid(batch)
-        return batch if valid is None or bool(valid.all()) else batch.only(valid)
+        views, seed = self._hooks.views, self.settings.seed
+        batch = draw_batch(self.data, positions, views, seed, epoch, step, num_steps, sizes)
+        for view in batch.views:
+            valid = self.task.valid(view)
+            if valid is not None and not bool(valid.all()):
+                return batch.only(self._valid_in_all(batch))
+        return batch
+
+    def _valid_in_all(self, batch: Batch) -> Tensor:
+        """Return (B,) bool: samples from which something can be learnt in every view."""
+        valid = [each for view in batch.views if (each := self.task.valid(view)) is not None]
+        return torch.stack(valid).all(0)
 
     def _check_finite(self, row: Mapping[str, Any]) -> None:
         logged = [name for name, value in row.items() if isinstance(value, float) and not np.isfinite(value)]

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbench.datasets.loading.strong import DEFAULT_STRENGTH
 from gridbench.errors import InputError
 
 __all__ = [
@@ -35,6 +36,8 @@ class Augmentation:
             does by drawing from a fixed seed in every batch.
         brightness_for: Whether each image gets a shift of its own, or each batch one.
         move_maps: Whether label maps are cut and mirrored with their images; the published code leaves them whole.
+        strength: Of strong views, 0 to 1.
+        always_strong: Whether every view is strong, whatever the method asks for.
     """
 
     crop: int | None = None
@@ -43,6 +46,8 @@ class Augmentation:
     crop_for: Literal["image", "run"] = "image"
     brightness_for: Literal["image", "batch"] = "image"
     move_maps: bool = True
+    strength: float = DEFAULT_STRENGTH
+    always_strong: bool = False
 
 
 @dataclass(frozen=True)

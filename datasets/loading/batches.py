@@ -26,8 +26,9 @@ from gridbench.datasets.loading.augmentation import (
 )
 from gridbench.datasets.loading.placing import Placed, send
 from gridbench.datasets.loading.storage import Pixels, hold
+from gridbench.datasets.loading.strong import strong_augment
 
-__all__ = ["EvaluationSet", "TrainingBatch", "TrainingSet", "ahead", "batches_of"]
+__all__ = ["EvaluationSet", "TrainingBatch", "TrainingSet", "ahead", "batches_of", "sampled_batches"]
 
 T = TypeVar("T")
 
@@ -70,6 +71,9 @@ class TrainingSet:
         device: Where batches are wanted.
         limit_bytes: Largest size that is held in memory or on the device; None to decide by room.
         statistics: What images are standardised by; see `Archive.scaling`.
+
+    Attributes:
+        scene_labels: (N, C) float32 on the device.
     """
 
     def __init__(
@@ -94,12 +98,22 @@ class TrainingSet:
         self.indices = np.asarray(indices, dtype=np.int64)
         self.augmentation = augmentation
         self.device = device
-        self._labels = torch.from_numpy(np.ascontiguousarray(scene_labels, dtype=np.float32)).to(device)
-        self._has_maps = label_maps is not None
+        self.scene_labels = torch.from_numpy(np.ascontiguousarray(scene_labels, dtype=np.float32)).to(device)
+        self._maps = label_maps
         self._pixels = hold(archive, self.indices, label_maps, device, limit_bytes, statistics)
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether batches hold label maps."""
+        return self._maps is not None
+
+    @property
+    def label_maps(self) -> Tensor | None:
+        """A copy of the (N, H, W) uint8 maps, whole, in main memory; None without maps."""
+        return None if self._maps is None else torch.from_numpy(np.array(self._maps, dtype=np.uint8))
 
     @property
     def held(self) -> Pixels:
@@ -111,20 +125,35 @@ class TrainingSet:
         """Whether a batch takes the CPU or the disk long enough to be made during the step before it."""
         return self._pixels.worth_preparing
 
-    def batch(self, positions: NDArray[np.int64], rng: np.random.Generator) -> TrainingBatch:
+    @property
+    def num_classes(self) -> int:
+        """Number of classes C."""
+        return self.scene_labels.shape[1]
+
+    def batch(
+        self, positions: NDArray[np.int64], rng: np.random.Generator | None, strong: bool = False
+    ) -> TrainingBatch:
         """Put one mini-batch together.
 
         Args:
             positions: (B,) positions in this set.
-            rng: Decides cuts and brightness.
+            rng: Decides all that is random; None cuts at the centre and changes nothing else, as in evaluation.
+            strong: Whether images are augmented strongly after they are cut.
         """
         positions = np.ascontiguousarray(positions, dtype=np.int64)
-        cuts = draw_cuts(len(positions), self.archive.image_size, self.augmentation, rng)
+        size, how = self.archive.image_size, self.augmentation
+        count = len(positions)
+        cuts = centre_cuts(count, size, how.crop) if rng is None else draw_cuts(count, size, how, rng)
         placed = send(positions, cuts, self.device)
+        images = self._pixels.cut(positions, cuts, placed)
+        maps = None if self._maps is None else self._cut_maps(positions, cuts, placed)
+        if rng is not None and (strong or how.always_strong):
+            images, moved = strong_augment(images, maps if how.move_maps else None, how.strength, rng)
+            maps = moved if how.move_maps else maps
         return TrainingBatch(
-            images=self._pixels.cut(positions, cuts, placed),
-            scene_labels=self._labels.index_select(0, placed.positions),
-            label_maps=self._maps(positions, cuts, placed) if self._has_maps else None,
+            images=images,
+            scene_labels=self.scene_labels.index_select(0, placed.positions),
+            label_maps=maps,
             positions=placed.positions,
             top=placed.top,
             left=placed.left,
@@ -132,7 +161,7 @@ class TrainingSet:
             flipped=placed.flipped,
         )
 
-    def _maps(self, positions: NDArray[np.int64], cuts: Cuts, placed: Placed) -> Tensor:
+    def _cut_maps(self, positions: NDArray[np.int64], cuts: Cuts, placed: Placed) -> Tensor:
         if self.augmentation.move_maps:
             return self._pixels.cut_maps(positions, cuts, placed)
         return self._pixels.cut_maps(positions, whole_cuts(len(positions), self.archive.image_size))
@@ -153,6 +182,42 @@ def batches_of(order: NDArray[np.int64] | Sequence[int], batch_size: int) -> lis
         last = batches.pop()
         batches[-1] = np.concatenate([batches[-1], last])
     return batches
+
+
+def sampled_batches(
+    weights: NDArray[np.float64] | None,
+    lists: Sequence[NDArray[np.int64]],
+    batch_size: int,
+    rng: Callable[[int], np.random.Generator],
+) -> tuple[list[NDArray[np.int64]], list[tuple[int, ...]]]:
+    """Draw the mini-batches of an epoch that does not visit every image once.
+
+    Args:
+        weights: (N,), at least 0 and not all 0: N positions are drawn with replacement in proportion to them.
+        lists: Without weights, lists of positions of which every mini-batch holds an equal share, side by side. The
+            first, which is not empty, is visited once; the others are shuffled and repeated as often as needed.
+        batch_size: Positions per mini-batch, at least as many as there are lists.
+        rng: The number of a list -> source of randomness.
+
+    Returns:
+        The mini-batches, and how many positions of each are of which list; an empty tuple for a batch of one part.
+    """
+    if weights is not None:
+        drawn = rng(0).choice(len(weights), len(weights), p=weights / weights.sum())
+        batches = batches_of(drawn, batch_size)
+        return batches, [()] * len(batches)
+    shares = [batch_size // len(lists) + (i < batch_size % len(lists)) for i in range(len(lists))]
+    batches = batches_of(rng(0).permutation(lists[0]), shares[0])
+    if len(lists) == 1:
+        return batches, [()] * len(batches)
+    parts = [batches]
+    for number, (positions, share) in enumerate(zip(lists[1:], shares[1:], strict=True), 1):
+        needed, source = share * len(batches), rng(number)
+        rounds = -(-needed // len(positions)) if len(positions) else 0
+        order = np.concatenate([positions[:0], *(source.permutation(positions) for _ in range(rounds))])
+        parts.append([order[step * share : (step + 1) * share] for step in range(len(batches))])
+    together = list(zip(*parts, strict=True))
+    return [np.concatenate(each) for each in together], [tuple(map(len, each)) for each in together]
 
 
 def ahead(calls: Iterable[Callable[[], T]], depth: int = 2) -> Iterator[T]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-__all__ = ["Batch", "Geometry", "mean_of_valid"]
+__all__ = ["Batch", "Geometry", "View", "mean_of_valid"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Geometry:
     """How each image of a batch, and its label map with it, was cut and mirrored, so that a method can undo it.
 
     All fields have shape (B,): the first row and column of the crop in the stored image, then whether the crop
-    was mirrored left-right and top-bottom.
+    was mirrored left-right and top-bottom. A strong view is rotated, sheared and moved after that.
     """
 
     top: Tensor
@@ -23,9 +24,27 @@ class Geometry:
     mirrored: Tensor
     flipped: Tensor
 
-    def only(self, keep: Tensor) -> Geometry:
-        """Return the geometry of the samples marked in `keep` (B,) bool."""
+    def only(self, keep: Tensor | slice) -> Geometry:
+        """Return the geometry of the samples in `keep`, (B,) bool or a slice."""
         return Geometry(self.top[keep], self.left[keep], self.mirrored[keep], self.flipped[keep])
+
+
+@dataclass(frozen=True)
+class View:
+    """One augmentation of the images of a batch, and of their label maps with them; see `Batch`."""
+
+    images: Tensor
+    label_maps: Tensor | None
+    geometry: Geometry | None
+
+    def only(self, keep: Tensor | slice) -> View:
+        """Return the view of the samples in `keep`, (B,) bool or a slice."""
+        maps, geometry = self.label_maps, self.geometry
+        return View(
+            self.images[keep],
+            None if maps is None else maps[keep],
+            None if geometry is None else geometry.only(keep),
+        )
 
 
 @dataclass(frozen=True)
@@ -33,7 +52,7 @@ class Batch:
     """What one training step sees.
 
     Attributes:
-        images: (B, bands, H, W) float32, standardised and augmented.
+        images: (B, bands, H, W) float32, standardised and augmented: the first view.
         scene_labels: (B, C) float32 in {0, 1}, as corrupted for training.
         label_maps: (B, H, W) int64 class maps as corrupted for training, 255 = ignore; None without maps.
         indices: (B,) int64, position of each image in the training set.
@@ -41,6 +60,9 @@ class Batch:
         step: Step within the epoch from 0.
         generator: Random numbers of the stream "method" for this very step.
         geometry: How images and label maps were cut and mirrored; None when label maps are as stored.
+        num_steps: Steps of the epoch, counting those that are left out because no image has a labelled pixel.
+        further_views: The views after the first.
+        sizes: Images of each part, for a method whose `sampler` returns several lists; empty for a batch of one part.
     """
 
     images: Tensor
@@ -51,17 +73,49 @@ class Batch:
     step: int
     generator: torch.Generator
     geometry: Geometry | None = None
+    num_steps: int = 1
+    further_views: tuple[View, ...] = ()
+    sizes: tuple[int, ...] = ()
+
+    @property
+    def last_step(self) -> bool:
+        """Whether this is the last step of its epoch."""
+        return self.step == self.num_steps - 1
+
+    @property
+    def views(self) -> tuple[Batch, ...]:
+        """The batch once for each name in the method's `views`, the first of which is the batch itself.
+
+        Samples, labels and indices are the same each time; images, label maps and geometry are those of the view.
+        """
+        return (self, *(self._seen_as(view) for view in self.further_views))
+
+    @property
+    def parts(self) -> tuple[Batch, ...]:
+        """The batch divided into the images of each list that the method's `sampler` returned; else itself alone."""
+        if not self.sizes:
+            return (self,)
+        ends = list(itertools.accumulate(self.sizes, initial=0))
+        return tuple(self._take(slice(start, end), ()) for start, end in itertools.pairwise(ends))
 
     def only(self, keep: Tensor) -> Batch:
         """Return the batch of the samples marked in `keep` (B,) bool."""
-        maps, geometry = self.label_maps, self.geometry
+        sizes = tuple(int(part.sum()) for part in torch.split(keep, list(self.sizes))) if self.sizes else ()
+        return self._take(keep, sizes)
+
+    def _take(self, keep: Tensor | slice, sizes: tuple[int, ...]) -> Batch:
+        first = View(self.images, self.label_maps, self.geometry).only(keep)
         return replace(
-            self,
-            images=self.images[keep],
+            self._seen_as(first),
             scene_labels=self.scene_labels[keep],
-            label_maps=None if maps is None else maps[keep],
             indices=self.indices[keep],
-            geometry=None if geometry is None else geometry.only(keep),
+            further_views=tuple(view.only(keep) for view in self.further_views),
+            sizes=sizes,
+        )
+
+    def _seen_as(self, view: View) -> Batch:
+        return replace(
+            self, images=view.images, label_maps=view.label_maps, geometry=view.geometry, further_views=()
         )
 
 
