@@ -38,7 +38,7 @@ def test_corrections_change_training(lab):
 def test_the_window_in_percent_of_the_run(lab, epochs, warm_up, until, window):
     setup = lab.setup("pce", epochs=epochs)
     method = lab.method("lnc", "pce", setup=setup, warm_up=warm_up, correct_until=until)
-    assert (method.start, method.stop) == window
+    assert (method.first_epoch, method.stop) == window
 
 
 @pytest.mark.parametrize(("largest", "entropy"), [(0.8, 0.37), (0.9, 0.21), (0.95, 0.12)])
