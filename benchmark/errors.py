@@ -5,7 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["GridbenchError", "InputError", "RunFailed", "nearest"]
+__all__ = ["GridbenchError", "InputError", "RunFailed", "nearest", "on_a_screen"]
+
+_LONGEST = 1600
+_TAIL = 500
 
 
 class GridbenchError(Exception):
@@ -22,6 +25,13 @@ class InputError(GridbenchError, ValueError):
 
 class RunFailed(GridbenchError, RuntimeError):
     """A run started and could not be finished (exit code 1)."""
+
+
+def on_a_screen(message: str) -> str:
+    """Return a message without its middle when it would fill more than a screen of 24 lines and 80 columns."""
+    if len(message) <= _LONGEST:
+        return message
+    return f"{message[: _LONGEST - _TAIL - 7]} [...] {message[-_TAIL:]}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ import click
 
 import gridbench
 from gridbench.core.terminal import guarded
-from gridbench.errors import GridbenchError, nearest
+from gridbench.errors import GridbenchError, nearest, on_a_screen
 
 __all__ = ["main"]
 
@@ -157,7 +157,7 @@ def _exit_code(words: Sequence[str], debug: bool) -> int:
 def _explain(error: BaseException) -> int:
     """Print an error for the person at the keyboard and return the exit code."""
     if isinstance(error, GridbenchError):
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {on_a_screen(str(error))}", err=True)
         return error.exit_code
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{str(error.filename)[:200]}: " if error.filename else ""

@@ -289,7 +289,8 @@ def check_plan(layout: Layout, names: Sequence[str], split: Sequence[str]) -> No
             raise InputError(f"Two samples have the same name: {name}.")
         seen.add(name)
     if len(set(layout.class_names)) != len(layout.class_names) or not 0 < len(layout.class_names) < IGNORE:
-        given = ", ".join(layout.class_names)
+        names = layout.class_names
+        given = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
         raise InputError(f"Class names must be distinct, and 1 to {IGNORE - 1} of them: {given}.")
     for group in layout.groups:
         if group.dtype not in ("uint8", "uint16"):

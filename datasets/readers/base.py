@@ -9,7 +9,10 @@ from typing import Any, overload
 
 from gridbench.datasets.archive.layout import Layout, Sample
 
-__all__ = ["LazyUnits", "Outcome", "Plan", "Unit", "listed"]
+__all__ = ["LazyUnits", "Outcome", "Plan", "Unit", "first_lines", "listed"]
+
+_MOST_LINES = 20
+_WIDEST = 160
 
 
 @dataclass(frozen=True)
@@ -101,9 +104,22 @@ class Plan:
     groups: Sequence[str] | None = None
 
 
+def first_lines(lines: Sequence[str], what: str, most: int = _MOST_LINES) -> list[str]:
+    """Return the first lines of a list for a report, each cut where it is long, and how many follow.
+
+    Args:
+        lines: The list.
+        what: What the lines are, for the count.
+        most: Lines that are shown.
+    """
+    shown = [line if len(line) <= _WIDEST else f"{line[: _WIDEST - 3]}..." for line in lines[:most]]
+    return shown if len(lines) <= most else [*shown, f"  and {len(lines) - most} more {what}"]
+
+
 def listed(what: str, names: Sequence[str], shown: int = 5) -> list[str]:
     """Return one sentence that counts names and shows the first few; none when there are none."""
     if not names:
         return []
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return [f"{len(names)} {what}: {', '.join(names[:shown])}{more}"]
+    words = [name if len(name) <= _WIDEST else f"{name[: _WIDEST - 3]}..." for name in names[:shown]]
+    return [f"{len(names)} {what}: {', '.join(words)}{more}"]

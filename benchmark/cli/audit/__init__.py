@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from gridbench.cli.options import (
     plugin_option,
     quiet_option,
     threads_option,
+    typed_command,
 )
 
 if TYPE_CHECKING:
@@ -136,7 +138,7 @@ def audit(
     ranked = rank_labels(found.given, found.scores)
     listed = write_list(found, plan.archive, ranked.first(10 * top))
     page = write_page(found, plan.archive, ranked.first(top))
-    _print(found, listed, page)
+    _print(found, listed, page, [] if cache is None else ["--cache", str(cache)])
 
 
 audit.add_command(apply)
@@ -156,7 +158,7 @@ def _plan(values: dict[str, Any], cache: Path, building: Any) -> Plan:
     return plan
 
 
-def _print(found: Audit, listed: Path, page: Path) -> None:
+def _print(found: Audit, listed: Path, page: Path, where: Sequence[str]) -> None:
     """Print what was found, how far it can be trusted, and what to do next."""
     from rich.table import Table
 
@@ -191,10 +193,10 @@ def _print(found: Audit, listed: Path, page: Path) -> None:
             "The labels hold noise that was put in on purpose; to correct your own, audit without --slnir."
         )
     else:
+        apply_it = ["gridbench", "audit", "apply", str(found.folder), "--top", "5%", "--out", "corrected"]
         console.print(
-            "Next:   open the page, decide, export; or "
-            f"gridbench audit apply {shlex.quote(str(found.folder))} --top 5% --out corrected\n"
-            f"How good is the list? gridbench audit --dataset {document['dataset']} --slnir 10",
+            f"Next:   open the page, decide, export; or {shlex.join([*apply_it, *where])}\n"
+            f"How good is the list? {typed_command()} --slnir 10",
             highlight=False,
             soft_wrap=True,
         )

@@ -116,7 +116,8 @@ def apply(
     words = ["gridbench", "data", "prepare", "folder", "--data", str(out) if images else "YOUR-FOLDER"]
     words += [] if images else ["--labels", str(out / "labels.csv")]
     words += ["--clean-labels", str(out / "clean_labels.csv")] if found.injected else []
-    click.echo(f"Next: {shlex.join([*words, '--name', f'{archive.name}-corrected'])}")
+    words += ["--name", f"{archive.name}-corrected", *([] if cache is None else ["--cache", str(cache)])]
+    click.echo(f"Next: {shlex.join(words)}")
 
 
 def _is_ours(path: Path, archive: Archive) -> bool:

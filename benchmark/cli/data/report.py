@@ -27,9 +27,12 @@ def plan_lines(plan: Plan, name: str) -> list[str]:
 
 def report_lines(report: dict[str, Any], failures: int = _LISTED) -> list[str]:
     """Return how an archive was read and what packing found out: notes, findings, and the files that failed."""
+    from gridbench.datasets.readers.base import first_lines
+
     lines = list(report.get("reading", []))
     lines += [f"note: {note}" for note in report.get("notes", [])]
-    lines += [f"found {count} x: {what}" for what, count in report.get("findings", {}).items()]
+    often = sorted(report.get("findings", {}).items(), key=lambda pair: -pair[1])
+    lines += first_lines([f"found {count} x: {what}" for what, count in often], "findings")
     count = report.get("failed_count", 0)
     if count:
         lines.append(f"{count} could not be read and {'is' if count == 1 else 'are'} left out:")
@@ -43,6 +46,7 @@ def packed_lines(archive: Archive) -> list[str]:
     """Return the share of pixels of each class by split, and warnings about classes and pixels that lack each other."""
     from gridbench.datasets.archive.layout import SPLITS
     from gridbench.datasets.archive.summary import pixels_by_split
+    from gridbench.datasets.readers.base import first_lines
 
     names = archive.class_names
     rows = {split: archive.indices(split) for split in SPLITS}
@@ -59,9 +63,13 @@ def packed_lines(archive: Archive) -> list[str]:
 
         width = min(max(map(len, (*names, "no class"))), 40)
         lines.append("share of the pixels in train / val / test, in percent")
-        lines += [
-            f"  {name:{width}}  {shares({s: pixels[s][c] for s in SPLITS})}" for c, name in enumerate(names)
-        ]
+        lines += first_lines(
+            [
+                f"  {name:{width}}  {shares({s: pixels[s][c] for s in SPLITS})}"
+                for c, name in enumerate(names)
+            ],
+            "classes",
+        )
         lines.append(f"  {'no class':{width}}  {shares(ignored)}")
         warnings += _absent("pixel", names, pixels)
         share = sum(ignored.values()) / sum(totals.values())
@@ -83,4 +91,4 @@ def _absent(what: str, names: Sequence[str], counts: dict[str, list[int]]) -> li
 
 def _named(names: Sequence[str]) -> str:
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(repr(name) for name in names[:_LISTED]) + more
+    return ", ".join(repr(name if len(name) <= 60 else f"{name[:57]}...") for name in names[:_LISTED]) + more

@@ -12,7 +12,7 @@ from typing import Any
 
 from gridbench.datasets.archive.layout import SPLITS, GroupLayout, Layout
 from gridbench.datasets.dataset import Progress, silent
-from gridbench.datasets.readers.base import Plan, Unit, listed
+from gridbench.datasets.readers.base import Plan, Unit, first_lines, listed
 from gridbench.datasets.readers.folder.division import groups_of, split_of
 from gridbench.datasets.readers.folder.drawn_masks import drawing_digest
 from gridbench.datasets.readers.folder.mask_look import PIXELS_AT_A_TIME, read_masks
@@ -237,10 +237,13 @@ def _label_lines(
     counts = {word: Counter[int]() for word in SPLITS}
     for key, word in zip(owners, split, strict=True):
         counts[word].update(c for c, has in enumerate(sources.labels.labels(key)) if has)
-    lines += [
-        f"  {name:{width}}  {' / '.join(str(counts[word][c]) for word in SPLITS)}"
-        for c, name in enumerate(names)
-    ]
+    lines += first_lines(
+        [
+            f"  {name:{width}}  {' / '.join(str(counts[word][c]) for word in SPLITS)}"
+            for c, name in enumerate(names)
+        ],
+        "classes",
+    )
     never = [name for c, name in enumerate(names) if not any(counts[word][c] for word in SPLITS)]
     sources.notes += listed("classes without an image", never)
     return lines

@@ -160,9 +160,9 @@ def _joined(paths: Sequence[Path], parts: Sequence[tuple[str, LabelTable, dict[s
     notes = tuple(note for _, table, _ in parts for note in table.notes)
     reading = tuple(line for _, table, _ in parts[:_LISTED_TABLES] for line in table.reading)
     if len(parts) > _LISTED_TABLES:
-        rows = sum(len(table.keys) for _, table, _ in parts[_LISTED_TABLES:])
+        more = sum(len(table.keys) for _, table, _ in parts[_LISTED_TABLES:])
         reading += (
-            f"  and {len(parts) - _LISTED_TABLES} more tables of {rows} rows, read by the names of the columns",
+            f"  and {len(parts) - _LISTED_TABLES} more tables of {more} rows, read by the names of the columns",
         )
     joined = LabelTable(
         keys,

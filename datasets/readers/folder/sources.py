@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gridbench.datasets.readers.base import listed
@@ -20,6 +20,7 @@ from gridbench.datasets.readers.folder.labels import (
 from gridbench.datasets.readers.folder.layout import FoundFiles, find_files, first_file, masks_in
 from gridbench.datasets.readers.folder.options import FolderOptions
 from gridbench.datasets.readers.formats.drawing import Drawing
+from gridbench.datasets.readers.tables import TableOptions
 from gridbench.datasets.readers.tables.class_table import ClassTable, read_class_table, with_codes
 from gridbench.errors import InputError
 
@@ -105,11 +106,7 @@ def find_sources(root: Path, options: FolderOptions) -> FolderSources:
             )
     elif options.mask_values is not None:
         table = with_codes(table, options.mask_values)
-    clean = (
-        None
-        if options.clean_labels is None
-        else match_tables({"": options.clean_labels}, found, table.names, options.table)
-    )
+    clean = None if options.clean_labels is None else _clean_table(options, found, table.names, labels)
     clean_masks = None
     if options.clean_masks is not None:
         if found.masks is None:
@@ -144,6 +141,40 @@ def find_sources(root: Path, options: FolderOptions) -> FolderSources:
         ignored = f", {', '.join(options.ignore_classes)} ignored" if options.ignore_classes else ""
         sources.reading.append(f"classes: {class_file.name}, {len(table.names)} names{ignored}")
     return sources
+
+
+def _clean_table(
+    options: FolderOptions, found: FoundFiles, names: Sequence[str], labels: MatchedTable | None
+) -> MatchedTable:
+    """Read the second table by what was said about the first; its split and groups must be those of the first."""
+    assert options.clean_labels is not None
+    said = replace(options.table, split_column=None)
+    try:
+        clean = match_tables({"": options.clean_labels}, found, names, said)
+    except InputError as error:
+        if said == TableOptions():
+            raise
+        raise InputError(
+            f"{error} (--key-column, --label-columns and --separator are about the tables of --labels and "
+            "--clean-labels alike: give both the same columns.)"
+        ) from error
+    for column in ("split", "group"):
+        if labels is None or not {column} <= labels.table.columns.keys() & clean.table.columns.keys():
+            continue
+        odd = next(
+            (
+                key
+                for key in clean.row_of
+                if key in labels.row_of and labels.column(column, key) != clean.column(column, key)
+            ),
+            None,
+        )
+        if odd is not None:
+            raise InputError(
+                f"{options.clean_labels} gives the image {odd} the {column} {clean.column(column, odd)!r}, and the "
+                f"first table {labels.column(column, odd)!r}. Take the column out of the second."
+            )
+    return clean
 
 
 def keep_complete(sources: FolderSources) -> list[str]:

@@ -32,7 +32,8 @@ def coco_annotations(path: Path, value: Mapping[str, Any]) -> Annotations:
         names[number] = name
     classes = tuple(names.values())
     if len(set(classes)) < len(classes):
-        raise InputError(f"{path}: two categories have the same name: {', '.join(sorted(classes))}.")
+        twice = next(name for name in classes if classes.count(name) > 1)
+        raise InputError(f"{path}: two categories have the same name, {twice!r}.")
     files: dict[int, str] = {}
     images: dict[str, list[Drawn]] = {}
     sizes: dict[str, tuple[int, int]] = {}

@@ -24,6 +24,8 @@ __all__ = ["LandUseUnit", "index_base", "is_label_map", "read_landuse_unit"]
 
 _FORM = Form(3, "uint8", ("uint8",))
 _CLASSES = len(CLASS_NAMES)
+_ODD = 0.1
+"""44 photographs of UC Merced are not 256 x 256 (TensorFlow Datasets 4.9.10); they lack or exceed a few pixels."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,14 @@ def read_landuse_unit(unit: LandUseUnit) -> Outcome:
     findings: Counter[str] = Counter()
     contents, source = contents_of(unit.files)
     pixels = fit(read_raster(unit.photograph, content=contents.get(unit.photograph)), _FORM, unit.photograph)
-    if pixels.shape[1:] != unit.size:
+    height, width = pixels.shape[1:]
+    if any(abs(side - usual) > _ODD * usual for side, usual in zip((height, width), unit.size, strict=True)):
+        raise Unreadable(
+            unit.photograph,
+            f"is {height} x {width} pixels, the others {unit.size[0]} x {unit.size[1]}; the odd ones of UC Merced "
+            f"differ by less than {100 * _ODD:g} %",
+        )
+    if (height, width) != unit.size:
         findings[f"photographs of an odd size, resized to {unit.size[0]} x {unit.size[1]}"] += 1
         pixels = resize_image(pixels, unit.size)
     label_map = None
@@ -69,6 +78,11 @@ def read_landuse_unit(unit: LandUseUnit) -> Outcome:
         )
         for word, count in unknown.items():
             findings[f"map pixels of the value {word}, which no class has; they are ignored"] += count
+        if label_map.shape not in (unit.size, (height, width)):
+            raise Unreadable(
+                unit.label_map,
+                f"is {label_map.shape[0]} x {label_map.shape[1]} pixels, its photograph {height} x {width}",
+            )
         if label_map.shape != unit.size:
             findings[f"label maps of an odd size, resized to {unit.size[0]} x {unit.size[1]}"] += 1
             label_map = np.asarray(resize_classes(label_map, unit.size), np.uint8)

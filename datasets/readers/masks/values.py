@@ -24,7 +24,7 @@ _BACKGROUND = {
     "no",
     "negative",
 }
-_LISTED = 24
+_LISTED = 20
 _FEW = 0.5
 """Share of pixels of unknown values above which masks are refused: such a table belongs to other masks."""
 _LOSSY = 16

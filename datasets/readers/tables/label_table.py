@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbench.datasets.readers.base import first_lines
 from gridbench.datasets.readers.files import FileIndex
 from gridbench.datasets.readers.formats.drawn import Outlines
 from gridbench.datasets.readers.splitting import read_split
 from gridbench.datasets.readers.tables.column_words import SPLIT_FLAGS
 from gridbench.datasets.readers.tables.columns import Columns, binary, find_columns
-from gridbench.datasets.readers.tables.key_column import TableOptions
+from gridbench.datasets.readers.tables.key_column import TableOptions, shortened
 from gridbench.datasets.readers.tables.label_cells import divide_cells
 from gridbench.datasets.readers.tables.label_checks import folded_name
 from gridbench.datasets.readers.tables.rows import RawTable, read_raw_table
@@ -22,7 +23,7 @@ from gridbench.errors import InputError, nearest
 
 __all__ = ["LabelTable", "interpret_table", "read_label_table", "refuse_alike"]
 
-_LISTED_COLUMNS = 30
+_LISTED_COLUMNS = 20
 
 
 @dataclass(frozen=True)
@@ -188,13 +189,14 @@ def _reading(table: RawTable, columns: Columns, files: FileIndex | None) -> tupl
     )
     columns.reasons[columns.key] = f"name of the image file{matched}"
     width = min(max(len(name) for name in table.header), 30)
-    for i, name in enumerate(table.header[:_LISTED_COLUMNS]):
-        lines.append(f"  {name or '(no name)':{width}}  {columns.reasons[i]}")
+    words = [f"  {name or '(no name)':{width}}  {columns.reasons[i]}" for i, name in enumerate(table.header)]
+    lines += first_lines(words[:_LISTED_COLUMNS], "columns", _LISTED_COLUMNS)
     if len(table.header) > _LISTED_COLUMNS:
         rest = range(_LISTED_COLUMNS, len(table.header))
         unused = [table.header[i] for i in rest if columns.reasons[i].startswith("not used")]
         lines.append(
-            f"  and {len(rest)} more columns" + (f"; not used: {', '.join(unused)}" if unused else "")
+            f"  and {len(rest)} more columns"
+            + (f"; not used: {shortened(', '.join(unused))}" if unused else "")
         )
     return tuple(lines)
 

@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gridbench.audit.audit import Folding, audit_labels, fold_of_images
+from gridbench.audit.export import label_table
 from gridbench.audit.page import render_page
 from gridbench.audit.ranking import rank_labels
 from gridbench.config import make_config
 from gridbench.datasets.readers.folder.folder import FolderOptions, plan_folder
 from gridbench.datasets.readers.prepare import prepare
+from gridbench.datasets.readers.tables import read_label_table
 from gridbench.plan import make_plan
 from gridbench.records.runner import Execution
 
@@ -55,3 +58,32 @@ def test_photographs_in_tiles(tiles, tmp_path):
     text = render_page(audit, tiles.archive, rank_labels(audit.given, audit.scores).first(10))
     assert text.count("data:image/jpeg;base64,") <= 10
     assert tiles.archive.names[train[0]] in text
+
+
+def test_groups_of_a_table_are_kept_in_folds_and_exported_tables(tmp_path):
+    rng = np.random.default_rng(0)
+    (tmp_path / "mine" / "images").mkdir(parents=True)
+    lines = ["file,labels,split,group"]
+    for i in range(24):
+        Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(
+            tmp_path / "mine" / "images" / f"{i:02}.png"
+        )
+        lines.append(
+            f"{i:02}.png,{'water' if i % 2 else 'sand'},{'train' if i < 18 else 'test'},site {i // 3}"
+        )
+    (tmp_path / "mine" / "labels.csv").write_text("\n".join(lines))
+    archive = prepare(plan_folder(tmp_path / "mine", FolderOptions()), tmp_path / "cache", "mine")
+
+    settings = {"dataset": "mine", "method": "bce", "backbone": "test_resnet", "k": 5}
+    plan = make_plan(make_config(settings), tmp_path / "cache")
+    fold_of, words = fold_of_images(plan, Folding(3))
+    assert words == "the groups that they were split by"
+    site_of = [int(archive.names[i]) // 3 for i in archive.indices("train")]
+    assert all(len(set(fold_of[np.array(site_of) == site])) == 1 for site in set(site_of))
+    assert sorted(np.bincount(fold_of)) == [6, 6, 6]
+
+    (tmp_path / "table.csv").write_bytes(label_table(archive, archive.scene_labels))
+    table = read_label_table(tmp_path / "table.csv")
+    assert dict(zip(table.keys, table.columns["group"], strict=True)) == {
+        f"{i:02}": f"site {i // 3}" for i in range(24)
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import shlex
 
 import numpy as np
 import pytest
@@ -45,9 +46,13 @@ def audit_folder(text):
     return re.search(r"List:\s+(\S+)/audit\.csv", text)[1]
 
 
-def test_from_labels_to_corrected_labels_that_are_read_back(cli, mine, tmp_path):
-    code, text, messages = cli("audit", "--dataset", "mine", *SHORT, *mine)
+def test_from_labels_to_corrected_labels_that_are_read_back(cli, mine, tmp_path, monkeypatch):
+    typed = ["audit", "--dataset", "mine", *map(str, SHORT), *map(str, mine)]
+    monkeypatch.setattr("sys.argv", ["gridbench", *typed])
+    code, text, messages = cli(*typed)
     assert code == 0, messages
+    assert f"How good is the list? {shlex.join(['gridbench', *typed])} --slnir 10" in text
+    assert f"--top 5% --out corrected {shlex.join(map(str, mine))}" in text
     folder = tmp_path / audit_folder(text)
     listed = rows(folder / "audit.csv")
     assert "Estimated noise rate" in text

@@ -155,6 +155,26 @@ def test_a_second_table_gives_the_clean_labels(root, tmp_path):
     assert not archive.clean_scene_labels[:, 0].any()
 
 
+def test_a_second_table_of_other_columns_is_refused_with_the_reason(root):
+    label_csv(root, [f"im{i:02d}.png,x,water" for i in range(12)], "name,other,labels")
+    (root / "truth.csv").write_text("file,labels\n" + "".join(f"im{i:02d}.png,trees\n" for i in range(12)))
+    options = FolderOptions(clean_labels=root / "truth.csv", key_column="name")
+    with pytest.raises(InputError, match=r"no column 'name'.*give both the same columns"):
+        plan_folder(root, options)
+
+
+@pytest.mark.parametrize("column", ["split", "group"])
+def test_a_second_table_of_another_split_or_group_is_refused(root, column):
+    label_csv(root, [f"im{i:02d}.png,water,train" for i in range(12)], f"file,labels,{column}")
+    words = ["train"] * 11 + ["test"]
+    lines = [f"im{i:02d}.png,water,{words[i]}" for i in range(12)]
+    (root / "truth.csv").write_text("\n".join([f"file,labels,{column}", *lines]))
+    with pytest.raises(
+        InputError, match=f"gives the image im11 the {column} 'test', and the first table 'train'"
+    ):
+        plan_folder(root, FolderOptions(clean_labels=root / "truth.csv"))
+
+
 @pytest.mark.parametrize("tile", [None, 8])
 def test_a_second_folder_of_masks_gives_the_clean_maps_and_labels(root, tmp_path, tile):
     (root / "truth").mkdir()

@@ -332,6 +332,18 @@ def test_colours_outside_the_legend_are_ignored_and_counted(original, tmp_path):
     assert (archive.label_maps[archive.names.index("airplane00")][0, :5] == 255).all()
 
 
+def test_sizes_beyond_what_the_data_set_is_known_for_are_left_out(original, tmp_path):
+    images, maps = (original / part / "Images" / "airplane" for part in ("UCMerced_LandUse", "DLRSD"))
+    save_photograph(images / "airplane00.tif", "airplane00", (48, 48))
+    save_map(maps / "airplane01.png", classes("airplane01", (20, 20)))
+    save_map(maps / "airplane02.png", classes("airplane02", (24, 25)))
+    report = packed(plan_dlrsd([original], LandUseOptions()), tmp_path).report
+    reasons = {Path(row["file"]).stem: row["reason"] for row in report["failed"]}
+    assert "is 48 x 48 pixels, the others 24 x 24" in reasons["airplane00"]
+    assert reasons["airplane01"] == "is 20 x 20 pixels, its photograph 24 x 24"
+    assert reasons["airplane02"] == "is 24 x 25 pixels, its photograph 24 x 24"
+
+
 def test_odd_sizes_are_brought_to_the_usual_one_and_counted(original, tmp_path):
     images = original / "UCMerced_LandUse" / "Images" / "airplane"
     save_photograph(images / "airplane00.tif", "airplane00", (22, 24))
