@@ -15,11 +15,12 @@ import re
 import stat
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from gridbench.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = [
     "FACTOR",
@@ -341,6 +342,9 @@ def write_json(path: Path, value: Any) -> str:
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> str:
     """Write arrays as an npz without pickle, atomically and with the same bytes for the same arrays."""
+    # Commands that only show their help need no numpy, whose import is a third of their time.
+    import numpy as np
+
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return write_bytes(path, buffer.getvalue())

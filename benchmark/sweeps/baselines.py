@@ -216,17 +216,13 @@ def noise_differences(baselines: Baselines, items: Iterable[Item]) -> list[str]:
         A line for each cell and seed whose corrupted labels have another hash.
     """
     found = []
-    known: dict[tuple[Decimal, int], str] = {}
-    for item in items:
-        plan, at = item.plan, (item.plan.config.slnir, item.plan.config.seed)
-        if at not in known:
-            manifest = plan.noise.manifest(corrupt_training_labels(plan), plan)
-            known[at] = manifest.summary()["sha256"]
-            theirs = baselines.plain[at[0]][at[1]].stored.result["noise"]["sha256"]
-            if known[at] != theirs:
-                found.append(
-                    f"SLNIR {at[0]}, seed {at[1]}: noise hash {known[at][:12]} here, {theirs[:12]} in the baselines"
-                )
+    for (rate, seed), plan in {(i.plan.config.slnir, i.plan.config.seed): i.plan for i in items}.items():
+        ours = plan.noise.manifest(corrupt_training_labels(plan), plan).sha256
+        theirs = baselines.plain[rate][seed].stored.result["noise"]["sha256"]
+        if ours != theirs:
+            found.append(
+                f"SLNIR {rate}, seed {seed}: noise hash {ours[:12]} here, {theirs[:12]} in the baselines"
+            )
     return found
 
 

@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,15 +23,14 @@ from gridbench.core.labels import IGNORE
 from gridbench.errors import InputError
 from gridbench.noise.core.corruption import Corruption, Ints, Kind, apply_changes
 from gridbench.noise.core.labels import checked_maps, checked_scene_labels, class_pixels
+from gridbench.noise.core.manifest_changes import check_changes, check_runs, pixels_of
 from gridbench.noise.core.manifest_files import read_arrays, read_json
 
 __all__ = ["Manifest"]
 
 SCHEMA = 1
-RUNS = 1 << 16
-"""Runs of changed pixels that are expanded together."""
-
 TEXT, ARRAYS = "noise.json", "noise.npz"
+_PLAIN = ("model", "version", "parameters", "kind", "requested", "seed", "fingerprint")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,20 +83,16 @@ class Manifest:
             seed: Seed that the generator was derived from.
             fingerprint: Fingerprint of the archive whose labels were corrupted.
         """
+        taken = ("kind", "positives", "affected", "changed", "runs", "merging")
         return cls(
             model=model.name,
             version=model.version,
             parameters=dataclasses.asdict(model.parameters),
-            kind=corruption.kind,
             requested=str(corruption.requested),
             seed=seed,
             fingerprint=fingerprint,
             shape=corruption.labels.shape,
-            positives=corruption.positives,
-            affected=corruption.affected,
-            changed=corruption.changed,
-            runs=corruption.runs,
-            merging=corruption.merging,
+            **{name: getattr(corruption, name) for name in taken},
         )
 
     @property
@@ -140,7 +135,7 @@ class Manifest:
                 "added": _tally(self.changed[:, 2], classes),
             },
             "sha256": self.sha256,
-            **({"merging": True} if self.merging and not self._counts_labels else {}),
+            **({"merging": True} if self.merging and self._counted is None else {}),
         }
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -172,13 +167,7 @@ class Manifest:
                     f"{folder / TEXT} has schema {stored['schema']}; this version of gridbench reads {SCHEMA}."
                 )
             manifest = cls(
-                model=stored["model"],
-                version=stored["version"],
-                parameters=stored["parameters"],
-                kind=stored["kind"],
-                requested=stored["requested"],
-                seed=stored["seed"],
-                fingerprint=stored["fingerprint"],
+                **{name: stored[name] for name in _PLAIN},
                 shape=tuple(stored["shape"]),
                 positives=np.array(stored["per_class"]["positives"], dtype=np.int64),
                 affected=np.array(stored["per_class"]["affected"], dtype=np.int64),
@@ -257,7 +246,7 @@ class Manifest:
         clean = self._pixels(maps)
         noisy = np.array(clean, order="C")
         if self.runs is not None:
-            for pixels, after in _pixels_of(self.runs):
+            for pixels, after in pixels_of(self.runs):
                 noisy.reshape(-1)[pixels] = after
             return noisy
         for sample, before, after in self.changed.tolist():
@@ -267,7 +256,7 @@ class Manifest:
     def _present(self, labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
         clean = checked_scene_labels(labels)
         self._check_shape("scene", clean)
-        self._check_changes(clean != 0)
+        check_changes(self.changed, clean != 0, self.merging, self._counted)
         return clean
 
     def _pixels(self, maps: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -276,26 +265,10 @@ class Manifest:
         self._check_shape("pixel", clean)
         present = class_pixels(clean, classes, IGNORE) > 0
         if self.runs is None:
-            self._check_changes(present)
+            check_changes(self.changed, present, self.merging, self._counted)
         else:
-            self._check_runs(clean, self.runs)
+            check_runs(self.runs, clean, classes)
         return clean
-
-    def _check_runs(self, clean: npt.NDArray[Any], runs: Ints) -> None:
-        first, length, after = runs.T
-        inside = (first >= 0) & (length > 0) & (first + length <= clean.size)
-        if not (inside & (after >= 0) & (after < len(self.positives))).all():
-            raise InputError("The noise manifest names pixels or classes that these label maps do not have.")
-        flat = np.ascontiguousarray(clean).reshape(-1)
-        for pixels, become in _pixels_of(runs):
-            before = flat[pixels]
-            wrong = (before == become) | (before == IGNORE) | (before < 0)
-            if wrong.any():
-                sample = int(pixels[wrong.argmax()]) // (clean.shape[1] * clean.shape[2])
-                raise InputError(
-                    f"The noise manifest is of other labels: a pixel of sample {sample} cannot have become class "
-                    f"{become[wrong.argmax()]}."
-                )
 
     def _check_shape(self, kind: Kind, clean: npt.NDArray[Any]) -> None:
         words = {"scene": "scene labels", "pixel": "label maps"}
@@ -307,40 +280,9 @@ class Manifest:
             )
 
     @property
-    def _counts_labels(self) -> bool:
-        return self.parameters.get("replacement") == "any"
-
-    def _check_changes(self, present: npt.NDArray[np.bool_]) -> None:
-        sample, before, after = self.changed.T
-        samples, classes = present.shape
-        outside = (sample < 0) | (sample >= samples) | (np.maximum(before, after) >= classes)
-        if outside.any() or self.changed.min(initial=0) < -1:
-            raise InputError("The noise manifest names samples or classes that these labels do not have.")
-        removed, added = before >= 0, after >= 0
-        wrong = np.zeros(len(sample), dtype=np.bool_)
-        wrong[removed] = ~present[sample[removed], before[removed]]
-        if self.merging:
-            wrong |= before == after
-        else:
-            wrong[added] |= present[sample[added], after[added]]
-        if self._counts_labels:
-            # Less can be wrong with such a change, so the number of labels of each class is compared too.
-            wrong |= (present.sum(axis=0, dtype=np.int64) != self.positives).any()
-        if wrong.any():
-            first = self.changed[wrong.argmax()].tolist()
-            raise InputError(
-                f"The noise manifest is of other labels: sample {first[0]} cannot have gone from class {first[1]} "
-                f"to class {first[2]} (-1 is none)."
-            )
-
-
-def _pixels_of(runs: Ints) -> Iterator[tuple[Ints, Ints]]:
-    """Yield the pixels of the runs and the classes that they become, some runs at a time."""
-    for start in range(0, len(runs), RUNS):
-        first, length, after = runs[start : start + RUNS].T
-        ends = length.cumsum()
-        within = np.arange(ends[-1]) - np.repeat(ends - length, length)
-        yield np.repeat(first, length) + within, np.repeat(after, length)
+    def _counted(self) -> Ints | None:
+        """Labels of each class, where they were merged as GRID's code does: less can be wrong with such a change."""
+        return self.positives if self.parameters.get("replacement") == "any" else None
 
 
 def _tally(classes: Ints, count: int) -> list[int]:

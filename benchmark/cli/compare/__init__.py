@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gridbench.cli.compare.report import close, placed
+from gridbench.cli.compare.report import announce, close, explain_control, placed
 from gridbench.cli.computing import computing_of, computing_options
 from gridbench.cli.leaderboard import FORMATS, format_of, report_text, write_report
 from gridbench.cli.options import (
@@ -22,13 +21,11 @@ from gridbench.cli.options import (
     quiet_option,
     runs_option,
 )
-from gridbench.core.machine import NOT_RECORDED
 from gridbench.errors import InputError, RunFailed
 
 if TYPE_CHECKING:
     from gridbench.engines.choice import EngineChoice
     from gridbench.sweeps.baselines import Baselines
-    from gridbench.sweeps.grid import Item
 
 __all__ = ["compare"]
 
@@ -160,8 +157,8 @@ def compare(
             )
         control = control_items(baselines, items, runs, place, here)
         todo = Sweep((*control, *items), ()).todo(retry_failed)
-        _announce(method, chosen_loss, baselines, items, control, todo)
-        _explain_control(baselines, control, todo, here)
+        announce(method, chosen_loss, baselines, items, control, todo)
+        explain_control(baselines, control, todo, here)
         if dry_run:
             return
         if todo and not no_check and not _built_in(method):
@@ -258,47 +255,6 @@ def _machine_here(engine: EngineChoice) -> str | None:
     threads = int(engine.threads)
     labels = {machine_label(describe_machine(choose_device(name), threads)) for name in engine.devices}
     return labels.pop() if len(labels) == 1 else None
-
-
-def _announce(
-    method: str,
-    loss: str,
-    baselines: Baselines,
-    items: Sequence[Item],
-    control: Sequence[Item],
-    todo: Sequence[Item],
-) -> None:
-    config = items[0].plan.config
-    cells = "; ".join(
-        f"SLNIR {rate}: seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
-        for rate, seeds in baselines.plain.items()
-    )
-    click.echo(f"{method} with {loss} on {config.dataset}, on the cells of the baselines ({cells}).")
-    seconds = baselines.seconds()
-    spent = seconds and f"{seconds / len(items) * len(todo) / 60:.1f} core-minutes"
-    cost = f" Where the baselines were made, plain training took {spent} for as many." if spent else ""
-    failed = sum(item.state == "failed" for item in (*items, *control))
-    more = f"; {failed} failed before, try them again with --retry-failed" if failed else ""
-    state = f"{len(todo)} to compute{more}.{cost}" if todo else f"all there already{more}."
-    beside = f" and {len(control)} of plain {loss} as their control" if control else ""
-    click.echo(f"{len(items)} run{'s' if len(items) > 1 else ''}{beside}, {state}")
-
-
-def _explain_control(
-    baselines: Baselines, control: Sequence[Item], todo: Sequence[Item], here: str | None
-) -> None:
-    """Say why plain training is computed here, too, or why it need not be."""
-    there = sorted({run.machine for seeds in baselines.plain.values() for run in seeds.values()})
-    if control:
-        recorded = "; ".join("a machine that they do not record" if m == NOT_RECORDED else m for m in there)
-        click.echo(
-            f"The baselines were computed on {recorded}.\n"
-            f"Runs are computed on {here or 'the machines of the engine'}.\n"
-            "The same seed trains otherwise on another machine (docs/machines.md), so plain training is computed here, "
-            "too, once for all methods, and the method is paired with it."
-        )
-    elif todo:
-        click.echo("The baselines were computed on this machine, so their plain training is the control.")
 
 
 def _check(method: str, parameters: dict[str, str], loss: str) -> None:

@@ -1,4 +1,4 @@
-"""What `gridbench compare` shows and says when its runs are done."""
+"""What `gridbench compare` says before its runs, and shows when they are done."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gridbench.core.machine import NOT_RECORDED
 from gridbench.errors import RunFailed
 
 if TYPE_CHECKING:
@@ -19,13 +20,55 @@ if TYPE_CHECKING:
     from gridbench.sweeps.baselines import Baselines
     from gridbench.sweeps.grid import Item
 
-__all__ = ["close", "placed"]
+__all__ = ["announce", "close", "explain_control", "placed"]
 
 ENOUGH_SEEDS = 5
 YOURS = "the method in question, computed on this machine"
 CONTROL = "plain training computed on this machine: the control of the method in question"
 HERE, THERE = "here", "baselines"
 SHIPPED = "the method in question is one of the baselines: these are its shipped records"
+
+
+def announce(
+    method: str,
+    loss: str,
+    baselines: Baselines,
+    items: Sequence[Item],
+    control: Sequence[Item],
+    todo: Sequence[Item],
+) -> None:
+    """Say what is compared, on which cells, how many runs there are to compute and what that may cost."""
+    config = items[0].plan.config
+    cells = "; ".join(
+        f"SLNIR {rate}: seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+        for rate, seeds in baselines.plain.items()
+    )
+    click.echo(f"{method} with {loss} on {config.dataset}, on the cells of the baselines ({cells}).")
+    seconds = baselines.seconds()
+    spent = seconds and f"{seconds / len(items) * len(todo) / 60:.1f} core-minutes"
+    cost = f" Where the baselines were made, plain training took {spent} for as many." if spent else ""
+    failed = sum(item.state == "failed" for item in (*items, *control))
+    more = f"; {failed} failed before, try them again with --retry-failed" if failed else ""
+    state = f"{len(todo)} to compute{more}.{cost}" if todo else f"all there already{more}."
+    beside = f" and {len(control)} of plain {loss} as their control" if control else ""
+    click.echo(f"{len(items)} run{'s' if len(items) > 1 else ''}{beside}, {state}")
+
+
+def explain_control(
+    baselines: Baselines, control: Sequence[Item], todo: Sequence[Item], here: str | None
+) -> None:
+    """Say why plain training is computed here, too, or why it need not be."""
+    there = sorted({run.machine for seeds in baselines.plain.values() for run in seeds.values()})
+    if control:
+        recorded = "; ".join("a machine that they do not record" if m == NOT_RECORDED else m for m in there)
+        click.echo(
+            f"The baselines were computed on {recorded}.\n"
+            f"Runs are computed on {here or 'the machines of the engine'}.\n"
+            "The same seed trains otherwise on another machine (docs/machines.md), so plain training is computed here, "
+            "too, once for all methods, and the method is paired with it."
+        )
+    elif todo:
+        click.echo("The baselines were computed on this machine, so their plain training is the control.")
 
 
 def placed(
