@@ -22,6 +22,9 @@ hypothesis_settings.load_profile("gridbench")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# So that a run that is interrupted after any epoch has a checkpoint of it, in the processes that tests start, too.
+os.environ["GRIDBENCH_CHECKPOINT_SECONDS"] = "0"
+
 CLASSES = 5
 COUNT = 96
 SIDE = 16

@@ -35,7 +35,7 @@ from gridbench.records.run_folder import (
     unwritable,
 )
 from gridbench.training.autotune.precision import Chooser
-from gridbench.training.checkpoint import Checkpoint, clear_checkpoints, load_checkpoint, save_checkpoint
+from gridbench.training.checkpoint import Checkpoint, CheckpointWriter, clear_checkpoints, load_checkpoint
 from gridbench.training.compile import compile_failure, require_compiler
 from gridbench.training.experiment import Experiment, Outcome
 from gridbench.training.pretrained import published_weights
@@ -212,9 +212,12 @@ def _compute(experiment: Experiment, folder: Path, execution: Execution, build: 
 
         def save(checkpoint: Checkpoint) -> None:
             trained_by = [*earlier, {"machine": here, "epochs": checkpoint.epoch}]
-            save_checkpoint(folder, plan.id, replace(checkpoint, machines=trained_by))
+            writer.offer(replace(checkpoint, machines=trained_by))
 
-        with _event_log(execution, folder, experiment.trainer.history) as log:
+        with (
+            CheckpointWriter(folder, plan.id) as writer,
+            _event_log(execution, folder, experiment.trainer.history) as log,
+        ):
             watchers = _Watchers((log, execution.progress))
             experiment.trainer.train(watchers, save)
     # Before the scores, so that a run whose descriptors cannot be compared can still be scored otherwise.

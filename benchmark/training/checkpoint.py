@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import torch
 from safetensors import SafetensorError
@@ -18,7 +22,9 @@ from gridbench.core.files import LARGEST_TABLE, file_hash, read_bytes, read_json
 from gridbench.core.machine import NOT_RECORDED
 
 __all__ = [
+    "SECONDS",
     "Checkpoint",
+    "CheckpointWriter",
     "checkpoint_digest",
     "clear_checkpoints",
     "independent",
@@ -29,6 +35,12 @@ __all__ = [
 ]
 
 INDEX = "checkpoint.json"
+
+SECONDS = "GRIDBENCH_CHECKPOINT_SECONDS"
+"""Environment variable with the least number of seconds between two checkpoints; 0 for one after every epoch."""
+
+USUAL_SECONDS = 3.0
+"""Small networks have epochs of a third of a second, of which a checkpoint after each would take a twentieth."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,53 @@ def save_checkpoint(folder: Path, run_id: str, checkpoint: Checkpoint) -> None:
     for old in folder.glob("checkpoint-*.safetensors"):
         if old.name != name:
             old.unlink(missing_ok=True)
+
+
+class CheckpointWriter:
+    """Writes checkpoints in a thread of its own, while training goes on, and no more often than every few seconds.
+
+    Used as a context manager; on leaving it, whatever was begun is written.
+
+    Args:
+        folder: The run folder.
+        run_id: The run's identity.
+
+    Raises:
+        OSError: A checkpoint could not be written; raised by the next one that is offered, or on leaving.
+    """
+
+    def __init__(self, folder: Path, run_id: str) -> None:
+        self._folder, self._id = folder, run_id
+        self._seconds = float(os.environ.get(SECONDS) or USUAL_SECONDS)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="gridbench-checkpoint")
+        self._writing: Future[None] | None = None
+        self._begun = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self._pool.shutdown(wait=True)
+        if kind is None and self._writing is not None:
+            self._writing.result()
+
+    def offer(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint if one is due; the tensors may change afterwards.
+
+        Args:
+            checkpoint: The state after an epoch.
+        """
+        if self._writing is not None and self._writing.done():
+            self._writing.result()
+        if time.monotonic() - self._begun < self._seconds:
+            return
+        if self._writing is not None:
+            self._writing.result()
+        self._begun = time.monotonic()
+        kept = {name: value.detach().to("cpu", copy=True) for name, value in checkpoint.tensors.items()}
+        state = json.loads(json.dumps(checkpoint.state))
+        whole = replace(checkpoint, tensors=kept, state=state)
+        self._writing = self._pool.submit(save_checkpoint, self._folder, self._id, whole)
 
 
 def load_checkpoint(folder: Path, run_id: str) -> Checkpoint | None:

@@ -180,7 +180,7 @@ def test_a_node_without_room_is_the_nodes_trouble(order, node, store, monkeypatc
     assert "No space left" in message
 
     monkeypatch.setattr(
-        "gridbench.records.runner.save_checkpoint",
+        "gridbench.training.checkpoint.save_checkpoint",
         lambda *given: (_ for _ in ()).throw(OSError(28, "No space left")),
     )
     *_, (kind, message) = carry_out(sent, store.get)
