@@ -121,7 +121,7 @@ class CheckpointWriter:
         if self._writing is not None:
             self._writing.result()
         self._begun = time.monotonic()
-        kept = {name: value.detach().to("cpu", copy=True) for name, value in checkpoint.tensors.items()}
+        kept = {name: value.detach().clone().cpu() for name, value in checkpoint.tensors.items()}
         state = json.loads(json.dumps(checkpoint.state))
         whole = replace(checkpoint, tensors=kept, state=state)
         self._writing = self._pool.submit(save_checkpoint, self._folder, self._id, whole)
