@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -105,6 +106,20 @@ def finished(
         return read_record(shutil.copytree(known[key], tmp_path / runs / known[key].name))
 
     return of
+
+
+@pytest.fixture
+def documented(tmp_path: Path) -> Callable[[str, str], Path]:
+    """Write a plug-in that a page of the documentation shows to a file of the name that it has there."""
+
+    def write(page: str, name: str) -> Path:
+        text = (Path(__file__).parents[1] / "docs" / page).read_text(encoding="utf-8")
+        (block,) = re.findall(rf"^```python\n(# {re.escape(name)}\n.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        path = tmp_path / name
+        path.write_text(block, encoding="utf-8")
+        return path
+
+    return write
 
 
 @pytest.fixture

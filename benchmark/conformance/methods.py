@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gridbench.config import make_config
 from gridbench.conformance.documentation import check_documentation
 from gridbench.conformance.findings import Finding, carry_out, first_difference, require
-from gridbench.conformance.fixtures import BATCH, CLASSES, SIDE, Subject, Workbench, step_on
+from gridbench.conformance.fixtures import BATCH, CLASSES, SIDE, Workbench
 from gridbench.conformance.reproducibility import (
     computes_the_same_again,
     draws_from_its_streams_alone,
@@ -20,15 +21,10 @@ from gridbench.conformance.reproducibility import (
     resumes_exactly,
     starts_alike,
 )
-from gridbench.methods.base import (
-    ANY_LOSS,
-    Averages,
-    Batch,
-    Entries,
-    Method,
-    StepOutput,
-    mean_of_valid,
-)
+from gridbench.conformance.subject import Subject, step_on, training_view
+from gridbench.errors import InputError
+from gridbench.evaluation.training_view import evaluating
+from gridbench.methods.base import ANY_LOSS, Method, StepOutput
 from gridbench.registry import LOSSES
 
 __all__ = ["check_method"]
@@ -49,20 +45,25 @@ def check_method(
 
 
 def _check_declarations(method: type[Method]) -> None:
-    """Its losses exist, its labels and its ranking are among those there are."""
+    """Its losses exist; its labels, ranking, views and recipe are among those there are."""
     require(issubclass(method, Method), "it does not extend gridbench.methods.base.Method")
     for loss in () if method.losses == ANY_LOSS else method.losses:
         require(loss in LOSSES, f"it goes with the loss {loss!r}, which does not exist")
     require(method.labels in ("noisy", "clean", "none"), f"its labels are {method.labels!r}")
     require(method.ranking in ("descriptors", "chance"), f"its ranking is {method.ranking!r}")
+    known = method.views and set(method.views) <= {"weak", "strong"}
+    require(known, f"its views are {method.views!r}; each is 'weak' or 'strong'")
+    try:
+        make_config(method.recipe)
+    except InputError as error:
+        require(False, f"its recipe cannot be run: {error}")
     trains = method.labels != "none"
     require(trains == bool(method.losses), "it names losses and trains nothing, or trains and names no loss")
 
 
 def builds(subject: Subject) -> None:
     """Builds itself."""
-    experiment = subject.fresh()
-    method = experiment.method
+    method = subject.fresh().method
     own = {id(p) for p in method.parameters()}
     hidden = [name for name, p in method.descriptor_network.named_parameters() if id(p) not in own]
     require(
@@ -74,47 +75,46 @@ def builds(subject: Subject) -> None:
 
 def step_has_its_shapes(subject: Subject) -> None:
     """A step returns what it must, in its shapes."""
-    _require_shapes(step_on(subject.fresh().method, subject.batch()), BATCH)
+    _require_shapes(step_on(subject.ready(), subject.batch()), BATCH)
 
 
 def gradients_arrive(subject: Subject) -> None:
     """The descriptor network is trained, by finite gradients or by following a network that is."""
-    method = subject.fresh().method
+    method = subject.ready()
     method.train()
     require(method.step(subject.batch()).loss.requires_grad, "the loss is detached: nothing would be trained")
     step_on(method, subject.batch())
     _require_finite_gradients(method)
+    own = {id(p) for p in method.descriptor_network.parameters()}
     reached = [p for p in method.parameters() if p.grad is not None and bool((p.grad != 0).any())]
-    network = dict(method.descriptor_network.named_parameters())
-    if reached and any(p is own for p in reached for own in network.values()):
-        return
-    # An average of the network that is trained gets no gradient, and follows it.
+    # An average of a network that is trained gets no gradient, and follows it.
     before = dict(subject.fresh().method.descriptor_network.named_parameters())
     after = dict(subject.trained[0].method.descriptor_network.named_parameters())
+    why = "is it in no parameter group?" if any(id(p) in own for p in reached) else "it gets no gradient"
     require(
-        reached and first_difference(before, after),
-        "the descriptor network gets no gradient, and training does not change it: something between it and the loss "
-        "is detached",
+        first_difference(before, after),
+        f"training does not change the descriptor network: {why}",
     )
 
 
 def leaves_the_batch_alone(subject: Subject) -> None:
     """A step leaves the batch as it was."""
-    method, batch = subject.fresh().method, subject.batch()
+    method, batch = subject.ready(), subject.batch()
     tensors = {
-        field.name: value
-        for field in fields(batch)
-        if isinstance(value := getattr(batch, field.name), Tensor)
+        f"{where}.{field.name}": value
+        for where, view in [("batch", batch), *((f"views[{i}]", v) for i, v in enumerate(batch.views[1:], 1))]
+        for field in fields(view)
+        if isinstance(value := getattr(view, field.name), Tensor)
     }
     before = {name: value.clone() for name, value in tensors.items()}
     step_on(method, batch)
     different = first_difference(before, tensors)
-    require(not different, f"it writes into the batch's {different}: work on a copy")
+    require(not different, f"it writes into {different}: work on a copy")
 
 
 def stays_finite_in_bfloat16(subject: Subject) -> None:
     """Under autocast the losses are finite and in float32."""
-    method = subject.fresh().method
+    method = subject.ready()
     output = step_on(method, subject.batch(), autocast=True)
     _require_shapes(output, BATCH)
     for name, value in (("loss", output.loss), ("per_sample_loss", output.per_sample_loss)):
@@ -126,7 +126,7 @@ def stays_finite_in_bfloat16(subject: Subject) -> None:
 
 def takes_small_batches(subject: Subject) -> None:
     """Odd last batches of two, five and nine images work."""
-    method = subject.fresh().method
+    method = subject.ready()
     for size in (2, 5, 9):
         _require_shapes(step_on(method, subject.batch(size)), size)
         _require_finite_gradients(method)
@@ -135,23 +135,24 @@ def takes_small_batches(subject: Subject) -> None:
 def takes_equal_labels(subject: Subject) -> None:
     """Batches in which all images have the same label, or all labels, work."""
     for labels in ("one", "all"):
-        method = subject.fresh().method
+        method = subject.ready()
         _require_shapes(step_on(method, subject.batch(labels=labels)), BATCH)
         _require_finite_gradients(method)
 
 
 def takes_images_without_labels(subject: Subject) -> None:
     """Images without any label work."""
-    experiment = subject.fresh()
-    assert experiment.objective is not None
+    objective = subject.trained[0].objective
+    assert objective is not None
+    method = subject.ready()
     for labels in ("first_none", "none"):
         batch = subject.batch(labels=labels)
-        valid = experiment.objective.task.valid(batch)
+        valid = objective.task.valid(batch)
         kept = batch if valid is None else batch.only(valid)
         # What nothing can be learnt from is left out before a method sees it.
         if len(kept.indices) > 1:
-            _require_shapes(step_on(experiment.method, kept), len(kept.indices))
-            _require_finite_gradients(experiment.method)
+            _require_shapes(step_on(method, kept), len(kept.indices))
+            _require_finite_gradients(method)
 
 
 def describes_each_image_on_its_own(subject: Subject) -> None:
@@ -175,54 +176,33 @@ def describes_each_image_on_its_own(subject: Subject) -> None:
 
 def scores_samples_repeatably(subject: Subject) -> None:
     """The scores of its training samples have their shapes, draw nothing and change nothing."""
-    method = subject.trained[0].method
-    method.eval()
-    bench = _Bench(subject)
+    method, train = subject.trained[0].method, training_view(subject.trained[0])
     before = {name: value.clone() for name, value in method.state_dict().items()}
-    drawn = bench.batch.generator.get_state(), torch.get_rng_state()
-    with torch.no_grad():
-        scores, again = method.score_samples(bench), method.score_samples(bench)
-    method.train()
-    different = "score_samples draws random numbers; in evaluation it must give the same each time"
-    require(torch.equal(bench.batch.generator.get_state(), drawn[0]), different)
-    require(torch.equal(torch.get_rng_state(), drawn[1]), different)
+    drawn = torch.get_rng_state()
+    with evaluating(method):
+        scores, again = method.score_samples(train), method.score_samples(train)
+    different = (
+        "score_samples draws random numbers or remembers; in evaluation it must give the same each time"
+    )
+    require(torch.equal(torch.get_rng_state(), drawn), different)
     changed = first_difference(before, dict(method.state_dict()))
     require(not changed, f"score_samples changes {changed!r}")
     if scores is None or again is None:
-        require(scores is again, "score_samples differs when it is asked for again")
+        require(scores is again, different)
         return
-    for name, size in (("images", BATCH), ("labels", None)):
+    for name, size in (("images", train.num_samples), ("labels", None)):
         values, repeated = getattr(scores, name), getattr(again, name)
         if values is None and name == "labels":
             continue
         shape = tuple(values.shape)
         require(
             values.ndim == 1 and size in (None, len(values)),
-            f"the scores of {name} have the shape {shape} on {BATCH} images and must be ({size or 'M'},)",
+            f"the scores of {name} have the shape {shape} on {train.num_samples} images and must be ({size or 'M'},)",
         )
         require(bool(torch.isfinite(values.float()).all()), f"the scores of {name} are not finite")
-        require(torch.equal(values, repeated), "score_samples differs when it is asked for again")
+        require(torch.equal(values, repeated), different)
     share = scores.noisy_percent
     require(share is None or 0 <= share <= 100, f"noisy_percent is {share}; a percentage is 0 to 100")
-
-
-class _Bench:
-    """One mini-batch as the whole training set."""
-
-    def __init__(self, subject: Subject) -> None:
-        self.batch = subject.batch()
-
-    def average(self, function: Callable[[Batch], Sequence[Entries]]) -> list[Averages]:
-        found = []
-        for values, valid in function(self.batch):
-            require(
-                values.ndim == 2 and len(values) == BATCH and (valid is None or valid.shape == values.shape),
-                f"score_samples averages entries of the shape {tuple(values.shape)} on {BATCH} images; they must be "
-                "(B, entries)",
-            )
-            labels = values.flatten() if valid is None else values[valid]
-            found.append(Averages(mean_of_valid(values.float(), valid), labels))
-        return found
 
 
 def is_scored(subject: Subject) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gridbench.conformance.findings import first_difference, require
-from gridbench.conformance.fixtures import Subject
+from gridbench.conformance.subject import Subject
 
 __all__ = [
     "computes_the_same_again",

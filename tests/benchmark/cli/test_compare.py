@@ -19,30 +19,6 @@ from gridbench.plan import make_plan
 from gridbench.records.record import RunRecord, iter_records
 from gridbench.sweeps.baselines import baselines_for
 
-SMALL = '''
-"""Plain training on what is left when the images of largest loss are left out."""
-from dataclasses import dataclass
-from gridbench import register_method
-from gridbench.methods.base import ANY_LOSS, StepOutput
-from gridbench.methods.plain import Plain
-from gridbench.parameters import parameter
-
-@register_method()
-class Small(Plain):
-    """Small."""
-    losses = ANY_LOSS
-
-    @dataclass(frozen=True)
-    class Parameters:
-        """How much."""
-        drop: float = parameter(20.0, "percentage that is left out", "ours", low=0, high=99)
-
-    def step(self, batch):
-        prediction = self.predict(batch.images)
-        losses = self.objective.per_sample(prediction, batch)
-        kept = losses.argsort()[: max(1, round(len(losses) * (1 - self.p.drop / 100)))]
-        return StepOutput(losses[kept].mean(), losses, losses.detach(), None, prediction.detach())
-'''
 SETTINGS = [
     "--dataset",
     "stripes",
@@ -74,10 +50,8 @@ def baselines(cache, tmp_path_factory):
 
 
 @pytest.fixture
-def small(tmp_path, registries):
-    path = tmp_path / "small.py"
-    path.write_text(SMALL, encoding="utf-8")
-    return path
+def small(documented, registries):
+    return documented("tutorial.md", "small.py")
 
 
 @pytest.fixture
@@ -148,6 +122,16 @@ def test_the_same_command_computes_nothing_again_and_more_seeds_only_what_is_mis
     assert "2 runs, 1 to compute" in compare(small, "--slnir", "0", "--dry-run")[1]
 
 
+def test_a_mean_teacher_with_a_strong_view_is_checked_and_stands_in_its_place(
+    compare, documented, registries
+):
+    teacher = documented("methods.md", "mean_teacher.py")
+    assert len(teacher.read_text(encoding="utf-8").splitlines()) < 60
+    code, out, err = compare(teacher, "--slnir", "30", "--seeds", "1", check=True)
+    assert code == 0, err
+    assert any(line.startswith("mean_teacher") for line in out.splitlines())
+
+
 def test_quick_says_that_it_shows_nothing_yet(compare, small, tmp_path):
     code, out, _ = compare(small, "--quick")
     assert code == 0
@@ -194,8 +178,9 @@ def test_every_format(compare, small, tmp_path):
 
 
 def test_a_method_that_fails_its_checks_is_not_run(compare, small, tmp_path):
+    text = small.read_text(encoding="utf-8")
     small.write_text(
-        SMALL.replace("losses[kept].mean(), losses,", "losses[kept].mean() * float('nan'), losses,")
+        text.replace("losses[kept].mean(), losses,", "losses[kept].mean() * float('nan'), losses,")
     )
     code, _, err = compare(small, "--quick", check=True)
     assert code == 1

@@ -80,6 +80,7 @@ class Broken(Plain):
 
 '''
 
+DECLARED = "Its losses exist; its labels, ranking, views and recipe are among those there are"
 TRAINED = "The descriptor network is trained, by finite gradients or by following a network that is"
 RESUMED = (
     "Going on from a checkpoint after an interruption inside an epoch gives the same bits as not stopping"
@@ -95,6 +96,14 @@ BROKEN = {
         """,
         {TRAINED: "gets no gradient"},
     ),
+    "leaves_its_backbone_out": (
+        """
+        def parameter_groups(self):
+            from gridbench.methods.base import ParameterGroup
+            return [ParameterGroup("head", list(self.head.parameters()))]
+        """,
+        {TRAINED: "is it in no parameter group?"},
+    ),
     "forgets_its_state": (
         """
         average = 1.0
@@ -105,6 +114,45 @@ BROKEN = {
             return StepOutput(losses.mean() / self.average, losses)
         """,
         {RESUMED: "must be in the state_dict"},
+    ),
+    "keeps_a_constant_of_its_start": (
+        """
+        def start(self, train):
+            self.prior = float(train.scene_labels.mean())
+
+        def step(self, batch):
+            losses = self.objective.per_sample(self.predict(batch.images), batch)
+            return StepOutput(losses.mean() * self.prior, losses)
+        """,
+        # The checks of a single step begin with `start`; only what follows a resumption is without it.
+        {RESUMED: "has no attribute 'prior'"},
+    ),
+    "looks_up_the_clean_labels": (
+        """
+        def __init__(self, setup, parameters=None):
+            super().__init__(setup, parameters)
+            self.register_buffer("clean", torch.zeros(setup.num_samples, setup.num_classes))
+
+        def on_epoch_start(self, epoch, train):
+            archive = train._data.archive
+            self.clean.copy_(torch.from_numpy(archive.true_scene_labels[train._data.indices]))
+
+        def step(self, batch):
+            wrong = (batch.scene_labels != self.clean[batch.indices]).any(1)
+            losses = self.objective.per_sample(self.predict(batch.images), batch)
+            return StepOutput((losses * ~wrong).mean(), losses, selected=wrong)
+        """,
+        {"What is learnt does not depend on the clean labels": "the archive's own labels"},
+    ),
+    "writes_into_a_second_view": (
+        """
+        views = ("weak", "strong")
+
+        def step(self, batch):
+            batch.views[1].images.mul_(0.5)
+            return super().step(batch)
+        """,
+        {"A step leaves the batch as it was": "it writes into views[1].images"},
     ),
     "draws_from_nowhere": (
         """
@@ -229,9 +277,17 @@ BROKEN = {
             "It says what it is, and declares each parameter with its range and the source of its default": "['weight']"
         },
     ),
+    "asks_for_a_view_that_is_not_there": (
+        "views = ('weak', 'storng')",
+        {DECLARED: "its views are ('weak', 'storng')"},
+    ),
+    "has_a_recipe_that_cannot_be_run": (
+        "recipe = {'lerning_rate': 0.1}",
+        {DECLARED: "learning_rate"},
+    ),
     "goes_with_a_loss_that_is_not_there": (
         "losses = ('bec',)",
-        {"Its losses exist, its labels and its ranking are among those there are": "'bec'"},
+        {DECLARED: "'bec'"},
     ),
 }
 
@@ -249,7 +305,10 @@ def broken(tmp_path):
 IN_THE_FAST_SUITE = [
     "corrects_labels_in_place",
     "starves_its_backbone",
+    "leaves_its_backbone_out",
     "forgets_its_state",
+    "keeps_a_constant_of_its_start",
+    "looks_up_the_clean_labels",
     "draws_from_nowhere",
     "returns_a_loss_for_each_entry",
     "divides_by_the_number_of_labels",
@@ -285,9 +344,7 @@ def test_the_command_says_what_failed_and_exits_with_one(broken, capsys):
     code, out, messages = call(capsys, "check", broken("mine", body))
     assert code == 1
     assert "method mine" in out
-    assert (
-        "FAILED  A step leaves the batch as it was (with bce): it writes into the batch's scene_labels" in out
-    )
+    assert "FAILED  A step leaves the batch as it was (with bce): it writes into batch.scene_labels" in out
     assert f"ok      {TRAINED}" in out
     assert "1 check failed." in messages
     assert "Traceback" not in out + messages

@@ -15,6 +15,7 @@ import torch, timm
 import gridbench.records.runner, gridbench.cli.run
 from gridbench.cli import main
 torch.set_num_threads(1)
+leave = os._exit  # a plug-in that is loaded cannot call it any more
 
 def counted(function):
     def call(*arguments, **more):
@@ -41,7 +42,7 @@ for line in sys.stdin:
             code = stop.code or 0
         with open(order["writes"], "w") as file:
             file.write(str(writes))
-        os._exit(code)
+        leave(code)
     status = os.waitpid(pid, 0)[1]
     print(json.dumps(os.waitstatus_to_exitcode(status)), flush=True)
 """

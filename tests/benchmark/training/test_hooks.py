@@ -9,7 +9,8 @@ import torch
 
 from gridbench import register_method
 from gridbench.conformance.findings import first_difference
-from gridbench.conformance.fixtures import Subject, Workbench, state_of, train
+from gridbench.conformance.fixtures import Workbench
+from gridbench.conformance.subject import Subject, state_of, train
 from gridbench.core.streams import numpy_stream
 from gridbench.errors import InputError, RunFailed
 from gridbench.evaluation.training_view import WholeTrainingSet, draw_batch
