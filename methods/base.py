@@ -17,6 +17,7 @@ from gridbench.methods.hooks import (
     SampleScores,
     Sampling,
     TrainingView,
+    check_views,
 )
 from gridbench.methods.tasks.batch import Batch, Geometry, View, mean_of_valid
 from gridbench.methods.tasks.task import Task
@@ -224,6 +225,11 @@ class Method(nn.Module):
                 f"The method {cls.__name__} defines {', '.join(removed)}, which nothing calls any more: return scores "
                 "of images and labels from score_samples(train) instead; see CONTRIBUTING.md."
             )
+
+        try:
+            check_views(cls.views)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"The method {cls.__name__} cannot be used: {error}.") from error
 
     def __init__(self, setup: Setup, parameters: Any = None) -> None:
         super().__init__()

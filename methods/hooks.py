@@ -20,6 +20,7 @@ __all__ = [
     "Sampling",
     "TrainingView",
     "check_sampling",
+    "check_views",
 ]
 
 Entries = tuple[Tensor, Tensor | None]
@@ -123,6 +124,9 @@ class TrainingView(Protocol):
         """
 
 
+VIEWS = ("weak", "strong")
+"""Augmentations that a method may ask for: the recipe's, and that followed by a strong one."""
+
 Sampling = Tensor | Sequence[Tensor] | None
 """What `Method.sampler` returns."""
 
@@ -140,6 +144,22 @@ class SampleScores:
     images: Tensor
     labels: Tensor | None = None
     noisy_percent: float | None = None
+
+
+def check_views(views: Any, none: bool = False) -> tuple[str, ...]:
+    """Return the names of views.
+
+    Args:
+        views: What was given.
+        none: Whether none at all is allowed.
+
+    Raises:
+        ValueError: They are no sequence of names of views.
+    """
+    names = () if isinstance(views, str) else tuple(views)
+    if not (names or none) or isinstance(views, str) or not set(names) <= set(VIEWS):
+        raise ValueError(f"views is {views!r}; it must be a tuple of {' and '.join(map(repr, VIEWS))}")
+    return names
 
 
 def check_sampling(sampling: Any, num_samples: int, batch_size: int) -> tuple[Tensor | None, list[Tensor]]:

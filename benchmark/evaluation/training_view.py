@@ -16,6 +16,7 @@ from gridbench.core.streams import numpy_stream, torch_stream
 from gridbench.datasets.loading.batches import TrainingBatch, TrainingSet, ahead
 from gridbench.evaluation.retrieval import MAPS_TOGETHER, TOGETHER
 from gridbench.methods.base import Averages, Batch, Entries, Geometry, Method, View, mean_of_valid
+from gridbench.methods.hooks import check_views
 from gridbench.methods.tasks.task import Task
 
 __all__ = ["WholeTrainingSet", "draw_batch", "evaluating"]
@@ -70,7 +71,7 @@ class WholeTrainingSet:
         Args:
             views: Views to draw; without any, images are cut at the centre as in evaluation.
         """
-        data, number = self._data, self._passes
+        data, number, views = self._data, self._passes, check_views(views, none=True)
         self._passes += 1
         size = MAPS_TOGETHER if data.has_maps else TOGETHER
         calls = [

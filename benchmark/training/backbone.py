@@ -82,8 +82,14 @@ class TimmBackbone(nn.Module):
         self._map = DESCRIPTOR_MAPS[spec.descriptor_map] if spec.descriptor_map else None
         self._channels_last = spec.memory_format == "channels_last"
         self._bfloat16 = spec.precision == "bfloat16"
+        self._compiled = spec.compiled
         # A function and no module, so that the names of the weights stay those of the model.
-        self._in_training = compiled(self._pass) if spec.compiled else self._pass
+        self._in_training = compiled(self._pass) if self._compiled else self._pass
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over a copied state; a compiled function would go on computing with the weights of the original."""
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self._in_training = compiled(self._pass) if self._compiled else self._pass
 
     def features(self, images: Tensor) -> Tensor:
         """Return (B, width) descriptors, or the (B, width, h, w) feature map for heads that read maps; float32."""

@@ -88,6 +88,20 @@ def test_label_maps_move_with_each_view(bench, subject):
     ) or not torch.equal(batch.views[0].geometry.flipped, batch.views[1].geometry.flipped)
 
 
+@pytest.mark.parametrize("views", ["weak", (), ("weka",), 3])
+def test_views_that_do_not_exist_are_refused(subject, views):
+    """Without this a misspelt strong view would be a weak one."""
+    with pytest.raises(TypeError, match="Broken cannot be used"):
+        type("Broken", (Plain,), {"views": views})
+
+    def start(self, train):
+        train.apply(lambda batch: batch.indices, views=views)
+
+    if views != ():
+        with pytest.raises((TypeError, ValueError), match=r"views is|not iterable"):
+            train(subject(start=start).fresh(), 1)
+
+
 def batch_of_ten():
     ten = torch.arange(10)
     geometry = Geometry(ten, ten + 10, ten % 2 == 0, ten % 3 == 0)

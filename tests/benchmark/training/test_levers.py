@@ -1,5 +1,6 @@
 """Arithmetic, memory format and compilation of the backbone: what they change, what they must not, and resuming."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -246,6 +247,19 @@ def test_a_compiled_run_keeps_names_resumes_exactly_and_compiles_training_alone(
     torch._dynamo.reset()
     resumed = go("broken", method="bce", compile=True, select="best", batch_size=20)
     assert numbers(resumed) == numbers(whole)
+
+
+@pytest.mark.parametrize("compile", [False, True])
+def test_a_copy_of_a_backbone_trains_with_its_own_weights(traced, compile):
+    """What a moving average of a backbone begins as; a compiled function knows the network that it was made for."""
+    backbone = build_backbone(replace(SPEC, compiled=compile)).train()
+    other = copy.deepcopy(backbone)
+    images = torch.randn(4, 3, 16, 16)
+    assert torch.equal(other.features(images), backbone.features(images))
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.add_(0.1)
+    assert not torch.equal(other.features(images), backbone.features(images))
 
 
 def test_without_a_compiler_nothing_is_begun_and_the_way_out_is_named(go, tmp_path, monkeypatch):
