@@ -157,6 +157,8 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
             "noise": noise.version,
             # Real noise counts in every score of labels, and the oracle learns from the clean table.
             **({"real_noise": 1} if archive.has_clean_labels else {}),
+            # How a row is read is in the identity; of the built-in methods it is known which give others a scale.
+            **({"reference": 1} if method.labels != "noisy" and source_digest([method]) else {}),
             **_files_of(noise),
             **_weights_of(filled),
         },

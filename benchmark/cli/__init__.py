@@ -106,12 +106,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _open_standard_streams() -> None:
-    """Put the null device where a standard stream is closed, or the next file that is opened would take its place."""
+    """Put the null device where a standard stream is closed, or the next file that is opened would take its place.
+
+    It is opened for reading, so that what is printed to a closed stream fails as on a full disk.
+    """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)
+            os.open(os.devnull, os.O_RDONLY if number == 1 else os.O_RDWR)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def _flushed() -> int:

@@ -81,11 +81,12 @@ def sweep(
       gridbench sweep --method grid,elr,fl,asl --slnir 30 --seeds 3 --select all --trials 20
     """  # noqa: D301
     from gridbench.core.progress import ProgressReporter
+    from gridbench.datasets.archive.building import nothing_built
     from gridbench.records.runner import Execution
     from gridbench.sweeps.run_sweep import plan_sweep
 
     computing, settings = computing_of(given), collect(given)
-    with ProgressReporter(quiet, "sweep") as progress:
+    with ProgressReporter(quiet, "sweep") as progress, nothing_built(dry_run):
         planned = plan_sweep(settings, Execution(runs=runs, cache=cache, keep=keep), computing, progress)
         print_summary(planned.sweep, runs, retry_failed, dry_run)
         if dry_run:

@@ -1,7 +1,9 @@
-"""Zip files and arrays of others: what they would unpack to is known, and refused or not, before any of it is read."""
+"""Packed files and arrays of others: what they would unpack to is limited, and known before it is read if it can be."""
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import math
 import stat
@@ -14,7 +16,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from gridbench.core.files import FACTOR, limited, open_file
+from gridbench.core.files import FACTOR, LARGEST_TABLE, limited, open_file, read_bytes
 
 __all__ = [
     "ZIP_ERRORS",
@@ -24,6 +26,7 @@ __all__ = [
     "check_zip",
     "read_arrays",
     "read_member",
+    "read_packed",
 ]
 
 # What a compressed file may unpack to whatever its ratio, and how many times its size beyond that: real records stay
@@ -86,6 +89,29 @@ def check_zip(archive: zipfile.ZipFile, size: int) -> None:
             raise ValueError(f"{entry.filename!r}: it is encrypted")
     # Members may overlap: what they claim together is compared with the size of the file, not with their own.
     check_ratio(size, sum(entry.file_size for entry in entries))
+
+
+def read_packed(path: Path) -> bytes:
+    """Return the content of a file, unpacked if its first bytes are those of gzip or bzip2.
+
+    Raises:
+        ValueError: It is damaged, or would unpack to far more than its size.
+        OSError: It cannot be read.
+    """
+    content = read_bytes(path, LARGEST_TABLE)
+    file = io.BytesIO(content)
+    is_gzip, is_bzip2 = content.startswith(b"\x1f\x8b"), content.startswith(b"BZh")
+    if not (is_gzip or is_bzip2):
+        return content
+    most = max(limited(UNPACKED_FREELY), limited(LARGEST_RATIO) * len(content))
+    try:
+        with gzip.open(file) if is_gzip else bz2.open(file) as packed:
+            unpacked: bytes = packed.read(most + 1)
+    except (zlib.error, EOFError, OSError) as error:
+        raise ValueError(f"it is damaged ({error})") from None
+    if len(unpacked) > most:
+        raise ValueError(f"it would unpack to more than {most:,} bytes (to raise the limit: {FACTOR}=4)")
+    return unpacked
 
 
 def read_member(archive: zipfile.ZipFile, name: str, largest: int) -> bytes:

@@ -62,7 +62,7 @@ def statuses(runs: Path, verify: bool = False) -> Iterator[RunStatus]:
         if verify and stored.state == "done":
             from gridbench.records.recompute import wrong_numbers
 
-            wrong = wrong_numbers(stored, needed=stored.folder.parent != runs)
+            wrong = wrong_numbers(stored, needed=True)
             if wrong:
                 stored = replace(stored, state="corrupt", reason="; ".join(wrong))
         done = stored.state == "done"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from filelock import FileLock
@@ -11,8 +14,27 @@ from filelock import FileLock
 from gridbench.datasets.archive.archive import Archive
 from gridbench.datasets.archive.arrayfile import fsync_directory
 from gridbench.datasets.archive.indexing import INDEX
+from gridbench.errors import GridbenchError
 
-__all__ = ["build_once"]
+__all__ = ["NotPacked", "build_once", "nothing_built"]
+
+_MAY_BUILD: ContextVar[bool] = ContextVar("may_build", default=True)
+
+
+class NotPacked(GridbenchError):
+    """An archive that would have to be built, where nothing is to be built."""
+
+    exit_code = 2
+
+
+@contextmanager
+def nothing_built(dry_run: bool = True) -> Iterator[None]:
+    """Refuse to build archives meanwhile, for commands that were asked only to show what they would do."""
+    token = _MAY_BUILD.set(not dry_run)
+    try:
+        yield
+    finally:
+        _MAY_BUILD.reset(token)
 
 
 def build_once(directory: Path, build: Callable[[Path], None], *, force: bool = False) -> Archive:
@@ -23,9 +45,18 @@ def build_once(directory: Path, build: Callable[[Path], None], *, force: bool = 
         build: Fills the folder that it is given completely, or raises; what it leaves there is offered again
             to the next attempt.
         force: Whether to build anew and replace what is there.
+
+    Raises:
+        NotPacked: It is not there, and `nothing_built` holds.
     """
     if (directory / INDEX).is_file() and not force:
         return Archive.open(directory)
+    if not _MAY_BUILD.get():
+        raise NotPacked(
+            f"The archive {directory.name!r} is not packed yet in {directory.parent}, and --dry-run packs nothing; "
+            f"what would run depends on its content. Pack it with: gridbench data info {directory.name} "
+            f"--cache {shlex.quote(str(directory.parent.parent))}"
+        )
     directory.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(directory.with_name(f".{directory.name}.lock")):
         if (directory / INDEX).is_file() and not force:

@@ -98,7 +98,8 @@ class Run:
         if not 0 <= rate <= 100:
             yield f"its slnir is {rate:g}; allowed is 0 to 100"
         method = self.settings["method"]
-        if self.settings.get("plugin") is None and self.reference != (method in REFERENCES):
+        of_plugin = self.settings.get("plugin") is not None and "versions.reference" in self.settings
+        if self.reference != (method in REFERENCES or of_plugin):
             yield f"it says that {method} is {'a' if self.reference else 'no'} reference row"
         for metric, value in self.metrics.items():
             # Means of rates are rounded.

@@ -132,6 +132,7 @@ def compare(
     assigned = parse_assignments(parameters)
     from gridbench.core.progress import ProgressReporter
     from gridbench.datasets import default_cache
+    from gridbench.datasets.archive.building import nothing_built
     from gridbench.leaderboard.records.runs import collect, shipped_records
     from gridbench.records.runner import Execution
     from gridbench.sweeps.baselines import baselines_for, control_items, items_beside, noise_differences
@@ -143,7 +144,7 @@ def compare(
             f"There is no file {str(source)!r}; `gridbench leaderboard export --compact` writes one."
         )
     chosen_loss, place = loss or _usual_loss(method), cache or default_cache()
-    with ProgressReporter(quiet, "comparison") as progress:
+    with ProgressReporter(quiet, "comparison") as progress, nothing_built(dry_run):
         baselines = baselines_for(collect(source).runs, chosen_loss, place)
         baselines = _chosen(baselines, slnir, seeds, quick)
         how = replace(how, engine=replace(how.engine, devices=how.engine.devices or (baselines.device,)))

@@ -85,6 +85,7 @@ def reproduce(
     """  # noqa: D301
     from gridbench.core.progress import ProgressReporter
     from gridbench.datasets import default_cache
+    from gridbench.datasets.archive.building import nothing_built
     from gridbench.records.runner import Execution
     from gridbench.sweeps.grid import seeds_of
     from gridbench.sweeps.paper import EXHIBITS, exhibit
@@ -101,7 +102,7 @@ def reproduce(
         return
     execution = Execution(runs=runs, cache=cache, keep=keep)
     failed: list[RunFailed] = []
-    with ProgressReporter(quiet, "reproduce") as progress:
+    with ProgressReporter(quiet, "reproduce") as progress, nothing_built(dry_run):
         for shown in chosen:
             for name in datasets_for(shown, dataset):
                 source = source_of(name, where, progress.build)

@@ -6,8 +6,11 @@ They lie in a folder of their own, are no part of the record or of its hashes, a
 from __future__ import annotations
 
 import importlib.util
+import os
+import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -50,13 +53,21 @@ class EventLog:
     """
 
     def __init__(self, folder: Path, history: Sequence[Mapping[str, Any]] = ()) -> None:
-        from torch.utils.tensorboard.writer import SummaryWriter
+        from tensorboard.compat.proto.event_pb2 import SessionLog
+        from tensorboard.summary.writer.record_writer import RecordWriter
 
         self._epochs = len(history)
         # Readers drop what an attempt logged after the checkpoint that this one goes on from.
         self._written = {name: min(step, self._epochs) for name, step in _last_steps(folder).items()}
         _wait_for_another_second(folder)
-        self._writer = SummaryWriter(str(folder), purge_step=self._epochs + 1)
+        folder.mkdir(parents=True, exist_ok=True)
+        # The name by which readers know and order event files.
+        self._path = folder / f"events.out.tfevents.{int(time.time()):010d}.{platform.node()}.{os.getpid()}"
+        # Written here and not by a thread, as TensorBoard's own writer does, whose failures nobody would be told.
+        self._file = self._path.open("xb")
+        self._records = RecordWriter(self._file)
+        self._write({"file_version": "brain.Event:2"})
+        self._write({"step": self._epochs + 1, "session_log": SessionLog(status=SessionLog.START)})
         for row in history:
             self.epoch(row["epoch"], self._epochs, row)
 
@@ -66,7 +77,8 @@ class EventLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._writer.close()
+        with suppress(OSError):
+            self._file.close()
 
     def epoch(self, done: int, total: int, row: Mapping[str, Any]) -> None:
         """Write the numbers of a finished epoch."""
@@ -78,10 +90,24 @@ class EventLog:
         self._add(((f"final/{name}", value) for name, value in metrics.items()), self._epochs)
 
     def _add(self, scalars: Iterator[tuple[str, float]], step: int) -> None:
-        for name, value in scalars:
-            if step > self._written.get(name, -1):
-                self._writer.add_scalar(name, value, step)
-        self._writer.flush()
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        values = [
+            Summary.Value(tag=name, simple_value=value)
+            for name, value in scalars
+            if step > self._written.get(name, -1)
+        ]
+        if values:
+            self._write({"step": step, "summary": Summary(value=values)})
+
+    def _write(self, event: Mapping[str, Any]) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+
+        try:
+            self._records.write(Event(wall_time=time.time(), **event).SerializeToString())
+            self._file.flush()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._path)) from None
 
 
 def _scalars(row: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:

@@ -7,16 +7,16 @@ the official lists of version 1 split it.
 
 from __future__ import annotations
 
-import bz2
 import csv
 import functools
 import gzip
 import io
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
+from gridbench.core.zip_files import read_packed
 from gridbench.datasets.archive.layout import SPLITS
 from gridbench.datasets.readers.splitting import read_split
 from gridbench.errors import InputError
@@ -35,7 +35,7 @@ def read_names(path: Path) -> list[str]:
     """Read a list of patches: one or two columns, with or without a header, any line ends, blank lines or not.
 
     Args:
-        path: A text file; `.gz` and `.bz2` are unpacked.
+        path: A text file, or one packed by gzip or bzip2.
 
     Returns:
         The Sentinel-2 names in order.
@@ -43,13 +43,12 @@ def read_names(path: Path) -> list[str]:
     Raises:
         InputError: It cannot be read, or a row after the first holds no name of a patch.
     """
-    unpack = {".gz": gzip.decompress, ".bz2": bz2.decompress}.get(path.suffix.lower(), bytes)
     try:
-        text = unpack(path.read_bytes()).decode("utf-8-sig")
-    except (OSError, EOFError, ValueError) as error:
+        text = read_packed(path).decode("utf-8-sig")
+    except (OSError, ValueError) as error:
         raise InputError(f"The list {path} cannot be read: {error}.") from error
     names: list[str] = []
-    for number, row in enumerate(csv.reader(io.StringIO(text, newline=""))):
+    for number, row in enumerate(_rows(path, text)):
         name = next((cell.strip() for cell in row if PATCH.fullmatch(cell.strip())), None)
         if name is not None:
             names.append(name)
@@ -60,6 +59,13 @@ def read_names(path: Path) -> list[str]:
     if not names:
         raise InputError(f"The list {path} holds no patch.")
     return names
+
+
+def _rows(path: Path, text: str) -> Iterator[list[str]]:
+    try:
+        yield from csv.reader(io.StringIO(text, newline=""))
+    except csv.Error as error:
+        raise InputError(f"The list {path} cannot be read: {error}.") from None
 
 
 def find_split_lists(folder: Path) -> dict[str, list[str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbench.core.files import parse_json
 from gridbench.datasets.archive.layout import IGNORE, GroupLayout, Sample
 from gridbench.datasets.readers.base import Outcome
 from gridbench.datasets.readers.bigearthnet.classes import (
@@ -196,7 +196,7 @@ def v1_labels(path: Path) -> tuple[int, ...]:
         Unreadable: It is missing, no such JSON, or has a label that is none of the 43.
     """
     try:
-        content: Any = json.loads(read_bytes(path))
+        content: Any = parse_json(read_bytes(path))
         return tuple(int(value) for value in multi_hot(content["labels"]))
     except UnknownLabel as error:
         raise Unreadable(path, str(error)) from error

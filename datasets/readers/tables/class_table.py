@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gridbench.core.labels import IGNORE
 from gridbench.datasets.readers.tables.rows import RawTable, read_raw_table, read_text
 from gridbench.errors import InputError, nearest
 
@@ -69,8 +70,8 @@ def read_class_table(path: Path, ignore: Sequence[str] = ()) -> ClassTable:
                 else f"{alike[0]!r} and {alike[1]!r}, which differ in case only"
             )
             raise InputError(f"{path} holds {what}.")
-    if not names:
-        raise InputError(f"{path} holds no class.")
+    if not 0 < len(names) < IGNORE:
+        raise InputError(f"{path} holds {len(names) or 'no'} classes; an archive has 1 to {IGNORE - 1}.")
     return _with_rows(path, names, rows, set(ignore))
 
 

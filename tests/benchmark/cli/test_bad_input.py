@@ -162,6 +162,36 @@ def test_the_installed_command_does_the_same(tmp_path, cache):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run"],
+        ["sweep", "--method", "bce"],
+        ["compare", "grid"],
+        ["reproduce", "table-5", "--dataset", "bluemarble"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_dry_run_packs_nothing(refused, tmp_path, words):
+    refused(
+        [*words, "--dry-run", "--cache", str(tmp_path / "cache")],
+        ["gridbench data info bluemarble", "packs nothing"],
+    )
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+@pytest.mark.parametrize(
+    "words", [["list", "methods"], ["leaderboard", "--baselines"], ["lis"]], ids=" ".join
+)
+def test_a_closed_stream_is_no_defect(tmp_path, words, closed):
+    shell = ["bash", "-c", f'exec "$0" -P -m gridbench "$@" {closed}>&-', sys.executable]
+    told = subprocess.run([*shell, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert told.returncode == (2 if closed == 1 or words == ["lis"] else 0)
+    assert "defect" not in told.stdout + told.stderr
+    assert "Traceback" not in told.stdout + told.stderr
+    assert closed == 2 or "Bad file descriptor" in told.stderr or words == ["lis"]
+
+
 def test_debug_shows_the_traceback(call):
     from gridbench.errors import InputError
 

@@ -110,6 +110,19 @@ def test_parameters_of_the_noise_change_the_identity(plan):
     assert plan(noise="mixed", noise_parameters={"added": 40}).id != one.id
 
 
+def test_the_flag_of_a_reference_row_is_in_the_identity_of_a_plug_in(plan, tmp_path, registries):
+    (tmp_path / "scale.py").write_text(
+        "from gridbench import register_method\nfrom gridbench.methods.plain import Plain\n"
+        "@register_method()\nclass Scale(Plain):\n    'One.'\n    losses = ('bce',)\n    labels = 'clean'\n"
+        "@register_method('trained')\nclass Trained(Plain):\n    'One.'\n    losses = ('bce',)\n"
+    )
+    load_plugin(tmp_path / "scale.py")
+    scale, trained = plan(method="scale"), plan(method="trained")
+    assert (scale.document()["reference"], scale.versions["reference"]) == (True, 1)
+    assert trained.document()["reference"] is False
+    assert "reference" not in {**trained.versions, **plan(method="oracle").versions}
+
+
 def test_saying_a_default_changes_nothing(plan):
     spelled = {"lambda": 20, "mode": "hybrid", "latent": 128, "kl_weight": 1.0}
     assert plan(parameters=spelled).id == plan().id

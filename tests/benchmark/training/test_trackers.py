@@ -13,6 +13,7 @@ from gridbench.cli import main
 from gridbench.config import make_config
 from gridbench.errors import InputError
 from gridbench.records.record import read_record
+from gridbench.records.run_folder import NoRoom
 from gridbench.records.runner import Execution, run
 from gridbench.training.trackers.tensorboard import EventLog
 
@@ -163,3 +164,14 @@ def test_the_command(cache, tmp_path, capsys):
             main([*words, "--seed", "1", *more])
         assert stop.value.code == 2
         assert reason in capsys.readouterr().err
+
+
+def test_a_full_disk_is_told_with_the_file(config, execution, tmp_path, monkeypatch):
+    def full(self, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tensorboard.summary.writer.record_writer.RecordWriter.write", full)
+    with pytest.raises(NoRoom, match=r"No space left on device.*events\.out\.tfevents"):
+        run(config, replace(execution, event_folder=tmp_path / "events"))
+    monkeypatch.undo()
+    assert run(config, replace(execution, event_folder=tmp_path / "events")).state == "done"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
 import shutil
 from collections import Counter
@@ -502,6 +504,32 @@ def test_two_places_with_the_same_thing_are_refused(one, tmp_path):
     shutil.copytree(one / "BigEarthNet-v1.0", one / "copy")
     with pytest.raises(InputError, match="two places with version 1"):
         plan_bigearthnet([one], BigEarthNetOptions())
+
+
+@pytest.mark.parametrize("ending", ["", ".gz", ".bz2", ".txt"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress])
+def test_packed_lists_are_known_by_their_first_bytes(tmp_path, pack, ending):
+    path = tmp_path / f"train.csv{ending}"
+    path.write_bytes(pack("\n".join(V1).encode()))
+    assert read_names(path) == V1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        gzip.compress(bytes(2**27)),
+        bz2.compress(bytes(2**27)),
+        gzip.compress(b"x")[:-5],
+        b"\x1f\x8b" + bytes(100),
+        b"BZh9" + bytes(100),
+        b'"' + b"x" * 200_000 + b'"\n' * 2,
+        b"\xff\xfe\x00",
+    ],
+)
+def test_a_list_that_is_none_is_refused(tmp_path, content):
+    (tmp_path / "train.csv").write_bytes(content)
+    with pytest.raises(InputError, match=r"The list .*train\.csv"):
+        read_names(tmp_path / "train.csv")
 
 
 # LMDB
