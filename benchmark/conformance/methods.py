@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
@@ -24,7 +25,7 @@ from gridbench.conformance.reproducibility import (
 from gridbench.conformance.subject import Subject, step_on, training_view
 from gridbench.errors import InputError
 from gridbench.evaluation.training_view import evaluating
-from gridbench.methods.base import ANY_LOSS, Method, StepOutput
+from gridbench.methods.base import ANY_LOSS, Batch, Method, StepOutput
 from gridbench.registry import LOSSES
 
 __all__ = ["check_method"]
@@ -45,14 +46,12 @@ def check_method(
 
 
 def _check_declarations(method: type[Method]) -> None:
-    """Its losses exist; its labels, ranking, views and recipe are among those there are."""
+    """Its losses exist; its labels, ranking and recipe are among those there are."""
     require(issubclass(method, Method), "it does not extend gridbench.methods.base.Method")
     for loss in () if method.losses == ANY_LOSS else method.losses:
         require(loss in LOSSES, f"it goes with the loss {loss!r}, which does not exist")
     require(method.labels in ("noisy", "clean", "none"), f"its labels are {method.labels!r}")
     require(method.ranking in ("descriptors", "chance"), f"its ranking is {method.ranking!r}")
-    known = method.views and set(method.views) <= {"weak", "strong"}
-    require(known, f"its views are {method.views!r}; each is 'weak' or 'strong'")
     try:
         make_config(method.recipe)
     except InputError as error:
@@ -126,33 +125,32 @@ def stays_finite_in_bfloat16(subject: Subject) -> None:
 
 def takes_small_batches(subject: Subject) -> None:
     """Odd last batches of two, five and nine images work."""
-    method = subject.ready()
-    for size in (2, 5, 9):
-        _require_shapes(step_on(method, subject.batch(size)), size)
-        _require_finite_gradients(method)
+    for epoch in subject.epochs:
+        method = subject.ready(epoch)
+        for size in (2, 5, 9):
+            _require_good_step(method, subject.batch(size, epoch=epoch))
 
 
 def takes_equal_labels(subject: Subject) -> None:
     """Batches in which all images have the same label, or all labels, work."""
-    for labels in ("one", "all"):
-        method = subject.ready()
-        _require_shapes(step_on(method, subject.batch(labels=labels)), BATCH)
-        _require_finite_gradients(method)
+    for epoch, labels in itertools.product(subject.epochs, ("one", "all")):
+        method = subject.ready(epoch)
+        _require_good_step(method, subject.batch(labels=labels, epoch=epoch))
 
 
 def takes_images_without_labels(subject: Subject) -> None:
     """Images without any label work."""
     objective = subject.trained[0].objective
     assert objective is not None
-    method = subject.ready()
-    for labels in ("first_none", "none"):
-        batch = subject.batch(labels=labels)
-        valid = objective.task.valid(batch)
-        kept = batch if valid is None else batch.only(valid)
-        # What nothing can be learnt from is left out before a method sees it.
-        if len(kept.indices) > 1:
-            _require_shapes(step_on(method, kept), len(kept.indices))
-            _require_finite_gradients(method)
+    for epoch in subject.epochs:
+        method = subject.ready(epoch)
+        for labels in ("first_none", "none"):
+            batch = subject.batch(labels=labels, epoch=epoch)
+            valid = objective.task.valid(batch)
+            kept = batch if valid is None else batch.only(valid)
+            # What nothing can be learnt from is left out before a method sees it.
+            if len(kept.indices) > 1:
+                _require_good_step(method, kept)
 
 
 def describes_each_image_on_its_own(subject: Subject) -> None:
@@ -260,6 +258,11 @@ def _require_shapes(output: StepOutput, size: int) -> None:
         require(not graph, f"{name!r} still has its graph: detach what is only looked at")
     for name, value in output.logs.items():
         require(math.isfinite(float(value)), f"the logged {name!r} is not a finite number")
+
+
+def _require_good_step(method: Method, batch: Batch) -> None:
+    _require_shapes(step_on(method, batch), len(batch.indices))
+    _require_finite_gradients(method)
 
 
 def _require_finite_gradients(method: Method) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ class Subject:
     method: type[Method]
     loss: str | None
     parameters: Mapping[str, Any]
-    _made: dict[str, Any] = field(default_factory=dict, repr=False)
+    _made: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
     def plan(self) -> Plan:
@@ -55,15 +56,27 @@ class Subject:
         """Build the method anew, with the same initial weights each time if it is built as it should be."""
         return Experiment(self.plan, CPU)
 
-    def ready(self) -> Method:
-        """Build the method anew, and do what comes before its first step."""
-        experiment = self.fresh()
-        trainer, method = experiment.trainer, experiment.method
-        if trainer is not None:
-            train = training_view(experiment)
-            with torch.no_grad(), torch_scope(CPU, trainer.settings.seed, "epoch", 0):
+    @property
+    def epochs(self) -> tuple[int, ...]:
+        """The epochs in which single steps are tried: the last one, too, where hooks make it another."""
+        hooks = (self.method.on_epoch_start, self.method.sampler)
+        return (0,) if hooks == (Method.on_epoch_start, Method.sampler) else (0, EPOCHS - 1)
+
+    def ready(self, epoch: int = 0) -> Method:
+        """Return the method as it is before the first step of an epoch: built anew for the first, else trained."""
+        experiment = self.fresh() if epoch == 0 else copy.copy(self.trained[0])
+        if epoch:
+            experiment.method = copy.deepcopy(experiment.method)
+        method = experiment.method
+        if experiment.trainer is None:
+            return method
+        train = training_view(experiment, epoch)
+        with torch.no_grad(), torch_scope(CPU, experiment.plan.config.seed, "epoch", epoch):
+            if epoch == 0:
                 self.method.start(method, train)
-                self.method.on_epoch_start(method, 0, train)
+            self.method.on_epoch_start(method, epoch, train)
+            sampling = self.method.sampler(method, epoch, train)
+        self._made["parts", epoch] = 1 if isinstance(sampling, Tensor) else len(sampling or [()])
         return method
 
     @property
@@ -124,9 +137,12 @@ class Subject:
         train(experiment, EPOCHS)
         return experiment, state_of(experiment)
 
-    def batch(self, size: int = BATCH, labels: str = "mixed") -> Batch:
-        """Return a mini-batch of random images; see `make_batch`."""
-        return make_batch(size, labels, maps=self.plan.kind == "pixel", views=len(self.method.views))
+    def batch(self, size: int = BATCH, labels: str = "mixed", epoch: int = 0) -> Batch:
+        """Return a mini-batch of random images for a method that is `ready`; see `make_batch`."""
+        batch = make_batch(size, labels, maps=self.plan.kind == "pixel", views=len(self.method.views))
+        parts = self._made.get(("parts", epoch), 1)
+        sizes = tuple(size // parts + (i < size % parts) for i in range(parts)) if parts > 1 else ()
+        return replace(batch, epoch=epoch, sizes=sizes)
 
 
 def step_on(method: Method, batch: Batch, autocast: bool = False) -> StepOutput:
@@ -148,11 +164,11 @@ def train(experiment: Experiment, until: int) -> None:
         trainer.history.append(trainer.train_epoch(len(trainer.history)))
 
 
-def training_view(experiment: Experiment) -> WholeTrainingSet:
+def training_view(experiment: Experiment, epoch: int = 0) -> WholeTrainingSet:
     """Return the training set as a method's hooks see it."""
-    trainer = experiment.trainer
+    trainer, seed = experiment.trainer, experiment.plan.config.seed
     assert trainer is not None
-    return WholeTrainingSet(trainer.method, trainer.task, trainer.data, trainer.settings.seed, "conformance")
+    return WholeTrainingSet(experiment.method, trainer.task, trainer.data, seed, "conformance", epoch)
 
 
 def _global_generators() -> dict[str, Any]:

@@ -80,7 +80,7 @@ class Broken(Plain):
 
 '''
 
-DECLARED = "Its losses exist; its labels, ranking, views and recipe are among those there are"
+DECLARED = "Its losses exist; its labels, ranking and recipe are among those there are"
 TRAINED = "The descriptor network is trained, by finite gradients or by following a network that is"
 RESUMED = (
     "Going on from a checkpoint after an interruption inside an epoch gives the same bits as not stopping"
@@ -277,9 +277,21 @@ BROKEN = {
             "It says what it is, and declares each parameter with its range and the source of its default": "['weight']"
         },
     ),
-    "asks_for_a_view_that_is_not_there": (
-        "views = ('weak', 'storng')",
-        {DECLARED: "its views are ('weak', 'storng')"},
+    "divides_by_the_second_list": (
+        """
+        def sampler(self, epoch, train):
+            indices = torch.arange(train.num_samples)
+            return [indices[::2], indices[1::2]] if epoch == 2 else None
+
+        def step(self, batch):
+            losses = self.objective.per_sample(self.predict(batch.images), batch)
+            scale = batch.parts[1].scene_labels.std() if len(batch.parts) == 2 else 1
+            return StepOutput((losses / scale).mean(), losses)
+        """,
+        {
+            "Batches in which all images have the same label, or all labels, work": "the loss is inf",
+            "Images without any label work": "the loss is inf",
+        },
     ),
     "has_a_recipe_that_cannot_be_run": (
         "recipe = {'lerning_rate': 0.1}",
