@@ -43,7 +43,7 @@ class Baselines:
     @property
     def device(self) -> str:
         """The device that the plain runs were computed on; the CPU when they do not say or differ."""
-        devices = {str(_environment(run).get("device", "cpu")) for run in self._plain_runs()}
+        devices = {str(run.environment.get("device", "cpu")) for run in self._plain_runs()}
         return devices.pop() if len(devices) == 1 else "cpu"
 
     def chosen(self, rates: Sequence[Decimal] | None, seeds: Sequence[int] | int | None) -> Baselines:
@@ -77,7 +77,7 @@ class Baselines:
 
     def seconds(self) -> float | None:
         """Return what the plain runs took in all, on the machine that they were computed on."""
-        spent = [_environment(run).get("seconds") for run in self._plain_runs()]
+        spent = [run.environment.get("seconds") for run in self._plain_runs()]
         return sum(sum(one.values()) for one in spent if one) if all(spent) else None
 
     def _plain_runs(self) -> list[Run]:
@@ -289,10 +289,3 @@ def _recipe(run: Run) -> tuple[tuple[str, str], ...]:
 
 def _rate(run: Run) -> Decimal:
     return Decimal(str(run.settings["slnir"]))
-
-
-def _environment(run: Run) -> Mapping[str, Any]:
-    try:
-        return run.stored.environment()
-    except (OSError, ValueError):
-        return {}

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from gridbench.leaderboard.figures.sensitivity import varying
 from gridbench.leaderboard.figures.style import legend_outside, looks_of, new_figure, styled
 from gridbench.leaderboard.records.metric_info import Unit, shown
-from gridbench.leaderboard.tables.cells import Cell, order_of
+from gridbench.leaderboard.tables.cells import Cell, count_text, order_of
 from gridbench.leaderboard.tables.table import Table
 
 __all__ = ["ablation_panels", "mode_bars"]
@@ -41,9 +41,7 @@ def ablation_panels(tables: Sequence[Table], setting: str, order: Sequence[str])
     for panel, (title, cells) in zip(panels, panels_of.items(), strict=True):
         _bars(panel, cells, setting, order, tables[0].unit)
         panel.set_title(title, loc="left")
-    counts = [cell.n for cells in panels_of.values() for cell in cells]
-    low, high = min(counts), max(counts)
-    count = f"n = {low}" if low == high else f"n = {low} to {high}"
+    count = count_text(cell for cells in panels_of.values() for cell in cells)
     panels[-1].set_xlabel(f"SLNIR (%)\nwhiskers: ± one standard deviation over seeds ({count})")
     legend_outside(figure)
     return figure

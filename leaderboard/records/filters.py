@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gridbench.errors import InputError, nearest
@@ -82,7 +82,7 @@ def keep(found: Collection, conditions: Iterable[Condition]) -> Collection:
             if item.settings is None
             or condition.holds(item.seed if name == "seed" else item.settings.get(name))
         ]
-        found = Collection(runs, left_out, found.notes)
+        found = replace(found, runs=runs, left_out=left_out)
     return found
 
 

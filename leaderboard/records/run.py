@@ -7,9 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
-from gridbench.core.machine import machine_label
 from gridbench.leaderboard.records.metric_info import unit_of
 from gridbench.records.record import StoredRun
 
@@ -53,13 +52,19 @@ class Run:
     origin: str
     stored: StoredRun
 
-    @cached_property
+    @property
     def machine(self) -> str:
         """The machine that computed it, by the label under which runs pair; `not recorded` where none is."""
+        return self.stored.machine
+
+    @cached_property
+    def environment(self) -> Mapping[str, Any]:
+        """What the record tells of versions, device and seconds; empty where that cannot be read."""
         try:
-            return machine_label(self.stored.environment().get("machine"))
-        except (OSError, ValueError, AttributeError):
-            return machine_label(None)
+            environment: Any = self.stored.environment()
+        except (OSError, ValueError):
+            return {}
+        return environment if isinstance(environment, Mapping) else {}
 
     def metric(self, name: str) -> float | None:
         """Return a metric, or a cost such as `seconds/training`, for which the environment is read; None without."""
@@ -72,12 +77,8 @@ class Run:
 
         The parts of training (data, forward, backward, ...) are told too, and are in the total as training alone.
         """
-        try:
-            environment = self.stored.environment()
-            spent, held = environment.get("seconds"), environment.get("peak_memory")
-            parts = (environment.get("profile") or {}).get("seconds")
-        except (OSError, ValueError, AttributeError):
-            return {}
+        spent, held, profile = (self.environment.get(n) for n in ("seconds", "peak_memory", "profile"))
+        parts = profile.get("seconds") if isinstance(profile, Mapping) else None
         found = _seconds(spent)
         if found:
             found = {**_seconds(parts), **found, "seconds/total": math.fsum(found.values())}

@@ -63,7 +63,7 @@ def say_chosen(found: Collection, selections: Iterable[Chosen]) -> Collection:
         else run
         for run in found.runs
     ]
-    return Collection(runs, found.left_out, found.notes)
+    return replace(found, runs=runs)
 
 
 def only_chosen(found: Collection, selections: Iterable[Chosen]) -> Collection:
@@ -73,7 +73,7 @@ def only_chosen(found: Collection, selections: Iterable[Chosen]) -> Collection:
         chosen |= selection.cells
         tried |= selection.tried
     runs = [run for run in found.runs if run.origin or run.cell in chosen or run.cell not in tried]
-    return Collection(runs, found.left_out, found.notes)
+    return replace(found, runs=runs)
 
 
 def _chosen(document: Mapping[str, Any]) -> Chosen:

@@ -12,7 +12,16 @@ from typing import Any, Literal
 from gridbench.errors import InputError, nearest
 from gridbench.leaderboard.records.runs import Collection, Run, Setting
 
-__all__ = ["HEADLINE", "Cell", "cells_of", "differing", "metric_names", "order_of", "setting_text"]
+__all__ = [
+    "HEADLINE",
+    "Cell",
+    "cells_of",
+    "count_text",
+    "differing",
+    "metric_names",
+    "order_of",
+    "setting_text",
+]
 
 HEADLINE = "ndcg"
 """The metric's name that stands for NDCG at each run's own cut-off k."""
@@ -140,6 +149,12 @@ def cells_of(found: Collection, metric: str | None = None) -> list[Cell]:
 def _cell(metric: str, runs: Mapping[int, Run]) -> Cell:
     values = {seed: value for seed, run in runs.items() if (value := run.metric(metric)) is not None}
     return Cell(metric, values, runs)
+
+
+def count_text(cells: Iterable[Cell]) -> str:
+    """Say over how many seeds cells average: `n = 5`, or `n = 3 to 5`."""
+    counts = sorted({cell.n for cell in cells})
+    return " to ".join(["n = " + str(counts[0]), *map(str, counts[1:][-1:])])
 
 
 def metric_names(runs: Iterable[Run]) -> list[str]:

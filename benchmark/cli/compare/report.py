@@ -222,7 +222,7 @@ def _median_seconds(runs: Sequence[Run]) -> float | None:
     spent = []
     for run in runs:
         try:
-            spent.append(float(run.stored.environment()["seconds"]["training"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            spent.append(float(run.environment["seconds"]["training"]))
+        except (ValueError, KeyError, TypeError):
             continue
     return median(spent) if spent else None

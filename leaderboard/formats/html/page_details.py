@@ -120,10 +120,7 @@ def _metrics(run: Run) -> Iterable[tuple[str, str]]:
 
 
 def _environment(run: Run) -> tuple[dict[str, str], list[tuple[str, str]]]:
-    try:
-        entries = dict(flatten(run.stored.environment()))
-    except (OSError, ValueError, AttributeError):
-        return {}, []
+    entries = dict(flatten(run.environment))
     timing = [(n, _short(v)) for n, v in entries.items() if n == "started" or n.startswith("seconds.")]
     told = {name for name, _ in timing} | {"schema"}
     return {name: _short(value) for name, value in entries.items() if name not in told}, timing

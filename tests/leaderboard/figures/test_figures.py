@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 
 from gridbench.leaderboard.figures.ablation import mode_bars
-from gridbench.leaderboard.figures.curves import detection_curves, loss_curves, noise_curves
+from gridbench.leaderboard.figures.curves import (
+    band_of,
+    detection_curves,
+    last_value,
+    loss_curves,
+    noise_curves,
+)
 from gridbench.leaderboard.figures.figures import figures_of
-from gridbench.leaderboard.figures.histories import band_of, last_value
 from gridbench.leaderboard.figures.parameter_counts import parameter_bars
 from gridbench.leaderboard.figures.ranks import cliques, rank_diagram
 from gridbench.leaderboard.figures.sensitivity import sensitivity_maps
