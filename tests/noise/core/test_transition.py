@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from decimal import Decimal
 
@@ -12,7 +13,7 @@ from scipy.stats import chisquare
 
 from gridbench.errors import InputError
 from gridbench.noise import estimate_transition
-from gridbench.noise.core.transition import checked_table, read_table, replace_by_weight
+from gridbench.noise.core.transition import checked_table, read_table, replace_by_table, replace_by_weight
 from gridbench.registry import NOISE
 
 
@@ -173,3 +174,43 @@ def test_an_estimated_table_reproduces_the_noise(tmp_path):
     np.savetxt(path, estimate, delimiter=",")
     again = by_table(path).scene(labels, 15, generator(13)).labels
     np.testing.assert_allclose(estimate_transition(labels, again), estimate, atol=1e-3)
+
+
+def moved_one_by_one(labels, count, moves, rng):
+    """Move labels by a table as its rule says: whichever pair of classes is due next moves one label."""
+    taken, changed = labels != 0, []
+    samples, classes = np.nonzero(taken)
+    order = rng.permutation(len(samples))
+    waiting = [samples[order][classes[order] == c].tolist() for c in range(labels.shape[1])]
+    weights = moves * np.array([[len(queue)] for queue in waiting])
+    due = [(0.5 / float(weights[pair]), *pair, 0) for pair in map(tuple, np.argwhere(weights > 0))]
+    heapq.heapify(due)
+    while due and len(changed) < count:
+        _, before, after, moved = heapq.heappop(due)
+        sample = next((sample for sample in waiting[before] if not taken[sample, after]), None)
+        if sample is not None:
+            waiting[before].remove(sample)
+            taken[sample, after] = True
+            changed.append((int(sample), int(before), int(after)))
+            heapq.heappush(due, ((moved + 1.5) / float(weights[before, after]), before, after, moved + 1))
+    return sorted(changed)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_labels_move_in_the_order_in_which_the_pairs_are_due(seed):
+    rng = generator(seed)
+    classes = int(rng.integers(2, 8))
+    labels = (rng.random((50, classes)) < rng.choice([0.1, 0.3, 0.7])).astype(np.uint8)
+    # Whole numbers make pairs due at the same time, tiny ones a pair that is never due before others have ended.
+    table = rng.integers(0, 3, (classes, classes)) * rng.choice([1, 1e-310], (classes, classes))
+    moves = checked_table(table)
+    np.fill_diagonal(moves, 0)
+    most = len(moved_one_by_one(labels, labels.sum(), moves, generator(seed)))
+    for count in (most // 3, most):
+        percent = Decimal(100 * count) / Decimal(max(1, int(labels.sum())))
+        result = replace_by_table(labels, percent, moves, "why", generator(seed))
+        wanted = len(result.changed)
+        assert count - 1 <= wanted <= count
+        assert result.changed.tolist() == [
+            list(row) for row in moved_one_by_one(labels, wanted, moves, generator(seed))
+        ]
