@@ -15,9 +15,8 @@ from gridbench.datasets.cache import prepared_names
 from gridbench.datasets.dataset import Progress
 from gridbench.datasets.open import recipes_of
 from gridbench.errors import InputError
-from gridbench.leaderboard.figures.ablation import ablation_panels
+from gridbench.leaderboard.figures.bars import ablation_panels, count_bars
 from gridbench.leaderboard.figures.curves import detection_curves, loss_curves, noise_curves
-from gridbench.leaderboard.figures.parameter_counts import count_bars
 from gridbench.leaderboard.figures.sensitivity import sensitivity_maps
 from gridbench.leaderboard.paper.reproduced import detection_sheets, loss_sheets, paper_sheets
 from gridbench.leaderboard.records.runs import Collection as RunCollection

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 from matplotlib.figure import Figure
 
-from gridbench.leaderboard.figures.ablation import mode_bars
+from gridbench.leaderboard.figures.bars import mode_bars, parameter_bars
 from gridbench.leaderboard.figures.curves import detection_curves, loss_curves, noise_curves
-from gridbench.leaderboard.figures.parameter_counts import parameter_bars
 from gridbench.leaderboard.figures.ranks import rank_diagram
 from gridbench.leaderboard.figures.sensitivity import sensitivity_maps
 from gridbench.leaderboard.figures.strip_figures import strip_figures

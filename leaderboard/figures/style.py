@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 __all__ = [
-    "FIGURE_FORMATS",
     "GREY",
     "Look",
     "legend_outside",
@@ -27,7 +26,6 @@ __all__ = [
 P = ParamSpec("P")
 R = TypeVar("R")
 
-FIGURE_FORMATS = ("pdf", "png", "svg")
 GREY = "#666666"
 
 # Okabe and Ito's palette, which people with any common colour blindness can tell apart, darker ones first;

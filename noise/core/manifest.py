@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gridbench.core.files import write_bytes
+from gridbench.core.files import LARGEST_TABLE, read_json, write_bytes
 from gridbench.core.labels import IGNORE
+from gridbench.core.zip_files import read_arrays
 from gridbench.errors import InputError
 from gridbench.noise.core.corruption import Corruption, Ints, Kind, apply_changes
 from gridbench.noise.core.labels import checked_maps, checked_scene_labels, class_pixels
-from gridbench.noise.core.manifest_changes import check_changes, check_runs, pixels_of
-from gridbench.noise.core.manifest_files import read_arrays, read_json
+from gridbench.noise.core.manifest_changes import check_changes, check_runs, check_shape, pixels_of
 
 __all__ = ["Manifest"]
 
@@ -159,8 +159,10 @@ class Manifest:
         Raises:
             InputError: A file is missing, damaged or changed since; the message says which.
         """
-        stored = read_json(folder / TEXT)
-        arrays = read_arrays(folder / ARRAYS)
+        stored = _read(folder / TEXT, lambda path: read_json(path, LARGEST_TABLE))
+        if not isinstance(stored, dict):
+            raise InputError(f"{folder / TEXT} is not a noise manifest: it holds no object.")
+        arrays = _read(folder / ARRAYS, read_arrays)
         try:
             if stored["schema"] != SCHEMA:
                 raise InputError(
@@ -255,14 +257,14 @@ class Manifest:
 
     def _present(self, labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
         clean = checked_scene_labels(labels)
-        self._check_shape("scene", clean)
+        check_shape("scene", clean.shape, self.kind, self.shape)
         check_changes(self.changed, clean != 0, self.merging, self._counted)
         return clean
 
     def _pixels(self, maps: npt.NDArray[Any]) -> npt.NDArray[Any]:
         classes = len(self.positives)
         clean = checked_maps(maps, classes, IGNORE)
-        self._check_shape("pixel", clean)
+        check_shape("pixel", clean.shape, self.kind, self.shape)
         present = class_pixels(clean, classes, IGNORE) > 0
         if self.runs is None:
             check_changes(self.changed, present, self.merging, self._counted)
@@ -270,19 +272,21 @@ class Manifest:
             check_runs(self.runs, clean, classes)
         return clean
 
-    def _check_shape(self, kind: Kind, clean: npt.NDArray[Any]) -> None:
-        words = {"scene": "scene labels", "pixel": "label maps"}
-        if kind != self.kind:
-            raise InputError(f"The noise manifest is of {words[self.kind]}, not of {words[kind]}.")
-        if clean.shape != self.shape:
-            raise InputError(
-                f"The noise manifest is of {words[kind]} of shape {self.shape}, but these have {clean.shape}."
-            )
-
     @property
     def _counted(self) -> Ints | None:
         """Labels of each class, where they were merged as GRID's code does: less can be wrong with such a change."""
         return self.positives if self.parameters.get("replacement") == "any" else None
+
+
+def _read(path: Path, read: Callable[[Path], Any]) -> Any:
+    try:
+        return read(path)
+    except ValueError as error:
+        raise InputError(f"{path} is damaged: {error}.") from error
+    except OSError as error:
+        if path.name == ARRAYS and isinstance(error, FileNotFoundError):
+            raise InputError(f"The noise manifest is incomplete: {path} is missing.") from error
+        raise InputError(f"There is no noise manifest at {path}: {error.strerror or error}.") from error
 
 
 def _tally(classes: Ints, count: int) -> list[int]:

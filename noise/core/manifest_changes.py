@@ -10,12 +10,27 @@ import numpy.typing as npt
 
 from gridbench.core.labels import IGNORE
 from gridbench.errors import InputError
-from gridbench.noise.core.corruption import Ints
+from gridbench.noise.core.corruption import Ints, Kind
 
-__all__ = ["check_changes", "check_runs", "pixels_of"]
+__all__ = ["check_changes", "check_runs", "check_shape", "pixels_of"]
 
 RUNS = 1 << 16
 """Runs of changed pixels that are expanded together."""
+
+
+def check_shape(kind: Kind, shape: tuple[int, ...], own_kind: Kind, own_shape: tuple[int, ...]) -> None:
+    """Check that labels are of the kind and shape that a manifest is of.
+
+    Raises:
+        InputError: They are not; the message says what both are.
+    """
+    words = {"scene": "scene labels", "pixel": "label maps"}
+    if kind != own_kind:
+        raise InputError(f"The noise manifest is of {words[own_kind]}, not of {words[kind]}.")
+    if shape != own_shape:
+        raise InputError(
+            f"The noise manifest is of {words[kind]} of shape {own_shape}, but these have {shape}."
+        )
 
 
 def check_changes(

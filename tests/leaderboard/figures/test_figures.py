@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from gridbench.leaderboard.figures.ablation import mode_bars
+from gridbench.leaderboard.figures.bars import mode_bars, parameter_bars
 from gridbench.leaderboard.figures.curves import (
     band_of,
     detection_curves,
@@ -14,7 +14,6 @@ from gridbench.leaderboard.figures.curves import (
     noise_curves,
 )
 from gridbench.leaderboard.figures.figures import figures_of
-from gridbench.leaderboard.figures.parameter_counts import parameter_bars
 from gridbench.leaderboard.figures.ranks import cliques, rank_diagram
 from gridbench.leaderboard.figures.sensitivity import sensitivity_maps
 from gridbench.leaderboard.figures.strip_figures import strip_figures

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gridbench.leaderboard.figures.parameter_counts import count_bars
+from gridbench.leaderboard.figures.bars import count_bars
 from gridbench.leaderboard.figures.style import rendered
 from gridbench.leaderboard.paper.reproduced import detection_sheets, loss_sheets, paper_sheets
 from gridbench.leaderboard.records.runs import collect

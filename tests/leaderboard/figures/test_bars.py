@@ -2,7 +2,7 @@
 
 import pytest
 
-from gridbench.leaderboard.figures.ablation import ablation_panels
+from gridbench.leaderboard.figures.bars import ablation_panels
 from gridbench.leaderboard.figures.sensitivity import sensitivity_maps
 from gridbench.leaderboard.records.runs import collect
 from gridbench.leaderboard.tables.table import tables_of
