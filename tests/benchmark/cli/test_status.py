@@ -114,18 +114,23 @@ def test_a_lost_config_is_found(write, status):
     assert "corrupt    a: config.json" in out
 
 
-def test_verify_reads_every_file(write, status):
-    folder = write("a")
-    done = json.loads((folder / "done").read_text())
-    (folder / "weights.safetensors").write_bytes(b"whole")
-    done["files"]["weights.safetensors"] = hashlib.sha256(b"whole").hexdigest()
-    (folder / "done").write_text(json.dumps(done))
+def test_verify_reads_every_file(finished, status):
+    folder = finished(method="bce", slnir=30).folder
     assert status("--verify")[0] == 0
-    (folder / "weights.safetensors").write_bytes(b"hole")
+    weights = folder / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
     assert status()[0] == 0
     code, out, _ = status("--verify")
     assert code == 1
     assert "weights.safetensors was changed" in out
+
+
+def test_verify_asks_for_what_the_scores_are_made_of(write, status):
+    write("a")
+    assert status()[0] == 0
+    code, out, _ = status("--verify")
+    assert code == 1
+    assert "retrieval.npz is missing, so its scores cannot be computed again" in out
 
 
 def test_an_odd_checkpoint_is_no_obstacle(write, status):
