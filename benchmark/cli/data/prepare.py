@@ -6,12 +6,20 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from gridbench.cli.data.prepare_options import (
+    FILE,
+    FOLDER,
+    data_option,
+    folder_options,
+    image_options,
+    land_use_options,
+    shared,
+)
 from gridbench.cli.data.report import packed_lines, plan_lines, report_lines
-from gridbench.cli.options import cache_option, quiet_option
 from gridbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,10 +29,6 @@ if TYPE_CHECKING:
     from gridbench.datasets.readers.formats.embedded import EmbeddedOptions
 
 __all__ = ["prepare"]
-
-F = TypeVar("F", bound=Callable[..., Any])
-_FOLDER = click.Path(file_okay=False, path_type=Path)
-_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.group()
@@ -36,130 +40,8 @@ def prepare() -> None:
     """  # noqa: D301
 
 
-def _shared(several: bool) -> Callable[[F], F]:
-    """Add the options that every kind takes; several folders or one."""
-
-    def add(command: F) -> F:
-        again = "; again for more" if several else ""
-        options = (
-            click.option(
-                "--data",
-                required=True,
-                multiple=several,
-                type=_FOLDER,
-                metavar="DIR",
-                help=f"Your files{again}.",
-            ),
-            click.option("--name", required=True, metavar="NAME", help="Name of the packed archive."),
-            cache_option,
-            click.option(
-                "--workers", type=click.IntRange(min=1), help="Reading processes.  [default: by amount]"
-            ),
-            click.option("--force", is_flag=True, help="Replace an archive of that name."),
-            click.option("--dry-run", is_flag=True, help="Say how the files are understood, and stop there."),
-            quiet_option,
-        )
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
-
-
 @prepare.command()
-@_shared(several=False)
-@click.option(
-    "--images", type=_FOLDER, metavar="DIR", help="Folder of the images.  [default: images/ or image/]"
-)
-@click.option(
-    "--masks",
-    type=_FOLDER,
-    metavar="DIR",
-    help="Folder of masks of the images' names.  [default: masks/ ...]",
-)
-@click.option(
-    "--labels",
-    type=_FILE,
-    metavar="FILE",
-    help="Table of scene labels, or an export of COCO, Label Studio or CVAT.  [default: labels.csv ...]",
-)
-@click.option("--clean-labels", type=_FILE, metavar="FILE", help="A second table: the clean truth.")
-@click.option("--clean-masks", type=_FOLDER, metavar="DIR", help="A second folder of masks: the clean truth.")
-@click.option(
-    "--classes", type=_FILE, metavar="FILE", help="Class names, with values or colours of the masks."
-)
-@click.option(
-    "--mask-values",
-    type=_FILE,
-    metavar="FILE",
-    help="Which class each value or colour of the masks is: columns name and value, color, or r, g, b.",
-)
-@click.option(
-    "--key-column", metavar="NAME", help="Column that names the images.  [default: the one that does]"
-)
-@click.option(
-    "--label-columns",
-    multiple=True,
-    metavar="NAME",
-    help="Column of a class, again for more; or the one that lists labels.  [default: found]",
-)
-@click.option(
-    "--separator",
-    type=click.Choice(["semicolon", "bar", "comma", "blank", "none"]),
-    help="What divides the labels of one cell.  [default: found]",
-)
-@click.option("--split-column", metavar="NAME", help="Column of train, val and test.  [default: split ...]")
-@click.option(
-    "--ignore-class",
-    "ignore_classes",
-    multiple=True,
-    metavar="NAME",
-    help="A row of --classes that is no class.",
-)
-@click.option("--draw-masks", is_flag=True, help="Draw the outlines of an export in --labels as label maps.")
-@click.option(
-    "--overlap",
-    type=click.Choice(["later", "smaller"]),
-    help="Which of two drawn objects is seen where they overlap.  [default: later]",
-)
-@click.option(
-    "--background", metavar="NAME", help="Class of the pixels outside all drawn objects.  [default: no class]"
-)
-@click.option(
-    "--tile", type=click.IntRange(min=8), metavar="N", help="Cut images into tiles of N px (needs masks)."
-)
-@click.option("--tile-overlap", type=click.IntRange(min=1), metavar="N", help="Pixels that tiles share.")
-@click.option("--pad", is_flag=True, help="Fill up the tiles at the edges instead of leaving them out.")
-@click.option("--resize", type=click.IntRange(min=8), metavar="N", help="Resize images to N px a side.")
-@click.option(
-    "--min-cover",
-    type=click.FloatRange(0, 1),
-    help="Cover from which a class of the mask counts.  [default: 0.01]",
-)
-@click.option(
-    "--min-labelled",
-    type=click.FloatRange(0, 1),
-    help="Share that must have a class.  [default: 0]",
-)
-@click.option("--value-range", nargs=2, type=float, metavar="LOW HIGH", help="Stretch this range to 16 bits.")
-@click.option("--split", help="Shares of train, val, test.  [default: 70/10/20, or what the table says]")
-@click.option(
-    "--group-pattern", metavar="REGEX", help="What of an image's name is its group; groups stay together."
-)
-@click.option(
-    "--nodata",
-    default="drop",
-    show_default=True,
-    metavar="drop|mean|VALUE",
-    help="Pixels that are NaN or declared as no data: leave their image or tile out, or fill them.",
-)
-@click.option("--bands", metavar="LIST", help="Bands to take, counted from 1, such as 1,2,3.  [default: all]")
-@click.option(
-    "--max-pixels",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Read images of up to N pixels.  [default: 134217728]",
-)
+@folder_options
 def folder(data: Path, name: str, **given: Any) -> None:
     """Pack your own images, with a table of labels, masks, or both.
 
@@ -190,15 +72,8 @@ def _band_numbers(text: str | None) -> tuple[int, ...] | None:
     return tuple(int(word) for word in words)
 
 
-def _land_use(command: F) -> F:
-    option = click.option(
-        "--labels", type=_FILE, metavar="FILE", help="File of multi-labels.  [default: found]"
-    )
-    return _shared(several=True)(option(command))
-
-
 @prepare.command()
-@_land_use
+@land_use_options
 @click.option("--labels-from-maps", is_flag=True, help="Take scene labels from the label maps.")
 @click.option(
     "--map-base", type=click.IntRange(0, 1), help="Whether grey maps count from 0 or 1.  [default: found]"
@@ -217,7 +92,7 @@ def dlrsd(data: tuple[Path, ...], name: str, **given: Any) -> None:
 
 
 @prepare.command()
-@_land_use
+@land_use_options
 def ucmerced(data: tuple[Path, ...], name: str, **given: Any) -> None:
     """Pack UC Merced with its multi-labels.
 
@@ -232,7 +107,7 @@ def ucmerced(data: tuple[Path, ...], name: str, **given: Any) -> None:
 
 
 @prepare.command()
-@_shared(several=True)
+@shared(data_option(several=True))
 @click.option("--pixels", type=click.Choice(["v1", "v2"]), help="Whose pixels, when both versions are there.")
 @click.option(
     "--labels", type=click.Choice(["v1", "v2", "both"]), help="Whose labels; both: v1 noisy, v2 the truth."
@@ -241,8 +116,8 @@ def ucmerced(data: tuple[Path, ...], name: str, **given: Any) -> None:
 @click.option(
     "--split", metavar="SPLIT", help="own, paper, or shares like 70/10/20.  [default: own, else paper]"
 )
-@click.option("--splits", type=_FOLDER, metavar="DIR", help="Folder of your lists train, val, test.")
-@click.option("--exclude", type=_FILE, multiple=True, metavar="FILE", help="A list of patches to leave out.")
+@click.option("--splits", type=FOLDER, metavar="DIR", help="Folder of your lists train, val, test.")
+@click.option("--exclude", type=FILE, multiple=True, metavar="FILE", help="A list of patches to leave out.")
 def bigearthnet(data: tuple[Path, ...], name: str, **given: Any) -> None:
     """Pack BigEarthNet (Sentinel-2), version 1 or 2, from TIFF files or an LMDB of safetensors.
 
@@ -254,32 +129,6 @@ def bigearthnet(data: tuple[Path, ...], name: str, **given: Any) -> None:
 
     common, options = _divide(given)
     _run(name, common, lambda progress: plan_bigearthnet(data, BigEarthNetOptions(**options)))
-
-
-def _embedded(command: F) -> F:
-    options = (
-        click.option("--name", required=True, metavar="NAME", help="Name of the packed archive."),
-        click.option(
-            "--resize", type=click.IntRange(min=8), metavar="N", help="Resize images to N px a side."
-        ),
-        click.option(
-            "--split", help="Shares of train, val, test.  [default: 70/10/20, or what the files say]"
-        ),
-        click.option(
-            "--nodata", default="drop", show_default=True, metavar="drop|mean|VALUE", help="As for folder."
-        ),
-        click.option("--max-pixels", type=click.IntRange(min=1), metavar="N", help="As for folder."),
-        cache_option,
-        click.option(
-            "--workers", type=click.IntRange(min=1), help="Reading processes.  [default: by amount]"
-        ),
-        click.option("--force", is_flag=True, help="Replace an archive of that name."),
-        click.option("--dry-run", is_flag=True, help="Say how the files are understood, and stop there."),
-        quiet_option,
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 def _embedded_options(options: dict[str, Any]) -> EmbeddedOptions:
@@ -302,7 +151,7 @@ def _embedded_options(options: dict[str, Any]) -> EmbeddedOptions:
     metavar="NAME",
     help="Column of labels, again for more.  [default: found]",
 )
-@_embedded
+@image_options
 def parquet(data: Path, name: str, **given: Any) -> None:
     """Pack Parquet files with encoded images and labels, as the Hugging Face hub has them.
 
@@ -318,15 +167,15 @@ def parquet(data: Path, name: str, **given: Any) -> None:
 
 @prepare.command()
 @click.option(
-    "--images", required=True, type=_FILE, metavar="FILE", help="A .npy of (N, H, W, bands) or (N, H, W)."
+    "--images", required=True, type=FILE, metavar="FILE", help="A .npy of (N, H, W, bands) or (N, H, W)."
 )
 @click.option(
-    "--labels", required=True, type=_FILE, metavar="FILE", help="A .npy, .npz or table, a row an image."
+    "--labels", required=True, type=FILE, metavar="FILE", help="A .npy, .npz or table, a row an image."
 )
 @click.option("--label-column", "column", metavar="NAME", help="Column or array of the labels.")
 @click.option("--clean-column", metavar="NAME", help="Column or array of the clean labels.")
-@click.option("--classes", type=_FILE, metavar="FILE", help="Class names, one a line.")
-@_embedded
+@click.option("--classes", type=FILE, metavar="FILE", help="Class names, one a line.")
+@image_options
 def arrays(name: str, **given: Any) -> None:
     """Pack an array of images with labels beside it, such as CIFAR-10 with the labels of CIFAR-10N.
 

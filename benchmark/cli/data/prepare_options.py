@@ -1,0 +1,202 @@
+"""The options of `gridbench data prepare`: those that every kind takes, and the many of one's own folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from gridbench.cli.options import cache_option, quiet_option
+
+__all__ = ["FILE", "FOLDER", "data_option", "folder_options", "image_options", "land_use_options", "shared"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def _with(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
+    """Return a decorator that adds options in this order."""
+
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def shared(data: Callable[[Any], Any] | None = None) -> Callable[[F], F]:
+    """Add the options that every kind takes.
+
+    Args:
+        data: The option that names the files, or None for a kind that has others.
+    """
+    options = (
+        click.option("--name", required=True, metavar="NAME", help="Name of the packed archive."),
+        cache_option,
+        click.option(
+            "--workers", type=click.IntRange(min=1), help="Reading processes.  [default: by amount]"
+        ),
+        click.option("--force", is_flag=True, help="Replace an archive of that name."),
+        click.option("--dry-run", is_flag=True, help="Say how the files are understood, and stop there."),
+        quiet_option,
+    )
+    return _with(options if data is None else (data, *options))
+
+
+def data_option(several: bool) -> Callable[[F], F]:
+    """Return `--data`, for one folder or several."""
+    again = "; again for more" if several else ""
+    return click.option(
+        "--data", required=True, multiple=several, type=FOLDER, metavar="DIR", help=f"Your files{again}."
+    )
+
+
+land_use_options = _with(
+    (
+        shared(data_option(several=True)),
+        click.option("--labels", type=FILE, metavar="FILE", help="File of multi-labels.  [default: found]"),
+    )
+)
+
+image_options = _with(
+    (
+        click.option(
+            "--resize", type=click.IntRange(min=8), metavar="N", help="Resize images to N px a side."
+        ),
+        click.option(
+            "--split", help="Shares of train, val, test.  [default: 70/10/20, or what the files say]"
+        ),
+        click.option(
+            "--nodata", default="drop", show_default=True, metavar="drop|mean|VALUE", help="As for folder."
+        ),
+        click.option("--max-pixels", type=click.IntRange(min=1), metavar="N", help="As for folder."),
+        shared(),
+    )
+)
+
+folder_options = _with(
+    (
+        shared(data_option(several=False)),
+        click.option(
+            "--images", type=FOLDER, metavar="DIR", help="Folder of the images.  [default: images/ or image/]"
+        ),
+        click.option(
+            "--masks",
+            type=FOLDER,
+            metavar="DIR",
+            help="Folder of masks of the images' names.  [default: masks/ ...]",
+        ),
+        click.option(
+            "--labels",
+            type=FILE,
+            metavar="FILE",
+            help="Table of scene labels, or an export of COCO, Label Studio or CVAT.  [default: labels.csv ...]",
+        ),
+        click.option("--clean-labels", type=FILE, metavar="FILE", help="A second table: the clean truth."),
+        click.option(
+            "--clean-masks", type=FOLDER, metavar="DIR", help="A second folder of masks: the clean truth."
+        ),
+        click.option(
+            "--classes", type=FILE, metavar="FILE", help="Class names, with values or colours of the masks."
+        ),
+        click.option(
+            "--mask-values",
+            type=FILE,
+            metavar="FILE",
+            help="Which class each value or colour of the masks is: columns name and value, color, or r, g, b.",
+        ),
+        click.option(
+            "--key-column", metavar="NAME", help="Column that names the images.  [default: the one that does]"
+        ),
+        click.option(
+            "--label-columns",
+            multiple=True,
+            metavar="NAME",
+            help="Column of a class, again for more; or the one that lists labels.  [default: found]",
+        ),
+        click.option(
+            "--separator",
+            type=click.Choice(["semicolon", "bar", "comma", "blank", "none"]),
+            help="What divides the labels of one cell.  [default: found]",
+        ),
+        click.option(
+            "--split-column", metavar="NAME", help="Column of train, val and test.  [default: split ...]"
+        ),
+        click.option(
+            "--ignore-class",
+            "ignore_classes",
+            multiple=True,
+            metavar="NAME",
+            help="A row of --classes that is no class.",
+        ),
+        click.option(
+            "--draw-masks", is_flag=True, help="Draw the outlines of an export in --labels as label maps."
+        ),
+        click.option(
+            "--overlap",
+            type=click.Choice(["later", "smaller"]),
+            help="Which of two drawn objects is seen where they overlap.  [default: later]",
+        ),
+        click.option(
+            "--background",
+            metavar="NAME",
+            help="Class of the pixels outside all drawn objects.  [default: no class]",
+        ),
+        click.option(
+            "--tile",
+            type=click.IntRange(min=8),
+            metavar="N",
+            help="Cut images into tiles of N px (needs masks).",
+        ),
+        click.option(
+            "--tile-overlap", type=click.IntRange(min=1), metavar="N", help="Pixels that tiles share."
+        ),
+        click.option(
+            "--pad", is_flag=True, help="Fill up the tiles at the edges instead of leaving them out."
+        ),
+        click.option(
+            "--resize", type=click.IntRange(min=8), metavar="N", help="Resize images to N px a side."
+        ),
+        click.option(
+            "--min-cover",
+            type=click.FloatRange(0, 1),
+            help="Cover from which a class of the mask counts.  [default: 0.01]",
+        ),
+        click.option(
+            "--min-labelled",
+            type=click.FloatRange(0, 1),
+            help="Share that must have a class.  [default: 0]",
+        ),
+        click.option(
+            "--value-range", nargs=2, type=float, metavar="LOW HIGH", help="Stretch this range to 16 bits."
+        ),
+        click.option(
+            "--split", help="Shares of train, val, test.  [default: 70/10/20, or what the table says]"
+        ),
+        click.option(
+            "--group-pattern",
+            metavar="REGEX",
+            help="What of an image's name is its group; groups stay together.",
+        ),
+        click.option(
+            "--nodata",
+            default="drop",
+            show_default=True,
+            metavar="drop|mean|VALUE",
+            help="Pixels that are NaN or declared as no data: leave their image or tile out, or fill them.",
+        ),
+        click.option(
+            "--bands", metavar="LIST", help="Bands to take, counted from 1, such as 1,2,3.  [default: all]"
+        ),
+        click.option(
+            "--max-pixels",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Read images of up to N pixels.  [default: 134217728]",
+        ),
+    )
+)
