@@ -12,7 +12,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HEADER_BYTES", "RowFile", "file_sha256", "fsync_directory", "write_array", "write_atomically"]
+__all__ = ["HEADER_BYTES", "RowFile", "file_sha256", "fsync_directory", "write_array"]
 
 HEADER_BYTES = 128
 _BLOCK = 1 << 22
@@ -103,19 +103,6 @@ def write_array(path: Path, values: NDArray[np.generic]) -> None:
         handle.write(contiguous.tobytes())
         handle.flush()
         os.fsync(handle.fileno())
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name in the same folder, force it onto the disk, and rename it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as handle:
-            handle.write(content)
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def fsync_directory(directory: Path) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbench.core.files import write_bytes
 from gridbench.datasets.archive.archive import GROUPS
-from gridbench.datasets.archive.arrayfile import RowFile, fsync_directory, write_array, write_atomically
+from gridbench.datasets.archive.arrayfile import RowFile, fsync_directory, write_array
 from gridbench.datasets.archive.building import build_once
 from gridbench.datasets.archive.indexing import (
     CLEAN_LABEL_MAPS,
@@ -198,16 +199,16 @@ class ArchiveWriter:
             file.close()
         write_array(self.folder / SPLIT, split)
         names = "".join(f"{self._names[i]}\n" for i in kept)
-        write_atomically(self.folder / "names.txt", names.encode("utf-8"))
+        write_bytes(self.folder / "names.txt", names.encode("utf-8"))
         files = [*(file.path.name for file in self._files()), SPLIT, "names.txt"]
         if self._sample_groups is not None:
             words = json.dumps([self._sample_groups[i] for i in kept], ensure_ascii=False)
-            write_atomically(self.folder / GROUPS, words.encode("utf-8"))
+            write_bytes(self.folder / GROUPS, words.encode("utf-8"))
             files.append(GROUPS)
         progress(0, 0, "computing statistics and hashes")
         facts = {"name": name, "kind": kind, "plan": self.plan, "report": dict(report)}
         index = make_index(self.folder, self.layout, files, len(kept), train, facts)
-        write_atomically(self.folder / INDEX, json.dumps(index, indent=1, sort_keys=True).encode("utf-8"))
+        write_bytes(self.folder / INDEX, json.dumps(index, indent=1, sort_keys=True).encode("utf-8"))
         fsync_directory(self.folder)
 
     def close(self) -> None:
@@ -223,7 +224,7 @@ class ArchiveWriter:
             shutil.rmtree(self.folder)
         if not self.folder.exists():
             self.folder.mkdir(parents=True)
-            write_atomically(path, text)
+            write_bytes(path, text)
 
     def _files(self) -> list[RowFile]:
         optional = (self._maps, self._clean, self._clean_maps, self._sources)

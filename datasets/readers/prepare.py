@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gridbench.core.files import write_bytes
 from gridbench.datasets.archive.archive import Archive
-from gridbench.datasets.archive.arrayfile import write_atomically
 from gridbench.datasets.archive.building import build_once
 from gridbench.datasets.archive.indexing import INDEX
 from gridbench.datasets.archive.writer import ArchiveWriter, plan_digest
@@ -119,7 +119,7 @@ def _pack(plan: Plan, folder: Path, name: str, workers: int, state: str, progres
     if folder.exists() and not (begun.is_file() and begun.read_text(encoding="ascii") == state):
         shutil.rmtree(folder)
     writer = ArchiveWriter(folder, plan.layout, plan.names, plan.split, settings, plan.groups)
-    write_atomically(begun, state.encode())
+    write_bytes(begun, state.encode())
     findings = _earlier_findings(folder)
     failures: list[dict[str, str]] = []
     earlier = writer.done
@@ -247,4 +247,4 @@ def _earlier_findings(folder: Path) -> Counter[str]:
 
 
 def _keep_findings(folder: Path, findings: Counter[str]) -> None:
-    write_atomically(folder / _FINDINGS, json.dumps(findings).encode())
+    write_bytes(folder / _FINDINGS, json.dumps(findings).encode())

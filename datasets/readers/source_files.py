@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
+
+from gridbench.core.files import UnsafeFile, open_file
 
 __all__ = [
     "IN_MEMORY",
@@ -36,6 +37,7 @@ _SIGNATURES = (
     (b"BM", "BMP"),
 )
 SIGNATURE_BYTES = 16
+_ANY_SIZE = 1 << 62
 _CHUNK = 1 << 20
 IN_MEMORY = 1 << 26
 """Size in bytes up to which a file is read as a whole before it is decoded."""
@@ -90,22 +92,16 @@ def open_regular(path: Path) -> BinaryIO:
         Unreadable: It is missing, empty, or no regular file.
     """
     try:
-        _check_regular(path, path.stat().st_mode)
-        # Without O_NONBLOCK, a FIFO that takes the file's place just now would wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        file = open_file(path, _ANY_SIZE)
     except (FileNotFoundError, NotADirectoryError):
         raise Unreadable(path, "is missing") from None
+    except UnsafeFile as error:
+        raise Unreadable(path, str(error).removeprefix(f"{path} ")) from error
     except (OSError, ValueError) as error:
         raise Unreadable(path, getattr(error, "strerror", None) or str(error)) from error
-    file = os.fdopen(descriptor, "rb")
-    try:
-        state = os.fstat(descriptor)
-        _check_regular(path, state.st_mode)
-        if state.st_size == 0:
-            raise Unreadable(path, "is empty")
-    except BaseException:
+    if os.fstat(file.fileno()).st_size == 0:
         file.close()
-        raise
+        raise Unreadable(path, "is empty")
     return file
 
 
@@ -174,16 +170,3 @@ def _digest(paths: tuple[Path, ...], facts: tuple[tuple[int, ...], ...]) -> byte
             except OSError as error:
                 raise Unreadable(path, error.strerror or str(error)) from error
     return digest.digest()
-
-
-def _check_regular(path: Path, mode: int) -> None:
-    kinds = (
-        (stat.S_ISDIR, "a folder"),
-        (stat.S_ISFIFO, "a FIFO"),
-        (stat.S_ISSOCK, "a socket"),
-        (stat.S_ISCHR, "a device"),
-        (stat.S_ISBLK, "a device"),
-    )
-    if not stat.S_ISREG(mode):
-        kind = next((word for test, word in kinds if test(mode)), "something else")
-        raise Unreadable(path, f"is {kind}, not a regular file")

@@ -178,7 +178,7 @@ def listening(path):
 
 @pytest.mark.parametrize(
     ("make", "word"),
-    [(fifo, "FIFO"), (device, "device"), (listening, "socket"), (lambda path: path.mkdir(), "folder")],
+    [(fifo, "named pipe"), (device, "device"), (listening, "socket"), (lambda path: path.mkdir(), "folder")],
 )
 def test_what_is_no_regular_file_is_never_opened(make, word, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
