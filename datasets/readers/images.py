@@ -15,9 +15,20 @@ from gridbench.datasets.readers.masks.codebook import colours_of
 from gridbench.datasets.readers.raster import LIMITS, Limits, Raster, Shape, Unreadable, read_raster
 from gridbench.errors import InputError
 
-__all__ = ["Form", "choose_form", "fit", "missing_pixels", "nodata_policy", "transparency_is_data"]
+__all__ = [
+    "Form",
+    "check_range",
+    "choose_form",
+    "fit",
+    "missing_pixels",
+    "nodata_policy",
+    "range_findings",
+    "transparency_is_data",
+]
 
 _LOOKED_AT = 20
+_LITTLE = 0.01
+"""Share of --value-range below which an image that is stored is likely to be of another unit than the range."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,19 @@ def nodata_policy(text: str) -> str:
     if not known:
         raise InputError(f"--nodata is drop, mean or a number, not {text!r}.")
     return word
+
+
+def check_range(value_range: tuple[float, float] | None) -> None:
+    """Refuse a range of numbers that cannot be stretched.
+
+    Raises:
+        InputError: It is not two finite numbers, the lower one first.
+    """
+    if value_range is None:
+        return
+    low, high = value_range
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise InputError(f"--value-range {low:g} {high:g} must be two finite numbers, the lower one first.")
 
 
 def choose_form(
@@ -192,6 +216,23 @@ def fit(raster: Raster, form: Form, path: Path) -> NDArray[np.generic]:
             f"holds numbers from {pixels.min()} to {pixels.max()}; 0 to {limit} can be stored (--value-range)",
         )
     return pixels.astype(form.dtype, copy=False)
+
+
+def range_findings(raster: Raster, form: Form) -> Counter[str]:
+    """Count the numbers of an image that a range of values clips, and an image that hardly uses the range."""
+    findings: Counter[str] = Counter()
+    if form.value_range is None:
+        return findings
+    low, high = form.value_range
+    values = np.asarray(raster.pixels, dtype=np.float64)
+    clipped = int(((values < low) | (values > high)).sum())
+    if clipped:
+        findings[f"numbers outside --value-range {low:g} {high:g}, clipped to it"] += clipped
+    if values.size and np.nanmax(values) - np.nanmin(values) < _LITTLE * (high - low):
+        findings[
+            f"images whose numbers fill less than {100 * _LITTLE:g} % of --value-range {low:g} {high:g}"
+        ] += 1
+    return findings
 
 
 def _filled(

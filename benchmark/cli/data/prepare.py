@@ -134,7 +134,9 @@ def bigearthnet(data: tuple[Path, ...], name: str, **given: Any) -> None:
 def _embedded_options(options: dict[str, Any]) -> EmbeddedOptions:
     from gridbench.datasets.readers.formats.embedded import EmbeddedOptions
 
-    return EmbeddedOptions(**{key: options.pop(key) for key in ("resize", "split", "nodata", "max_pixels")})
+    low_high = options.pop("value_range")
+    chosen = {key: options.pop(key) for key in ("resize", "split", "nodata", "max_pixels")}
+    return EmbeddedOptions(**chosen, value_range=tuple(low_high) if low_high else None)
 
 
 @prepare.command()

@@ -74,6 +74,7 @@ image_options = _with(
             "--nodata", default="drop", show_default=True, metavar="drop|mean|VALUE", help="As for folder."
         ),
         click.option("--max-pixels", type=click.IntRange(min=1), metavar="N", help="As for folder."),
+        click.option("--value-range", nargs=2, type=float, metavar="LOW HIGH", help="As for folder."),
         shared(),
     )
 )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from gridbench.datasets.readers.images import check_range
 from gridbench.datasets.readers.tables import TableOptions
 from gridbench.datasets.readers.tables.label_cells import SEPARATORS
 from gridbench.errors import InputError, nearest
@@ -95,12 +95,7 @@ def check_options(options: FolderOptions) -> None:
             f"--separator {options.separator!r} is unknown.{nearest(options.separator, SEPARATORS)} Known are "
             f"{', '.join(SEPARATORS)}."
         )
-    if options.value_range is not None:
-        low, high = options.value_range
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise InputError(
-                f"--value-range {low:g} {high:g} must be two finite numbers, the lower one first."
-            )
+    check_range(options.value_range)
     if options.tile is not None and options.resize is not None:
         raise InputError("Give --tile or --resize, not both.")
     if options.tile is None and (options.pad or options.tile_overlap is not None):

@@ -16,16 +16,13 @@ from gridbench.datasets.readers.base import Outcome
 from gridbench.datasets.readers.folder.alignment import GEOREFERENCED, directions
 from gridbench.datasets.readers.folder.tiles import Tiling
 from gridbench.datasets.readers.formats.drawing import Drawing, draw
-from gridbench.datasets.readers.images import Form, fit, missing_pixels
+from gridbench.datasets.readers.images import Form, fit, missing_pixels, range_findings
 from gridbench.datasets.readers.masks.codebook import Codebook, cover
 from gridbench.datasets.readers.raster import Raster, Unreadable, read_raster, read_shape
 from gridbench.datasets.readers.raster_header import upright
 from gridbench.datasets.readers.source_files import contents_of, digest_of
 
 __all__ = ["FolderUnit", "Treatment", "read_folder_unit"]
-
-_LITTLE = 0.01
-"""Share of --value-range below which an image that is stored is likely to be of another unit than the range."""
 
 
 @dataclass(frozen=True)
@@ -94,17 +91,7 @@ def read_folder_unit(unit: FolderUnit) -> Outcome:
     raster = read_raster(unit.image, unit.rows, how.form.limits, contents.get(unit.image))
     missing = missing_pixels(raster)
     pixels = fit(raster, how.form, unit.image)
-    findings: Counter[str] = Counter()
-    if how.form.value_range is not None:
-        low, high = how.form.value_range
-        values = np.asarray(raster.pixels, dtype=np.float64)
-        clipped = int(((values < low) | (values > high)).sum())
-        if clipped:
-            findings[f"numbers outside --value-range {low:g} {high:g}, clipped to it"] += clipped
-        if values.size and np.nanmax(values) - np.nanmin(values) < _LITTLE * (high - low):
-            findings[
-                f"images whose numbers fill less than {100 * _LITTLE:g} % of --value-range {low:g} {high:g}"
-            ] += 1
+    findings = range_findings(raster, how.form)
     maps = [_decoded(unit, path, raster, contents, findings) for path in (unit.mask, unit.clean_mask)]
     if unit.drawing is not None:
         maps[0] = _drawn(unit, unit.drawing, raster, findings)

@@ -6,6 +6,7 @@ Nothing is unpickled: a `.npy` or `.npz` of objects and a `.pt` run code when th
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from gridbench.datasets.readers.formats.embedded import EmbeddedOptions, plan_em
 from gridbench.datasets.readers.raster import Raster, Shape
 from gridbench.datasets.readers.source_files import Unreadable, open_regular
 from gridbench.datasets.readers.tables import read_rows
+from gridbench.datasets.readers.tables.class_table import read_class_table
 from gridbench.errors import InputError, nearest
 
 __all__ = ["ArrayOptions", "plan_arrays"]
@@ -36,7 +38,8 @@ class ArrayOptions:
         labels: `.npy`, `.npz` or table of one class number or name an image, or of (N, C) zeros and ones.
         column: Column of the table or array of the `.npz` with the labels; None when there is one.
         clean_column: The same for the clean labels; None without.
-        classes: File with one class name a line; None to call classes by number or by the table's names.
+        classes: File of the class names, with their numbers where these are no running ones; None to call classes by
+            number or by the table's names.
     """
 
     images: Path
@@ -99,8 +102,9 @@ def plan_arrays(where: ArrayOptions, options: EmbeddedOptions, progress: Progres
             raise InputError(
                 f"{where.labels} has {len(array)} {what}, and {where.images} has {len(images)} images."
             )
-    listed = None if where.classes is None else tuple(row[0] for row in read_rows(where.classes) if row)
-    names = listed or _class_names([array for array in (given, clean) if array is not None])
+    table = None if where.classes is None else read_class_table(where.classes)
+    names = table.names if table else _class_names([array for array in (given, clean) if array is not None])
+    numbers = table.values if table and table.values else {c: c for c in range(len(names))}
     shape = " x ".join(map(str, images.shape[1:]))
     digits = len(str(len(images) - 1))
     report = {
@@ -121,8 +125,8 @@ def plan_arrays(where: ArrayOptions, options: EmbeddedOptions, progress: Progres
         [f"{i:0{digits}d}" for i in range(len(images))],
         lambda position: _ArrayImage(where.images, position),
         names,
-        _one_hot(given, names, where.labels),
-        None if clean is None else _one_hot(clean, names, where.labels),
+        _one_hot(given, names, numbers, where.labels),
+        None if clean is None else _one_hot(clean, names, numbers, where.labels),
         None,
         options,
         report,
@@ -161,6 +165,8 @@ def _labels(path: Path, column: str | None, option: str) -> NDArray[Any]:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} {_reason(path, error)}.") from error
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
     if array.ndim not in (1, 2) or array.dtype.kind not in "iubU":
         found = f"{array.dtype.name} of the shape {array.shape}"
         raise InputError(f"{path} holds {found}; labels are (N,) or (N, C) numbers.")
@@ -187,7 +193,9 @@ def _class_names(arrays: list[NDArray[Any]]) -> tuple[str, ...]:
     return tuple(f"class {c}" for c in range(most + 1))
 
 
-def _one_hot(array: NDArray[Any], names: tuple[str, ...], path: Path) -> NDArray[np.uint8]:
+def _one_hot(
+    array: NDArray[Any], names: tuple[str, ...], numbers: Mapping[int, int | None], path: Path
+) -> NDArray[np.uint8]:
     if array.ndim == 2:
         if array.shape[1] != len(names) or not np.isin(array, (0, 1)).all():
             raise InputError(
@@ -197,8 +205,8 @@ def _one_hot(array: NDArray[Any], names: tuple[str, ...], path: Path) -> NDArray
     labels = np.zeros((len(array), len(names)), dtype=np.uint8)
     place = {name: c for c, name in enumerate(names)}
     for row, value in enumerate(array.tolist()):
-        number = place.get(value, int(value) if str(value).isdigit() else -1)
-        if not 0 <= number < len(names):
+        number = place.get(value, numbers.get(int(value)) if str(value).isdigit() else None)
+        if number is None:
             raise InputError(
                 f"{path}: the label {value!r} of image {row} is none of the {len(names)} classes."
             )

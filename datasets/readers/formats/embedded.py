@@ -15,7 +15,15 @@ from gridbench.datasets.archive.layout import GroupLayout, Layout, Sample
 from gridbench.datasets.dataset import Progress
 from gridbench.datasets.loading.resampling import resize_image
 from gridbench.datasets.readers.base import LazyUnits, Outcome, Plan
-from gridbench.datasets.readers.images import Form, choose_form, fit, missing_pixels, nodata_policy
+from gridbench.datasets.readers.images import (
+    Form,
+    check_range,
+    choose_form,
+    fit,
+    missing_pixels,
+    nodata_policy,
+    range_findings,
+)
 from gridbench.datasets.readers.raster import Raster, Shape, Unreadable, limits_for
 from gridbench.datasets.readers.source_files import digest_of
 from gridbench.datasets.readers.splitting import parse_shares, split_by_shares
@@ -33,12 +41,14 @@ class EmbeddedOptions:
         split: Shares of train, val and test where the file has no split; None for 70/10/20.
         nodata: What becomes of pixels without data, as `Form.nodata`.
         max_pixels: Most pixels of an image; None for the usual limit.
+        value_range: Range of numbers that is stretched to 0 to 65535; None to store the numbers as they are.
     """
 
     resize: int | None = None
     split: str | None = None
     nodata: str = "drop"
     max_pixels: int | None = None
+    value_range: tuple[float, float] | None = None
 
 
 class ImageSource(Protocol):
@@ -108,7 +118,8 @@ def plan_embedded(
         progress(position + 1, len(names), "looking at the images")
     if not shapes:
         raise InputError(f"None of the {len(names)} images can be read; the first: {first_failure}")
-    form, notes = choose_form(shapes, None, nodata_policy(options.nodata), limits=limits)
+    check_range(options.value_range)
+    form, notes = choose_form(shapes, options.value_range, nodata_policy(options.nodata), limits=limits)
     sizes = Counter((shape.height, shape.width) for shape in shapes)
     if options.resize is None and len(sizes) > 1:
         shown = ", ".join(f"{h} x {w} ({count})" for (h, w), count in sizes.most_common(4))
@@ -137,7 +148,13 @@ def plan_embedded(
             images(position), names[position], tuple(map(int, labels[position])), cleaner, form, size
         )
 
-    settings = {"resize": options.resize, "nodata": nodata_policy(options.nodata), "split": options.split}
+    settings: dict[str, Any] = {
+        "resize": options.resize,
+        "nodata": nodata_policy(options.nodata),
+        "split": options.split,
+    }
+    if options.value_range is not None:
+        settings["value_range"] = options.value_range
     report = {**report, "notes": [*report["notes"], *notes]}
     return Plan(kind, layout, names, split, LazyUnits(len(names), unit), _read, settings, report)
 
@@ -153,4 +170,5 @@ def _read(unit: _Unit) -> Outcome:
         return Outcome((None,), {"left out: no scene label": 1})
     clean = None if unit.clean is None else np.array(unit.clean, dtype=np.uint8)
     labels = np.array(unit.labels, dtype=np.uint8)
-    return Outcome((Sample((pixels,), labels, None, clean, digest_of(unit.files)),))
+    findings = range_findings(raster, unit.form)
+    return Outcome((Sample((pixels,), labels, None, clean, digest_of(unit.files)),), findings)

@@ -206,3 +206,39 @@ def test_labels_that_are_refused(arrays, name):
     where = ArrayOptions(arrays / "images.npy", arrays / name, classes=arrays / "classes.txt")
     with pytest.raises(InputError, match=reason):
         plan_arrays(where, EmbeddedOptions())
+
+
+@pytest.mark.parametrize("shape", [(10,), (10, 1)])
+def test_classes_may_have_numbers_of_their_own(arrays, shape):
+    (arrays / "classes.csv").write_text(
+        "name,value\n" + "".join(f"{n},{10 * c}\n" for c, n in enumerate(NAMES))
+    )
+    np.save(arrays / "labels.npy", 10 * np.array(NOISY).reshape(shape))
+    where = ArrayOptions(arrays / "images.npy", arrays / "labels.npy", classes=arrays / "classes.csv")
+    archive = prepare(plan_arrays(where, EmbeddedOptions()), arrays / "cache", "x", 1)
+    assert archive.class_names == tuple(NAMES)
+    found = {int(name): int(archive.scene_labels[row].argmax()) for row, name in enumerate(archive.names)}
+    assert found == dict(enumerate(NOISY))
+
+
+def test_a_header_in_a_list_of_classes_is_refused(arrays):
+    (arrays / "classes.txt").write_text("name\n" + "\n".join(NAMES))
+    where = ArrayOptions(
+        arrays / "images.npy", arrays / "labels.csv", "worse_label", None, arrays / "classes.txt"
+    )
+    with pytest.raises(InputError, match="looks like a header"):
+        plan_arrays(where, EmbeddedOptions())
+
+
+def test_arrays_of_fractions_need_a_range_and_say_what_it_clips(arrays):
+    np.save(arrays / "images.npy", np.stack([image(i) for i in range(10)]) / np.float32(255))
+    where = ArrayOptions(arrays / "images.npy", arrays / "labels.npz", "worse_label")
+    with pytest.raises(InputError, match="--value-range LOW HIGH"):
+        plan_arrays(where, EmbeddedOptions())
+    plan = plan_arrays(where, EmbeddedOptions(value_range=(0.0, 0.5)))
+    archive = prepare(plan, arrays / "cache", "x", 1)
+    row = archive.names.index("0")
+    expected = np.rint(np.minimum(image(0) / 255 * 2, 1) * 65535).transpose(2, 0, 1)
+    np.testing.assert_allclose(archive.groups[0].pixels[row], expected, atol=1)
+    clipped = sum(int((image(i) / np.float32(255) > 0.5).sum()) for i in range(10))
+    assert archive.report["findings"] == {"numbers outside --value-range 0 0.5, clipped to it": clipped}
