@@ -14,6 +14,7 @@ import socket
 import stat
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -655,3 +656,122 @@ def test_a_pattern_that_never_ends_is_refused(check, tmp_path, pattern):
         "c",
     ]
     check(*words, codes=(0, 2))
+
+
+# Pictures
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png(*chunks: bytes, side: int = 8) -> bytes:
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    pixels = zlib.compress(b"\0" * side * (side + 1) if side < 10**4 else b"\0" * 1000)
+    parts = [chunk(b"IHDR", header), *chunks, chunk(b"IDAT", pixels), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def tiff(tags: list[tuple[int, int, int, int]], next_ifd: int = 0) -> bytes:
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + struct.pack("<I", next_ifd) + bytes(64)
+
+
+SHAPE = [(256, 3, 1, 8), (257, 3, 1, 8), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1)]
+STRIPS = [(273, 4, 1, 100), (277, 3, 1, 1), (278, 3, 1, 8), (279, 4, 1, 64)]
+ZEROS = zlib.compress(bytes(2**28))
+PICTURES: dict[str, Callable[[], bytes]] = {
+    "directories in a circle": lambda: tiff(SHAPE + STRIPS, next_ifd=8),
+    "a directory beyond the end": lambda: tiff(SHAPE + STRIPS, next_ifd=2**31),
+    "a strip beyond the end": lambda: tiff([*SHAPE, (273, 4, 1, 2**31), *STRIPS[1:]]),
+    "a strip of gigabytes": lambda: tiff([*SHAPE, *STRIPS[:3], (279, 4, 1, 2**32 - 1)]),
+    "a billion strips": lambda: tiff([*SHAPE, (273, 4, 2**30, 100), *STRIPS[1:]]),
+    "no directory": lambda: b"II*\0" + struct.pack("<I", 2**32 - 1),
+    "pixels of 64,000 bits": lambda: tiff([*SHAPE[:2], (258, 3, 1, 64_000), *SHAPE[3:], *STRIPS]),
+    "text of 256 MiB": lambda: png(chunk(b"zTXt", b"a\0\0" + ZEROS)),
+    "a profile of 256 MiB": lambda: png(chunk(b"iCCP", b"a\0\0" + ZEROS)),
+    "wide PNG": lambda: png(side=2**31 - 1),
+    "a chunk that is too long": lambda: png(struct.pack(">I", 2**31 - 1) + b"tEXt"),
+    "wide JPEG": lambda: (
+        b"\xff\xd8\xff\xc0\x00\x0b\x08" + struct.pack(">HH", 65_500, 65_500) + b"\x01\x01\x11\x00\xff\xd9"
+    ),
+    "JPEG of markers": lambda: b"\xff\xd8" + b"\xff\xe0\x00\x02" * 500_000,
+    "GIF of 100,000 frames": lambda: (
+        b"GIF89a\x08\x00\x08\x00\x80\x00\x00"
+        + bytes(6)
+        + b"\x2c\x00\x00\x00\x00\x08\x00\x08\x00\x00\x02\x02\x4c\x01\x00" * 100_000
+        + b";"
+    ),
+    "animated WebP": lambda: b"RIFF" + struct.pack("<I", 30) + b"WEBPVP8X" + b"\x0a\0\0\0\x02" + b"\xff" * 9,
+    "BMP of negative size": lambda: (
+        b"BM" + bytes(16) + struct.pack("<iiiHH", 40, -8, -(2**31), 1, 24) + bytes(40)
+    ),
+    "PPM of 10^18 pixels": lambda: b"P6 1000000000 1000000000 255\n" + bytes(100),
+    "JP2 without boxes": lambda: b"\x00\x00\x00\x0cjP  \r\n\x87\n" + b"\xff" * 100,
+}
+
+
+@pytest.mark.parametrize("kind", PICTURES)
+def test_a_hostile_picture_is_left_out(check, tmp_path, kind):
+    from PIL import Image
+
+    (tmp_path / "mine" / "images").mkdir(parents=True)
+    for i in range(6):
+        Image.new("L", (8, 8), 40 * i).save(tmp_path / "mine" / "images" / f"i{i}.png")
+    (tmp_path / "mine" / "images" / "i6.png").write_bytes(PICTURES[kind]())
+    rows = "".join(f"i{i}.png,{i % 2},{1 - i % 2}\n" for i in range(7))
+    (tmp_path / "mine" / "labels.csv").write_text("file,x,y\n" + rows)
+    words = ["data", "prepare", "folder", "--data", "mine", "--name", "n", "--cache", "c", "--workers", "1"]
+    check(*words, codes=(0, 2))
+
+
+# Files that options take
+
+
+OPTIONS = {
+    "labels": ["data", "prepare", "folder", "--data", ".", "--name", "n", "--cache", "c", "--labels", "x"],
+    "classes": ["data", "prepare", "folder", "--data", ".", "--name", "n", "--cache", "c", "--classes", "x"],
+    "arrays": ["data", "prepare", "arrays", "--images", "x", "--labels", "x", "--name", "n", "--cache", "c"],
+    "parquet": ["data", "prepare", "parquet", "--data", "x", "--name", "n", "--cache", "c"],
+    "exclude": [
+        "data",
+        "prepare",
+        "bigearthnet",
+        "--data",
+        ".",
+        "--name",
+        "n",
+        "--cache",
+        "c",
+        "--exclude",
+        "x",
+    ],
+    "baselines": ["compare", "grid", "--dry-run", "--baselines", "x"],
+    "verify": ["verify", "--config", "x"],
+}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in NO_FILES if kind not in ("folder", "null")])
+@pytest.mark.parametrize("option", OPTIONS)
+def test_no_option_takes_a_file_that_is_none(check, tmp_path, option, kind):
+    NO_FILES[kind](tmp_path / "x")
+    check(*OPTIONS[option])
+
+
+HEADER = struct.pack("<Q", 10**9)
+WEIGHTS: dict[str, bytes] = {
+    "a header of a gigabyte": HEADER + b"{}",
+    "a header of 2^63": struct.pack("<Q", 2**63) + b"{}",
+    "a nested header": struct.pack("<Q", 200_000) + b"[" * 100_000 + b"]" * 100_000,
+    "tensors that overlap": struct.pack("<Q", 60)
+    + b'{"a":{"dtype":"F32","shape":[9],"data_offsets":[0,4]}}'.ljust(60),
+    "a tensor of 2^60": struct.pack("<Q", 90)
+    + b'{"a":{"dtype":"F32","shape":[1152921504606846976],"data_offsets":[0,4]}}'.ljust(90),
+    "no text": struct.pack("<Q", 8) + b"\xff" * 8,
+}
+
+
+@pytest.mark.parametrize("kind", WEIGHTS)
+def test_hostile_weights_are_refused(check, tmp_path, kind):
+    (tmp_path / "x.safetensors").write_bytes(WEIGHTS[kind])
+    check("run", "--dataset", "stripes", "--weights", "x.safetensors", "--backbone", "test_resnet")
