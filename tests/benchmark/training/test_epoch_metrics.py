@@ -137,3 +137,17 @@ def test_images_that_no_step_saw_do_not_count():
     output = StepOutput(torch.tensor(1.0), torch.tensor([2.0, 1.0]), torch.tensor([1.0, 0.0]))
     log.add(batch([0, 1]), output)
     assert log.summary(0)["detection"]["prevalence"] == 0.5
+
+
+def test_a_sampled_epoch_counts_each_image_that_it_saw_once_and_no_other():
+    """Image 0 is drawn twice and predicted to have its wrong class the second time; image 1 is never drawn."""
+    log = EpochLog(truth((0, 1, 0), (1, 0, 2)), Classification(3), CPU, sampled=True)
+    prediction = torch.tensor([[-9.0, 9.0, 9.0], [-9.0, -9.0, 9.0], [9.0, -9.0, -9.0]])
+    log.add(
+        batch([0, 2, 0]), StepOutput(torch.tensor(1.0), torch.tensor([5.0, 4.0, 3.0]), prediction=prediction)
+    )
+    row = log.summary(0)
+    assert row["memorised"] == 1
+    assert row["predicted_prevalence"] == pytest.approx(2 / 6)
+    # Of images 0 and 2, image 2 has the larger loss and is clean: one of two is noisy, and the wrong one is selected.
+    assert row["loss_detection"]["precision"] == 0
