@@ -20,7 +20,8 @@ from gridbench.methods.base import ANY_LOSS, Context, Loss, Method
 from gridbench.parameters import describe, parse, public_name
 from gridbench.protocols import PUBLISHED_NOISE, defaults_of
 from gridbench.registry import DATASETS, LOSSES, METHODS, NOISE
-from gridbench.training.pretrained import published_weights, weights_hash
+from gridbench.training.optimization.recipe import complete_recipe, own_recipe
+from gridbench.training.pretrained import model_config, published_weights, weights_hash
 
 __all__ = ["PROTOCOL_VERSION", "Plan", "make_plan"]
 
@@ -109,6 +110,7 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
         )
     method: type[Method] = METHODS.get(config.method)
     loss = _loss_for(method, config)
+    config = own_recipe(method, config)
     literal = config.protocol == "authors_code"
     noise = _noise_for(config)
     of_method = {**(method.authors_code if literal else {}), **config.parameters}
@@ -140,7 +142,7 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
         raise InputError(f"The data set {config.dataset!r} has no recipe for {kind}-level labels.")
     parameters = {**_values_of(loss_parameters), **_values_of(method_parameters), **words}
     filled = _fill(config, recipes[kind], loss, parameters, noise, archive.kind)
-    filled = _fit_to_archive(config, filled, archive)
+    filled = complete_recipe(_fit_to_archive(config, filled, archive), getattr(method, "views", ()))
     return Plan(
         config=filled,
         archive=archive,
@@ -234,9 +236,16 @@ def _weights_of(config: RunConfig) -> dict[str, str]:
     """Return the hashes of what training starts from: published weights, a file of one's own; nothing from scratch.
 
     Raises:
-        InputError: They cannot be had.
+        InputError: They cannot be had, or a prefix is given without a file.
     """
     hashes = {}
+    folder = model_config(config.backbone or "")
+    if folder is not None:
+        hashes["backbone_config"] = weights_hash(folder)
+    if config.weights_prefix is not None and config.weights is None:
+        raise InputError(
+            "The setting 'weights_prefix' (--weights-prefix) changes nothing without --weights FILE."
+        )
     if config.pretrained and config.backbone:
         hashes["pretrained_weights"] = published_weights(config.backbone).sha256
     if config.weights is not None:

@@ -66,7 +66,8 @@ def sweep(
       gridbench sweep --method grid,bce --noise swap,missing,confusable --slnir 30 --seeds 3
       gridbench sweep --config sweep.yaml --dry-run
 
-    Lists may be given for dataset, method, loss, noise, slnir, backbone, distance, seed and for parameters.
+    Lists may be given for dataset, method, loss, noise, slnir, distance, seed, parameters, and whatever of the recipe
+    is no switch, such as backbone, optimizer or learning-rate.
 
     The YAML file holds the same names, lists and ranges; flags win over it.
 

@@ -185,7 +185,7 @@ def interrupt(experiment: Experiment) -> None:
     """Train on into the next epoch, and end in its second step, between the optimiser's step and what follows it."""
     trainer = experiment.trainer
     assert trainer is not None
-    update, steps = trainer.optimizer.step, 0
+    update, steps = trainer.updates.optimizer.step, 0
 
     def step(*given: Any) -> Any:
         nonlocal steps
@@ -194,7 +194,7 @@ def interrupt(experiment: Experiment) -> None:
             raise _Interrupted
         return result
 
-    trainer.optimizer.step = step  # type: ignore[assignment]
+    trainer.updates.optimizer.step = step  # type: ignore[assignment]
     with suppress(_Interrupted):
         trainer.train_epoch(len(trainer.history))
 

@@ -7,7 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["check_identity", "identity", "identity_of_cell"]
+__all__ = ["LOCAL", "check_identity", "identity", "identity_of_cell"]
+
+LOCAL = "local-dir:"
+"""How timm names a model in a folder of the user's; what is in the folder counts, by its hashes among the versions."""
 
 
 def identity(
@@ -28,6 +31,8 @@ def identity(
     if fields.get("weights") is not None:
         # What is in the file counts, by its hash among the versions, and not where it lies.
         fields["weights"] = "file"
+    if str(fields.get("backbone")).startswith(LOCAL):
+        fields["backbone"] = LOCAL
     return _digest(
         {"config": fields, "versions": dict(versions), "fingerprint": fingerprint, "plugin": plugin}
     )

@@ -39,7 +39,7 @@ MOVED = {
     "gridbench.noise.corruption": "gridbench.noise.core.corruption",
     "gridbench.noise.labels": "gridbench.noise.core.labels",
     "gridbench.noise.rates": "gridbench.noise.core.rates",
-    "gridbench.optimizer": "gridbench.training.optimizer",
+    "gridbench.optimizer": "gridbench.training.optimization.optimizer",
     "gridbench.record": "gridbench.records.record",
     "gridbench.runner": "gridbench.records.runner",
     "gridbench.streams": "gridbench.core.streams",

@@ -201,6 +201,9 @@ def _compute(experiment: Experiment, folder: Path, execution: Execution, build: 
     if plan.config.pretrained and plan.config.backbone:
         weights = published_weights(plan.config.backbone)
         environment["pretrained"] = {"repository": weights.repository, "revision": weights.revision}
+    loaded = getattr(experiment.method.descriptor_network, "loaded", None)
+    if loaded is not None:
+        environment["weights_file"] = loaded.document()
     here = machine_label(environment["machine"])
     if plan.id in execution.chosen:
         environment["chosen"] = execution.chosen[plan.id]

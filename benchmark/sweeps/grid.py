@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from gridbench.config import RunConfig, make_config
+from gridbench.config import FIELDS, RunConfig, is_switch, make_config
 from gridbench.errors import InputError
 from gridbench.methods.base import ANY_LOSS, Loss, Method
 from gridbench.parameters import describe
@@ -30,10 +30,16 @@ __all__ = [
     "values_of",
 ]
 
-AXES = ("dataset", "method", "loss", "noise", "slnir", "backbone", "distance", "seed")
+_RECIPE = tuple(
+    name
+    for name, shown in FIELDS.items()
+    if shown.group == "recipe" and name != "seed" and not is_switch(name)
+)
+
+AXES = ("dataset", "method", "loss", "noise", "slnir", "distance", *_RECIPE, "seed")
 """Settings that may be given as lists, in the order in which they vary, the last one fastest."""
 
-NAMED = ("dataset", "noise", "backbone", "distance")
+NAMED = ("dataset", "noise", "distance", *_RECIPE)
 """Settings that tell runs apart only where a sweep has several of them."""
 
 MOST_VALUES = 10_000
@@ -184,7 +190,7 @@ def make_sweep(
         plan = make_plan(settle(config) if settle else config, cache, progress)
         folder = runs / plan.folder_name
         stored = read_record(folder) if folder.exists() else None
-        varied = tuple(str(getattr(plan.config, name)) for name in several_of)
+        varied = tuple(_said(name, getattr(plan.config, name)) for name in several_of)
         items.setdefault(plan.id, Item(plan, stored, config.parameters, varied))
     if asked - used:
         raise InputError(f"No method of this sweep has the parameter {sorted(asked - used)[0]!r}.")
@@ -192,6 +198,13 @@ def make_sweep(
         reasons = "; ".join(f"{what}: {why}" for what, why in dict(left_out).items())
         raise InputError(f"Nothing is left to run. {reasons}")
     return Sweep(tuple(items.values()), tuple(dict.fromkeys(left_out)))
+
+
+def _said(name: str, value: Any) -> str:
+    """Return a value as it tells runs apart in a list of them; numbers and words of the recipe with their name."""
+    if name in ("dataset", "noise", "backbone", "distance"):
+        return str(value)
+    return f"{name.replace('_', ' ')} {FIELDS[name].unset if value is None else value}"
 
 
 def pair_of(method: str | None, loss: str | None) -> tuple[type[Method], type[Loss] | None]:

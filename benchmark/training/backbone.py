@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,11 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gridbench.core.files import open_file
-from gridbench.core.zip_files import check_zip
 from gridbench.errors import InputError, nearest
 from gridbench.training.compile import compiled
-from gridbench.training.pretrained import published_weights
+from gridbench.training.pretrained import SOURCES, model_config, published_weights
+from gridbench.training.weights_file import Loaded, load_weights, read_weights
 
 __all__ = ["BackboneSpec", "Probe", "TimmBackbone", "build_backbone", "probe"]
 
@@ -30,12 +28,14 @@ class BackboneSpec:
     """Which network, and how it is built.
 
     Attributes:
-        name: A timm model name, with its tag if any.
+        name: A timm model name, with its tag if any; or one of `SOURCES` and where there.
         bands: Number of input channels.
         image_size: (H, W) of the images it will see.
         reads: What heads read: the pooled descriptor or the feature map.
         pretrained: Whether timm's published weights are loaded.
         weights: A safetensors or torch state-dict file to start from instead.
+        weights_prefix: What stands before each entry's name in that file; None to find it.
+        frozen: Whether it stays as it starts: in evaluation mode and without gradients.
         output_stride: Stride of the feature map, where the model can be dilated.
         descriptor_map: None, or the non-negative map applied to features: relu or softplus.
         precision: Arithmetic of its passes: float32, or bfloat16 by autocast; what it returns is float32 either way.
@@ -49,6 +49,8 @@ class BackboneSpec:
     reads: Literal["descriptor", "feature_map"] = "descriptor"
     pretrained: bool = False
     weights: str | None = None
+    weights_prefix: str | None = None
+    frozen: bool = False
     output_stride: int | None = None
     descriptor_map: str | None = None
     precision: str = "float32"
@@ -71,14 +73,20 @@ class TimmBackbone(nn.Module):
     Args:
         model: The timm model.
         spec: How it was built.
+
+    Attributes:
+        width: Width of its descriptors.
+        loaded: How a weights file was fitted to it; None without one.
     """
 
     width: int
+    loaded: Loaded | None = None
 
     def __init__(self, model: nn.Module, spec: BackboneSpec) -> None:
         super().__init__()
         self.model = model
         self.reads = spec.reads
+        self._frozen = spec.frozen
         self._map = DESCRIPTOR_MAPS[spec.descriptor_map] if spec.descriptor_map else None
         self._channels_last = spec.memory_format == "channels_last"
         self._bfloat16 = spec.precision == "bfloat16"
@@ -109,6 +117,10 @@ class TimmBackbone(nn.Module):
             output = _channels_first(self.model.forward_features(images), self.model)  # type: ignore[operator]
         return self._map(output) if self._map else output
 
+    def train(self, mode: bool = True) -> TimmBackbone:
+        """Switch to training or evaluation; a frozen backbone stays in evaluation."""
+        return super().train(mode and not self._frozen)
+
     def pool(self, features: Tensor) -> Tensor:
         """Return (B, width) descriptors: the mean over positions of a feature map, or the descriptors as they are."""
         return features.mean((2, 3)) if features.ndim == 4 else features
@@ -126,7 +138,9 @@ def build_backbone(spec: BackboneSpec) -> TimmBackbone:
     """
     backbone = TimmBackbone(_create(spec), spec)
     if spec.weights:
-        _load_weights(backbone.model, Path(spec.weights), spec.name)
+        backbone.loaded = load_weights(backbone.model, Path(spec.weights), spec.name, spec.weights_prefix)
+    if spec.frozen:
+        backbone.requires_grad_(False)
     if spec.memory_format == "channels_last":
         backbone.to(memory_format=torch.channels_last)
     backbone.width = probe(backbone, spec).width
@@ -186,11 +200,11 @@ def _create(spec: BackboneSpec) -> nn.Module:
     import timm
 
     family = spec.name.split(".")[0]
-    if not timm.is_model(family):
+    if not spec.name.startswith(SOURCES) and not timm.is_model(family):
         known = timm.list_models()
         raise InputError(
             f"There is no backbone {spec.name!r} in timm.{nearest(family, known)} "
-            "`gridbench list backbones PATTERN` lists them."
+            "`gridbench list backbones PATTERN` lists them; hf-hub:OWNER/NAME and local-dir:FOLDER are taken, too."
         )
     options: dict[str, Any] = {"pretrained": spec.pretrained, "num_classes": 0, "in_chans": spec.bands}
     if spec.output_stride is not None:
@@ -212,9 +226,12 @@ def _made(spec: BackboneSpec, options: dict[str, Any]) -> nn.Module:
     if spec.pretrained:
         # What is built from is the file whose hash is in the run's identity.
         path = published_weights(spec.name).path
-        options["pretrained_cfg_overlay"] = {"state_dict": _read_state(path)}
+        options["pretrained_cfg_overlay"] = {"state_dict": read_weights(path)}
     try:
-        model: nn.Module = timm.create_model(spec.name, **options)
+        config = model_config(spec.name)
+        # As a folder, so that nothing is asked of the hub again.
+        name = spec.name if config is None else f"local-dir:{config.parent}"
+        model: nn.Module = timm.create_model(name, **options)
         getattr(model, "pretrained_cfg", {}).pop("state_dict", None)
         return model
     except TypeError:
@@ -235,38 +252,3 @@ def _channels_first(features: Any, model: nn.Module) -> Tensor:
     if str(getattr(model, "output_fmt", "NCHW")).endswith("NHWC"):
         return features.permute(0, 3, 1, 2)
     return features
-
-
-def _load_weights(model: nn.Module, path: Path, name: str) -> None:
-    """Load a state dict whose keys may carry a prefix or a classifier; every backbone entry must be there."""
-    state = _read_state(path)
-    wanted = model.state_dict()
-    missing = [key for key in wanted if key not in state or state[key].shape != wanted[key].shape]
-    if missing:
-        raise InputError(
-            f"The weights file {str(path)!r} does not fit the backbone {name!r}: {len(missing)} of {len(wanted)} "
-            f"entries are missing or of another shape, the first being {missing[0]!r}."
-        )
-    model.load_state_dict({key: state[key] for key in wanted})
-
-
-def _read_state(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a safetensors file, or of a torch file without running what is pickled in it."""
-    if not path.exists():
-        raise InputError(f"The weights file {str(path)!r} does not exist.")
-    try:
-        with open_file(path) as file:
-            if zipfile.is_zipfile(file):
-                check_zip(zipfile.ZipFile(file), path.stat().st_size)
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            state: Any = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-            raise ValueError("it holds something else than named tensors")
-    except Exception as error:
-        raise InputError(f"The weights file {str(path)!r} cannot be read: {error}") from error
-    tensors: dict[str, Tensor] = state
-    return tensors

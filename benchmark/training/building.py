@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from gridbench.config import RunConfig
 from gridbench.core.streams import torch_scope
 from gridbench.datasets.archive.summary import map_presence
 from gridbench.datasets.loading.augmentation import Augmentation
 from gridbench.datasets.loading.batches import TrainingSet
+from gridbench.datasets.loading.strong import DEFAULT_STRENGTH
 from gridbench.methods.base import Method, Objective, Setup
 from gridbench.metrics.noise_rate import estimate_noise_rate
 from gridbench.plan import Plan
 from gridbench.training.backbone import BackboneSpec, build_backbone, check_distance, probe
+from gridbench.training.optimization.updates import UpdateRule
 from gridbench.training.trainer import TrainingSettings
 
 __all__ = ["build_method", "build_objective", "spec_of", "training_set", "training_settings"]
@@ -35,6 +38,8 @@ def spec_of(plan: Plan) -> BackboneSpec:
         reads=plan.loss.task.reads if plan.loss else "descriptor",
         pretrained=config.pretrained,
         weights=config.weights,
+        weights_prefix=config.weights_prefix,
+        frozen=config.freeze == "backbone",
         output_stride=config.output_stride,
         descriptor_map=config.descriptor_map,
         precision=config.precision,
@@ -121,6 +126,8 @@ def training_set(
         brightness=float(config.brightness or 0),
         crop_for=config.crop_for or "image",
         brightness_for=config.brightness_for or "image",
+        strength=_strength(config),
+        always_strong=config.augment == "strong",
         move_maps=config.move_maps is not False,
     )
     return TrainingSet(
@@ -135,6 +142,10 @@ def training_set(
     )
 
 
+def _strength(config: RunConfig) -> float:
+    return DEFAULT_STRENGTH if config.augment_strength is None else config.augment_strength
+
+
 def training_settings(plan: Plan) -> TrainingSettings:
     """Return how long, in what steps and from what seed a plan trains."""
     config = plan.config
@@ -142,10 +153,21 @@ def training_settings(plan: Plan) -> TrainingSettings:
         seed=config.seed,
         epochs=config.epochs or 0,
         batch_size=config.batch_size or 0,
-        learning_rate=config.learning_rate or 0.0,
-        adam_epsilon=config.adam_epsilon or 1e-8,
-        shared_steps=config.adam_steps == "shared",
-        epsilon_hat=config.adam_epsilon_form == "hat",
+        rule=UpdateRule(
+            learning_rate=config.learning_rate or 0.0,
+            adam_epsilon=config.adam_epsilon or 0.0,
+            shared_steps=config.adam_steps == "shared",
+            epsilon_hat=config.adam_epsilon_form == "hat",
+            optimizer=config.optimizer,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay or 0.0,
+            schedule=config.schedule or "constant",
+            warmup_epochs=config.warmup_epochs or 0.0,
+            min_lr=config.min_lr or 0.0,
+            clip_norm=config.clip_norm,
+            accumulate=config.accumulate or 1,
+            ema=config.ema,
+        ),
         select_best=config.select == "best",
     )
 

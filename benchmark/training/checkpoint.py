@@ -198,13 +198,24 @@ def clear_checkpoints(folder: Path) -> None:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, part: str = "optimizer") -> dict[str, Tensor]:
-    """Return an optimiser's per-parameter state as tensors named `part/...`; what is None is left out."""
-    return {
-        f"{part}/{index}/{name}": value if isinstance(value, Tensor) else torch.tensor(value)
-        for index, state in optimizer.state_dict()["state"].items()
-        for name, value in state.items()
-        if value is not None
-    }
+    """Return an optimiser's state as tensors named `part/parameter/name`, and that of its groups as `part.group/...`.
+
+    What is None is left out. Numbers keep their type by their name, since a tensor computes with fewer digits.
+    """
+    found: dict[str, Tensor] = {}
+    for index, state in optimizer.state_dict()["state"].items():
+        for name, value in state.items():
+            if isinstance(value, Tensor):
+                found[f"{part}/{index}/{name}"] = value
+            elif value is not None:
+                found[f"{part}/{index}/{name}:{type(value).__name__}"] = torch.tensor(
+                    value, dtype=torch.float64
+                )
+    for index, group in enumerate(optimizer.param_groups):
+        # Some optimisers count their steps by group.
+        if isinstance(group.get("step"), int):
+            found[f"{part}.group/{index}/step"] = torch.tensor(group["step"])
+    return found
 
 
 def restore_optimizer(
@@ -212,9 +223,15 @@ def restore_optimizer(
 ) -> None:
     """Put tensors named `part/...` back into an optimiser built over the same parameters."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    state: dict[int, dict[str, Tensor]] = {}
+    state: dict[int, dict[str, Any]] = {}
     for key, value in tensors.items():
         if key.startswith(f"{part}/"):
-            _, index, name = key.split("/", 2)
-            state.setdefault(int(index), {})[name] = _laid_like(parameters[int(index)], value)
+            _, place, entry = key.split("/", 2)
+            name, _, kind = entry.partition(":")
+            number = {"int": int, "float": float, "bool": bool}.get(kind)
+            kept = number(value) if number else _laid_like(parameters[int(place)], value)
+            state.setdefault(int(place), {})[name] = kept
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    for index, group in enumerate(optimizer.param_groups):
+        if f"{part}.group/{index}/step" in tensors:
+            group["step"] = int(tensors[f"{part}.group/{index}/step"])

@@ -11,9 +11,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gridbench.core.files import file_hash
+from gridbench.core.identity import LOCAL
 from gridbench.errors import InputError
 
-__all__ = ["Published", "published_weights", "weights_hash"]
+__all__ = ["SOURCES", "Published", "model_config", "published_weights", "weights_hash"]
+
+HUB = "hf-hub:"
+SOURCES = (HUB, LOCAL)
+"""Where timm takes a model from that is not in its list: the Hugging Face hub, or a folder in the same form."""
+CONFIG = "config.json"
 
 SECONDS_TO_ANSWER = 4.0
 # In the order of timm: pickles only where there is nothing else, and those are loaded with weights_only.
@@ -37,15 +43,42 @@ class Published:
     sha256: str
 
 
-def published_weights(name: str) -> Published:
-    """Return timm's weights of a model from the hub's cache, fetching them on first use.
+def model_config(name: str) -> Path | None:
+    """Return the file that says what a model of the hub or of a folder is; None for a model of timm's list.
 
     Args:
-        name: A timm model name, with its tag if any.
+        name: `hf-hub:OWNER/NAME` (with `@REVISION` if any), `local-dir:FOLDER`, or a timm model name.
+
+    Raises:
+        InputError: It is not there and cannot be fetched.
+    """
+    if name.startswith(LOCAL):
+        return _in_folder(name, CONFIG)
+    if not name.startswith(HUB):
+        return None
+    repository, _, asked = name.removeprefix(HUB).partition("@")
+    return _cached(repository, (CONFIG,), asked or None) or _fetched(
+        repository, (CONFIG,), asked or None, name
+    )
+
+
+def published_weights(name: str) -> Published:
+    """Return timm's weights of a model from the hub's cache, fetching them on first use, or those of a folder.
+
+    Args:
+        name: A timm model name, with its tag if any, or a name as `model_config` takes it.
 
     Raises:
         InputError: None are published, or they are not in the cache and cannot be fetched; within seconds.
     """
+    if name.startswith(LOCAL):
+        path = _in_folder(name, FILES[0])
+        return Published(path, path.parent.name, "local", weights_hash(path))
+    if name.startswith(HUB):
+        repository, _, asked = name.removeprefix(HUB).partition("@")
+        path = _cached(repository, FILES, asked or None) or _fetched(repository, FILES, asked or None, name)
+        return Published(path, repository, path.parent.name, weights_hash(path))
+
     from timm.models import get_pretrained_cfg
 
     published = get_pretrained_cfg(name)
@@ -74,6 +107,16 @@ def weights_hash(path: Path) -> str:
 @functools.lru_cache(maxsize=64)
 def _hash(path: Path, facts: tuple[int, ...]) -> str:
     return file_hash(path)
+
+
+def _in_folder(name: str, file: str) -> Path:
+    path = Path(name.removeprefix(LOCAL)) / file
+    if not path.is_file():
+        raise InputError(
+            f"The backbone {name!r} cannot be read: there is no {str(path)!r}. timm.models.save_for_hf writes such a "
+            "folder."
+        )
+    return path
 
 
 def _cached(repository: str, files: tuple[str, ...], revision: str | None) -> Path | None:

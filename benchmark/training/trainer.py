@@ -13,14 +13,14 @@ from torch import Tensor
 
 from gridbench.core.streams import numpy_stream, torch_scope
 from gridbench.datasets.loading.batches import TrainingSet, ahead, batches_of, sampled_batches
-from gridbench.errors import InputError, RunFailed
+from gridbench.errors import RunFailed
 from gridbench.evaluation.training_view import WholeTrainingSet, draw_batch
 from gridbench.methods.base import Batch, Method
 from gridbench.methods.hooks import check_sampling
 from gridbench.methods.tasks.task import Task
-from gridbench.training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
+from gridbench.training.checkpoint import Checkpoint
 from gridbench.training.epoch_metrics import EpochLog, Truth
-from gridbench.training.optimizer import check_groups, make_optimizer, make_own_optimizer
+from gridbench.training.optimization.updates import UpdateRule, Updates
 from gridbench.training.timing import IN_TRAINING, Phases
 
 __all__ = ["Trainer", "TrainingProgress", "TrainingSettings"]
@@ -37,20 +37,14 @@ class TrainingSettings:
         seed: The run's seed.
         epochs: Number of epochs.
         batch_size: Images per step.
-        learning_rate: Of Adam.
-        adam_epsilon: Added to Adam's denominator.
-        shared_steps: Whether heads and backbone share Adam's step counter, as in GRID's published code.
-        epsilon_hat: Whether Adam's epsilon is added before the bias correction, as in Keras.
+        rule: How weights follow from gradients.
         select_best: Whether the weights of the best validation epoch are kept besides the last.
     """
 
     seed: int
     epochs: int
     batch_size: int
-    learning_rate: float
-    adam_epsilon: float = 1e-8
-    shared_steps: bool = False
-    epsilon_hat: bool = False
+    rule: UpdateRule
     select_best: bool = False
 
 
@@ -93,16 +87,8 @@ class Trainer:
         self.profile(False)
         # Of the class: an attribute of one of these names may hide it in methods that are older than the hooks.
         self._hooks = type(self.method)
-        groups = self.method.parameter_groups()
-        try:
-            check_groups(self.method, groups)
-            order = self.method.update_order()
-            self.optimizer = make_optimizer(
-                groups, order, s.learning_rate, s.adam_epsilon, s.shared_steps, s.epsilon_hat
-            )
-        except ValueError as error:
-            raise InputError(f"The method {self.method.name!r} cannot be trained: {error}.") from error
-        self.own_optimizer = make_own_optimizer(groups)
+        batches = len(batches_of(np.arange(self.truth.num_samples), s.batch_size))
+        self.updates = Updates(self.method, s.rule, s.epochs, batches)
         self._best: dict[str, Any] | None = None
         self._best_weights: dict[str, Tensor] = {}
 
@@ -126,17 +112,20 @@ class Trainer:
                 row = self.train_epoch(epoch)
             self._check_finite(row)
             if self.settings.select_best:
-                with self.phases.timed("validation"):
-                    row["validation"] = self.validate()
-                self._keep_if_best(row)
+                with self.updates.averaged():
+                    with self.phases.timed("validation"):
+                        row["validation"] = self.validate()
+                    self._keep_if_best(row)
             self.history.append(row)
             with self.phases.timed("checkpoint"):
                 save(self.checkpoint())
             progress.epoch(epoch + 1, self.settings.epochs, row)
+        self.updates.use_average()
 
     def train_epoch(self, epoch: int) -> dict[str, Any]:
         """Run one epoch and return its row of the history."""
         self.method.train()
+        self.updates.begin_epoch(epoch)
         drawn, sizes = self._begin_epoch(epoch)
         log = EpochLog(self.truth, self.task, self.device, sampled=bool(sizes))
         calls = [
@@ -151,8 +140,13 @@ class Trainer:
                 break
             if len(batch.indices) > 1:
                 self._step(batch, log)
+        if self.updates.pending:
+            self._update()
         with self.phases.timed("detection"):
-            return log.summary(epoch)
+            row = log.summary(epoch)
+        if self.updates.learning_rate is not None:
+            row["learning_rate"] = self.updates.learning_rate
+        return row
 
     def _begin_epoch(self, epoch: int) -> tuple[list[Array], list[tuple[int, ...]]]:
         """Call the method's hooks and return the positions of each mini-batch, and the sizes of its parts if sampled.
@@ -188,9 +182,7 @@ class Trainer:
     def checkpoint(self) -> Checkpoint:
         """Return everything that an exact continuation needs."""
         tensors = {f"method/{name}": value for name, value in self.method.state_dict().items()}
-        tensors.update(optimizer_tensors(self.optimizer))
-        if self.own_optimizer is not None:
-            tensors.update(optimizer_tensors(self.own_optimizer, "own_optimizer"))
+        tensors.update(self.updates.tensors())
         tensors.update({f"best/{name}": value for name, value in self._best_weights.items()})
         state = {
             "history": self.history,
@@ -214,9 +206,7 @@ class Trainer:
                 if part in parts:
                     parts[part][name] = value
             self.method.load_state_dict(parts["method"])
-            restore_optimizer(self.optimizer, checkpoint.tensors)
-            if self.own_optimizer is not None:
-                restore_optimizer(self.own_optimizer, checkpoint.tensors, "own_optimizer")
+            self.updates.restore(checkpoint.tensors)
             self._best_weights = parts["best"]
             self._best = checkpoint.state["best"]
             self.history = list(checkpoint.state["history"])
@@ -242,19 +232,19 @@ class Trainer:
             with self.phases.timed("forward"):
                 output = self.method.step(batch)
             with self.phases.timed("backward"):
-                self.optimizer.zero_grad(set_to_none=True)
-                if self.own_optimizer is not None:
-                    self.own_optimizer.zero_grad(set_to_none=True)
-                output.loss.backward()  # type: ignore[no-untyped-call]
-        with self.phases.timed("optimizer"):
-            self.optimizer.step()
-            if self.own_optimizer is not None:
-                self.own_optimizer.step()
-            with torch.no_grad():
-                self._hooks.after_step(self.method)
+                due = self.updates.backward(output.loss)
+        if due:
+            self._update()
         with self.phases.timed("detection"):
             log.add(batch, output)
         self.steps += 1
+
+    def _update(self) -> None:
+        with self.phases.timed("optimizer"):
+            self.updates.step()
+            with torch.no_grad():
+                self._hooks.after_step(self.method)
+            self.updates.follow()
 
     def make_batch(
         self, positions: Array, epoch: int, step: int, num_steps: int = 1, sizes: tuple[int, ...] = ()

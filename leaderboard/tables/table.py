@@ -23,7 +23,7 @@ from gridbench.leaderboard.tables.rows import (
 __all__ = ["COLUMNS", "ROWS", "Row", "Table", "common_columns", "heading", "means_over", "tables_of"]
 
 APART = (
-    "dataset", "kind", "dataset_fingerprint", "versions.protocol", "protocol", "noise", "versions.noise",
+    "dataset", "kind", "dataset_fingerprint", "versions.protocol", "protocol", "noise", "versions.noise", "recipe",
 )  # fmt: skip
 """Settings whose values are never ranked against each other: each combination is a table of its own."""
 
@@ -141,9 +141,13 @@ def tables_of(
         # A parameter of the noise sets apart only tables of one noise model: the others have no such parameter.
         alike = [other for other in keys if other[noise] == key[noise]]
         said = [
-            f"{heading(name)} {key[at] or 'none'}"
+            f"{heading(name)} {key[at] or ('common' if name == 'recipe' else 'none')}"
             for at, name in enumerate(apart)
-            if at and len({k[at] for k in (alike if name.startswith("noise_parameters.") else keys)}) > 1
+            if at
+            and (
+                (name == "recipe" and key[at])
+                or len({k[at] for k in (alike if name.startswith("noise_parameters.") else keys)}) > 1
+            )
         ]
         origins = {cell.run.origin for cell in groups[key]}
         from_others = [f"from {origins.pop()}"] if len(origins) == 1 and "" not in origins else []

@@ -25,6 +25,7 @@ from gridbench.methods.losses.bce import BCE as BCELoss
 from gridbench.methods.tasks.classification import Classification
 from gridbench.training.backbone import BackboneSpec, build_backbone
 from gridbench.training.epoch_metrics import Truth
+from gridbench.training.optimization.updates import UpdateRule
 from gridbench.training.trainer import Trainer, TrainingSettings
 
 CLASSES, SIDE, STEPS = 17, 64, 2
@@ -57,7 +58,7 @@ def trainer_and_loop(folder: Path, network: str, batch_size: int) -> Any:
     spec = BackboneSpec(network, 3, (SIDE, SIDE))
     labels = np.asarray(data.scene_labels)
     training_set = TrainingSet(data, np.arange(len(data)), labels, None, Augmentation(flips=True), CPU)
-    settings = TrainingSettings(seed=0, epochs=1, batch_size=batch_size, learning_rate=1e-3)
+    settings = TrainingSettings(seed=0, epochs=1, batch_size=batch_size, rule=UpdateRule(1e-3))
     truth = Truth.of_scene_labels(labels, labels, 0.0)
     method = BCE(setup(spec, batch_size))
     trainer = Trainer(method, method.objective.task, training_set, truth, settings, CPU, lambda: 0.0)

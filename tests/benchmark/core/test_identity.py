@@ -46,6 +46,7 @@ CHANGES = {
     "backbone": "test_efficientnet",
     "pretrained": True,
     "weights": None,  # by its content, below
+    "weights_prefix": None,  # only with weights
     "output_stride": 16,
     "descriptor_map": "relu",
     "distance": "cosine",
@@ -65,6 +66,19 @@ CHANGES = {
     "adam_epsilon": 1e-6,
     "adam_steps": "shared",
     "adam_epsilon_form": "hat",
+    "optimizer": "adamw",
+    "momentum": None,  # of optimisers that have one, below
+    "weight_decay": 1e-4,
+    "schedule": "cosine",
+    "warmup_epochs": 1.0,
+    "min_lr": None,  # of schedules that have one, below
+    "clip_norm": 1.0,
+    "accumulate": 2,
+    "ema": 0.99,
+    "augment": "strong",
+    "augment_strength": None,  # with strong augmentation, below
+    "freeze": "backbone",
+    "recipe": None,  # of methods that bring one, in tests/benchmark/training/test_recipe.py
     "precision": "bfloat16",
     "memory_format": "channels_last",
     "compile": True,
@@ -121,6 +135,35 @@ def test_the_flag_of_a_reference_row_is_in_the_identity_of_a_plug_in(plan, tmp_p
     assert (scale.document()["reference"], scale.versions["reference"]) == (True, 1)
     assert trained.document()["reference"] is False
     assert "reference" not in {**trained.versions, **plan(method="oracle").versions}
+
+
+@pytest.mark.parametrize(
+    ("needed", "setting", "one", "other"),
+    [
+        ({"optimizer": "sgd"}, "momentum", 0.5, 0.9),
+        ({"schedule": "cosine"}, "min_lr", 1e-5, 1e-6),
+        ({"augment": "strong"}, "augment_strength", 0.3, 0.6),
+    ],
+)
+def test_settings_that_need_another_change_the_identity(plan, needed, setting, one, other):
+    assert plan(**needed, **{setting: one}).id != plan(**needed, **{setting: other}).id
+    assert plan(**needed, **{setting: one}).id != plan(**needed).id
+
+
+@pytest.mark.parametrize(
+    "usual",
+    [
+        {"optimizer": "adam"},
+        {"schedule": "constant"},
+        {"weight_decay": 0},
+        {"warmup_epochs": 0},
+        {"accumulate": 1},
+        {"augment": "weak"},
+        {"recipe": "common"},
+    ],
+)
+def test_saying_what_runs_did_before_changes_nothing(plan, usual):
+    assert plan(**usual).id == plan().id
 
 
 def test_saying_a_default_changes_nothing(plan):

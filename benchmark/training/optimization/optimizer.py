@@ -65,6 +65,10 @@ def make_optimizer(
     eps: float,
     shared: bool,
     epsilon_hat: bool | None = None,
+    *,
+    name: str | None = None,
+    momentum: float | None = None,
+    weight_decay: float = 0.0,
 ) -> torch.optim.Optimizer:
     """Build the optimiser of a run, which updates all groups without a learning rate of their own.
 
@@ -76,13 +80,22 @@ def make_optimizer(
         shared: Whether the step counter is shared by the updates of `order`.
         epsilon_hat: Whether `eps` is added before the bias correction; None: as in the published code where its step
             counter is used.
+        name: timm's name of another optimiser than Adam.
+        momentum: Of that optimiser; None where it has none.
+        weight_decay: Of all parameters with more than one dimension, in groups that say nothing else.
 
     Raises:
         ValueError: `order` does not hold exactly the parameters of the groups.
     """
     hat = shared if epsilon_hat is None else epsilon_hat
     ours = [group for group in groups if group.lr is None]
-    together = [_torch_group(group, group.parameters, lr) for group in ours]
+    together = [part for group in ours for part in _torch_groups(group, group.parameters, lr, weight_decay)]
+    if name is not None:
+        from timm.optim import create_optimizer_v2  # type: ignore[attr-defined]
+
+        given = {"eps": eps or None, "momentum": momentum}
+        taken = {setting: value for setting, value in given.items() if value is not None}
+        return create_optimizer_v2(together, opt=name, lr=lr, weight_decay=0.0, **taken)  # type: ignore[arg-type]
     if not shared:
         return SharedStepAdam([together], lr, eps, hat) if hat else torch.optim.Adam(together, lr=lr, eps=eps)
     known = {id(parameter) for group in groups for parameter in group.parameters}
@@ -91,7 +104,9 @@ def make_optimizer(
     if len(set(ordered)) != len(ordered) or not known.issubset(ordered):
         raise ValueError("update_order does not give each trained parameter exactly once")
     updates = [[parameter for parameter in update if id(parameter) in trained] for update in order]
-    return SharedStepAdam([_of_groups(update, ours, lr) for update in updates if update], lr, eps, hat)
+    return SharedStepAdam(
+        [_of_groups(update, ours, lr, weight_decay) for update in updates if update], lr, eps, hat
+    )
 
 
 def make_own_optimizer(groups: Sequence[ParameterGroup]) -> torch.optim.SGD | None:
@@ -142,19 +157,29 @@ def check_groups(method: nn.Module, groups: Sequence[ParameterGroup]) -> None:
         raise ValueError("no parameter group follows the run's learning rate: leave lr out of one of them")
 
 
-def _torch_group(group: ParameterGroup, parameters: Sequence[Tensor], lr: float) -> dict[str, Any]:
-    """Return parameters of a group as torch takes them; the schedule multiplies `lr` by `lr_factor`."""
-    settings: dict[str, Any] = {"params": list(parameters), "lr": lr * group.lr_factor}
-    settings["lr_factor"] = group.lr_factor
+def _torch_groups(
+    group: ParameterGroup, parameters: Sequence[Tensor], lr: float, weight_decay: float
+) -> list[dict[str, Any]]:
+    """Return parameters of a group as torch takes them; the schedule multiplies the rate by `lr_factor`."""
+    shared = {"lr": lr * group.lr_factor, "lr_factor": group.lr_factor}
     if group.weight_decay is not None:
-        settings["weight_decay"] = group.weight_decay
-    return settings
+        return [{"params": list(parameters), "weight_decay": group.weight_decay, **shared}]
+    if not weight_decay:
+        return [{"params": list(parameters), **shared}]
+    # Biases and the weights of normalisations are not decayed, as timm has it.
+    decayed = [parameter for parameter in parameters if parameter.ndim > 1]
+    kept = [parameter for parameter in parameters if parameter.ndim <= 1]
+    parts = [{"params": decayed, "weight_decay": weight_decay, **shared}, {"params": kept, **shared}]
+    return [part for part in parts if part["params"]]
 
 
-def _of_groups(update: Sequence[Tensor], groups: Sequence[ParameterGroup], lr: float) -> list[dict[str, Any]]:
+def _of_groups(
+    update: Sequence[Tensor], groups: Sequence[ParameterGroup], lr: float, weight_decay: float
+) -> list[dict[str, Any]]:
     """Return the parameters of one update, divided by the groups that they belong to, in the order of the update."""
     parts = []
     for group in groups:
         members = {id(parameter) for parameter in group.parameters}
-        parts.append((group, [parameter for parameter in update if id(parameter) in members]))
-    return [_torch_group(group, part, lr) for group, part in parts if part]
+        part = [parameter for parameter in update if id(parameter) in members]
+        parts += _torch_groups(group, part, lr, weight_decay) if part else []
+    return parts

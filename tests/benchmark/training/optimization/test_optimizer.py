@@ -5,7 +5,7 @@ import torch
 
 from gridbench.methods.base import ParameterGroup
 from gridbench.training.checkpoint import optimizer_tensors, restore_optimizer
-from gridbench.training.optimizer import check_groups, make_optimizer, make_own_optimizer
+from gridbench.training.optimization.optimizer import check_groups, make_optimizer, make_own_optimizer
 
 
 def network():

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import functools
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args
 
 import pydantic
-import yaml
 from pydantic import ConfigDict, Field, field_validator
 
-from gridbench.core.files import LARGEST_TEXT, read_text
 from gridbench.errors import InputError, nearest
 
 __all__ = [
@@ -27,7 +22,6 @@ __all__ = [
     "Setting",
     "flag_of",
     "is_switch",
-    "load_yaml",
     "make_config",
 ]
 
@@ -75,6 +69,18 @@ _data, _noise, _method, _recipe, _retrieval, _machine = (
 
 MOST_DECIMALS = 12
 
+USUAL: Mapping[str, Any] = {
+    "memory_format": "contiguous",
+    "optimizer": "adam",
+    "weight_decay": 0,
+    "schedule": "constant",
+    "warmup_epochs": 0,
+    "accumulate": 1,
+    "augment": "weak",
+    "recipe": "common",
+}
+"""Settings that came later -> the value that says what runs did before there was a setting."""
+
 
 class RunConfig(pydantic.BaseModel):
     """What a run computes. A field left at None takes the value of the data set's recipe, the method or the loss.
@@ -107,9 +113,17 @@ class RunConfig(pydantic.BaseModel):
     seed: int = _recipe("Seed of every random stream.", default=0, ge=0, lt=2**63)
     noise_seed: int | None = _noise("Seed of the label noise.", unset="the seed", ge=0, lt=2**63)
     protocol: Protocol = _recipe("The paper's, or that of its published code.", default="paper")
-    backbone: str | None = _recipe("Any timm model.", "NAME", "recipe")
+    backbone: str | None = _recipe(
+        "Any timm model, hf-hub:OWNER/NAME, or local-dir:FOLDER.", "NAME", "recipe"
+    )
     pretrained: bool = _recipe("Start from timm's published weights.", default=False)
     weights: str | None = _recipe("Start from this weights file instead of from scratch.", "FILE")
+    weights_prefix: str | None = _recipe(
+        "What stands before the names of the weights in that file, where it holds several networks.",
+        "TEXT",
+        "found",
+        later=True,
+    )
     output_stride: int | None = _recipe(
         "Stride of the feature map, where the backbone can be dilated.", ge=1, le=64
     )
@@ -125,7 +139,7 @@ class RunConfig(pydantic.BaseModel):
     )
     epochs: int | None = _recipe("Number of epochs.", unset="recipe", ge=1, le=100_000)
     batch_size: int | None = _recipe("Mini-batch size.", unset="recipe", ge=2)
-    learning_rate: float | None = _recipe("Learning rate of Adam.", unset="recipe", gt=0, le=100)
+    learning_rate: float | None = _recipe("Learning rate.", unset="recipe", gt=0, le=100)
     train_size: int | None = _data(
         "Number of training images, the first of the packed order; 0 for all.", unset="recipe", ge=0
     )
@@ -154,6 +168,70 @@ class RunConfig(pydantic.BaseModel):
     adam_epsilon_form: Literal["hat", "torch"] | None = _recipe(
         "Add Adam's epsilon after the bias correction as torch does, or before it as Keras does (hat).",
         unset="protocol",
+        later=True,
+    )
+    optimizer: str | None = _recipe(
+        "Optimiser by its name in timm: adamw, sgd (Nesterov), momentum, ...", "NAME", "adam", later=True
+    )
+    momentum: float | None = _recipe(
+        "Momentum, of optimisers that have one.", unset="0.9", ge=0, lt=1, later=True
+    )
+    weight_decay: float | None = _recipe(
+        "Weight decay of all weights but biases and those of normalisations.",
+        unset="0",
+        ge=0,
+        le=1,
+        later=True,
+    )
+    schedule: Literal["constant", "cosine", "step", "onecycle"] | None = _recipe(
+        "Learning rate over the run: constant, cosine (down to --min-lr), step (a tenth after half and after three "
+        "quarters), onecycle (up to --learning-rate and down again).",
+        "NAME",
+        "constant",
+        later=True,
+    )
+    warmup_epochs: float | None = _recipe(
+        "Epochs in which the learning rate rises to its value in equal steps.", unset="0", ge=0, later=True
+    )
+    min_lr: float | None = _recipe(
+        "Learning rate below which a schedule does not go.", unset="0", ge=0, le=100, later=True
+    )
+    clip_norm: float | None = _recipe(
+        "Largest Euclidean norm of the gradient; a longer one is scaled down.", unset="none", gt=0, later=True
+    )
+    accumulate: int | None = _recipe(
+        "Mini-batches whose gradients are averaged before each update.",
+        unset="1",
+        ge=1,
+        le=100_000,
+        later=True,
+    )
+    ema: float | None = _recipe(
+        "Score the exponential moving average of the weights; the value is its decay per update.",
+        unset="none",
+        gt=0,
+        lt=1,
+        later=True,
+    )
+    augment: Literal["weak", "strong"] | None = _recipe(
+        "weak: crops, mirroring and brightness as set; strong: then rotation, shear, translation, gain, blur and "
+        "cut-out for any number of bands, too.",
+        "NAME",
+        "weak",
+        later=True,
+    )
+    augment_strength: float | None = _recipe(
+        "Strength of strong augmentation, 0 to 1.", unset="0.5", ge=0, le=1, later=True
+    )
+    freeze: Literal["backbone"] | None = _recipe(
+        "backbone: train the heads alone, on the descriptors of the backbone as it starts.",
+        "NAME",
+        later=True,
+    )
+    recipe: Literal["common", "own"] | None = _recipe(
+        "common: the data set's, the same for all methods; own: what the method's own paper trains with.",
+        "NAME",
+        "common",
         later=True,
     )
     precision: Literal["float32", "bfloat16", "auto"] = _machine(
@@ -185,11 +263,16 @@ class RunConfig(pydantic.BaseModel):
             raise ValueError("a value, not true or false")
         return value
 
-    @field_validator("memory_format", "compile", mode="before")
+    @field_validator("compile", mode="before")
     @classmethod
-    def _usual_is_unsaid(cls, value: Any) -> Any:
+    def _off_is_unsaid(cls, value: Any) -> Any:
+        return None if value is False else value
+
+    @field_validator(*USUAL, mode="after")
+    @classmethod
+    def _usual_is_unsaid(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
         """Write what is the case without the setting as None, so that saying it is the same run."""
-        return None if value is False or value == "contiguous" else value
+        return None if value == USUAL[str(info.field_name)] else value
 
     @field_validator("slnir", mode="before")
     @classmethod
@@ -258,88 +341,6 @@ def make_config(values: Mapping[str, Any]) -> RunConfig:
         return RunConfig(**values)
     except pydantic.ValidationError as error:
         raise InputError(_explain(error.errors())) from None
-
-
-_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
-
-
-# A sweep over hundreds of values has some thousands of nodes.
-MOST_NODES = 100_000
-
-
-class _Settings(yaml.SafeLoader):
-    """Refuses a key that is there twice, of which YAML would keep the last, and leaves 10:50:10 the text that it is.
-
-    YAML 1.1 takes such a text for a number to the base of sixty.
-    """
-
-    yaml_implicit_resolvers = {  # noqa: RUF012
-        first: [
-            (tag, re.compile(f"(?!.*:)(?:{known.pattern})", known.flags) if tag in _NUMBERS else known)
-            for tag, known in resolvers
-        ]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        for key, times in Counter(str(key) for key in keys).items():
-            if times > 1:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{key!r} is there twice", node.start_mark
-                )
-        return super().construct_mapping(node, deep)
-
-
-def _parse_yaml(text: str) -> Any:
-    loader = _Settings(text)
-    try:
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        if _size(node, {}) > MOST_NODES:
-            raise ValueError(f"it stands for more than {MOST_NODES:,} values")
-        return loader.construct_document(node)
-    finally:
-        loader.dispose()
-
-
-def _size(node: yaml.Node, known: dict[int, int]) -> int:
-    """Return how many nodes a YAML node stands for, those that are repeated by aliases counted each time."""
-    if id(node) not in known:
-        # A node that holds itself counts as endless.
-        known[id(node)] = MOST_NODES
-        parts: list[yaml.Node] = []
-        if isinstance(node, yaml.MappingNode):
-            parts = [part for pair in node.value for part in pair]
-        elif isinstance(node, yaml.SequenceNode):
-            parts = node.value
-        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
-    return known[id(node)]
-
-
-def load_yaml(path: Path) -> dict[str, Any]:
-    """Read settings from a YAML file whose keys are RunConfig's field names, or from the config.json of a record.
-
-    Raises:
-        InputError: The file cannot be read, or holds no mapping.
-    """
-    try:
-        content = _parse_yaml(read_text(path, LARGEST_TEXT))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"The file {str(path)!r} cannot be read: {error}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"The file {str(path)!r} is not YAML: {error}") from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise InputError(f"The file {str(path)!r} must hold settings as `name: value` lines.")
-    if isinstance(content.get("config"), dict) and "id" in content:
-        content = dict(content["config"])
-        # The noise follows the seed unless it has one of its own, also where a flag names another seed.
-        if content.get("noise_seed") == content.get("seed"):
-            content.pop("noise_seed", None)
-    return content
 
 
 def _explain(problems: Sequence[Any]) -> str:

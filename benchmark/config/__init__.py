@@ -1,0 +1,27 @@
+"""The settings of a run: RunConfig, and how it is read from YAML files and shown on the command line."""
+
+from gridbench.config.run_config import (
+    FIELDS,
+    GROUPS,
+    MEASURABLE,
+    Protocol,
+    RunConfig,
+    Setting,
+    flag_of,
+    is_switch,
+    make_config,
+)
+from gridbench.config.yaml_file import load_yaml
+
+__all__ = [
+    "FIELDS",
+    "GROUPS",
+    "MEASURABLE",
+    "Protocol",
+    "RunConfig",
+    "Setting",
+    "flag_of",
+    "is_switch",
+    "load_yaml",
+    "make_config",
+]

@@ -1,0 +1,131 @@
+"""What a run's optimiser, schedule and augmentation settings mean together, and which of them contradict each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gridbench.config import RunConfig, flag_of, make_config
+from gridbench.errors import InputError, nearest
+from gridbench.methods.base import Method
+
+__all__ = ["OPTIMIZERS", "complete_recipe", "own_recipe"]
+
+OPTIMIZERS = (
+    "adam",
+    "adamw",
+    "nadam",
+    "nadamw",
+    "radam",
+    "adamax",
+    "adabelief",
+    "adan",
+    "adagrad",
+    "adadelta",
+    "lars",
+    "lion",
+    "rmsprop",
+    "sgd",
+    "momentum",
+)
+"""Those of timm's optimisers whose runs are resumed exactly, which the tests show for each."""
+
+MOMENTUM = 0.9
+"""timm's default, for optimisers that have one."""
+
+
+def own_recipe(method: type[Method], config: RunConfig) -> RunConfig:
+    """Fill the settings that the user left open with those that the method's own paper trains with.
+
+    Raises:
+        InputError: The method brings no recipe.
+    """
+    if config.recipe != "own":
+        return config
+    if not method.recipe:
+        raise InputError(
+            f"The method {method.name!r} brings no recipe of its own; leave out --recipe own and set what its paper "
+            "says, such as --optimizer and --schedule."
+        )
+    open_settings = {name: value for name, value in method.recipe.items() if getattr(config, name) is None}
+    return make_config({**config.model_dump(), **open_settings})
+
+
+def complete_recipe(config: RunConfig, views: tuple[str, ...]) -> RunConfig:
+    """Refuse settings of the recipe that contradict each other or change nothing, and fill in what follows from others.
+
+    Args:
+        config: The settings, with those of the data set's recipe filled in.
+        views: Views that the method asks for.
+
+    Raises:
+        InputError: With the setting and what it needs.
+    """
+    values = _optimizer(config)
+    rate, epochs = config.learning_rate or 0.0, config.epochs or 0
+    if config.min_lr is not None:
+        if config.schedule is None:
+            _changes_nothing("min_lr", "--schedule cosine, step or onecycle")
+        if config.min_lr >= rate:
+            raise InputError(
+                f"The setting 'min_lr' (--min-lr) is {config.min_lr:g}; it must be below the learning rate, {rate:g}."
+            )
+    if config.warmup_epochs is not None:
+        if config.schedule == "onecycle":
+            raise InputError(
+                "The schedule onecycle has a warm-up of its own, three tenths of the run; leave out --warmup-epochs."
+            )
+        if config.warmup_epochs >= epochs:
+            raise InputError(
+                f"The setting 'warmup_epochs' (--warmup-epochs) is {config.warmup_epochs:g}; it must be below the "
+                f"number of epochs, {epochs}."
+            )
+    if config.augment_strength is not None and config.augment != "strong" and "strong" not in views:
+        _changes_nothing("augment_strength", "--augment strong or a method with a strong view")
+    if config.augment == "strong" and config.move_maps is False:
+        raise InputError(
+            "Strong augmentation moves label maps with their images; --no-move-maps and --protocol authors_code do not."
+        )
+    if config.augment_strength == 0 and config.augment == "strong":
+        raise InputError("Strong augmentation of strength 0 changes nothing; leave out --augment strong.")
+    return config.model_copy(update=values)
+
+
+def _optimizer(config: RunConfig) -> dict[str, Any]:
+    """Return what the choice of the optimiser changes about other settings."""
+    name = config.optimizer
+    if name is None:
+        if config.momentum is not None:
+            _no_such("momentum", "adam", "sgd, momentum, rmsprop and lars have one")
+        return {}
+    from timm.optim import get_optimizer_info  # type: ignore[attr-defined]
+
+    if name not in OPTIMIZERS:
+        raise InputError(
+            f"There is no optimiser {name!r} here.{nearest(name, OPTIMIZERS)} There are: {', '.join(OPTIMIZERS)}."
+        )
+    for setting in ("adam_steps", "adam_epsilon_form"):
+        if getattr(config, setting) is not None:
+            _no_such(setting, name, "it belongs to adam, and --protocol authors_code sets it")
+    info = get_optimizer_info(name)
+    if config.momentum is not None and not info.has_momentum:
+        _no_such("momentum", name, "sgd, momentum, rmsprop and lars have one")
+    if name == "sgd" and config.momentum == 0:
+        raise InputError(
+            "The optimiser sgd is Nesterov's; without momentum it is --optimizer momentum --momentum 0."
+        )
+    values: dict[str, Any] = {}
+    if info.has_momentum and config.momentum is None:
+        values["momentum"] = MOMENTUM
+    if not info.has_eps:
+        values["adam_epsilon"] = None
+    return values
+
+
+def _no_such(setting: str, optimizer: str, hint: str) -> None:
+    raise InputError(
+        f"The optimiser {optimizer!r} does not take the setting {setting!r} ({flag_of(setting)}); {hint}."
+    )
+
+
+def _changes_nothing(setting: str, needs: str) -> None:
+    raise InputError(f"The setting {setting!r} ({flag_of(setting)}) changes nothing without {needs}.")
