@@ -142,7 +142,7 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
         raise InputError(f"The data set {config.dataset!r} has no recipe for {kind}-level labels.")
     parameters = {**_values_of(loss_parameters), **_values_of(method_parameters), **words}
     filled = _fill(config, recipes[kind], loss, parameters, noise, archive.kind)
-    filled = complete_recipe(_fit_to_archive(config, filled, archive), getattr(method, "views", ()))
+    filled = complete_recipe(_fit_to_archive(config, filled, archive), config, method)
     return Plan(
         config=filled,
         archive=archive,

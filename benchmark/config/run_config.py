@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, cast, get_args
 
 import pydantic
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from gridbench.errors import InputError, nearest
 
@@ -75,6 +75,7 @@ USUAL: Mapping[str, Any] = {
     "weight_decay": 0,
     "schedule": "constant",
     "warmup_epochs": 0,
+    "min_lr": 0,
     "accumulate": 1,
     "augment": "weak",
     "recipe": "common",
@@ -194,7 +195,11 @@ class RunConfig(pydantic.BaseModel):
         "Epochs in which the learning rate rises to its value in equal steps.", unset="0", ge=0, later=True
     )
     min_lr: float | None = _recipe(
-        "Learning rate below which a schedule does not go.", unset="0", ge=0, le=100, later=True
+        "Learning rate at which cosine and onecycle end, and below which step does not go.",
+        unset="0",
+        ge=0,
+        le=100,
+        later=True,
     )
     clip_norm: float | None = _recipe(
         "Largest Euclidean norm of the gradient; a longer one is scaled down.", unset="none", gt=0, later=True
@@ -268,11 +273,17 @@ class RunConfig(pydantic.BaseModel):
     def _off_is_unsaid(cls, value: Any) -> Any:
         return None if value is False else value
 
-    @field_validator(*USUAL, mode="after")
-    @classmethod
-    def _usual_is_unsaid(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
-        """Write what is the case without the setting as None, so that saying it is the same run."""
-        return None if value == USUAL[str(info.field_name)] else value
+    @model_validator(mode="after")
+    def _usual_is_unsaid(self) -> RunConfig:
+        """Write what is the case without a setting as None, so that saying it is the same run.
+
+        With a method's own recipe it is not the case without the setting, so there it stays.
+        """
+        if self.recipe != "own":
+            for name, usual in USUAL.items():
+                if getattr(self, name) == usual:
+                    object.__setattr__(self, name, None)
+        return self
 
     @field_validator("slnir", mode="before")
     @classmethod

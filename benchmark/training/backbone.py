@@ -137,6 +137,8 @@ def build_backbone(spec: BackboneSpec) -> TimmBackbone:
         InputError: There is no such model, it cannot be built as asked, or its weights cannot be had.
     """
     backbone = TimmBackbone(_create(spec), spec)
+    if spec.pretrained and spec.name.startswith(SOURCES):
+        backbone.loaded = load_weights(backbone.model, published_weights(spec.name).path, spec.name)
     if spec.weights:
         backbone.loaded = load_weights(backbone.model, Path(spec.weights), spec.name, spec.weights_prefix)
     if spec.frozen:
@@ -206,7 +208,9 @@ def _create(spec: BackboneSpec) -> nn.Module:
             f"There is no backbone {spec.name!r} in timm.{nearest(family, known)} "
             "`gridbench list backbones PATTERN` lists them; hf-hub:OWNER/NAME and local-dir:FOLDER are taken, too."
         )
-    options: dict[str, Any] = {"pretrained": spec.pretrained, "num_classes": 0, "in_chans": spec.bands}
+    # timm loads what fits of a model from elsewhere, and says nothing of the rest; `load_weights` wants all of it.
+    pretrained = spec.pretrained and not spec.name.startswith(SOURCES)
+    options: dict[str, Any] = {"pretrained": pretrained, "num_classes": 0, "in_chans": spec.bands}
     if spec.output_stride is not None:
         options["output_stride"] = spec.output_stride
     if spec.image_size != (224, 224):
@@ -223,7 +227,7 @@ def _create(spec: BackboneSpec) -> nn.Module:
 def _made(spec: BackboneSpec, options: dict[str, Any]) -> nn.Module:
     import timm
 
-    if spec.pretrained:
+    if options["pretrained"]:
         # What is built from is the file whose hash is in the run's identity.
         path = published_weights(spec.name).path
         options["pretrained_cfg_overlay"] = {"state_dict": read_weights(path)}

@@ -158,7 +158,7 @@ def training_settings(plan: Plan) -> TrainingSettings:
             adam_epsilon=config.adam_epsilon or 0.0,
             shared_steps=config.adam_steps == "shared",
             epsilon_hat=config.adam_epsilon_form == "hat",
-            optimizer=config.optimizer,
+            optimizer=None if config.optimizer == "adam" else config.optimizer,
             momentum=config.momentum,
             weight_decay=config.weight_decay or 0.0,
             schedule=config.schedule or "constant",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gridbench.config import RunConfig, flag_of, make_config
+from gridbench.datasets.loading.strong import DEFAULT_STRENGTH
 from gridbench.errors import InputError, nearest
 from gridbench.methods.base import Method
 
@@ -29,6 +30,8 @@ OPTIMIZERS = (
 )
 """Those of timm's optimisers whose runs are resumed exactly, which the tests show for each."""
 
+OF_OPTIMIZER = ("momentum", "adam_epsilon", "adam_steps", "adam_epsilon_form")
+
 MOMENTUM = 0.9
 """timm's default, for optimisers that have one."""
 
@@ -47,29 +50,33 @@ def own_recipe(method: type[Method], config: RunConfig) -> RunConfig:
             "says, such as --optimizer and --schedule."
         )
     open_settings = {name: value for name, value in method.recipe.items() if getattr(config, name) is None}
+    if config.optimizer is not None:
+        # What the recipe says of its own optimiser does not hold for another.
+        open_settings = {name: value for name, value in open_settings.items() if name not in OF_OPTIMIZER}
     return make_config({**config.model_dump(), **open_settings})
 
 
-def complete_recipe(config: RunConfig, views: tuple[str, ...]) -> RunConfig:
+def complete_recipe(config: RunConfig, asked: RunConfig, method: type[Method]) -> RunConfig:
     """Refuse settings of the recipe that contradict each other or change nothing, and fill in what follows from others.
 
     Args:
         config: The settings, with those of the data set's recipe filled in.
-        views: Views that the method asks for.
+        asked: The settings before that.
+        method: The method.
 
     Raises:
         InputError: With the setting and what it needs.
     """
-    values = _optimizer(config)
+    values = _optimizer(config, asked)
     rate, epochs = config.learning_rate or 0.0, config.epochs or 0
-    if config.min_lr is not None:
-        if config.schedule is None:
+    if config.min_lr:
+        if config.schedule in (None, "constant"):
             _changes_nothing("min_lr", "--schedule cosine, step or onecycle")
         if config.min_lr >= rate:
             raise InputError(
                 f"The setting 'min_lr' (--min-lr) is {config.min_lr:g}; it must be below the learning rate, {rate:g}."
             )
-    if config.warmup_epochs is not None:
+    if config.warmup_epochs:
         if config.schedule == "onecycle":
             raise InputError(
                 "The schedule onecycle has a warm-up of its own, three tenths of the run; leave out --warmup-epochs."
@@ -79,7 +86,12 @@ def complete_recipe(config: RunConfig, views: tuple[str, ...]) -> RunConfig:
                 f"The setting 'warmup_epochs' (--warmup-epochs) is {config.warmup_epochs:g}; it must be below the "
                 f"number of epochs, {epochs}."
             )
-    if config.augment_strength is not None and config.augment != "strong" and "strong" not in views:
+    if config.freeze and not method.losses:
+        _changes_nothing("freeze", "a method that trains")
+    strong = config.augment == "strong" or "strong" in method.views
+    if strong and config.augment_strength is None:
+        values["augment_strength"] = DEFAULT_STRENGTH
+    if config.augment_strength is not None and not strong:
         _changes_nothing("augment_strength", "--augment strong or a method with a strong view")
     if config.augment == "strong" and config.move_maps is False:
         raise InputError(
@@ -90,10 +102,10 @@ def complete_recipe(config: RunConfig, views: tuple[str, ...]) -> RunConfig:
     return config.model_copy(update=values)
 
 
-def _optimizer(config: RunConfig) -> dict[str, Any]:
+def _optimizer(config: RunConfig, asked: RunConfig) -> dict[str, Any]:
     """Return what the choice of the optimiser changes about other settings."""
     name = config.optimizer
-    if name is None:
+    if name in (None, "adam"):
         if config.momentum is not None:
             _no_such("momentum", "adam", "sgd, momentum, rmsprop and lars have one")
         return {}
@@ -109,15 +121,16 @@ def _optimizer(config: RunConfig) -> dict[str, Any]:
     info = get_optimizer_info(name)
     if config.momentum is not None and not info.has_momentum:
         _no_such("momentum", name, "sgd, momentum, rmsprop and lars have one")
+    if asked.adam_epsilon is not None and not info.has_eps:
+        _no_such("adam_epsilon", name, "it has none")
     if name == "sgd" and config.momentum == 0:
         raise InputError(
             "The optimiser sgd is Nesterov's; without momentum it is --optimizer momentum --momentum 0."
         )
-    values: dict[str, Any] = {}
+    # Left open, it is the optimiser's own and not Adam's.
+    values: dict[str, Any] = {"adam_epsilon": asked.adam_epsilon}
     if info.has_momentum and config.momentum is None:
         values["momentum"] = MOMENTUM
-    if not info.has_eps:
-        values["adam_epsilon"] = None
     return values
 
 

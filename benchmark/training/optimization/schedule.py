@@ -27,7 +27,8 @@ class Schedule:
         updates: Number of updates of the run.
         warmup: Number of updates in which the factor rises in equal steps, the last of them being 1; the schedule runs
             over the updates that are left.
-        lowest: Factor below which it does not go; `onecycle` without one ends at 4e-6.
+        lowest: Factor at which `cosine` and `onecycle` end (`onecycle` without one: 4e-6), and below which `step` does
+            not go.
 
     Example:
         >>> [round(Schedule("cosine", 5, warmup=2).factor(update), 3) for update in range(5)]

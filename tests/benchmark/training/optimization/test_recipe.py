@@ -1,5 +1,7 @@
 """Settings of a recipe that belong together, that contradict each other, and that a method brings."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
@@ -27,6 +29,8 @@ def plan(cache, settings):
         ({"momentum": 0.9, "optimizer": "adamw"}, "'adamw' does not take the setting 'momentum'"),
         ({"momentum": 0.0, "optimizer": "sgd"}, "--optimizer momentum --momentum 0"),
         ({"optimizer": "sgd", "protocol": "authors_code"}, "it belongs to adam"),
+        ({"optimizer": "sgd", "adam_epsilon": 1e-6}, "does not take the setting 'adam_epsilon'"),
+        ({"freeze": "backbone", "method": "untrained"}, "changes nothing without a method that trains"),
         ({"min_lr": 1e-5}, "changes nothing without --schedule"),
         ({"min_lr": 0.1, "schedule": "cosine"}, "must be below the learning rate, 0.001"),
         ({"warmup_epochs": 3}, "must be below the number of epochs, 3"),
@@ -58,6 +62,9 @@ def test_what_follows_from_the_optimizer(plan):
     assert config.momentum == 0.9
     assert config.adam_epsilon is None
     assert plan(optimizer="adamw").config.momentum is None
+    assert plan(optimizer="adadelta").config.adam_epsilon is None
+    assert plan(optimizer="adadelta", adam_epsilon=1e-5).config.adam_epsilon == 1e-5
+    assert plan(augment="strong").id == plan(augment="strong", augment_strength=0.5).id
 
 
 @pytest.fixture
@@ -70,12 +77,18 @@ def own():
 
             name = "own"
             losses = ("bce",)
-            recipe = {"optimizer": "sgd", "learning_rate": 0.02, "schedule": "cosine", "epochs": 7}  # noqa: RUF012
+            recipe: ClassVar = {
+                "optimizer": "sgd",
+                "momentum": 0.8,
+                "learning_rate": 0.02,
+                "schedule": "cosine",
+                "epochs": 7,
+            }
 
         yield METHODS.get("own")
 
 
-def test_a_methods_own_recipe_fills_what_is_left_open(own, plan, settings):
+def test_a_methods_own_recipe_fills_what_is_left_open(own, plan, cache):
     left_open = {"learning_rate": None, "epochs": None}
     config = plan(method="own", recipe="own", **left_open).config
     assert (config.optimizer, config.learning_rate, config.schedule, config.epochs) == (
@@ -86,7 +99,14 @@ def test_a_methods_own_recipe_fills_what_is_left_open(own, plan, settings):
     )
     assert plan(method="own", recipe="own", **{**left_open, "epochs": 2}).config.epochs == 2
     assert plan(method="own").config.optimizer is None
-    spelled = plan(method="own", optimizer="sgd", learning_rate=0.02, schedule="cosine", epochs=7)
+    usual = plan(method="own", recipe="own", **left_open, optimizer="adam").config
+    assert (usual.optimizer, usual.schedule) == ("adam", "cosine")
+    assert make_plan(usual, cache).config == usual
+    other = plan(method="own", recipe="own", **left_open, optimizer="adamw", schedule="constant").config
+    assert (other.optimizer, other.schedule, other.learning_rate) == ("adamw", "constant", 0.02)
+    spelled = plan(
+        method="own", optimizer="sgd", momentum=0.8, learning_rate=0.02, schedule="cosine", epochs=7
+    )
     assert spelled.cell != plan(method="own", recipe="own", **left_open).cell
 
 
@@ -164,3 +184,16 @@ def test_a_backbone_from_a_folder_counts_by_its_files(cache, settings, tmp_path)
     (tmp_path / "here").rename(tmp_path / "elsewhere")
     moved = make_plan(make_config({**values, "backbone": f"local-dir:{tmp_path / 'elsewhere'}"}), cache)
     assert moved.id == record.id
+
+
+def test_a_folder_of_weights_that_do_not_fit_is_refused(cache, settings, tmp_path):
+    import timm
+    from safetensors.torch import load_file, save_file
+    from timm.models import save_for_hf
+
+    save_for_hf(timm.create_model("test_resnet", num_classes=3), tmp_path, safe_serialization=True)
+    file = tmp_path / "model.safetensors"
+    save_file({f"other.{name}.x": value for name, value in load_file(file).items()}, file)
+    values = {**settings, "method": "untrained", "pretrained": True, "backbone": f"local-dir:{tmp_path}"}
+    with pytest.raises(InputError, match="does not fit the backbone"):
+        run(make_config(values), Execution(runs=tmp_path / "runs", cache=cache))
