@@ -65,12 +65,13 @@ def _ask_for_tokens(address: str) -> None:
             f"{_MODE} is {wanted[_MODE]!r}, so that everybody who reaches the cluster's ports could run code in it. "
             f"Set {_MODE}=token on every machine (docs/clusters.md)."
         )
+    given = os.environ.get(_TOKEN)
     if address == "local":
         # A token of this process, which is written nowhere; and no usage statistics.
         wanted |= {_CLUSTERS: "0", "RAY_USAGE_STATS_ENABLED": "0"}
-        if not (os.environ.get(_TOKEN) or os.environ.get(_TOKEN_PATH)):
-            wanted[_TOKEN] = secrets.token_hex(32)
-    elif not os.environ.get(_TOKEN):
+        if not (given or os.environ.get(_TOKEN_PATH)):
+            given = wanted[_TOKEN] = secrets.token_hex(32)
+    if not given:
         _check_token_file()
     if "ray" in sys.modules and any(os.environ.get(name) != value for name, value in wanted.items()):
         names = " ".join(f"{name}={value}" for name, value in wanted.items() if name != _TOKEN)
@@ -87,10 +88,10 @@ def _check_token_file() -> None:
             f"The cluster's token cannot be read from {path} ({error.strerror}). Copy it there from the machine that "
             f"made it, or name its file in {_TOKEN_PATH} (docs/clusters.md)."
         ) from None
-    if os.name == "posix" and found.st_mode & 0o077:
+    if os.name == "posix" and (found.st_mode & 0o077 or found.st_uid != os.getuid()):
         raise InputError(
-            f"Others can read the cluster's token in {path}, and who knows it can run code on every node. "
-            f"Make another token, and keep it to yourself: chmod 600 {path}"
+            f"Others can read the cluster's token in {path}, or it is theirs, and who knows it can run code on every "
+            f"node. Make another token, and keep it to yourself: chmod 600 {path}"
         )
 
 

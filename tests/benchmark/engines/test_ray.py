@@ -327,22 +327,24 @@ def test_ray_that_was_imported_without_tokens_is_refused(ray_of):
         import_ray("local")
 
 
-@pytest.mark.parametrize("place", ["default", "named"])
-def test_a_token_that_others_can_read_is_refused(ray_of, tmp_path, place):
+@pytest.mark.parametrize(
+    ("place", "address"), [("default", "head:6379"), ("named", "head:6379"), ("named", "local")]
+)
+def test_a_token_that_others_can_read_is_refused(ray_of, tmp_path, place, address):
     ray_of()
     path = tmp_path / ".ray" / "auth_token"
     if place == "named":
         path = tmp_path / "token"
         os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
     with pytest.raises(InputError, match="token cannot be read from"):
-        import_ray("head:6379")
+        import_ray(address)
     path.parent.mkdir(exist_ok=True)
     path.write_text(TOKEN)
     path.chmod(0o644)
     with pytest.raises(InputError, match=f"chmod 600 {path}"):
-        import_ray("head:6379")
+        import_ray(address)
     path.chmod(0o600)
-    import_ray("head:6379")
+    import_ray(address)
     assert os.environ["RAY_AUTH_MODE"] == "token"
 
 
