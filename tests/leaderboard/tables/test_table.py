@@ -128,6 +128,7 @@ def test_cells_that_no_setting_tells_apart_show_their_hash(runs, write_run):
         ({"kind": "pixel"}, "labels pixel"),
         ({"noise_parameters": {"scope": "class"}}, "noise scope class"),
         ({"k": 30}, "bluemarble"),
+        ({"recipe": "own"}, "recipe own"),
     ],
 )
 def test_what_cannot_be_compared_is_never_in_one_table(runs, write_run, fields, words):
@@ -137,6 +138,12 @@ def test_what_cannot_be_compared_is_never_in_one_table(runs, write_run, fields, 
     assert len(both) == 2
     assert all(len(table.rows) == 1 for table in both)
     assert any(words in table.title for table in both)
+
+
+def test_a_table_of_methods_own_recipes_says_so(runs, write_run):
+    write_run(runs, recipe="own")
+    (table,) = tables(runs)
+    assert table.title == "bluemarble · recipe own"
 
 
 def test_a_title_tells_no_parameters_that_its_noise_model_does_not_have(runs, write_run):
