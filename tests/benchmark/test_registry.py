@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 
 from gridbench.errors import InputError
-from gridbench.registry import DuplicateName, Registry, UnknownName, register_method
+from gridbench.registry import DuplicateName, Registry, UnknownName, register_method, snapshot
 
 GROUP = "gridbench_test.things"
 COMPONENT = '"""What {name} does.\n\nMore."""\n\n\nclass Thing:\n    def act(self): ...\n'
@@ -290,7 +290,7 @@ def test_a_plugin_file_registers_under_its_own_name(folder):
 
 
 def test_the_decorator_refuses_what_is_no_method():
-    with pytest.raises(InputError, match=r"The method 'mine' from .* lacks step, describe"):
+    with snapshot(), pytest.raises(InputError, match=r"The method 'mine' from .* lacks step, describe"):
         register_method("mine")(type("Mine", (), {}))
 
 
