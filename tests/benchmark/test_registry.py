@@ -20,6 +20,13 @@ GROUP = "gridbench_test.things"
 COMPONENT = '"""What {name} does.\n\nMore."""\n\n\nclass Thing:\n    def act(self): ...\n'
 
 
+@pytest.fixture(autouse=True)
+def _forgotten():
+    """Forget what a test registers."""
+    with snapshot():
+        yield
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
     """Return a folder on sys.path whose modules are forgotten at the end of the test."""
@@ -290,7 +297,7 @@ def test_a_plugin_file_registers_under_its_own_name(folder):
 
 
 def test_the_decorator_refuses_what_is_no_method():
-    with snapshot(), pytest.raises(InputError, match=r"The method 'mine' from .* lacks step, describe"):
+    with pytest.raises(InputError, match=r"The method 'mine' from .* lacks step, describe"):
         register_method("mine")(type("Mine", (), {}))
 
 
