@@ -90,7 +90,7 @@ def _check_token_file() -> None:
         ) from None
     if os.name == "posix" and (found.st_mode & 0o077 or found.st_uid != os.getuid()):
         raise InputError(
-            f"Others can read the cluster's token in {path}, or it is theirs, and who knows it can run code on every "
+            f"Others can read the cluster's token in {path}, or it is theirs, and whoever has it can run code on every "
             f"node. Make another token, and keep it to yourself: chmod 600 {path}"
         )
 
