@@ -195,7 +195,9 @@ def _batch_of(
         View(
             each.images,
             each.label_maps,
-            Geometry(each.top, each.left, each.mirrored, each.flipped) if moved else None,
+            Geometry(each.crops.top, each.crops.left, each.crops.mirrored, each.crops.flipped)
+            if moved
+            else None,
         )
         for each in raw
     ]
@@ -203,7 +205,7 @@ def _batch_of(
         images=views[0].images,
         scene_labels=raw[0].scene_labels,
         label_maps=views[0].label_maps,
-        indices=raw[0].positions,
+        indices=raw[0].crops.positions,
         epoch=epoch,
         step=step,
         generator=generator,

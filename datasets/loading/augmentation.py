@@ -6,18 +6,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from gridbench.datasets.loading.crops import Crops
 from gridbench.datasets.loading.strong import DEFAULT_STRENGTH
 from gridbench.errors import InputError
 
 __all__ = [
     "Augmentation",
-    "Cuts",
-    "centre_cuts",
-    "cut_rows",
-    "draw_cuts",
-    "whole_cuts",
+    "centre_crops",
+    "draw_crops",
     "window",
 ]
 
@@ -50,39 +49,6 @@ class Augmentation:
     always_strong: bool = False
 
 
-@dataclass(frozen=True)
-class Cuts:
-    """Where each image of a batch is cut and how it is mirrored; every array has shape (B,).
-
-    Attributes:
-        top: First row.
-        left: First column.
-        mirrored: Whether left and right are exchanged.
-        flipped: Whether top and bottom are exchanged.
-        shift: What is added to the standardised image.
-        size: (height, width) of the cut.
-    """
-
-    top: NDArray[np.int64]
-    left: NDArray[np.int64]
-    mirrored: NDArray[np.bool_]
-    flipped: NDArray[np.bool_]
-    shift: NDArray[np.float32]
-    size: tuple[int, int]
-
-    def one(self, i: int) -> Cuts:
-        """Return the cuts of one image alone."""
-        part = slice(i, i + 1)
-        return Cuts(
-            self.top[part],
-            self.left[part],
-            self.mirrored[part],
-            self.flipped[part],
-            self.shift[part],
-            self.size,
-        )
-
-
 def window(image_size: tuple[int, int], crop: int | None) -> tuple[int, int]:
     """Return (height, width) of the cut; a crop larger than the image is an InputError."""
     if crop is None:
@@ -95,17 +61,21 @@ def window(image_size: tuple[int, int], crop: int | None) -> tuple[int, int]:
     return crop, crop
 
 
-def draw_cuts(
-    count: int, image_size: tuple[int, int], augmentation: Augmentation, rng: np.random.Generator
-) -> Cuts:
-    """Draw the cuts of one batch; all kinds are always drawn, so switching one off leaves the others alone.
+def draw_crops(
+    positions: NDArray[np.int64],
+    image_size: tuple[int, int],
+    augmentation: Augmentation,
+    rng: np.random.Generator,
+) -> Crops:
+    """Draw the crops of one batch; all kinds are always drawn, so switching one off leaves the others alone.
 
     Args:
-        count: Batch size B.
+        positions: (B,) positions among the images that are held.
         image_size: (H, W) of the stored images.
         augmentation: What may change.
         rng: Source of randomness.
     """
+    count = len(positions)
     height, width = window(image_size, augmentation.crop)
     top = rng.integers(0, image_size[0] - height + 1, count)
     left = rng.integers(0, image_size[1] - width + 1, count)
@@ -119,38 +89,18 @@ def draw_cuts(
         left[:] = fixed.integers(0, image_size[1] - width + 1)
     if augmentation.brightness_for == "batch":
         shift[:] = shift[:1]
-    return Cuts(top, left, coins[0], coins[1], shift, (height, width))
+    where, mirrored, flipped = (torch.from_numpy(each) for each in (positions, *coins))
+    shifts = torch.from_numpy(shift) if shift.any() else None
+    return Crops(
+        where, torch.from_numpy(top), torch.from_numpy(left), mirrored, flipped, shifts, (height, width)
+    )
 
 
-def centre_cuts(count: int, image_size: tuple[int, int], crop: int | None) -> Cuts:
-    """Return cuts at the centre without any randomness, for evaluation."""
+def centre_crops(positions: NDArray[np.int64], image_size: tuple[int, int], crop: int | None) -> Crops:
+    """Return crops at the centre without any randomness, for evaluation; arguments as `draw_crops`."""
     height, width = window(image_size, crop)
-    top = np.full(count, (image_size[0] - height) // 2, dtype=np.int64)
-    left = np.full(count, (image_size[1] - width) // 2, dtype=np.int64)
-    off = np.zeros(count, dtype=np.bool_)
-    return Cuts(top, left, off, off, np.zeros(count, dtype=np.float32), (height, width))
-
-
-def whole_cuts(count: int, image_size: tuple[int, int]) -> Cuts:
-    """Return cuts that leave images as they are stored."""
-    return centre_cuts(count, image_size, None)
-
-
-def cut_rows(
-    source: NDArray[np.generic], rows: NDArray[np.int64], cuts: Cuts, out: NDArray[np.generic]
-) -> None:
-    """Cut images out of an array or a memory map straight into a batch.
-
-    Args:
-        source: (N, ..., H, W).
-        rows: (B,) which images.
-        cuts: How each is cut.
-        out: (B, ..., height, width), written in its own type.
-    """
-    height, width = cuts.size
-    for i, row in enumerate(rows.tolist()):
-        top, left = int(cuts.top[i]), int(cuts.left[i])
-        piece = source[row, ..., top : top + height, left : left + width]
-        if cuts.flipped[i]:
-            piece = piece[..., ::-1, :]
-        out[i] = piece[..., ::-1] if cuts.mirrored[i] else piece
+    count = len(positions)
+    top = torch.full((count,), (image_size[0] - height) // 2)
+    left = torch.full((count,), (image_size[1] - width) // 2)
+    off = torch.zeros(count, dtype=torch.bool)
+    return Crops(torch.from_numpy(positions), top, left, off, off, None, (height, width))

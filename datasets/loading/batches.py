@@ -18,13 +18,11 @@ from torch import Tensor
 from gridbench.datasets.archive.archive import Archive
 from gridbench.datasets.loading.augmentation import (
     Augmentation,
-    Cuts,
-    centre_cuts,
-    draw_cuts,
-    whole_cuts,
+    centre_crops,
+    draw_crops,
     window,
 )
-from gridbench.datasets.loading.placing import Placed, send
+from gridbench.datasets.loading.crops import Crops
 from gridbench.datasets.loading.storage import Pixels, hold
 from gridbench.datasets.loading.strong import strong_augment
 
@@ -42,21 +40,13 @@ class TrainingBatch:
         scene_labels: (B, C) float32 in {0, 1}.
         label_maps: (B, h, w) int64, 255 = ignore, cut and mirrored like the images, or whole where the augmentation
             says so; None without maps.
-        positions: (B,) int64 positions in the training set.
-        top: (B,) int64, first row of the cut in the stored image.
-        left: (B,) int64, first column of the cut.
-        mirrored: (B,) bool, whether left and right are exchanged.
-        flipped: (B,) bool, whether top and bottom are exchanged.
+        crops: Which images of the training set these are, and how each was cut.
     """
 
     images: Tensor
     scene_labels: Tensor
     label_maps: Tensor | None
-    positions: Tensor
-    top: Tensor
-    left: Tensor
-    mirrored: Tensor
-    flipped: Tensor
+    crops: Crops
 
 
 class TrainingSet:
@@ -142,29 +132,20 @@ class TrainingSet:
         """
         positions = np.ascontiguousarray(positions, dtype=np.int64)
         size, how = self.archive.image_size, self.augmentation
-        count = len(positions)
-        cuts = centre_cuts(count, size, how.crop) if rng is None else draw_cuts(count, size, how, rng)
-        placed = send(positions, cuts, self.device)
-        images = self._pixels.cut(positions, cuts, placed)
-        maps = None if self._maps is None else self._cut_maps(positions, cuts, placed)
+        crops = (
+            centre_crops(positions, size, how.crop) if rng is None else draw_crops(positions, size, how, rng)
+        )
+        there = crops.to(self.device)
+        images = self._pixels.cut(crops, there)
+        maps = None
+        if self._maps is not None and how.move_maps:
+            maps = self._pixels.cut_maps(crops, there)
+        elif self._maps is not None:
+            maps = self._pixels.cut_maps(crops.unmirrored(size), there.unmirrored(size))
         if rng is not None and (strong or how.always_strong):
             images, moved = strong_augment(images, maps if how.move_maps else None, how.strength, rng)
             maps = moved if how.move_maps else maps
-        return TrainingBatch(
-            images=images,
-            scene_labels=self.scene_labels.index_select(0, placed.positions),
-            label_maps=maps,
-            positions=placed.positions,
-            top=placed.top,
-            left=placed.left,
-            mirrored=placed.mirrored,
-            flipped=placed.flipped,
-        )
-
-    def _cut_maps(self, positions: NDArray[np.int64], cuts: Cuts, placed: Placed) -> Tensor:
-        if self.augmentation.move_maps:
-            return self._pixels.cut_maps(positions, cuts, placed)
-        return self._pixels.cut_maps(positions, whole_cuts(len(positions), self.archive.image_size))
+        return TrainingBatch(images, self.scene_labels.index_select(0, there.positions), maps, there)
 
 
 def batches_of(order: NDArray[np.int64] | Sequence[int], batch_size: int) -> list[NDArray[np.int64]]:
@@ -294,5 +275,5 @@ class EvaluationSet:
         yield from ahead(calls) if prepare else (call() for call in calls)
 
     def _cut(self, pixels: Pixels, start: int, stop: int) -> Tensor:
-        cuts = centre_cuts(stop - start, self.archive.image_size, self.crop)
-        return pixels.cut(np.arange(start, stop), cuts)
+        crops = centre_crops(np.arange(start, stop), self.archive.image_size, self.crop)
+        return pixels.cut(crops, crops.to(self.device))

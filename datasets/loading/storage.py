@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -11,10 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gridbench.datasets.archive.archive import Archive
-from gridbench.datasets.loading.augmentation import Cuts, cut_rows
 from gridbench.datasets.loading.buffers import Buffers
+from gridbench.datasets.loading.crops import Crops, cut_images, cut_tensors, to_device
 from gridbench.datasets.loading.doubling import WORTH_COMPILING, double, has_numba
-from gridbench.datasets.loading.placing import Placed, cut_placed, send, to_device
 from gridbench.datasets.loading.upsampling import upsample
 
 __all__ = ["DevicePixels", "HostPixels", "Pixels", "hold"]
@@ -49,17 +47,16 @@ class Pixels(ABC):
         self.scale = [part.to(device) for part in torch.split(scale, bands)]
 
     @abstractmethod
-    def cut(self, positions: NDArray[np.int64], cuts: Cuts, placed: Placed | None = None) -> Tensor:
+    def cut(self, crops: Crops, there: Crops) -> Tensor:
         """Return (B, bands, h, w) float32 on the device: standardised, cut, mirrored and shifted.
 
         Args:
-            positions: (B,) positions among the images that are held.
-            cuts: How each is cut.
-            placed: The same on the device, where it was sent there already.
+            crops: How each is cut, on the CPU.
+            there: The same on the device.
         """
 
     @abstractmethod
-    def cut_maps(self, positions: NDArray[np.int64], cuts: Cuts, placed: Placed | None = None) -> Tensor:
+    def cut_maps(self, crops: Crops, there: Crops) -> Tensor:
         """Return (B, h, w) int64 label maps on the device, cut like the images."""
 
     def _standardise(self, group: int, images: Tensor, shift: Tensor | None) -> Tensor:
@@ -97,50 +94,48 @@ class HostPixels(Pixels):
         self._host_mean = [part.cpu().numpy() for part in self.mean]
         self._host_scale = [part.cpu().numpy() for part in self.scale]
 
-    def cut(self, positions: NDArray[np.int64], cuts: Cuts, placed: Placed | None = None) -> Tensor:
+    def cut(self, crops: Crops, there: Crops) -> Tensor:
         """Return (B, bands, h, w) float32 on the device."""
-        rows = self.rows[positions]
+        rows = self.rows[crops.positions.numpy()]
         if self.device.type != "cpu":
-            return self._cut_elsewhere(rows, cuts, placed or send(positions, cuts, self.device))
+            return self._cut_elsewhere(rows, crops, there)
         bands = [group.shape[1] for group in self.groups]
-        out = self._buffers.take((len(rows), sum(bands), *cuts.size))
-        self._fill(0, rows, cuts, out[:, : bands[0]])
+        out = self._buffers.take((len(rows), sum(bands), *crops.size))
+        self._fill(0, rows, crops, out[:, : bands[0]])
         result = torch.from_numpy(out)
         start = bands[0]
         for group in range(1, len(self.groups)):
             stop = start + bands[group]
             native = np.empty((len(rows), *self.groups[group].shape[1:]), dtype=np.float32)
-            if cuts.size == self.size:
-                self._fill(group, rows, _whole(cuts, native.shape), native)
+            if crops.size == self.size:
+                self._fill(group, rows, crops.whole(native.shape[2:]), native)
                 self._upsample(native, out[:, start:stop])
             else:
-                self._fill(group, rows, _plain(cuts, native.shape), native)
+                self._fill(group, rows, crops.unmirrored(native.shape[2:]), native)
                 whole = np.empty((*native.shape[:2], *self.size), dtype=np.float32)
                 self._upsample(native, whole)
-                result[:, start:stop] = _cut_all(
-                    torch.from_numpy(whole), placed or send(positions, cuts, self.device)
-                )
+                result[:, start:stop] = _cut_all(torch.from_numpy(whole), crops)
             start = stop
         return result
 
-    def cut_maps(self, positions: NDArray[np.int64], cuts: Cuts, placed: Placed | None = None) -> Tensor:
+    def cut_maps(self, crops: Crops, there: Crops) -> Tensor:
         """Return (B, h, w) int64 label maps on the device."""
         if self.maps is None:
             raise ValueError("there are no label maps")
-        out = np.empty((len(positions), *cuts.size), np.uint8)
-        cut_rows(self.maps, positions, cuts, out)
+        out = np.empty((len(crops.positions), *crops.size), np.uint8)
+        _cut_into(out, self.maps, crops.positions.numpy(), crops)
         return to_device(torch.from_numpy(out), self.device).long()
 
-    def _fill(self, group: int, rows: NDArray[np.int64], cuts: Cuts, out: NDArray[np.float32]) -> None:
+    def _fill(self, group: int, rows: NDArray[np.int64], crops: Crops, out: NDArray[np.float32]) -> None:
         """Cut and standardise image by image, while it is in the processor's cache."""
         mean, scale = self._host_mean[group], self._host_scale[group]
-        shifted = cuts.shift.any()
-        for i in range(len(rows)):
-            cut_rows(self.groups[group], rows[i : i + 1], cuts.one(i), out[i : i + 1])
+        shift = None if crops.shift is None else crops.shift.numpy()
+        for i, piece in enumerate(cut_images(self.groups[group], rows, crops)):
+            out[i] = piece
             out[i] -= mean
             out[i] *= scale
-            if shifted:
-                out[i] += cuts.shift[i]
+            if shift is not None:
+                out[i] += shift[i]
 
     def _upsample(self, native: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         h, w = native.shape[2:]
@@ -149,19 +144,19 @@ class HostPixels(Pixels):
         else:
             upsample(torch.from_numpy(native), self.size, torch.from_numpy(out))
 
-    def _cut_elsewhere(self, rows: NDArray[np.int64], cuts: Cuts, placed: Placed) -> Tensor:
+    def _cut_elsewhere(self, rows: NDArray[np.int64], crops: Crops, there: Crops) -> Tensor:
         """Send the numbers as they are stored, and do the rest on the device."""
         parts = []
         for index, group in enumerate(self.groups):
             finest = index == 0
-            how = cuts if finest else _whole(cuts, group.shape)
-            if not finest and cuts.size != self.size:
-                how = _plain(cuts, group.shape)
+            how = crops if finest else crops.whole(group.shape[2:])
+            if not finest and crops.size != self.size:
+                how = crops.unmirrored(group.shape[2:])
             out = np.empty((len(rows), group.shape[1], *how.size), group.dtype)
-            cut_rows(group, rows, how, out)
-            images = self._standardise(index, _to_float(out, self.device), placed.shift)
+            _cut_into(out, group, rows, how)
+            images = self._standardise(index, _to_float(out, self.device), there.shift)
             images = images if finest else upsample(images, self.size)
-            parts.append(images if finest or cuts.size == self.size else _cut_all(images, placed))
+            parts.append(images if finest or crops.size == self.size else _cut_all(images, there))
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
 
@@ -188,16 +183,17 @@ class DevicePixels(Pixels):
         self.groups = [torch.from_numpy(_signed(group)).to(device) for group in groups]
         self.maps = None if maps is None else torch.from_numpy(np.ascontiguousarray(maps)).to(device)
 
-    def cut(self, positions: NDArray[np.int64], cuts: Cuts, placed: Placed | None = None) -> Tensor:
+    def cut(self, crops: Crops, there: Crops) -> Tensor:
         """Return (B, bands, h, w) float32 on the device."""
-        there = placed or send(positions, cuts, self.device)
         parts = []
         for index, group in enumerate(self.groups):
             if index == 0:
-                cut = _widen(cut_placed(group, there.positions, there))
+                cut = _widen(cut_tensors(group, there.positions, there))
                 parts.append(self._standardise(0, cut, there.shift))
-            elif cuts.size == self.size:
-                mirrored = _widen(cut_placed(group, there.positions, _whole_on_device(there, group)))
+            elif crops.size == self.size:
+                mirrored = _widen(
+                    cut_tensors(group, there.positions, there.whole((group.shape[2], group.shape[3])))
+                )
                 parts.append(upsample(self._standardise(index, mirrored, there.shift), self.size))
             else:
                 native = _widen(group.index_select(0, there.positions))
@@ -205,12 +201,11 @@ class DevicePixels(Pixels):
                 parts.append(_cut_all(whole, there))
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
-    def cut_maps(self, positions: NDArray[np.int64], cuts: Cuts, placed: Placed | None = None) -> Tensor:
+    def cut_maps(self, crops: Crops, there: Crops) -> Tensor:
         """Return (B, h, w) int64 label maps on the device."""
         if self.maps is None:
             raise ValueError("there are no label maps")
-        there = placed or send(positions, cuts, self.device)
-        return cut_placed(self.maps, there.positions, there).long()
+        return cut_tensors(self.maps, there.positions, there).long()
 
 
 def hold(
@@ -248,27 +243,16 @@ def hold(
     return pixels
 
 
-def _whole(cuts: Cuts, shape: tuple[int, ...]) -> Cuts:
-    """Return the same mirroring for whole images of another size."""
-    none = np.zeros(len(cuts.top), dtype=np.int64)
-    return dataclasses.replace(cuts, top=none, left=none, size=(shape[-2], shape[-1]))
+def _cut_into(
+    out: NDArray[np.generic], source: NDArray[np.generic], rows: NDArray[np.int64], crops: Crops
+) -> None:
+    for i, piece in enumerate(cut_images(source, rows, crops)):
+        out[i] = piece
 
 
-def _plain(cuts: Cuts, shape: tuple[int, ...]) -> Cuts:
-    """Return whole images of another size without mirroring."""
-    off = np.zeros(len(cuts.top), dtype=np.bool_)
-    return dataclasses.replace(_whole(cuts, shape), mirrored=off, flipped=off)
-
-
-def _cut_all(images: Tensor, placed: Placed) -> Tensor:
+def _cut_all(images: Tensor, crops: Crops) -> Tensor:
     """Cut a batch (B, ..., H, W) that was put together already."""
-    return cut_placed(images, torch.arange(len(images), device=images.device), placed)
-
-
-def _whole_on_device(placed: Placed, images: Tensor) -> Placed:
-    """Return the same mirroring for whole images of another size."""
-    none = torch.zeros_like(placed.top)
-    return dataclasses.replace(placed, top=none, left=none, size=(images.shape[-2], images.shape[-1]))
+    return cut_tensors(images, torch.arange(len(images), device=images.device), crops)
 
 
 def _device_room(device: torch.device) -> int:

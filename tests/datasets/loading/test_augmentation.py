@@ -3,31 +3,43 @@
 import numpy as np
 import torch
 
-from gridbench.datasets.loading.augmentation import Augmentation, draw_cuts
+from gridbench.datasets.loading.augmentation import Augmentation, draw_crops
 from gridbench.datasets.loading.batches import TrainingSet
 
 SIZE = (12, 12)
 
 
-def cuts(seed, **values):
-    return draw_cuts(
-        16, SIZE, Augmentation(crop=8, flips=True, brightness=0.2, **values), np.random.default_rng(seed)
+def crops(seed, **values):
+    return draw_crops(
+        np.arange(16),
+        SIZE,
+        Augmentation(crop=8, flips=True, brightness=0.2, **values),
+        np.random.default_rng(seed),
     )
 
 
 def test_one_crop_for_the_whole_run_is_the_same_in_every_batch():
-    fixed = [cuts(seed, crop_for="run") for seed in range(3)]
-    assert len({(top, left) for each in fixed for top, left in zip(each.top, each.left, strict=True)}) == 1
-    free = cuts(0)
-    assert len(set(zip(free.top, free.left, strict=True))) > 1
-    assert np.array_equal(free.mirrored, fixed[0].mirrored)
+    fixed = [crops(seed, crop_for="run") for seed in range(3)]
+    assert (
+        len(
+            {
+                (top, left)
+                for each in fixed
+                for top, left in zip(each.top.tolist(), each.left.tolist(), strict=True)
+            }
+        )
+        == 1
+    )
+    free = crops(0)
+    assert len(set(zip(free.top.tolist(), free.left.tolist(), strict=True))) > 1
+    assert torch.equal(free.mirrored, fixed[0].mirrored)
 
 
 def test_one_brightness_for_each_batch():
-    first, second = cuts(0, brightness_for="batch"), cuts(1, brightness_for="batch")
-    assert len(set(first.shift)) == len(set(second.shift)) == 1
+    first, second = crops(0, brightness_for="batch"), crops(1, brightness_for="batch")
+    assert len(set(first.shift.tolist())) == len(set(second.shift.tolist())) == 1
     assert first.shift[0] != second.shift[0]
-    assert len(set(cuts(0).shift)) == 16
+    assert len(set(crops(0).shift.tolist())) == 16
 
 
 def test_maps_that_do_not_move_stay_whole_and_unflipped(make_archive):

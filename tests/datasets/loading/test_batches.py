@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gridbench.datasets.archive.building import build_once
 from gridbench.datasets.archive.layout import GroupLayout, Layout, Sample
 from gridbench.datasets.archive.writer import ArchiveWriter
-from gridbench.datasets.loading.augmentation import Augmentation, draw_cuts
+from gridbench.datasets.loading.augmentation import Augmentation, draw_crops
 from gridbench.datasets.loading.batches import EvaluationSet, TrainingSet, ahead, batches_of
 from gridbench.datasets.loading.buffers import Buffers
 from gridbench.errors import InputError
@@ -56,15 +56,15 @@ def test_image_and_map_are_cut_and_mirrored_alike(coded, crop, limit):
     side = crop or 9
     assert batch.images.shape == (29, 3, side, side)
     steps = torch.arange(side)
-    rows = batch.top[:, None] + torch.where(batch.flipped[:, None], steps.flip(0), steps)
-    columns = batch.left[:, None] + torch.where(batch.mirrored[:, None], steps.flip(0), steps)
+    rows = batch.crops.top[:, None] + torch.where(batch.crops.flipped[:, None], steps.flip(0), steps)
+    columns = batch.crops.left[:, None] + torch.where(batch.crops.mirrored[:, None], steps.flip(0), steps)
     assert torch.equal(raw[:, 1], rows[:, :, None].expand(-1, -1, side))
     assert torch.equal(raw[:, 2], columns[:, None, :].expand(-1, side, -1))
-    assert batch.mirrored.any()
-    assert not batch.mirrored.all()
-    assert (batch.mirrored != batch.flipped).any()
+    assert batch.crops.mirrored.any()
+    assert not batch.crops.mirrored.all()
+    assert (batch.crops.mirrored != batch.crops.flipped).any()
     if crop == 5:
-        assert {*batch.top.tolist(), *batch.left.tolist()} == {0, 1, 2, 3, 4}
+        assert {*batch.crops.top.tolist(), *batch.crops.left.tolist()} == {0, 1, 2, 3, 4}
 
 
 def test_without_augmentation_the_stored_image_comes_back(make_archive):
@@ -76,7 +76,7 @@ def test_without_augmentation_the_stored_image_comes_back(make_archive):
     torch.testing.assert_close(batch.images, archive.standardise(archive.gather(rows)))
     np.testing.assert_array_equal(batch.label_maps.numpy(), np.asarray(archive.label_maps)[rows])
     np.testing.assert_array_equal(batch.scene_labels.numpy(), archive.scene_labels[rows])
-    assert batch.positions.tolist() == [3, 0, 7]
+    assert batch.crops.positions.tolist() == [3, 0, 7]
     assert batch.label_maps.dtype == torch.int64
     assert batch.scene_labels.dtype == torch.float32
 
@@ -119,7 +119,7 @@ def test_brightness_shifts_each_image_by_one_number_of_its_own(make_archive):
 
 def test_switching_one_augmentation_off_leaves_the_others_alone():
     draws = [
-        draw_cuts(50, (20, 20), augmentation, np.random.default_rng(0))
+        draw_crops(np.arange(50), (20, 20), augmentation, np.random.default_rng(0))
         for augmentation in (
             Augmentation(8, True, 0.2),
             Augmentation(8, False, 0.2),
@@ -132,7 +132,7 @@ def test_switching_one_augmentation_off_leaves_the_others_alone():
     np.testing.assert_array_equal(draws[0].shift, draws[1].shift)
     np.testing.assert_array_equal(draws[0].mirrored, draws[2].mirrored)
     assert not draws[1].mirrored.any()
-    assert not draws[2].shift.any()
+    assert draws[2].shift is None
 
 
 def test_a_crop_larger_than_the_image_is_refused(make_archive):
@@ -181,21 +181,21 @@ def test_images_held_on_a_device_give_the_same_batches(make_archive):
     archive = make_archive(two_groups=True)
     rows = archive.indices("train")
     maps = np.asarray(archive.label_maps)[rows]
-    cuts = draw_cuts(20, archive.image_size, Augmentation(7, True), np.random.default_rng(0))
     positions = np.random.default_rng(1).permutation(20)
+    crops = draw_crops(positions, archive.image_size, Augmentation(7, True), np.random.default_rng(0))
     groups = [np.asarray(group.pixels)[rows] for group in archive.groups]
     device = DevicePixels(archive, groups, maps, CPU)
     host = HostPixels(archive, groups, np.arange(20), maps, CPU)
-    assert torch.equal(device.cut(positions, cuts), host.cut(positions, cuts))
-    assert torch.equal(device.cut_maps(positions, cuts), host.cut_maps(positions, cuts))
+    assert torch.equal(device.cut(crops, crops), host.cut(crops, crops))
+    assert torch.equal(device.cut_maps(crops, crops), host.cut_maps(crops, crops))
 
 
 @pytest.mark.parametrize("crop", [None, 7])
-def test_cuts_on_a_device_are_one_gather_and_one_transfer(make_archive, monkeypatch, crop):
+def test_crops_on_a_device_are_one_gather_and_one_transfer(make_archive, monkeypatch, crop):
     """The work for a device, done by one that counts what is asked of it."""
     from torch.utils._python_dispatch import TorchDispatchMode
 
-    from gridbench.datasets.loading import placing
+    from gridbench.datasets.loading import crops as module
     from gridbench.datasets.loading.storage import DevicePixels
 
     class Count(TorchDispatchMode):
@@ -207,11 +207,11 @@ def test_cuts_on_a_device_are_one_gather_and_one_transfer(make_archive, monkeypa
 
     archive = make_archive()
     rows = archive.indices("train")
-    cuts = draw_cuts(20, archive.image_size, Augmentation(crop, True, 0.5), np.random.default_rng(0))
     positions = np.random.default_rng(1).permutation(20)
+    crops = draw_crops(positions, archive.image_size, Augmentation(crop, True, 0.5), np.random.default_rng(0))
     held = DevicePixels(archive, [np.asarray(group.pixels)[rows] for group in archive.groups], None, CPU)
     with Count() as count:
-        here = held.cut(positions, cuts)
+        here = held.cut(crops, crops)
     assert count.gathers == 1
 
     sent = []
@@ -220,12 +220,12 @@ def test_cuts_on_a_device_are_one_gather_and_one_transfer(make_archive, monkeypa
         sent.append(tuple(values.shape))
         return values
 
-    monkeypatch.setattr(placing, "to_device", to_meta)
-    there = placing.send(positions, cuts, torch.device("meta"))
+    monkeypatch.setattr(module, "to_device", to_meta)
+    there = crops.to(torch.device("meta"))
     assert sent == [(5, 20), (20,)]
-    assert torch.equal(held.cut(positions, cuts, there), here)
-    for name in ("top", "left", "mirrored", "flipped"):
-        assert getattr(there, name).tolist() == getattr(cuts, name).tolist()
+    assert torch.equal(held.cut(crops, there), here)
+    for name in ("positions", "top", "left", "mirrored", "flipped"):
+        assert getattr(there, name).tolist() == getattr(crops, name).tolist()
 
 
 def test_images_are_held_once_for_all_evaluations_of_a_device(make_archive, monkeypatch):
