@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from gridbench.methods.losses import _softmax as losses
+from gridbench.methods.losses import softmax as losses
 
 X = torch.tensor(
     [[2, -1, 0.5, 0, 1], [0.2, 1.5, -0.7, 0.9, -2], [-1.2, 0.3, 2.5, -0.4, 0.6], [0.8, 0.1, -0.3, 1.1, 0.4]],
