@@ -20,6 +20,7 @@ __all__ = [
     "default_cache",
     "open_archive",
     "register_dataset",
+    "single_labels",
 ]
 
 DATASETS.place("bluemarble", "gridbench.datasets.bluemarble", "BLUEMARBLE")
@@ -38,6 +39,7 @@ _EXPORTS = {
     "build_once": "gridbench.datasets.archive.building",
     "default_cache": "gridbench.datasets.cache",
     "open_archive": "gridbench.datasets.open",
+    "single_labels": "gridbench.datasets.archive.single_labels",
 }
 
 

@@ -16,10 +16,14 @@ __all__ = ["Dataset", "Progress", "silent"]
 class Dataset(Protocol):
     """A data set that gridbench can open by name.
 
+    One whose images have several scene labels and label maps may set `single_labels = "dominant class"`: the single
+    label of an image is then the class that covers most of its map.
+
     Attributes:
         summary: One line for `gridbench list datasets`.
         version: Raised when the archive that it builds changes.
-        recipes: Recipe for labels of the whole image ("scene") and of each pixel ("pixel").
+        recipes: Recipe for labels of the whole image ("scene"), one label an image ("single", otherwise that of
+            "scene") and labels of each pixel ("pixel").
     """
 
     summary: str

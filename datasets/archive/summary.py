@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,15 @@ from gridbench.datasets.archive.arrayfile import HEADER_BYTES
 from gridbench.datasets.archive.indexing import LABEL_MAPS
 from gridbench.datasets.archive.layout import IGNORE, SPLITS
 
-__all__ = ["ArchiveFacts", "ClassFacts", "MapFacts", "describe", "map_presence", "pixels_by_split"]
+__all__ = [
+    "ArchiveFacts",
+    "ClassFacts",
+    "MapFacts",
+    "describe",
+    "map_pixels",
+    "map_presence",
+    "pixels_by_split",
+]
 
 CHUNK_PIXELS = 1 << 18
 
@@ -157,12 +166,23 @@ def map_presence(maps: NDArray[np.uint8], classes: int) -> tuple[NDArray[np.bool
     """
     presence = np.zeros((len(maps), classes), dtype=np.bool_)
     total = np.zeros(256, dtype=np.int64)
-    step = _step(maps.shape)
-    for start in range(0, len(maps), step):
-        counts = _counts(np.asarray(maps[start : start + step]))
-        presence[start : start + step] = counts[:, :classes] > 0
+    for rows, counts in _counted(maps):
+        presence[rows] = counts[:, :classes] > 0
         total += counts.sum(0)
     return presence, total[:classes], int(total[IGNORE])
+
+
+def map_pixels(maps: NDArray[np.uint8], classes: int) -> NDArray[np.int32]:
+    """Return (N, C) how many pixels of each label map have each class.
+
+    Args:
+        maps: (N, H, W) classes, 255 = none; may be a memory map.
+        classes: Number of classes C.
+    """
+    pixels = np.zeros((len(maps), classes), dtype=np.int32)
+    for rows, counts in _counted(maps):
+        pixels[rows] = counts[:, :classes]
+    return pixels
 
 
 def pixels_by_split(archive: Archive) -> dict[str, NDArray[np.int64]]:
@@ -187,6 +207,14 @@ def pixels_by_split(archive: Archive) -> dict[str, NDArray[np.int64]]:
             for split, chosen in rows.items():
                 totals[split] += counts[chosen[start : start + number]].sum(0)
     return totals
+
+
+def _counted(maps: NDArray[np.uint8]) -> Iterator[tuple[slice, NDArray[np.int64]]]:
+    """Yield some maps at a time, and (n, 256) how often each of them has each value."""
+    step = _step(maps.shape)
+    for start in range(0, len(maps), step):
+        rows = slice(start, start + step)
+        yield rows, _counts(np.asarray(maps[rows]))
 
 
 def _step(shape: tuple[int, ...]) -> int:

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from gridbench.datasets import default_cache
+from gridbench.datasets import default_cache, single_labels
 from gridbench.datasets.bluemarble import (
     BLUEMARBLE,
     BLUEMARBLE64,
@@ -44,6 +44,15 @@ def test_the_counts_are_those_documented(archive):
     assert archive.image_size == (side, side)
     assert [len(archive.indices(split)) for split in ("train", "val", "test")] == splits
     assert archive.class_names == CLASS_NAMES
+
+
+def test_the_single_label_of_a_tile_is_the_class_that_covers_most_of_it(archive):
+    labels = single_labels(archive)
+    for row, label_map in zip(labels[::97], archive.label_maps[::97], strict=True):
+        classes, pixels = np.unique(label_map, return_counts=True)
+        assert np.flatnonzero(row).tolist() == [classes[pixels.argmax()]]
+    # It covers more than any other class, so it is among the scene labels.
+    assert (labels <= archive.scene_labels).all()
 
 
 def test_every_class_occurs_in_every_split(archive):

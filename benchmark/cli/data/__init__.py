@@ -42,30 +42,32 @@ def list_(cache: Path | None) -> None:
 
     from gridbench.core.console import Console
     from gridbench.datasets.archive.archive import Archive
+    from gridbench.datasets.archive.single_labels import single_label_source
     from gridbench.datasets.cache import archive_directory, default_cache, prepared_names, unfinished_names
     from gridbench.errors import InputError
     from gridbench.registry import DATASETS
 
     folder = cache or default_cache()
     table = Table(box=None, pad_edge=False)
-    for column in ("name", "images", "classes", "size", "bands", "maps", "state"):
+    for column in ("name", "images", "classes", "size", "bands", "maps", "single", "state"):
         table.add_column(column)
     packed = prepared_names(folder)
     for name in sorted({*packed, *DATASETS.names()}):
         if name not in packed:
-            table.add_row(name, "", "", "", "", "", "built in, packed on first use")
+            table.add_row(name, *[""] * 6, "built in, packed on first use")
             continue
         try:
             archive = Archive.open(archive_directory(folder, name))
         except InputError:
-            table.add_row(name, "", "", "", "", "", "damaged: gridbench data verify " + name)
+            table.add_row(name, *[""] * 6, "damaged: gridbench data verify " + name)
             continue
         height, width = archive.image_size
         maps = "yes" if archive.has_maps else "no"
-        row = (name, len(archive), archive.num_classes, f"{height} x {width}", archive.bands, maps)
+        single = "yes" if single_label_source(archive) else "no"
+        row = (name, len(archive), archive.num_classes, f"{height} x {width}", archive.bands, maps, single)
         table.add_row(*map(str, row), "built in" if name in DATASETS else "prepared")
     for name in unfinished_names(folder):
-        table.add_row(name, "", "", "", "", "", "unfinished: the same prepare command goes on")
+        table.add_row(name, *[""] * 6, "unfinished: the same prepare command goes on")
     Console().print(table)
     click.echo(f"in {folder}")
 
@@ -116,6 +118,7 @@ def verify(name: str, cache: Path | None, quiet: bool) -> None:
 @cache_option
 def info(name: str, sheet: Path | None, count: int, format_: str, cache: Path | None) -> None:
     """Show counts, class frequencies, splits, disagreements, and what packing found out."""
+    from gridbench.datasets.archive.single_labels import single_label_source, single_labels
     from gridbench.datasets.archive.summary import describe
 
     if sheet is not None and not sheet.parent.is_dir():
@@ -123,6 +126,8 @@ def info(name: str, sheet: Path | None, count: int, format_: str, cache: Path | 
     archive = _open(name, cache)
     facts = describe(archive)
     largest = _largest_rates(archive)
+    source = single_label_source(archive)
+    single = None if source is None else single_labels(archive).sum(axis=0).tolist()
     # The sheet first: who reads the text may close it early.
     if sheet is not None:
         from gridbench.core.files import write_bytes
@@ -141,12 +146,13 @@ def info(name: str, sheet: Path | None, count: int, format_: str, cache: Path | 
             "mean": archive.mean.tolist(),
             "std": archive.std.tolist(),
             "largest_slnir": largest,
+            "single_labels": None if source is None else {"from": source, "images": single},
             **facts.as_dict(),
             "report": archive.report,
         }
         click.echo(json.dumps(content, indent=1))
     else:
-        _print(archive, facts, largest)
+        _print(archive, facts, largest, source, single)
     if sheet is not None:
         click.echo(f"contact sheet: {sheet}", err=format_ == "json")
 
@@ -172,7 +178,13 @@ def _largest_rates(archive: Archive) -> dict[str, str]:
     return rates
 
 
-def _print(archive: Archive, facts: ArchiveFacts, largest: dict[str, str]) -> None:
+def _print(
+    archive: Archive,
+    facts: ArchiveFacts,
+    largest: dict[str, str],
+    source: str | None,
+    single: list[int] | None,
+) -> None:
     from rich.table import Table
 
     from gridbench.core.console import Console
@@ -192,6 +204,7 @@ def _print(archive: Archive, facts: ArchiveFacts, largest: dict[str, str]) -> No
         ),
         ("bands", sizes),
         ("labels an image", f"{facts.mean_labels:.2f} on average ({per_image})"),
+        ("single labels", source or "no: not every image has exactly one label"),
         ("largest SLNIR", rates),
     ]
     if facts.maps is not None:
@@ -216,12 +229,14 @@ def _print(archive: Archive, facts: ArchiveFacts, largest: dict[str, str]) -> No
     columns = ["class", *facts.splits]
     if facts.maps is not None:
         columns += ["pixels", "only label", "only map"]
+    columns += ["single"] * (single is not None)
     for column in columns:
         table.add_column(column, justify="left" if column == "class" else "right")
-    for entry in facts.classes:
+    for c, entry in enumerate(facts.classes):
         cells = [entry.name, *map(str, entry.images.values())]
         if entry.pixel_share is not None:
             cells += [f"{100 * entry.pixel_share:.1f} %", str(entry.only_labels), str(entry.only_map)]
+        cells += [] if single is None else [str(single[c])]
         table.add_row(*cells)
     Console().print(table)
     for line in [*packed_lines(archive), *report_lines(archive.report)]:

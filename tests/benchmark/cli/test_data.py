@@ -137,6 +137,7 @@ def test_info_as_json(prepared, gridbench):
     assert content["images"] == 20
     assert content["splits"] == {"train": 14, "val": 2, "test": 4}
     assert content["largest_slnir"] == {"scene": "53.57", "pixel": "53.57"}  # 14 of 28 pairs, rounded down
+    assert content["single_labels"] is None
     assert content["maps"]["disagreeing_images"] == 0
     assert [row["name"] for row in content["classes"]] == ["sea", "land", "ice"]
 
@@ -148,7 +149,7 @@ def test_list_shows_built_in_prepared_damaged_and_unfinished(prepared, gridbench
     (archives / ".half.partial").mkdir()
     shown = " ".join(gridbench("list").stdout.split())
     assert "bluemarble64" in shown
-    assert "mine 20 3 16 x 16 3 yes prepared" in shown
+    assert "mine 20 3 16 x 16 3 yes no prepared" in shown
     assert "damaged" in shown
     assert "unfinished" in shown
 
