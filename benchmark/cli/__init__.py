@@ -9,12 +9,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 import gridbench
 from gridbench.core.terminal import guarded
 from gridbench.errors import GridbenchError, nearest, on_a_screen
 
 __all__ = ["main"]
+
+COMPLETION = "_GRIDBENCH_COMPLETE"
+"""The variable by which click's script of a shell asks the command for what may come next."""
 
 # Name -> (module, attribute, help); the help stands here so that `gridbench --help` imports no command.
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -26,14 +30,18 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Compute the paper's tables and figures beside its numbers.",
     ),
     "status": ("gridbench.cli.status", "status", "Tell what is done, what runs, what failed and why."),
-    "score": ("gridbench.cli.score", "score", "Score a trained run by another distance, without training."),
+    "score": (
+        "gridbench.cli.records.score",
+        "score",
+        "Score a trained run by another distance, without training.",
+    ),
     "compare": (
         "gridbench.cli.compare",
         "compare",
         "Run a method of your own on the baselines' cells and show its place.",
     ),
     "verify": (
-        "gridbench.cli.verify",
+        "gridbench.cli.records.verify",
         "verify",
         "Compute a record's run here, and tell from where on they differ.",
     ),
@@ -47,6 +55,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "listing",
         "List methods, losses, noise models, data sets or backbones.",
     ),
+    "doctor": ("gridbench.cli.doctor", "doctor", "Say what is here and what is missing for what."),
+    "completion": ("gridbench.cli.completion", "completion", "Print the script by which a shell completes."),
 }
 
 
@@ -59,15 +69,28 @@ class _LazyGroup(click.Group):
             return None
         module, attribute, _ = COMMANDS[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), attribute)
+        if ctx.resilient_parsing:
+            from gridbench.cli.completion import complete_names
+
+            complete_names(command)
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
             known = ", ".join(COMMANDS)
             raise click.UsageError(
                 f"There is no command {args[0]!r}.{nearest(args[0], COMMANDS)} There are: {known}.", ctx
             )
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options that begin so, without importing any command."""
+        commands = [
+            CompletionItem(name, help=entry[2])
+            for name, entry in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -139,6 +162,10 @@ def _flushed() -> int:
 def _exit_code(words: Sequence[str], debug: bool) -> int:
     """Run a command; print what went wrong, and return the exit code."""
     try:
+        if COMPLETION in os.environ:
+            from gridbench.cli.completion import answer
+
+            return answer(cli, os.environ[COMPLETION])
         cli.main(args=list(words), prog_name="gridbench", standalone_mode=False)
         return 0
     except click.exceptions.Exit as stop:

@@ -39,6 +39,7 @@ print(code, *heavy, file=sys.stderr)
         ("leaderboard --runs .", 2),
         ("status --runs .", 0),
         ("leaderbord", 2),
+        ("completion bash", 0),
     ],
 )
 def test_no_torch(line, code, tmp_path):

@@ -1,0 +1,138 @@
+"""`gridbench completion`: completion of commands, options, names of components and records in a shell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem, get_completion_class
+
+__all__ = ["answer", "complete_names", "completion"]
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what makes a shell complete commands, options, methods, losses, data sets and records.
+
+    \b
+      bash:  eval "$(gridbench completion bash)"     in ~/.bashrc
+      zsh:   eval "$(gridbench completion zsh)"      in ~/.zshrc, after compinit
+      fish:  gridbench completion fish > ~/.config/fish/completions/gridbench.fish
+    """  # noqa: D301
+    answer(click.Command("gridbench"), f"{shell}_source")
+
+
+def answer(command: click.Command, instruction: str) -> int:
+    """Print what a shell asks for, as text, since click's own way writes bytes past the guard of the terminal.
+
+    Args:
+        command: The command line that is completed.
+        instruction: `SHELL_complete` for what may come next, as the shell's variables say, or `SHELL_source`.
+
+    Returns:
+        The exit code.
+    """
+    shell, _, what = instruction.partition("_")
+    kind = get_completion_class(shell)
+    if kind is None or what not in ("complete", "source"):
+        return 2
+    asked = kind(command, {}, "gridbench", "_GRIDBENCH_COMPLETE")
+    # Not `source()`, which starts bash to tell its version: only 4.4 and later can do this.
+    click.echo(asked.complete() if what == "complete" else asked.source_template % asked.source_vars())
+    return 0
+
+
+def _components(registry: str) -> Callable[[click.Context], Iterable[str]]:
+    def names(context: click.Context) -> Iterable[str]:
+        import gridbench.registry
+
+        return list(getattr(gridbench.registry, registry))
+
+    return names
+
+
+def _datasets(context: click.Context) -> list[str]:
+    from gridbench.datasets.cache import default_cache, prepared_names
+    from gridbench.registry import DATASETS
+
+    cache = context.params.get("cache")
+    return sorted({*DATASETS, *prepared_names(Path(cache) if cache else default_cache())})
+
+
+def _records(context: click.Context) -> list[str]:
+    # What `verify` has in --runs is what it computes, not what it is asked about.
+    given = context.params.get("runs") if context.command.name != "verify" else None
+    runs = Path(given or "runs")
+    found = runs.iterdir() if runs.is_dir() else ()
+    return sorted(path.as_posix() for path in found if (path / "config.json").is_file())
+
+
+def _methods_and_records(context: click.Context) -> list[str]:
+    return [*_components("METHODS")(context), *_records(context)]
+
+
+def _everything(context: click.Context) -> list[str]:
+    return sorted(
+        {name for kind in ("METHODS", "LOSSES", "NOISE", "DATASETS") for name in _components(kind)(context)}
+    )
+
+
+# (command, parameter) -> what it may be; an empty command stands for every command that has such a parameter.
+VALUES: dict[tuple[str, str], Callable[[click.Context], Iterable[str]]] = {
+    ("", "method"): _components("METHODS"),
+    ("", "loss"): _components("LOSSES"),
+    ("", "noise"): _components("NOISE"),
+    ("", "dataset"): _datasets,
+    ("methods", "name"): _components("METHODS"),
+    ("losses", "name"): _components("LOSSES"),
+    ("noise", "name"): _components("NOISE"),
+    ("info", "name"): _datasets,
+    ("verify", "name"): _datasets,
+    ("where", "name"): _datasets,
+    ("verify", "what"): _methods_and_records,
+    ("compare", "what"): _components("METHODS"),
+    ("check", "what"): _everything,
+    ("score", "run"): _records,
+    ("export-model", "record"): _records,
+}
+
+
+class _Names(click.ParamType):
+    """Text of which the shell may complete the last of several names that are joined by commas."""
+
+    name = "text"
+
+    def __init__(self, values: Callable[[click.Context], Iterable[str]], usual: click.ParamType) -> None:
+        self._values = values
+        self._usual = usual
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return self._usual.convert(value, param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        before, comma, last = incomplete.rpartition(",")
+        others = self._usual.shell_complete(ctx, param, incomplete)
+        fitting = [
+            name
+            for name in self._values(ctx)
+            if name.startswith(last) or name.rpartition("/")[2].startswith(last)
+        ]
+        # A shell forgets what it was offered before an item that stands for its files.
+        return [*others, *(CompletionItem(f"{before}{comma}{name}") for name in fitting)]
+
+
+def complete_names(command: click.Command) -> None:
+    """Let the parameters of a command, and of its own commands, complete the names of what they stand for."""
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            complete_names(each)
+    for parameter in command.params:
+        key = (command.name or "", str(parameter.name))
+        values = VALUES.get(key) or VALUES.get(("", key[1]))
+        if values is not None and not isinstance(parameter.type, click.Choice | _Names):
+            parameter.type = _Names(values, parameter.type)

@@ -1,0 +1,174 @@
+"""`gridbench doctor`: versions, devices, folders and threads, and what is missing for what."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from gridbench.cli.options import cache_option, runs_option
+
+__all__ = ["doctor"]
+
+# What an optional library is for; (module, extra or package, what cannot be done without it).
+OPTIONAL = (
+    ("numba", "gridbench[fast]", "chi-square distances at full speed"),
+    ("ray", "gridbench[ray]", "--engine ray"),
+    ("tensorboard", "gridbench[tensorboard]", "--log tensorboard"),
+    ("wandb", "gridbench[wandb]", "--log wandb"),
+    ("mlflow", "gridbench[mlflow]", "--log mlflow"),
+)
+ENOUGH_ROOM = 2 * 2**30
+"""Bytes that an archive and a sweep's records of the built-in data need, with room."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A line of the report.
+
+    Attributes:
+        topic: What it is about.
+        text: What was found.
+        problem: Whether gridbench cannot work like this.
+    """
+
+    topic: str
+    text: str
+    problem: bool = False
+
+
+@click.command()
+@runs_option
+@cache_option
+def doctor(runs: Path, cache: Path | None) -> None:
+    """Say what gridbench finds here: versions, devices, folders, threads, and what is missing for what.
+
+    Exit code 1: something that every run needs is missing. Paste the output into a bug report.
+    """
+    from gridbench.datasets.cache import default_cache
+
+    found = []
+    for finding in _findings(runs, cache or default_cache()):
+        click.echo(f"{'PROBLEM ' if finding.problem else ''}{finding.topic + ':':10} {finding.text}")
+        found.append(finding)
+    problems = sum(finding.problem for finding in found)
+    click.echo(f"{problems} problem{'s' * (problems != 1)} found" if problems else "nothing is wrong")
+    if problems:
+        sys.exit(1)
+
+
+def _findings(runs: Path, cache: Path) -> Iterator[Finding]:
+    import gridbench
+
+    system = (
+        f"Python {platform.python_version()}, {platform.system()} {platform.release()} {platform.machine()}"
+    )
+    yield Finding("gridbench", f"{gridbench.__version__} with {system}, in {Path(gridbench.__file__).parent}")
+    yield from _libraries()
+    yield from _machine()
+    yield from _folder("cache", cache, _archives(cache))
+    yield from _folder("runs", runs.absolute(), _records(runs))
+    yield from _missing()
+
+
+def _libraries() -> Iterator[Finding]:
+    """Compare what is installed with what gridbench requires."""
+    shown = []
+    for line in importlib.metadata.requires("gridbench") or ():
+        if "extra ==" in line:
+            continue
+        name, _, oldest = re.split(r"[;\s]", line)[0].partition(">=")
+        try:
+            version = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding("libraries", f"{name} is missing: pip install '{line}'", problem=True)
+            continue
+        if _numbers(version) < _numbers(oldest):
+            text = f"{name} {version} is older than {oldest}: pip install --upgrade '{line}'"
+            yield Finding("libraries", text, problem=True)
+        if name in ("torch", "torchvision", "timm", "numpy", "scipy", "pandas", "rasterio"):
+            shown.append(f"{name} {version}")
+    yield Finding("libraries", ", ".join(shown))
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version.partition("+")[0])[:3]]
+
+
+def _machine() -> Iterator[Finding]:
+    """Describe what computes; torch may be there and yet not load."""
+    from gridbench.core.cores import cores_here
+    from gridbench.core.environment import all_devices, choose_device, memory_of
+    from gridbench.core.machine import describe_machine, machine_label
+
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        yield Finding("torch", f"cannot be imported: {str(error).splitlines()[0]}", problem=True)
+        return
+    described = describe_machine(torch.device("cpu"), threads=1)
+    settings = "".join(f", {name}={value}" for name, value in described["settings"].items())
+    yield Finding("CPU", f"{machine_label(described)}, BLAS {described['blas']}{settings}")
+    limits = [
+        f"{name}={os.environ[name]}" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS") if name in os.environ
+    ]
+    cores = f"{len(cores_here())} of {os.cpu_count()} cores may be used; a run takes 1 thread, or --threads"
+    yield Finding("threads", "; ".join([cores, *limits]))
+    devices = []
+    for name in all_devices():
+        memory, device = memory_of(name), choose_device(name)
+        module = torch.get_device_module(device)
+        title = module.get_device_name(device) if hasattr(module, "get_device_name") and memory else ""
+        room = f"{memory.total / 2**30:.0f} GiB" if memory else ""
+        devices.append(" ".join(filter(None, [name, title, room])))
+    yield Finding("devices", ", ".join(devices))
+
+
+def _archives(cache: Path) -> str:
+    from gridbench.datasets.cache import prepared_names, unfinished_names
+
+    names, unfinished = prepared_names(cache), unfinished_names(cache)
+    packed = f"{len(names)} archive{'s' * (len(names) != 1)}" + (f" ({', '.join(names)})" if names else "")
+    return packed + (f", half packed: {', '.join(unfinished)}" if unfinished else "")
+
+
+def _records(runs: Path) -> str:
+    from gridbench.records.record import iter_records
+
+    states = [stored.state for stored in iter_records(runs)] if runs.is_dir() else []
+    return f"{states.count('done')} finished runs" + (
+        f", {len(states) - states.count('done')} others: gridbench status"
+        if states.count("done") < len(states)
+        else ""
+    )
+
+
+def _folder(topic: str, folder: Path, content: str) -> Iterator[Finding]:
+    """Tell of a folder whether it can be written, and how much room is there."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    text = f"{folder}, {content}, {free / 2**30:.1f} GiB free"
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        yield Finding(topic, f"{text}; it cannot be written, name another one with --{topic}", problem=True)
+    elif free < ENOUGH_ROOM:
+        yield Finding(topic, f"{text}: {ENOUGH_ROOM / 2**30:.0f} GiB are needed at times", problem=True)
+    else:
+        yield Finding(topic, text)
+
+
+def _missing() -> Iterator[Finding]:
+    """Name what is not there and what it would be for."""
+    for module, package, purpose in OPTIONAL:
+        if importlib.util.find_spec(module) is None:
+            yield Finding("optional", f"no {module}, for {purpose}: pip install '{package}'")
+    if not any(map(shutil.which, ("g++", "clang++", "cl"))):
+        yield Finding("optional", "no C++ compiler, for --compile on a CPU: install g++ or clang++")

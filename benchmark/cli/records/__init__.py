@@ -1,0 +1,1 @@
+"""The commands that take one record: score, verify and export-model."""
