@@ -93,12 +93,14 @@ class Loss(ABC):
         task: The task whose predictions it scores.
         version: Raised when its numbers change.
         lambda_percent: The share of a mini-batch that GRID flags as noisy with this loss (paper, Section V-A).
+        signed: Whether its values may be negative, so that a smaller one does not say that a label fits better.
     """
 
     name: ClassVar[str]
     task: ClassVar[type[Task]]
     version: ClassVar[int] = 1
     lambda_percent: ClassVar[float] = 20.0
+    signed: ClassVar[bool] = False
 
     @dataclass(frozen=True)
     class Parameters:
@@ -184,6 +186,7 @@ class Method(nn.Module):
 
     Attributes:
         losses: Names of the losses that it goes with, `ANY_LOSS`, or empty when it trains nothing.
+        compares_losses: Whether it takes a smaller loss for a sign of a right label, which signed losses are not.
         because: Why it goes with those and no others, shown when another is asked for.
         labels: Which labels it learns from: the corrupted ones, the clean ones (a reference row), or none.
         ranking: What retrieval orders by: the descriptors, or chance (a reference row).
@@ -203,6 +206,7 @@ class Method(nn.Module):
 
     name: ClassVar[str]
     losses: ClassVar[tuple[str, ...]] = ()
+    compares_losses: ClassVar[bool] = False
     because: ClassVar[str] = ""
     labels: ClassVar[Literal["noisy", "clean", "none"]] = "noisy"
     ranking: ClassVar[Literal["descriptors", "chance"]] = "descriptors"

@@ -40,6 +40,7 @@ class GRID(Method):
     """
 
     losses = ANY_LOSS
+    compares_losses = True
     authors_code: ClassVar[Mapping[str, Any]] = {
         "epsilon": "batch",
         "kl_reduction": "axis_one",

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gridbench.errors import InputError
-from gridbench.methods.base import Batch, Context, SampleScores, Setup, StepOutput, TrainingView
-from gridbench.methods.plain import Plain
+from gridbench.methods._two_networks import TwoNetworks, drop_rate, smallest
+from gridbench.methods.base import Batch, Context, SampleScores, StepOutput, TrainingView
 from gridbench.methods.tasks.batch import mean_of_valid
 from gridbench.parameters import parameter
 from gridbench.registry import register_method
 
-__all__ = ["JoCoR", "drop_rate"]
+__all__ = ["JoCoR"]
 
 
 @register_method()
-class JoCoR(Plain):
+class JoCoR(TwoNetworks):
     """Two networks learn from the entries, or images, on which their joint loss is small.
 
     Per entry: (1 - lambda)(l1 + l2) + lambda (KL(p1||p2) + KL(p2||p1)), its eqs. 1 to 4 with the loss and the
@@ -73,13 +72,6 @@ class JoCoR(Plain):
             high=100,
         )
 
-    def __init__(self, setup: Setup, parameters: Any = None) -> None:
-        super().__init__(setup, parameters)
-        self.backbone_2 = setup.backbone("backbone-2")
-        self.head_2: nn.Module = setup.build(
-            "head-2", lambda: self.objective.task.head(self.backbone_2.width)
-        )
-
     @classmethod
     def resolve(cls, parameters: Any, context: Context) -> Any:
         """Fill in tau.
@@ -108,12 +100,12 @@ class JoCoR(Plain):
         logs["divergence"] = mean_of_valid(divergence.detach(), valid).mean()
         selected = None
         if self.p.selection == "sample":
-            selected = ~_smallest(per_image.detach(), 1 - rate)
+            selected = ~smallest(per_image.detach(), 1 - rate)
             loss = per_image[~selected].mean()
         else:
             counted = torch.ones_like(joint, dtype=torch.bool) if valid is None else valid
             entries = joint[counted]
-            kept = _smallest(entries.detach(), 1 - rate)
+            kept = smallest(entries.detach(), 1 - rate)
             loss = entries[kept].mean()
             logs.update(_kept_positives(kept, counted, batch.scene_labels))
         label_loss = mean_of_valid(first, valid)
@@ -128,7 +120,7 @@ class JoCoR(Plain):
     def _compare(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]:
         """Return the first network's output, its losses, the divergence, the joint loss, and what entries count."""
         one = self.predict(batch.images)
-        other = self.head_2(self.backbone_2.features(batch.images))
+        other = self.predict_2(batch.images)
         first, valid = self.objective.per_entry(one, batch)
         second, _ = self.objective.per_entry(other, batch)
         divergence = self.objective.task.symmetric_kl(one.float(), other.float())
@@ -136,29 +128,6 @@ class JoCoR(Plain):
         divergence = divergence.flatten(1)
         joint = (1 - self.p.lambda_) * (first + second) + self.p.lambda_ * divergence
         return one, first, divergence, joint, valid
-
-
-def drop_rate(epoch: int, tau: float, gradual_epochs: int, exponent: float) -> float:
-    """Return R: from 0 linearly to tau^c over the first T_k epochs, then tau.
-
-    Args:
-        epoch: Epoch from 0.
-        tau: Share that is dropped in the end, 0 to 1.
-        gradual_epochs: T_k.
-        exponent: c.
-    """
-    if epoch >= gradual_epochs:
-        return tau
-    return float(tau**exponent * epoch / max(gradual_epochs - 1, 1))
-
-
-def _smallest(losses: Tensor, share: float) -> Tensor:
-    """Return (n,) bool: the floor(n * share) smallest losses, at least one, the earlier of equal ones."""
-    exact = Fraction(share).limit_denominator(10**9)
-    count = max(int(len(losses) * exact), 1)
-    kept = torch.zeros_like(losses, dtype=torch.bool)
-    kept[torch.sort(losses, stable=True).indices[:count]] = True
-    return kept
 
 
 def _kept_positives(kept: Tensor, counted: Tensor, labels: Tensor) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from gridbench.methods.base import Batch, Context, Geometry, Objective, Setup
+from gridbench.methods.base import Averages, Batch, Context, Geometry, Objective, Setup, mean_of_valid
 from gridbench.metrics.noise_rate import estimate_noise_rate
 from gridbench.parameters import parse
 from gridbench.registry import LOSSES, METHODS
@@ -54,6 +54,34 @@ class FixedOutput(nn.Module):
         return self.output
 
 
+class TrainingSet:
+    """A training set of which a batch holds all images, as `TrainingView` shows it."""
+
+    def __init__(self, batch):
+        self.batch = batch
+        self.num_samples, self.num_classes = batch.scene_labels.shape
+        self.label_maps = batch.label_maps
+
+    @property
+    def scene_labels(self):
+        return self.batch.scene_labels.clone()
+
+    @property
+    def generator(self):
+        return torch.Generator().manual_seed(7)
+
+    @torch.no_grad()
+    def apply(self, function, views=()):
+        return function(self.batch)
+
+    @torch.no_grad()
+    def average(self, function):
+        return [
+            Averages(mean_of_valid(values, valid), values.flatten() if valid is None else values[valid])
+            for values, valid in function(self.batch)
+        ]
+
+
 class Lab:
     """Factories that tests share."""
 
@@ -86,9 +114,22 @@ class Lab:
         )
 
     def fixed(
-        self, name, loss, outputs, *, slnir=0.0, samples=SAMPLES, epochs=10, map_size=None, **parameters
+        self,
+        name,
+        loss,
+        outputs,
+        *,
+        labels=None,
+        slnir=0.0,
+        samples=SAMPLES,
+        epochs=10,
+        map_size=None,
+        **parameters,
     ):
-        """A method whose networks, in the order in which it builds them, give fixed outputs through no head."""
+        """A method whose networks, in the order in which it builds them, give fixed outputs through no head.
+
+        Given the labels of the whole training set, it is started with them.
+        """
         component, given = METHODS.get(name), iter(outputs)
         task, classes = LOSSES.get(loss).task, outputs[0].shape[1]
         objective = Objective(task(classes, map_size), LOSSES.get(loss)())
@@ -102,7 +143,10 @@ class Lab:
             map_size=map_size,
         )
         parsed = parse(component.Parameters, parameters, f"method {name}")
-        return component(setup, component.resolve(parsed, Context(LOSSES.get(loss), slnir)))
+        method = component(setup, component.resolve(parsed, Context(LOSSES.get(loss), slnir)))
+        if labels is not None:
+            method.start(TrainingSet(self.labelled(scene_labels=labels)))
+        return method
 
     def labelled(self, *, scene_labels=None, maps=None, indices=None, epoch=0, geometry=None):
         """A batch with the given labels, for networks that do not look at images."""
@@ -123,7 +167,13 @@ class Lab:
         component = METHODS.get(name)
         parsed = parse(component.Parameters, parameters, f"method {name}")
         resolved = component.resolve(parsed, Context(LOSSES.get(loss), slnir))
-        return component(setup or self.setup(loss, seed=seed), resolved)
+        method = component(setup or self.setup(loss, seed=seed), resolved)
+        method.start(TrainingSet(self.batch(SAMPLES)))
+        return method
+
+    def training_set(self, batch):
+        """The training set whose images are those of the batch."""
+        return TrainingSet(batch)
 
     def batch(self, size=8, *, seed=0, epoch=0, step=0, indices=None, maps=None):
         """A batch of random images with scene labels and blocky label maps, some pixels unknown."""
@@ -173,6 +223,35 @@ class Lab:
         theirs = other.state_dict()
         for name, value in one.state_dict().items():
             assert torch.equal(value, theirs[name]), name
+
+
+X = torch.tensor(
+    [[2, -1, 0.5, -3, 0.2], [-0.5, 1.5, -2, 0, 1], [0.1, -0.2, 3, -4, -1.2], [-1.5, 0.8, 0.7, 2.2, -0.6]]
+)
+Y = torch.tensor([[1, 0, 1, 0, 0], [0, 1, 1, 0, 0], [0, 0, 1, 1, 0], [1, 0, 1, 1, 0]], dtype=torch.float32)
+Z = torch.tensor(
+    [[1, -0.5, 0, -2, 0.4], [0.5, 1, -1, 0.3, 0.2], [-0.4, 0.2, 2, -1, -0.8], [-0.7, 1.1, 0.4, 1.6, 0.9]]
+)
+GRADIENT = torch.tensor(
+    [
+        [-0.00596015, 0.0134471, -0.0188770, 0.00237129, 0.0274917],
+        [0.0188770, -0.00912128, -0.0440399, 0.025, 0.0365529],
+        [0.0262490, 0.0225083, -0.00237129, -0.0491007, 0.0115738],
+        [-0.0408787, 0.0344987, -0.0165906, -0.00498752, 0.0177172],
+    ]
+)
+
+
+class Golden:
+    """Logits, labels and logits of a second network, and the gradient of the mean BCE, to the digits that are given."""
+
+    x, y, z, gradient = X, Y, Z, GRADIENT
+
+
+@pytest.fixture(scope="session")
+def golden():
+    """Four images with five classes, for which official code, or a transcription of it, gave the expected numbers."""
+    return Golden
 
 
 @pytest.fixture(scope="session")

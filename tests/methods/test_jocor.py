@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbench.errors import InputError
-from gridbench.methods.jocor import drop_rate
+from gridbench.methods._two_networks import drop_rate
 from gridbench.methods.tasks.classification import Classification
 
 X1 = torch.tensor([[2, -1, 0.5, -3], [-0.5, 1.5, -2, 0], [0.1, -0.2, 3, -4]])

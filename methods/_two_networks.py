@@ -1,0 +1,57 @@
+"""What methods with two networks share: the second network, and which losses of a mini-batch are the smallest."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gridbench.methods.base import Setup
+from gridbench.methods.plain import Plain
+
+__all__ = ["TwoNetworks", "drop_rate", "smallest"]
+
+
+class TwoNetworks(Plain):
+    """Plain training of a network with a second one beside it, whose weights start elsewhere.
+
+    Retrieval compares the descriptors of the first network, and predictions are its own; neither network is ever
+    picked by its score.
+    """
+
+    def __init__(self, setup: Setup, parameters: Any = None) -> None:
+        super().__init__(setup, parameters)
+        self.backbone_2 = setup.backbone("backbone-2")
+        self.head_2: nn.Module = setup.build(
+            "head-2", lambda: self.objective.task.head(self.backbone_2.width)
+        )
+
+    def predict_2(self, images: Tensor) -> Tensor:
+        """Return the second head's output for images."""
+        prediction: Tensor = self.head_2(self.backbone_2.features(images))
+        return prediction
+
+
+def drop_rate(epoch: int, tau: float, gradual_epochs: int, exponent: float = 1.0) -> float:
+    """Return R: from 0 linearly to tau^c over the first T_k epochs, then tau.
+
+    Args:
+        epoch: Epoch from 0.
+        tau: Share that is dropped in the end, 0 to 1.
+        gradual_epochs: T_k.
+        exponent: c.
+    """
+    if epoch >= gradual_epochs:
+        return tau
+    return float(tau**exponent * epoch / max(gradual_epochs - 1, 1))
+
+
+def smallest(losses: Tensor, share: float) -> Tensor:
+    """Return (n,) bool: the floor(n * share) smallest losses, at least one, the earlier of equal ones."""
+    exact = Fraction(share).limit_denominator(10**9)
+    count = max(int(len(losses) * exact), 1)
+    kept = torch.zeros_like(losses, dtype=torch.bool)
+    kept[torch.sort(losses, stable=True).indices[:count]] = True
+    return kept
