@@ -38,9 +38,11 @@ for _name, _class in (
     ("missing_objects", "MissingObjects"),
     ("mixed", "Mixed"),
     ("none", "Unchanged"),
+    ("pair", "Pair"),
     ("region", "Region"),
     ("shift", "Shift"),
     ("swap", "Swap"),
+    ("symmetric", "Symmetric"),
 ):
     NOISE.place(_name, f"gridbench.noise.{_name}", _class)
 

@@ -41,7 +41,7 @@ class Confusable(NoiseModel):
     co-occurrences with all other classes is largest. A class that never occurs in company has no partner then.
     """
 
-    kinds = ("scene",)
+    kinds = ("scene", "single")
     Parameters = Parameters
 
     def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
@@ -50,6 +50,8 @@ class Confusable(NoiseModel):
         moves = partners(clean != 0, self.parameters.pairs)
         source = (moves.sum(axis=1) > 0).astype(np.float64)[np.nonzero(clean)[1]]
         why = "the others have no partner, or their images have the partner already"
+        if not moves.any():
+            why = "classes that never occur together have no partner; name pairs: --noise-parameter pairs=0-1"
         return replace_by_weight(clean, rate, source, lambda _, classes: moves[classes], why, rng)
 
 

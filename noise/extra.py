@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import ClassVar
 
 import numpy as np
 
@@ -23,6 +25,9 @@ class Extra(NoiseModel):
     """
 
     kinds = ("scene",)
+    refuses: ClassVar[Mapping[str, str]] = {
+        "single": "it adds labels, and of single labels every image keeps exactly one"
+    }
 
     def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
         """Add labels."""

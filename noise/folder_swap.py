@@ -46,7 +46,7 @@ class Parameters:
 class FolderSwap(NoiseModel):
     """Replaces the same share of the (image, class) pairs of every folder by any other class."""
 
-    kinds = ("scene", "pixel")
+    kinds = ("scene", "pixel", "single")
     version = 2
     Parameters = Parameters
 

@@ -53,7 +53,7 @@ class Instance(NoiseModel):
     brightness and roughness of their bands, have another clean label there (`difficulty.neighbour_difficulty`).
     """
 
-    kinds = ("scene",)
+    kinds = ("scene", "single")
     Parameters = Parameters
 
     def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import ClassVar
 
 import numpy as np
 
@@ -33,6 +35,9 @@ class Missing(NoiseModel):
     """
 
     kinds = ("scene",)
+    refuses: ClassVar[Mapping[str, str]] = {
+        "single": "it removes labels, and of single labels every image keeps exactly one"
+    }
     Parameters = Parameters
 
     def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:

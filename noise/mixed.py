@@ -7,8 +7,10 @@ class is added to at most floor(0.95 N) - n_c images, counted before any deletio
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import ClassVar
 
 import numpy as np
 
@@ -43,6 +45,9 @@ class Mixed(NoiseModel):
 
     version = 2
     kinds = ("scene",)
+    refuses: ClassVar[Mapping[str, str]] = {
+        "single": "it adds and removes labels, and of single labels every image keeps exactly one"
+    }
     Parameters = Parameters
 
     def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:

@@ -21,7 +21,7 @@ __all__ = ["Unchanged"]
 class Unchanged(NoiseModel):
     """The identity; the only rate is 0."""
 
-    kinds = ("scene", "pixel")
+    kinds = ("scene", "pixel", "single")
 
     def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
         """Return a copy of the labels."""

@@ -16,6 +16,7 @@ from gridbench.core.labels import IGNORE
 from gridbench.core.streams import numpy_stream
 from gridbench.errors import InputError
 from gridbench.noise import LabelSet, NoiseModel
+from gridbench.noise.core.model import KINDS
 from gridbench.parameters import parse
 
 __all__ = ["check_noise"]
@@ -33,8 +34,8 @@ class Case:
 
     Attributes:
         model: The noise model.
-        kind: scene or pixel.
-        scene: (N, C) uint8.
+        kind: scene, pixel or single.
+        scene: (N, C) uint8; at the level of single labels every image has exactly one.
         maps: (N, H, W) uint8.
     """
 
@@ -46,7 +47,7 @@ class Case:
     @property
     def clean(self) -> np.ndarray[Any, Any]:
         """The labels before."""
-        return self.scene if self.kind == "scene" else self.maps
+        return self.maps if self.kind == "pixel" else self.scene
 
     def corrupt(self, rate: str, seed: int = 0) -> Any:
         """Corrupt copies of the labels."""
@@ -82,7 +83,7 @@ def _check_declarations(model: type[Any]) -> None:
     """It extends NoiseModel and says which levels of labels it corrupts."""
     require(issubclass(model, NoiseModel), "it does not extend gridbench.noise.NoiseModel")
     kinds = tuple(getattr(model, "kinds", ()))
-    require(kinds and set(kinds) <= {"scene", "pixel"}, f"its kinds are {kinds}; allowed are scene and pixel")
+    require(kinds and set(kinds) <= set(KINDS), f"its kinds are {kinds}; allowed are {', '.join(KINDS)}")
 
 
 def corrupts(case: Case) -> None:
@@ -125,7 +126,7 @@ def lists_what_it_changed(case: Case) -> None:
     listed[changed[:, 0]] = True
     missed = np.flatnonzero(different & ~listed)
     require(not len(missed), f"image {missed[:1]} was changed and is not listed")
-    if case.kind == "scene":
+    if case.kind != "pixel":
         rebuilt = case.clean.copy()
         removed, added = changed[changed[:, 1] >= 0], changed[changed[:, 2] >= 0]
         rebuilt[removed[:, 0], removed[:, 1]] = 0
@@ -165,4 +166,6 @@ def _case(model: Any, kind: str) -> Case:
         scene[i, classes] = 1
         for row, c in enumerate(classes):
             maps[i, 4 * row : 4 * row + 4] = c
+    if kind == "single":
+        scene = np.eye(CLASSES, dtype=np.uint8)[scene.argmax(axis=1)]
     return Case(model, kind, scene, maps)

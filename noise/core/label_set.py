@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from gridbench.errors import InputError
 from gridbench.noise.core.corruption import Ints
-from gridbench.noise.core.labels import checked_maps, checked_scene_labels, class_pixels
+from gridbench.noise.core.labels import check_single, checked_maps, checked_scene_labels, class_pixels
 
 __all__ = ["LabelSet", "folders_of"]
 
@@ -65,6 +65,16 @@ class LabelSet:
         if self._scene_labels is None:
             raise InputError("Scene labels were to be corrupted, and there are none.")
         return checked_scene_labels(self._scene_labels)
+
+    def check_single(self) -> None:
+        """Check that every image has exactly one scene label.
+
+        Raises:
+            InputError: Some have none or several; the message counts them.
+        """
+        check_single(
+            self.scene_labels, "Noise for single labels needs exactly one label an image, and", self.names
+        )
 
     @cached_property
     def present(self) -> npt.NDArray[np.bool_]:

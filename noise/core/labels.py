@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,9 @@ import numpy.typing as npt
 from gridbench.core.labels import IGNORE
 from gridbench.errors import InputError
 
-__all__ = ["checked_maps", "checked_scene_labels", "class_pixels"]
+__all__ = ["check_single", "checked_maps", "checked_scene_labels", "class_pixels"]
+
+NAMED = 5
 
 
 def checked_scene_labels(labels: Any) -> npt.NDArray[Any]:
@@ -35,6 +38,30 @@ def checked_scene_labels(labels: Any) -> npt.NDArray[Any]:
             "allowed are 0 and 1."
         )
     return array
+
+
+def check_single(labels: npt.NDArray[Any], why: str, names: Sequence[str] | None = None) -> None:
+    """Check that every image has exactly one label.
+
+    Args:
+        labels: (N, C) of 0 and 1.
+        why: How the message begins.
+        names: Names of the images; without them the message tells their positions.
+
+    Raises:
+        InputError: Images have none or several; the message has their number and the first five.
+
+    Example:
+        >>> check_single(np.array([[1, 0], [0, 1]]), "")
+    """
+    counts = (labels != 0).sum(axis=1)
+    wrong = np.flatnonzero(counts != 1)
+    if len(wrong):
+        first = ", ".join(f"{i if names is None else names[i]} ({counts[i]})" for i in wrong[:NAMED].tolist())
+        raise InputError(
+            f"{why} {int((counts == 0).sum())} have none and {int((counts > 1).sum())} have several of "
+            f"{len(labels)}; the first, with their numbers of labels: {first}."
+        )
 
 
 def checked_maps(maps: Any, num_classes: int, ignore: int = IGNORE) -> npt.NDArray[Any]:

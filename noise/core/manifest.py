@@ -41,7 +41,7 @@ class Manifest:
         model: Registry name of the noise model.
         version: Its version.
         parameters: Its parameters as plain values.
-        kind: `"scene"` or `"pixel"`.
+        kind: `"scene"`, `"pixel"` or `"single"`.
         requested: Requested rate in percent, as the text of an exact decimal.
         seed: Seed of the noise; None when it is not known.
         fingerprint: Fingerprint of the archive; None when it is not known.
@@ -87,7 +87,8 @@ class Manifest:
         return cls(
             model=model.name,
             version=model.version,
-            parameters=dataclasses.asdict(model.parameters),
+            # What is unset says nothing, as in the identity of a run.
+            parameters={k: v for k, v in dataclasses.asdict(model.parameters).items() if v is not None},
             requested=str(corruption.requested),
             seed=seed,
             fingerprint=fingerprint,
@@ -257,7 +258,7 @@ class Manifest:
 
     def _present(self, labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
         clean = checked_scene_labels(labels)
-        check_shape("scene", clean.shape, self.kind, self.shape)
+        check_shape("single" if self.kind == "single" else "scene", clean.shape, self.kind, self.shape)
         check_changes(self.changed, clean != 0, self.merging, self._counted)
         return clean
 

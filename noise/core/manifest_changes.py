@@ -24,7 +24,7 @@ def check_shape(kind: Kind, shape: tuple[int, ...], own_kind: Kind, own_shape: t
     Raises:
         InputError: They are not; the message says what both are.
     """
-    words = {"scene": "scene labels", "pixel": "label maps"}
+    words = {"scene": "scene labels", "pixel": "label maps", "single": "single labels"}
     if kind != own_kind:
         raise InputError(f"The noise manifest is of {words[own_kind]}, not of {words[kind]}.")
     if shape != own_shape:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -16,10 +16,14 @@ from gridbench.errors import InputError
 from gridbench.noise.core.corruption import Corruption, Kind
 from gridbench.noise.core.difficulty import NEIGHBOURS
 from gridbench.noise.core.label_set import LabelSet
+from gridbench.noise.core.labels import check_single
 from gridbench.noise.core.manifest import Manifest
 from gridbench.noise.core.rates import Rate, exact_rate
 
-__all__ = ["NoParameters", "NoiseModel"]
+__all__ = ["KINDS", "NoParameters", "NoiseModel"]
+
+KINDS = {"scene": "scene labels", "pixel": "label maps", "single": "single labels"}
+"""Level of labels -> what it is called in messages."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +50,17 @@ class NoiseModel(ABC):
     given generator alone, is the identity at rate 0, and gives the same result for the same generator state. A model
     that overrides `scene` or `pixel` instead works, too; it checks its arrays itself.
 
+    Single labels are scene labels of which every image has exactly one, before and after: a model that replaces labels
+    one for one declares `"single"` beside or instead of `"scene"`, and its `corrupt_scene` is given the one-hot rows.
+
     Args:
         parameters: Values of the model's `Parameters`; None takes the defaults.
 
     Attributes:
         name: Registry name, set by `register_noise`.
         version: Raised when its results change.
-        kinds: Which labels it corrupts: `"scene"`, `"pixel"`.
+        kinds: Which labels it corrupts: `"scene"`, `"pixel"`, `"single"`.
+        refuses: Level of labels -> why it does not corrupt those, for messages.
         needs_difficulty: Whether an overridden `scene` is given the difficulty of each label.
         reads_folders: Whether an overridden `corrupt` is given the folders of the images.
         authors_code: Parameters whose defaults the protocol of that name replaces.
@@ -62,6 +70,7 @@ class NoiseModel(ABC):
     name: ClassVar[str]
     version: ClassVar[int] = 1
     kinds: ClassVar[tuple[Kind, ...]]
+    refuses: ClassVar[Mapping[str, str]] = {}
     needs_difficulty: ClassVar[bool] = False
     reads_folders: ClassVar[bool] = False
     authors_code: ClassVar[Mapping[str, Any]] = {}
@@ -118,6 +127,15 @@ class NoiseModel(ABC):
             raise InputError(
                 f"The noise model {self.name!r} was asked to corrupt label maps, and there are none."
             )
+        if kind != "single":
+            return self._apply(labels, rate, rng, kind)
+        labels.check_single()
+        corruption = self._apply(labels, rate, rng, "scene")
+        why = f"The noise model {self.name!r} must leave every image exactly one label, and with these parameters"
+        check_single(corruption.labels, why, labels.names)
+        return replace(corruption, kind="single")
+
+    def _apply(self, labels: LabelSet, rate: Rate, rng: np.random.Generator, kind: Kind) -> Corruption:
         ours = type(self)
         neighbours = getattr(self.parameters, "neighbours", NEIGHBOURS)
         hard = labels.difficulty(neighbours) if self.needs_difficulty and kind == "scene" else None
@@ -170,9 +188,9 @@ class NoiseModel(ABC):
         return Manifest.of(corruption, self, plan.config.noise_seed, plan.archive.fingerprint)
 
     def _refusal(self, kind: str) -> InputError:
-        words = {"scene": "scene labels", "pixel": "label maps"}
-        can = " and ".join(words[each] for each in self.kinds)
+        can = " and ".join(KINDS[each] for each in self.kinds)
+        because = f": {self.refuses[kind]}" if kind in self.refuses else ""
         return InputError(
-            f"The noise model {self.name!r} corrupts {can}, not {words.get(kind, repr(kind))}. "
+            f"The noise model {self.name!r} corrupts {can}, not {KINDS.get(kind, repr(kind))}{because}. "
             "See: gridbench list noise."
         )

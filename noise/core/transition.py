@@ -19,7 +19,14 @@ from gridbench.noise.core.labels import checked_scene_labels
 from gridbench.noise.core.rates import realisable, share_of
 from gridbench.noise.core.sampling import Flags, rank_in_group
 
-__all__ = ["checked_table", "estimate_transition", "read_table", "replace_by_table", "replace_by_weight"]
+__all__ = [
+    "Floats",
+    "checked_table",
+    "estimate_transition",
+    "read_table",
+    "replace_by_table",
+    "replace_by_weight",
+]
 
 Floats = npt.NDArray[np.float64]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gridbench.cli.noise.estimate import estimate
+from gridbench.cli.noise.tables import tables
 from gridbench.cli.options import cache_option, parse_assignments, plugin_option, quiet_option
 from gridbench.errors import InputError
 
@@ -38,6 +39,7 @@ def noise() -> None:
 
 
 noise.add_command(estimate)
+noise.add_command(tables)
 
 
 @noise.command()
@@ -217,9 +219,10 @@ def _dataset_of(folder: Path) -> str:
 
 def _headline(summary: dict[str, Any]) -> str:
     chosen = ", ".join(f"{name}={value}" for name, value in summary["parameters"].items())
+    units = UNITS.get(summary["kind"], "labels")
     return (
         f"{summary['model']}{f' ({chosen})' if chosen else ''}: requested {summary['requested']} %, realised "
-        f"{summary['realised']:.2f} % ({summary['affected']} of {summary['positives']} {UNITS[summary['kind']]}); "
+        f"{summary['realised']:.2f} % ({summary['affected']} of {summary['positives']} {units}); "
         f"{summary['noisy_samples']} of {summary['shape'][0]} images are noisy"
     )
 
@@ -237,7 +240,7 @@ def _print(summary: dict[str, Any], names: list[str], histogram: dict[str, int])
     click.echo(f"hash of the changes  {summary['sha256']}")
     table = Table(box=None, pad_edge=False)
     table.add_column("class")
-    for column in (UNITS[summary["kind"]], "changed", "realised", "away", "to"):
+    for column in (UNITS.get(summary["kind"], "labels"), "changed", "realised", "away", "to"):
         table.add_column(column, justify="right")
     rows = summary["per_class"]
     for c, name in enumerate(names):

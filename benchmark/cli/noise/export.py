@@ -11,7 +11,7 @@ import numpy as np
 
 from gridbench.core.csv_files import csv_text
 from gridbench.core.files import read_bytes, write_bytes
-from gridbench.datasets import Archive
+from gridbench.datasets import Archive, single_labels
 from gridbench.errors import InputError
 from gridbench.evaluation.thumbnails import thumbnails
 from gridbench.noise.core.manifest import Manifest
@@ -39,11 +39,17 @@ def noisy_labels(manifest: Manifest, archive: Archive) -> Array:
     """
     manifest.verify(archive.fingerprint)
     train = training_images(archive, manifest.shape[0])
-    if manifest.kind == "scene":
-        return manifest.apply(archive.scene_labels[train])
+    if manifest.kind != "pixel":
+        return manifest.apply(_clean_labels(archive, manifest)[train])
     if archive.label_maps is None:
         raise InputError(f"The noise manifest is of label maps, and {archive.name!r} has none.")
     return manifest.apply_maps(archive.label_maps[train])
+
+
+def _clean_labels(archive: Archive, manifest: Manifest) -> Array:
+    """Return the (N, C) labels that a manifest of scene labels or single labels is of."""
+    labels: Array = single_labels(archive) if manifest.kind == "single" else archive.scene_labels
+    return labels
 
 
 def write_files(folder: Path, archive: Archive, manifest: Manifest, noisy: Array) -> None:
@@ -60,7 +66,7 @@ def write_files(folder: Path, archive: Archive, manifest: Manifest, noisy: Array
     """
     names = _names(archive, manifest)
     folder.mkdir(parents=True, exist_ok=True)
-    if manifest.kind == "scene":
+    if manifest.kind != "pixel":
         write_bytes(folder / LABELS, _labels_csv(names, archive.class_names, noisy))
     else:
         for path, one in zip(_map_paths(folder, names), noisy, strict=True):
@@ -89,12 +95,12 @@ def check_files(folder: Path, archive: Archive, manifest: Manifest, noisy: Array
     if not (folder / CHANGES).exists():
         return 0
     tables = {CHANGES: _changes_csv(names, archive.class_names, manifest)}
-    if manifest.kind == "scene":
+    if manifest.kind != "pixel":
         tables[LABELS] = _labels_csv(names, archive.class_names, noisy)
     for name, expected in tables.items():
         if _read(folder / name) != expected:
             raise InputError(f"{folder / name} is not what follows from the noise manifest beside it.")
-    if manifest.kind == "scene":
+    if manifest.kind != "pixel":
         return len(tables)
     for path, one in zip(_map_paths(folder, names), noisy, strict=True):
         if not np.array_equal(_pixels(path), one):
@@ -170,12 +176,12 @@ def example_figure(manifest: Manifest, archive: Archive, title: str) -> bytes:
         InputError: Nothing was changed, or the manifest is of another archive.
     """
     noisy = noisy_labels(manifest, archive)
-    chosen = choose_examples(manifest.changed, EXAMPLES["scene" if manifest.kind == "scene" else "pixel"])
+    chosen = choose_examples(manifest.changed, EXAMPLES["pixel" if manifest.kind == "pixel" else "scene"])
     if not len(chosen):
         raise InputError("Nothing was changed, so there is no example to show.")
     places = training_images(archive, manifest.shape[0])[chosen]
-    of_scenes = manifest.kind == "scene" or archive.label_maps is None
-    clean = archive.scene_labels[places] if of_scenes else archive.label_maps[places]
-    draw = draw_label_examples if of_scenes else draw_map_examples
+    maps = archive.label_maps if manifest.kind == "pixel" else None
+    clean = (_clean_labels(archive, manifest) if maps is None else maps)[places]
+    draw = draw_label_examples if maps is None else draw_map_examples
     names = [archive.names[i] for i in places]
     return draw(thumbnails(archive, places), names, clean, noisy[chosen], archive.class_names, title)

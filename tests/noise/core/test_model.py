@@ -11,6 +11,7 @@ import pytest
 from gridbench import noise
 from gridbench.errors import InputError
 from gridbench.noise import LabelSet, NoiseModel, corrupt_label_maps, corrupt_scene_labels
+from gridbench.noise.core.model import KINDS
 from gridbench.registry import NOISE
 
 LABELS = (np.random.default_rng(0).random((30, 6)) < 0.3).astype(np.uint8)
@@ -28,7 +29,8 @@ def test_every_model_keeps_the_protocol(name):
     assert model_class.name == name
     assert isinstance(model_class.version, int)
     assert model_class.kinds
-    assert set(model_class.kinds) <= {"scene", "pixel"}
+    assert set(model_class.kinds) <= set(KINDS)
+    assert not set(model_class.kinds) & set(model_class.refuses)
     assert NOISE.summary(name).endswith((".", ":"))
 
 
