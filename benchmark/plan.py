@@ -13,13 +13,16 @@ from gridbench.core.files import file_hash
 from gridbench.core.identity import identity, identity_of_cell
 from gridbench.core.plugins import source_digest
 from gridbench.datasets import Archive, Recipe, open_archive
+from gridbench.datasets.archive.single_labels import SINGLE_LABELS, with_single_labels
 from gridbench.datasets.dataset import Progress
 from gridbench.datasets.open import recipes_of
+from gridbench.datasets.recipe import recipe_at
 from gridbench.errors import InputError
-from gridbench.methods.base import ANY_LOSS, Context, Loss, Method
+from gridbench.methods.base import Context, Loss, Method
+from gridbench.methods.pairing import chosen_loss, kin_of, losses_at
 from gridbench.parameters import describe, parse, public_name
 from gridbench.protocols import PUBLISHED_NOISE, defaults_of
-from gridbench.registry import DATASETS, LOSSES, METHODS, NOISE
+from gridbench.registry import DATASETS, METHODS, NOISE
 from gridbench.training.optimization.recipe import complete_recipe, own_recipe
 from gridbench.training.pretrained import model_config, published_weights, weights_hash
 
@@ -35,13 +38,13 @@ class Plan:
 
     Attributes:
         config: The config with every gap filled in.
-        archive: The opened archive.
+        archive: The opened archive; at the level of single labels with these as its scene labels.
         method: The method's class.
         method_parameters: Its resolved parameters.
         loss: The loss's class, or None.
         loss_parameters: Its parameters.
         noise: The noise model.
-        kind: Level of the labels that are corrupted: scene or pixel.
+        kind: Level of the labels that are corrupted: scene, pixel or single.
         versions: Declared versions of everything used.
         plugin: sha256 over the sources of outside components, or None.
         resolved: What words among the parameters stand for in this run, such as lambda=slnir; empty for most.
@@ -109,7 +112,7 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
             "name a value here."
         )
     method: type[Method] = METHODS.get(config.method)
-    loss = _loss_for(method, config)
+    loss = chosen_loss(method, config.loss, config.level)
     config = own_recipe(method, config)
     literal = config.protocol == "authors_code"
     noise = _noise_for(config)
@@ -131,17 +134,15 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
     if literal and published and not config.noise_parameters:
         config = config.model_copy(update={"noise": published[0], "noise_parameters": dict(published[1])})
         noise = _noise_for(config)
-    kind = loss.task.annotation if loss else "scene"
-    if kind == "pixel" and not archive.has_maps:
-        raise InputError(
-            f"The loss {loss.name!r} learns from label maps, and the data set {config.dataset!r} has none. "  # type: ignore[union-attr]
-            f"Losses that go with it: {', '.join(_losses_of_kind('scene'))}."
-        )
-    recipes = recipes_of(config.dataset, archive.kind)
-    if kind not in recipes:
+    kind = loss.task.annotation if loss else config.level or "scene"
+    archive = _labelled(archive, kind, loss)
+    recipe = recipe_at(recipes_of(config.dataset, archive.kind), kind)
+    if recipe is None:
         raise InputError(f"The data set {config.dataset!r} has no recipe for {kind}-level labels.")
     parameters = {**_values_of(loss_parameters), **_values_of(method_parameters), **words}
-    filled = _fill(config, recipes[kind], loss, parameters, noise, archive.kind)
+    level = kind if kind == "single" or (loss is None and kind != "scene") else None
+    config = config.model_copy(update={"level": level})
+    filled = _fill(config, recipe, loss, parameters, noise, archive.kind)
     filled = complete_recipe(_fit_to_archive(config, filled, archive), config, method)
     return Plan(
         config=filled,
@@ -159,6 +160,7 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
             "noise": noise.version,
             # Real noise counts in every score of labels, and the oracle learns from the clean table.
             **({"real_noise": 1} if archive.has_clean_labels else {}),
+            **({"single_labels": SINGLE_LABELS} if kind == "single" else {}),
             # How a row is read is in the identity; of the built-in methods it is known which give others a scale.
             **({"reference": 1} if method.labels != "noisy" and source_digest([method]) else {}),
             **_files_of(noise),
@@ -169,27 +171,31 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
     )
 
 
+def _labelled(archive: Archive, level: str, loss: type[Loss] | None) -> Archive:
+    """Return the archive with the labels of a level.
+
+    Raises:
+        InputError: It has no such labels; the message names losses that learn from what it has.
+    """
+    family = kin_of(loss.name) if loss else []
+    if level == "pixel" and not archive.has_maps:
+        what = f"The loss {loss.name!r}" if loss else "--level pixel"
+        near = [name for name in family if name not in losses_at("pixel")]
+        raise InputError(
+            f"{what} learns from label maps, and the data set {archive.name!r} has none. Losses that go with it: "
+            f"{', '.join([*near, *(name for name in losses_at('scene') if name not in near)])}."
+        )
+    if level == "single":
+        several = [name for name in family if name in losses_at("scene")]
+        return with_single_labels(archive, several[0] if several else "bce")
+    return archive
+
+
 def _noise_for(config: RunConfig) -> Any:
     chosen = NOISE.get(config.noise)
     usual = chosen.authors_code if config.protocol == "authors_code" else {}
     values = {**usual, **config.noise_parameters}
     return chosen(parse(chosen.Parameters, values, f"noise model {config.noise!r}"))
-
-
-def _loss_for(method: type[Method], config: RunConfig) -> type[Loss] | None:
-    if not method.losses:
-        if config.loss is not None:
-            raise InputError(f"The method {method.name!r} trains nothing, so it takes no --loss.")
-        return None
-    everything = method.losses == ANY_LOSS
-    name = config.loss or ("bce" if everything else method.losses[0])
-    loss: type[Loss] = LOSSES.get(name)
-    if not everything and name not in method.losses:
-        raise InputError(
-            f"The method {method.name!r} does not go with the loss {name!r}; it goes with "
-            f"{', '.join(method.losses)}" + (f", because {method.because}." if method.because else ".")
-        )
-    return loss
 
 
 def _split_parameters(
@@ -261,10 +267,6 @@ def _weights_of(config: RunConfig) -> dict[str, str]:
 def _dataset(name: str) -> Any:
     """Return the registered data set, or None for an archive that the user prepared."""
     return DATASETS.get(name) if name in DATASETS else None
-
-
-def _losses_of_kind(kind: str) -> list[str]:
-    return [name for name in LOSSES if LOSSES.get(name).task.annotation == kind]
 
 
 def _fill(

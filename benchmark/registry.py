@@ -51,11 +51,12 @@ class DuplicateName(InputError):
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a component lives: a module, the attribute in it, and who said so."""
+    """Where a component lives: a module, the attribute in it, who said so, and what it is if that is known."""
 
     module: str
     attribute: str
     origin: str
+    summary: Callable[[], str] | None = None
 
     def holds(self, component: object) -> bool:
         """Tell whether a component was defined in the module, or in a part of the package of that name."""
@@ -87,7 +88,14 @@ class Registry(Generic[T]):
         self._discovered = False
         self._lock = threading.RLock()
 
-    def place(self, name: str, module: str, attribute: str, origin: str = "gridbench") -> None:
+    def place(
+        self,
+        name: str,
+        module: str,
+        attribute: str,
+        origin: str = "gridbench",
+        summary: Callable[[], str] | None = None,
+    ) -> None:
         """Announce a component without importing it.
 
         Args:
@@ -95,12 +103,13 @@ class Registry(Generic[T]):
             module: Importable module that holds it.
             attribute: Name of the component in that module.
             origin: Who announces it, for messages.
+            summary: Returns what it is, in one line; None to read it from the documentation.
 
         Raises:
             DuplicateName: Another component has that name.
         """
         with self._lock:
-            place = _Place(module, attribute, origin)
+            place = _Place(module, attribute, origin, summary)
             known = self._places.get(name)
             if known is not None and (known.module, known.attribute) != (module, attribute):
                 raise self._collision(name, known.origin, origin)
@@ -159,8 +168,11 @@ class Registry(Generic[T]):
         raise UnknownName(self._unknown(name))
 
     def summary(self, name: str) -> str:
-        """Return the first line of the component's documentation, read without importing it."""
+        """Return what the component is in one line, from its documentation, read without importing it."""
         self._discover()
+        announced = self._places[name].summary if name in self._places else None
+        if announced is not None:
+            return announced()
         if name in self._loaded:
             component = self._loaded[name][0]
             module = sys.modules.get(getattr(component, "__module__", ""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["RECIPES", "Recipe"]
+__all__ = ["RECIPES", "Recipe", "recipe_at"]
 
 
 @dataclass(frozen=True)
@@ -53,3 +53,9 @@ RECIPES: Mapping[str, Mapping[str, Recipe]] = {
 
 DLRSD and BigEarthNet as in the paper (Section V-A): DenseNet-121 from scratch, Adam, NDCG@20 and @30.
 """
+
+
+def recipe_at(recipes: Mapping[str, Recipe], level: str) -> Recipe | None:
+    """Return the recipe for a level of labels, for single labels else that for scene labels; None if there is none."""
+    found = recipes.get(level)
+    return recipes.get("scene") if found is None and level == "single" else found

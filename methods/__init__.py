@@ -1,15 +1,23 @@
-"""Training strategies, one file each, named as registered; their losses and tasks are in the folders below."""
+"""Training strategies, one file each, named as registered; their losses and tasks are in the folders below.
+
+Plain training with a loss is a method that is named like the loss; `plain` makes it.
+"""
 
 from __future__ import annotations
 
-from gridbench.registry import METHODS
+from functools import partial
+
+from gridbench.methods.losses import BUILT_IN
+from gridbench.registry import LOSSES, METHODS
+
+
+def _summary(loss: str) -> str:
+    return f"Plain training with the loss {loss}: {LOSSES.summary(loss)}"
+
 
 for _name, _class in (
-    ("asl", "ASL"),
-    ("bce", "BCE"),
     ("co_teaching", "CoTeaching"),
     ("elr", "ELR"),
-    ("fl", "FL"),
     ("grid", "GRID"),
     ("grid_auto", "GRIDAuto"),
     ("jocor", "JoCoR"),
@@ -18,11 +26,12 @@ for _name, _class in (
     ("ll_r", "LLR"),
     ("lnc", "LNC"),
     ("oracle", "Oracle"),
-    ("pce", "PCE"),
     ("random", "Random"),
-    ("rrl", "RRL"),
     ("sat", "SAT"),
     ("splc", "SPLC"),
     ("untrained", "Untrained"),
 ):
     METHODS.place(_name, f"gridbench.methods.{_name}", _class)
+
+for _name in BUILT_IN:
+    METHODS.place(_name, "gridbench.methods.plain", _name, summary=partial(_summary, _name))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from torch import Tensor, nn
 
 from gridbench.methods.base import Batch, Method, Objective, Setup, StepOutput
 
-__all__ = ["Plain"]
+__all__ = ["Plain", "plain_method"]
 
 
 class Plain(Method):
     """Discriminative reasoning only: minimise the mean loss over the mini-batch (paper, eq. 1)."""
 
-    because = "it is plain training with that very loss"
+    because = (
+        "it is plain training with that very loss; plain training with another loss is the method of its name"
+    )
 
     def __init__(self, setup: Setup, parameters: Any = None) -> None:
         super().__init__(setup, parameters)
@@ -40,3 +43,17 @@ class Plain(Method):
         losses = self.objective.per_sample(prediction, batch)
         shown = prediction.detach()
         return StepOutput(losses.mean(), losses, prediction=shown, logs=self.objective.task.logs(shown))
+
+
+@functools.cache
+def plain_method(loss: str) -> type[Plain]:
+    """Return the method that is plain training with one loss, and is named like it."""
+    document = f"Plain training with the loss {loss}."
+    return type(loss, (Plain,), {"losses": (loss,), "__doc__": document, "__module__": __name__})
+
+
+def __getattr__(name: str) -> type[Plain]:
+    # The registry finds the plain method of a loss as an attribute of this module.
+    if name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return plain_method(name)

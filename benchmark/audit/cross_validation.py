@@ -14,6 +14,7 @@ import torch
 
 from gridbench.errors import InputError
 from gridbench.evaluation.retrieval import TOGETHER, predict
+from gridbench.methods.pairing import LEVELS
 from gridbench.plan import Plan
 from gridbench.records.record import RunRecord
 from gridbench.records.runner import Execution, execute
@@ -133,7 +134,7 @@ def check_auditable(plan: Plan) -> None:
         )
     if plan.kind != "scene":
         raise InputError(
-            f"The loss {plan.loss.name!r} learns from label maps; an audit is of scene labels. Take a loss of "
+            f"The loss {plan.loss.name!r} learns from {LEVELS[plan.kind]}; an audit is of scene labels. Take a loss of "
             "scene labels: --loss bce."
         )
 

@@ -100,6 +100,12 @@ class RunConfig(pydantic.BaseModel):
         flag="-p",
         default_factory=dict,
     )
+    level: Literal["scene", "pixel", "single"] | None = _method(
+        "Labels that are learnt from: scene (several an image), pixel (label maps) or single (one an image).",
+        "NAME",
+        "that of the loss",
+        later=True,
+    )
     noise: str = _noise("Noise model; swap is the paper's.", "NAME", default="swap")
     noise_parameters: dict[str, float | int | bool | str] = _noise(
         "Parameter of the noise model; again for more.", flag="--noise-parameter", default_factory=dict

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from gridbench.datasets.archive.layout import GroupLayout, Layout, Sample
 from gridbench.datasets.archive.writer import ArchiveWriter, build_once
 from gridbench.methods.base import Batch, View
 from gridbench.plan import Plan, make_plan
+from gridbench.registry import LOSSES
 
 __all__ = ["BATCH", "CLASSES", "CPU", "EPOCHS", "SIDE", "Workbench", "make_batch"]
 
@@ -30,7 +31,6 @@ BATCH = 8
 # 14 training images in batches of 8 leave a last batch of 6.
 COUNTS = {"train": 14, "val": 5, "test": 8}
 SETTINGS: dict[str, Any] = {
-    "dataset": "conformance",
     "backbone": "test_resnet",
     "epochs": EPOCHS,
     "batch_size": BATCH,
@@ -57,18 +57,28 @@ class Workbench:
     @cached_property
     def archive(self) -> Archive:
         """The tiny archive, in which every image has two labels."""
-        target = self.folder / "archives" / "conformance"
-        if not target.exists():
-            build_once(target, _build)
-        return Archive.open(target)
+        return self._archive("conformance", 2)
+
+    @cached_property
+    def single_label_archive(self) -> Archive:
+        """The same with one label an image."""
+        return self._archive("conformance-single", 1)
 
     def plan(self, **settings: Any) -> Plan:
-        """Plan a run on the tiny archive."""
-        assert self.archive is not None
-        return make_plan(make_config({**SETTINGS, **settings}), self.folder)
+        """Plan a run on the tiny archive that the loss can learn from."""
+        loss = settings.get("loss")
+        single = loss is not None and LOSSES.get(loss).task.annotation == "single"
+        archive = self.single_label_archive if single else self.archive
+        return make_plan(make_config({**SETTINGS, "dataset": archive.name, **settings}), self.folder)
+
+    def _archive(self, name: str, labels: int) -> Archive:
+        target = self.folder / "archives" / name
+        if not target.exists():
+            build_once(target, partial(_build, name=name, labels=labels))
+        return Archive.open(target)
 
 
-def make_batch(size: int = BATCH, labels: str = "mixed", *, maps: bool, views: int = 1) -> Batch:
+def make_batch(size: int = BATCH, labels: str = "mixed", *, level: str, views: int = 1) -> Batch:
     """Return a mini-batch of random images.
 
     Args:
@@ -76,7 +86,7 @@ def make_batch(size: int = BATCH, labels: str = "mixed", *, maps: bool, views: i
         labels: mixed (each image has at least one); first_none (mixed, but the first image has none); none;
             one (all images have the same single one); or all (all images have all labels; of label maps, the
             same one).
-        maps: Whether it holds label maps.
+        level: Level of the labels: with single ones each image has exactly one, with pixel there are label maps.
         views: Number of views of each image.
     """
     rng = np.random.default_rng(size)
@@ -91,7 +101,9 @@ def make_batch(size: int = BATCH, labels: str = "mixed", *, maps: bool, views: i
     without = {"none": size, "first_none": 1}.get(labels, 0)
     scene[:without] = 0
     label_maps[:without] = IGNORE
-    held = torch.from_numpy(label_maps) if maps else None
+    if level == "single":
+        scene = np.eye(CLASSES, dtype=np.float32)[scene.argmax(1)]
+    held = torch.from_numpy(label_maps) if level == "pixel" else None
     further = [rng.standard_normal(images.shape, dtype=np.float32) for _ in range(views - 1)]
     return Batch(
         images=torch.from_numpy(images),
@@ -105,7 +117,7 @@ def make_batch(size: int = BATCH, labels: str = "mixed", *, maps: bool, views: i
     )
 
 
-def _build(target: Path) -> None:
+def _build(target: Path, name: str, labels: int) -> None:
     rng = numpy_stream(0, "conformance")
     layout = Layout(
         (GroupLayout("rgb", ("r", "g", "b"), SIDE, SIDE, "uint8"),),
@@ -116,11 +128,11 @@ def _build(target: Path) -> None:
     split = [name for name, count in COUNTS.items() for _ in range(count)]
     writer = ArchiveWriter(target, layout, [f"image{i:02d}" for i in range(len(split))], split)
     for i in range(len(split)):
-        labels = np.zeros(CLASSES, dtype=np.uint8)
-        labels[rng.choice(CLASSES, 2, replace=False)] = 1
+        present = np.zeros(CLASSES, dtype=np.uint8)
+        present[rng.choice(CLASSES, labels, replace=False)] = 1
         image, label_map = rng.integers(0, 200, (3, SIDE, SIDE)), np.full((SIDE, SIDE), IGNORE)
-        for c in np.flatnonzero(labels):
+        for c in np.flatnonzero(present):
             image[c % 3, 4 * c : 4 * c + 4] += 50
             label_map[4 * c : 4 * c + 4] = c
-        writer.write(i, Sample((image.astype(np.uint8),), labels, label_map.astype(np.uint8), None))
-    writer.finish("conformance", "folder", {"failed": []})
+        writer.write(i, Sample((image.astype(np.uint8),), present, label_map.astype(np.uint8), None))
+    writer.finish(name, "folder", {"failed": []})

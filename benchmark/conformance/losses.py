@@ -13,6 +13,7 @@ from gridbench.conformance.documentation import check_documentation
 from gridbench.conformance.findings import Finding, carry_out, require
 from gridbench.conformance.fixtures import BATCH, CLASSES, CPU, SIDE, make_batch
 from gridbench.methods.base import Loss
+from gridbench.methods.pairing import LEVELS
 from gridbench.parameters import parse
 
 __all__ = ["check_loss"]
@@ -46,7 +47,7 @@ def check_loss(loss: type[Loss], parameters: Mapping[str, Any]) -> Iterator[Find
 def _check_declarations(loss: type[Loss]) -> None:
     """It extends Loss and names a task and a share of noisy images."""
     require(issubclass(loss, Loss), "it does not extend gridbench.methods.base.Loss")
-    require(loss.task.annotation in ("scene", "pixel"), f"its task learns from {loss.task.annotation!r}")
+    require(loss.task.annotation in LEVELS, f"its task learns from {loss.task.annotation!r}")
     require(0 <= loss.lambda_percent <= 100, f"its lambda_percent is {loss.lambda_percent}")
 
 
@@ -97,7 +98,7 @@ def _require_good(losses: Tensor) -> None:
 
 
 def _case(loss: Loss) -> Case:
-    """Put together a head with weights of its own and a batch in which one image has no label."""
+    """Put together a head with weights of its own and a batch, in which an image has no label where it need not."""
     task = loss.task(CLASSES, (SIDE, SIDE))
     generator = torch.Generator().manual_seed(0)
     features = torch.rand(BATCH, 8, *((1, 1) if task.reads == "feature_map" else ()), generator=generator)
@@ -106,5 +107,5 @@ def _case(loss: Loss) -> Case:
     for parameter in head.parameters():
         with torch.no_grad():
             parameter.copy_(torch.randn(parameter.shape, generator=generator))
-    batch = make_batch(labels="first_none", maps=task.annotation == "pixel")
+    batch = make_batch(labels="first_none", level=task.annotation)
     return Case(loss, head, task.target(batch), features)

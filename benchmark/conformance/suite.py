@@ -67,12 +67,13 @@ def _check_dataset(dataset: Any) -> None:
     from dataclasses import asdict
 
     from gridbench.config import make_config
+    from gridbench.methods.pairing import LEVELS
 
     require(str(getattr(dataset, "summary", "")).strip(), "it has no summary")
     require(isinstance(dataset.version, int) and dataset.version >= 1, f"its version is {dataset.version!r}")
     require(dataset.recipes, "it has no recipe")
     for kind, recipe in dataset.recipes.items():
-        require(kind in ("scene", "pixel"), f"it has a recipe for {kind!r}; allowed are scene and pixel")
+        require(kind in LEVELS, f"it has a recipe for {kind!r}; allowed are {', '.join(LEVELS)}")
         try:
             make_config(asdict(recipe))
         except InputError as error:

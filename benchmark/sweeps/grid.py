@@ -12,6 +12,7 @@ from typing import Any
 from gridbench.config import FIELDS, RunConfig, is_switch, make_config
 from gridbench.errors import InputError
 from gridbench.methods.base import ANY_LOSS, Loss, Method
+from gridbench.methods.pairing import usual_loss
 from gridbench.parameters import describe
 from gridbench.plan import Plan, make_plan
 from gridbench.records.record import StoredRun, read_record
@@ -207,11 +208,12 @@ def _said(name: str, value: Any) -> str:
     return f"{name.replace('_', ' ')} {FIELDS[name].unset if value is None else value}"
 
 
-def pair_of(method: str | None, loss: str | None) -> tuple[type[Method], type[Loss] | None]:
-    """Look up a method and the loss that it trains with, its own where none is named."""
+def pair_of(
+    method: str | None, loss: str | None, level: str | None = None
+) -> tuple[type[Method], type[Loss] | None]:
+    """Look up a method and the loss that it trains with, its own at the level of labels where none is named."""
     found: type[Method] = METHODS.get(method or RunConfig().method)
-    if loss is None and found.losses:
-        loss = "bce" if found.losses == ANY_LOSS else found.losses[0]
+    loss = loss or usual_loss(found, level)
     return found, LOSSES.get(loss) if loss else None
 
 
@@ -227,7 +229,7 @@ def _own(values: Mapping[str, Any], used: set[str]) -> dict[str, Any]:
     """Keep the parameters that the method or its loss has, and note them as used."""
     names = {
         row[0]
-        for part in pair_of(values.get("method"), values.get("loss"))
+        for part in pair_of(values.get("method"), values.get("loss"), values.get("level"))
         if part is not None
         for row in describe(part.Parameters)
     }

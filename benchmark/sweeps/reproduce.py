@@ -150,6 +150,8 @@ def counts_of(source: Source) -> list[ParameterCounts]:
     counts = []
     facts = ARCHIVES.get(source.name)
     for level, recipe in source.recipes.items():
+        if level not in ("scene", "pixel"):
+            continue
         if source.archive is not None:
             bands, classes, size = source.archive.bands, source.archive.num_classes, source.archive.image_size
         else:

@@ -69,7 +69,7 @@ def tries_of(settings: Iterable[dict[str, Any]], search: Search) -> Iterator[dic
     asked = list(settings)
     pairs: dict[Pair, list[dict[str, Any]]] = {}
     for values in asked:
-        pair = pair_of(values.get("method"), values.get("loss"))
+        pair = pair_of(values.get("method"), values.get("loss"), values.get("level"))
         if pair not in pairs and not refusal(pair[0].name, pair[1].name if pair[1] else None):
             pairs[pair] = [{}]
     spaces = {pair: space for pair in pairs if (space := _space(pair, search))}
@@ -78,7 +78,7 @@ def tries_of(settings: Iterable[dict[str, Any]], search: Search) -> Iterator[dic
     for pair, space in spaces.items():
         pairs[pair] = _drawn(pair, space, trials)
     for values in asked:
-        pair = pair_of(values.get("method"), values.get("loss"))
+        pair = pair_of(values.get("method"), values.get("loss"), values.get("level"))
         for chosen in pairs.get(pair, [{}]):
             yield {**values, "parameters": {**values["parameters"], **chosen}}
 

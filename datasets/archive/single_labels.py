@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +12,10 @@ from gridbench.datasets.archive.summary import map_pixels
 from gridbench.errors import InputError
 from gridbench.registry import DATASETS
 
-__all__ = ["single_label_source", "single_labels"]
+__all__ = ["SINGLE_LABELS", "single_label_source", "single_labels", "with_single_labels"]
+
+SINGLE_LABELS = 1
+"""Raised when another class becomes the single label of an image."""
 
 DOMINANT = "dominant class"
 NAMED = 5
@@ -33,12 +38,13 @@ def single_label_source(archive: Archive) -> str | None:
     return DOMINANT if archive.has_maps and _is_dominant(archive.name) else None
 
 
-def single_labels(archive: Archive, *, clean: bool = False) -> NDArray[np.uint8]:
+def single_labels(archive: Archive, *, clean: bool = False, instead: str = "bce") -> NDArray[np.uint8]:
     """Return the single labels of an archive as one-hot rows.
 
     Args:
         archive: An open archive.
         clean: Whether to take the cleanest labels known instead of those that methods learn from.
+        instead: A loss for several labels an image, for the message.
 
     Returns:
         (N, C) uint8 of 0 and 1, one 1 a row; of classes that cover equally much of a map the lower index counts.
@@ -55,14 +61,31 @@ def single_labels(archive: Archive, *, clean: bool = False) -> NDArray[np.uint8]
         labels = np.zeros(scene.shape, dtype=np.uint8)
         covered = np.flatnonzero(pixels.any(axis=1))
         labels[covered, pixels[covered].argmax(axis=1)] = 1
-        _refuse_unless_single(archive, labels)
+        _refuse_unless_single(archive, labels, instead)
         return labels
     for table in (archive.scene_labels, scene):
-        _refuse_unless_single(archive, table)
+        _refuse_unless_single(archive, table, instead)
     return scene.astype(np.uint8)
 
 
-def _refuse_unless_single(archive: Archive, labels: NDArray[np.uint8]) -> None:
+def with_single_labels(archive: Archive, instead: str = "bce") -> Archive:
+    """Return the same archive with its single labels in place of its scene labels.
+
+    Args:
+        archive: An open archive, which stays as it is.
+        instead: A loss for several labels an image, for the message.
+
+    Raises:
+        InputError: Images have no label or several; the message has their number and the first five names.
+    """
+    view = copy.copy(archive)
+    view.scene_labels = single_labels(archive, instead=instead)
+    if archive.has_clean_labels:
+        view.clean_scene_labels = single_labels(archive, clean=True, instead=instead)
+    return view
+
+
+def _refuse_unless_single(archive: Archive, labels: NDArray[np.uint8], instead: str) -> None:
     counts = labels.sum(axis=1)
     wrong = np.flatnonzero(counts != 1)
     if not len(wrong):
@@ -73,7 +96,7 @@ def _refuse_unless_single(archive: Archive, labels: NDArray[np.uint8]) -> None:
     raise InputError(
         f"A single-label loss needs exactly one label an image, and the data set {archive.name!r} has "
         f"{' and '.join(found)} among {len(archive)} images; the first, with their numbers of labels: {first}. "
-        f"For several labels an image: gridbench run --dataset {archive.name} --loss bce"
+        f"For several labels an image: gridbench run --dataset {archive.name} --loss {instead}"
     )
 
 

@@ -1,18 +1,27 @@
-"""Per-sample losses, one file each, named as registered."""
+"""Per-sample losses, one file each, named as registered; those of single and of several labels in folders below."""
 
 from __future__ import annotations
 
 from gridbench.registry import LOSSES
 
-for _name, _class in (("asl", "ASL"), ("bce", "BCE"), ("fl", "FL"), ("pce", "PCE"), ("rrl", "RRL")):
-    LOSSES.place(_name, f"gridbench.methods.losses.{_name}", _class)
+__all__ = ["BUILT_IN"]
 
-for _name, _class in (
-    ("an_ls", "AssumedNegativesSmoothed"),
-    ("bgce", "BGCE"),
-    ("bmae", "BMAE"),
-    ("bsce", "BSCE"),
-    ("hill", "Hill"),
-    ("wan", "WeakAssumedNegatives"),
-):
-    LOSSES.place(_name, f"gridbench.methods.losses.multi_label.{_name}", _class)
+_FOLDERS = {
+    "": {"asl": "ASL", "bce": "BCE", "fl": "FL", "pce": "PCE", "rrl": "RRL"},
+    "multi_label.": {
+        "an_ls": "AssumedNegativesSmoothed",
+        "bgce": "BGCE",
+        "bmae": "BMAE",
+        "bsce": "BSCE",
+        "hill": "Hill",
+        "wan": "WeakAssumedNegatives",
+    },
+    "single_label.": {"ce": "CE"},
+}
+
+BUILT_IN = tuple(name for losses in _FOLDERS.values() for name in losses)
+"""Names of the losses, each of which is also the name of plain training with it."""
+
+for _folder, _losses in _FOLDERS.items():
+    for _name, _class in _losses.items():
+        LOSSES.place(_name, f"{__name__}.{_folder}{_name}", _class)

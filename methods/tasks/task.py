@@ -18,7 +18,7 @@ class Task(ABC):
 
     Attributes:
         name: Name of the task and of its file.
-        annotation: Which labels it needs: scene labels or label maps.
+        annotation: Which labels it needs: scene labels, label maps, or the single label of each image.
         reads: What its head takes: the pooled descriptor or the feature map before pooling.
         no_labels: Why single labels of an image have no score, where `per_label` returns None.
 
@@ -29,7 +29,7 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
-    annotation: ClassVar[Literal["scene", "pixel"]]
+    annotation: ClassVar[Literal["scene", "pixel", "single"]]
     reads: ClassVar[Literal["descriptor", "feature_map"]]
     no_labels: ClassVar[str] = "the entries of the loss belong to no single label"
 

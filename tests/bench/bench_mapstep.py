@@ -13,7 +13,7 @@ from stepping import NETWORKS, SIDE, PaperSegmentation, stepper
 from gridbench.methods.grid import GRID
 from gridbench.methods.lnc import LNC
 from gridbench.methods.losses.pce import PCE as PCELoss
-from gridbench.methods.pce import PCE
+from gridbench.methods.plain import plain_method
 
 CORRECTING, CORRECTED = 2, 10
 """Epochs of 20: the window of corrections is from the third to the fourth."""
@@ -25,7 +25,7 @@ def main() -> None:
     for network, batch in NETWORKS.items():
         small = max(2, batch // (4 if QUICK else 2))
         what = f"{network}, {SIDE} px, batch"
-        plain = stepper(PCE, PCELoss, network, small, PaperSegmentation)
+        plain = stepper(plain_method("pce"), PCELoss, network, small, PaperSegmentation)
         grid = stepper(GRID, PCELoss, network, small, PaperSegmentation)
         compare(
             f"GRID step / PCE step, the paper's heads, {what} {small}",
@@ -35,7 +35,7 @@ def main() -> None:
             warmup=1,
             at_most=1.9,
         )
-        plain = stepper(PCE, PCELoss, network, batch)
+        plain = stepper(plain_method("pce"), PCELoss, network, batch)
         grid = stepper(GRID, PCELoss, network, batch)
         compare(f"GRID step / PCE step, fitting heads, {what} {batch}", grid, plain, rounds=9, at_most=1.9)
         for when, epoch in (("while it corrects", CORRECTING), ("after it", CORRECTED)):

@@ -9,11 +9,11 @@ import torch
 from fair import compare
 from stepping import NETWORKS, SIDE, stepper
 
-from gridbench.methods.bce import BCE
 from gridbench.methods.elr import ELR
 from gridbench.methods.grid import GRID
 from gridbench.methods.jocor import JoCoR
 from gridbench.methods.losses.bce import BCE as BCELoss
+from gridbench.methods.plain import plain_method
 
 METHODS = (("GRID", GRID, 1.03, 15), ("JoCoR", JoCoR, 2.1, 7), ("ELR", ELR, 1.02, 15))
 """Name, method, goal, rounds."""
@@ -23,7 +23,7 @@ def main() -> None:
     """Measure the ratios."""
     torch.set_num_threads(1)
     for network, batch_size in NETWORKS.items():
-        plain = stepper(BCE, BCELoss, network, batch_size)
+        plain = stepper(plain_method("bce"), BCELoss, network, batch_size)
         for name, method, at_most, rounds in METHODS:
             compare(
                 f"{name} step / BCE step, FC heads, {network}, {SIDE} px, batch {batch_size}",

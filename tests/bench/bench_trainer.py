@@ -20,8 +20,8 @@ from gridbench.datasets.archive.layout import Sample
 from gridbench.datasets.loading.augmentation import Augmentation
 from gridbench.datasets.loading.batches import TrainingSet
 from gridbench.methods.base import Objective, Setup
-from gridbench.methods.bce import BCE
 from gridbench.methods.losses.bce import BCE as BCELoss
+from gridbench.methods.plain import plain_method
 from gridbench.methods.tasks.classification import Classification
 from gridbench.training.backbone import BackboneSpec, build_backbone
 from gridbench.training.epoch_metrics import Truth
@@ -60,7 +60,7 @@ def trainer_and_loop(folder: Path, network: str, batch_size: int) -> Any:
     training_set = TrainingSet(data, np.arange(len(data)), labels, None, Augmentation(flips=True), CPU)
     settings = TrainingSettings(seed=0, epochs=1, batch_size=batch_size, rule=UpdateRule(1e-3))
     truth = Truth.of_scene_labels(labels, labels, 0.0)
-    method = BCE(setup(spec, batch_size))
+    method = plain_method("bce")(setup(spec, batch_size))
     trainer = Trainer(method, method.objective.task, training_set, truth, settings, CPU, lambda: 0.0)
 
     backbone = build_backbone(spec)

@@ -13,9 +13,9 @@ from torch import nn
 from gridbench.methods._grid.routing import lowest_differences
 from gridbench.methods._grid.vae import draw_epsilon, kl_divergence
 from gridbench.methods.base import Batch, Objective, Setup
-from gridbench.methods.bce import BCE
 from gridbench.methods.grid import GRID, split_batch
 from gridbench.methods.losses.bce import BCE as BCELoss
+from gridbench.methods.plain import plain_method
 from gridbench.methods.tasks.classification import Classification
 from gridbench.registry import LOSSES, METHODS
 from gridbench.training.backbone import BackboneSpec, build_backbone
@@ -234,7 +234,7 @@ def train(method, steps, image=SIZE, size=16):
 
 @pytest.mark.parametrize("mode", ["hybrid", "discriminative"])
 def test_lambda_zero_is_plain_training_bit_for_bit(mode):
-    plain, ours = BCE(make_setup()), grid(mode, percent=0.0)
+    plain, ours = plain_method("bce")(make_setup()), grid(mode, percent=0.0)
     for a, b in zip(train(plain, 8), train(ours, 8), strict=True):
         assert torch.equal(a, b)
     for name, value in plain.state_dict().items():
@@ -250,7 +250,7 @@ def test_lambda_zero_is_plain_training_bit_for_bit_with_drop_path():
         network.model = timm.create_model("test_convnext", num_classes=0, drop_path_rate=0.5)
         return network
 
-    plain, ours = BCE(make_setup(backbone)), grid(percent=0.0, setup=make_setup(backbone))
+    plain, ours = plain_method("bce")(make_setup(backbone)), grid(percent=0.0, setup=make_setup(backbone))
     trails = train(plain, 4, image=32, size=8), train(ours, 4, image=32, size=8)
     for a, b in zip(*trails, strict=True):
         assert torch.equal(a, b)

@@ -207,15 +207,15 @@ def _built_in(method: str) -> bool:
 
 
 def _usual_loss(method: str) -> str:
-    from gridbench.methods.base import ANY_LOSS
+    from gridbench.methods.pairing import usual_loss
     from gridbench.registry import METHODS
 
-    losses = METHODS.get(method).losses
-    if not losses:
+    loss = usual_loss(METHODS.get(method))
+    if loss is None:
         raise InputError(
             f"The method {method!r} trains nothing, so it has no place among methods; it is a reference row."
         )
-    return "bce" if losses == ANY_LOSS else str(losses[0])
+    return loss
 
 
 def _chosen(baselines: Baselines, slnir: str | None, seeds: str | None, quick: bool) -> Baselines:

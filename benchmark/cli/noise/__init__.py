@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["noise"]
 
 # A plain method of each level; which one it is does not change the labels.
-PLAIN = {"scene": "bce", "pixel": "pce"}
+PLAIN = {"scene": "bce", "pixel": "pce", "single": "ce"}
 UNITS = {"scene": "labels", "pixel": "units"}
 
 _folder = click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))

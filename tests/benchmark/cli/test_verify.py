@@ -44,9 +44,9 @@ def test_a_method_of_given_records(verify, cli, record, tmp_path, kind):
 
 
 def test_another_experiment_is_told_without_computing(verify, record, tmp_path, monkeypatch):
-    from gridbench.methods.bce import BCE
+    from gridbench.methods.plain import plain_method
 
-    monkeypatch.setattr(BCE, "version", 7)
+    monkeypatch.setattr(plain_method("bce"), "version", 7)
     code, out, _ = verify(record.folder)
     assert code == 1
     assert "version method 7" in " ".join(out.split())

@@ -191,10 +191,10 @@ def test_damaged_weights_are_refused(finished, execution):
 
 
 def test_a_raised_version_is_refused(finished, execution, monkeypatch):
-    from gridbench.methods.bce import BCE
+    from gridbench.methods.plain import plain_method
 
     first = finished(method="bce", slnir=30)
-    monkeypatch.setattr(BCE, "version", 2)
+    monkeypatch.setattr(plain_method("bce"), "version", 2)
     with pytest.raises(InputError, match="has changed since"):
         rescore(first.folder, {"k": 3}, execution())
 

@@ -1,0 +1,112 @@
+"""Which loss a method trains with: the one that was asked for, or its own at a level of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gridbench.errors import InputError
+from gridbench.methods.base import ANY_LOSS, Loss, Method
+from gridbench.registry import LOSSES, METHODS
+
+__all__ = ["LEVELS", "chosen_loss", "kin_of", "losses_at", "losses_of", "usual_loss"]
+
+LEVELS = {"scene": "several scene labels an image", "pixel": "label maps", "single": "one label an image"}
+"""Level of labels -> what it is of."""
+
+_USUAL = {"scene": "bce", "pixel": "pce", "single": "ce"}
+
+
+def losses_at(level: str) -> list[str]:
+    """Return the names of the losses over labels of a level."""
+    return [name for name in LOSSES if LOSSES.get(name).task.annotation == level]
+
+
+def losses_of(method: type[Method], level: str | None = None) -> list[str]:
+    """Return the names of the losses that a method goes with, at one level of labels or at all."""
+    names = LOSSES.names() if method.losses == ANY_LOSS else list(method.losses)
+    return names if level is None else [name for name in names if LOSSES.get(name).task.annotation == level]
+
+
+def usual_loss(method: type[Method], level: str | None = None) -> str | None:
+    """Return the name of the loss that a method trains with unless told; None when it trains nothing.
+
+    Args:
+        method: The method.
+        level: Level of labels that it must learn from; None for the method's own.
+
+    Raises:
+        InputError: The method has no loss of that level.
+    """
+    if not method.losses:
+        return None
+    names = losses_of(method, level)
+    if not names:
+        raise InputError(
+            f"The method {method.name!r} does not learn from {LEVELS[level or 'scene']} (--level {level}); it goes "
+            f"with the losses {', '.join(method.losses)}.{_kin_methods(method, level)}"
+        )
+    usual = _USUAL[level or "scene"]
+    return usual if method.losses == ANY_LOSS else names[0]
+
+
+def chosen_loss(method: type[Method], loss: str | None, level: str | None) -> type[Loss] | None:
+    """Return the loss that a method trains with; None when it trains nothing.
+
+    Args:
+        method: The method.
+        loss: The name that was asked for; None for the method's own.
+        level: The level of labels that was asked for; None for that of the loss.
+
+    Raises:
+        InputError: They do not go together; the message names the loss of the same family that does.
+    """
+    if not method.losses:
+        if loss is not None:
+            raise InputError(f"The method {method.name!r} trains nothing, so it takes no --loss.")
+        return None
+    found: type[Loss] = LOSSES.get(loss or usual_loss(method, level))
+    names = losses_of(method)
+    if found.name not in names:
+        kin = [name for name in kin_of(found.name) if name in names]
+        raise InputError(
+            f"The method {method.name!r} does not go with the loss {found.name!r}; it goes with "
+            f"{', '.join(names)}"
+            + (f", because {method.because}." if method.because else ".")
+            + _closest(kin)
+        )
+    if level is not None and found.task.annotation != level:
+        kin = [name for name in kin_of(found.name) if LOSSES.get(name).task.annotation == level]
+        raise InputError(
+            f"The loss {found.name!r} learns from {LEVELS[found.task.annotation]}, not from {LEVELS[level]} "
+            f"(--level {level}). Losses that do: {', '.join(losses_at(level))}.{_closest(kin)}"
+        )
+    return found
+
+
+def kin_of(loss: str) -> list[str]:
+    """Return the losses of the same family: ce over one label an image, bce over several, pce over pixels.
+
+    Example:
+        >>> kin_of("bce")
+        ['ce', 'pce']
+    """
+    return _kin(loss, LOSSES.names())
+
+
+def _kin(name: str, known: Sequence[str]) -> list[str]:
+    stems = [name, *([name[1:]] if name[:1] in ("b", "p") else [])]
+    stem = next((each for each in reversed(stems) if each in known), name)
+    return [each for each in (stem, f"b{stem}", f"p{stem}") if each in known and each != name]
+
+
+def _kin_methods(method: type[Method], level: str | None) -> str:
+    """Name the plain methods of the family of a plain method, at a level."""
+    if method.name not in LOSSES:
+        return ""
+    return _closest(
+        [name for name in kin_of(method.name) if name in METHODS and name in losses_at(level or "scene")]
+    )
+
+
+def _closest(kin: Sequence[str]) -> str:
+    return f" Of the same family: {', '.join(kin)}." if kin else ""
