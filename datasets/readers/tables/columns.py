@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -149,7 +150,7 @@ def _holds_splits(table: RawTable, i: int, options: TableOptions) -> bool:
     """Whether a column of any name holds two of the splits' names, and hardly anything else."""
     if column_word(table, i) in LIST_NAMES or table.header[i] in options.label_columns:
         return False
-    words = {cell.lower() for cell in table.column(i)}
+    words = {cell.lower() for cell in set(table.column(i))}
     return (
         len(words) <= _MOST_SPLIT_WORDS
         and len({SPLIT_WORDS[word] for word in words & SPLIT_WORDS.keys()}) > 1
@@ -161,7 +162,7 @@ def _split_cells(table: RawTable, i: int) -> list[str]:
 
 
 def _spells_splits(table: RawTable, i: int) -> bool:
-    return any(cell.lower() in SPLIT_WORDS for cell in table.column(i))
+    return any(cell.lower() in SPLIT_WORDS for cell in set(table.column(i)))
 
 
 def _find_labels(table: RawTable, rest: Sequence[int], columns: Columns) -> None:
@@ -238,12 +239,14 @@ def _same_labels(table: RawTable, listing: Sequence[int]) -> list[int]:
 
 def _is_class_column(table: RawTable, i: int) -> bool:
     """Whether at least half of a column's filled cells are 0, 1, yes, no, true or false."""
-    filled = [cell for cell in table.column(i) if cell.lower() not in EMPTY]
-    return bool(filled) and 2 * sum(binary(cell) is not None for cell in filled) >= len(filled)
+    filled = {cell: n for cell, n in Counter(table.column(i)).items() if cell.lower() not in EMPTY}
+    return bool(filled) and 2 * sum(n for cell, n in filled.items() if binary(cell) is not None) >= sum(
+        filled.values()
+    )
 
 
 def _is_numeric(table: RawTable, i: int) -> bool:
-    return all(cell.lstrip("+-").replace(".", "", 1).isdigit() for cell in table.column(i) if cell)
+    return all(cell.lstrip("+-").replace(".", "", 1).isdigit() for cell in set(table.column(i)) if cell)
 
 
 def _hint(name: str, options: TableOptions) -> str:

@@ -84,10 +84,14 @@ def divide_cells(
 
 
 def _divide(cells: Sequence[str], separator: str) -> list[list[str]]:
-    if not separator:
-        return [[name] if (name := _plain(cell)) else [] for cell in cells]
-    parts = [cell.split() if separator == " " else cell.split(separator) for cell in cells]
-    return [[name for part in row if (name := _plain(part))] for row in parts]
+    # Rows with the same cell share one list, which nobody changes.
+    parts = {cell: _parts(cell, separator) for cell in set(cells)}
+    return [parts[cell] for cell in cells]
+
+
+def _parts(cell: str, separator: str) -> list[str]:
+    words = [cell] if not separator else cell.split() if separator == " " else cell.split(separator)
+    return [name for word in words if (name := _plain(word))]
 
 
 def _plain(word: str) -> str:

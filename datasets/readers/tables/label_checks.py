@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from gridbench.errors import InputError
 
@@ -23,6 +24,7 @@ _OTHER_SEPARATORS = ("+", "/", "&", "\uff1b", "\u3001", "\uff0c", " and ")
 """What people divide labels by besides SEPARATORS: the wide semicolon, the ideographic comma, the wide comma."""
 
 
+@lru_cache(maxsize=10_000)
 def folded_name(name: str) -> str:
     """Return a name in a form in which spellings that differ in case, blanks, dashes or underscores are equal."""
     visible = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")

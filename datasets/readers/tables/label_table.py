@@ -130,15 +130,16 @@ def _class_columns(
     refuse_alike(names, f"columns of {table.path}")
     labels = np.zeros((len(table.rows), len(used)), dtype=np.uint8)
     for c, i in enumerate(used):
-        for row, cell in enumerate(table.column(i)):
-            value = binary(cell)
-            if value is None:
-                what = repr(cell) if cell else "the empty cell"
-                raise InputError(
-                    f"{table.where(row, i)}: {what} is neither 0 nor 1. Write 0 or 1 (or yes and no, true and false); "
-                    "if the column is no class, name those that are with --label-columns."
-                )
-            labels[row, c] = value
+        cells = table.column(i)
+        values = {cell: binary(cell) for cell in set(cells)}
+        if None in values.values():
+            row, cell = next((row, cell) for row, cell in enumerate(cells) if values[cell] is None)
+            what = repr(cell) if cell else "the empty cell"
+            raise InputError(
+                f"{table.where(row, i)}: {what} is neither 0 nor 1. Write 0 or 1 (or yes and no, true and false); "
+                "if the column is no class, name those that are with --label-columns."
+            )
+        labels[:, c] = [values[cell] == 1 for cell in cells]
         columns.reasons[i] = f"class, 1 in {int(labels[:, c].sum())} rows"
     if len(used) == 1 and not labels.all() and class_names is None:
         raise InputError(

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import csv
-import io
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gridbench.core.csv_files import as_written
-from gridbench.core.files import LARGEST_TABLE, open_file
+from gridbench.core.files import LARGEST_TABLE, limited, open_file
 from gridbench.datasets.readers.source_files import Unreadable, read_bytes
-from gridbench.datasets.readers.tables.spreadsheets import cell_text, read_parquet, read_workbook
+from gridbench.datasets.readers.tables.spreadsheets import (
+    MOST_CELLS,
+    TooManyCells,
+    cell_text,
+    check_cells,
+    read_parquet,
+    read_workbook,
+)
 from gridbench.errors import InputError
 
 __all__ = [
@@ -28,6 +35,12 @@ __all__ = [
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".parquet")
 MOST_COLUMNS = 10_000
+# Columns, and a few cells of 131,072 characters that are full of delimiters.
+MOST_DELIMITERS = 200_000
+# Cells of numbers, flags and class names repeat themselves in every row; file names do not.
+LONGEST_SHARED = 32
+# Lines as files opened with newline="" have them: vertical tabs and separators of other scripts end none.
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 
 
@@ -65,8 +78,6 @@ def read_raw_table(path: Path) -> RawTable:
         InputError: The file is missing, of another kind, empty, or its rows have other lengths than the header.
     """
     rows, lines, divided_by = _numbered_rows(path)
-    if rows and len(rows[0]) > MOST_COLUMNS:
-        raise InputError(f"{path} has {len(rows[0]):,} columns; a table of labels may have {MOST_COLUMNS:,}.")
     if len(rows) < 2:
         raise InputError(f"{path} is empty: it needs a header and at least one row below it.")
     rows = _drop_empty_columns(refuse_ragged_rows(path, rows, lines))
@@ -151,8 +162,19 @@ def refuse_ragged_rows(path: Path, rows: Sequence[list[str]], lines: Sequence[in
                 "Put a cell that holds the "
                 'divider in quotes ("a,b"), or divide labels by semicolons.'
             )
-        result.append(row[:width])
+        result.append(row if len(row) == width else row[:width])
     return result
+
+
+class _Cells(dict[str, str]):
+    """Cells as written -> cells as read, without blanks around them; short ones are kept once, however often met."""
+
+    def __missing__(self, text: str) -> str:
+        read = text.strip()
+        read = as_written(read) if read[:1] == "'" else read
+        if len(text) <= LONGEST_SHARED:
+            self[text] = read
+        return read
 
 
 def _numbered_rows(path: Path) -> tuple[list[list[str]], list[int], str]:
@@ -160,34 +182,48 @@ def _numbered_rows(path: Path) -> tuple[list[list[str]], list[int], str]:
     suffix = path.suffix.lower()
     if not path.is_file():
         raise InputError(f"There is no file {path}.")
+    found: Iterable[list[str]]
     if suffix == ".xlsx":
-        rows, divided_by = read_workbook(path), "cells of the first sheet"
+        found, divided_by = read_workbook(path), "cells of the first sheet"
     elif suffix == ".parquet":
-        rows, divided_by = read_parquet(path), "columns of Parquet"
+        found, divided_by = read_parquet(path), "columns of Parquet"
     elif suffix in TABLE_SUFFIXES:
-        rows, divided_by = _read_delimited(path)
+        found, divided_by = _read_delimited(path)
     else:
         raise InputError(f"{path} is no table; known are {', '.join(TABLE_SUFFIXES)}.")
-    stripped = [
-        [as_written(text) if text[:1] == "'" else text for text in map(str.strip, row)] for row in rows
-    ]
-    kept = [i for i, row in enumerate(stripped) if any(row)]
-    return [stripped[i] for i in kept], [i + 1 for i in kept], divided_by
+    cells = _Cells()
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    for number, row in enumerate(found, start=1):
+        read = [cells[text] for text in row]
+        if any(read):
+            if not rows and len(read) > MOST_COLUMNS:
+                raise InputError(
+                    f"{path} has {len(read):,} columns; a table of labels may have {MOST_COLUMNS:,}."
+                )
+            rows.append(read)
+            lines.append(number)
+    return rows, lines, divided_by
 
 
-def _read_delimited(path: Path) -> tuple[list[list[str]], str]:
+def _read_delimited(path: Path) -> tuple[Iterator[list[str]], str]:
     """Divide the lines by the character that gives every row as many cells as the header."""
     text = read_text(path)
     declared = text[4:5] if text[:4].lower() == "sep=" else ""
     if declared:
         text = text.partition("\n")[2]
     candidates = [declared] if declared else list(_DELIMITERS)
-    readings = {}
+    # Delimiter -> cells in the header, and whether every row has as many.
+    readings: dict[str, tuple[int, bool]] = {}
+    refused = None
     for delimiter in candidates:
-        rows = _parse(path, text, delimiter)
-        filled = [row for row in rows if any(cell.strip() for cell in row)]
-        if filled and (declared or len(filled[0]) > 1):
-            readings[delimiter] = rows, _is_even(filled)
+        filled = (row for row in _parse(path, text, delimiter) if any(map(str.strip, row)))
+        try:
+            header = next(filled, [])
+            if header and (declared or len(header) > 1):
+                readings[delimiter] = len(header), _is_even(header, filled)
+        except InputError as error:
+            refused = refused or error
     even = [delimiter for delimiter, (_, good) in readings.items() if good]
     if " " in even and len(even) > 1:
         even.remove(" ")
@@ -197,34 +233,56 @@ def _read_delimited(path: Path) -> tuple[list[list[str]], str]:
             f"The columns of {path} may be divided by {words}; both give every row as many cells as the header. "
             "Put cells in quotes, or save the table as .tsv or .xlsx."
         )
+    if not even and refused is not None:
+        raise refused
     if not readings:
         return _parse(path, text, ","), "nothing"
     uneven = [delimiter for delimiter in readings if delimiter != " "] or list(readings)
-    chosen = even[0] if even else max(uneven, key=lambda d: len(readings[d][0][0]))
-    return readings[chosen][0], _DELIMITERS.get(chosen, repr(chosen))
+    chosen = even[0] if even else max(uneven, key=lambda d: readings[d][0])
+    return _parse(path, text, chosen), _DELIMITERS.get(chosen, repr(chosen))
 
 
-def _parse(path: Path, text: str, delimiter: str) -> list[list[str]]:
-    if delimiter == " ":
-        return [line.split() for line in text.splitlines()]
+def _parse(path: Path, text: str, delimiter: str) -> Iterator[list[str]]:
+    """Yield the cells of each row; one row is in memory at a time, and it is no wider than a table can be."""
+    pending = total = 0
+    most = limited(MOST_CELLS)
+
+    def lines() -> Iterator[str]:
+        nonlocal pending
+        for match in _LINE.finditer(text):
+            pending += match[0].count(delimiter)
+            if pending > MOST_DELIMITERS:
+                raise TooManyCells(
+                    f"{path} has a row of more than {MOST_DELIMITERS:,} cells; a table of labels may have "
+                    f"{MOST_COLUMNS:,} columns."
+                )
+            yield match[0]
+
+    blanks = delimiter == " "
+    rows = (
+        map(str.split, lines()) if blanks else csv.reader(lines(), delimiter=delimiter, skipinitialspace=True)
+    )
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
-        return list(reader)
+        for row in rows:
+            pending, total = 0, total + len(row)
+            if total > most:
+                check_cells(path, total)
+            yield row
     except csv.Error as error:
         raise InputError(f"{path} cannot be read as a table: {error}.") from error
 
 
-def _is_even(rows: Sequence[Sequence[str]]) -> bool:
+def _is_even(header: Sequence[str], rows: Iterable[Sequence[str]]) -> bool:
     def length(row: Sequence[str]) -> int:
         return max((i + 1 for i, cell in enumerate(row) if cell.strip()), default=0)
 
-    width = len(rows[0])
-    return all(length(row) <= width and len(row) >= length(rows[0]) for row in rows)
+    width, least = len(header), length(header)
+    return all(len(row) == width or (length(row) <= width and len(row) >= least) for row in rows)
 
 
 def _drop_empty_columns(rows: list[list[str]]) -> list[list[str]]:
     kept = [i for i in range(len(rows[0])) if any(row[i] for row in rows)]
-    return [[row[i] for i in kept] for row in rows]
+    return rows if len(kept) == len(rows[0]) else [[row[i] for i in kept] for row in rows]
 
 
 def _shown(row: Sequence[str]) -> str:

@@ -4,22 +4,40 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from gridbench.core.files import LARGEST_TABLE, limited, open_file
+from gridbench.core.files import FACTOR, LARGEST_TABLE, limited, open_file
 from gridbench.core.zip_files import check_zip
 from gridbench.errors import InputError
 
-__all__ = ["cell_text", "read_parquet", "read_workbook"]
+__all__ = ["MOST_CELLS", "TooManyCells", "cell_text", "check_cells", "read_parquet", "read_workbook"]
 
-MOST_CELLS = 10**8
+# BigEarthNet's 600,000 patches with a column for each of 43 classes are 26 million.
+MOST_CELLS = 32_000_000
 LARGEST_WORKBOOK = 2**29
+ROWS_AT_ONCE = 4096
 
 
-def read_workbook(path: Path) -> list[list[str]]:
-    """Return the cells of the first sheet of an .xlsx as text.
+class TooManyCells(InputError):
+    """A table with more cells than labels of the largest archives take."""
+
+
+def check_cells(path: Path, count: int) -> None:
+    """Refuse a table of more cells than MOST_CELLS.
+
+    Raises:
+        TooManyCells: It has more.
+    """
+    if count > limited(MOST_CELLS):
+        raise TooManyCells(
+            f"{path} has more than {limited(MOST_CELLS):,} cells (to raise the limit: {FACTOR}=4)."
+        )
+
+
+def read_workbook(path: Path) -> Iterator[list[str]]:
+    """Yield the rows of the first sheet of an .xlsx as text.
 
     Raises:
         InputError: It cannot be read, or a formula in it was never computed.
@@ -27,28 +45,34 @@ def read_workbook(path: Path) -> list[list[str]]:
     import openpyxl
     from openpyxl.utils import get_column_letter
 
-    def cells(computed: bool) -> list[tuple[object, ...]]:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=computed)
-        try:
-            return list(book.worksheets[0].iter_rows(values_only=True))
-        finally:
-            book.close()
-
+    total = 0
+    books: list[Any] = []
     try:
         _check_workbook(path)
-        values, written = cells(True), cells(False)
+        books += [
+            openpyxl.load_workbook(path, read_only=True, data_only=computed) for computed in (True, False)
+        ]
+        sheets = [book.worksheets[0].iter_rows(values_only=True) for book in books]
+        for number, (row, formulas) in enumerate(zip(*sheets, strict=True), start=1):
+            # A row is padded to the last column that the sheet says it has.
+            total += len(row)
+            check_cells(path, total)
+            for column, (cell, formula) in enumerate(zip(row, formulas, strict=True), start=1):
+                if cell is None and formula is not None:
+                    raise InputError(
+                        f"{path}: the cell {get_column_letter(column)}{number} holds the formula {formula}, "
+                        "which was never computed. "
+                        "Open and save the workbook in a spreadsheet program, or write the values."
+                    )
+            yield [cell_text(cell) for cell in row]
+    except InputError:
+        raise
     # Of a damaged workbook openpyxl raises whatever its damaged part leads to.
     except Exception as error:
         raise InputError(f"{path} cannot be read as a workbook: {error}.") from error
-    for number, (row, formulas) in enumerate(zip(values, written, strict=True), start=1):
-        for column, (cell, formula) in enumerate(zip(row, formulas, strict=True), start=1):
-            if cell is None and formula is not None:
-                raise InputError(
-                    f"{path}: the cell {get_column_letter(column)}{number} holds the formula {formula}, "
-                    "which was never computed. "
-                    "Open and save the workbook in a spreadsheet program, or write the values."
-                )
-    return [[cell_text(cell) for cell in row] for row in values]
+    finally:
+        for book in books:
+            book.close()
 
 
 def _check_workbook(path: Path) -> None:
@@ -71,16 +95,8 @@ def _check_workbook(path: Path) -> None:
                     raise ValueError(f"{entry.filename} declares a document type, which no workbook needs")
 
 
-def _check_parquet(file: Any) -> None:
-    cells = file.metadata.num_rows * max(file.metadata.num_columns, 1)
-    groups = (file.metadata.row_group(i) for i in range(file.metadata.num_row_groups))
-    unpacked = sum(group.total_byte_size for group in groups)
-    if cells > MOST_CELLS or unpacked > limited(LARGEST_WORKBOOK):
-        raise ValueError(f"it holds {cells:,} cells and would unpack to {unpacked:,} bytes")
-
-
-def read_parquet(path: Path) -> list[list[str]]:
-    """Return the names of the columns of a Parquet file, and below them its cells as text.
+def read_parquet(path: Path) -> Iterator[list[str]]:
+    """Yield the names of the columns of a Parquet file, then its rows as text.
 
     Raises:
         InputError: It cannot be read.
@@ -90,16 +106,40 @@ def read_parquet(path: Path) -> list[list[str]]:
 
     try:
         with open_file(path) as source:
-            file = pq.ParquetFile(source)
-            _check_parquet(file)
-            table = file.read()
+            metadata = pq.read_metadata(source)
+            check_cells(path, metadata.num_rows * max(metadata.num_columns, 1))
+            groups = (metadata.row_group(i) for i in range(metadata.num_row_groups))
+            unpacked = sum(group.total_byte_size for group in groups)
+            if unpacked > limited(LARGEST_WORKBOOK):
+                raise ValueError(f"it would unpack to {unpacked:,} bytes")
+            # A text that many rows share stays one text, however long it is.
+            columns = (metadata.schema.column(i) for i in range(metadata.num_columns))
+            texts = [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
+            file = pq.ParquetFile(source, read_dictionary=texts)
+            yield file.schema_arrow.names
+            left = limited(LARGEST_WORKBOOK)
+            for batch in file.iter_batches(ROWS_AT_ONCE):
+                left -= sum(map(_text_bytes, batch.columns))
+                if left < 0:
+                    raise ValueError(f"its texts have more than {limited(LARGEST_WORKBOOK):,} bytes in all")
+                for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                    yield [cell_text(cell) for cell in row]
+    except InputError:
+        raise
     except (OSError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{path} cannot be read as Parquet: {error}.") from error
-    columns = [table.column(i).to_pylist() for i in range(table.num_columns)]
-    return [
-        list(table.column_names),
-        *([cell_text(cell) for cell in row] for row in zip(*columns, strict=True)),
-    ]
+
+
+def _text_bytes(column: Any) -> int:
+    """Return the bytes that the texts of an Arrow array take once each row has its own."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    while pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        column = column.flatten()
+    if not pa.types.is_dictionary(column.type) or not len(column):
+        return int(column.nbytes)
+    return int(pc.sum(pc.take(pc.binary_length(column.dictionary), column.indices)).as_py() or 0)
 
 
 def cell_text(cell: object) -> str:
