@@ -51,6 +51,8 @@ LARGEST_TABLE = 256 * 2**20
 LARGEST_FILE = 8 * 2**30
 
 DEEPEST_JSON = 40
+# Lists and objects: an epoch of a history takes about five, a decision of an audit one.
+MOST_NESTED = 200_000
 LONGEST_NUMBER = 25
 LONGEST_TEXT = 100_000
 PIECE = 2**20
@@ -185,11 +187,12 @@ def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
 
 
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NO_BRACKETS = re.compile(rb"[^\[\]{}]+")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def parse_json(content: bytes, strict: bool = False) -> Any:
-    """Read JSON without deep nesting, numbers of hundreds of digits and text that is no Unicode.
+    """Read JSON without deep or endless nesting, numbers of hundreds of digits and text that is no Unicode.
 
     Args:
         content: UTF-8 text.
@@ -218,9 +221,12 @@ def parse_json(content: bytes, strict: bool = False) -> Any:
 def _check_depth(content: bytes) -> None:
     if content.count(b"[") + content.count(b"{") <= DEEPEST_JSON:
         return
+    brackets = _NO_BRACKETS.sub(b"", _STRINGS.sub(b"", content))
+    if len(brackets) > 2 * limited(MOST_NESTED):
+        raise ValueError(f"it holds more than {limited(MOST_NESTED):,} lists and objects")
     depth = 0
-    for bracket in re.findall(rb"[\[\]{}]", _STRINGS.sub(b"", content)):
-        depth += 1 if bracket in b"[{" else -1
+    for code in brackets:
+        depth += 1 if code in b"[{" else -1
         if depth > DEEPEST_JSON:
             raise ValueError("it is nested too deeply")
 

@@ -236,4 +236,5 @@ def _print(archive: Archive, cache: Sequence[str]) -> None:
     click.echo(f"in {archive.directory}")
     look = ["gridbench", "data", "info", archive.name, "--sheet", f"{archive.name}.png", *cache]
     click.echo(f"look at it: {shlex.join(look)}")
-    click.echo(f"train on it: {shlex.join(['gridbench', 'run', '--dataset', archive.name, *cache])}")
+    if len(archive.indices("test")):
+        click.echo(f"train on it: {shlex.join(['gridbench', 'run', '--dataset', archive.name, *cache])}")

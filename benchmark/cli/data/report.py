@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 __all__ = ["packed_lines", "plan_lines", "report_lines"]
 
 _LISTED = 10
+# What an archive without validation images, and one without test images, is not good for.
+_USELESS = ("nothing can be selected on validation", "gridbench run needs train and test images")
 
 
 def plan_lines(plan: Plan, name: str) -> list[str]:
@@ -51,7 +53,9 @@ def packed_lines(archive: Archive) -> list[str]:
     names = archive.class_names
     rows = {split: archive.indices(split) for split in SPLITS}
     lines: list[str] = []
-    warnings = _absent("image", names, {s: archive.scene_labels[r].sum(0).tolist() for s, r in rows.items()})
+    lacking = " and ".join(split for split in ("val", "test") if not len(rows[split]))
+    warnings = [f"no image is in {lacking}: {_USELESS[len(rows['test']) == 0]}"] if lacking else []
+    warnings += _absent("image", names, {s: archive.scene_labels[r].sum(0).tolist() for s, r in rows.items()})
     if archive.label_maps is not None:
         counted = pixels_by_split(archive)
         pixels = {split: counts[: len(names)].tolist() for split, counts in counted.items()}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from gridbench.cli.leaderboard.sharing import export_bundle, import_records
 from gridbench.errors import InputError
@@ -93,6 +95,12 @@ def leaderboard(
     from gridbench.leaderboard.tables.table import COLUMNS, ROWS, tables_of
 
     if baselines:
+        if context.get_parameter_source("runs") is ParameterSource.COMMANDLINE:
+            absent = "" if Path(runs).exists() else f"There is no folder {runs!r}, and "
+            raise InputError(
+                f"{absent}--baselines reads the records that ship with gridbench instead of --runs "
+                f"{shlex.quote(runs)}. Give one of the two."
+            )
         from gridbench.leaderboard.records.runs import shipped_records
 
         runs = str(shipped_records())

@@ -22,6 +22,9 @@ __all__ = ["TaskLost", "check_nodes", "import_ray", "joined", "next_bytes"]
 OLDEST = (2, 52)
 """The first Ray that can ask for a token: https://docs.ray.io/en/latest/ray-security/token-auth.html"""
 
+TRIED = "2.60.0"
+_CORE_WORKER = ("try_read_next_object_ref_stream", "get_objects")
+
 PROBE_SECONDS = 5.0
 FETCH_MILLISECONDS = 600_000
 LOOPBACK = "127.0.0.1"
@@ -105,9 +108,10 @@ def joined(ray: Any, address: str) -> Iterator[None]:
             interface alone, keeps its files where only this user can read them, and ends with this process.
 
     Raises:
-        InputError: There is no such cluster.
+        InputError: There is no such cluster, or this version of Ray does not hand out plain bytes.
     """
     if ray.is_initialized():
+        _core_worker(ray)
         yield
         return
     settings: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": "ERROR"}
@@ -120,6 +124,7 @@ def joined(ray: Any, address: str) -> Iterator[None]:
             settings["address"] = _address(address)
         _init(ray, settings)
         try:
+            _core_worker(ray)
             if private is not None and {node["NodeManagerAddress"] for node in ray.nodes()} != {LOOPBACK}:
                 raise InputError(
                     f"Ray {ray.__version__} does not keep to the loopback interface; use --engine local."
@@ -188,7 +193,7 @@ def next_bytes(ray: Any, task: Any) -> bytes:
         TaskLost: The task or its node ended without a message, or the message is no bytes.
         RayError: It could not be fetched in time.
     """
-    worker = ray._private.worker.global_worker.core_worker
+    worker = _core_worker(ray)
     try:
         handle = worker.try_read_next_object_ref_stream(task.completed())
     except ray.exceptions.ObjectRefStreamEndOfStreamError:
@@ -203,6 +208,26 @@ def next_bytes(ray: Any, task: Any) -> bytes:
     if content.size > limited(LARGEST_FILE):
         raise TaskLost(f"its node sent {content.size:,} bytes")
     return bytes(content.to_pybytes())
+
+
+def _core_worker(ray: Any) -> Any:
+    """Return the part of Ray that hands out stored bytes; it is private to Ray and may change with any version.
+
+    Raises:
+        InputError: This version of Ray does not have it.
+    """
+    try:
+        worker = ray._private.worker.global_worker.core_worker
+        missing = [name for name in _CORE_WORKER if not callable(getattr(worker, name, None))]
+        ray.exceptions.ObjectRefStreamEndOfStreamError  # noqa: B018
+    except AttributeError as error:
+        missing = [str(error)]
+    if missing:
+        raise InputError(
+            f"Ray {ray.__version__} does not hand out what nodes send as plain bytes ({', '.join(missing)}), and "
+            f"gridbench unpickles nothing of theirs. Use the version it was tried with: pip install ray=={TRIED}"
+        )
+    return worker
 
 
 def _reason(metadata: bytes) -> str:

@@ -65,6 +65,12 @@ def test_a_dry_run_says_how_the_files_are_understood_and_packs_nothing(gridbench
     assert "\n".join(said) in gridbench("info", "mine").stdout
 
 
+def test_a_split_without_test_images_is_a_warning_and_no_command_to_train(gridbench, mine):
+    done = gridbench("prepare", "folder", "--data", mine, "--name", "mine", "--quiet", "--split", "100/0/0")
+    assert "WARNING: no image is in val and test: gridbench run needs train and test images" in done.stdout
+    assert "train on it" not in done.stdout
+
+
 def test_what_is_missing_after_packing_is_a_warning(gridbench, mine):
     (mine / "classes.txt").write_text("sea\nland\nice\nsand\nrock\n")
     Image.fromarray(np.full((16, 16), 255, np.uint8)).save(mine / "masks" / "a00.png")

@@ -175,3 +175,9 @@ def test_records_can_be_handed_over_and_taken_in(write, tmp_path):
     assert "1 records are now in" in done.output
     assert "60.0" in run("--runs", str(tmp_path / "mine")).stdout
     assert isinstance(run("import", bundle, "--runs", runs, "--origin", "../x").exception, InputError)
+
+
+def test_baselines_and_a_folder_are_not_both_read(tmp_path):
+    words = ["--baselines", "--runs", str(tmp_path / "nowhere")]
+    with pytest.raises(InputError, match=r"There is no folder .*nowhere', and --baselines reads"):
+        leaderboard.main(words, standalone_mode=False)

@@ -24,7 +24,7 @@ from gridbench.cli import main
 from gridbench.config import make_config
 from gridbench.engines.ray import cluster
 from gridbench.engines.ray.cluster import RayCluster
-from gridbench.engines.ray.connection import TaskLost, import_ray, next_bytes
+from gridbench.engines.ray.connection import TaskLost, import_ray, joined, next_bytes
 from gridbench.engines.ray.transport import Message, pack_message, read_message
 from gridbench.errors import InputError
 from gridbench.plan import make_plan
@@ -42,7 +42,14 @@ class NodeDied(Exception):
 class FakeRay:
     """Stands for Ray: tasks are generators that run here, a message at a time, and may be made to die."""
 
-    exceptions = SimpleNamespace(RayError=NodeDied)
+    exceptions = SimpleNamespace(RayError=NodeDied, ObjectRefStreamEndOfStreamError=StopAsyncIteration)
+    _private = SimpleNamespace(
+        worker=SimpleNamespace(
+            global_worker=SimpleNamespace(
+                core_worker=SimpleNamespace(try_read_next_object_ref_stream=print, get_objects=print)
+            )
+        )
+    )
 
     def __init__(self):
         self.pieces, self.cancelled, self.options, self.deaths = [], [], [], deque()
@@ -428,6 +435,22 @@ def test_what_a_node_stored_as_an_object_is_not_unpickled(tmp_path):
     with pytest.raises(TaskLost, match="without an answer"):
         next_bytes(ray, task)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("lacking", ["_private", "core_worker", "get_objects", "exceptions"])
+def test_a_ray_without_what_is_needed_to_read_bytes_is_refused(lacking):
+    def fake(**members):
+        return SimpleNamespace(**{name: value for name, value in members.items() if name != lacking})
+
+    worker = fake(try_read_next_object_ref_stream=print, get_objects=print)
+    ray = fake(
+        _private=fake(worker=fake(global_worker=fake(core_worker=worker))),
+        exceptions=fake(ObjectRefStreamEndOfStreamError=KeyError),
+        is_initialized=lambda: True,
+        __version__="9.9.0",
+    )
+    with pytest.raises(InputError, match=r"Ray 9\.9\.0 .*pip install ray==2"), joined(ray, "auto"):
+        pass
 
 
 def test_without_ray_one_message_names_the_extra(monkeypatch, capsys, cache, tmp_path):
