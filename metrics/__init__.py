@@ -12,6 +12,7 @@ from typing import Any
 _EXPORTS = {
     "DISTANCES": "gridbench.metrics.pairwise",
     "average_precision_at_k": "gridbench.metrics.ranking",
+    "average_precision_at_r": "gridbench.metrics.ranking",
     "backend": "gridbench.metrics.nearest",
     "chance_ndcg_at_k": "gridbench.metrics.ndcg",
     "chi2_distances": "gridbench.metrics.nearest",

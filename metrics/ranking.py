@@ -8,7 +8,13 @@ import numpy as np
 
 from gridbench.metrics.relevance import Floats, Ints, Pool, checked_depth, checked_ranking
 
-__all__ = ["average_precision_at_k", "precision_at_k", "recall_at_k", "relevant_counts"]
+__all__ = [
+    "average_precision_at_k",
+    "average_precision_at_r",
+    "precision_at_k",
+    "recall_at_k",
+    "relevant_counts",
+]
 
 
 def average_precision_at_k(ranking: Any, query_labels: Any, archive_labels: Any, k: int) -> Floats:
@@ -36,6 +42,34 @@ def average_precision_at_k(ranking: Any, query_labels: Any, archive_labels: Any,
     hits, relevant, k = _hits(ranking, query_labels, archive_labels, k)
     precision = hits.cumsum(axis=1) / np.arange(1, k + 1)
     scores: Floats = (precision * hits).sum(axis=1) / np.maximum(np.minimum(relevant, k), 1)
+    return scores
+
+
+def average_precision_at_r(ranking: Any, query_labels: Any, archive_labels: Any) -> Floats:
+    """Average the precision at the ranks of the relevant images among the first R, R being how many there are.
+
+    The mean over queries is MAP@R (Musgrave et al., A Metric Learning Reality Check, 2020).
+
+    Args:
+        ranking: (n, at least the largest R) indices into the archive, best first.
+        query_labels: (n, C) of 0 and 1.
+        archive_labels: (m, C) of 0 and 1.
+
+    Returns:
+        (n,) from 0 to 1; 0 for a query without a relevant image.
+
+    Raises:
+        ValueError: As for `average_precision_at_k`.
+
+    Example:
+        >>> average_precision_at_r([[1, 2, 0]], [[1, 0]], [[1, 0], [0, 1], [1, 1]]).tolist()
+        [0.5]
+    """
+    deepest = int(relevant_counts(query_labels, archive_labels).max(initial=1))
+    hits, relevant, depth = _hits(ranking, query_labels, archive_labels, deepest)
+    hits *= np.arange(depth) < relevant[:, None]
+    precision = hits.cumsum(axis=1) / np.arange(1, depth + 1)
+    scores: Floats = (precision * hits).sum(axis=1) / np.maximum(relevant, 1)
     return scores
 
 

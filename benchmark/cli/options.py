@@ -97,7 +97,7 @@ def keep_option(default: str) -> Callable[[F], F]:
         type=click.Choice(["light", "weights", "all"]),
         default=default,
         show_default=True,
-        help="How much a record holds: no weights and pictures, weights, or descriptors too.",
+        help="How much a record holds: no weights and pictures, weights, or descriptors and predictions too.",
     )
 
 

@@ -14,7 +14,13 @@ from gridbench.datasets.loading.batches import EvaluationSet
 from gridbench.methods.base import Method
 from gridbench.metrics.ndcg import ndcg_at_k
 from gridbench.metrics.nearest import topk
-from gridbench.metrics.ranking import average_precision_at_k, precision_at_k, recall_at_k
+from gridbench.metrics.ranking import (
+    average_precision_at_k,
+    average_precision_at_r,
+    precision_at_k,
+    recall_at_k,
+    relevant_counts,
+)
 
 __all__ = [
     "MAPS_TOGETHER",
@@ -32,6 +38,9 @@ Array = np.ndarray[Any, Any]
 
 TOGETHER, MAPS_TOGETHER = 256, 32
 """Images that pass the network at once in evaluation; few where it answers by maps: 256 at 224 px take a gigabyte."""
+
+RANKED_TOGETHER = 2**22
+"""Pairs of a query and a searched image whose whole ranking is in memory at once: 32 MB of indices."""
 
 PAIRS: Mapping[str, tuple[str, str]] = {
     "": ("train", "test"),
@@ -95,6 +104,7 @@ def score_retrieval(
     distance: str,
     ideal: Literal["archive"] | int = "archive",
     chance: int | None = None,
+    whole: bool = True,
 ) -> Retrieval:
     """Rank one split for the queries of another and score each query.
 
@@ -107,22 +117,49 @@ def score_retrieval(
         distance: Name of a distance.
         ideal: What the ideal ranking of NDCG is taken over.
         chance: A seed to rank at random with instead of by descriptors.
+        whole: Whether to look deeper than k, for MAP@R: to the last rank that a relevant image could have.
 
     Returns:
-        NDCG, mAP, precision and recall at k per query, and the ranking.
+        NDCG, mAP, precision and recall at k, precision at 1 and MAP@R per query, and the ranking.
     """
     depth = k if ideal == "archive" else max(k, min(ideal, len(searched_labels)))
     if chance is None:
         ranking = topk(queries, searched, depth, distance)[1]
     else:
-        ranking = _random_rankings(len(query_labels), len(searched_labels), depth, chance)
+        ranking = _random_rankings(len(query_labels), len(searched_labels), depth, _draws(chance))
     scores = {
         f"ndcg@{k}": ndcg_at_k(ranking, query_labels, searched_labels, k, ideal),
         f"map@{k}": average_precision_at_k(ranking, query_labels, searched_labels, k),
         f"precision@{k}": precision_at_k(ranking, query_labels, searched_labels, k),
         f"recall@{k}": recall_at_k(ranking, query_labels, searched_labels, k),
+        "precision@1": precision_at_k(ranking, query_labels, searched_labels, 1),
     }
+    if whole:
+        scores["map@r"] = _map_at_r(queries, searched, query_labels, searched_labels, distance, chance)
     return Retrieval(scores, ranking[:, :k].astype(np.int32))
+
+
+def _map_at_r(
+    queries: Array,
+    searched: Array,
+    query_labels: Array,
+    searched_labels: Array,
+    distance: str,
+    chance: int | None,
+) -> Array:
+    """Return MAP@R of each query; some queries are ranked at a time, since R may be the size of the archive."""
+    scores = np.empty(len(query_labels))
+    step = max(1, RANKED_TOGETHER // max(1, len(searched_labels)))
+    rng = None if chance is None else _draws(chance)
+    for rows in (slice(start, start + step) for start in range(0, len(scores), step)):
+        labels = query_labels[rows]
+        depth = int(relevant_counts(labels, searched_labels).max(initial=1))
+        if rng is None:
+            ranking = topk(queries[rows], searched, depth, distance)[1]
+        else:
+            ranking = _random_rankings(len(labels), len(searched_labels), depth, rng)
+        scores[rows] = average_precision_at_r(ranking, labels, searched_labels)
+    return scores
 
 
 def score_method(
@@ -134,6 +171,7 @@ def score_method(
     *,
     pairs: tuple[str, ...] = tuple(PAIRS),
     known: Mapping[str, Array] | None = None,
+    whole: bool = True,
 ) -> tuple[dict[str, Retrieval], dict[str, Array]]:
     """Extract the descriptors that the given pairs need, each split once, and score them.
 
@@ -145,6 +183,7 @@ def score_method(
         settings: k, distance, ideal, seed.
         pairs: Prefixes out of `PAIRS`.
         known: Split -> descriptors that need not be extracted.
+        whole: Whether to look deeper than k, for MAP@R.
 
     Returns:
         Prefix -> scores, for pairs whose splits hold images, and split -> descriptors.
@@ -168,11 +207,15 @@ def score_method(
             distance=settings["distance"],
             ideal=settings["ideal"],
             chance=settings["seed"] if by_chance else None,
+            whole=whole,
         )
     return results, descriptors
 
 
-def _random_rankings(n: int, m: int, depth: int, seed: int) -> Array:
+def _draws(seed: int) -> np.random.Generator:
+    return numpy_stream(seed, "method/ranking")
+
+
+def _random_rankings(n: int, m: int, depth: int, rng: np.random.Generator) -> Array:
     """Return (n, depth) distinct positions below m per row, uniformly at random."""
-    rng = numpy_stream(seed, "method/ranking")
     return np.stack([rng.permutation(m)[:depth] for _ in range(n)]) if n else np.empty((0, depth), np.int64)

@@ -15,20 +15,33 @@ from gridbench.metrics.detection import detection_scores
 from gridbench.noise.core.manifest import Manifest
 from gridbench.records.record import StoredRun
 
-__all__ = ["wrong_numbers"]
+__all__ = ["is_ranked", "wrong_numbers"]
 
 # Scores of single queries are kept as float32, whose rounding moves a mean of rates by at most 2**-24.
 TOLERANCE = 1e-6
 PREFIXES = {"test": "", "validation": "validation/", "unseen": "unseen/"}
-_RANKED = re.compile(r"(?:validation/|unseen/)?(?:ndcg|map|precision|recall)@\d+")
-_SCORES = re.compile(r"(test|validation|unseen)\.((?:ndcg|map|precision|recall)@\d+)")
+SCORED = {"validation/": "val", "": "test"}
+MACRO_MEANS = {
+    "average_precision": "map_macro",
+    "f1": "f1_macro",
+    "f1_tuned": "f1_macro_tuned",
+    "iou": "miou",
+    "recall": "balanced_accuracy",
+}
+_RANKED = re.compile(r"(?:validation/|unseen/)?(?:ndcg|map|precision|recall)@(?:\d+|r)")
+_SCORES = re.compile(r"(test|validation|unseen)\.((?:ndcg|map|precision|recall)@(?:\d+|r))")
+
+
+def is_ranked(metric: str) -> bool:
+    """Tell whether a metric is a score of retrieval, which has a value for each query."""
+    return _RANKED.fullmatch(metric) is not None
 
 
 def wrong_numbers(stored: StoredRun, needed: bool = False) -> list[str]:
     """Compute a finished record's scores again, as far as it keeps what they are made of.
 
-    Retrieval scores follow from those of single queries, detection scores from what the model said of each image and
-    label, the noise from the list of changes, the last epoch from the history.
+    Retrieval scores follow from those of single queries, macro means from the scores of classes, detection scores from
+    what the model said of each image and label, the noise from the list of changes, the last epoch from the history.
 
     Args:
         stored: A finished record whose files are those that its `done` lists.
@@ -40,7 +53,7 @@ def wrong_numbers(stored: StoredRun, needed: bool = False) -> list[str]:
     reasons: list[str] = []
     if needed and "retrieval.npz" not in stored.hashes:
         reasons.append("retrieval.npz is missing, so its scores cannot be computed again")
-    for check in (_retrieval, _detection, _noise, _history):
+    for check in (_retrieval, _predictions, _detection, _noise, _history):
         try:
             reasons += check(stored)
         except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
@@ -60,13 +73,27 @@ def _retrieval(stored: StoredRun) -> Iterator[str]:
             yield f"{key}: the scores of single queries must be from 0 to 1"
             continue
         found[PREFIXES[tag] + name] = float(values.mean(dtype=np.float64))
-    for name in (name for name in metrics if _RANKED.fullmatch(name)):
+    for name in (name for name in metrics if is_ranked(name)):
         if name not in found:
             yield f"{name} is {metrics[name]:.6g}, and there are no scores of single queries for it"
         elif not math.isclose(metrics[name], found[name], rel_tol=TOLERANCE, abs_tol=TOLERANCE):
             yield f"{name} is {metrics[name]:.6g}, but the scores of its queries have the mean {found[name]:.6g}"
     if not any(name.startswith("ndcg@") for name in found):
         yield "retrieval.npz holds no NDCG of single queries"
+
+
+def _predictions(stored: StoredRun) -> Iterator[str]:
+    document, metrics = stored.result.get("predictions") or {}, stored.result["metrics"]
+    for prefix, split in SCORED.items():
+        for name, values in document.get(split, {}).get("per_class", {}).items():
+            told = metrics.get(prefix + MACRO_MEANS[name])
+            known = [value for value in values if value is not None]
+            if told is None or not known:
+                continue
+            mean = math.fsum(known) / len(known)
+            if not math.isclose(told, mean, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
+                metric = prefix + MACRO_MEANS[name]
+                yield f"{metric} is {told:.6g}, but the scores of its classes have the mean {mean:.6g}"
 
 
 def _detection(stored: StoredRun) -> Iterator[str]:

@@ -109,6 +109,10 @@ class StoredRun:
         """Return the descriptors of each split; empty for a run that did not keep them (--keep all does)."""
         return self._arrays("descriptors.npz")
 
+    def predictions(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return what the head predicts of each split; empty for a run that did not keep it (--keep all does)."""
+        return self._arrays("predictions.npz")
+
     def _arrays(self, name: str) -> dict[str, np.ndarray[Any, Any]]:
         """Return the arrays of a file, or nothing where there is none."""
         if not (self.folder / name).is_file():

@@ -23,6 +23,7 @@ from gridbench.core.machine import resumed_on
 from gridbench.datasets import default_cache
 from gridbench.errors import InputError
 from gridbench.plan import Plan, make_plan
+from gridbench.records.recompute import is_ranked
 from gridbench.records.record import FAILED, RunRecord, StoredRun, read_record
 from gridbench.records.run_folder import locked, prepare, unwritable
 from gridbench.records.runner import WEIGHTS, Execution, write_record
@@ -37,6 +38,7 @@ Array = np.ndarray[Any, Any]
 OF_TRAINING = (
     "detection",
     "loss_detection",
+    "predictions",
     "sample_detection",
     "memorised",
     "memorised_pixels",
@@ -93,9 +95,16 @@ def rescore(folder: Path, changes: Mapping[str, Any], execution: Execution) -> R
         if known:
             # The record kept the descriptor network alone, and only the head says anything of samples.
             outcome = experiment.score_again(_descriptors_of(stored, experiment))
-            outcome = replace(outcome, result={**outcome.result, **known}, detection=stored.detection())
+            ranked = outcome.result["metrics"]
+            of_the_head = {
+                name: value for name, value in stored.result["metrics"].items() if not is_ranked(name)
+            }
+            result = {**outcome.result, **known, "metrics": {**ranked, **of_the_head}}
+            outcome = replace(
+                outcome, result=result, detection=stored.detection(), predictions=stored.predictions()
+            )
         else:
-            outcome = experiment.score()
+            outcome = experiment.score(keep_predictions=execution.keep == "all")
     environment["seconds"] = {"retrieval": round(time.perf_counter() - started, 3)}
     environment["scored_from"] = {"id": stored.id, "folder": folder.name, "machine": environment["machine"]}
     # Training decides the numbers; scoring differs in the last digits at most.

@@ -61,7 +61,7 @@ class Execution:
         runs: Folder that holds the run folders.
         cache: Folder of packed archives; None for the user's own.
         device: auto, cpu, cuda or cuda:N.
-        keep: light (no weights, no pictures), weights, or all (descriptors too).
+        keep: light (no weights, no pictures), weights, or all (descriptors and predictions too).
         force: Run anew even if the record is there.
         threads: Threads of the CPU arithmetic, on which the order of sums depends.
         progress: Told after every epoch.
@@ -226,7 +226,7 @@ def _compute(experiment: Experiment, folder: Path, execution: Execution, build: 
     # Before the scores, so that a run whose descriptors cannot be compared can still be scored otherwise.
     write_bytes(folder / WEIGHTS, experiment.weights())
     started = time.perf_counter()
-    outcome = experiment.score()
+    outcome = experiment.score(keep_predictions=execution.keep == "all")
     environment |= _times(experiment, time.perf_counter() - started)
     environment["peak_memory"] = peak_memory(experiment.device)
     history = experiment.trainer.history if experiment.trainer else []
@@ -239,8 +239,9 @@ def _compute(experiment: Experiment, folder: Path, execution: Execution, build: 
 
 def _times(experiment: Experiment, scoring: float) -> dict[str, Any]:
     """Return `seconds`, the phases that add up to the run, and `profile`, the parts of training where there was any."""
-    judging = experiment.phases.seconds.get("sample_detection", 0.0)
-    after = {"retrieval": scoring - judging, "sample_detection": judging}
+    scored = experiment.phases.seconds
+    after = {phase: scored.get(phase, 0.0) for phase in ("predictions", "sample_detection")}
+    after = {"retrieval": scoring - sum(after.values()), **after}
     trainer = experiment.trainer
     if trainer is None:
         return {"seconds": _rounded(after)}
@@ -308,6 +309,8 @@ def write_record(
         }
     if keep == "all":
         arrays["descriptors.npz"] = outcome.descriptors
+        if outcome.predictions:
+            arrays["predictions.npz"] = outcome.predictions
     finish_record(folder, documents, arrays)
     clear_checkpoints(folder)
     for replaced in asides(folder, REPLACED):

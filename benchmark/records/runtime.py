@@ -19,7 +19,7 @@ KIND = (
 """Settings that runs must share for one to tell how long the other takes."""
 
 _TRAINING = ("training", "validation", "checkpoint")
-_AFTERWARDS = ("retrieval", "sample_detection")
+_AFTERWARDS = ("retrieval", "predictions", "sample_detection")
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from gridbench.evaluation.noise_detection import (
     judge_training_set,
     wrong_classes,
 )
+from gridbench.evaluation.predictions import CleanLabels, Predictions, score_predictions
 from gridbench.evaluation.retrieval import (
     MAPS_TOGETHER,
     PAIRS,
@@ -52,12 +53,13 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run found: the content of result.json, and of the arrays beside it; `detection` may be empty."""
+    """What a run found: the content of result.json, and of the arrays beside it, of which the last two may be empty."""
 
     result: dict[str, Any]
     retrieval: dict[str, Array]
     descriptors: dict[str, Array]
     detection: dict[str, Array] = field(default_factory=dict)
+    predictions: Mapping[str, Array] = field(default_factory=dict)
 
 
 class Experiment:
@@ -106,16 +108,19 @@ class Experiment:
         model = network.model if isinstance(network, TimmBackbone) else network
         return save(independent(model.state_dict()))
 
-    def score(self) -> Outcome:
-        """Retrieve with the learnt descriptors and gather all scores.
+    def score(self, keep_predictions: bool = False) -> Outcome:
+        """Retrieve with the learnt descriptors, predict with the trained head, and gather all scores.
+
+        Args:
+            keep_predictions: Whether the outcome holds the predictions themselves, too.
 
         Raises:
             RunFailed: The descriptors cannot be compared with the chosen distance.
         """
-        return self._outcome({}, self._judge)
+        return self._outcome({}, self._judge, keep_predictions)
 
     def score_again(self, descriptors: Mapping[str, Array]) -> Outcome:
-        """Score the retrieval alone, and say nothing of the training set.
+        """Score the retrieval alone, and say nothing of the head and the training set.
 
         Args:
             descriptors: Split -> descriptors of its images, as far as they are known; the others are extracted.
@@ -125,7 +130,9 @@ class Experiment:
         """
         return self._outcome(descriptors, None)
 
-    def _outcome(self, known: Mapping[str, Array], judge: Callable[[], Verdict] | None) -> Outcome:
+    def _outcome(
+        self, known: Mapping[str, Array], judge: Callable[[], Verdict] | None, keep_predictions: bool = False
+    ) -> Outcome:
         config = self.plan.config
         best_epoch = self.trainer.use_best() if self.trainer and config.select == "best" else None
         try:
@@ -140,6 +147,8 @@ class Experiment:
             for prefix, pair in results.items()
             for name, values in pair.scores.items()
         }
+        with self.phases.timed("predictions"):
+            predictions = self._score_predictions(keep_predictions) if judge else Predictions({}, {})
         with self.phases.timed("sample_detection"):
             verdict = judge() if judge else Verdict(None, {}, {})
             pixels = self._memorised_pixels() if judge else None
@@ -148,7 +157,8 @@ class Experiment:
         result = {
             "schema": 1,
             "id": self.plan.id,
-            "metrics": metrics,
+            "metrics": {**metrics, **predictions.metrics},
+            "predictions": dict(predictions.document),
             "noise": {
                 "requested": str(config.slnir),
                 "realised": self.manifest.summary()["realised"],
@@ -165,7 +175,8 @@ class Experiment:
             "parameters": self._count_parameters(),
             "best_epoch": best_epoch,
         }
-        return Outcome(result, self._retrieval_arrays(results), found, verdict.arrays)
+        arrays = self._retrieval_arrays(results)
+        return Outcome(result, arrays, found, verdict.arrays, predictions.arrays)
 
     def _corrupt(self) -> Corruption:
         """Corrupt the training labels by the run's noise model, and keep the manifest."""
@@ -212,16 +223,26 @@ class Experiment:
         return Trainer(self.method, self.objective.task, data, self.truth, settings, self.device, validate)
 
     def _validation_score(self) -> float:
-        results, _ = self._score_pairs(pairs=("validation/",))
+        results, _ = self._score_pairs(pairs=("validation/",), whole=False)
         return float(results["validation/"].scores[f"ndcg@{self.plan.config.k}"].mean())
 
     def _score_pairs(
-        self, pairs: tuple[str, ...] = tuple(PAIRS), known: Mapping[str, Array] | None = None
+        self,
+        pairs: tuple[str, ...] = tuple(PAIRS),
+        known: Mapping[str, Array] | None = None,
+        whole: bool = True,
     ) -> tuple[dict[str, Retrieval], dict[str, Array]]:
         config = self.plan.config
         settings = {name: getattr(config, name) for name in ("k", "distance", "ideal", "seed")}
         return score_method(
-            self.method, self.shown, self.splits, self.relevance, settings, pairs=pairs, known=known
+            self.method,
+            self.shown,
+            self.splits,
+            self.relevance,
+            settings,
+            pairs=pairs,
+            known=known,
+            whole=whole,
         )
 
     def shown(self, split: str) -> EvaluationSet:
@@ -241,6 +262,17 @@ class Experiment:
         """Yield the head's output for the images of a split, in evaluation mode, batch by batch."""
         size = MAPS_TOGETHER if self.plan.kind == "pixel" else TOGETHER
         yield from predict(self.method, self.shown(split).batches(size))
+
+    def _score_predictions(self, keep: bool) -> Predictions:
+        """Score what the head predicts of the validation and test images."""
+        archive = self.plan.archive
+
+        def maps(positions: Array) -> Array:
+            return self._as_evaluated(archive.true_label_maps[positions])
+
+        clean = CleanLabels(self.relevance, maps)
+        task = self.objective.task if self.objective else None
+        return score_predictions(task, self.predictions, self.splits, clean, archive.class_names, keep)
 
     def _judge(self) -> Verdict:
         """Let the trained model judge the whole training set; without a head it says nothing."""
@@ -279,11 +311,13 @@ class Experiment:
 
     def _maps_as_seen(self) -> tuple[Array, Array]:
         """Return the label maps that were trained on and the clean ones, cut as evaluation cuts images."""
+        clean = self.plan.archive.true_label_maps[self.splits.train]
+        return self._as_evaluated(self.corruption.labels), self._as_evaluated(clean)
+
+    def _as_evaluated(self, maps: Array) -> Array:
+        """Return label maps (n, H, W) cut as evaluation cuts images; whole where the recipe leaves maps whole."""
         config = self.plan.config
-        maps, clean = self.corruption.labels, self.plan.archive.true_label_maps[self.splits.train]
-        if config.move_maps is not False and config.crop:
-            return centre_of(maps, config.crop), centre_of(clean, config.crop)
-        return maps, clean
+        return centre_of(maps, config.crop) if config.move_maps is not False and config.crop else maps
 
     def _count_parameters(self) -> dict[str, int]:
         network = self.method.descriptor_network

@@ -17,6 +17,7 @@ class Classification(Task):
     name = "classification"
     annotation = "scene"
     reads = "descriptor"
+    predicts = "labels"
 
     def head(self, width: int) -> nn.Module:
         """Build the FC layer `width` -> C."""

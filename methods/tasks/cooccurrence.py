@@ -21,6 +21,9 @@ class Cooccurrence(Task):
     name = "cooccurrence"
     annotation = "pixel"
     reads = "descriptor"
+    predicts = "labels"
+    threshold = PRESENT_WEIGHT
+    calibrated = False
     no_labels = "an entry of the loss is an edge of the class graph, which joins two labels"
 
     @property
@@ -42,8 +45,13 @@ class Cooccurrence(Task):
 
     def present(self, prediction: Tensor) -> Tensor:
         """Return (B, C) bool: self-loops nearer to the smallest of a present class than to 0."""
+        return self.class_scores(prediction) > PRESENT_WEIGHT
+
+    def class_scores(self, prediction: Tensor) -> Tensor:
+        """Return the (B, C) self-loops, which are 0 for an absent class and grow with the area of a present one."""
         row, column = torch.triu_indices(self.num_classes, self.num_classes, device=prediction.device)
-        return prediction[:, row == column] > PRESENT_WEIGHT
+        # A weight is at most 1; the ReLU of the head knows no upper end.
+        return prediction[:, row == column].clamp(max=1.0)
 
     def logs(self, prediction: Tensor) -> dict[str, Tensor]:
         """Return the share of outputs that are zero throughout: the ReLU may die, as most of a target is 0."""

@@ -33,6 +33,7 @@ class Segmentation(Task):
     name = "segmentation"
     annotation = "pixel"
     reads = "feature_map"
+    predicts = "pixels"
 
     def head(self, width: int) -> nn.Module:
         """Build the head `width` -> 64 -> 32 -> C.

@@ -20,6 +20,10 @@ class Task(ABC):
         name: Name of the task and of its file.
         annotation: Which labels it needs: scene labels, label maps, or the single label of each image.
         reads: What its head takes: the pooled descriptor or the feature map before pooling.
+        predicts: What its predictions are scored as: `labels`, which classes an image shows (`class_scores`); `single`,
+            which one (`class_scores`); `pixels`, which class each pixel shows (`pixel_classes`); None, not at all.
+        threshold: A class is predicted present where its score is above that.
+        calibrated: Whether `class_scores` are probabilities, whose calibration can be measured.
         no_labels: Why single labels of an image have no score, where `per_label` returns None.
 
     Args:
@@ -31,6 +35,9 @@ class Task(ABC):
     name: ClassVar[str]
     annotation: ClassVar[Literal["scene", "pixel", "single"]]
     reads: ClassVar[Literal["descriptor", "feature_map"]]
+    predicts: ClassVar[Literal["labels", "single", "pixels"] | None] = None
+    threshold: ClassVar[float] = 0.5
+    calibrated: ClassVar[bool] = True
     no_labels: ClassVar[str] = "the entries of the loss belong to no single label"
 
     def __init__(
@@ -78,6 +85,10 @@ class Task(ABC):
     def probabilities(self, prediction: Tensor) -> Tensor | None:
         """Return (B, C), how probable each class is in the image; None when a prediction does not say that."""
         return None
+
+    def class_scores(self, prediction: Tensor) -> Tensor | None:
+        """Return (B, C) scores from 0 to 1 by which classes rank as present; None when a prediction has none."""
+        return self.probabilities(prediction)
 
     def pixel_classes(self, prediction: Tensor) -> Tensor | None:
         """Return the (B, H, W) classes that a prediction gives each pixel; None when it says nothing of pixels."""

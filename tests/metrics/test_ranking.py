@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from gridbench import metrics
+from gridbench.metrics import average_precision_at_r
 
 SCORES = (metrics.average_precision_at_k, metrics.precision_at_k, metrics.recall_at_k)
 
@@ -104,3 +105,16 @@ def test_bad_input(score):
 def test_a_ranking_that_names_an_image_twice_is_refused(score, ranking):
     with pytest.raises(ValueError, match=r"ranking of query 1 names the image [02] more than once"):
         score(ranking, [[1], [1]], [[1], [0], [1]], 3)
+
+
+def test_map_at_r_is_that_of_its_definition():
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        queries, archive = rng.integers(0, 2, (5, 4)), rng.integers(0, 2, (12, 4))
+        ranking = np.stack([rng.permutation(12) for _ in queries])
+        found = average_precision_at_r(ranking, queries, archive)
+        for labels, order, value in zip(queries, ranking, found, strict=True):
+            relevant = (archive[order] @ labels > 0).tolist()
+            r = sum(relevant)
+            hits = [sum(relevant[: i + 1]) / (i + 1) for i in range(r) if relevant[i]]
+            assert value == pytest.approx(sum(hits) / r if r else 0.0)

@@ -21,6 +21,7 @@ WHAT = {
     "checkpoint": "written after each epoch",
     "validation": "each epoch, for --select best",
     "retrieval": "descriptors, rankings, their scores",
+    "predictions": "validation and test images predicted by the head, and scored",
     "sample_detection": "the trained model judges its training set",
 }
 

@@ -44,7 +44,7 @@ PIECE = 32 * 2**20
 _COMPLETE = ".complete"
 _LAST = (FAILED, DONE)
 # What a node may send back: the files that a bundle may hold, and what a bundle leaves out.
-_FILES = (*FILES, "descriptors.npz", FAILED, DONE)
+_FILES = (*FILES, "descriptors.npz", "predictions.npz", FAILED, DONE)
 _LENGTH_BYTES = 8
 _KINDS: dict[str, tuple[type, ...]] = {
     "started": (str,),

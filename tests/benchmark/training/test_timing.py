@@ -30,7 +30,8 @@ def test_every_record_holds_its_phases_and_they_add_up(go):
     environment = go(method="grid", select="best").environment()
     whole = time.perf_counter() - started
     top, profile = environment["seconds"], environment["profile"]
-    assert set(top) == {"training", "validation", "checkpoint", "retrieval", "sample_detection"}
+    after = {"retrieval", "predictions", "sample_detection"}
+    assert set(top) == {"training", "validation", "checkpoint", *after}
     assert set(profile["seconds"]) == set(IN_TRAINING)
     assert profile["steps"] == 3 * 3
     assert profile["synchronised"]
@@ -54,7 +55,7 @@ def test_a_resumed_run_goes_on_counting(go):
 def test_what_trains_nothing_has_no_phases_of_training(go):
     environment = go(method="untrained").environment()
     assert "profile" not in environment
-    assert set(environment["seconds"]) == {"retrieval", "sample_detection"}
+    assert set(environment["seconds"]) == {"retrieval", "predictions", "sample_detection"}
 
 
 def test_the_leaderboard_tells_phases_and_counts_training_once(go):
