@@ -17,8 +17,9 @@ FILES := $(shell find $(PACKAGE_FOLDERS) -type f -not -path '*/__pycache__/*' | 
 LINKS := $(VENV)/.links-$(shell printf '%s\n' $(FILES) | cksum | cut -d ' ' -f 1)
 DEPENDENCIES := $(VENV)/.dependencies
 
-# One thread for each process: two test processes with two threads each would fight over two cores.
-ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+# One thread for each process: two test processes with two threads each would fight over two cores. And compiled
+# modules are kept, whatever the shell says, since tests start hundreds of processes.
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

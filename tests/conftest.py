@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +34,108 @@ os.environ["GRIDBENCH_CHECKPOINT_SECONDS"] = "0"
 CLASSES = 5
 COUNT = 96
 SIDE = 16
+
+
+@dataclass
+class Started:
+    """A process that `Warm` started.
+
+    Attributes:
+        pid: Its process id.
+        returncode: How it ended; minus a signal's number if it was killed; None until it is waited for.
+        writes: How often it wrote; None if it was killed.
+    """
+
+    pid: int
+    _warm: Warm
+    _folder: Path
+    returncode: int | None = None
+    writes: int | None = None
+
+    def wait(self) -> Started:
+        """Wait for its end."""
+        self.returncode = self._warm.ask(wait=self.pid)
+        writes = self._folder / "writes"
+        self.writes = int(writes.read_text()) if writes.exists() else None
+        return self
+
+    @property
+    def stdout(self) -> str:
+        """What it has printed so far."""
+        return (self._folder / "out").read_text()
+
+    @property
+    def stderr(self) -> str:
+        """What it has said so far."""
+        return (self._folder / "err").read_text()
+
+
+class Warm:
+    """Starts the command line, or scripts, as processes of their own which have torch loaded from the first."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        with (folder / "messages").open("w") as messages:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", str(Path(__file__).with_name("warm.py"))],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=messages,
+                text=True,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+            )
+
+    def ask(self, **order: Any) -> int:
+        """Give an order to tests/warm.py; return the number that it answers."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        assert answer, (self._folder / "messages").read_text()
+        return int(answer)
+
+    def start(
+        self,
+        *words: object,
+        folder: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        at: int | None = None,
+        **what: Any,
+    ) -> Started:
+        """Start `gridbench WORDS`; `script` names a file to run instead, and `lines` has the words of several commands.
+
+        Args:
+            words: The words of the command line.
+            folder: Where it runs; a new folder if it is None.
+            environment: Added to this process's environment.
+            at: It is killed before its write of this number.
+        """
+        own = Path(tempfile.mkdtemp(dir=self._folder))
+        order = {
+            "folder": str(folder or own),
+            "environment": {**os.environ, **(environment or {})},
+            "at": at,
+            **{name: str(own / name) for name in ("out", "err", "writes")},
+            **(what or {"lines": [[str(word) for word in words]]}),
+        }
+        return Started(self.ask(**order), self, own)
+
+    def __call__(self, *words: object, **how: Any) -> Started:
+        """Start a process, as `start` does, and wait for its end."""
+        return self.start(*words, **how).wait()
+
+    def close(self) -> None:
+        """End the process from which the others are forked."""
+        self._process.communicate()
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    """What starts processes that have torch loaded; loading it takes longer than most runs of the tests."""
+    started = Warm(tmp_path_factory.mktemp("warm"))
+    yield started
+    started.close()
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ page has one folder, and in it the plug-ins of this repository that it names.
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
@@ -25,17 +24,6 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# (?:[\w/]+/)?(\w+\.py)\n")
 SHORT = ["--epochs", "1", "--train-size", "128", "--quiet"]
 EACH_LEVEL = ["--loss", "bce", "--loss", "pce"]
-RUN = """
-import shlex, sys
-from gridbench.cli import main
-for line in sys.argv[1:]:
-    print(line)
-    try:
-        main(shlex.split(line))
-    except SystemExit as stop:
-        if stop.code:
-            raise
-"""
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
@@ -57,7 +45,7 @@ def prepared(tmp_path_factory):
 
 
 @each_page
-def test_python_and_plugins_run(page, tmp_path, prepared):
+def test_python_and_plugins_run(page, warm, tmp_path, prepared):
     code, checks = [], []
     for block in blocks(page, "python"):
         named = FILE.match(block)
@@ -75,17 +63,9 @@ def test_python_and_plugins_run(page, tmp_path, prepared):
             (tmp_path / plugin).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / plugin).write_bytes((ROOT / plugin).read_bytes())
         words += ["--dry-run"] if words[0] == "sweep" else SHORT
-    lines = [*checks, *plugged]
-    for words in [["page.py"], ["-P", "-c", RUN, *(shlex.join(line) for line in lines)]]:
-        environment = {**os.environ, "GRIDBENCH_CACHE": str(prepared), "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(
-            [sys.executable, *words],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    environment = {"GRIDBENCH_CACHE": str(prepared)}
+    for what in [{"script": "page.py"}] * bool(code) + [{"lines": checks + plugged}] * bool(checks + plugged):
+        done = warm(folder=tmp_path, environment=environment, **what)
         assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -1,10 +1,15 @@
-"""The CPU cores that this process may use, and their division among workers (a leaf)."""
+"""The CPU cores that this process may use, their division among workers, and how workers start (a leaf)."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+from multiprocessing.context import BaseContext
 
-__all__ = ["cores_here", "shares_of_cores"]
+__all__ = ["cores_here", "shares_of_cores", "training_processes"]
+
+# What a process that trains imports; together they take longer to load than a short run takes to compute.
+PRELOADED = ["timm", "gridbench.records.runner", "gridbench.evaluation.retrieval"]
 
 
 def cores_here() -> list[int]:
@@ -20,3 +25,28 @@ def shares_of_cores(workers: int) -> list[list[int]]:
     if workers >= len(cores):
         return [[cores[slot % len(cores)]] for slot in range(workers)]
     return [cores[slot::workers] for slot in range(workers)]
+
+
+def training_processes() -> BaseContext:
+    """Return the context in which processes that train start: forked from one that has loaded torch, or spawned.
+
+    That one process is started at the first call, draws nothing and uses no accelerator. The others have its
+    environment and not that of their parent.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    from multiprocessing import forkserver
+
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    # Modules are not looked for in the working folder, which may have a file of the same name.
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        forkserver.ensure_running()
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
+    return context

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import os
 import time
 from collections import deque
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbench.config import RunConfig
-from gridbench.core.cores import cores_here, shares_of_cores
+from gridbench.core.cores import cores_here, shares_of_cores, training_processes
 from gridbench.core.environment import all_devices, memory_of, ran_out_of_memory
 from gridbench.core.plugins import load_plugin, loaded_plugins
 from gridbench.engines.base import Event
@@ -169,11 +168,13 @@ class LocalPool:
         _end(worker)
 
     def _start(self, slot: int, device: str) -> _Worker:
-        context = multiprocessing.get_context("spawn")
+        context = training_processes()
         ours, theirs = context.Pipe()
         execution = replace(self._execution, device=device)
         process = context.Process(
-            target=work, args=(theirs, execution, self._shares[slot], loaded_plugins()), daemon=True
+            target=work,
+            args=(theirs, execution, self._shares[slot], loaded_plugins(), dict(os.environ)),
+            daemon=True,
         )
         process.start()
         theirs.close()
@@ -202,7 +203,13 @@ class _Reporter:
             raise KeyboardInterrupt from None
 
 
-def work(pipe: Connection, execution: Execution, cores: list[int], plugins: list[Path]) -> None:
+def work(
+    pipe: Connection,
+    execution: Execution,
+    cores: list[int],
+    plugins: list[Path],
+    environment: dict[str, str],
+) -> None:
     """Compute runs until the pipe is closed; torch is imported once and not for every run.
 
     Each set of settings that arrives is answered by ("started",), ("epoch", done, total) after every epoch, and then
@@ -213,7 +220,10 @@ def work(pipe: Connection, execution: Execution, cores: list[int], plugins: list
         execution: Where records go and on which device.
         cores: The cores that this process may use.
         plugins: Files to load first.
+        environment: The variables of the process that wants the runs.
     """
+    os.environ.clear()
+    os.environ.update(environment)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)
     # Loaded before a run's time starts to count; a run would load it a moment later.

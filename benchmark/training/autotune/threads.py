@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +13,7 @@ from typing import Any
 
 from gridbench.config import RunConfig
 from gridbench.core import machine_cache
-from gridbench.core.cores import cores_here, shares_of_cores
+from gridbench.core.cores import cores_here, shares_of_cores, training_processes
 from gridbench.core.machine import describe_machine, machine_label
 from gridbench.plan import Plan
 
@@ -82,7 +81,7 @@ def fastest_threads(plan: Plan, cache: Path, say: Callable[[str], None]) -> int:
 
 def steps_per_second(plan: Plan, cache: Path, threads: int, processes: int) -> float:
     """Return the steps per second of so many processes side by side; 0 if one of them fails."""
-    context = multiprocessing.get_context("spawn")
+    context = training_processes()
     start = context.Barrier(processes)
     config = plan.config
     small = {**config.canonical(), "slnir": "0", "epochs": 1, "train_size": _few(plan)}

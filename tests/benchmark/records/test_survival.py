@@ -46,12 +46,12 @@ def words(cache):
 
 
 @pytest.fixture(scope="module")
-def whole(server, words, tmp_path_factory):
+def whole(warm, words, tmp_path_factory):
     """The files of the uninterrupted run, and how often it wrote."""
     runs = tmp_path_factory.mktemp("whole")
-    code, writes = server(*words(runs))
-    assert code == 0
-    return numbers(runs), writes
+    done = warm(*words(runs))
+    assert done.returncode == 0, done.stderr
+    return numbers(runs), done.writes
 
 
 def numbers(runs: Path) -> dict[str, bytes]:
@@ -69,37 +69,37 @@ def test_a_run_writes_often_enough_to_be_worth_killing(whole):
     assert whole[1] > 20
 
 
-def kill_at_write(server, words, whole, runs, at):
-    assert server(*words(runs), at=at)[0] == KILLED
+def kill_at_write(warm, words, whole, runs, at):
+    assert warm(*words(runs), at=at).returncode == KILLED
     states = {stored.state for stored in iter_records(runs, verify=True)}
     assert states <= {"incomplete", "done"}
-    assert server(*words(runs))[0] == 0
+    assert warm(*words(runs)).returncode == 0
     assert numbers(runs) == whole[0]
 
 
 @pytest.mark.parametrize("share", [0.05, 0.35, 0.65, 0.95])
-def test_a_run_killed_while_it_writes_goes_on_to_the_same_bits(server, words, whole, tmp_path, share):
+def test_a_run_killed_while_it_writes_goes_on_to_the_same_bits(warm, words, whole, tmp_path, share):
     at = int(share * whole[1])
-    kill_at_write(server, words, whole, tmp_path / "runs", at)
+    kill_at_write(warm, words, whole, tmp_path / "runs", at)
     assert leftovers(tmp_path / "runs") == []
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_every_single_write_goes_on_to_the_same_bits(server, words, whole, tmp_path):
+def test_a_run_killed_at_every_single_write_goes_on_to_the_same_bits(warm, words, whole, tmp_path):
     for at in range(whole[1]):
-        kill_at_write(server, words, whole, tmp_path / f"runs{at}", at)
+        kill_at_write(warm, words, whole, tmp_path / f"runs{at}", at)
 
 
-def test_a_run_killed_again_and_again_gets_there(server, words, whole, tmp_path):
+def test_a_run_killed_again_and_again_gets_there(warm, words, whole, tmp_path):
     runs = tmp_path / "runs"
     for at in (8, 9, 10, 14):
-        server(*words(runs), at=at)
-    assert server(*words(runs))[0] == 0
+        warm(*words(runs), at=at)
+    assert warm(*words(runs)).returncode == 0
     assert numbers(runs) == whole[0]
 
 
 @pytest.mark.slow
-def test_twenty_kills_at_random_moments_of_the_command_itself(server, whole, words, tmp_path):
+def test_twenty_kills_at_random_moments_of_the_command_itself(warm, whole, words, tmp_path):
     rng = random.Random(0)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 
@@ -132,29 +132,21 @@ def test_twenty_kills_at_random_moments_of_the_command_itself(server, whole, wor
             process.kill()
         (stored,) = iter_records(runs, verify=True)
         killed += process.returncode == KILLED and stored.state != "done"
-        assert server(*words(runs))[0] == 0
+        assert warm(*words(runs)).returncode == 0
         assert numbers(runs) == whole[0]
         if killed == 20:
             break
     assert killed == 20
 
 
-def test_ctrl_c_says_how_to_go_on_and_loses_no_finished_epoch(words, whole, tmp_path):
+def test_ctrl_c_says_how_to_go_on_and_loses_no_finished_epoch(warm, words, tmp_path):
     runs = tmp_path / "runs"
-    long = [*map(str, words(runs)), "--epochs", "400"]
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "gridbench", *long],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    ) as process:
-        while not any(runs.glob("*/checkpoint.json")) and process.poll() is None:
-            time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
-        _, messages = process.communicate()
-    assert process.returncode == 130
+    process = warm.start(*words(runs), "--epochs", 400)
+    while not any(runs.glob("*/checkpoint.json")):
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGINT)
+    messages = process.wait().stderr
+    assert process.returncode == 130, messages
     assert "Interrupted. The same command goes on after the last finished epoch." in messages
     assert "Traceback" not in messages
     (stored,) = iter_records(runs)
@@ -273,17 +265,10 @@ def test_a_folder_of_another_run_is_set_aside(execution, settings, tmp_path):
     assert read_record(aside, verify=True).id == other.id
 
 
-def test_two_processes_at_once_make_one_record(server, words, whole, tmp_path):
+def test_two_processes_at_once_make_one_record(warm, words, tmp_path):
     runs = tmp_path / "runs"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-P", "-m", "gridbench", *map(str, words(runs)), "--epochs", "60"]
-    pair = [
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment
-        )
-        for _ in range(2)
-    ]
-    said = [process.communicate()[1] for process in pair]
+    pair = [warm.start(*words(runs), "--epochs", 20) for _ in range(2)]
+    said = [process.wait().stderr for process in pair]
     codes = sorted(process.returncode for process in pair)
     # The second is turned away, unless it came so late that all was done.
     assert codes in ([0, 2], [0, 0])
@@ -292,20 +277,26 @@ def test_two_processes_at_once_make_one_record(server, words, whole, tmp_path):
     assert not any("Traceback" in text for text in said)
     (record,) = iter_records(runs, verify=True)
     assert record.state == "done"
-    assert len(record.history()) == 60
+    assert len(record.history()) == 20
 
 
 # Checkpoints and records that cannot be trusted
 
 
-@pytest.fixture
-def interrupted(server, words, whole, tmp_path):
+@pytest.fixture(scope="module")
+def killed(warm, words, tmp_path_factory):
     """A run that was killed after its second checkpoint."""
-    runs = tmp_path / "runs"
-    assert server(*words(runs), at=12)[0] == KILLED
+    runs = tmp_path_factory.mktemp("killed") / "runs"
+    assert warm(*words(runs), at=12).returncode == KILLED
     (index,) = runs.glob("*/checkpoint.json")
     assert json.loads(index.read_text())["epoch"] >= 1
     return runs
+
+
+@pytest.fixture
+def interrupted(killed, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(killed, tmp_path / "runs")
 
 
 def flip(path: Path, share: float) -> None:
@@ -317,25 +308,25 @@ def flip(path: Path, share: float) -> None:
 @pytest.mark.parametrize("pattern", ["checkpoint.json", "checkpoint-*.safetensors", "config.json"])
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.6])
 def test_a_flipped_byte_of_an_unfinished_run_changes_no_number(
-    server, words, whole, interrupted, pattern, share
+    warm, words, whole, interrupted, pattern, share
 ):
     for path in interrupted.glob(f"*/{pattern}"):
         flip(path, share)
-    assert server(*words(interrupted))[0] == 0
+    assert warm(*words(interrupted)).returncode == 0
     assert numbers(interrupted) == whole[0]
 
 
 @pytest.mark.parametrize("pattern", ["checkpoint.json", "checkpoint-*.safetensors"])
 @pytest.mark.parametrize("size", [0, 10])
-def test_a_truncated_checkpoint_changes_no_number(server, words, whole, interrupted, pattern, size):
+def test_a_truncated_checkpoint_changes_no_number(warm, words, whole, interrupted, pattern, size):
     for path in interrupted.glob(f"*/{pattern}"):
         path.write_bytes(path.read_bytes()[:size])
-    assert server(*words(interrupted))[0] == 0
+    assert warm(*words(interrupted)).returncode == 0
     assert numbers(interrupted) == whole[0]
     assert any(interrupted.glob("*/checkpoint.damaged-0/*"))
 
 
-def test_a_checkpoint_of_other_networks_is_set_aside_and_leaves_no_trace(server, words, whole, interrupted):
+def test_a_checkpoint_of_other_networks_is_set_aside_and_leaves_no_trace(warm, words, whole, interrupted):
     from safetensors.torch import load, save
 
     from gridbench.training.checkpoint import checkpoint_digest
@@ -351,13 +342,13 @@ def test_a_checkpoint_of_other_networks_is_set_aside_and_leaves_no_trace(server,
     index.pop("check")
     index["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
     (path.parent / "checkpoint.json").write_text(json.dumps({**index, "check": checkpoint_digest(index)}))
-    assert server(*words(interrupted))[0] == 0
+    assert warm(*words(interrupted)).returncode == 0
     assert numbers(interrupted) == whole[0]
 
 
-def test_the_leaderboard_leaves_out_a_record_with_a_changed_number(server, words, tmp_path, capsys):
+def test_the_leaderboard_leaves_out_a_record_with_a_changed_number(warm, words, tmp_path, capsys):
     runs = tmp_path / "runs"
-    assert server(*words(runs))[0] == 0
+    assert warm(*words(runs)).returncode == 0
     (result,) = runs.glob("*/result.json")
     text = result.read_text()
     digit = text.index('"ndcg@5": 0.') + len('"ndcg@5": 0.')
