@@ -16,6 +16,7 @@ def _summary(loss: str) -> str:
 
 
 for _name, _class in (
+    ("adele", "ADELE"),
     ("co_teaching", "CoTeaching"),
     ("elr", "ELR"),
     ("grid", "GRID"),
@@ -25,6 +26,7 @@ for _name, _class in (
     ("ll_ct", "LLCt"),
     ("ll_r", "LLR"),
     ("lnc", "LNC"),
+    ("mean_teacher", "MeanTeacher"),
     ("oracle", "Oracle"),
     ("random", "Random"),
     ("sat", "SAT"),

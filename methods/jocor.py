@@ -30,7 +30,7 @@ class JoCoR(TwoNetworks):
     Retrieval compares the descriptors of the first network; neither is ever picked by its score.
     """
 
-    losses = ("bce", "fl", "asl", "pce")
+    losses = ("bce", "fl", "asl", "pce", "pgce", "psce", "pnce_rce", "pdice_ce")
     because = "its agreement term compares two networks' probabilities, which a co-occurrence graph lacks"
 
     @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from gridbench.methods.base import (
     mean_of_valid,
 )
 from gridbench.methods.plain import Plain
+from gridbench.methods.tasks.batch import stored_pixels
 from gridbench.parameters import parameter
 from gridbench.registry import register_method
 
@@ -40,7 +41,7 @@ class LNC(Plain):
     the stored maps, so crops and mirrorings are undone before writing. Unlabelled pixels stay unlabelled.
     """
 
-    losses = ("pce",)
+    losses = ("pce", "pgce", "psce", "pnce_rce", "pdice_ce")
     because = "it corrects label maps pixel by pixel, which only a pixel-wise loss learns from"
     note = (
         "lnc is a re-implementation from the abstract of its paper; its formulas and settings are not public"
@@ -91,7 +92,7 @@ class LNC(Plain):
         shown = prediction.detach()
         given = self.objective.task.target(batch)
         known = given != IGNORE
-        where = _stored_pixels(batch, given.shape[1:])
+        where = stored_pixels(batch)
         if self.first_epoch <= batch.epoch < self.stop:
             certain = known & (normalised_entropy(shown.float()) < self.p.tau)
             believed = torch.where(certain, shown.argmax(1), UNCHANGED)
@@ -118,7 +119,7 @@ class LNC(Plain):
 
     def _corrected(self, batch: Batch) -> list[Entries]:
         given = self.objective.task.target(batch)
-        changes = self.corrections[_stored_pixels(batch, given.shape[1:])].long()
+        changes = self.corrections[stored_pixels(batch)].long()
         corrected = (changes != UNCHANGED) & (changes != given)
         return [(corrected.float().flatten(1), (given != IGNORE).flatten(1))]
 
@@ -138,16 +139,3 @@ def _window(epochs: int, warm_up: float, correct_until: float) -> tuple[int, int
     start = math.ceil(epochs * Fraction(str(warm_up)) / 100)
     stop = math.ceil(epochs * Fraction(str(correct_until)) / 100)
     return (start, max(stop, start + 1)) if correct_until > warm_up else (start, start)
-
-
-def _stored_pixels(batch: Batch, size: torch.Size) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the (sample, row, column) of the stored map that each pixel of the batch's maps was cut from."""
-    indices = batch.indices
-    rows = torch.arange(size[0], device=indices.device).expand(len(indices), -1)
-    columns = torch.arange(size[1], device=indices.device).expand(len(indices), -1)
-    geometry = batch.geometry
-    if geometry is not None:
-        rows = torch.where(geometry.flipped[:, None], size[0] - 1 - rows, rows) + geometry.top[:, None]
-        columns = torch.where(geometry.mirrored[:, None], size[1] - 1 - columns, columns)
-        columns = columns + geometry.left[:, None]
-    return indices[:, None, None], rows[:, :, None], columns[:, None, :]

@@ -16,6 +16,7 @@ _FOLDERS = {
         "hill": "Hill",
         "wan": "WeakAssumedNegatives",
     },
+    "segmentation.": {"pdice_ce": "PDiceCE", "pgce": "PGCE", "pnce_rce": "PNCERCE", "psce": "PSCE"},
     "single_label.": {"ce": "CE"},
 }
 

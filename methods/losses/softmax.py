@@ -42,12 +42,14 @@ def label_smoothing(logits: Tensor, classes: Tensor, smoothing: float) -> Tensor
 
 def mean_absolute_error(logits: Tensor, classes: Tensor) -> Tensor:
     """Return 1 - p of the true class, half the L1 distance to the one-hot label (Ghosh et al., AAAI 2017)."""
-    return 1 - _probability(logits, classes)
+    return 1 - _true(F.softmax(logits, 1), classes)
 
 
 def generalised_cross_entropy(logits: Tensor, classes: Tensor, q: float) -> Tensor:
     """Return (1 - p^q) / q of the true class (Zhang and Sabuncu, NeurIPS 2018, eq. 6); CE as q goes to 0, MAE at 1."""
-    return (1 - _probability(logits, classes).clamp_min(LOWEST) ** q) / q
+    log_p = _true(F.log_softmax(logits, 1), classes).clamp_min(math.log(LOWEST))
+    # 1 - p^q by expm1: the difference of two numbers close to 1 would lose its digits as q goes to 0.
+    return -torch.expm1(q * log_p) / q
 
 
 def reverse_cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
@@ -70,10 +72,6 @@ def normalised_negative_cross_entropy(logits: Tensor, classes: Tensor) -> Tensor
     """Return 1 - a / sum(a) of the true class, a = log max(p, 1e-7) - log 1e-7 (Ye et al., NeurIPS 2023)."""
     above = F.softmax(logits, 1).clamp_min(LOWEST).log() - math.log(LOWEST)
     return 1 - _true(above, classes) / above.sum(1)
-
-
-def _probability(logits: Tensor, classes: Tensor) -> Tensor:
-    return _true(F.softmax(logits, 1), classes)
 
 
 def _true(values: Tensor, classes: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-__all__ = ["Batch", "Geometry", "View", "mean_of_valid"]
+__all__ = ["Batch", "Geometry", "View", "mean_of_valid", "stored_pixels"]
 
 
 @dataclass(frozen=True)
@@ -129,3 +129,22 @@ def mean_of_valid(values: Tensor, valid: Tensor | None) -> Tensor:
     if valid is None:
         return values.mean(1)
     return torch.where(valid, values, 0.0).sum(1) / valid.sum(1).clamp_min(1)
+
+
+def stored_pixels(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the (sample, row, column) of the stored map that each pixel of a batch's (B, H, W) maps was cut from.
+
+    Raises:
+        ValueError: The batch holds no maps.
+    """
+    if batch.label_maps is None:
+        raise ValueError("The batch holds no label maps.")
+    size, indices = batch.label_maps.shape[1:], batch.indices
+    rows = torch.arange(size[0], device=indices.device).expand(len(indices), -1)
+    columns = torch.arange(size[1], device=indices.device).expand(len(indices), -1)
+    geometry = batch.geometry
+    if geometry is not None:
+        rows = torch.where(geometry.flipped[:, None], size[0] - 1 - rows, rows) + geometry.top[:, None]
+        columns = torch.where(geometry.mirrored[:, None], size[1] - 1 - columns, columns)
+        columns = columns + geometry.left[:, None]
+    return indices[:, None, None], rows[:, :, None], columns[:, None, :]

@@ -43,6 +43,10 @@ class Classification(Task):
         """Return the (B, C) sigmoids of the logits."""
         return torch.sigmoid(prediction)
 
+    def distribution(self, prediction: Tensor) -> Tensor:
+        """Return the (B, C) sigmoids of the logits."""
+        return torch.sigmoid(prediction)
+
     def symmetric_kl(self, one: Tensor, other: Tensor) -> Tensor:
         """Return the (B, C) divergences of the two Bernoulli distributions of each class.
 

@@ -66,6 +66,10 @@ class Segmentation(Task):
         """Return the (B, H, W) classes of the largest logits."""
         return prediction.argmax(1)
 
+    def distribution(self, prediction: Tensor) -> Tensor:
+        """Return the (B, C, H, W) softmax over the classes of each pixel."""
+        return F.softmax(prediction, 1)
+
     def per_label(self, values: Tensor, valid: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the (B, C) means over the pixels labelled with each class, and which classes a map holds."""
         classes = self.target(batch).flatten(1)

@@ -42,6 +42,10 @@ class SingleLabel(Task):
         """Return the (B, C) softmax of the logits."""
         return F.softmax(prediction, 1)
 
+    def distribution(self, prediction: Tensor) -> Tensor:
+        """Return the (B, C) softmax of the logits."""
+        return F.softmax(prediction, 1)
+
     def symmetric_kl(self, one: Tensor, other: Tensor) -> Tensor:
         """Return the (B, 1) divergences of the two categorical distributions of each image."""
         log_one, log_other = F.log_softmax(one, 1), F.log_softmax(other, 1)

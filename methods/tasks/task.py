@@ -90,6 +90,10 @@ class Task(ABC):
         """Return (B, C) scores from 0 to 1 by which classes rank as present; None when a prediction has none."""
         return self.probabilities(prediction)
 
+    def distribution(self, prediction: Tensor) -> Tensor | None:
+        """Return the probabilities of a prediction, of its shape (B, C, ...); None when it is no distribution."""
+        return None
+
     def pixel_classes(self, prediction: Tensor) -> Tensor | None:
         """Return the (B, H, W) classes that a prediction gives each pixel; None when it says nothing of pixels."""
         return None

@@ -125,11 +125,11 @@ def test_the_same_command_computes_nothing_again_and_more_seeds_only_what_is_mis
 def test_a_mean_teacher_with_a_strong_view_is_checked_and_stands_in_its_place(
     compare, documented, registries
 ):
-    teacher = documented("methods.md", "mean_teacher.py")
+    teacher = documented("methods.md", "strong_teacher.py")
     assert len(teacher.read_text(encoding="utf-8").splitlines()) < 60
     code, out, err = compare(teacher, "--slnir", "30", "--seeds", "1", check=True)
     assert code == 0, err
-    assert any(line.startswith("mean_teacher") for line in out.splitlines())
+    assert any(line.startswith("strong_teacher") for line in out.splitlines())
 
 
 def test_quick_says_that_it_shows_nothing_yet(compare, small, tmp_path):

@@ -1,0 +1,1 @@
+"""Parts of ADELE that are used by it alone."""

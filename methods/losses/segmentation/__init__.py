@@ -1,0 +1,1 @@
+"""Robust losses over label maps, one file each, named as registered."""
