@@ -22,8 +22,13 @@ def losses_at(level: str) -> list[str]:
 
 
 def losses_of(method: type[Method], level: str | None = None) -> list[str]:
-    """Return the names of the losses that a method goes with, at one level of labels or at all."""
-    names = LOSSES.names() if method.losses == ANY_LOSS else list(method.losses)
+    """Return the names of the losses that a method goes with, at one level of labels or at all.
+
+    A method that goes with every loss and takes a smaller one for a sign of a right label leaves out signed ones.
+    """
+    names = list(method.losses)
+    if method.losses == ANY_LOSS:
+        names = [name for name in LOSSES if not (method.compares_losses and LOSSES.get(name).signed)]
     return names if level is None else [name for name in names if LOSSES.get(name).task.annotation == level]
 
 
@@ -67,12 +72,13 @@ def chosen_loss(method: type[Method], loss: str | None, level: str | None) -> ty
     found: type[Loss] = LOSSES.get(loss or usual_loss(method, level))
     names = losses_of(method)
     if found.name not in names:
+        because = method.because
+        if method.losses == ANY_LOSS:
+            because = "it takes a smaller loss for a sign of a right label, and that loss may be negative for any label"
         kin = [name for name in kin_of(found.name) if name in names]
         raise InputError(
             f"The method {method.name!r} does not go with the loss {found.name!r}; it goes with "
-            f"{', '.join(names)}"
-            + (f", because {method.because}." if method.because else ".")
-            + _closest(kin)
+            f"{', '.join(names)}" + (f", because {because}." if because else ".") + _closest(kin)
         )
     if level is not None and found.task.annotation != level:
         kin = [name for name in kin_of(found.name) if LOSSES.get(name).task.annotation == level]

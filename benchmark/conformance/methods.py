@@ -26,6 +26,7 @@ from gridbench.conformance.subject import Subject, step_on, training_view
 from gridbench.errors import InputError
 from gridbench.evaluation.training_view import evaluating
 from gridbench.methods.base import ANY_LOSS, Batch, Method, StepOutput
+from gridbench.methods.pairing import losses_of
 from gridbench.registry import LOSSES
 
 __all__ = ["check_method"]
@@ -39,7 +40,7 @@ def check_method(
     yield from documented
     if not all(finding.passed for finding in documented):
         return
-    everything = LOSSES.names() if method.losses == ANY_LOSS else method.losses
+    everything = losses_of(method)
     checks = TRAINED if method.labels != "none" else REFERENCE
     for loss in losses or everything or (None,):
         yield from carry_out(checks, Subject(bench, method, loss, parameters), loss or "", method, BASIC)

@@ -11,8 +11,8 @@ from typing import Any
 
 from gridbench.config import FIELDS, RunConfig, is_switch, make_config
 from gridbench.errors import InputError
-from gridbench.methods.base import ANY_LOSS, Loss, Method
-from gridbench.methods.pairing import usual_loss
+from gridbench.methods.base import Loss, Method
+from gridbench.methods.pairing import losses_of, usual_loss
 from gridbench.parameters import describe
 from gridbench.plan import Plan, make_plan
 from gridbench.records.record import StoredRun, read_record
@@ -219,8 +219,8 @@ def pair_of(
 
 def refusal(method: str, loss: str | None) -> str:
     """Say why a method and a loss do not go together; empty when they do."""
-    losses = METHODS.get(method).losses
-    if loss is None or losses == ANY_LOSS or loss in losses:
+    losses = losses_of(METHODS.get(method))
+    if loss is None or loss in losses:
         return ""
     return f"it goes with {', '.join(losses) or 'no loss'}"
 

@@ -13,6 +13,7 @@ _FOLDERS = {
         "bgce": "BGCE",
         "bmae": "BMAE",
         "bsce": "BSCE",
+        "em": "EntropyMaximisation",
         "hill": "Hill",
         "wan": "WeakAssumedNegatives",
     },

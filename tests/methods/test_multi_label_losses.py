@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 
 from gridbench.errors import InputError
+from gridbench.methods.pairing import chosen_loss, losses_of
 from gridbench.parameters import parse
-from gridbench.registry import LOSSES
+from gridbench.registry import LOSSES, METHODS
 
 PLAIN = [0.352199, 0.961765, 1.13451, 0.763654]
 
@@ -33,6 +34,7 @@ def loss(name, **parameters):
         ("hill", {"margin": 0.5}, 10.8728 / 20, None),
         ("an_ls", {}, 0.836983, [0.478178, 0.941732, 1.14039, 0.787627]),
         ("an_ls", {"epsilon": 0}, 0.802983, None),
+        ("em", {"alpha": 0.2}, 0.394354, [0.0617483, 0.388124, 0.736392, 0.391153]),
         ("wan", {}, 0.545933, [0.178193, 0.589670, 0.893522, 0.522347]),
     ],
 )
@@ -48,12 +50,13 @@ def test_golden_values(golden, name, parameters, mean, images):
     [
         ("hill", 1, 20, [0.165680, -0.137937, -1.12675, 0.1875, 0.115969]),
         ("an_ls", 0, 1, [-0.000960455, 0.00844704, -0.0138768, -0.00262772, 0.0224912]),
+        ("em", 1, 1, [-0.00117502, -0.00912116, -0.0440362, 0, 0.00196612]),
         ("wan", 1, 1, [0.00471918, -0.00912116, -0.0440362, 0.00624988, 0.00913789]),
     ],
 )
 def test_golden_gradients(golden, name, row, scale, expected):
     logits = golden.x.clone().requires_grad_()
-    loss(name)(logits, golden.y).mean().backward()
+    loss(name, **({"alpha": 0.2} if name == "em" else {}))(logits, golden.y).mean().backward()
     assert (scale * logits.grad[row]).tolist() == pytest.approx(expected, rel=1e-5)
 
 
@@ -95,7 +98,7 @@ def test_hill_turns_down_where_an_absent_class_is_predicted_with_confidence():
 
 def test_values_and_gradients_stay_finite_where_published_code_gives_infinity():
     logits = torch.tensor([[-150.0, 150.0], [150.0, -150.0]], requires_grad=True)
-    for name in ("bgce", "bsce", "bmae", "hill", "an_ls", "wan"):
+    for name in ("bgce", "bsce", "bmae", "hill", "an_ls", "wan", "em"):
         values = loss(name)(logits, torch.tensor([[1.0, 0], [0, 1]]))
         values.sum().backward()
         assert torch.isfinite(values).all(), name
@@ -111,3 +114,12 @@ def test_values_and_gradients_stay_finite_where_published_code_gives_infinity():
 def test_parameters_outside_their_range_are_refused(name, parameters):
     with pytest.raises(InputError, match=next(iter(parameters))):
         loss(name, **parameters)
+
+
+@pytest.mark.parametrize("method", ["grid", "co_teaching"])
+def test_a_loss_that_may_be_negative_does_not_say_which_labels_are_right(method):
+    assert "em" not in losses_of(METHODS.get(method))
+    assert "hill" in losses_of(METHODS.get(method))
+    with pytest.raises(InputError, match="takes a smaller loss for a sign of a right label"):
+        chosen_loss(METHODS.get(method), "em", None)
+    assert "em" in losses_of(METHODS.get("oracle"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from gridbench.methods.base import Loss
@@ -21,7 +20,7 @@ __all__ = ["EntropyMaximisation"]
 class EntropyMaximisation(Loss):
     """n(p) of a present class, -alpha H(p) of an absent one, mean over classes (Zhou et al., ECCV 2022, eqs. 3 and 4).
 
-    n(z) = -log(z + 1e-5), and H is the entropy of a Bernoulli distribution. No label is taken for a negative one, so
+    n(z) = -log(z + 1e-5), and H the entropy p n(p) + (1 - p) n(1 - p). No label is taken for a negative one, so
     probabilities lie high; that of an absent class moves towards one half. An absent class costs less than nothing.
     """
 
@@ -43,8 +42,7 @@ class EntropyMaximisation(Loss):
 
     def entries(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, None]:
         """Return the (B, C) losses of logits (B, C) against labels (B, C) in {0, 1}."""
-        probability = torch.sigmoid(prediction)
-        # softplus(x) - p x is the entropy; both terms grow, their difference does not.
-        entropy = F.softplus(prediction) - probability * prediction
-        present = negative_log(probability)
+        p, absent = torch.sigmoid(prediction), torch.sigmoid(-prediction)
+        present = negative_log(p)
+        entropy = p * present + absent * negative_log(absent)
         return target * present - (1 - target) * self.parameters.alpha * entropy, None

@@ -10,7 +10,7 @@ from gridbench.cli import main
 from gridbench.conformance import check_component, components_named
 from gridbench.core.plugins import load_plugin
 from gridbench.errors import InputError
-from gridbench.methods.base import ANY_LOSS
+from gridbench.methods.pairing import losses_of
 from gridbench.registry import DATASETS, LOSSES, METHODS, NOISE
 
 pytestmark = pytest.mark.usefixtures("registries")
@@ -21,11 +21,12 @@ def failures(findings):
 
 
 def pairs():
-    """Every method with every loss; all but the first loss of each level of labels are slow."""
+    """Every method with every loss; of a method, and of all plain ones, all but the first of each level are slow."""
+    plain = set()
     for name in METHODS:
         method = METHODS.get(name)
-        seen = set()
-        for loss in (LOSSES.names() if method.losses == ANY_LOSS else method.losses) or (None,):
+        seen = plain if name in LOSSES else set()
+        for loss in losses_of(method) or (None,):
             level = loss and LOSSES.get(loss).task.annotation
             marks = [pytest.mark.slow] if level in seen else []
             seen.add(level)
