@@ -50,6 +50,10 @@ def _print_component(console: Any, registry: Any, name: str) -> None:
         console.print(
             "goes with " + ("every loss" if losses == ("*",) else ", ".join(losses)), highlight=False
         )
+    if kinds := getattr(component, "kinds", None):
+        from gridbench.noise.core.model import KINDS
+
+        console.print("corrupts " + ", ".join(KINDS.get(kind, kind) for kind in kinds), highlight=False)
     rows = describe(component.Parameters) if hasattr(component, "Parameters") else []
     if not rows:
         console.print("no parameters")
@@ -58,7 +62,8 @@ def _print_component(console: Any, registry: Any, name: str) -> None:
     for column in ("parameter", "default", "allowed", "what it is", "default from"):
         table.add_column(column)
     for parameter, kind, default, spec in rows:
-        shown = "derived" if default is None else str(default)
+        unset = "none" if spec.source == "yours" else "derived"
+        shown = unset if default is None else str(default)
         table.add_row(parameter, shown, spec.allowed(kind), spec.help, spec.source)
     console.print(table)
     for parameter, _, _, spec in rows:
