@@ -10,7 +10,6 @@ import numpy as np
 
 from gridbench.core.streams import numpy_stream
 from gridbench.datasets import Archive
-from gridbench.errors import InputError
 from gridbench.noise.core.corruption import Corruption
 from gridbench.noise.core.difficulty import NEIGHBOURS, neighbour_difficulty, plain_descriptors
 from gridbench.noise.core.label_set import LabelSet
@@ -45,21 +44,8 @@ def corrupt_training_labels(plan: Plan) -> Corruption:
         difficulty=partial(difficulty_of, archive, train, scene_labels),
     )
     rng = numpy_stream(config.noise_seed or 0, "noise")
-    level = "scene" if plan.kind == "single" and plan.kind not in plan.noise.kinds else plan.kind
-    corruption: Corruption = plan.noise.apply(labels, str(config.slnir), rng, level)
-    if plan.kind == "single":
-        _check_single(corruption, plan)
+    corruption: Corruption = plan.noise.apply(labels, str(config.slnir), rng, plan.kind)
     return corruption
-
-
-def _check_single(corruption: Corruption, plan: Plan) -> None:
-    """Refuse noise that leaves images with none or several labels where each must have one."""
-    bad = int(((corruption.labels != 0).sum(1) != 1).sum())
-    if bad:
-        raise InputError(
-            f"The noise model {plan.config.noise!r} leaves {bad} of {len(corruption.labels)} images with none or "
-            "several labels, and single labels are exactly one an image. Take noise that replaces labels: --noise swap"
-        )
 
 
 def difficulty_of(archive: Archive, indices: Array, labels: Array, neighbours: int = NEIGHBOURS) -> Array:

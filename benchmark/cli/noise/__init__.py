@@ -21,7 +21,7 @@ __all__ = ["noise"]
 
 # A plain method of each level; which one it is does not change the labels.
 PLAIN = {"scene": "bce", "pixel": "pce", "single": "ce"}
-UNITS = {"scene": "labels", "pixel": "units"}
+UNITS = {"scene": "labels", "pixel": "units", "single": "labels"}
 
 _folder = click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 
@@ -219,7 +219,7 @@ def _dataset_of(folder: Path) -> str:
 
 def _headline(summary: dict[str, Any]) -> str:
     chosen = ", ".join(f"{name}={value}" for name, value in summary["parameters"].items())
-    units = UNITS.get(summary["kind"], "labels")
+    units = UNITS[summary["kind"]]
     return (
         f"{summary['model']}{f' ({chosen})' if chosen else ''}: requested {summary['requested']} %, realised "
         f"{summary['realised']:.2f} % ({summary['affected']} of {summary['positives']} {units}); "
@@ -240,7 +240,7 @@ def _print(summary: dict[str, Any], names: list[str], histogram: dict[str, int])
     click.echo(f"hash of the changes  {summary['sha256']}")
     table = Table(box=None, pad_edge=False)
     table.add_column("class")
-    for column in (UNITS.get(summary["kind"], "labels"), "changed", "realised", "away", "to"):
+    for column in (UNITS[summary["kind"]], "changed", "realised", "away", "to"):
         table.add_column(column, justify="right")
     rows = summary["per_class"]
     for c, name in enumerate(names):

@@ -378,3 +378,28 @@ def test_the_tables_of_the_package_are_listed_with_their_rates(noise):
     assert "too few classes" in " ".join(
         noise("tables", "--dataset", "stripes", "--level", "scene")[1].split()
     )
+
+
+def test_an_archive_with_a_folder_for_each_class_has_single_labels_to_corrupt(cli, tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("beach", "forest", "river"):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        for i in range(12):
+            Image.fromarray(rng.integers(0, 200, (16, 16, 3)).astype(np.uint8)).save(
+                tmp_path / "mine" / name / f"{name}{i:02d}.png"
+            )
+    store = ("--cache", tmp_path / "cache")
+    assert cli("data", "prepare", "folder", "--data", "mine", "--name", "mine", *store)[0] == 0
+    assert "single labels        scene labels" in cli("data", "info", "mine", *store)[1]
+    words = ("noise", "apply", "--dataset", "mine", "--level", "single", "--slnir", 40, *store)
+    code, out, messages = cli(
+        *words, "--noise", "symmetric", "--noise-parameter", "new_class=any", "--out", "any"
+    )
+    assert code == 0, messages
+    assert "symmetric (new_class=any): requested 40 %, realised " in out
+    header, *lines = rows(tmp_path / "any" / "labels.csv")
+    assert header[1:] == ["beach", "forest", "river"]
+    assert {sum(map(int, line[1:])) for line in lines} == {1}
+    assert "so do 2 label files" in cli("noise", "verify", "any", "--dataset", "mine", *store)[1]
+    refused = cli(*words, "--noise", "missing", "--out", "missing")
+    assert (refused[0], "not single labels: it removes labels" in refused[2]) == (2, True)
