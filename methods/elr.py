@@ -1,8 +1,8 @@
-"""ELR: early-learning regularisation (Liu et al., NeurIPS 2020), in its multi-label form."""
+"""ELR: early-learning regularisation (Liu et al., NeurIPS 2020), for one label an image and for several."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -22,39 +22,40 @@ CERTAIN = 1 - 1e-4
 
 @register_method()
 class ELR(Plain):
-    """Adds lambda * log(1 - t p) to the loss, where t is a running mean of what an image's predictions p were.
+    """Adds lambda * log(1 - <t, p>) to the loss, where t is a running mean of what an image's predictions p were.
 
-    As in tomburgert/nar_mlc and RSiM's RCML: p is a sigmoid per class and the term a mean over batch and classes.
-    Targets start at zero, are updated before they are used, follow the image's index and receive no gradient. The
-    original, with a softmax over classes of which an image has exactly one, is not offered: there is no such task.
+    For one label an image p is a softmax, <t, p> the inner product over classes, and each update of t adds p scaled to
+    sum to 1 after clamping, as in shengliu66/ELR. For several, p is a sigmoid per class and the term a mean over batch
+    and classes, as in tomburgert/nar_mlc and RSiM's RCML. Targets start at zero, are updated before they are used,
+    follow the image's index and receive no gradient.
     """
 
-    losses = ("bce", "fl", "asl")
+    losses = ("bce", "fl", "asl", "ce")
     because = "its targets are running means of class probabilities, which these losses are defined on"
 
     @dataclass(frozen=True)
     class Parameters:
         """Parameters of ELR."""
 
-        lambda_: float = parameter(
-            1.0,
-            "weight of the regularisation",
-            "RSiM's RCML; above 2 it may run away",
+        lambda_: float | None = parameter(
+            None,
+            "weight of the regularisation; unset: 1 for several labels, 3 for one label an image",
+            "several labels: RSiM's RCML, above 2 it may run away; one: shengliu66/ELR, CIFAR-10, symmetric noise",
             low=0,
             high=1000,
             search=(0.0, 0.1, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 7.0),
         )
-        beta: float = parameter(
-            0.9,
-            "share of the old in each update of the targets",
-            "RSiM's RCML",
+        beta: float | None = parameter(
+            None,
+            "share of the old in each update of the targets; unset: 0.9 for several labels, 0.7 for one label an image",
+            "several labels: RSiM's RCML; one: shengliu66/ELR, CIFAR-10, symmetric noise",
             low=0,
             high=1,
             search=(0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.99),
         )
-        form: str = parameter(
-            "multi_label",
-            "a sigmoid per class; single_label, a softmax over classes, is refused: there is no single-label task yet",
+        form: str | None = parameter(
+            None,
+            "multi_label, a sigmoid per class, or single_label, a softmax over classes: always that of the loss",
             "paper, Section V: adapted to several labels",
             choices=("multi_label", "single_label"),
         )
@@ -71,31 +72,44 @@ class ELR(Plain):
 
     @classmethod
     def resolve(cls, parameters: Any, context: Context) -> Any:
-        """Refuse the single-label form.
+        """Fill in what depends on whether an image has one label or several.
 
         Raises:
-            InputError: It is asked for; scores of predictions and the method's loss would still be of several labels.
+            InputError: The other form than the loss's is asked for, or two_sided with one label an image.
         """
-        if parameters.form == "single_label":
+        assert context.loss is not None
+        single = context.loss.task.predicts == "single"
+        form = "single_label" if single else "multi_label"
+        if parameters.form not in (None, form):
+            other = "bce" if single else "ce"
             raise InputError(
-                "The method 'elr' with form=single_label needs a task with exactly one label an image, which gridbench "
-                "does not have yet: every image is trained and scored as having several. Leave the parameter out, or "
-                "give -p form=multi_label, which takes images with one label, too."
+                f"The method 'elr' with the loss {context.loss.name!r} has the form {form}; got "
+                f"form={parameters.form}. Leave the parameter out; for the other form: --method elr --loss {other}"
             )
-        return parameters
+        if single and parameters.two_sided:
+            raise InputError(
+                "The parameter two_sided of 'elr' is of several labels; leave it out with one an image."
+            )
+        usual = {"lambda_": 3.0, "beta": 0.7} if single else {"lambda_": 1.0, "beta": 0.9}
+        filled = {name: value for name, value in usual.items() if getattr(parameters, name) is None}
+        return replace(parameters, form=form, **filled)
 
     def step(self, batch: Batch) -> StepOutput:
         """Update the batch's targets with its predictions, then return label loss plus regularisation."""
-        prediction = self.predict(batch.images)
+        prediction, task = self.predict(batch.images), self.objective.task
         losses = self.objective.per_sample(prediction, batch)
-        probability = torch.sigmoid(prediction.float()).clamp(1 - CERTAIN, CERTAIN)
+        probability = task.probabilities(prediction.float())
+        assert probability is not None, "ELR needs a task that predicts how probable each class is"
+        probability = probability.clamp(1 - CERTAIN, CERTAIN)
         targets = self._remember(probability, batch.indices)
         agreement = targets * probability
         if self.p.two_sided:
             agreement = agreement + (1 - targets) * (1 - probability)
+        if task.predicts == "single":
+            agreement = agreement.sum(1)
         regularisation = torch.log(1 - agreement).mean()
         shown = prediction.detach()
-        logs = {"regularisation": regularisation.detach(), **self.objective.task.logs(shown)}
+        logs = {"regularisation": regularisation.detach(), **task.logs(shown)}
         return StepOutput(
             losses.mean() + self.p.lambda_ * regularisation, losses, prediction=shown, logs=logs
         )
@@ -103,6 +117,8 @@ class ELR(Plain):
     @torch.no_grad()
     def _remember(self, probability: Tensor, indices: Tensor) -> Tensor:
         """Move the targets of the images at `indices` (B,) towards `probability` (B, C) and return them."""
+        if self.objective.task.predicts == "single":
+            probability = probability / probability.sum(1, keepdim=True)
         updated: Tensor = self.p.beta * self.targets[indices] + (1 - self.p.beta) * probability
         self.targets[indices] = updated
         return updated

@@ -1,4 +1,4 @@
-"""JoCoR: joint training of two networks with co-regularisation (Wei et al., CVPR 2020), in its multi-label form."""
+"""JoCoR: joint training of two networks with co-regularisation (Wei et al., CVPR 2020)."""
 
 from __future__ import annotations
 
@@ -23,32 +23,33 @@ class JoCoR(TwoNetworks):
     """Two networks learn from the entries, or images, on which their joint loss is small.
 
     Per entry: (1 - lambda)(l1 + l2) + lambda (KL(p1||p2) + KL(p2||p1)), its eqs. 1 to 4 with the loss and the
-    distributions of the task: Bernoulli per class, categorical per pixel. The divergence is exact and sends its
-    gradient into both networks. The small-loss share 1 - R(epoch) is kept (eq. 5): of all entries of the mini-batch
+    distributions of the task: Bernoulli per class, categorical per image or pixel. The divergence is exact and sends
+    its gradient into both networks. The small-loss share 1 - R(epoch) is kept (eq. 5): of all entries of the mini-batch
     (label-wise, as in youngwk/IDMN), or of its images (sample-wise, as in hongxin001/JoCoR).
 
     Retrieval compares the descriptors of the first network; neither is ever picked by its score.
     """
 
-    losses = ("bce", "fl", "asl", "pce", "pgce", "psce", "pnce_rce", "pdice_ce")
+    losses = ("bce", "fl", "asl", "pce", "pgce", "psce", "pnce_rce", "pdice_ce", "ce")
     because = "its agreement term compares two networks' probabilities, which a co-occurrence graph lacks"
 
     @dataclass(frozen=True)
     class Parameters:
         """Parameters of JoCoR."""
 
-        lambda_: float = parameter(
-            0.6,
-            "weight of the divergence against the label losses",
-            "youngwk/IDMN",
+        lambda_: float | None = parameter(
+            None,
+            "weight of the divergence against the label losses; unset: 0.6, with one label an image 0.9",
+            "several labels: youngwk/IDMN; one: hongxin001/JoCoR, README, CIFAR-10",
             low=0,
             high=1,
             search=(0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
         )
-        selection: str = parameter(
-            "label",
-            "what the small-loss selection drops: single entries (classes, pixels), or whole images",
-            "youngwk/IDMN; sample: hongxin001/JoCoR",
+        selection: str | None = parameter(
+            None,
+            "what the small-loss selection drops: entries (label: classes, pixels) or images (sample); unset: label, "
+            "with one label an image sample",
+            "label: youngwk/IDMN; sample: hongxin001/JoCoR",
             choices=("label", "sample"),
         )
         tau: float | str | None = parameter(
@@ -74,11 +75,17 @@ class JoCoR(TwoNetworks):
 
     @classmethod
     def resolve(cls, parameters: Any, context: Context) -> Any:
-        """Fill in tau.
+        """Fill in what depends on whether an image has one label or several, and tau.
 
         Raises:
             InputError: Label-wise selection tied to the noise rate, which says nothing of the share of wrong entries.
         """
+        assert context.loss is not None
+        single = context.loss.task.predicts == "single"
+        if parameters.selection is None:
+            parameters = replace(parameters, selection="sample" if single else "label")
+        if parameters.lambda_ is None:
+            parameters = replace(parameters, lambda_=0.9 if single else 0.6)
         if parameters.tau == "slnir":
             if parameters.selection == "label":
                 raise InputError(

@@ -69,7 +69,7 @@ def chosen_loss(method: type[Method], loss: str | None, level: str | None) -> ty
         if loss is not None:
             raise InputError(f"The method {method.name!r} trains nothing, so it takes no --loss.")
         return None
-    found: type[Loss] = LOSSES.get(loss or usual_loss(method, level))
+    found: type[Loss] = LOSSES.get(loss or usual_loss(method, level) or "")
     names = losses_of(method)
     if found.name not in names:
         because = method.because

@@ -18,7 +18,17 @@ _FOLDERS = {
         "wan": "WeakAssumedNegatives",
     },
     "segmentation.": {"pdice_ce": "PDiceCE", "pgce": "PGCE", "pnce_rce": "PNCERCE", "psce": "PSCE"},
-    "single_label.": {"ce": "CE"},
+    "single_label.": {
+        "anl_ce": "ANLCE",
+        "ce": "CE",
+        "gce": "GCE",
+        "ls": "LS",
+        "mae": "MAE",
+        "nce": "NCE",
+        "nce_rce": "NCERCE",
+        "rce": "RCE",
+        "sce": "SCE",
+    },
 }
 
 BUILT_IN = tuple(name for losses in _FOLDERS.values() for name in losses)

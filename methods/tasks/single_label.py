@@ -17,6 +17,7 @@ class SingleLabel(Task):
     name = "single_label"
     annotation = "single"
     reads = "descriptor"
+    predicts = "single"
 
     def head(self, width: int) -> nn.Module:
         """Build the FC layer `width` -> C."""

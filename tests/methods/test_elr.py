@@ -7,8 +7,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gridbench.errors import InputError
-
 X = torch.tensor([[2, -1, 0.5, -3], [-0.5, 1.5, -2, 0], [0.1, -0.2, 3, -4]])
 Y = torch.tensor([[1, 0, 1, 0], [0, 1, 1, 0], [0, 0, 1, 1]], dtype=torch.float32)
 
@@ -121,11 +119,3 @@ def test_predicted_prevalence_of_a_trained_network_stays_near_the_labels(lab):
     batch = lab.batch(40, seed=999)
     predicted = method.objective.task.present(method.predict(batch.images)).float().mean()
     assert predicted < 2 * batch.scene_labels.mean()
-
-
-@pytest.mark.parametrize("loss", ["bce", "fl", "asl"])
-def test_the_single_label_form_is_refused_with_what_works(lab, loss):
-    with pytest.raises(InputError, match="-p form=multi_label"):
-        lab.method("elr", loss, form="single_label")
-    with pytest.raises(InputError, match="beta"):
-        lab.method("elr", loss, beta=1.5)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from gridbench.methods.base import Loss
+from gridbench.methods.losses.softmax import cross_entropy
 from gridbench.methods.tasks.single_label import SingleLabel
 from gridbench.registry import register_loss
 
@@ -20,4 +20,4 @@ class CE(Loss):
 
     def entries(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, None]:
         """Return the (B, 1) losses of logits (B, C) against classes (B,)."""
-        return F.cross_entropy(prediction, target, reduction="none")[:, None], None
+        return cross_entropy(prediction, target)[:, None], None
