@@ -17,6 +17,7 @@ def _summary(loss: str) -> str:
 
 for _name, _class in (
     ("adele", "ADELE"),
+    ("aio2", "AIO2"),
     ("co_teaching", "CoTeaching"),
     ("elr", "ELR"),
     ("em_apl", "EMAPL"),

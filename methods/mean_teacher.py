@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gridbench.methods._teacher import Teacher
 from gridbench.methods.base import Batch, Setup, StepOutput
-from gridbench.methods.plain import Plain
 from gridbench.parameters import parameter
 from gridbench.registry import register_method
 
@@ -22,7 +21,7 @@ NOISE, LARGEST = 0.1, 0.2
 
 
 @register_method()
-class MeanTeacher(Plain):
+class MeanTeacher(Teacher):
     """Adds kappa * mean (p - p_teacher)^2 to the loss of every image, labelled well or not.
 
     The teacher's weights are a moving average of the student's, it sees the same images with a little noise, and
@@ -76,9 +75,7 @@ class MeanTeacher(Plain):
 
     def __init__(self, setup: Setup, parameters: Any = None) -> None:
         super().__init__(setup, parameters)
-        self.teacher: Any = copy.deepcopy(nn.ModuleList([self.backbone, self.head])).requires_grad_(False)
         self.epochs = setup.epochs
-        self._decay = 0.0
 
     @property
     def descriptor_network(self) -> nn.Module:
@@ -91,27 +88,20 @@ class MeanTeacher(Plain):
         prediction = self.predict(batch.images)
         losses = self.objective.per_sample(prediction, batch)
         student = self._probabilities(prediction)
-        backbone, head = self.teacher
         with torch.no_grad():
             noise = torch.randn(
                 batch.images.shape, generator=batch.generator, device=batch.images.device
             ).mul_(NOISE)
             target = self._probabilities(
-                head(backbone.features(batch.images + noise.clamp_(-LARGEST, LARGEST)))
+                self.predict_by_teacher(batch.images + noise.clamp_(-LARGEST, LARGEST))
             )
         consistency = (student - target).square().mean()
-        self._decay = ema_decay(batch.epoch * batch.num_steps + batch.step, self.p.decay)
+        self.teacher_decay = ema_decay(batch.epoch * batch.num_steps + batch.step, self.p.decay)
         done = 100 * (batch.epoch + batch.step / batch.num_steps) / self.epochs
         weight = consistency_weight(done, self.p.weight, self.p.start, self.p.ramp_up)
         shown = prediction.detach()
         logs = {"consistency": consistency.detach(), **self.objective.task.logs(shown)}
         return StepOutput(losses.mean() + weight * consistency, losses, prediction=shown, logs=logs)
-
-    def after_step(self) -> None:
-        """Move the teacher's weights towards the student's; its statistics of batches are its own."""
-        student = [*self.backbone.parameters(), *self.head.parameters()]
-        for old, new in zip(self.teacher.parameters(), student, strict=True):
-            old.lerp_(new, 1 - self._decay)
 
     def _probabilities(self, prediction: Tensor) -> Tensor:
         probabilities = self.objective.task.distribution(prediction.float())

@@ -1,0 +1,1 @@
+"""Parts of AIO2 that are used by it alone."""
