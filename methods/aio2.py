@@ -55,7 +55,7 @@ class AIO2(Teacher):
             low=0,
             high=100,
             words=("auto",),
-            search=(0.0, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0, 80.0),
+            search=("auto", 0.0, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0),
         )
         background: int | str = parameter(
             "none",
