@@ -435,7 +435,7 @@ def test_folders_hold_few_entries():
 
 def test_every_library_that_is_imported_is_declared():
     extras = PYPROJECT["project"]["optional-dependencies"]
-    ours = ("fast", "ray", "tensorboard")
+    ours = ("fast", "ray", "tensorboard", "wandb", "mlflow")
     for_users = [*PYPROJECT["project"]["dependencies"], *(line for name in ours for line in extras[name])]
     declared = {re.split(r"[^\w-]", line)[0].replace("_", "-").lower() for line in for_users}
     distributions = importlib.metadata.packages_distributions()

@@ -41,7 +41,10 @@ def answer(command: click.Command, instruction: str) -> int:
         return 2
     asked = kind(command, {}, "gridbench", "_GRIDBENCH_COMPLETE")
     # Not `source()`, which starts bash to tell its version: only 4.4 and later can do this.
-    click.echo(asked.complete() if what == "complete" else asked.source_template % asked.source_vars())
+    source = asked.source_template % asked.source_vars()
+    # Of several names that are joined by commas, click's script of fish keeps the first alone.
+    source = source.replace('string split "," ', 'string split -m 1 "," ')
+    click.echo(asked.complete() if what == "complete" else source)
     return 0
 
 
@@ -100,12 +103,12 @@ VALUES: dict[tuple[str, str], Callable[[click.Context], Iterable[str]]] = {
 }
 
 
-class _Names(click.ParamType):
+class _Names(click.types.StringParamType):
     """Text of which the shell may complete the last of several names that are joined by commas."""
 
     name = "text"
 
-    def __init__(self, values: Callable[[click.Context], Iterable[str]], usual: click.ParamType) -> None:
+    def __init__(self, values: Callable[[click.Context], Iterable[str]], usual: click.ParamType[Any]) -> None:
         self._values = values
         self._usual = usual
 

@@ -7,7 +7,7 @@ import shutil
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ from gridbench.training.compile import compile_failure, require_compiler
 from gridbench.training.experiment import Experiment, Outcome
 from gridbench.training.pretrained import published_weights
 from gridbench.training.timing import IN_TRAINING
-from gridbench.training.trackers.tensorboard import FOLDER, EventLog, check_event_log
+from gridbench.training.trackers import LoggedRun, Trackers, check_trackers
 from gridbench.training.trainer import TrainingProgress
 
 __all__ = ["WEIGHTS", "Execution", "NoRoom", "RunBusy", "execute", "planned", "run", "write_record"]
@@ -67,8 +67,9 @@ class Execution:
         progress: Told after every epoch.
         building: Told while an archive is built.
         say: Told one line about what happens.
-        event_files: Write TensorBoard's event files, too.
-        event_folder: Folder that they go to, a folder per run; None for `tensorboard` in the run's own.
+        log: Experiment trackers to log to, too: tensorboard, wandb, mlflow.
+        log_folder: Folder of what they write here. None: for TensorBoard a folder in the run's own, for the others one
+            beside the run folders.
         profile: Wait for an accelerator at both ends of each phase, so that the times of phases are their own.
         chosen: Identity of a run -> how its settings that were `auto` were decided, for its environment.json.
     """
@@ -82,8 +83,8 @@ class Execution:
     progress: TrainingProgress | None = None
     building: Progress | None = None
     say: Callable[[str], None] = _say_nothing
-    event_files: bool = False
-    event_folder: Path | None = None
+    log: Sequence[str] = ()
+    log_folder: Path | None = None
     profile: bool = False
     chosen: Mapping[str, Any] = field(default_factory=dict)
 
@@ -153,8 +154,7 @@ def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> Ru
         RunFailed: The run started and could not be finished.
     """
     folder = execution.runs / plan.folder_name
-    if execution.event_files:
-        check_event_log(execution.event_folder)
+    check_trackers(execution.log, execution.log_folder)
     check_folder(folder)
     found = read_record(folder, verify=True) if folder.exists() else None
     if isinstance(found, RunRecord) and found.id == plan.id and not execution.force:
@@ -162,9 +162,7 @@ def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> Ru
         with suppress(OSError):
             clear_checkpoints(folder)
         execution.say(f"Nothing to do: {folder} is done. Use --force to run it anew.")
-        with _event_log(execution, folder, found.history()) as log:
-            if log:
-                log.finish(found.metrics)
+        _log_record(execution, plan, found)
         return found
     device = choose_device(execution.device)
     # Everything that the user can still be told is wrong is found here, before anything is on disk.
@@ -219,7 +217,7 @@ def _compute(experiment: Experiment, folder: Path, execution: Execution, build: 
 
         with (
             CheckpointWriter(folder, plan.id) as writer,
-            _event_log(execution, folder, experiment.trainer.history) as log,
+            _trackers(execution, folder, plan, here, experiment.trainer.history) as log,
         ):
             watchers = _Watchers((log, execution.progress))
             experiment.trainer.train(watchers, save)
@@ -231,9 +229,7 @@ def _compute(experiment: Experiment, folder: Path, execution: Execution, build: 
     environment["peak_memory"] = peak_memory(experiment.device)
     history = experiment.trainer.history if experiment.trainer else []
     record = write_record(folder, experiment, outcome, history, environment, execution.keep)
-    with _event_log(execution, folder, history) as log:
-        if log:
-            log.finish(record.metrics)
+    _log_record(execution, plan, record)
     return record
 
 
@@ -262,14 +258,19 @@ def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:
     return {phase: round(spent, 3) for phase, spent in seconds.items()}
 
 
-def _event_log(
-    execution: Execution, folder: Path, history: list[dict[str, Any]]
-) -> AbstractContextManager[EventLog | None]:
-    """Return the run's event files, to be closed; None when nobody asked for them."""
-    if not execution.event_files:
-        return nullcontext()
-    place = execution.event_folder / folder.name if execution.event_folder else folder / FOLDER
-    return EventLog(place, history)
+def _trackers(
+    execution: Execution, folder: Path, plan: Plan, machine: str, history: Sequence[Mapping[str, Any]]
+) -> Trackers:
+    """Return the trackers that a run is logged to, each opened at what it has logged of the run before."""
+    run = LoggedRun(plan.id, folder.name, plan.config.canonical(), machine, folder, history)
+    return Trackers(execution.log, run, execution.log_folder, execution.say)
+
+
+def _log_record(execution: Execution, plan: Plan, record: RunRecord) -> None:
+    """Give a finished record to every tracker."""
+    if execution.log:
+        with _trackers(execution, record.folder, plan, record.machine, record.history()) as log:
+            log.finish(record.metrics, record.folder)
 
 
 def write_record(

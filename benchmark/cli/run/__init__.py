@@ -41,14 +41,15 @@ __all__ = ["print_result", "run"]
 @keep_option("weights")
 @click.option(
     "--log",
-    type=click.Choice(["tensorboard"]),
-    help="Write event files that TensorBoard opens: tensorboard --logdir DIR  [extra: gridbench[tensorboard]]",
+    type=click.Choice(["tensorboard", "wandb", "mlflow"]),
+    multiple=True,
+    help="Log to this experiment tracker; again for more.  [extras: gridbench[tensorboard], [wandb], [mlflow]]",
 )
 @click.option(
     "--log-dir",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Folder of the event files, a folder per run.  [default: tensorboard in the run's folder]",
+    help="Folder of what trackers write here.  [default: tensorboard in the run's folder; wandb, mlflow in --runs]",
 )
 @click.option(
     "--profile",
@@ -64,7 +65,7 @@ def run(
     device: str,
     threads: int,
     keep: str,
-    log: str | None,
+    log: tuple[str, ...],
     log_dir: Path | None,
     profile: bool,
     force: bool,
@@ -84,8 +85,8 @@ def run(
 
     typed = collect(given)
     config = make_config(typed)
-    if log_dir is not None and log is None:
-        raise InputError("--log-dir says where event files go; ask for them with --log tensorboard.")
+    if log_dir is not None and not log:
+        raise InputError("--log-dir says where trackers write; name one with --log tensorboard.")
     from gridbench.core.progress import ProgressReporter
     from gridbench.records.runner import Execution
     from gridbench.records.runner import run as compute
@@ -101,8 +102,8 @@ def run(
             progress=progress,
             building=progress.build,
             say=progress.say,
-            event_files=log is not None,
-            event_folder=log_dir,
+            log=log,
+            log_folder=log_dir,
             profile=profile,
         )
         if dry_run:

@@ -5,58 +5,32 @@ They lie in a folder of their own, are no part of the record or of its hashes, a
 
 from __future__ import annotations
 
-import importlib.util
+import io
 import os
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from gridbench.errors import InputError
+from gridbench.training.trackers import LoggedRun, scalars
+from gridbench.training.trackers.pictures import retrieved_pictures
 
-__all__ = ["FOLDER", "EventLog", "check_event_log"]
-
-FOLDER = "tensorboard"
-"""Folder in the run's own folder that event files go to when no other is given."""
-
-
-def check_event_log(folder: Path | None) -> None:
-    """Make sure that event files can be written, before anything runs.
-
-    Args:
-        folder: Where they shall go, when that is not the run's own folder.
-
-    Raises:
-        InputError: TensorBoard is not installed, or the folder cannot be made.
-    """
-    if importlib.util.find_spec("tensorboard") is None:
-        raise InputError(
-            "--log tensorboard needs the package tensorboard, which is not installed: "
-            "pip install 'gridbench[tensorboard]'. The history of every run is in its history.json anyway."
-        )
-    try:
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"The folder {str(folder)!r} of --log-dir cannot be written: {error}.") from None
+__all__ = ["EventLog"]
 
 
 class EventLog:
     """Writes the epochs of one run, each once, however often the run is interrupted.
 
-    Args:
-        folder: The run's folder of event files; what an earlier attempt wrote there stays and is continued.
-        history: Epochs that are finished already; those that are not in the files yet are written at once.
+    What an earlier attempt wrote into the run's folder of event files stays and is continued.
     """
 
-    def __init__(self, folder: Path, history: Sequence[Mapping[str, Any]] = ()) -> None:
+    def __init__(self, run: LoggedRun) -> None:
         from tensorboard.compat.proto.event_pb2 import SessionLog
         from tensorboard.summary.writer.record_writer import RecordWriter
 
-        self._epochs = len(history)
+        folder = run.folder
+        self._epochs = len(run.history)
         # Readers drop what an attempt logged after the checkpoint that this one goes on from.
         self._written = {name: min(step, self._epochs) for name, step in _last_steps(folder).items()}
         _wait_for_another_second(folder)
@@ -68,35 +42,40 @@ class EventLog:
         self._records = RecordWriter(self._file)
         self._write({"file_version": "brain.Event:2"})
         self._write({"step": self._epochs + 1, "session_log": SessionLog(status=SessionLog.START)})
-        for row in history:
-            self.epoch(row["epoch"], self._epochs, row)
+        if not self._written:
+            self._put([_text({**run.settings, "machine": run.machine})], 0)
+        for row in run.history:
+            self.epoch(row)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with suppress(OSError):
-            self._file.close()
-
-    def epoch(self, done: int, total: int, row: Mapping[str, Any]) -> None:
+    def epoch(self, row: Mapping[str, Any]) -> None:
         """Write the numbers of a finished epoch."""
-        self._add(_scalars(row), int(row["epoch"]))
+        self._add(scalars(row), int(row["epoch"]))
         self._epochs = max(self._epochs, int(row["epoch"]))
 
-    def finish(self, metrics: Mapping[str, float]) -> None:
-        """Write the final scores, at the last epoch."""
-        self._add(((f"final/{name}", value) for name, value in metrics.items()), self._epochs)
+    def finish(self, metrics: Mapping[str, float], record: Path) -> None:
+        """Write the final scores and the retrieved images, at the last epoch."""
+        if not any(name.startswith("final/") for name in self._written):
+            pictures = enumerate(retrieved_pictures(record))
+            self._put([_image(f"retrieved/query{i}", picture) for i, picture in pictures], self._epochs)
+        self._add({f"final/{name}": value for name, value in metrics.items()}, self._epochs)
 
-    def _add(self, scalars: Iterator[tuple[str, float]], step: int) -> None:
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _add(self, numbers: Mapping[str, float], step: int) -> None:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         values = [
             Summary.Value(tag=name, simple_value=value)
-            for name, value in scalars
+            for name, value in numbers.items()
             if step > self._written.get(name, -1)
         ]
+        self._put(values, step)
+
+    def _put(self, values: Sequence[Any], step: int) -> None:
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
         if values:
             self._write({"step": step, "summary": Summary(value=values)})
 
@@ -110,13 +89,27 @@ class EventLog:
             raise OSError(error.errno, error.strerror, str(self._path)) from None
 
 
-def _scalars(row: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
-    """Yield (name, number) of a row; members of members are joined by slashes, which group them in TensorBoard."""
-    for name, value in row.items():
-        if isinstance(value, Mapping):
-            yield from _scalars(value, f"{prefix}{name}/")
-        elif isinstance(value, int | float) and not isinstance(value, bool) and name != "epoch":
-            yield f"{prefix}{name}", float(value)
+def _text(lines: Mapping[str, Any]) -> Any:
+    """Return what TensorBoard's page of texts shows as a list."""
+    from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+    from tensorboard.compat.proto.tensor_pb2 import TensorProto
+    from tensorboard.compat.proto.types_pb2 import DT_STRING
+
+    listed = "\n".join(f"- {name}: {value}" for name, value in lines.items())
+    metadata = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name="text"))
+    tensor = TensorProto(dtype=DT_STRING, string_val=[listed.encode()])
+    return Summary.Value(tag="settings", metadata=metadata, tensor=tensor)
+
+
+def _image(tag: str, picture: Any) -> Any:
+    from PIL import Image
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    height, width = picture.shape[:2]
+    shown = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=buffer.getvalue())
+    return Summary.Value(tag=tag, image=shown)
 
 
 def _wait_for_another_second(folder: Path) -> None:

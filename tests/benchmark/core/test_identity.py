@@ -245,8 +245,8 @@ def test_how_and_where_it_runs_is_no_part_of_the_identity(cache, settings, tmp_p
         "progress": None,
         "building": None,
         "say": print,
-        "event_files": True,
-        "event_folder": tmp_path / "events",
+        "log": ("tensorboard",),
+        "log_folder": tmp_path / "events",
         "profile": True,
         "chosen": {"an id": {}},
     }

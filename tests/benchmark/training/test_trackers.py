@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
+import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from tensorboard.backend.event_processing.event_accumulator import SCALARS, EventAccumulator
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import IMAGES, SCALARS, EventAccumulator
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from gridbench.cli import main
 from gridbench.config import make_config
 from gridbench.errors import InputError
 from gridbench.records.record import read_record
-from gridbench.records.run_folder import NoRoom
 from gridbench.records.runner import Execution, run
-from gridbench.training.trackers.tensorboard import EventLog
+from gridbench.training.trackers import LoggedRun, Trackers
 
 
 @pytest.fixture
@@ -25,7 +29,7 @@ def config(settings):
 
 @pytest.fixture
 def execution(tmp_path, cache):
-    return Execution(runs=tmp_path / "runs", cache=cache, device="cpu", threads=1, event_files=True)
+    return Execution(runs=tmp_path / "runs", cache=cache, device="cpu", threads=1, log=("tensorboard",))
 
 
 def scalars(folder):
@@ -61,7 +65,7 @@ def test_the_history_and_the_final_scores_are_there(config, execution):
 
 def test_they_are_no_part_of_the_record(config, execution, tmp_path):
     record = run(config, execution)
-    other = run(config, replace(execution, runs=tmp_path / "other", event_files=False))
+    other = run(config, replace(execution, runs=tmp_path / "other", log=()))
     assert record.id == other.id
     assert record.hashes.keys() == other.hashes.keys()
     assert dict(record.metrics) == dict(other.metrics)
@@ -82,7 +86,7 @@ class Interrupts:
 @pytest.mark.parametrize("place", ["in the run", "elsewhere"])
 def test_an_interrupted_run_goes_on_in_the_same_log(config, execution, tmp_path, place):
     if place == "elsewhere":
-        execution = replace(execution, event_folder=tmp_path / "logs")
+        execution = replace(execution, log_folder=tmp_path / "logs")
     for at in (1, 2):
         with pytest.raises(KeyboardInterrupt):
             run(config, replace(execution, progress=Interrupts(at)))
@@ -94,13 +98,21 @@ def test_an_interrupted_run_goes_on_in_the_same_log(config, execution, tmp_path,
         assert scalars(folder)[name] == steps
 
 
+def logged(folder, history=()):
+    run = LoggedRun("an id", folder.name, {"epochs": 3}, "a machine", folder, history)
+    return Trackers(["tensorboard"], run, folder.parent, pytest.fail)
+
+
 def test_what_an_attempt_did_not_come_to_log_is_made_up_for(tmp_path):
+    record = tmp_path / "record"
+    record.mkdir()
+    np.savez(record / "retrieval.npz", indices=np.zeros(1))
     rows = [{"epoch": epoch, "loss": epoch / 10, "detection": None, "flag": True} for epoch in (1, 2, 3)]
-    with EventLog(tmp_path, []) as log:
+    with logged(tmp_path) as log:
         log.epoch(1, 3, rows[0])
-    with EventLog(tmp_path, rows[:2]) as log:
+    with logged(tmp_path, rows[:2]) as log:
         log.epoch(3, 3, rows[2])
-        log.finish({"ndcg@5": 0.5})
+        log.finish({"ndcg@5": 0.5}, record)
     assert scalars(tmp_path) == {
         "loss": {1: pytest.approx(0.1), 2: pytest.approx(0.2), 3: pytest.approx(0.3)},
         "final/ndcg@5": {3: 0.5},
@@ -108,16 +120,16 @@ def test_what_an_attempt_did_not_come_to_log_is_made_up_for(tmp_path):
 
 
 def test_a_run_that_starts_over_replaces_what_was_logged(tmp_path):
-    with EventLog(tmp_path, []) as log:
+    with logged(tmp_path) as log:
         log.epoch(1, 2, {"epoch": 1, "loss": 1.0})
         log.epoch(2, 2, {"epoch": 2, "loss": 2.0})
-    with EventLog(tmp_path, []) as log:
+    with logged(tmp_path) as log:
         log.epoch(1, 2, {"epoch": 1, "loss": 5.0})
     assert scalars(tmp_path) == {"loss": {1: 5.0}}
 
 
 def test_a_finished_run_gets_its_log_afterwards_and_once(config, execution):
-    record = run(config, replace(execution, event_files=False))
+    record = run(config, replace(execution, log=()))
     assert not (record.folder / "tensorboard").exists()
     for _ in range(2):
         run(config, execution)
@@ -156,9 +168,9 @@ def test_the_command(cache, tmp_path, capsys):
     assert scalars(folder)["loss"] == {1: pytest.approx(history[0]["loss"], rel=1e-6)}
     (tmp_path / "file").write_text("")
     for more, reason in (
-        (["--log-dir", str(logs)], "ask for them with --log tensorboard"),
+        (["--log-dir", str(logs)], "name one with --log tensorboard"),
         (["--log", "tensorboard", "--log-dir", str(tmp_path / "file" / "below")], "cannot be written"),
-        (["--log", "wandb"], "tensorboard"),
+        (["--log", "nothing"], "tensorboard"),
     ):
         with pytest.raises(SystemExit) as stop:
             main([*words, "--seed", "1", *more])
@@ -166,12 +178,42 @@ def test_the_command(cache, tmp_path, capsys):
         assert reason in capsys.readouterr().err
 
 
-def test_a_full_disk_is_told_with_the_file(config, execution, tmp_path, monkeypatch):
-    def full(self, data):
-        raise OSError(28, "No space left on device")
+def test_the_settings_and_what_was_retrieved_are_there(config, execution):
+    record = run(config, execution)
+    run(config, execution)
+    events = EventAccumulator(str(record.folder / "tensorboard"), size_guidance={IMAGES: 0})
+    events.Reload()
+    (settings,) = events.Tensors("settings")
+    assert "- slnir: 30" in settings.tensor_proto.string_val[0].decode()
+    with np.load(record.folder / "retrieval.npz") as arrays:
+        queries = arrays["thumbnail.query_images"]
+    assert len(events.Tags()[IMAGES]) == len(queries)
+    (first,) = events.Images("retrieved/query0")
+    picture = np.asarray(Image.open(io.BytesIO(first.encoded_image_string)))
+    assert (picture[2:-2, 2 : queries.shape[2] + 2] == queries[0]).all()
 
-    monkeypatch.setattr("tensorboard.summary.writer.record_writer.RecordWriter.write", full)
-    with pytest.raises(NoRoom, match=r"No space left on device.*events\.out\.tfevents"):
-        run(config, replace(execution, event_folder=tmp_path / "events"))
+
+@pytest.mark.parametrize("when", ["begun", "run"])
+def test_an_outage_does_not_stop_a_run_and_the_rest_is_logged_later(
+    config, execution, tmp_path, monkeypatch, when
+):
+    if when == "begun":
+        monkeypatch.setattr(time, "time", lambda: 1 / 0)
+    writes, write = [], RecordWriter.write
+
+    def full(self, data):
+        writes.append(data)
+        if len(writes) > 4:
+            raise OSError(28, "No space left on device")
+        write(self, data)
+
+    said = []
+    monkeypatch.setattr(RecordWriter, "write", full)
+    record = run(config, replace(execution, log_folder=tmp_path / "events", say=said.append))
+    assert record.state == "done"
+    reason = "division by zero" if when == "begun" else "No space left on device"
+    assert [line for line in said if line.startswith("Logging to tensorboard stopped: ") and reason in line]
     monkeypatch.undo()
-    assert run(config, replace(execution, event_folder=tmp_path / "events")).state == "done"
+    run(config, replace(execution, log_folder=tmp_path / "events"))
+    for name, steps in expected(record).items():
+        assert scalars(tmp_path / "events" / record.folder.name)[name] == steps
