@@ -23,7 +23,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-arithmetic test-hostile test-lowest check bench bench-gpu wheel clean
+.PHONY: help install demo test test-arithmetic test-hostile test-trackers test-lowest check bench bench-gpu wheel clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,13 @@ test-arithmetic: install  ## Run the tests that train with SSE and with AVX2 ari
 
 test-hostile: install  ## Try hundreds of damaged and hostile files, each within seconds and 200 MB (ten minutes)
 	$(ONE_THREAD) $(BIN)/pytest -n $(JOBS) tests/hostile/check.py
+
+test-trackers: $(VENV)/.trackers  ## Run the tests of logging to W&B and MLflow, and install both
+	$(ONE_THREAD) $(BIN)/pytest -n $(JOBS) tests/benchmark/training/check_trackers.py $(PYTEST_ARGS)
+
+$(VENV)/.trackers: $(LINKS)
+	$(PIP) install -c constraints.txt --no-build-isolation -e '.[wandb,mlflow]' --config-settings editable_mode=strict
+	@touch $@
 
 # An environment of its own, with the oldest versions that pyproject.toml allows of what gridbench itself imports.
 test-lowest: $(VENV)/lowest/.installed  ## Run the tests of what depends on libraries with their oldest versions

@@ -45,6 +45,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "verify",
         "Compute a record's run here, and tell from where on they differ.",
     ),
+    "export-model": (
+        "gridbench.cli.records.export_model",
+        "export_model",
+        "Write a run's network so that timm alone loads it.",
+    ),
     "leaderboard": ("gridbench.cli.leaderboard", "leaderboard", "Tabulate the finished runs of a folder."),
     "data": ("gridbench.cli.data", "data", "Prepare, verify and look at archives, built in or your own."),
     "noise": ("gridbench.cli.noise", "noise", "Corrupt labels into files, look at what changed, verify it."),

@@ -162,7 +162,9 @@ def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> Ru
         with suppress(OSError):
             clear_checkpoints(folder)
         execution.say(f"Nothing to do: {folder} is done. Use --force to run it anew.")
-        _log_record(execution, plan, found)
+        if execution.log:
+            with _trackers(execution, folder, plan, found.machine, found.history()) as log:
+                log.finish(found.metrics, folder)
         return found
     device = choose_device(execution.device)
     # Everything that the user can still be told is wrong is found here, before anything is on disk.
@@ -205,31 +207,29 @@ def _compute(experiment: Experiment, folder: Path, execution: Execution, build: 
     here = machine_label(environment["machine"])
     if plan.id in execution.chosen:
         environment["chosen"] = execution.chosen[plan.id]
+    machines: Sequence[Mapping[str, Any]] = ()
     if experiment.trainer is not None:
         experiment, machines = _resumed(experiment, folder, execution, build)
-        assert experiment.trainer is not None
-        environment["machine"] = resumed_on(environment["machine"], machines)
-        earlier = environment["machine"].get("earlier", [])
-
-        def save(checkpoint: Checkpoint) -> None:
-            trained_by = [*earlier, {"machine": here, "epochs": checkpoint.epoch}]
-            writer.offer(replace(checkpoint, machines=trained_by))
-
-        with (
-            CheckpointWriter(folder, plan.id) as writer,
-            _trackers(execution, folder, plan, here, experiment.trainer.history) as log,
-        ):
-            watchers = _Watchers((log, execution.progress))
-            experiment.trainer.train(watchers, save)
-    # Before the scores, so that a run whose descriptors cannot be compared can still be scored otherwise.
-    write_bytes(folder / WEIGHTS, experiment.weights())
-    started = time.perf_counter()
-    outcome = experiment.score(keep_predictions=execution.keep == "all")
-    environment |= _times(experiment, time.perf_counter() - started)
-    environment["peak_memory"] = peak_memory(experiment.device)
     history = experiment.trainer.history if experiment.trainer else []
-    record = write_record(folder, experiment, outcome, history, environment, execution.keep)
-    _log_record(execution, plan, record)
+    with _trackers(execution, folder, plan, here, history) as log:
+        if experiment.trainer is not None:
+            environment["machine"] = resumed_on(environment["machine"], machines)
+            earlier = environment["machine"].get("earlier", [])
+
+            def save(checkpoint: Checkpoint) -> None:
+                trained_by = [*earlier, {"machine": here, "epochs": checkpoint.epoch}]
+                writer.offer(replace(checkpoint, machines=trained_by))
+
+            with CheckpointWriter(folder, plan.id) as writer:
+                experiment.trainer.train(_Watchers((log, execution.progress)), save)
+        # Before the scores, so that a run whose descriptors cannot be compared can still be scored otherwise.
+        write_bytes(folder / WEIGHTS, experiment.weights())
+        started = time.perf_counter()
+        outcome = experiment.score(keep_predictions=execution.keep == "all")
+        environment |= _times(experiment, time.perf_counter() - started)
+        environment["peak_memory"] = peak_memory(experiment.device)
+        record = write_record(folder, experiment, outcome, history, environment, execution.keep)
+        log.finish(record.metrics, folder)
     return record
 
 
@@ -264,13 +264,6 @@ def _trackers(
     """Return the trackers that a run is logged to, each opened at what it has logged of the run before."""
     run = LoggedRun(plan.id, folder.name, plan.config.canonical(), machine, folder, history)
     return Trackers(execution.log, run, execution.log_folder, execution.say)
-
-
-def _log_record(execution: Execution, plan: Plan, record: RunRecord) -> None:
-    """Give a finished record to every tracker."""
-    if execution.log:
-        with _trackers(execution, record.folder, plan, record.machine, record.history()) as log:
-            log.finish(record.metrics, record.folder)
 
 
 def write_record(
