@@ -13,7 +13,7 @@ __all__ = ["listing"]
 
 @click.group(name="list")
 def listing() -> None:
-    """List methods, losses, noise models, data sets or backbones."""
+    """List methods, losses, noise models, metrics, data sets or backbones."""
 
 
 def _print_registry(registry: Any, name: str | None) -> None:
@@ -104,6 +104,27 @@ def noise(name: str | None) -> None:
     from gridbench.registry import NOISE
 
     _print_registry(NOISE, name)
+
+
+@listing.command()
+def metrics() -> None:
+    """List the metrics of a record, which --metric takes, with what each is measured from."""
+    from rich.table import Table
+
+    from gridbench.core.console import Console
+    from gridbench.leaderboard.records.metric_info import unit_of
+    from gridbench.leaderboard.records.metric_names import METRICS
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "better", "what it is"):
+        table.add_column(column, no_wrap=column == "name")
+    for each in METRICS:
+        table.add_row(each.name, unit_of(each.name).better, f"{each.of}: {each.words}")
+    console = Console()
+    console.print(table)
+    for prefix, images in (("validation/", "validation images"), ("unseen/", "validation images as queries")):
+        first, *_, last = (each.name for each in METRICS if prefix in each.splits)
+        console.print(f"{prefix}{first} to {prefix}{last}: the same for {images}", highlight=False)
 
 
 @listing.command()

@@ -41,6 +41,12 @@ __all__ = ["sweep"]
     metavar="N",
     help="Tries of each method in a selection.  [default: 10]",
 )
+@option(
+    "--metric",
+    group="retrieval",
+    metavar="NAME",
+    help="Validation score that --select chooses by.  [default: validation/ndcg]",
+)
 @runs_option
 @cache_option
 @computing_options
@@ -75,7 +81,7 @@ def sweep(
     the mean over noise rates and seeds. Every method gets the same number of tries (--trials), test scores are never
     read, and the choice is written to selections/ in the folder of runs. A parameter is tried at the values given
     with -p, else at those that its method declares (gridbench list methods NAME); `all` selects every parameter that
-    declares some.
+    declares some. The score is NDCG, or another of validation that --metric names (gridbench list metrics).
 
     \b
       gridbench sweep --method grid,elr,jocor --slnir 0:60:10 --seeds 3 --select lambda

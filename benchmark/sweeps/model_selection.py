@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from gridbench.core.files import check_folder, write_json
+from gridbench.leaderboard.records.metric_info import unit_of
+from gridbench.leaderboard.records.metric_names import HEADLINE
 from gridbench.records.record import read_record
 from gridbench.sweeps.grid import Item
 from gridbench.sweeps.search_space import Search, selected_names
@@ -23,7 +25,8 @@ FOLDER = "selections"
 SCHEMA = 1
 
 FAILED = "failed"
-RULE = "highest mean over noise rates and seeds, one choice for all noise rates; test scores were not read"
+UNKNOWN = "done, without that score"
+RULE = "mean over noise rates and seeds, one choice for all noise rates; test scores were not read"
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Trial:
     @property
     def unfinished(self) -> bool:
         """Whether one of its runs is still to be computed, rather than failed."""
-        return any(state != FAILED for state in self.missing.values())
+        return any(state not in (FAILED, UNKNOWN) for state in self.missing.values())
 
 
 @dataclass(frozen=True)
@@ -79,14 +82,19 @@ class Selection:
 
     @property
     def chosen(self) -> Trial | None:
-        """The trial of highest mean, the first of equal ones; None while some are not finished.
+        """The trial of best mean, the first of equal ones; None while some are not finished.
 
         A trial of which a run failed is no candidate: its mean would be over other runs than those of the others.
         """
         if any(trial.unfinished for trial in self.trials):
             return None
         whole = [trial for trial in self.trials if not trial.missing]
-        return max(whole, key=lambda trial: trial.mean, default=None)
+        return max(whole, key=lambda trial: self.sign * trial.mean, default=None)
+
+    @property
+    def sign(self) -> int:
+        """1 where a higher score is better, -1 where a lower one is."""
+        return -1 if unit_of(self.metric).better == "lower" else 1
 
     def document(self) -> dict[str, Any]:
         """Return what the selection's file holds."""
@@ -98,7 +106,7 @@ class Selection:
             "loss": self.loss,
             "parameters": list(self.names),
             "metric": self.metric,
-            "rule": RULE,
+            "rule": f"{'highest' if self.sign > 0 else 'lowest'} {RULE}",
             "slnir": list(self.slnirs),
             "seeds": list(self.seeds),
             "chosen": None if chosen is None else dict(chosen.parameters),
@@ -120,7 +128,7 @@ class Selection:
 def select(items: Iterable[Item], runs: Path, search: Search) -> list[Selection]:
     """Choose, for each method and loss of a sweep, the parameters that scored best on validation.
 
-    Only validation scores are looked at: train queries, validation archive, at the run's own cut-off.
+    Only validation scores are looked at, such as NDCG of train queries and validation archive at the run's own cut-off.
 
     Args:
         items: The runs of the sweep.
@@ -139,7 +147,7 @@ def select(items: Iterable[Item], runs: Path, search: Search) -> list[Selection]
             key = _rest(item, own)
             groups.setdefault(key, []).append(item)
             names[key] = own
-    return [_selection(group, names[key], runs) for key, group in groups.items()]
+    return [_selection(group, names[key], runs, search.metric) for key, group in groups.items()]
 
 
 def write_selection(selection: Selection, runs: Path) -> Path:
@@ -150,7 +158,8 @@ def write_selection(selection: Selection, runs: Path) -> Path:
     """
     ids = sorted(cell for trial in selection.trials for cell in trial.cells)
     stamp = hashlib.sha256(json.dumps([ids, selection.seeds]).encode()).hexdigest()[:10]
-    words = (selection.dataset, selection.method, selection.loss or "", *selection.names)
+    by = "" if f"/{HEADLINE}@" in selection.metric else selection.metric
+    words = (selection.dataset, selection.method, selection.loss or "", *selection.names, by)
     readable = "".join(c if c.isalnum() or c in "-_." else "_" for c in "-".join(filter(None, words)))[:100]
     folder = runs / FOLDER
     check_folder(folder)
@@ -173,9 +182,13 @@ def describe_selection(selection: Selection) -> list[str]:
         lines.append(
             f"    nothing yet: {waiting} tries have runs to be computed"
             if waiting
+            else f"    nothing: no try has {selection.metric} of all its runs"
+            if any(UNKNOWN in trial.missing.values() for trial in selection.trials)
             else "    nothing: all tries failed"
         )
-    for trial in sorted(selection.trials, key=lambda trial: (bool(trial.missing), -trial.mean)):
+    for trial in sorted(
+        selection.trials, key=lambda trial: (bool(trial.missing), -selection.sign * trial.mean)
+    ):
         values = ", ".join(f"{name} {_short(value)}" for name, value in trial.parameters.items())
         if trial.missing:
             lines.append(f"    {values}: left out, {len(trial.missing)} of its runs are not done")
@@ -200,9 +213,9 @@ def _rest(item: Item, names: Sequence[str]) -> str:
     )
 
 
-def _selection(items: Sequence[Item], names: tuple[str, ...], runs: Path) -> Selection:
+def _selection(items: Sequence[Item], names: tuple[str, ...], runs: Path, metric: str) -> Selection:
     config = items[0].plan.config
-    metric = f"validation/ndcg@{config.k}"
+    metric += f"@{config.k}" if metric.endswith(f"/{HEADLINE}") else ""
     tried: dict[str, list[Item]] = {}
     for item in items:
         tried.setdefault(json.dumps(_chosen(item, names), sort_keys=True), []).append(item)
@@ -229,7 +242,7 @@ def _trial(items: Sequence[Item], names: Sequence[str], metric: str, runs: Path)
         stored = read_record(runs / item.plan.folder_name)
         value = stored.result["metrics"].get(metric) if stored.state == "done" else None
         if value is None:
-            missing[item.label] = stored.state if stored.state != "done" else FAILED
+            missing[item.label] = stored.state if stored.state != "done" else UNKNOWN
         else:
             scores[item.plan.id] = value
     return Trial(_chosen(items[0], names), scores, missing, tuple(dict.fromkeys(i.plan.cell for i in items)))

@@ -14,6 +14,7 @@ from gridbench.datasets import default_cache
 from gridbench.engines.base import Engine, Event
 from gridbench.engines.choice import EngineChoice
 from gridbench.errors import InputError, RunFailed, nearest
+from gridbench.leaderboard.records.metric_names import full_name
 from gridbench.records.record import RunRecord, read_record
 from gridbench.records.run_folder import unwritable
 from gridbench.records.runner import Execution
@@ -24,7 +25,7 @@ from gridbench.sweeps.search_space import EVERY, Search, tries_of
 
 __all__ = ["Computing", "PlannedSweep", "SweepResult", "declare_items", "plan_sweep", "sweep"]
 
-OWN = ("seeds", "trials")
+OWN = ("seeds", "trials", "metric")
 """Settings of a sweep besides those of a run."""
 
 
@@ -262,8 +263,12 @@ def _search(axes: dict[str, list[str]], values: dict[str, Any]) -> Search | None
     names = tuple(word for word in words if word not in epochs)
     if epochs:
         values["select"] = epochs[-1]
-    trials = values.pop("trials", None)
+    trials, metric = values.pop("trials", None), values.pop("metric", None)
     if not names:
+        if metric is not None:
+            raise InputError(
+                f"--metric {metric} says what a selection chooses by; say what with --select, such as --select lambda."
+            )
         if trials is not None:
             raise InputError(
                 "--trials says how much a selection tries; say what with --select, such as --select lambda."
@@ -276,4 +281,5 @@ def _search(axes: dict[str, list[str]], values: dict[str, Any]) -> Search | None
     picked = axes if EVERY in names else {f"parameters.{name}": None for name in names}
     own = [name for name in axes if name.startswith("parameters.") and name in picked]
     tried = {name.removeprefix("parameters."): axes.pop(name) for name in own}
-    return Search(names, tried, None if trials is None else int(trials))
+    by = {} if metric is None else {"metric": full_name(str(metric))}
+    return Search(names, tried, None if trials is None else int(trials), **by)

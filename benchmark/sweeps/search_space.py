@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from gridbench.core.streams import numpy_stream
 from gridbench.errors import InputError, nearest
+from gridbench.leaderboard.records.metric_names import HEADLINE, METRICS, VALIDATION, closest
 from gridbench.methods.base import Context, Loss, Method
 from gridbench.parameters import Specification, describe, parse, public_name
 from gridbench.sweeps.grid import pair_of, refusal
@@ -34,17 +36,42 @@ class Search:
         names: Parameters by public name, or `EVERY`.
         values: Parameter -> values that the user wants tried instead of the declared ones.
         trials: Tries for each method; None for `TRIALS`, or fewer if a method has fewer combinations.
+        metric: Validation score to choose by; `validation/ndcg` is NDCG at the run's own k.
     """
 
     names: tuple[str, ...]
     values: Mapping[str, Sequence[str]] = field(default_factory=dict)
     trials: int | None = None
+    metric: str = f"{VALIDATION}{HEADLINE}"
 
     def __post_init__(self) -> None:
         if not self.names:
             raise InputError("Name a parameter to select, such as --select lambda, or --select all.")
         if self.trials is not None and self.trials < 2:
             raise InputError(f"--trials is {self.trials}; a selection needs 2 tries at least.")
+        _check_metric(self.metric)
+
+
+def _check_metric(metric: str) -> None:
+    """Refuse a score to choose by that is none of validation.
+
+    Raises:
+        InputError: It is of other images, or there is no such score.
+    """
+    there = [HEADLINE, *(each.name for each in METRICS if VALIDATION in each.splits)]
+    name = metric.removeprefix(VALIDATION)
+    known = name in there or re.sub(r"@\d+$", "@K", name) in there
+    if metric.startswith(VALIDATION) and known:
+        return
+    if known:
+        raise InputError(
+            f"A selection by {metric!r} would read test scores, which choose nothing. "
+            f"Choose on validation: --metric {VALIDATION}{name}."
+        )
+    raise InputError(
+        f"There is no validation score {metric!r} to select by.{closest(name, there)} "
+        "`gridbench list metrics` says what there is."
+    )
 
 
 Pair = tuple[type[Method], type[Loss] | None]

@@ -39,6 +39,8 @@ _PREFIXES = {
     "seconds/": Unit("seconds", "seconds", "s", 1.0, 1, ""),
     "memory/": Unit("bytes", "megabytes", "MB", 1e-6, 0, ""),
     "parameters/": Unit("count", "count", "", 1.0, 0, ""),
+    "hamming": Unit("fraction", "percent", "%", 100.0, 1, "lower"),
+    "ece": Unit("fraction", "percent", "%", 100.0, 1, "lower"),
     "memorised": Unit("fraction", "percent", "%", 100.0, 1, "lower"),
     "predicted_prevalence": Unit("fraction", "percent", "%", 100.0, 1, ""),
     "true_prevalence": Unit("fraction", "percent", "%", 100.0, 1, ""),
@@ -52,6 +54,7 @@ _SUFFIXES = {
 
 def unit_of(metric: str) -> Unit:
     """Return the unit of a metric's name; a name of no special form is a rate stored as a fraction."""
+    metric = metric.removeprefix("validation/")
     for prefix, unit in _PREFIXES.items():
         if metric.startswith(prefix):
             return unit

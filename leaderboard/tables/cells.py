@@ -9,8 +9,16 @@ from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from typing import Any, Literal
 
-from gridbench.errors import InputError, nearest
+from gridbench.errors import InputError
+from gridbench.leaderboard.records.metric_names import (
+    HEADLINE,
+    METRICS,
+    closest,
+    full_name,
+    why_missing,
+)
 from gridbench.leaderboard.records.runs import Collection, Run, Setting
+from gridbench.leaderboard.tables.text import clean
 
 __all__ = [
     "HEADLINE",
@@ -22,9 +30,6 @@ __all__ = [
     "order_of",
     "setting_text",
 ]
-
-HEADLINE = "ndcg"
-"""The metric's name that stands for NDCG at each run's own cut-off k."""
 
 _OWNED = ("parameters.", "versions.method", "versions.loss", "plugin")
 """Settings that belong to a method or loss: they differ between methods by nature."""
@@ -125,6 +130,7 @@ def cells_of(found: Collection, metric: str | None = None) -> list[Cell]:
             label noise did not.
     """
     _check_same_noise(found.runs)
+    metric = None if metric is None else full_name(metric)
     grouped: dict[tuple[Any, ...], dict[int, Run]] = {}
     for run in found.runs:
         name = _resolve(run, metric)
@@ -138,12 +144,20 @@ def cells_of(found: Collection, metric: str | None = None) -> list[Cell]:
             )
         seeds[run.seed] = run
     if found.runs and not grouped:
-        known = [*metric_names(found.runs), *sorted(found.runs[0].costs())]
-        raise InputError(
-            f"No result has the metric {metric!r}.{nearest(metric or '', known)} "
-            f"There are: {', '.join(known)}."
-        )
+        raise _no_metric(found, metric or HEADLINE)
     return [_cell(str(key[0]), dict(sorted(seeds.items()))) for key, seeds in grouped.items()]
+
+
+def _no_metric(found: Collection, metric: str) -> InputError:
+    """Return the error for a metric that no run has: why, or the nearest names."""
+    there = [*metric_names(found.runs), *sorted(found.runs[0].costs())]
+    reasons = sorted({reason for run in found.runs if (reason := why_missing(run, metric))})
+    listed = " `gridbench list metrics` says what each is."
+    if reasons:
+        said = "; ".join(clean(reason, 200) for reason in reasons[:3])
+        return InputError(f"No result has the metric {metric!r}: {said}.{listed}")
+    near = closest(metric, there) or closest(metric, [each.name for each in METRICS])
+    return InputError(f"No result has the metric {metric!r}.{near}{listed}")
 
 
 def _cell(metric: str, runs: Mapping[int, Run]) -> Cell:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from gridbench.errors import InputError
 from gridbench.leaderboard.records.filters import setting_name
 from gridbench.leaderboard.records.metric_info import Unit, unit_of
-from gridbench.leaderboard.records.runs import COSTS, Collection
+from gridbench.leaderboard.records.metric_names import why_missing
+from gridbench.leaderboard.records.runs import COSTS, Collection, Setting
 from gridbench.leaderboard.tables.cells import Cell, cells_of, differing, order_of
 from gridbench.leaderboard.tables.matching import with_gap_closed
 from gridbench.leaderboard.tables.rows import (
@@ -194,7 +195,12 @@ def _table(
         references=tuple(references),
         seeds=tuple(seeds),
         counts=(min(counts), max(counts)),
-        notes=(*order, *_machine_notes(cells), *(f"[{mark}] {text}" for text, mark in notes.items())),
+        notes=(
+            *order,
+            *_absent(cells, found),
+            *_machine_notes(cells),
+            *(f"[{mark}] {text}" for text, mark in notes.items()),
+        ),
     )
 
 
@@ -230,13 +236,32 @@ def _machine_notes(cells: Iterable[Cell]) -> list[str]:
     return [f"Computed on {len(found)} machines, of which the runs are never paired: {'; '.join(found)}."]
 
 
+def _absent(cells: Sequence[Cell], found: Collection) -> list[str]:
+    """Say which methods have no value of a score of predictions, and why."""
+    apart, metric = _apart(cells), cells[0].metric
+    missing: dict[str, set[str]] = {}
+    for run in found.runs:
+        if run.metric(metric) is None and tuple(run.settings.get(name) for name in APART) in apart:
+            reason = why_missing(run, metric)
+            missing.setdefault(reason, set()).add(str(run.settings["method"]))
+    return [
+        f"No {metric}: {', '.join(sorted(methods))} ({reason})."
+        for reason, methods in sorted(missing.items())
+        if reason
+    ]
+
+
+def _apart(cells: Sequence[Cell]) -> set[tuple[Setting, ...]]:
+    return {tuple(cell.settings.get(name) for name in APART) for cell in cells}
+
+
 def _footnote(note: str, notes: dict[str, str]) -> str:
     return f"[{notes.setdefault(note, str(len(notes) + 1))}]"
 
 
 def _tried(cells: Sequence[Cell], found: Collection) -> set[int]:
     """Return the seeds of unfinished runs that would belong to this table."""
-    apart = {tuple(cell.settings.get(name) for name in APART) for cell in cells}
+    apart = _apart(cells)
     return {
         item.seed
         for item in found.left_out

@@ -30,6 +30,13 @@ if TYPE_CHECKING:
 
 __all__ = ["print_result", "run"]
 
+PREDICTED: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "labels": (("mAP", "map_macro"), ("F1", "f1_macro")),
+    "single": (("accuracy", "accuracy"), ("F1", "f1_macro")),
+    "pixels": (("mIoU", "miou"), ("F1", "f1_macro")),
+}
+"""What a head predicts -> the scores that the closing table shows beside those of retrieval."""
+
 
 @click.command(cls=GroupedCommand)
 @config_options()
@@ -149,49 +156,54 @@ def print_result(
         (
             f"test NDCG@{k}",
             _percent(record.metrics.get(f"ndcg@{k}")),
+            _predicted(record, ""),
             "training queries, test archive: the headline",
         ),
         (
             f"validation NDCG@{k}",
             _percent(record.metrics.get(f"validation/ndcg@{k}")),
+            _predicted(record, "validation/"),
             "the only one that may select",
         ),
         (
             f"unseen NDCG@{k}",
             _percent(record.metrics.get(f"unseen/ndcg@{k}")),
+            "",
             "validation queries, never trained on",
         ),
         (
             "label noise",
             f"{result['noise']['realised']:.2f} %",
+            "",
             f"of {result['noise']['requested']} % asked; {_noisy_images(result)}",
         ),
     ]
     rows += _detection_rows(result)
     if result["memorised"] is not None:
         rows.append(
-            ("memorised", _percent(result["memorised"]), "wrong training labels that the model predicts")
+            ("memorised", _percent(result["memorised"]), "", "wrong training labels that the model predicts")
         )
     if result.get("memorised_pixels") is not None:
         share = _percent(result["memorised_pixels"])
         rows.append(
-            ("memorised pixels", share, "wrongly labelled pixels whose wrong label the model predicts")
+            ("memorised pixels", share, "", "wrongly labelled pixels whose wrong label the model predicts")
         )
     counted = result["parameters"]
-    rows.append(("parameters", f"{counted['total']:,}", f"of which backbone {counted['backbone']:,}"))
+    rows.append(("parameters", f"{counted['total']:,}", "", f"of which backbone {counted['backbone']:,}"))
     seconds = environment["seconds"]
     rows.append(
         (
             "time",
             f"{sum(seconds.values()):.1f} s",
+            "",
             f"{seconds.get('training', 0):.1f} s of it training; {environment['device']}",
         )
     )
     title = f"{config['method']}" + (f" with {config['loss']}" if config["loss"] else "")
     title += f" on {config['dataset']}, SLNIR {config['slnir']} %, seed {config['seed']}"
     table = Table(title=title, show_header=False, title_justify="left")
-    for name, value, remark in rows:
-        table.add_row(name, value, remark)
+    for row in rows:
+        table.add_row(*row)
     console = Console()
     console.print(table)
     if record.config["note"]:
@@ -208,14 +220,24 @@ def _noisy_images(result: Any) -> str:
     return f"{_percent(result['noisy_images'])} of training images are noisy"
 
 
-def _detection_rows(result: Any) -> list[tuple[str, str, str]]:
+def _predicted(record: RunRecord, prefix: str) -> str:
+    """Return the first scores of what the head predicts of a split, or why there are none."""
+    told = record.result.get("predictions") or {}
+    if "reason" in told:
+        return "" if prefix else f"no predictions: {told['reason']}"
+    shown = PREDICTED.get(str(told.get("of")), ())
+    values = [(words, record.metrics.get(prefix + name)) for words, name in shown]
+    return "\n".join(f"{words} {_percent(value)}" for words, value in values if value is not None)
+
+
+def _detection_rows(result: Any) -> list[tuple[str, str, str, str]]:
     detection = result["detection"]
     if not detection or detection.get("precision") is None or not detection.get("prevalence"):
         return []
     remark = (
         f"of the images flagged as noisy are, against {_percent(detection['prevalence'])} of all; last epoch"
     )
-    return [("detection precision", _percent(detection["precision"]), remark)]
+    return [("detection precision", _percent(detection["precision"]), "", remark)]
 
 
 def _percent(value: float | None) -> str:

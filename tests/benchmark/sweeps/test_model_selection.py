@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from gridbench.errors import InputError
 from gridbench.records.record import read_record
 from gridbench.sweeps.grid import expand, make_sweep
 from gridbench.sweeps.model_selection import describe_selection, select, write_selection
@@ -29,12 +30,13 @@ def plan(runs, cache, settings):
     return make
 
 
-def write(item, runs, validation, test=0.5, state="done"):
+def write(item, runs, validation, test=0.5, state="done", **others):
     """Write the record of a run as the runner does, with these scores."""
     folder = runs / item.plan.folder_name
     folder.mkdir(parents=True, exist_ok=True)
     k = item.plan.config.k
     metrics = {f"ndcg@{k}": test, f"validation/ndcg@{k}": validation, f"unseen/ndcg@{k}": test}
+    metrics |= {f"validation/{name}": value for name, value in others.items()}
     documents = {"config.json": item.plan.document()}
     if state == "done":
         documents["result.json"] = {"schema": 1, "id": item.plan.id, "metrics": metrics}
@@ -158,3 +160,40 @@ def test_the_record_says_what_was_chosen_from_what_by_which_score(plan, runs):
     assert set(document["chosen_cells"]) == {i.plan.cell for i in made.items if lam(i) == 30}
     told = "\n".join(describe_selection(selection))
     assert "-> lambda 30: 30.00 % (n = 4 runs)" in told
+
+
+def by(metric):
+    return Search(SEARCH.names, SEARCH.values, metric=metric)
+
+
+@pytest.mark.parametrize(("metric", "best"), [("map_macro", 30.0), ("hamming", 10.0), ("ndcg", 20.0)])
+def test_another_validation_score_may_choose_and_of_errors_the_lowest(plan, runs, metric, best):
+    made = plan()
+    for item in made.items:
+        write(item, runs, 0.5 if lam(item) == 20 else 0.4, map_macro=lam(item) / 100, hamming=lam(item) / 100)
+    (selection,) = select(made.items, runs, by(f"validation/{metric}"))
+    assert selection.chosen.parameters == {"lambda": best}
+    assert selection.document()["rule"].startswith("lowest" if metric == "hamming" else "highest")
+
+
+def test_a_run_without_the_score_counts_as_none_and_is_not_waited_for(plan, runs):
+    made = plan()
+    for item in made.items:
+        write(item, runs, 0.5)
+    (selection,) = select(made.items, runs, by("validation/map_macro"))
+    assert selection.chosen is None
+    assert "no try has validation/map_macro of all its runs" in describe_selection(selection)[1]
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        ("map_macro", "would read test scores.*--metric validation/map_macro"),
+        ("ndcg@20", "would read test scores.*--metric validation/ndcg@20"),
+        ("validation/f1", "Did you mean 'f1_macro' or 'f1_micro'"),
+        ("unseen/ndcg@20", "no validation score"),
+    ],
+)
+def test_only_validation_scores_choose(metric, said):
+    with pytest.raises(InputError, match=said):
+        by(metric)
