@@ -34,6 +34,7 @@ for _name, _class in (
     ("folder_swap", "FolderSwap"),
     ("grouped", "Grouped"),
     ("instance", "Instance"),
+    ("instance_linear", "InstanceLinear"),
     ("missing", "Missing"),
     ("missing_objects", "MissingObjects"),
     ("mixed", "Mixed"),

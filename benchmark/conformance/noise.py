@@ -24,6 +24,7 @@ __all__ = ["check_noise"]
 CLASSES = 6
 COUNT = 60
 SIDE = 12
+LOOKS = numpy_stream(0, "conformance looks").integers(0, 256, (COUNT, 6))
 RATES = ("30", "12.5", "1", "0")
 """From the highest; a model may refuse those that it cannot realise."""
 
@@ -51,7 +52,7 @@ class Case:
 
     def corrupt(self, rate: str, seed: int = 0) -> Any:
         """Corrupt copies of the labels."""
-        labels = LabelSet(CLASSES, self.scene, self.maps, difficulty=self.scene * 0.5)
+        labels = LabelSet(CLASSES, self.scene, self.maps, difficulty=self.scene * 0.5, descriptors=LOOKS)
         return self.model.apply(labels, rate, numpy_stream(seed, "noise"), self.kind)
 
     @cached_property

@@ -42,6 +42,7 @@ def corrupt_training_labels(plan: Plan) -> Corruption:
         maps=(lambda: archive.label_maps[train]) if archive.has_maps else None,
         names=[archive.names[i] for i in train],
         difficulty=partial(difficulty_of, archive, train, scene_labels),
+        descriptors=partial(_descriptors, archive, train),
     )
     rng = numpy_stream(config.noise_seed or 0, "noise")
     corruption: Corruption = plan.noise.apply(labels, str(config.slnir), rng, plan.kind)
@@ -60,8 +61,14 @@ def difficulty_of(archive: Archive, indices: Array, labels: Array, neighbours: i
         labels: (n, C) clean scene labels.
         neighbours: How many images each is compared with.
     """
-    descriptors = [plain_descriptors(_parts(group.pixels, indices)) for group in archive.groups]
-    return neighbour_difficulty(np.concatenate(descriptors, axis=1), labels, neighbours)
+    return neighbour_difficulty(_descriptors(archive, indices), labels, neighbours)
+
+
+def _descriptors(archive: Archive, indices: Array) -> Array:
+    """Return (n, D) the plain descriptors of some images, over all bands."""
+    return np.concatenate(
+        [plain_descriptors(_parts(group.pixels, indices)) for group in archive.groups], axis=1
+    )
 
 
 def _parts(pixels: Array, indices: Array) -> Iterator[Array]:

@@ -189,7 +189,8 @@ class Experiment:
         plan, train, given = self.plan, self.splits.train, self.corruption.labels
         archive = plan.archive
         real = archive.clean_label_maps if plan.kind == "pixel" else archive.clean_scene_labels
-        injected = float(plan.config.slnir) if real is None else None
+        # Of single labels fewer may change than were drawn; then as many are flagged as really changed.
+        injected = float(plan.config.slnir) if real is None and plan.kind != "single" else None
         if plan.kind == "pixel":
             clean = (archive.true_label_maps[i] for i in train)
             return Truth.of_label_maps(given, clean, archive.num_classes, injected)

@@ -28,6 +28,8 @@ class LabelSet:
         names: Names of the images, or none.
         difficulty: (N, C) how easily each entry is got wrong, or a function that finds it from a number of similar
             images to compare with; None where it is not known.
+        descriptors: (N, D) whole numbers that tell what each image looks like, or a function that computes them;
+            None where they are not known.
         folders: (N,) which images were stored together; None: by their names, or all where there are no names.
     """
 
@@ -39,11 +41,12 @@ class LabelSet:
         names: Sequence[str] | None = None,
         difficulty: Any = None,
         folders: Any = None,
+        descriptors: Any = None,
     ) -> None:
         self.num_classes = num_classes
         self.names = names
         self._scene_labels, self._maps = scene_labels, maps
-        self._difficulty, self._folders = difficulty, folders
+        self._difficulty, self._folders, self._descriptors = difficulty, folders, descriptors
 
     @property
     def has_scene_labels(self) -> bool:
@@ -112,6 +115,12 @@ class LabelSet:
         found: Array | None = self._difficulty
         if callable(self._difficulty):
             found = self._difficulty(neighbours)
+        return found
+
+    @property
+    def descriptors(self) -> Ints | None:
+        """(N, D) whole numbers that tell what each image looks like; None where they are not known."""
+        found: Ints | None = self._descriptors() if callable(self._descriptors) else self._descriptors
         return found
 
     @property

@@ -26,6 +26,7 @@ MODELS = {
     "folder_swap": {},
     "confusable": {"pairs": "0-1,2-3,4-5,6-7,8-9"},
     "instance": {},
+    "instance_linear": {},
 }
 
 
@@ -36,9 +37,10 @@ def build(name: str, **parameters):
 
 def corrupt(model, labels=LABELS, rate="30", seed=0):
     names = [f"folder{i % 7}/image{i}" for i in range(len(labels))]
+    looks = np.random.default_rng(3).integers(0, 256, (len(labels), 6))
     hard = np.random.default_rng(2).random(labels.shape)
     return model.apply(
-        LabelSet(labels.shape[1], labels, names=names, difficulty=hard),
+        LabelSet(labels.shape[1], labels, names=names, difficulty=hard, descriptors=looks),
         rate,
         np.random.default_rng(seed),
         "single",
@@ -109,6 +111,22 @@ def test_pair_noise_makes_each_class_the_next_one():
     assert (after == (before + 1) % CLASSES).all()
     assert made.realised == 45
     assert chisquare(made.affected).pvalue > 0.01
+
+
+def test_projected_noise_depends_on_the_image_and_is_as_likely_as_its_flip_rate():
+    looks = np.random.default_rng(0).integers(0, 256, (20_000, 6))
+    # Pairs of images that look the same and have the same label.
+    looks[1::2], labels = looks[::2], BALANCED
+    given = LabelSet(CLASSES, labels, descriptors=looks)
+    made = build("instance_linear").apply(given, "60", np.random.default_rng(1), "single")
+    after = np.full(len(labels), -1)
+    after[made.changed[:, 0]] = made.changed[:, 2]
+    both = (after[::2] >= 0) & (after[1::2] >= 0)
+    same = (after[::2] == after[1::2])[both].mean()
+    other = (after[::2][both] == np.roll(after[1::2][both], 1)).mean()
+    assert same > 0.35 > 0.2 > other
+    # Different images of a class become different classes.
+    assert ((transitions(made) > 0).sum(axis=1) == CLASSES - 1).all()
 
 
 RATES = {"aggregate": 9.01, "random1": 17.234, "random2": 18.122, "random3": 17.64, "worst": 40.208}

@@ -64,7 +64,7 @@ def tables(dataset: str | None, level: str, train_size: int | None, cache: Path 
         shown.add_row(name, *cells)
     Console().print(shown)
     click.echo(
-        "CIFAR-10N: what annotators called the images of CIFAR-10 (Wei et al., ICLR 2022); see docs/noise.md"
+        "cifar10n: what annotators called the images of CIFAR-10 (Wei et al., ICLR 2022); see docs/noise.md"
     )
 
 
