@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -82,41 +83,53 @@ def within(module: str, package: str) -> bool:
     return module == package or module.startswith(package + ".")
 
 
-def imports(tree: ast.AST, *, types: bool = True) -> Iterator[tuple[str, ast.stmt]]:
-    """Yield each module that is imported anywhere in a tree, and the statement.
+@cache
+def nodes(tree: ast.AST) -> tuple[ast.AST, ...]:
+    """Return every node of a tree; each rule reads the same trees."""
+    return tuple(ast.walk(tree))
+
+
+@cache
+def imports(tree: ast.AST, *, types: bool = True) -> tuple[tuple[str, ast.stmt], ...]:
+    """Return each module that is imported anywhere in a tree, and the statement.
 
     Args:
         tree: Source of a module.
         types: Whether to count what is imported for annotations alone.
     """
     skipped: set[ast.AST] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test) and not types:
+    for node in () if types else nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             skipped.update(part for statement in node.body for part in ast.walk(statement))
-    for node in ast.walk(tree):
+    found: list[tuple[str, ast.stmt]] = []
+    for node in nodes(tree):
         if node in skipped:
             continue
         if isinstance(node, ast.Import):
-            yield from ((name.name, node) for name in node.names)
+            found += ((name.name, node) for name in node.names)
         elif isinstance(node, ast.ImportFrom):
             package = "." * node.level + str(node.module or "")
             for name in node.names:
                 below = f"{package}.{name.name}"
-                yield (below if below in TREES else package), node
+                found.append((below if below in TREES else package, node))
+    return tuple(found)
 
 
-def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
-    """Yield each call with the full name of what is called: `np.load` of numpy is `numpy.load`."""
+@cache
+def calls(tree: ast.AST) -> tuple[tuple[str, ast.Call], ...]:
+    """Return each call with the full name of what is called: `np.load` of numpy is `numpy.load`."""
     names: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             names.update((name.asname, name.name) for name in node.names if name.asname)
         elif isinstance(node, ast.ImportFrom):
             names.update((name.asname or name.name, f"{node.module}.{name.name}") for name in node.names)
-    for node in ast.walk(tree):
+    found = []
+    for node in nodes(tree):
         if isinstance(node, ast.Call):
             head, dot, tail = ast.unparse(node.func).partition(".")
-            yield names.get(head, head) + dot + tail, node
+            found.append((names.get(head, head) + dot + tail, node))
+    return tuple(found)
 
 
 def keyword(call: ast.Call, name: str) -> str:
@@ -126,8 +139,8 @@ def keyword(call: ast.Call, name: str) -> str:
 
 def texts(tree: ast.AST) -> Iterator[ast.Constant]:
     """Yield the text constants that are no docstrings."""
-    documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
+    documentation = {id(node.value) for node in nodes(tree) if isinstance(node, ast.Expr)}
+    for node in nodes(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
             yield node
 
@@ -148,7 +161,7 @@ def comparisons_with_components(tree: ast.AST) -> list[str]:
     components = {*METHODS, *LOSSES, *NOISE, *DATASETS} - {"none", "random"}
     variable = re.compile(r"(^|[._])(method|loss|noise|dataset)(\.name|_name)?$")
     found = []
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
         elif isinstance(node, ast.Match):
@@ -238,17 +251,18 @@ def only_posix(tree: ast.AST) -> list[str]:
     functions = {"fork", "forkpty", "getpgid", "getuid", "geteuid", "killpg", "mkfifo", "setsid", "uname"}
     names = {f"os.{name}" for name in (*functions, "O_NONBLOCK", "O_NOFOLLOW", "sched_getaffinity")}
     names |= {"os.sched_setaffinity", "signal.SIGALRM", "signal.SIGHUP", "signal.SIGKILL", "signal.setitimer"}
+    last = {name.split(".")[1] for name in names}
     looks = re.compile(r"hasattr|os\.name|sys\.platform")
     statements = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     found = [where(node) for node in statements for name, _ in imports(node) if name in modules]
     for node in tree.body:
-        if looks.search(ast.unparse(node)):
-            continue
-        found += [
-            where(part)
+        used = [
+            part
             for part in ast.walk(node)
-            if isinstance(part, ast.Attribute) and ast.unparse(part) in names
+            if isinstance(part, ast.Attribute) and part.attr in last and ast.unparse(part) in names
         ]
+        if used and not looks.search(ast.unparse(node)):
+            found += map(where, used)
     return found
 
 
@@ -416,8 +430,8 @@ def test_tests_use_public_names():
             names: list[str] = []
             if isinstance(node, ast.ImportFrom) and within(node.module or "", "gridbench"):
                 names = [name.name for name in node.names]
-            elif isinstance(node, ast.Attribute) and ast.unparse(node.value).split(".")[0] not in outside:
-                names = [node.attr]
+            elif isinstance(node, ast.Attribute) and private.fullmatch(node.attr):
+                names = [node.attr] if ast.unparse(node.value).split(".")[0] not in outside else []
             elif isinstance(node, ast.Constant) and re.fullmatch(r"gridbench(\.\w+)+", str(node.value)):
                 names = [str(node.value).rpartition(".")[2]]
             found += [f"{path.name}, {where(node)}" for name in names if private.fullmatch(name)]

@@ -63,7 +63,7 @@ def _check_declarations(method: type[Method]) -> None:
 
 def builds(subject: Subject) -> None:
     """Builds itself."""
-    method = subject.fresh().method
+    method = subject.built.method
     own = {id(p) for p in method.parameters()}
     hidden = [name for name, p in method.descriptor_network.named_parameters() if id(p) not in own]
     require(
@@ -88,7 +88,7 @@ def gradients_arrive(subject: Subject) -> None:
     own = {id(p) for p in method.descriptor_network.parameters()}
     reached = [p for p in method.parameters() if p.grad is not None and bool((p.grad != 0).any())]
     # An average of a network that is trained gets no gradient, and follows it.
-    before = dict(subject.fresh().method.descriptor_network.named_parameters())
+    before = dict(subject.built.method.descriptor_network.named_parameters())
     after = dict(subject.trained[0].method.descriptor_network.named_parameters())
     why = "is it in no parameter group?" if any(id(p) in own for p in reached) else "it gets no gradient"
     require(
@@ -156,7 +156,7 @@ def takes_images_without_labels(subject: Subject) -> None:
 
 def describes_each_image_on_its_own(subject: Subject) -> None:
     """Descriptors are finite, do not depend on the other images, and describing changes nothing."""
-    method = subject.fresh().method if subject.loss is None else subject.trained[0].method
+    method = subject.built.method if subject.loss is None else subject.trained[0].method
     method.eval()
     before = {name: value.clone() for name, value in method.state_dict().items()}
     images = subject.batch(6).images
@@ -206,7 +206,7 @@ def scores_samples_repeatably(subject: Subject) -> None:
 
 def is_scored(subject: Subject) -> None:
     """A trained method is scored."""
-    experiment = subject.fresh() if subject.loss is None else subject.trained[0]
+    experiment = subject.built if subject.loss is None else subject.trained[0]
     metrics = experiment.score().result["metrics"]
     wrong = {name: value for name, value in metrics.items() if not 0 <= value <= 1 + 1e-9}
     require(not wrong, f"its scores are no shares: {wrong}")

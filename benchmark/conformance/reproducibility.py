@@ -16,7 +16,7 @@ __all__ = [
 
 def starts_alike(subject: Subject) -> None:
     """Starts from the same weights each time."""
-    one, other = subject.fresh().method.state_dict(), subject.fresh().method.state_dict()
+    one, other = subject.built.method.state_dict(), subject.fresh().method.state_dict()
     different = first_difference(one, other)
     require(
         not different,

@@ -57,16 +57,29 @@ class Subject:
         return Experiment(self.plan, CPU)
 
     @property
+    def built(self) -> Experiment:
+        """A method as it was built, to be looked at or copied."""
+        if "built" not in self._made:
+            self._made["built"] = self.fresh()
+        experiment: Experiment = self._made["built"]
+        return experiment
+
+    @property
     def epochs(self) -> tuple[int, ...]:
         """The epochs in which single steps are tried: the last one, too, where hooks make it another."""
         hooks = (self.method.on_epoch_start, self.method.sampler)
         return (0,) if hooks == (Method.on_epoch_start, Method.sampler) else (0, EPOCHS - 1)
 
     def ready(self, epoch: int = 0) -> Method:
-        """Return the method as it is before the first step of an epoch: built anew for the first, else trained."""
-        experiment = self.fresh() if epoch == 0 else copy.copy(self.trained[0])
-        if epoch:
+        """Return a copy of the method as it is before the first step of an epoch."""
+        experiment = copy.copy(self.trained[0] if epoch else self.built)
+        try:
             experiment.method = copy.deepcopy(experiment.method)
+        except Exception:
+            # A method may keep what cannot be copied; only one that is trained already has to be.
+            if epoch:
+                raise
+            experiment = self.fresh()
         method = experiment.method
         if experiment.trainer is None:
             return method

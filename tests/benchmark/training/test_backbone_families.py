@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +23,18 @@ from gridbench.training.backbone_survey import look_at
 SIDE, COUNT, CLASSES = 32, 20, 4
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "backbones.md"
 
-# Name -> (descriptor width, whether descriptors are never negative). Those of the first group are in the fast suite.
-LIGHT = {
+# Name -> (descriptor width, whether descriptors are never negative). The fast suite trains those of the first group,
+# a convolutional network, one for small devices, one of layer norms, a transformer and one of groups, and builds those
+# of the second.
+TRAINED = {
     "resnet18": (512, True),
-    "efficientnet_b0": (1280, False),
     "mobilenetv3_small_050": (1024, False),
     "convnext_atto": (320, False),
     "vit_tiny_patch16_224": (192, False),
     "regnetx_002": (368, True),
+}
+BUILT = {
+    "efficientnet_b0": (1280, False),
     "xcit_nano_12_p16_224": (128, False),
     "edgenext_xx_small": (168, False),
     "mobilevit_xxs": (320, False),
@@ -50,15 +55,15 @@ HEAVY = {
     "rexnet_100": (1280, False),
     "hrnet_w18_small": (2048, True),
 }
-FAMILIES = LIGHT | HEAVY
+FAMILIES = TRAINED | BUILT | HEAVY
 BANDS = (1, 3, 10)
 
 
 def cases():
-    """Each light family with one number of bands in the fast suite; all that is left is slow."""
+    """Five families with one number of bands each in the fast suite; all that is left is slow."""
     for number, name in enumerate(FAMILIES):
         for bands in BANDS:
-            fast = name in LIGHT and bands == BANDS[number % 3]
+            fast = name in TRAINED and bands == BANDS[number % 3]
             yield pytest.param(name, bands, marks=[] if fast else pytest.mark.slow)
 
 
@@ -115,6 +120,16 @@ def test_a_family_is_trained_or_refused_before_training(go, tmp_path, name, band
         assert {array.shape[1] for array in arrays.values()} == {width}
         assert all(np.isfinite(array).all() for array in arrays.values())
     assert {stored.state for stored in iter_records(tmp_path / "runs")} == {"done"}
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_a_family_is_described_or_refused(name):
+    width, never_negative = FAMILIES[name]
+    spec = BackboneSpec(name, 3, (SIDE, SIDE))
+    found = probe(build_backbone(spec), spec)
+    assert (found.width, found.lowest >= 0) == (width, never_negative)
+    with nullcontext() if never_negative else pytest.raises(InputError, match="negative descriptors"):
+        check_distance(found, "chi2", spec)
 
 
 def test_a_backbone_that_cannot_take_small_images_is_refused(go, tmp_path):
