@@ -23,7 +23,7 @@ from gridbench.metrics.detection import detection_scores, top_count, top_share
 __all__ = ["LabelledSet", "Verdict", "centre_of", "judge_training_set", "wrong_classes"]
 
 Array = np.ndarray[Any, Any]
-WAYS = ("method", "loss", "confident_learning", "random")
+WAYS = ("method", "loss", "aum", "confident_learning", "random")
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,14 @@ class LabelledSet:
         wrong: (N, C) bool, labels that differ from the cleanest ones known; at pixel level, classes of which a pixel
             of the map, as evaluation cuts it, is wrong.
         noisy: (N,) bool, images with any wrong label.
+        margins: (N, 1) or (N, C) mean margins of the given labels in training; None where there are none.
     """
 
     train: WholeTrainingSet
     scene_labels: Array
     wrong: Array
     noisy: Array
+    margins: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,13 @@ class _Collected:
 def judge_training_set(
     method: Method, objective: Objective, samples: LabelledSet, slnir: Any, seed: int
 ) -> Verdict:
-    """Score the whole training set once, and how well four ways find what is wrong in it.
+    """Score the whole training set once, and how well five ways find what is wrong in it.
 
-    `method`: the method's own opinion. `loss`: the loss of its head, highest first. `confident_learning`: over the
+    `method`: the method's own opinion. `loss`: the loss of its head, highest first. `aum`: the mean margin of the given
+    labels in training, lowest first, of an image over its labels. `confident_learning`: over the
     probabilities of its head, which was trained on the very labels that are scored. `random`: a draw. Of images, the
-    method takes the share that it says, loss and random the noise rate, confident learning what it finds. Of labels,
-    all but confident learning take as many as are wrong, so that precision, recall and F1 are one number.
+    method takes the share that it says, loss, aum and random the noise rate, confident learning what it finds. Of
+    labels, all but confident learning take as many as are wrong, so that precision, recall and F1 are one number.
 
     Args:
         method: The trained method.
@@ -116,14 +119,18 @@ def judge_training_set(
     scores: dict[str, Array | None] = {
         "method": ours.get("images"),
         "loss": seen.get("loss"),
+        "aum": None if samples.margins is None else -samples.margins.mean(1),
         "confident_learning": None if confident is None else confident.score.max(1),
         "random": rng.random(len(samples.noisy)),
     }
     if scores["method"] is None:
         reasons["method"] = "it has no opinion of its own about samples"
+    if scores["aum"] is None:
+        reasons["aum"] = "no margins of the given labels were seen in training"
     selected = {
         "method": _share(scores["method"], opinion and opinion.noisy_percent),
         "loss": _share(scores["loss"], slnir),
+        "aum": _share(scores["aum"], slnir),
         "confident_learning": None if confident is None else confident.found.any(1),
         "random": _share(scores["random"], slnir),
     }
@@ -139,6 +146,9 @@ def judge_training_set(
         scores = {
             "method": ours.get("labels"),
             "loss": losses[items],
+            "aum": None
+            if samples.margins is None
+            else -np.broadcast_to(samples.margins, samples.wrong.shape)[items],
             "confident_learning": None if confident is None else confident.score[items],
             "random": rng.random(len(wrong)),
         }

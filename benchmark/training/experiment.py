@@ -290,8 +290,15 @@ class Experiment:
             scene_labels=data.scene_labels.cpu().numpy(),
             wrong=wrong,
             noisy=self.truth.noisy,
+            margins=self._margins(),
         )
         return judge_training_set(self.method, self.objective, samples, self.truth.percent, config.seed)
+
+    def _margins(self) -> Array | None:
+        """Return the mean margins of the given labels in training; None for a method that did not see them."""
+        assert self.trainer is not None
+        margins = self.trainer.margins.means() if self.plan.method.labels == "noisy" else None
+        return None if margins is None or not bool(torch.isfinite(margins).all()) else margins.cpu().numpy()
 
     def _data_as_given(self) -> TrainingSet:
         """Return the training images with the labels that were given, which a reference method was not trained on."""

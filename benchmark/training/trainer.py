@@ -20,6 +20,7 @@ from gridbench.methods.hooks import check_sampling
 from gridbench.methods.tasks.task import Task
 from gridbench.training.checkpoint import Checkpoint
 from gridbench.training.epoch_metrics import EpochLog, Truth
+from gridbench.training.margins import MarginSums
 from gridbench.training.optimization.updates import UpdateRule, Updates
 from gridbench.training.timing import IN_TRAINING, Phases
 
@@ -89,6 +90,7 @@ class Trainer:
         self._hooks = type(self.method)
         batches = len(batches_of(np.arange(self.truth.num_samples), s.batch_size))
         self.updates = Updates(self.method, s.rule, s.epochs, batches)
+        self.margins = MarginSums(self.task, self.truth.num_samples, s.epochs, self.device)
         self._best: dict[str, Any] | None = None
         self._best_weights: dict[str, Tensor] = {}
 
@@ -183,6 +185,7 @@ class Trainer:
         """Return everything that an exact continuation needs."""
         tensors = {f"method/{name}": value for name, value in self.method.state_dict().items()}
         tensors.update(self.updates.tensors())
+        tensors.update(self.margins.tensors())
         tensors.update({f"best/{name}": value for name, value in self._best_weights.items()})
         state = {
             "history": self.history,
@@ -207,6 +210,7 @@ class Trainer:
                     parts[part][name] = value
             self.method.load_state_dict(parts["method"])
             self.updates.restore(checkpoint.tensors)
+            self.margins.restore(dict(checkpoint.tensors))
             self._best_weights = parts["best"]
             self._best = checkpoint.state["best"]
             self.history = list(checkpoint.state["history"])
@@ -237,6 +241,7 @@ class Trainer:
             self._update()
         with self.phases.timed("detection"):
             log.add(batch, output)
+            self.margins.add(batch, output)
         self.steps += 1
 
     def _update(self) -> None:

@@ -47,6 +47,10 @@ class Classification(Task):
         """Return the (B, C) sigmoids of the logits."""
         return torch.sigmoid(prediction)
 
+    def margins(self, prediction: Tensor, batch: Batch) -> Tensor:
+        """Return the (B, C) logits, negative of absent classes: the margins over logits of 0."""
+        return (2 * batch.scene_labels - 1) * prediction
+
     def symmetric_kl(self, one: Tensor, other: Tensor) -> Tensor:
         """Return the (B, C) divergences of the two Bernoulli distributions of each class.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -46,6 +47,12 @@ class SingleLabel(Task):
     def distribution(self, prediction: Tensor) -> Tensor:
         """Return the (B, C) softmax of the logits."""
         return F.softmax(prediction, 1)
+
+    def margins(self, prediction: Tensor, batch: Batch) -> Tensor:
+        """Return the (B, 1) logits of the given classes less the highest of the other classes."""
+        given = batch.scene_labels > 0
+        own = torch.where(given, prediction, 0.0).sum(1, keepdim=True)
+        return own - torch.where(given, -torch.inf, prediction).amax(1, keepdim=True)
 
     def symmetric_kl(self, one: Tensor, other: Tensor) -> Tensor:
         """Return the (B, 1) divergences of the two categorical distributions of each image."""

@@ -98,6 +98,13 @@ class Task(ABC):
         """Return the (B, H, W) classes that a prediction gives each pixel; None when it says nothing of pixels."""
         return None
 
+    def margins(self, prediction: Tensor, batch: Batch) -> Tensor | None:
+        """Return the (B, E) margins by which a prediction favours the given labels; None when it has none.
+
+        E is 1 for one label an image, and the number of classes for several, absent ones included.
+        """
+        return None
+
     def symmetric_kl(self, one: Tensor, other: Tensor) -> Tensor | None:
         """Return the (B, ...) divergences KL(p||q) + KL(q||p) of two predictions, one for each entry of the loss.
 

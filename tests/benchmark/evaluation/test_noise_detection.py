@@ -13,7 +13,7 @@ from gridbench.plan import make_plan
 from gridbench.records.runner import Execution
 from gridbench.training.experiment import Experiment
 
-WAYS = {"method", "loss", "confident_learning", "random"}
+WAYS = {"method", "loss", "aum", "confident_learning", "random"}
 
 
 @pytest.fixture
