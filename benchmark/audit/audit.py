@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from gridbench.audit.calibration import calibrate
 from gridbench.audit.cross_validation import check_auditable, divide, predict_held_out
-from gridbench.audit.ranking import suspicion
+from gridbench.audit.estimate import estimate_errors
+from gridbench.audit.expectation import expect, plant
 from gridbench.core.files import read_json, write_arrays, write_json
 from gridbench.core.streams import numpy_stream
 from gridbench.core.zip_files import read_arrays
@@ -21,7 +22,6 @@ from gridbench.datasets import Archive
 from gridbench.datasets.archive.groups import groupings_of
 from gridbench.errors import InputError
 from gridbench.metrics.confident import confident_learning
-from gridbench.metrics.noise_rate import estimate_noise_rate
 from gridbench.plan import Plan
 from gridbench.records.runner import Execution
 from gridbench.training.corrupt import corrupt_training_labels, training_images
@@ -31,7 +31,6 @@ __all__ = [
     "Folding",
     "audit_folder",
     "audit_labels",
-    "default_epochs",
     "fold_of_images",
     "read_audit",
 ]
@@ -39,8 +38,8 @@ __all__ = [
 Array = npt.NDArray[Any]
 
 DOCUMENT, ARRAYS, FOLDS = "audit.json", "labels.npz", "folds"
-SCHEMA = 1
-LEAST_EPOCHS, FOLDS_WANTED = 5, 5
+SCHEMA = 2
+FOLDS_WANTED = 5
 OURS, CONFIDENT = "audit", "confident learning"
 
 
@@ -88,15 +87,6 @@ class Audit:
         return self.before is not None
 
 
-def default_epochs(recipe: int) -> int:
-    """Return how many epochs an audit's folds train: a tenth of the recipe's, 5 at least.
-
-    A network learns what labels have in common before it remembers single wrong ones, and an audit has no use for
-    the latter.
-    """
-    return max(LEAST_EPOCHS, recipe // 10)
-
-
 def fold_of_images(plan: Plan, folding: Folding) -> tuple[Array, str]:
     """Divide the training images of a plan, the same way for the same seed.
 
@@ -122,13 +112,14 @@ def fold_of_images(plan: Plan, folding: Folding) -> tuple[Array, str]:
     return divide(len(train), folding.count or min(count, len(set(groups))), rng, groups), words
 
 
-def audit_folder(root: Path, plan: Plan, fold_of: Array) -> Path:
+def audit_folder(root: Path, plan: Plan, fold_of: Array, members: int = 1) -> Path:
     """Name the folder of an audit by what it audits and how."""
     content = f"{plan.id} {hashlib.sha256(fold_of.astype('<i8').tobytes()).hexdigest()}"
+    content += f" {members} members" if members > 1 else ""
     return root / f"{plan.folder_name[:-10]}{hashlib.sha256(content.encode()).hexdigest()[:10]}"
 
 
-def audit_labels(plan: Plan, folding: Folding, root: Path, execution: Execution) -> Audit:
+def audit_labels(plan: Plan, folding: Folding, root: Path, execution: Execution, members: int = 1) -> Audit:
     """Score every training label of a plan while its image is held out; what is done already is not done again.
 
     Args:
@@ -136,6 +127,7 @@ def audit_labels(plan: Plan, folding: Folding, root: Path, execution: Execution)
         folding: How they are divided.
         root: Folder of audits.
         execution: How the folds are computed; `runs` is not used.
+        members: Networks for each fold, on seeds of their own; their predictions are averaged.
 
     Returns:
         The audit, written to its folder.
@@ -146,15 +138,18 @@ def audit_labels(plan: Plan, folding: Folding, root: Path, execution: Execution)
     """
     check_auditable(plan)
     fold_of, together = fold_of_images(plan, folding)
-    folder = audit_folder(root, plan, fold_of)
+    folder = audit_folder(root, plan, fold_of, members)
     inside = replace(execution, runs=folder / FOLDS, keep="light")
-    probabilities, records = predict_held_out(plan, fold_of, inside)
+    probabilities, records = predict_held_out(plan, fold_of, inside, members)
     positions = training_images(plan.archive, plan.config.train_size)
     corruption = corrupt_training_labels(plan)
     given = np.asarray(corruption.labels != 0, dtype=np.uint8)
     before = np.asarray(plan.archive.scene_labels[positions] != 0, dtype=np.uint8)
-    estimate = estimate_noise_rate(given, probabilities, numpy_stream(plan.config.seed, "audit/bootstrap"))
-    scores = suspicion(given, probabilities, estimate.missing, estimate.wrong)
+    rng = numpy_stream(plan.config.seed, "audit/bootstrap")
+    estimate = estimate_errors(given, probabilities, rng)
+    expected = expect(estimate, given, probabilities, rng)
+    planted = plant(estimate, given, probabilities, expected.k, rng)
+    scores = estimate.scores
     confident = confident_learning(given, probabilities)
     injected = bool(len(corruption.changed))
     seconds = [sum(record.environment()["seconds"].values()) for record in records]
@@ -177,6 +172,9 @@ def audit_labels(plan: Plan, folding: Folding, root: Path, execution: Execution)
         if injected
         else None,
         "noise_rate": estimate.document(),
+        "expected": asdict(expected),
+        "planted": asdict(planted),
+        "members": members,
         "confident_learning_found": int(confident.found.sum()),
         "calibration": calibrate(given, before, {OURS: scores, CONFIDENT: confident.score})
         if injected
@@ -226,7 +224,7 @@ def read_audit(folder: Path, open_archive: Callable[[str], Archive]) -> tuple[Au
             f"There is no finished audit in {str(folder)!r}: {error}. Make one with: gridbench audit --help"
         ) from None
     archive = open_archive(name)
-    if archive.fingerprint != fingerprint:
+    if fingerprint not in (archive.fingerprint, archive.as_training().fingerprint):
         raise InputError(
             f"The archive {name!r} is not the one that was audited in {str(folder)!r}: it was packed anew since. "
             "Audit it again."

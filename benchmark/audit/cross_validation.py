@@ -70,13 +70,14 @@ class FoldExperiment(Experiment):
         plan: The plan of the fold.
         device: Where to compute.
         held: (n,) positions, rising, among the training images of those that are held out.
+        kept: Positions, rising, of those that are trained on; None for all others.
     """
 
-    def __init__(self, plan: Plan, device: torch.device, held: Array) -> None:
+    def __init__(self, plan: Plan, device: torch.device, held: Array, kept: Array | None = None) -> None:
         archive, size = plan.archive, plan.config.train_size
         train = archive.indices("train")[: size or None]
         self._positions, self._held_out = held, train[held]
-        super().__init__(plan, device, np.setdiff1d(np.arange(len(train)), held))
+        super().__init__(plan, device, np.setdiff1d(np.arange(len(train)), held) if kept is None else kept)
 
     def score(self) -> Outcome:
         """Predict the images that were held out; nothing is retrieved, and no test image is looked at."""
@@ -110,15 +111,15 @@ class FoldExperiment(Experiment):
 
 @dataclass(frozen=True)
 class _Part:
-    """Reports the progress of one fold as part of that of all folds."""
+    """Reports the progress of one training as part of that of all."""
 
-    fold: int
-    folds: int
+    at: int
+    count: int
     show: Callable[[int, int, Mapping[str, Any]], None]
 
     def epoch(self, done: int, total: int, row: Mapping[str, Any]) -> None:
-        """Report one finished epoch of the fold."""
-        self.show(self.fold * total + done, self.folds * total, row)
+        """Report one finished epoch."""
+        self.show(self.at * total + done, self.count * total, row)
 
 
 def check_auditable(plan: Plan) -> None:
@@ -150,31 +151,38 @@ def fold_plan(plan: Plan, held: Array) -> Plan:
     return replace(plan, versions={**plan.versions, "held_out": digest})
 
 
-def predict_held_out(plan: Plan, fold_of: Array, execution: Execution) -> tuple[Array, list[RunRecord]]:
-    """Train once for each fold and predict it; folds that are done are read, an interrupted one goes on.
+def predict_held_out(
+    plan: Plan, fold_of: Array, execution: Execution, members: int = 1
+) -> tuple[Array, list[RunRecord]]:
+    """Train on each fold's complement and predict the fold; what is done is read, what was interrupted goes on.
 
     Args:
         plan: The plan of the run on all training images.
         fold_of: (N,) fold of each training image.
         execution: Where the folds' records go, and how they are computed.
+        members: Networks for each fold, on seeds that count up from the plan's; their probabilities are averaged.
 
     Returns:
-        (N, C) float32 probabilities, each from a model that has not seen the image, and the folds' records.
+        (N, C) float32 probabilities, each from models that have not seen the image, and all records.
 
     Raises:
         RunFailed: A fold started and could not be finished.
     """
     check_auditable(plan)
     folds = int(fold_of.max()) + 1
-    probabilities = np.full((len(fold_of), plan.archive.num_classes), np.nan, dtype=np.float32)
+    probabilities = np.zeros((len(fold_of), plan.archive.num_classes), dtype=np.float64)
     records = []
-    for fold in range(folds):
-        held = np.flatnonzero(fold_of == fold)
-        part = execution
-        if execution.progress is not None:
-            part = replace(execution, progress=_Part(fold, folds, execution.progress.epoch))
-        record = execute(fold_plan(plan, held), part, partial(FoldExperiment, held=held))
-        arrays = record.retrieval()
-        probabilities[arrays["positions"]] = arrays["probabilities"]
-        records.append(record)
-    return probabilities, records
+    for member in range(members):
+        config = plan.config.model_copy(update={"seed": plan.config.seed + member})
+        seeded = replace(plan, config=config) if member else plan
+        for fold in range(folds):
+            held = np.flatnonzero(fold_of == fold)
+            part = execution
+            if execution.progress is not None:
+                at = member * folds + fold
+                part = replace(execution, progress=_Part(at, members * folds, execution.progress.epoch))
+            record = execute(fold_plan(seeded, held), part, partial(FoldExperiment, held=held))
+            arrays = record.retrieval()
+            probabilities[arrays["positions"]] += arrays["probabilities"] / members
+            records.append(record)
+    return probabilities.astype(np.float32), records

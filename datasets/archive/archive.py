@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import functools
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -185,6 +187,16 @@ class Archive:
         except (OSError, ValueError) as error:
             raise _damaged(self.directory, f"its groups cannot be read ({error})") from error
         return self._one_each(groups, GROUPS)
+
+    def as_training(self) -> Archive:
+        """Return a view of this archive in which every sample belongs to the train split, under another fingerprint.
+
+        For cross-validation over a whole archive. Names, labels, pixels and statistics of the bands are the same.
+        """
+        view = copy.copy(self)
+        view._split = np.full_like(self._split, SPLITS.index("train"))
+        view.fingerprint = hashlib.sha256(f"{self.fingerprint} as training".encode()).hexdigest()
+        return view
 
     def indices(self, split: str) -> NDArray[np.int64]:
         """Return the positions of one split in packed order, which says nothing about the classes.

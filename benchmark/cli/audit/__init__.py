@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from gridbench.cli.options import (
     threads_option,
     typed_command,
 )
+from gridbench.errors import InputError
 
 if TYPE_CHECKING:
     from gridbench.audit.audit import Audit
@@ -39,12 +41,37 @@ class _AuditGroup(GroupedCommand, click.Group):
 @click.group(cls=_AuditGroup, invoke_without_command=True)
 @config_options(
     method="Training strategy.  [default: bce]",
-    epochs="Number of epochs of each fold.  [default: a tenth of the recipe's, 5 at least]",
+    backbone="Any timm model, hf-hub:OWNER/NAME, or local-dir:FOLDER.  [default: test_resnet]",
+    epochs="Number of epochs of each fold, instead of --steps.",
     train_size="Number of training images, 0 for all.  [default: 0]",
     distance="Not used, except by --select best.  [default: euclidean]",
     slnir="Noise put on top of the labels, to see how well it is found.  [default: 0]",
 )
 @plugin_option
+@option(
+    "--steps",
+    group="recipe",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Optimiser steps of each fold's network, in whole epochs.  [default: 10 epochs, but 120 to 3000]",
+)
+@option(
+    "--members",
+    group="recipe",
+    type=click.IntRange(min=1, max=100),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Networks for each fold, on seeds of their own, whose predictions are averaged.",
+)
+@option(
+    "--splits",
+    group="data",
+    type=click.Choice(["train", "all"]),
+    default="train",
+    show_default=True,
+    help="Audit the training labels, or those of validation and test, too: folds over all images.",
+)
 @option(
     "--folds",
     group="recipe",
@@ -82,6 +109,7 @@ class _AuditGroup(GroupedCommand, click.Group):
     metavar="N",
     help="How many suspicious labels the page shows; audit.csv lists ten times as many.",
 )
+@click.option("--dry-run", is_flag=True, help="Tell what would be trained and how long it takes, and stop.")
 @cache_option
 @device_option
 @threads_option
@@ -90,6 +118,10 @@ class _AuditGroup(GroupedCommand, click.Group):
 def audit(
     context: click.Context,
     /,
+    steps: int | None,
+    members: int,
+    splits: str,
+    dry_run: bool,
     folds: int | None,
     fold_by: str,
     group_pattern: str | None,
@@ -101,22 +133,22 @@ def audit(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """List the training labels that are probably wrong or missing, most suspicious first.
+    """List the labels that are probably wrong or missing, most suspicious first.
 
-    Every image is judged by a model that was trained without it (k folds), by default plain BCE on all training
-    images for a tenth of the recipe's epochs, before a network remembers single wrong labels. The result is
-    audit.csv, and audit.html, a page on which you accept or reject each suggestion. The same command again resumes,
-    or only writes the files anew. With --slnir, noise is put on top of the labels as they are, and the tables tell how
-    well it is found: a test of the list on your own archive.
+    Every image is judged by networks that were trained without it (k folds), by default small ones with plain BCE.
+    The result is audit.csv, and audit.html, a page on which you accept or reject each suggestion and see how far
+    down the list it is worth going. The same command again resumes, or only writes the files anew. With --slnir, noise
+    is put on top of the labels, and the tables tell how well it is found: a test on your own archive.
 
     \b
+      gridbench audit --dataset mine --dry-run
       gridbench audit --dataset mine
       gridbench audit --dataset mine --slnir 10
       gridbench audit apply audits/FOLDER --decisions decisions.csv --out corrected
     """  # noqa: D301
     if context.invoked_subcommand:
         return
-    from gridbench.audit.audit import Folding, audit_labels
+    from gridbench.audit.audit import Folding, audit_labels, fold_of_images
     from gridbench.audit.export import write_list
     from gridbench.audit.page import write_page
     from gridbench.audit.ranking import rank_labels
@@ -124,8 +156,14 @@ def audit(
     from gridbench.datasets import default_cache
     from gridbench.records.runner import Execution
 
+    folding = Folding(folds, fold_by == "image", group_pattern)
     with ProgressReporter(quiet, "auditing") as progress:
-        plan = _plan(collect(given), cache or default_cache(), progress.build)
+        plan = _plan(collect(given), cache or default_cache(), progress.build, splits)
+        fold_of, _ = fold_of_images(plan, folding)
+        plan = _with_epochs(plan, int(fold_of.max()) + 1, steps, given["epochs"])
+        if dry_run:
+            _print_duration(plan, fold_of, members, device, threads)
+            return
         execution = Execution(
             cache=cache,
             device=device,
@@ -134,7 +172,7 @@ def audit(
             building=progress.build,
             say=progress.say,
         )
-        found = audit_labels(plan, Folding(folds, fold_by == "image", group_pattern), out, execution)
+        found = audit_labels(plan, folding, out, execution, members)
     ranked = rank_labels(found.given, found.scores)
     listed = write_list(found, plan.archive, ranked.first(10 * top))
     page = write_page(found, plan.archive, ranked.first(top))
@@ -144,18 +182,57 @@ def audit(
 audit.add_command(apply)
 
 
-def _plan(values: dict[str, Any], cache: Path, building: Any) -> Plan:
-    """Plan a run on all training images; what the user left open is chosen for audits, not for retrieval."""
-    from gridbench.audit.audit import default_epochs
+def _plan(values: dict[str, Any], cache: Path, building: Any, splits: str) -> Plan:
+    """Plan a run on all audited images; what the user left open is chosen for audits, not for retrieval."""
+    from gridbench.audit.budget import BACKBONE
     from gridbench.config import make_config
     from gridbench.plan import make_plan
 
     # Nothing is retrieved, so no network needs descriptors that chi-square can compare.
-    values = {"method": "bce", "train_size": 0, "distance": "euclidean", **values}
-    plan = make_plan(make_config(values), cache, building)
-    if values.get("epochs") is None and plan.config.epochs:
-        plan = make_plan(make_config({**values, "epochs": default_epochs(plan.config.epochs)}), cache)
-    return plan
+    usual = {"method": "bce", "train_size": 0, "distance": "euclidean"}
+    # What a pretrained or strided network asks for, the small one cannot give.
+    if not {"pretrained", "weights", "output_stride"} & values.keys():
+        usual["backbone"] = BACKBONE
+    if splits == "all" and values.get("train_size"):
+        raise InputError("--splits all audits every image; leave out --train-size.")
+    plan = make_plan(make_config({**usual, **values}), cache, building)
+    return replace(plan, archive=plan.archive.as_training()) if splits == "all" else plan
+
+
+def _with_epochs(plan: Plan, folds: int, steps: int | None, epochs: Any) -> Plan:
+    """Return the plan with the length that was asked for, or the usual one.
+
+    Raises:
+        InputError: Both steps and epochs are given.
+    """
+    from gridbench.audit.budget import epochs_of
+    from gridbench.training.corrupt import training_images
+
+    if epochs is not None:
+        if steps is not None:
+            raise InputError("Give --steps or --epochs, not both.")
+        return plan
+    if not plan.config.epochs:
+        return plan
+    images = len(training_images(plan.archive, plan.config.train_size))
+    length = epochs_of(images, plan.config.batch_size or 1, folds, steps)
+    return replace(plan, config=plan.config.model_copy(update={"epochs": length}))
+
+
+def _print_duration(plan: Plan, fold_of: Any, members: int, device: str, threads: int) -> None:
+    """Print what an audit would train and how long it takes, by timing a few steps."""
+    from gridbench.audit.budget import measure_duration
+    from gridbench.core.environment import choose_device, cpu_threads
+
+    with cpu_threads(threads):
+        found = measure_duration(plan, fold_of, members, choose_device(device))
+    config, minutes = plan.config, found.seconds / 60
+    time = f"{minutes:.0f} min" if minutes >= 2 else f"{found.seconds:.0f} s"
+    click.echo(
+        f"{len(fold_of)} images of {config.dataset}; {found.networks} networks ({config.backbone}, {config.method}), "
+        f"each {found.steps} optimiser steps of {config.batch_size} images ({config.epochs} epochs).\n"
+        f"About {time} here, by timing a few steps. Nothing was written."
+    )
 
 
 def _print(found: Audit, listed: Path, page: Path, where: Sequence[str]) -> None:
@@ -176,15 +253,15 @@ def _print(found: Audit, listed: Path, page: Path, where: Sequence[str]) -> None
     )
     console.print(f"Kept together in a fold: {document['together']}.", highlight=False)
     for words, name in (
-        ("true labels missing", "missing"),
-        ("given labels wrong", "wrong"),
-        ("noise rate", "rate"),
+        ("true labels that are missing", "missing"),
+        ("given labels that are wrong", "wrong"),
+        ("all yes or no labels in error", "errors"),
     ):
-        low, high = rate[f"{name}_interval"]
+        value, low, high = (100 * each for each in rate[name])
         console.print(
-            f"Estimated {words}: {100 * rate[name]:.0f} % (95 % interval {100 * low:.0f} to {100 * high:.0f})",
-            highlight=False,
+            f"Estimated {words}: {value:.1f} % (95 % interval {low:.1f} to {high:.1f})", highlight=False
         )
+    console.print(_advice(document), highlight=False)
     if document["calibration"]:
         console.print(_calibration(document, Table))
     console.print(f"List:   {listed}\nPage:   {page}", highlight=False, soft_wrap=True)
@@ -193,13 +270,45 @@ def _print(found: Audit, listed: Path, page: Path, where: Sequence[str]) -> None
             "The labels hold noise that was put in on purpose; to correct your own, audit without --slnir."
         )
     else:
-        apply_it = ["gridbench", "audit", "apply", str(found.folder), "--top", "5%", "--out", "corrected"]
+        unseen = document["expected"]["change"]
+        apply_it = [
+            "gridbench",
+            "audit",
+            "apply",
+            str(found.folder),
+            "--top",
+            str(unseen),
+            "--out",
+            "corrected",
+        ]
         console.print(
-            f"Next:   open the page, decide, export; or {shlex.join([*apply_it, *where])}\n"
-            f"How good is the list? {typed_command()} --slnir 10",
+            "Next:   open the page, decide, export"
+            + (f"; or unseen: {shlex.join([*apply_it, *where])}" if unseen else "")
+            + f"\nHow good is the list? {typed_command()} --slnir 10",
             highlight=False,
             soft_wrap=True,
         )
+
+
+def _advice(document: dict[str, Any]) -> str:
+    """Return how far down the list to look, and how much of it may be changed unseen."""
+    from gridbench.audit.expectation import Expectation
+
+    expected = Expectation(**document["expected"])
+    right, wrong = expected.mended(expected.look)
+    look = (
+        f"Look at the first {expected.look}: about {right} errors are expected among them; "
+        "further down fewer than one in five."
+        if expected.look
+        else "No label is suspicious enough to be worth a look."
+    )
+    right, wrong = expected.mended(expected.change)
+    change = (
+        f"Changing the first {expected.change} unseen is expected to mend {right} and to break {wrong}."
+        if expected.change
+        else "None can be changed unseen: no label is wrong with certainty above one half."
+    )
+    return f"{look}\n{change}"
 
 
 def _calibration(document: dict[str, Any], table_class: Any) -> Any:

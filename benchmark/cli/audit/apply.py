@@ -29,7 +29,15 @@ __all__ = ["apply"]
     help="decisions.csv as the page exports it; what is accepted is changed.",
 )
 @click.option(
-    "--top", metavar="N|P%", help="Change the N most suspicious labels, or the first P % of all, unseen."
+    "--top",
+    metavar="N|P%|auto",
+    help="Change the N most suspicious labels, or the first P % of all, unseen; auto: as many as are "
+    "more probably wrong than right, with certainty. More are refused.",
+)
+@click.option(
+    "--beyond-line",
+    is_flag=True,
+    help="Change more than that unseen, though it may break more than it mends.",
 )
 @click.option(
     "--kind",
@@ -37,6 +45,13 @@ __all__ = ["apply"]
     default="both",
     show_default=True,
     help="Which labels --top counts.",
+)
+@click.option(
+    "--splits",
+    type=click.Choice(["train", "all"]),
+    default="train",
+    show_default=True,
+    help="Change training labels only, or validation and test labels, too, if they were audited.",
 )
 @click.option(
     "--out",
@@ -61,7 +76,9 @@ def apply(
     audit: Path,
     decisions: Path | None,
     top: str | None,
+    beyond_line: bool,
     kind: str,
+    splits: str,
     out: Path,
     images: bool,
     force: bool,
@@ -71,7 +88,8 @@ def apply(
     """Write corrected labels from an audit as a table that `gridbench data prepare folder` reads.
 
     AUDIT is the folder that `gridbench audit` named. With both --decisions and --top, the
-    first of the list are changed unless they were rejected. Validation and test labels stay as they are.
+    first of the list are changed unless they were rejected. Validation and test labels stay as they are, unless
+    --splits all changes them, too.
 
     \b
       gridbench audit apply audits/FOLDER --decisions decisions.csv --out corrected
@@ -92,7 +110,20 @@ def apply(
             f"The labels audited in {str(audit)!r} hold noise that was put in on purpose (--slnir), so corrected ones "
             "would not be yours. Audit again without --slnir, or say --with-injected-noise for an experiment."
         )
-    changes = _changes(found, archive, decisions, top, kind)
+    changes = _changes(found, archive, decisions, top, kind, beyond_line)
+    training = set(archive.indices("train").tolist())
+    elsewhere = [pair for pair in changes if int(found.positions[pair[0]]) not in training]
+    if splits == "train":
+        changes = sorted(set(changes) - set(elsewhere))
+        if elsewhere:
+            click.echo(
+                f"{len(elsewhere)} changes of validation and test labels were left out; --splits all makes them."
+            )
+    elif elsewhere:
+        click.echo(
+            f"{len(elsewhere)} validation and test labels change: scores on them cannot be compared with those on "
+            f"{archive.name}."
+        )
     labels = archive.scene_labels.copy()
     labels[found.positions] = correct(found.given, changes)
     targets = [out / "labels.csv"]
@@ -137,7 +168,7 @@ def _is_ours(path: Path, archive: Archive) -> bool:
 
 
 def _changes(
-    found: Audit, archive: Archive, decisions: Path | None, top: str | None, kind: str
+    found: Audit, archive: Archive, decisions: Path | None, top: str | None, kind: str, beyond: bool
 ) -> list[tuple[int, int]]:
     """Return the (image, class) pairs to turn over."""
     from gridbench.audit.correction import ACCEPT, changes_of, read_decisions
@@ -150,8 +181,25 @@ def _changes(
     chosen = {pair for pair, word in decided.items() if word == ACCEPT}
     if top is not None:
         ranked = rank_labels(found.given, found.scores, kind)
-        first = changes_of(ranked.first(_count(top, len(ranked))))
-        chosen |= {pair for pair in first if pair not in decided}
+        line = found.document["expected"]["change"]
+        certain = set(changes_of(rank_labels(found.given, found.scores).first(line)))
+        if top == "auto":
+            first = [pair for pair in changes_of(ranked.first(line)) if pair in certain]
+        else:
+            first = changes_of(ranked.first(_count(top, len(ranked))))
+        if not beyond and not certain.issuperset(first):
+            allowed = f"Of the list, only the first {line} are" if line else "No label of the list is"
+            raise InputError(
+                f"--top is {top!r}. {allowed} wrong with a probability that certainly exceeds one half; "
+                "changing more unseen may break more labels than it mends. Decide about them on the page, "
+                "take --top auto, or insist with --beyond-line."
+            )
+        unseen = [pair for pair in first if pair not in decided]
+        mended = round(sum(float(found.scores[pair]) for pair in unseen))
+        click.echo(
+            f"Changed unseen: {len(unseen)} labels; expected to mend {mended} and to break {len(unseen) - mended}."
+        )
+        chosen |= set(unseen)
     return sorted(chosen)
 
 
@@ -168,5 +216,7 @@ def _count(text: str, total: int) -> int:
         share = Decimal(number) / 100
         count = int(total * share) if percent and share <= 1 else -1 if percent else int(number)
     if not 0 < count <= total:
-        raise InputError(f"--top is {text!r}; allowed is a number from 1 to {total}, or a share such as 5%.")
+        raise InputError(
+            f"--top is {text!r}; allowed is a number from 1 to {total}, a share such as 5%, or auto."
+        )
     return count

@@ -8,11 +8,11 @@ import pytest
 
 from gridbench.audit.audit import Audit, Folding, audit_labels
 from gridbench.audit.calibration import calibrate
-from gridbench.audit.ranking import suspicion
+from gridbench.audit.estimate import estimate_errors
+from gridbench.audit.expectation import expect, plant
 from gridbench.config import make_config
 from gridbench.datasets.archive.layout import GroupLayout, Layout, Sample
 from gridbench.datasets.archive.writer import ArchiveWriter, build_once
-from gridbench.metrics.noise_rate import estimate_noise_rate
 from gridbench.plan import make_plan
 from gridbench.records.runner import Execution
 
@@ -80,8 +80,9 @@ def small_audit(small_archive, tmp_path):
         if injected:
             given[0] = 1 - given[0]
         probabilities = np.where(before, 0.9, 0.1) + rng.uniform(-0.08, 0.08, before.shape)
-        scores = suspicion(given, probabilities)
-        estimate = estimate_noise_rate(given, probabilities, rng)
+        estimate = estimate_errors(given, probabilities, rng, 20)
+        scores = estimate.scores
+        expected = expect(estimate, given, probabilities, rng)
         document = {
             "id": "abc1234567",
             "dataset": "small",
@@ -92,7 +93,10 @@ def small_audit(small_archive, tmp_path):
             "together": f"what {HOSTILE!r} finds",
             "config": {"method": "bce", "loss": "bce", "epochs": 5},
             "injected": {"slnir": "30", "noise": "swap", "realised": 30.0} if injected else None,
-            "noise_rate": dataclasses.asdict(estimate),
+            "noise_rate": estimate.document(),
+            "expected": dataclasses.asdict(expected),
+            "planted": dataclasses.asdict(plant(estimate, given, probabilities, expected.k, rng)),
+            "members": 1,
             "calibration": calibrate(given, before, {"audit": scores}) if injected else None,
         }
         return Audit(

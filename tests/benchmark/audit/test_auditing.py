@@ -11,10 +11,10 @@ from gridbench.audit.audit import (
     Folding,
     audit_folder,
     audit_labels,
-    default_epochs,
     fold_of_images,
     read_audit,
 )
+from gridbench.audit.budget import epochs_of, measure_duration
 from gridbench.audit.cross_validation import FoldExperiment, fold_plan, predict_held_out
 from gridbench.datasets.loading.batches import EvaluationSet
 from gridbench.datasets.open import open_archive
@@ -66,7 +66,8 @@ def test_an_audit_scores_every_label_and_tells_how_well(audited):
     assert (audit.given != audit.before).any()
     assert sum(audit.document["folds"]) == count
     assert set(audit.document["calibration"]["all"]) == {"audit", "confident learning"}
-    assert audit.document["noise_rate"]["images"] == count
+    assert audit.document["noise_rate"]["errors"][0] > 0
+    assert audit.document["images"] == count
     assert audit.folder.name.startswith("stripes-bce-slnir20-seed0-")
 
 
@@ -206,6 +207,48 @@ def test_another_division_is_another_audit(stripes_plan, tmp_path):
     assert len(folders) == 2
 
 
-@pytest.mark.parametrize(("recipe", "epochs"), [(120, 12), (100, 10), (30, 5), (1, 5)])
-def test_audits_train_for_few_epochs(recipe, epochs):
-    assert default_epochs(recipe) == epochs
+@pytest.mark.parametrize(
+    ("images", "batch", "folds", "steps", "epochs"),
+    [
+        (230, 64, 5, None, 40),
+        (2377, 64, 5, None, 10),
+        (10**6, 64, 5, None, 1),
+        (230, 64, 5, 10, 4),
+        (4, 64, 2, None, 120),
+    ],
+)
+def test_the_length_is_counted_in_optimiser_steps(images, batch, folds, steps, epochs):
+    assert epochs_of(images, batch, folds, steps) == epochs
+
+
+def test_members_are_averaged_and_train_on_seeds_of_their_own(stripes_plan, tmp_path):
+    plan = stripes_plan(epochs=1)
+    fold_of, _ = fold_of_images(plan, Folding(2))
+    execution = Execution(device="cpu", runs=tmp_path, keep="light")
+    both, records = predict_held_out(plan, fold_of, execution, members=2)
+    assert [record.config["config"]["seed"] for record in records] == [0, 0, 1, 1]
+    parts = [np.zeros_like(both), np.zeros_like(both)]
+    for at, record in enumerate(records):
+        arrays = record.retrieval()
+        parts[at // 2][arrays["positions"]] = arrays["probabilities"]
+    assert np.allclose(both, (parts[0] + parts[1]) / 2, atol=1e-6)
+    assert not np.allclose(parts[0], parts[1])
+
+
+def test_folds_over_everything_hold_out_validation_and_test_images_too(stripes_plan):
+    plan = stripes_plan()
+    whole = replace(plan, archive=plan.archive.as_training())
+    fold_of, _ = fold_of_images(whole, Folding(3))
+    assert len(fold_of) == len(plan.archive)
+    assert whole.id != plan.id
+    assert len(plan.archive.indices("test"))
+    assert np.array_equal(whole.archive.indices("train"), np.arange(len(plan.archive)))
+
+
+def test_the_time_is_measured_without_writing(stripes_plan):
+    plan = stripes_plan()
+    fold_of, _ = fold_of_images(plan, Folding(3))
+    found = measure_duration(plan, fold_of, 2, CPU)
+    assert found.networks == 6
+    assert found.steps == 2 * -(-len(fold_of) * 2 // (3 * 16))
+    assert 0 < found.seconds < 600

@@ -1,4 +1,4 @@
-"""Suspicion of labels, their ranking, and precision and recall against a hand count."""
+"""The ranking of labels, and precision and recall against a hand count."""
 
 import math
 
@@ -7,47 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from gridbench.audit.calibration import calibrate, precision_and_recall
-from gridbench.audit.ranking import rank_labels, suspicion
-
-
-def test_suspicion_by_hand():
-    # Two of eight labels are given. A true class is forgotten in 20 %, a given label wrong in 10 %: of the six
-    # absent classes 0.1 x 2 / 6 are given wrongly.
-    given = np.array([[1, 0, 0, 0], [1, 0, 0, 0]])
-    probabilities = np.array([[0.25, 0.75, 0.5, 0.5], [0.5, 0.5, 0.5, 0.5]])
-    scores = suspicion(given, probabilities, missing=0.2, wrong=0.1)
-    anyway = 0.1 * 2 / 6
-    assert scores[0, 0] / (1 - scores[0, 0]) == pytest.approx(3 * anyway / 0.8)
-    assert scores[0, 1] / (1 - scores[0, 1]) == pytest.approx(3 * 0.2 / (1 - anyway))
-
-
-def test_within_a_kind_the_order_is_that_of_the_loss():
-    rng = np.random.default_rng(0)
-    given, probabilities = rng.integers(0, 2, (50, 6)), rng.random((50, 6))
-    loss = -np.log(np.where(given == 1, probabilities, 1 - probabilities))
-    scores = suspicion(given, probabilities, 0.3, 0.05)
-    for kind in (given == 1, given == 0):
-        assert np.array_equal(np.argsort(scores[kind]), np.argsort(loss[kind]))
-
-
-def test_what_is_expected_decides_between_the_kinds():
-    given, probabilities = np.array([[1, 0, 0, 0]]), np.full((1, 4), 0.5)
-    forgotten = suspicion(given, probabilities, missing=0.4, wrong=0.01)
-    wrong = suspicion(given, probabilities, missing=0.01, wrong=0.4)
-    assert forgotten[0, 1] > forgotten[0, 0]
-    assert wrong[0, 0] > wrong[0, 1]
-
-
-@pytest.mark.parametrize("given", [np.zeros((3, 2)), np.ones((3, 2)), np.zeros((0, 2))])
-def test_certain_predictions_and_labels_of_one_kind_only(given):
-    scores = suspicion(given, np.full(given.shape, 1.0), 0.0, 1.0)
-    assert np.isfinite(scores).all()
-    assert ((scores > 0) & (scores < 1)).all()
-
-
-def test_shapes_must_agree():
-    with pytest.raises(ValueError, match="shape"):
-        suspicion(np.zeros((2, 3)), np.zeros((3, 2)))
+from gridbench.audit.ranking import rank_labels
 
 
 def test_the_ranking_names_images_classes_and_kinds():

@@ -1,0 +1,135 @@
+"""How far to go down the list: expected precision with an interval, where to stop, what changing labels unseen does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gridbench.audit.estimate import CERTAIN, ENDS, Estimate, estimate_errors, scores_of
+
+__all__ = ["Expectation", "Planted", "expect", "plant", "points"]
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
+
+LONGEST, POINTS = 0.2, 60
+MISFIT = 0.03
+"""By how much the interval of precision is widened on both sides, as that of the rates is."""
+
+WORTH_CHANGING, WORTH_LOOKING = 0.5, 0.2
+PLANTINGS, LEAST_PLANTED = 10, 0.02
+
+
+def points(longest: int) -> Array:
+    """Return the lengths of the list, rising, for which it is told what to expect."""
+    return np.unique(np.geomspace(1, max(longest, 1), POINTS).round().astype(int))
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What the first labels of a list are expected to be.
+
+    Attributes:
+        k: Lengths of the list.
+        precision: Expected share of errors among the first k.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+        change: As many of the first labels may be changed unseen: the probability that each is wrong exceeds one half
+            at the lower end of its interval; 0 when there is none.
+        look: Behind so many, fewer than one in five is expected to be wrong.
+    """
+
+    k: list[int]
+    precision: list[float]
+    low: list[float]
+    high: list[float]
+    change: int
+    look: int
+
+    def mended(self, count: int) -> tuple[int, int]:
+        """Return how many of the first `count` labels are expected to be errors, and how many are right."""
+        share = float(np.interp(count, self.k, self.precision))
+        right = round(share * count)
+        return right, count - right
+
+
+def expect(estimate: Estimate, given: Array, probabilities: Array, rng: np.random.Generator) -> Expectation:
+    """Return what the list ordered by an estimate's scores is expected to hold.
+
+    Args:
+        estimate: The fitted calibration curve and its resamples.
+        given: (N, C) labels.
+        probabilities: (N, C) that it was fitted to.
+        rng: Draws how many of the uncertain labels turn out wrong.
+    """
+    order = np.argsort(-estimate.scores, axis=None, kind="stable")
+    order = order[: max(1, int(LONGEST * order.size))]
+    present = np.clip(np.asarray(probabilities, dtype=np.float64).ravel()[order], CERTAIN, 1 - CERTAIN)
+    odds, says = np.log(present) - np.log1p(-present), (np.asarray(given) != 0).ravel()[order]
+    usual = estimate.scores.ravel()[order]
+    drawn = np.stack([scores_of(each, odds, says) for each in estimate.drawn] or [usual])
+    ks = points(len(order))
+    mean = np.cumsum(drawn, 1)[:, ks - 1] / ks
+    spread = np.sqrt(np.cumsum(np.maximum(drawn * (1 - drawn), 0), 1)[:, ks - 1]) / ks
+    low, high = np.percentile((mean + spread * rng.standard_normal(mean.shape)).clip(0, 1), ENDS, axis=0)
+    value = np.cumsum(usual)[ks - 1] / ks
+    certain = np.percentile(drawn, ENDS[0], axis=0) > WORTH_CHANGING
+    behind = np.flatnonzero(~certain)
+    return Expectation(
+        ks.tolist(),
+        value.tolist(),
+        np.minimum(low - MISFIT, value).clip(0).tolist(),
+        np.maximum(high + MISFIT, value).clip(max=1).tolist(),
+        int(behind[0]) if len(behind) else len(order),
+        int((usual >= WORTH_LOOKING).sum()),
+    )
+
+
+@dataclass(frozen=True)
+class Planted:
+    """How labels that were corrupted on purpose are found and counted.
+
+    Attributes:
+        share: Share of all labels that was corrupted.
+        estimated: By how much the estimated share of errors rose, on average.
+        recall: Share of them among the first `k` labels, for each k of the expectation.
+    """
+
+    share: float
+    estimated: float
+    recall: list[float]
+
+
+def plant(
+    estimate: Estimate, given: Array, probabilities: Array, ks: list[int], rng: np.random.Generator
+) -> Planted:
+    """Corrupt a few labels on purpose, several times, and look for them with the same predictions.
+
+    A held-out prediction does not depend on the image's own labels, so nothing is trained again. As many are
+    corrupted as are estimated to be wrong, 2 % at least, removed and added in equal number.
+
+    Args:
+        estimate: Of the labels as given.
+        given: (N, C) labels.
+        probabilities: (N, C) held-out predictions.
+        ks: Lengths of the list.
+        rng: Decides which.
+    """
+    flat = (np.asarray(given) != 0).ravel()
+    each = max(1, round(max(estimate.errors.value, LEAST_PLANTED) * flat.size / 2))
+    sides = [np.flatnonzero(flat), np.flatnonzero(~flat)]
+    recall, rise = np.zeros(len(ks)), 0.0
+    for _ in range(PLANTINGS):
+        picked = np.concatenate([rng.permutation(side)[: min(each, len(side) // 2)] for side in sides])
+        changed = flat.copy()
+        changed[picked] ^= True
+        again = estimate_errors(changed.reshape(np.shape(given)), probabilities, rng, 0)
+        rank = np.empty(flat.size, dtype=np.int64)
+        rank[np.argsort(-again.scores, axis=None, kind="stable")] = np.arange(flat.size)
+        recall += [(rank[picked] < k).mean() for k in ks] if len(picked) else 0
+        rise += again.errors.value - estimate.errors.value
+    share = len(picked) / flat.size
+    return Planted(share, rise / PLANTINGS, (recall / PLANTINGS).tolist())
