@@ -23,7 +23,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-arithmetic test-hostile test-trackers test-lowest check bench bench-gpu wheel clean
+.PHONY: help install demo test test-arithmetic test-hostile test-trackers test-lowest docs check bench bench-gpu wheel clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,14 @@ test-trackers: $(VENV)/.trackers  ## Run the tests of logging to W&B and MLflow,
 
 $(VENV)/.trackers: $(LINKS)
 	$(PIP) install -c constraints.txt --no-build-isolation -e '.[wandb,mlflow]' --config-settings editable_mode=strict
+	@touch $@
+
+docs: $(VENV)/.docs  ## Build the documentation as a site in build/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q
+	@echo "Open build/site/index.html."
+
+$(VENV)/.docs: $(LINKS)
+	$(PIP) install -c constraints.txt --no-build-isolation -e '.[docs]' --config-settings editable_mode=strict
 	@touch $@
 
 # An environment of its own, with the oldest versions that pyproject.toml allows of what gridbench itself imports.

@@ -33,7 +33,10 @@ class WandbRun:
         # What was logged offline cannot be asked for, so it is noted beside it.
         self._note = run.folder / f"logged-{run.id}.json"
         noted = read_json(self._note) if self._note.is_file() else {}
-        wanted = {"console": "off", "silent": True, "init_timeout": SECONDS, "finish_timeout": SECONDS}
+        wanted: dict[str, Any] = {"console": "off", "silent": True, "init_timeout": SECONDS}
+        if os.environ.get("WANDB_MODE", "online") == "online":
+            # Without a server there is nothing to wait for but one's own disk, and what is cut off is lost.
+            wanted["finish_timeout"] = SECONDS
         known = {name: value for name, value in wanted.items() if name in wandb.Settings.model_fields}
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "gridbench"),

@@ -1,0 +1,51 @@
+"""The pages of the site that stand at the top of the repository, with their links turned to where the site has them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+
+PAGES = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "security.md",
+}
+"""File of the repository -> page of the site."""
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add the pages."""
+    root = Path(config.config_file_path).parent
+    for source, page in PAGES.items():
+        text = (root / source).read_text(encoding="utf-8")
+        files.append(File.generated(config, page, content=re.sub(r"\]\(([^)#:]+)(#[^)]*)?\)", _link, text)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Turn links that leave docs/ for a file at the top of the repository."""
+    return (
+        re.sub(r"\]\((?:\.\./)+([\w.-]+)(#[^)]*)?\)", _up, markdown)
+        if page.file.src_uri not in PAGES.values()
+        else markdown
+    )
+
+
+def _link(match: re.Match[str]) -> str:
+    target, anchor = match[1], match[2] or ""
+    if target.startswith("docs/"):
+        return f"]({target.removeprefix('docs/')}{anchor})"
+    # A file that is no page, such as the licence, is shown as its name.
+    return f"]({PAGES[target]}{anchor})" if target in PAGES else "](#)"
+
+
+def _up(match: re.Match[str]) -> str:
+    target, anchor = match[1], match[2] or ""
+    if target not in PAGES:
+        return match[0]
+    steps = match[0].count("../") - 1
+    return f"]({'../' * steps}{PAGES[target]}{anchor})"
