@@ -63,9 +63,7 @@ def tables(dataset: str | None, level: str, train_size: int | None, cache: Path 
             cells.append("too few classes" if placed is None else f"{own_rate(placed, counts):.2f} %")
         shown.add_row(name, *cells)
     Console().print(shown)
-    click.echo(
-        "cifar10n: what annotators called the images of CIFAR-10 (Wei et al., ICLR 2022); see docs/noise.md"
-    )
+    click.echo("Sources and licences: docs/noise.md")
 
 
 def _counts(dataset: str, level: str, train_size: int | None, cache: Path | None) -> npt.NDArray[np.int64]:
