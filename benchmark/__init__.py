@@ -17,6 +17,7 @@ _make_old_paths_importable()
 _EXPORTS = {
     "RunConfig": "gridbench.config",
     "RunRecord": "gridbench.records.record",
+    "load": "gridbench.records.load",
     "register_dataset": "gridbench.registry",
     "register_loss": "gridbench.registry",
     "register_method": "gridbench.registry",

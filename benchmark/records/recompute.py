@@ -124,7 +124,7 @@ def _noise(stored: StoredRun) -> Iterator[str]:
 
 
 def _history(stored: StoredRun) -> Iterator[str]:
-    rows = stored.history() if "history.json" in stored.hashes else []
+    rows = stored.epochs() if "history.json" in stored.hashes else []
     for name in ("detection", "loss_detection"):
         told, last = stored.result.get(name), rows[-1].get(name) if rows else None
         if isinstance(told, Mapping) and isinstance(last, Mapping):

@@ -74,10 +74,10 @@ class StoredRun:
         """The run's identity."""
         return str(self.config.get("id", ""))
 
-    def history(self) -> list[dict[str, Any]]:
+    def epochs(self) -> list[dict[str, Any]]:
         """Return one dictionary per epoch."""
-        history: list[dict[str, Any]] = parse_json(self.content("history.json"))
-        return history
+        rows: list[dict[str, Any]] = parse_json(self.content("history.json"))
+        return rows
 
     def environment(self) -> dict[str, Any]:
         """Return versions, device and seconds per phase."""
@@ -103,18 +103,14 @@ class StoredRun:
 
     def detection(self) -> dict[str, np.ndarray[Any, Any]]:
         """Return what the trained model said of each training image and label; empty for a run without a head."""
-        return self._arrays("detection.npz")
+        return self.arrays("detection.npz")
 
-    def descriptors(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Return the descriptors of each split; empty for a run that did not keep them (--keep all does)."""
-        return self._arrays("descriptors.npz")
+    def arrays(self, name: str) -> dict[str, np.ndarray[Any, Any]]:
+        """Return the arrays of a file, or nothing where there is none.
 
-    def predictions(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Return what the head predicts of each split; empty for a run that did not keep it (--keep all does)."""
-        return self._arrays("predictions.npz")
-
-    def _arrays(self, name: str) -> dict[str, np.ndarray[Any, Any]]:
-        """Return the arrays of a file, or nothing where there is none."""
+        Args:
+            name: Such as descriptors.npz or predictions.npz, an array for each split, which --keep all keeps.
+        """
         if not (self.folder / name).is_file():
             return {}
         return read_arrays(self.content(name))

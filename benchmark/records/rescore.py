@@ -21,6 +21,7 @@ from gridbench.core.environment import choose_device, cpu_threads, describe_envi
 from gridbench.core.files import file_hash, read_bytes, read_json, write_bytes
 from gridbench.core.machine import resumed_on
 from gridbench.datasets import default_cache
+from gridbench.datasets.dataset import Progress
 from gridbench.errors import InputError
 from gridbench.plan import Plan, make_plan
 from gridbench.records.recompute import is_ranked
@@ -31,7 +32,7 @@ from gridbench.training.backbone import TimmBackbone
 from gridbench.training.checkpoint import load_checkpoint
 from gridbench.training.experiment import Experiment
 
-__all__ = ["rescore"]
+__all__ = ["load_weights", "require_weights", "rescore", "trained_plan"]
 
 Array = np.ndarray[Any, Any]
 
@@ -65,15 +66,10 @@ def rescore(folder: Path, changes: Mapping[str, Any], execution: Execution) -> R
         RunFailed: Its descriptors cannot be compared by that distance either.
     """
     stored = read_record(folder, verify=True)
-    _require_trained(stored)
+    require_weights(stored)
     cache = execution.cache or default_cache()
     settings = dict(stored.config["config"])
-    trained = make_plan(make_config(settings), cache, execution.building)
-    if trained.id != stored.id:
-        raise InputError(
-            f"The run in {folder} cannot be rebuilt: gridbench, its data or a plug-in has changed since. "
-            "Load its plug-in with --plugin if it has one, or train it again."
-        )
+    trained = trained_plan(stored, cache, execution.building)
     if trained.config.select == "best":
         raise InputError(
             f"The run in {folder} chose its epoch by validation scores (--select best), which depend on how "
@@ -101,7 +97,10 @@ def rescore(folder: Path, changes: Mapping[str, Any], execution: Execution) -> R
             }
             result = {**outcome.result, **known, "metrics": {**ranked, **of_the_head}}
             outcome = replace(
-                outcome, result=result, detection=stored.detection(), predictions=stored.predictions()
+                outcome,
+                result=result,
+                detection=stored.detection(),
+                predictions=stored.arrays("predictions.npz"),
             )
         else:
             outcome = experiment.score(keep_predictions=execution.keep == "all")
@@ -118,7 +117,32 @@ def rescore(folder: Path, changes: Mapping[str, Any], execution: Execution) -> R
             raise unwritable(execution.runs, error) from None
 
 
-def _require_trained(stored: StoredRun) -> None:
+def trained_plan(stored: StoredRun, cache: Path, building: Progress | None = None) -> Plan:
+    """Plan a stored run anew.
+
+    Args:
+        stored: The record.
+        cache: Folder of packed archives.
+        building: Told while an archive is built.
+
+    Raises:
+        InputError: It would be another run now.
+    """
+    plan = make_plan(make_config(dict(stored.config["config"])), cache, building)
+    if plan.id != stored.id:
+        raise InputError(
+            f"The run in {stored.folder} cannot be rebuilt: gridbench, its data or a plug-in has changed since. "
+            "Load its plug-in with --plugin if it has one, or train it again."
+        )
+    return plan
+
+
+def require_weights(stored: StoredRun) -> None:
+    """Refuse a run that was not trained to its end, or whose record keeps no weights.
+
+    Raises:
+        InputError: With the reason and what to do.
+    """
     folder = stored.folder
     if not folder.is_dir():
         raise InputError(
@@ -142,8 +166,8 @@ def _restore(
         What the result says of training, the history, and the machine that trained it; None if it is not recorded.
     """
     if stored.state == "done":
-        _load_weights(experiment, stored, stored.hashes[WEIGHTS])
-        history = stored.history()
+        load_weights(experiment, stored, stored.hashes[WEIGHTS])
+        history = stored.epochs()
         if experiment.trainer is not None:
             experiment.trainer.history = history
         return (
@@ -155,7 +179,7 @@ def _restore(
         noted = read_json(stored.folder / FAILED)["files"][WEIGHTS]
         checkpoint = load_checkpoint(stored.folder, trained.id)
         if experiment.trainer is None:
-            _load_weights(experiment, stored, noted)
+            load_weights(experiment, stored, noted)
             return {}, [], here
         if checkpoint is None or checkpoint.epoch != trained.config.epochs:
             raise ValueError("its last epoch is missing")
@@ -169,12 +193,22 @@ def _descriptors_of(stored: StoredRun, experiment: Experiment) -> dict[str, Arra
     """Return the descriptors that a record kept (--keep all), split by split; nothing where it kept none."""
     return {
         split: found
-        for split, found in stored.descriptors().items()
+        for split, found in stored.arrays("descriptors.npz").items()
         if split in ("train", "val", "test") and len(found) == len(experiment.splits[split])
     }
 
 
-def _load_weights(experiment: Experiment, stored: StoredRun, expected: str) -> None:
+def load_weights(experiment: Experiment, stored: StoredRun, expected: str) -> None:
+    """Give an experiment's descriptor network the weights that a record keeps.
+
+    Args:
+        experiment: The run, built anew.
+        stored: The record.
+        expected: sha256 of the weights file.
+
+    Raises:
+        InputError: The file was changed, or does not fit.
+    """
     path = stored.folder / WEIGHTS
     if file_hash(path) != expected:
         raise InputError(f"The weights {path} were changed after the run. Train it again.")

@@ -163,7 +163,7 @@ def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> Ru
             clear_checkpoints(folder)
         execution.say(f"Nothing to do: {folder} is done. Use --force to run it anew.")
         if execution.log:
-            with _trackers(execution, folder, plan, found.machine, found.history()) as log:
+            with _trackers(execution, folder, plan, found.machine, found.epochs()) as log:
                 log.finish(found.metrics, folder)
         return found
     device = choose_device(execution.device)

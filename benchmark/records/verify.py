@@ -102,7 +102,7 @@ def verify_records(stored: StoredRun, fresh: StoredRun) -> Verification:
         *plan_lines(stored.config, fresh.config),
         _hashes("label noise", stored.result["noise"]["sha256"], fresh.result["noise"]["sha256"]),
     ]
-    weights, epochs = _initial_weights(stored, fresh), _epochs(stored.history(), fresh.history())
+    weights, epochs = _initial_weights(stored, fresh), _epochs(stored.epochs(), fresh.epochs())
     scores, difference = _scores(stored, fresh)
     lines = (
         *first,
@@ -162,7 +162,7 @@ def _losses(history: Sequence[Mapping[str, Any]]) -> list[float]:
 
 
 def _first_losses(stored: StoredRun, fresh: StoredRun) -> tuple[float, float] | None:
-    one, other = _losses(stored.history()), _losses(fresh.history())
+    one, other = _losses(stored.epochs()), _losses(fresh.epochs())
     return (one[0], other[0]) if one and other else None
 
 

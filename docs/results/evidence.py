@@ -72,7 +72,7 @@ class Records:
     def epochs(self, name: str, slnir: int, **where: str) -> pd.DataFrame:
         """Return what was logged in each epoch under a name: a row an epoch from 1, a column a seed."""
         runs = self.find(slnir, **where)
-        series = {seed: [row[name] for row in run.stored.history()] for seed, run in sorted(runs.items())}
+        series = {seed: [row[name] for row in run.stored.epochs()] for seed, run in sorted(runs.items())}
         frame = pd.DataFrame(series)
         frame.index = frame.index + 1
         return frame

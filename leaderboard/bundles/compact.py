@@ -62,7 +62,7 @@ class CompactRun(RunRecord):
     place: int = 0
     origin: str = ""
 
-    def history(self) -> list[dict[str, Any]]:
+    def epochs(self) -> list[dict[str, Any]]:
         """Return one dictionary per epoch, numbers with four significant digits."""
         return self.histories.rows(self.place)
 
@@ -117,7 +117,7 @@ def pack_compact(runs: Iterable[Run], version: str) -> bytes:
         if run.origin:
             documents["origin"] = run.origin
         records.append(_line(documents))
-        histories.append(_line(as_columns(_read(run, stored.history) or [])))
+        histories.append(_line(as_columns(_read(run, stored.epochs) or [])))
     texts = {RECORDS: b"".join(records), HISTORIES: b"".join(histories)}
     hashes = {name: hashlib.sha256(text).hexdigest() for name, text in texts.items()}
     contents = {"schema": SCHEMA, "kind": KIND, "gridbench": version, "records": len(names), "files": hashes}

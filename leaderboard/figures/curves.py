@@ -245,7 +245,7 @@ def _series(stored: StoredRun, path: tuple[str, ...]) -> pd.Series[float]:
 
 def _history(stored: StoredRun) -> list[dict[str, Any]]:
     try:
-        history: Any = stored.history()
+        history: Any = stored.epochs()
     except (OSError, ValueError):
         return []
     return [row for row in history if isinstance(row, dict)] if isinstance(history, list) else []

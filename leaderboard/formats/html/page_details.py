@@ -141,7 +141,7 @@ def _noise(run: Run) -> dict[str, str]:
 def _history(run: Run) -> dict[str, Any] | None:
     """Return the numbers of the history as columns, at most 60 epochs of them, evenly spaced."""
     try:
-        rows: Any = run.stored.history()
+        rows: Any = run.stored.epochs()
     except (OSError, ValueError):
         return None
     if not isinstance(rows, list) or not rows or not all(isinstance(row, Mapping) for row in rows):

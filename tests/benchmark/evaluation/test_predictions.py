@@ -40,7 +40,7 @@ def macro(values, labels):
 
 def test_scores_of_scene_labels_are_those_of_the_kept_probabilities(go, archive):
     record = go(method="grid", loss="bce")
-    kept, thresholds = record.predictions(), None
+    kept, thresholds = record.arrays("predictions.npz"), None
     assert {split: found.shape for split, found in kept.items()} == {
         "train": (48, 5),
         "val": (24, 5),
@@ -68,7 +68,7 @@ def test_scores_of_maps_are_those_of_the_kept_classes(go, archive, crop):
     record = go(method="pce", crop=crop)
     at = slice(2, 14) if crop else slice(None)
     maps = archive.true_label_maps[archive.indices("test")][:, at, at]
-    classes = record.predictions()["test"]
+    classes = record.arrays("predictions.npz")["test"]
     assert classes.shape == maps.shape
     assert classes.dtype == np.uint8
     known = maps != 255
@@ -92,13 +92,13 @@ def test_a_graph_of_classes_says_which_are_present_but_not_how_probably(go):
 def test_without_a_head_the_record_gives_the_reason_and_no_numbers(go, method):
     record = go(method=method)
     assert record.result["predictions"] == {"reason": "the method trains no head"}
-    assert record.predictions() == {}
+    assert record.arrays("predictions.npz") == {}
     assert not any("_macro" in name or name == "hamming" for name in record.metrics)
     assert {"precision@1", "map@r"} <= record.metrics.keys()
 
 
 def test_predictions_are_kept_only_where_they_are_asked_for(go):
-    assert go(keep="weights", method="bce").predictions() == {}
+    assert go(keep="weights", method="bce").arrays("predictions.npz") == {}
 
 
 def test_a_macro_mean_that_was_edited_is_found(go):

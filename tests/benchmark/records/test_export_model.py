@@ -63,7 +63,7 @@ def test_timm_alone_gives_the_same_descriptors(record, cache, tmp_path, capsys):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    found, kept = np.load(tmp_path / "found.npy"), record.descriptors()["test"]
+    found, kept = np.load(tmp_path / "found.npy"), record.arrays("descriptors.npz")["test"]
     assert np.abs(found - kept).max() <= 1e-6 * max(1, np.abs(kept).max())
     card = (tmp_path / "model" / "README.md").read_text()
     assert f"| test NDCG@5 | {100 * record.metrics['ndcg@5']:.2f} % |" in card

@@ -115,7 +115,8 @@ def test_kept_descriptors_are_scored_without_passing_an_image(go, execution, mon
     monkeypatch.setattr("gridbench.training.experiment.judge_training_set", no_pass)
     scored = rescore(first.folder, {"distance": "cosine"}, execution(keep="all"))
     assert content(scored) == content(anew)
-    assert scored.descriptors().keys() == anew.descriptors().keys() == {"train", "val", "test"}
+    for name in ("descriptors.npz", "predictions.npz"):
+        assert scored.arrays(name).keys() == anew.arrays(name).keys() == {"train", "val", "test"}
 
 
 def test_what_a_pixel_run_remembered_is_taken_over(go, execution):

@@ -77,7 +77,7 @@ def test_a_run_leaves_a_whole_record(finished, method):
     arrays = record.retrieval()
     assert arrays["test.ndcg@5"].mean() == pytest.approx(record.metrics["ndcg@5"])
     assert arrays["test.ranking"].shape == (48, 5)
-    assert len(record.history()) == (3 if method in {"grid", "bce", "oracle"} else 0)
+    assert len(record.epochs()) == (3 if method in {"grid", "bce", "oracle"} else 0)
     assert record.config["reference"] == (method in {"oracle", "untrained", "random"})
     assert not list(record.folder.glob("checkpoint*"))
 
@@ -136,7 +136,7 @@ def test_no_split_is_described_twice_in_one_evaluation(go, monkeypatch, select, 
         return found
 
     monkeypatch.setattr(retrieval, "describe", counting)
-    descriptors = go(method="bce", select=select, keep="all").descriptors()
+    descriptors = go(method="bce", select=select, keep="all").arrays("descriptors.npz")
     assert len(sizes) == sum(times)
     assert [descriptors[split].tobytes() in sizes[-3:] for split in ("train", "val", "test")] == [True] * 3
 
@@ -177,7 +177,7 @@ def test_pixels_on_disk_give_the_same_bits_as_pixels_in_memory(go, finished, mon
         "gridbench.training.trainer.ahead", lambda calls: prepared.append(calls) or ahead(calls)
     )
     on_disk = go(method="grid", slnir=30, runs="disk")
-    assert len(prepared) == len(on_disk.history())
+    assert len(prepared) == len(on_disk.epochs())
     assert not same_numbers(in_memory, on_disk)
 
 
@@ -193,7 +193,7 @@ def test_grid_at_lambda_zero_is_the_bce_row(go, finished):
     plain = finished(method="bce", slnir=30)
     ours = go(method="grid", slnir=30, parameters={"lambda": 0})
     assert plain.metrics == ours.metrics
-    assert [row["loss"] for row in plain.history()] == [row["discriminative_loss"] for row in ours.history()]
+    assert [row["loss"] for row in plain.epochs()] == [row["discriminative_loss"] for row in ours.epochs()]
 
 
 def test_the_oracle_does_not_depend_on_the_noise(go, finished):

@@ -277,7 +277,7 @@ def test_two_processes_at_once_make_one_record(warm, words, tmp_path):
     assert not any("Traceback" in text for text in said)
     (record,) = iter_records(runs, verify=True)
     assert record.state == "done"
-    assert len(record.history()) == 20
+    assert len(record.epochs()) == 20
 
 
 # Checkpoints and records that cannot be trusted

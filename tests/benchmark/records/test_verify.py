@@ -99,7 +99,7 @@ def test_verdicts(finished, changed, changes, verdict, reason):
 
 def test_the_first_epoch_and_digit_that_differ_are_named(finished, changed):
     record = finished(method="bce", slnir=30)
-    loss = record.history()[1]["loss"]
+    loss = record.epochs()[1]["loss"]
     other = changed(record, environment=moved, history=nudged(1, 1 + 1e-5))
     found = verify_records(other, finished("other", method="bce", slnir=30))
     digit = digits_shared(loss, loss * (1 + 1e-5)) + 1

@@ -103,7 +103,7 @@ def mlflow_run(uri):
 
 def test_both_hold_an_interrupted_run(config, execution, tmp_path):
     record = interrupted(config, execution)
-    rows = {row["epoch"]: row for row in record.history()}
+    rows = {row["epoch"]: row for row in record.epochs()}
 
     records = wandb_records(tmp_path / "runs" / "wandb")
     runs = [each.run for each in records if each.HasField("run")]

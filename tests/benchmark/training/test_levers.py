@@ -297,7 +297,7 @@ def test_users_get_inductor():
 def test_a_run_through_inductor_is_the_plain_run_to_rounding(go):
     torch._dynamo.reset()
     plain, quick = go("plain", method="grid"), go("quick", method="grid", compile=True)
-    assert quick.history()[0]["loss"] == pytest.approx(plain.history()[0]["loss"], rel=1e-3)
+    assert quick.epochs()[0]["loss"] == pytest.approx(plain.epochs()[0]["loss"], rel=1e-3)
     with pytest.raises(KeyboardInterrupt):
         go("broken", progress=StopAfterTwo(), method="grid", compile=True)
     torch._dynamo.reset()

@@ -45,7 +45,7 @@ def scalars(folder):
 
 
 def expected(record):
-    rows = record.history()
+    rows = record.epochs()
     return {
         "loss": {row["epoch"]: pytest.approx(row["loss"], rel=1e-6) for row in rows},
         "detection/precision": {

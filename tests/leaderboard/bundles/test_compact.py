@@ -55,8 +55,8 @@ def test_the_long_table_is_that_of_the_whole_records(packed, study):
 
 
 def test_history_environment_and_noise_come_back(packed):
-    (run,) = [run.stored for run in collect(packed).runs if run.stored.history()]
-    first, second = run.history()
+    (run,) = [run.stored for run in collect(packed).runs if run.stored.epochs()]
+    first, second = run.epochs()
     assert first == {
         "epoch": 1,
         "loss": 0.1235,
@@ -200,7 +200,7 @@ def test_a_history_that_is_none_is_no_history(packed):
     rewrite(packed, texts={"histories.jsonl": b'{"loss":[1,2],"kl":[1]}\n' * count})
     for run in read_compact(packed):
         with pytest.raises(ValueError, match="differ in length"):
-            run.history()
+            run.epochs()
     assert shown(packed, "csv")
 
 
@@ -253,4 +253,4 @@ def test_whatever_ships_is_whole():
         assert {run.settings["dataset"] for run in runs} == {file.stem}
         assert all(run.stored.noise()["sha256"] == run.stored.result["noise"]["sha256"] for run in runs)
         assert all(run.stored.environment()["threads"] == 1 for run in runs)
-        assert all(len(run.stored.history()) in (0, run.settings["epochs"]) for run in runs)
+        assert all(len(run.stored.epochs()) in (0, run.settings["epochs"]) for run in runs)

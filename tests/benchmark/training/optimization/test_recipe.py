@@ -131,7 +131,7 @@ def test_every_kind_of_method_trains_by_a_recipe(method, loss, cache, settings, 
         {**settings, **RECIPE, "method": method, "loss": loss, "slnir": 30, "output_stride": 8}
     )
     record = run(config, Execution(runs=tmp_path, cache=cache, keep="light"))
-    rates = [row["learning_rate"] for row in record.history()]
+    rates = [row["learning_rate"] for row in record.epochs()]
     assert rates[0] == pytest.approx(0.05)
     assert rates == sorted(rates, reverse=True)
     assert read_record(record.folder, verify=True).metrics == record.metrics
@@ -164,7 +164,7 @@ def test_a_frozen_backbone_stays_as_it_was(method, cache, settings, tmp_path):
     ).read_bytes()
     ours, theirs = (np.load(record.folder / "retrieval.npz") for record in (frozen, untrained))
     np.testing.assert_array_equal(ours["test.ranking"], theirs["test.ranking"])
-    losses = [row["loss"] for row in frozen.history()]
+    losses = [row["loss"] for row in frozen.epochs()]
     assert losses[-1] < losses[0]
 
 

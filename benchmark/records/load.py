@@ -1,0 +1,157 @@
+"""A finished run as an object to work with: its numbers, its network, what it describes and what it predicts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gridbench.errors import InputError, nearest
+from gridbench.records.record import RunRecord, iter_records, read_record
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import nn
+
+    from gridbench.training.experiment import Experiment
+
+__all__ = ["LoadedRun", "load"]
+
+SPLITS = ("train", "val", "test")
+
+
+class LoadedRun(RunRecord):
+    """A finished run; what its record does not keep is computed from its weights and its archive where that can be."""
+
+    def __repr__(self) -> str:
+        config = self.config["config"]
+        what = " + ".join(dict.fromkeys(filter(None, (config["method"], config["loss"]))))
+        scores = ", ".join(f"{name} {100 * value:.1f} %" for name, value in self._headline().items())
+        return f"<{what} on {config['dataset']}, SLNIR {config['slnir']} %, seed {config['seed']}: {scores}>"
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """One row an epoch: losses, and what was found of noisy samples as `detection/<score>`."""
+        import pandas as pd
+
+        frame = pd.json_normalize(self.epochs(), sep="/")
+        return frame.set_index("epoch") if "epoch" in frame else frame
+
+    def model(self, cache: str | os.PathLike[str] | None = None, device: str = "cpu") -> nn.Module:
+        """Return the trained descriptor network in evaluation mode.
+
+        Args:
+            cache: Folder of packed archives, which say what images are like; None for the user's own.
+            device: auto, cpu, cuda or cuda:N.
+
+        Returns:
+            A network from standardised images (B, bands, H, W) to descriptors (B, D).
+
+        Raises:
+            InputError: The record keeps no weights, or the run cannot be rebuilt.
+        """
+        network: nn.Module = self._rebuilt(cache, device).method.descriptor_network.eval()
+        return network
+
+    def descriptors(
+        self, split: str, cache: str | os.PathLike[str] | None = None, device: str = "cpu"
+    ) -> np.ndarray[Any, Any]:
+        """Return the (N, D) descriptors of a split: those that the record keeps, else those of its network.
+
+        Args:
+            split: train, val or test.
+            cache: As for `model`.
+            device: As for `model`.
+
+        Raises:
+            InputError: There is no such split, or neither descriptors nor weights are kept.
+        """
+        kept = self.arrays("descriptors.npz")
+        _check_split(split)
+        if split in kept:
+            return kept[split]
+        from gridbench.evaluation.retrieval import TOGETHER, describe
+
+        experiment = self._rebuilt(cache, device)
+        return describe(experiment.method, experiment.shown(split).batches(TOGETHER))
+
+    def predictions(self, split: str) -> np.ndarray[Any, Any]:
+        """Return what the trained head predicts of a split.
+
+        Args:
+            split: train, val or test.
+
+        Returns:
+            (N, C) scores of classes, or the (N, H, W) classes of pixels.
+
+        Raises:
+            InputError: There is no such split, or the record keeps no predictions.
+        """
+        _check_split(split)
+        kept = self.arrays("predictions.npz")
+        if split not in kept:
+            told = self.result.get("predictions") or {}
+            if "reason" in told:
+                raise InputError(f"The run in {self.folder} has no predictions: {told['reason']}.")
+            raise InputError(
+                f"The run in {self.folder} keeps no predictions of {split!r}, and no record keeps the head. Compute it "
+                f"again: gridbench run --config {self.folder / 'config.json'} --keep all --force"
+            )
+        return kept[split]
+
+    def _headline(self) -> Mapping[str, float]:
+        names = (f"ndcg@{self.config['config']['k']}", "map_macro", "accuracy", "miou")
+        return {name: self.metrics[name] for name in names if name in self.metrics}
+
+    def _rebuilt(self, cache: str | os.PathLike[str] | None, device: str) -> Experiment:
+        from gridbench.core.environment import choose_device
+        from gridbench.datasets import default_cache
+        from gridbench.records.rescore import load_weights, require_weights, trained_plan
+        from gridbench.records.runner import WEIGHTS
+        from gridbench.training.experiment import Experiment
+
+        require_weights(self)
+        plan = trained_plan(self, Path(cache) if cache is not None else default_cache())
+        experiment = Experiment(plan, choose_device(device))
+        load_weights(experiment, self, self.hashes[WEIGHTS])
+        return experiment
+
+
+def load(folder: str | os.PathLike[str]) -> LoadedRun:
+    """Load a finished run.
+
+    Args:
+        folder: A run folder, such as `runs/bluemarble-bce-slnir30-seed0-1a2b3c4d5e`.
+
+    Returns:
+        The run.
+
+    Raises:
+        InputError: There is no finished run in that folder.
+    """
+    path = Path(folder)
+    stored = read_record(path)
+    if isinstance(stored, RunRecord):
+        return LoadedRun(path, "done", "", stored.config, stored.result, stored.hashes)
+    if not stored.config and path.is_dir() and (below := [each.folder.name for each in iter_records(path)]):
+        raise InputError(
+            f"The folder {str(path)!r} holds {len(below)} runs; load one of them, such as "
+            f"{str(path / below[0])!r}, or all their numbers with gridbench.leaderboard.load."
+        )
+    if not path.is_dir():
+        near = nearest(path.name, [each.folder.name for each in iter_records(path.parent)])
+        raise InputError(
+            f"There is no run folder {str(path)!r}.{near} `gridbench status --all` lists what there is."
+        )
+    raise InputError(f"The run in {str(path)!r} is not done ({stored.state}): {stored.reason}.")
+
+
+def _check_split(split: str) -> None:
+    if split not in SPLITS:
+        raise InputError(
+            f"There is no split {split!r}.{nearest(split, SPLITS)} There are: {', '.join(SPLITS)}."
+        )
