@@ -45,7 +45,7 @@ def wrong_numbers(stored: StoredRun, needed: bool = False) -> list[str]:
 
     Args:
         stored: A finished record whose files are those that its `done` lists.
-        needed: Whether the scores of single queries must be there.
+        needed: Whether what scores are made of must be there, as for records of others.
 
     Returns:
         What is wrong, in words; nothing for a record that agrees with itself.
@@ -53,7 +53,8 @@ def wrong_numbers(stored: StoredRun, needed: bool = False) -> list[str]:
     reasons: list[str] = []
     if needed and "retrieval.npz" not in stored.hashes:
         reasons.append("retrieval.npz is missing, so its scores cannot be computed again")
-    for check in (_retrieval, _predictions, _detection, _noise, _history):
+    checks = (_retrieval, _predictions, _detection, _noise, _history, *((_unfounded,) if needed else ()))
+    for check in checks:
         try:
             reasons += check(stored)
         except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
@@ -129,6 +130,22 @@ def _history(stored: StoredRun) -> Iterator[str]:
         told, last = stored.result.get(name), rows[-1].get(name) if rows else None
         if isinstance(told, Mapping) and isinstance(last, Mapping):
             yield from _differences(name, told, last)
+
+
+def _unfounded(stored: StoredRun) -> Iterator[str]:
+    """Yield the scores of detection that the record keeps nothing to compute from."""
+    kept = stored.detection() if "detection.npz" in stored.hashes else {}
+    for level in ("image", "label"):
+        for way, scores in ((stored.result.get("sample_detection") or {}).get(level) or {}).items():
+            if scores is not None and not {f"{level}.wrong", f"{level}.{way}"} <= kept.keys():
+                yield f"sample_detection/{level}/{way} has scores, and detection.npz holds nothing to compute them from"
+            unknown = (scores or {}).keys() - detection_scores([True]).keys()
+            if unknown:
+                yield f"sample_detection/{level}/{way} has scores of unknown names: {', '.join(sorted(unknown)[:3])}"
+    rows = stored.history() if "history.json" in stored.hashes else []
+    for name in ("detection", "loss_detection"):
+        if stored.result.get(name) and not (rows and rows[-1].get(name)):
+            yield f"{name} has scores, and the last epoch of history.json has none"
 
 
 def _differences(where: str, told: Mapping[str, Any], again: Mapping[str, Any]) -> Iterator[str]:

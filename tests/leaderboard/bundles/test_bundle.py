@@ -247,3 +247,17 @@ def test_an_origin_that_is_no_folder_name_is_refused(bundle, runs, origin):
 def test_there_must_be_something_to_pack():
     with pytest.raises(InputError, match="no finished record"):
         pack_bundle([], "0.1.0")
+
+
+@pytest.mark.parametrize(
+    ("claimed", "reason"),
+    [
+        ({"sample_detection": {"image": {"loss": {"auroc": 0.99}}}}, "holds nothing to compute them from"),
+        ({"sample_detection": {"label": {"loss": {"found": 0.99}}}}, "scores of unknown names: found"),
+        ({"detection": {"precision": 0.99}}, "the last epoch of history.json has none"),
+    ],
+)
+def test_scores_of_detection_without_what_they_are_made_of_are_refused(bundle, runs, claimed, reason):
+    rewrite(bundle, lambda entries: edit_json(entries, "result.json", lambda result: result.update(claimed)))
+    with pytest.raises(InputError, match=reason):
+        import_bundle(bundle, runs, "friend")
