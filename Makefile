@@ -55,7 +55,7 @@ test-arithmetic: install  ## Run the tests that train with SSE and with AVX2 ari
 	  $(ONE_THREAD) $($(name)) $(BIN)/pytest -n $(JOBS) $(TRAINED) $(PYTEST_ARGS);)
 
 test-hostile: install  ## Try hundreds of damaged and hostile files, each within seconds and 200 MB (ten minutes)
-	$(ONE_THREAD) $(BIN)/pytest -n $(JOBS) tests/hostile/check.py
+	$(ONE_THREAD) $(BIN)/pytest -n $(JOBS) -o pythonpath=tests/hostile -o python_files='check_*.py' tests/hostile
 
 test-trackers: $(VENV)/.trackers  ## Run the tests of logging to W&B and MLflow, and install both
 	$(ONE_THREAD) $(BIN)/pytest -n $(JOBS) tests/benchmark/training/check_trackers.py $(PYTEST_ARGS)

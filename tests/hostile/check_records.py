@@ -1,0 +1,103 @@
+"""Records of numbers and text that cannot be: each is left out, and the others are shown."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+from inputs import NO_FILES, OSC, RECORDS, write_record
+
+RECORD_FILES = ["config.json", "result.json", "done", "failed.json"]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in NO_FILES if kind not in ("folder", "dangling", "loop")])
+@pytest.mark.parametrize("name", RECORD_FILES)
+def test_a_record_file_that_is_none_stops_no_folder(check, tmp_path, name, kind):
+    runs = tmp_path / "runs"
+    write_record(runs, seed=1)
+    bad = write_record(runs, seed=2, state="failed" if name == "failed.json" else "done")
+    (bad / name).unlink()
+    NO_FILES[kind](bad / name)
+    for words in (["status", "--verify"], ["leaderboard"]):
+        answer = check(*words, codes=(0, 1))
+        assert name == "failed.json" or words[0] == "leaderboard" or bad.name in answer.text
+
+
+@pytest.mark.parametrize("kind", NO_FILES)
+@pytest.mark.parametrize("place", [".sweeps", "selections"])
+def test_notes_that_are_none_stop_no_folder(check, tmp_path, place, kind):
+    runs = tmp_path / "runs"
+    write_record(runs, seed=1)
+    (runs / place).mkdir()
+    NO_FILES[kind](runs / place / "x.json")
+    check("status", codes=(0,))
+    check("leaderboard", codes=(0,))
+
+
+PAYLOADS: dict[str, bytes] = {
+    "nothing": b"",
+    "null": b"null",
+    "a list": b"[]",
+    "a text": b'"x"',
+    "a number": b"7",
+    "no JSON": b"{",
+    "no UTF-8": b"\xff\xfe\x00",
+    "zero bytes": b"\0" * 100,
+    "deep": b"[" * 100_000 + b"]" * 100_000,
+    "deep objects": b'{"a":' * 5000 + b"1" + b"}" * 5000,
+    "digits": b'{"schema":1,"metrics":{"ndcg@20":' + b"1" * 4200 + b"}}",
+    "many digits": b'{"schema":1,"metrics":{"ndcg@20":' + b"9" * 100_000 + b"}}",
+    "infinite": b'{"schema":1,"metrics":{"ndcg@20":1e999}}',
+    "surrogate": b'{"schema":1,"id":"\\ud800"}',
+    "controls": json.dumps({"schema": 1, "id": OSC, "message": OSC, OSC: 1}).encode(),
+    "twice": b'{"schema":1,"schema":2}',
+    "lists": b"[" + b"[]," * 2_000_000 + b"[]]",
+}
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+@pytest.mark.parametrize("name", RECORD_FILES)
+def test_a_damaged_record_stops_no_folder(check, tmp_path, name, payload):
+    runs = tmp_path / "runs"
+    good = write_record(runs, seed=1)
+    bad = write_record(runs, seed=2, state="failed" if name == "failed.json" else "done")
+    (bad / name).write_bytes(PAYLOADS[payload])
+    for words in (
+        ["status", "--verify"],
+        ["leaderboard"],
+        ["leaderboard", "--format", "html", "--out", "o.html"],
+    ):
+        check(*words, codes=(0, 1))
+    assert good.exists()
+
+
+VALUES = [10**400, -1, 7.3, "x", None, [], {}, True, 1e308, -0.5, "\ud800", 2**70, OSC]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: ascii(value)[:20])
+@pytest.mark.parametrize(
+    "field", ["metric", "slnir", "seed", "method", "loss", "reference", "note", "memorised"]
+)
+def test_a_value_that_cannot_be_stops_no_folder(check, tmp_path, field, value):
+    runs = tmp_path / "runs"
+    write_record(runs, seed=1)
+    bad = write_record(runs, seed=2, folder="bad")
+    document, result = (json.loads((bad / name).read_text()) for name in ("config.json", "result.json"))
+    if field == "metric":
+        result["metrics"]["ndcg@20"] = value
+    elif field == "memorised":
+        result["memorised"] = value
+    elif field in ("reference", "note"):
+        document[field] = value
+    else:
+        document["config"][field] = value
+        document |= RECORDS["identities"](document["config"], {**document, "versions": document["versions"]})
+        result["id"] = document["id"]
+    for name, content in (("config.json", document), ("result.json", result)):
+        (bad / name).write_text(json.dumps(content))
+    digest = hashlib.sha256((bad / "result.json").read_bytes()).hexdigest()
+    (bad / "done").write_text(json.dumps({"schema": 1, "files": {"result.json": digest}}))
+    for words in (["leaderboard", "--format", "csv"], ["status"], ["leaderboard", "--format", "json"]):
+        answer = check(*words, codes=(0, 1))
+        assert "730" not in answer.text

@@ -1,0 +1,124 @@
+"""Settings and words of the command line."""
+
+from __future__ import annotations
+
+import pytest
+from inputs import OSC
+
+
+def lol(merge: bool) -> str:
+    lines = ["a0: &a0 {x: 1, y: 2}"]
+    for i in range(1, 30):
+        body = ", ".join(f"k{j}: *a{i - 1}" for j in range(9))
+        lines.append(
+            f"a{i}: &a{i} {{<<: [*a{i - 1}, *a{i - 1}], {body}}}" if merge else f"a{i}: &a{i} {{{body}}}"
+        )
+    return "\n".join(lines)
+
+
+YAMLS = {
+    "aliases": lambda: lol(False),
+    "merge keys": lambda: lol(True),
+    "lists": lambda: (
+        "a: &a [x,x,x,x,x,x,x,x,x]\n"
+        + "\n".join(f"b{i}: &b{i} [{','.join([f'*b{i - 1}' if i else '*a'] * 9)}]" for i in range(12))
+    ),
+    "itself": lambda: "a: &a [*a]",
+    "deep": lambda: "[" * 50_000,
+    "deep mappings": lambda: "{a: " * 20_000,
+    "python": lambda: "!!python/object/apply:os.system ['true']",
+    "binary": lambda: "a: !!binary '====='",
+    "date": lambda: "seed: 2020-99-99",
+    "number": lambda: "seed: " + "9" * 5000,
+    "controls": lambda: "method: 'x\\x1b'",
+    "a key": lambda: "? [a]\n: b",
+    "a list": lambda: "- a",
+    "tabs": lambda: "\ta: b",
+    "infinite": lambda: "slnir: .inf",
+    "directive": lambda: "%YAML 9.9\n---\na: b",
+    "keys": lambda: "\n".join(f"k{i}: 1" for i in range(20_000)),
+    "text": lambda: "x" * (3 * 2**20),
+}
+
+
+@pytest.mark.parametrize("kind", YAMLS)
+def test_settings_that_are_none_are_refused(check, tmp_path, kind):
+    (tmp_path / "x.yaml").write_text(YAMLS[kind]())
+    check("run", "--config", "x.yaml")
+
+
+LONG = "x" * 5000
+RUN = ["run", "--dataset", "stripes"]
+WORDS: list[list[str]] = [
+    [*RUN, "--runs", LONG],
+    ["leaderboard", "--runs", LONG],
+    ["status", "--runs", LONG],
+    ["leaderboard", "import", LONG],
+    ["leaderboard", "--out", LONG, "--baselines"],
+    [*RUN, "--cache", LONG],
+    [*RUN, "--threads", "1000000"],
+    ["sweep", "--method", "bce", "--dataset", "stripes", "--threads", "1000000"],
+    ["sweep", "--method", "bce", "--dataset", "stripes", "--threads", "٥"],
+    [*RUN, "--device", "meta"],
+    [*RUN, "--slnir", "1e-400"],
+    [*RUN, "--slnir", "1e400"],
+    [*RUN, "--slnir", "nan"],
+    [*RUN, "--slnir", OSC],
+    [*RUN, "--method", OSC],
+    [*RUN, "--loss", OSC],
+    [*RUN, "--backbone", OSC],
+    [*RUN, "--noise", OSC],
+    [*RUN, "--config", OSC],
+    [*RUN, "--plugin", OSC],
+    [*RUN, "-p", OSC],
+    [*RUN, OSC],
+    [OSC],
+    [f"--{OSC}"],
+    ["run", "--dataset", OSC],
+    ["leaderboard", "--filter", OSC],
+    ["leaderboard", "--filter", f"{OSC}=1", "--baselines"],
+    ["leaderboard", "--metric", OSC, "--baselines"],
+    ["leaderboard", "--runs", OSC],
+    ["status", "--runs", OSC],
+    ["score", OSC, "--distance", "cosine"],
+    ["data", "info", OSC],
+    ["data", "verify", OSC],
+    ["noise", "inspect", OSC],
+    ["list", OSC],
+    ["leaderboard", "import", OSC],
+    [*RUN, "--runs", "/proc/nothing"],
+    [*RUN, "--runs", "/dev/null"],
+    ["leaderboard", "export", "/proc/x.zip", "--runs", "runs"],
+]
+
+
+@pytest.mark.parametrize("words", WORDS, ids=lambda words: ascii(" ".join(words))[1:60])
+def test_words_that_make_no_sense_are_refused(check, words):
+    check(*words)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(a+)+$", "(a|a)*$", "(.*a){25}$", "(?:a?){30}a{40}$", "(", "\\", "(?P<"]
+)
+def test_a_pattern_that_never_ends_is_refused(check, tmp_path, pattern):
+    from PIL import Image
+
+    for name in ("one", "two", "three", "four"):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{'a' * 60}{name}!.png")
+    (tmp_path / "labels.csv").write_text(
+        "file,x,y\n" + "".join(f"{'a' * 60}{name}!.png,1,0\n" for name in ("one", "two", "three", "four"))
+    )
+    words = [
+        "data",
+        "prepare",
+        "folder",
+        "--data",
+        ".",
+        "--name",
+        "n",
+        "--group-pattern",
+        pattern,
+        "--cache",
+        "c",
+    ]
+    check(*words, codes=(0, 2))
