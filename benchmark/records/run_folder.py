@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import glob
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,12 +94,32 @@ def prepare(
         # Kept until the new record is whole, so that a failure loses nothing.
         folder.replace(free_name(_hidden(folder, REPLACED)))
     folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.iterdir():
-        # What an interrupted attempt left behind; only its checkpoint is of use. Notes of the user's own stay.
-        ours = path.name in LEFTOVERS or path.suffix in (".part", ".npz", ".safetensors")
-        if ours and not path.name.startswith("checkpoint"):
-            path.unlink()
+    _clear(folder)
     write_json(folder / "config.json", plan.document())
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an interrupted attempt left behind but its checkpoint; notes of the user's own stay.
+
+    The folder is opened once and never by a link, so that nothing is deleted elsewhere if it is exchanged meanwhile.
+    """
+    if os.unlink not in os.supports_dir_fd:
+        handle, names = None, os.listdir(folder)
+    else:
+        try:
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:
+            check_folder(folder)
+            raise
+        names = os.listdir(handle)
+    try:
+        for name in names:
+            ours = name in LEFTOVERS or Path(name).suffix in (".part", ".npz", ".safetensors")
+            if ours and not name.startswith("checkpoint"):
+                os.unlink(folder / name if handle is None else name, dir_fd=handle)
+    finally:
+        if handle is not None:
+            os.close(handle)
 
 
 def _holds_files(folder: Path) -> bool:
