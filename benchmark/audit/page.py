@@ -17,6 +17,7 @@ from gridbench.audit.correction import replacement
 from gridbench.audit.export import split_names
 from gridbench.audit.ranking import Suspects
 from gridbench.core.files import write_bytes
+from gridbench.core.terminal import escape
 from gridbench.datasets import Archive
 from gridbench.evaluation.thumbnails import thumbnails
 from gridbench.leaderboard.formats.html.page import inlined
@@ -59,7 +60,7 @@ def render_page(audit: Audit, archive: Archive, suspects: Suspects) -> str:
     )
     styles = [folder.joinpath(name) for folder, name in ((shared, "page.css"), (own, "audit.css"))]
     scripts = [*(shared / name for name in _SHARED), *(own / name for name in _OWN)]
-    return environment.get_template("page.html.j2").render(
+    page = environment.get_template("page.html.j2").render(
         title=f"Labels of {archive.name} to look at",
         version=metadata.version("gridbench"),
         document=audit.document,
@@ -72,6 +73,7 @@ def render_page(audit: Audit, archive: Archive, suspects: Suspects) -> str:
         ),
         **inlined(styles, scripts),
     )
+    return escape(page)
 
 
 def page_document(audit: Audit, archive: Archive, suspects: Suspects) -> dict[str, Any]:

@@ -104,14 +104,14 @@ def _clear(folder: Path) -> None:
     The folder is opened once and never by a link, so that nothing is deleted elsewhere if it is exchanged meanwhile.
     """
     if os.unlink not in os.supports_dir_fd:
-        handle, names = None, os.listdir(folder)
+        handle, names = None, [path.name for path in folder.iterdir()]
     else:
         try:
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError:
             check_folder(folder)
             raise
-        names = os.listdir(handle)
+        names = os.listdir(handle)  # noqa: PTH208
     try:
         for name in names:
             ours = name in LEFTOVERS or Path(name).suffix in (".part", ".npz", ".safetensors")

@@ -21,8 +21,8 @@ SCHEMA = 1
 
 def render_json(report: Report) -> str:
     """Write a report as one JSON document; numbers in the shown unit, null where there is none."""
-    text = json.dumps(report_document(report), indent=1, allow_nan=False, ensure_ascii=False)
-    return text + "\n"
+    # In ASCII, so that no name acts on the terminal that shows the file.
+    return json.dumps(report_document(report), indent=1, allow_nan=False) + "\n"
 
 
 def report_document(report: Report) -> dict[str, Any]:

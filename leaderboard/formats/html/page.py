@@ -13,6 +13,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from gridbench.core.terminal import escape
 from gridbench.leaderboard.formats.html.page_details import Budget, details_of
 from gridbench.leaderboard.records.metric_info import shown
 from gridbench.leaderboard.records.runs import Run
@@ -47,7 +48,7 @@ def render_page(report: Report, budget: Budget | None = None, title: str = "grid
     )
     document = page_document(report, budget or Budget())
     statistics, reported = _sheets(report)
-    return environment.get_template("page.html.j2").render(
+    page = environment.get_template("page.html.j2").render(
         title=title,
         version=metadata.version("gridbench"),
         summary=_summary(report),
@@ -57,6 +58,7 @@ def render_page(report: Report, budget: Budget | None = None, title: str = "grid
         data=jinja2.utils.htmlsafe_json_dumps(document, separators=(",", ":"), allow_nan=False),
         **inlined([folder / "page.css"], [folder / name for name in _SCRIPTS]),
     )
+    return escape(page)
 
 
 def inlined(styles: Sequence[Traversable], scripts: Sequence[Traversable]) -> dict[str, Markup]:
