@@ -103,7 +103,7 @@ def _clear(folder: Path) -> None:
 
     The folder is opened once and never by a link, so that nothing is deleted elsewhere if it is exchanged meanwhile.
     """
-    if os.unlink not in os.supports_dir_fd:
+    if not hasattr(os, "O_NOFOLLOW") or os.unlink not in os.supports_dir_fd:
         handle, names = None, [path.name for path in folder.iterdir()]
     else:
         try:
