@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
+from gridbench.errors import InputError
 from gridbench.methods.hooks import (
     Averages,
     Entries,
@@ -234,6 +235,24 @@ class Method(nn.Module):
             check_views(cls.views)
         except (TypeError, ValueError) as error:
             raise TypeError(f"The method {cls.__name__} cannot be used: {error}.") from error
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; a network or a parameter may not have the name of a part of every method."""
+        if isinstance(value, (nn.Module, nn.Parameter)):
+            self._refuse_taken(name)
+        super().__setattr__(name, value)
+
+    def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
+        """Register a buffer; it may not have the name of a part of every method."""
+        self._refuse_taken(name)
+        super().register_buffer(name, tensor, persistent)
+
+    def _refuse_taken(self, name: str) -> None:
+        if name in vars(Method):
+            raise InputError(
+                f"The method {type(self).__name__} keeps a tensor or a network as {name!r}, which is a part of every "
+                f"method (see docs/methods.md). Give it another name, such as 'own_{name}'."
+            )
 
     def __init__(self, setup: Setup, parameters: Any = None) -> None:
         super().__init__()

@@ -50,6 +50,9 @@ def _print_component(console: Any, registry: Any, name: str) -> None:
         console.print(
             "goes with " + ("every loss" if losses == ("*",) else ", ".join(losses)), highlight=False
         )
+    if recipe := getattr(component, "recipe", None):
+        settings = ", ".join(f"{setting} {value}" for setting, value in recipe.items())
+        console.print(f"its own recipe (--recipe own): {settings}", highlight=False, soft_wrap=True)
     if kinds := getattr(component, "kinds", None):
         from gridbench.noise.core.model import KINDS
 

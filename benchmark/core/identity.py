@@ -31,6 +31,9 @@ def identity(
     if fields.get("weights") is not None:
         # What is in the file counts, by its hash among the versions, and not where it lies.
         fields["weights"] = "file"
+    if fields.get("weights_prefix") == "":
+        # Where the weights carry no prefix, finding that out starts from the same ones.
+        del fields["weights_prefix"]
     if str(fields.get("backbone")).startswith(LOCAL):
         fields["backbone"] = LOCAL
     return _digest(

@@ -244,12 +244,15 @@ def _times(experiment: Experiment, scoring: float) -> dict[str, Any]:
     spent = trainer.phases.seconds
     whole = {phase: seconds for phase, seconds in spent.items() if phase not in IN_TRAINING}
     parts = {phase: seconds for phase, seconds in spent.items() if phase in IN_TRAINING}
+    rates = [row["learning_rate"] for row in trainer.history if "learning_rate" in row]
     return {
         "seconds": _rounded({**whole, **after}),
         "profile": {
             "steps": trainer.steps,
             "synchronised": trainer.phases.synchronised,
             "seconds": _rounded(parts),
+            # At the end of each epoch, where a schedule changes it.
+            **({"learning_rate": rates} if rates else {}),
         },
     }
 

@@ -47,7 +47,7 @@ def test_by_hand():
     assert result["average_precision"] == pytest.approx((1 + 2 / 3) / 2)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     rows=st.lists(
         st.tuples(st.booleans(), st.integers(-3, 3), st.booleans()), min_size=2, max_size=40

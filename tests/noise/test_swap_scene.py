@@ -233,7 +233,7 @@ def assert_frequencies(counts: Counter, probabilities: dict, draws: int) -> None
 
 def test_every_set_of_pairs_is_equally_likely():
     labels = np.array([[1, 1, 0, 0, 0], [0, 0, 1, 0, 0], [1, 0, 0, 0, 1], [0, 0, 0, 1, 0]])
-    rng, draws = generator(3), 3000
+    rng, draws = generator(3), 1500
     counts = Counter(
         tuple(map(tuple, corrupt_scene_labels(labels, 34, rng).changed[:, :2].tolist())) for _ in range(draws)
     )
@@ -244,7 +244,7 @@ def test_every_set_of_pairs_is_equally_likely():
 
 def test_every_choice_of_new_classes_is_equally_likely():
     labels = np.array([[1, 0, 1, 0, 0, 0]])
-    rng, draws = generator(4), 3000
+    rng, draws = generator(4), 1500
     counts = Counter(
         tuple(corrupt_scene_labels(labels, 100, rng).changed[:, 2].tolist()) for _ in range(draws)
     )
@@ -279,7 +279,7 @@ def greedy_probabilities(labels: np.ndarray, count: int) -> dict:
 
 def test_crowded_images_follow_the_stated_rule():
     labels = np.array([[1, 1, 1, 0], [1, 1, 0, 0], [0, 0, 0, 1]])
-    rng, draws = generator(6), 4000
+    rng, draws = generator(6), 2000
     counts = Counter(
         tuple(map(tuple, corrupt_scene_labels(labels, 50, rng).changed[:, :2].tolist())) for _ in range(draws)
     )

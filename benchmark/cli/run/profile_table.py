@@ -61,6 +61,8 @@ def print_profile(record: RunRecord) -> None:
         )
     Console().print(table)
     profile = environment.get("profile") or {}
+    if rates := profile.get("learning_rate"):
+        click.echo("Learning rate at the end of each epoch: " + ", ".join(f"{rate:.3g}" for rate in rates))
     if any(phase == "training" for phase, *_ in rows):
         click.echo("This record tells no phases of training; --force --profile runs anew and measures them.")
     elif profile and not profile.get("synchronised"):

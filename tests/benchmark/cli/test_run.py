@@ -79,8 +79,11 @@ def test_a_profile_shows_every_phase(cli, short):
     code, out, _ = cli(*short, "--method", "bce")
     assert code == 0
     assert "Phases of" not in out
-    code, out, _ = cli(*short, "--method", "bce", "--profile")
+    assert "Learning rate" not in cli(*short, "--method", "bce", "--profile")[1]
+    schedule = ["--schedule", "cosine", "--epochs", 2, "--learning-rate", 0.01]
+    code, out, _ = cli(*short, *schedule, "--method", "bce", "--profile")
     assert code == 0
+    assert re.search(r"Learning rate at the end of each epoch: 0\.00\d+, 0?[\d.e-]+\n", out), out
     for phase in (
         "Phases of", "ms a step", "data", "forward", "backward", "optimizer", "detection", "checkpoint",
         "validation", "retrieval", "sample_detection",
@@ -177,5 +180,7 @@ def test_lists(cli):
     code, out, _ = cli("list", "methods", "grid")
     assert "lambda" in out
     assert "paper, Section V-A" in out
+    assert "its own recipe" not in out
+    assert "its own recipe (--recipe own): " in cli("list", "methods", "sat")[1]
     assert "densenet121" in cli("list", "backbones", "densenet*")[1]
     assert cli("list", "backbones", "nothing-like-it")[0] == 2

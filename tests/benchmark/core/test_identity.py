@@ -228,6 +228,8 @@ def test_a_weights_file_counts_by_what_is_in_it(plan, tmp_path):
     with_file = plan(weights=str(tmp_path / "one"))
     assert with_file.id != plan().id
     assert plan(weights=str(tmp_path / "two")).id == with_file.id
+    assert plan(weights=str(tmp_path / "two"), weights_prefix="").id == with_file.id
+    assert plan(weights=str(tmp_path / "two"), weights_prefix="a.").id != with_file.id
     (tmp_path / "one").write_bytes(b"other")
     assert plan(weights=str(tmp_path / "one")).id != with_file.id
 

@@ -381,6 +381,25 @@ def test_an_attribute_named_like_a_hook_hides_nothing(subject):
     assert not first_difference(old.trained[1], subject().trained[1])
 
 
+@pytest.mark.parametrize("name", ["labels", "views", "sampler", "start", "recipe", "after_step"])
+@pytest.mark.parametrize(
+    "keep",
+    [
+        lambda method, name: method.register_buffer(name, torch.zeros(1)),
+        lambda method, name: setattr(method, name, torch.nn.Linear(1, 1)),
+        lambda method, name: setattr(method, name, torch.nn.Parameter(torch.zeros(1))),
+    ],
+    ids=["buffer", "network", "parameter"],
+)
+def test_what_a_method_keeps_may_not_be_called_like_a_part_of_every_method(subject, name, keep):
+    def init(self, setup, parameters=None):
+        Plain.__init__(self, setup, parameters)
+        keep(self, name)
+
+    with pytest.raises(InputError, match=f"Hooked1 keeps .* as '{name}'.*'own_{name}'"):
+        subject(__init__=init).fresh()
+
+
 def test_every_hook_does_nothing_unless_it_is_overridden(subject):
     experiment = subject().fresh()
     method, data = experiment.method, experiment.trainer.data
