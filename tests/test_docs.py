@@ -56,7 +56,8 @@ def test_python_and_plugins_run(page, warm, tmp_path, prepared):
         else:
             code.append(block)
     (tmp_path / "page.py").write_text("\n\n".join(code), encoding="utf-8")
-    plugged = [words for words in commands(page, "gridbench") if "--plugin" in words]
+    # Submitting needs finished runs; tests/leaderboard/bundles/test_submission.py does it.
+    plugged = [w for w in commands(page, "gridbench") if "--plugin" in w and w[0] != "leaderboard"]
     for words in plugged:
         plugin = words[words.index("--plugin") + 1]
         if (ROOT / plugin).is_file():

@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from gridbench.cli.leaderboard.sharing import export_bundle, import_records
+from gridbench.cli.leaderboard.submissions import submit, verify_submission
 from gridbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -136,6 +137,8 @@ def leaderboard(
 
 leaderboard.add_command(export_bundle)
 leaderboard.add_command(import_records)
+leaderboard.add_command(submit)
+leaderboard.add_command(verify_submission)
 
 
 def _with_selections(found: Collection, runs: Path, only: bool) -> Collection:
