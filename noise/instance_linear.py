@@ -10,8 +10,10 @@ of a class to one target.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +21,7 @@ import numpy.typing as npt
 from gridbench.errors import InputError
 from gridbench.noise.core.corruption import Corruption, Ints
 from gridbench.noise.core.label_set import LabelSet
-from gridbench.noise.core.model import NoiseModel
+from gridbench.noise.core.model import NEEDS_SINGLE, NoiseModel
 from gridbench.noise.core.transition import replace_by_weight
 from gridbench.parameters import parameter
 from gridbench.registry import register_noise
@@ -49,6 +51,7 @@ class InstanceLinear(NoiseModel):
     """
 
     kinds = ("single",)
+    refuses: ClassVar[Mapping[str, str]] = {"scene": NEEDS_SINGLE}
     Parameters = Parameters
 
     def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import ClassVar
 
 import numpy as np
 
 from gridbench.noise.core.corruption import Corruption, scene_corruption
 from gridbench.noise.core.label_set import LabelSet
-from gridbench.noise.core.model import NoiseModel
+from gridbench.noise.core.model import NEEDS_SINGLE, NoiseModel
 from gridbench.noise.core.rates import realisable
 from gridbench.registry import register_noise
 
@@ -24,6 +26,7 @@ class Pair(NoiseModel):
     """
 
     kinds = ("single",)
+    refuses: ClassVar[Mapping[str, str]] = {"scene": NEEDS_SINGLE}
 
     def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
         """Replace labels by the next class."""

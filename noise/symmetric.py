@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import ClassVar
 
 import numpy as np
 
 from gridbench.noise.core.corruption import Corruption, scene_corruption
 from gridbench.noise.core.label_set import LabelSet
-from gridbench.noise.core.model import NoiseModel
+from gridbench.noise.core.model import NEEDS_SINGLE, NoiseModel
 from gridbench.noise.core.rates import realisable
 from gridbench.parameters import parameter
 from gridbench.registry import register_noise
@@ -39,6 +41,7 @@ class Symmetric(NoiseModel):
     """
 
     kinds = ("single",)
+    refuses: ClassVar[Mapping[str, str]] = {"scene": NEEDS_SINGLE}
     Parameters = Parameters
 
     def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:

@@ -20,10 +20,15 @@ from gridbench.noise.core.labels import check_single
 from gridbench.noise.core.manifest import Manifest
 from gridbench.noise.core.rates import Rate, exact_rate
 
-__all__ = ["KINDS", "NoParameters", "NoiseModel"]
+__all__ = ["KINDS", "NEEDS_SINGLE", "NoParameters", "NoiseModel"]
 
 KINDS = {"scene": "scene labels", "pixel": "label maps", "single": "single labels"}
 """Level of labels -> what it is called in messages."""
+
+NEEDS_SINGLE = (
+    "it replaces the one label of an image; to learn from single labels: --level single, or --loss ce"
+)
+"""Why a model of single labels does not corrupt scene labels."""
 
 
 @dataclass(frozen=True)
