@@ -86,7 +86,45 @@ def methods(name: str | None) -> None:
     """List the training strategies, or one with its parameters."""
     from gridbench.registry import METHODS
 
-    _print_registry(METHODS, name)
+    if name is None:
+        _print_catalogue()
+    else:
+        _print_registry(METHODS, name)
+
+
+def _print_catalogue() -> None:
+    """Print what methods are chosen by; those that the catalogue lacks come with the first line of their text."""
+    from rich.table import Table
+
+    from gridbench.core.console import Console
+    from gridbench.methods.catalogue import CATALOGUE
+    from gridbench.methods.losses import BUILT_IN
+    from gridbench.registry import METHODS
+
+    console = Console()
+    table = Table(box=None, pad_edge=False)
+    others = Table(box=None, pad_edge=False, show_header=False)
+    # As wide as their longest words: none is cut, and all fit in 80 columns.
+    widths = {"name": 12, "labels": 8, "idea": 16, "passes": 6, "keeps": 9, "told": 6, "paper": 9}
+    for heading, width in widths.items():
+        table.add_column(heading, width=width)
+    told = {"may": "slnir", "clean": "clean labels", "": ""}
+    for each in METHODS:
+        entry = CATALOGUE.get(each)
+        if entry is not None:
+            rest = (entry.cost, entry.keeps, told[entry.told], entry.paper)
+            table.add_row(each, entry.labels, entry.idea, *rest)
+        elif each not in BUILT_IN:
+            origin = METHODS.origin(each)
+            others.add_row(each, METHODS.summary(each), "" if origin == "gridbench" else origin)
+    console.print(table)
+    if others.row_count:
+        console.print(others)
+    console.print(f"plain training with one loss (1F 1B): {', '.join(sorted(BUILT_IN))}", highlight=False)
+    console.print(
+        "passes: forward (F) and backward (B) of a step. told: knows the noise rate if a parameter is slnir.",
+        highlight=False,
+    )
 
 
 @listing.command()

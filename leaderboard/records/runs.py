@@ -159,7 +159,7 @@ def as_run(stored: StoredRun, origin: str) -> Run | LeftOut:
             settings=settings,
             metrics=metrics_of(stored.result),
             reference=bool(stored.config.get("reference", False)),
-            note=str(stored.config.get("note") or ""),
+            note="; ".join(filter(None, (str(stored.config.get("note") or ""), _told(settings)))),
             origin=origin,
             stored=stored,
         )
@@ -170,6 +170,13 @@ def as_run(stored: StoredRun, origin: str) -> Run | LeftOut:
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
         return LeftOut(stored.folder, "corrupt", reason, settings, seed)
+
+
+def _told(settings: Mapping[str, Setting]) -> str:
+    """Return what a table must say of a run that was told the noise rate; empty for others."""
+    tied = [name for name, value in settings.items() if name.startswith("parameters.") and value == "slnir"]
+    names = ", ".join(f"{name.removeprefix('parameters.')}=slnir" for name in tied)
+    return f"told the noise rate ({names})" if tied else ""
 
 
 def _settings(config: Mapping[str, Any]) -> tuple[dict[str, Setting], int]:

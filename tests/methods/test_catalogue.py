@@ -1,0 +1,72 @@
+"""The catalogue of methods holds what the methods do, and the documentation shows it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from gridbench.methods._two_networks import TwoNetworks
+from gridbench.methods.catalogue import CATALOGUE, catalogue_page
+from gridbench.methods.losses import BUILT_IN
+from gridbench.methods.pairing import losses_of, usual_loss
+from gridbench.parameters import describe
+from gridbench.registry import LOSSES, METHODS
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "methods.md"
+WORDS = {"scene": "several", "pixel": "maps", "single": "one"}
+each_trained = pytest.mark.parametrize(
+    "name", [name for name in CATALOGUE if METHODS.get(name).losses], ids=str
+)
+
+
+def test_the_catalogue_holds_methods_that_there_are_and_no_plain_ones():
+    assert set(CATALOGUE) <= set(METHODS.names()) - set(BUILT_IN)
+    assert list(CATALOGUE) == sorted(CATALOGUE)
+    for entry in CATALOGUE.values():
+        assert 2 <= len(entry.idea.split()) <= 5
+        assert entry.paper
+
+
+def test_the_documentation_shows_the_catalogue():
+    assert catalogue_page() in PAGE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_a_method_that_is_told_the_noise_rate_or_clean_labels_says_so(name):
+    method = METHODS.get(name)
+    words = {word for row in describe(method.Parameters) for word in row[3].words}
+    told = "clean" if method.labels == "clean" else "may" if "slnir" in words else ""
+    assert CATALOGUE[name].told == told
+    # No default is told anything.
+    assert all(default != "slnir" for _, _, default, _ in describe(method.Parameters))
+
+
+@each_trained
+def test_the_labels_are_those_of_its_losses(name):
+    tasks = {LOSSES.get(loss).task.name for loss in losses_of(METHODS.get(name))}
+    levels = {LOSSES.get(loss).task.annotation for loss in losses_of(METHODS.get(name))}
+    expected = ", ".join(word for level, word in WORDS.items() if level in levels)
+    if len(levels) == 3:
+        expected = "any" if "cooccurrence" in tasks else "any but graphs"
+    assert CATALOGUE[name].labels == expected
+
+
+@each_trained
+def test_a_step_costs_the_passes_that_are_said(lab, name):
+    method = lab.method(name, usual_loss(METHODS.get(name)))
+    passes = []
+    for module in method.modules():
+        if type(module).__name__ == "TinyBackbone":
+            module.net.register_forward_hook(lambda *_: passes.append(torch.is_grad_enabled()))
+    method.step(lab.batch(epoch=3)).loss.backward()
+    assert f"{len(passes)}F {sum(passes)}B" == CATALOGUE[name].cost.split(",")[0]
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if issubclass(METHODS.get(name), TwoNetworks)])
+def test_of_two_networks_the_first_is_compared_and_predicts(lab, name):
+    method = lab.method(name, usual_loss(METHODS.get(name)))
+    plain = lab.method("bce", "bce")
+    images = lab.batch().images
+    assert method.descriptor_network is method.backbone
+    assert torch.equal(method.predict(images), plain.predict(images))
+    assert torch.equal(method.step(lab.batch()).prediction, plain.step(lab.batch()).prediction)
