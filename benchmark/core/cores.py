@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from multiprocessing.context import BaseContext
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerContext, SpawnContext
 
 __all__ = ["cores_here", "shares_of_cores", "training_processes"]
 
@@ -27,7 +30,7 @@ def shares_of_cores(workers: int) -> list[list[int]]:
     return [cores[slot::workers] for slot in range(workers)]
 
 
-def training_processes() -> BaseContext:
+def training_processes() -> ForkServerContext | SpawnContext:
     """Return the context in which processes that train start: forked from one that has loaded torch, or spawned.
 
     That one process is started at the first call, draws nothing and uses no accelerator. The others have its
