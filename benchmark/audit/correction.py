@@ -16,12 +16,12 @@ from gridbench.core.csv_files import as_written
 from gridbench.core.files import LARGEST_TABLE, parse_json, read_text
 from gridbench.errors import InputError, nearest
 
-__all__ = ["ACCEPT", "REJECT", "changes_of", "correct", "read_decisions", "replacement"]
+__all__ = ["ACCEPT", "REJECT", "UNSURE", "changes_of", "correct", "read_decisions", "replacement"]
 
 Array = npt.NDArray[Any]
 Change = tuple[int, int]
 
-ACCEPT, REJECT = "accept", "reject"
+ACCEPT, REJECT, UNSURE = "accept", "reject", "unsure"
 COLUMNS = ("sample", "label", "decision")
 PROBABLE = 0.5
 
@@ -67,7 +67,7 @@ def read_decisions(path: Path, names: Sequence[str], class_names: Sequence[str])
         class_names: Names of the classes.
 
     Returns:
-        (image, class) -> `"accept"` or `"reject"`.
+        (image, class) -> `"accept"`, `"reject"` or `"unsure"`.
 
     Raises:
         InputError: The file cannot be read, or names an image, a class or a decision that there is not.
@@ -81,8 +81,8 @@ def read_decisions(path: Path, names: Sequence[str], class_names: Sequence[str])
             raise InputError(f"{path}: there is no image {sample!r} in this audit.{nearest(sample, places)}")
         if label not in classes:
             raise InputError(f"{path}: there is no class {label!r}.{nearest(label, classes)}")
-        if decision not in (ACCEPT, REJECT):
-            raise InputError(f"{path}: the decision {decision!r} must be {ACCEPT} or {REJECT}.")
+        if decision not in (ACCEPT, REJECT, UNSURE):
+            raise InputError(f"{path}: the decision {decision!r} must be {ACCEPT}, {REJECT} or {UNSURE}.")
         decisions[places[sample], classes[label]] = decision
     return decisions
 

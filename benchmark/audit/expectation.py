@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from gridbench.audit.estimate import CERTAIN, ENDS, Estimate, estimate_errors, scores_of
 
-__all__ = ["Expectation", "Planted", "expect", "plant", "points"]
+__all__ = ["Expectation", "Planted", "advice", "expect", "plant", "points"]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -51,6 +51,8 @@ class Expectation:
 
     def mended(self, count: int) -> tuple[int, int]:
         """Return how many of the first `count` labels are expected to be errors, and how many are right."""
+        if not count:
+            return 0, 0
         share = float(np.interp(count, self.k, self.precision))
         right = round(share * count)
         return right, count - right
@@ -86,6 +88,24 @@ def expect(estimate: Estimate, given: Array, probabilities: Array, rng: np.rando
         int(behind[0]) if len(behind) else len(order),
         int((usual >= WORTH_LOOKING).sum()),
     )
+
+
+def advice(expected: Expectation) -> str:
+    """Return in words how far down the list to look, and how much of it may be changed unseen."""
+    right, _ = expected.mended(expected.look)
+    look = (
+        f"Look at the first {expected.look}: about {right} errors are expected among them; "
+        "further down fewer than one in five."
+        if expected.look
+        else "In no part of the list is one label in five expected to be an error."
+    )
+    right, wrong = expected.mended(expected.change)
+    change = (
+        f"Changing the first {expected.change} unseen is expected to mend {right} and to break {wrong}."
+        if expected.change
+        else "None should be changed unseen: of no label is it certain that it is more probably wrong than right."
+    )
+    return f"{look} {change}"
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Mapping
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
@@ -14,26 +13,33 @@ import numpy as np
 
 from gridbench.audit.audit import Audit
 from gridbench.audit.correction import replacement
+from gridbench.audit.examples import alike, typical
+from gridbench.audit.expectation import Expectation, advice
 from gridbench.audit.export import split_names
+from gridbench.audit.pictures import THUMBNAIL, full_size, outline, reduced
 from gridbench.audit.ranking import Suspects
 from gridbench.core.files import write_bytes
 from gridbench.core.terminal import escape
 from gridbench.datasets import Archive
-from gridbench.evaluation.thumbnails import thumbnails
 from gridbench.leaderboard.formats.html.page import inlined
 
 __all__ = ["PAGE", "page_document", "render_page", "write_page"]
 
-PAGE = "audit.html"
+PAGE, PICTURES = "audit.html", "pictures"
 MOST_IMAGES_WITH_LABELS = 50_000
 """Above this the page exports decisions only, and the command line makes corrected labels from them."""
 
-_SHARED, _OWN = ("common.js",), ("cards.js", "decide.js")
+_SHARED, _OWN = ("common.js",), ("cards.js", "look.js", "decide.js")
 
 
 def write_page(audit: Audit, archive: Archive, suspects: Suspects) -> Path:
-    """Write audit.html and return where it is."""
+    """Write audit.html, and beside it full pictures of images that are larger than those in it; return where it is."""
     path = audit.folder / PAGE
+    if _large(archive):
+        (audit.folder / PICTURES).mkdir(exist_ok=True)
+        for i in np.unique(suspects.samples):
+            position = int(audit.positions[i])
+            write_bytes(audit.folder / _beside(position), full_size(archive, position))
     write_bytes(path, render_page(audit, archive, suspects).encode())
     return path
 
@@ -49,6 +55,7 @@ def render_page(audit: Audit, archive: Archive, suspects: Suspects) -> str:
     Returns:
         The file's text. Names from the archive are escaped, or handed to the script as JSON and shown as text.
     """
+    expected = Expectation(**audit.document["expected"])
     own = resources.files("gridbench.audit") / "templates"
     # The same look, theme and helpers as the leaderboard's page.
     shared = resources.files("gridbench.leaderboard.formats.html") / "templates"
@@ -65,13 +72,15 @@ def render_page(audit: Audit, archive: Archive, suspects: Suspects) -> str:
         version=metadata.version("gridbench"),
         document=audit.document,
         calibration=_calibration(audit.document["calibration"]),
-        images=len({int(i) for i in suspects.samples}),
+        advice=advice(expected),
+        planted=float(np.interp(expected.look, expected.k, audit.document["planted"]["recall"])),
+        outlined=archive.has_maps,
         shown=len(suspects),
         complete=len(archive) <= MOST_IMAGES_WITH_LABELS,
         data=jinja2.utils.htmlsafe_json_dumps(
             page_document(audit, archive, suspects), separators=(",", ":"), allow_nan=False
         ),
-        **inlined(styles, scripts),
+        **inlined(styles, scripts, "data: file: 'self'" if _large(archive) else "data:"),
     )
     return escape(page)
 
@@ -79,25 +88,49 @@ def render_page(audit: Audit, archive: Archive, suspects: Suspects) -> str:
 def page_document(audit: Audit, archive: Archive, suspects: Suspects) -> dict[str, Any]:
     """Return everything that the page's script reads."""
     shown = np.unique(suspects.samples)
-    place = {int(i): at for at, i in enumerate(shown)}
-    images = []
-    for i, picture in zip(shown, _pictures(archive, audit.positions[shown]), strict=True):
-        images.append(
-            {
-                "name": archive.names[audit.positions[i]],
-                "row": int(audit.positions[i]),
-                "given": np.flatnonzero(audit.given[i]).tolist(),
-                "picture": picture,
-            }
-        )
+    examples = typical(audit.given, audit.scores, audit.probabilities)
+    neighbours = alike(audit.probabilities, shown)
+    others = {i for each in (*examples, *neighbours) for i in each}.difference(shown.tolist())
+    place = {int(i): at for at, i in enumerate([*shown, *sorted(others)])}
+    images = [_image(audit, archive, i) for i in place]
+    for image, found in zip(images, neighbours, strict=False):
+        position = image["row"]
+        image["alike"] = [place[i] for i in found]
+        image["outline"] = outline(archive, position)
+        image["full"] = _beside(position) if _large(archive) else None
     return {
         "id": str(audit.document["id"]),
         "classes": list(archive.class_names),
         "images": images,
         "suspects": [_suspect(audit, suspects, at, place) for at in range(len(suspects))],
+        "typical": [[place[i] for i in found] for found in examples],
+        "expected": audit.document["expected"],
         "injected": audit.injected,
+        "next": {
+            "labels.csv": "Next: gridbench data prepare folder --data YOUR-FOLDER --labels labels.csv",
+            "decisions.csv": f"Next: gridbench audit apply {shlex.quote(str(audit.folder))} --decisions decisions.csv "
+            "--out corrected",
+        },
         "table": _table(audit, archive) if len(archive) <= MOST_IMAGES_WITH_LABELS else None,
     }
+
+
+def _image(audit: Audit, archive: Archive, i: int) -> dict[str, Any]:
+    position = int(audit.positions[i])
+    return {
+        "name": archive.names[position],
+        "row": position,
+        "given": np.flatnonzero(audit.given[i]).tolist(),
+        "picture": reduced(archive, position),
+    }
+
+
+def _large(archive: Archive) -> bool:
+    return max(archive.image_size) > THUMBNAIL
+
+
+def _beside(position: int) -> str:
+    return f"{PICTURES}/{position}.jpg"
 
 
 def _suspect(audit: Audit, suspects: Suspects, at: int, place: Mapping[int, int]) -> dict[str, Any]:
@@ -120,19 +153,6 @@ def _table(audit: Audit, archive: Archive) -> dict[str, Any]:
         "splits": split_names(archive),
         "labels": [np.flatnonzero(row).tolist() for row in labels],
     }
-
-
-def _pictures(archive: Archive, positions: Sequence[int] | np.ndarray[Any, Any]) -> list[str]:
-    """Return small JPEG files as data addresses."""
-    from PIL import Image
-
-    found = []
-    for start in range(0, len(positions), 256):
-        for pixels in thumbnails(archive, np.asarray(positions[start : start + 256])):
-            out = io.BytesIO()
-            Image.fromarray(pixels).save(out, "JPEG", quality=88, subsampling=0)
-            found.append("data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode())
-    return found
 
 
 def _calibration(calibration: Mapping[str, Any] | None) -> list[dict[str, Any]]:

@@ -1,9 +1,10 @@
 const PAGE = 120;
 const KEY = `gridbench audit ${data.id}`;
-const WORDS = { accept: "accepted: the label changes", reject: "rejected: the label stays" };
-const state = { at: 0, limit: PAGE, shown: [], undo: [] };
+const WORDS = { accept: "accepted: the label changes", reject: "rejected: the label stays", unsure: "unsure: the label stays for now" };
+const state = { at: 0, limit: PAGE, shown: [], undo: [], kept: true };
 const decisions = new Map(Object.entries(stored()));
 
+data.suspects.forEach((suspect, at) => { suspect.rank = at; });
 for (const suspect of data.suspects) suspect.key = `${data.images[suspect.image].row}/${suspect.label}`;
 const known = new Set(data.suspects.map((suspect) => suspect.key));
 for (const key of decisions.keys()) if (!known.has(key)) decisions.delete(key);
@@ -13,7 +14,9 @@ function stored() {
   try { return JSON.parse(localStorage.getItem(KEY)) || {}; } catch { return {}; }
 }
 function store() {
-  try { localStorage.setItem(KEY, JSON.stringify(Object.fromEntries(decisions))); } catch { /* nothing to do */ }
+  let kept = true;
+  try { localStorage.setItem(KEY, JSON.stringify(Object.fromEntries(decisions))); } catch { kept = false; }
+  state.kept = kept;
 }
 
 const names = (labels) => labels.map((label) => data.classes[label]).join(", ");
@@ -35,10 +38,11 @@ function cardOf(suspect, at) {
     class: `card ${decided}`, role: "option", id: `card-${at}`, "aria-selected": at === state.at ? "true" : "false",
     onclick: () => { choose(at, false); $("cards").focus({ preventScroll: true }); },
   },
-  make("img", { src: image.picture, alt: "", width: 96, height: 96, loading: "lazy" }),
+  make("img", { src: image.picture, alt: "", width: 128, height: 128, loading: "lazy", onclick: (event) => { event.stopPropagation(); choose(at, false); showLook(); },
+    onmouseenter: (event) => hover(event, image), onmouseleave: leave }),
   make("div", {},
     make("p", { class: "ask" }, question, make("b", {}, `${change}: ${data.classes[suspect.label]}`)),
-    make("p", {}, `score ${suspect.score.toFixed(2)}`),
+    make("p", {}, `${Math.round(100 * suspect.score)} % probable`),
     make("p", { class: "state" }, WORDS[decided] || "")),
   make("p", { class: "more" }, `given: ${names(image.given) || "none"}`),
   instead ? make("p", { class: "more" }, instead) : null,
@@ -49,22 +53,33 @@ function count() {
   const all = [...decisions.values()];
   const accepted = all.filter((word) => word === "accept").length;
   $("progress").value = all.length;
-  $("count").textContent = `${all.length} of ${data.suspects.length} decided: ${accepted} accepted, ${all.length - accepted} rejected; ${state.shown.length} shown`;
+  const unsure = all.filter((word) => word === "unsure").length;
+  $("count").textContent = `${all.length} of ${data.suspects.length} decided: ${accepted} accepted, ${all.length - accepted - unsure} rejected, ${unsure} unsure; ${state.shown.length} shown`;
+  $("kept").textContent = state.kept ? "Decisions are kept in this browser." : "This browser keeps no decisions: export before you close the page.";
   $("undo").disabled = !state.undo.length;
 }
 
 function render() {
   state.shown = data.suspects.filter(fits);
   state.at = Math.max(0, Math.min(state.at, state.shown.length - 1));
-  $("cards").replaceChildren(...state.shown.slice(0, state.limit).map(cardOf));
+  const cards = state.shown.slice(0, state.limit).map(cardOf);
+  const past = state.shown.findIndex((suspect) => suspect.rank >= data.expected.look);
+  $("cards").replaceChildren(...cards.flatMap((card, at) => (at === past ? [stoppingLine(), card] : [card])));
   $("more").hidden = state.shown.length <= state.limit;
   $("nothing").hidden = state.shown.length > 0;
-  for (const id of ["accept", "reject"]) $(id).disabled = !state.shown.length;
+  for (const id of ["accept", "reject", "unsure", "enlarge"]) $(id).disabled = !state.shown.length;
   point();
   count();
 }
 
+function stoppingLine() {
+  return make("p", { class: "line", role: "presentation" }, data.expected.look
+    ? "Stopping line: from here on, fewer than one in five is expected to be an error."
+    : "Stopping line: fewer than one in five of these is expected to be an error.");
+}
+
 function point() {
+  drawCurve();
   const card = $(`card-${state.at}`);
   if (card) $("cards").setAttribute("aria-activedescendant", card.id);
   else $("cards").removeAttribute("aria-activedescendant");

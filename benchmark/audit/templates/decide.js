@@ -7,6 +7,7 @@ function decide(word) {
   if ($("state").value) render();
   else { refresh(state.at); choose(state.at + 1); }
   count();
+  whileLooking();
 }
 
 function undo() {
@@ -19,26 +20,31 @@ function undo() {
   render();
   const at = state.shown.findIndex((suspect) => suspect.key === key);
   if (at >= 0) choose(at);
+  whileLooking();
 }
 
 const across = () => Math.max(1, getComputedStyle($("cards")).gridTemplateColumns.split(" ").length);
+const go = (at) => { choose(at); whileLooking(); };
 const KEYS = {
-  a: () => decide("accept"), r: () => decide("reject"), u: undo,
-  ArrowRight: () => choose(state.at + 1), ArrowLeft: () => choose(state.at - 1),
-  ArrowDown: () => choose(state.at + across()), ArrowUp: () => choose(state.at - across()),
-  Home: () => choose(0), End: () => choose(state.shown.length - 1),
+  a: () => decide("accept"), r: () => decide("reject"), s: () => decide("unsure"), u: undo,
+  m: () => { view.outlines = !view.outlines; whileLooking(); }, "+": () => zoomBy(ZOOM.step), "-": () => zoomBy(1 / ZOOM.step),
+  Enter: () => { if ($("look").open) $("look").close(); else showLook(); },
+  ArrowRight: () => go(state.at + 1), ArrowLeft: () => go(state.at - 1),
+  ArrowDown: () => go(state.at + across()), ArrowUp: () => go(state.at - across()),
+  Home: () => go(0), End: () => go(state.shown.length - 1),
 };
 addEventListener("keydown", (event) => {
-  const elsewhere = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
+  const elsewhere = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) || (event.target.tagName === "BUTTON" && event.key === "Enter");
   if (elsewhere || event.ctrlKey || event.metaKey || event.altKey) return;
   const act = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (act) { event.preventDefault(); act(); }
 });
 
 function save(name, text) {
-  const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
-  make("a", { href: address, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 1000);
+  const blob = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  make("a", { href: blob, download: name }).click();
+  $("saved").textContent = `${name} was saved to your downloads. ${data.next[name] || ""}`;
+  setTimeout(() => URL.revokeObjectURL(blob), 1000);
 }
 
 function decisionRows() {
@@ -60,6 +66,10 @@ function labelRows() {
 
 $("accept").addEventListener("click", () => decide("accept"));
 $("reject").addEventListener("click", () => decide("reject"));
+$("unsure").addEventListener("click", () => decide("unsure"));
+$("enlarge").addEventListener("click", showLook);
+$("close").addEventListener("click", () => $("look").close());
+for (const word of ["accept", "reject", "unsure"]) $(`look-${word}`).addEventListener("click", () => decide(word));
 $("undo").addEventListener("click", undo);
 $("more").addEventListener("click", () => { state.limit += PAGE; render(); });
 $("decisions").addEventListener("click", () => save("decisions.csv", csvText([["sample", "label", "decision"], ...decisionRows()])));

@@ -61,12 +61,15 @@ def render_page(report: Report, budget: Budget | None = None, title: str = "grid
     return escape(page)
 
 
-def inlined(styles: Sequence[Traversable], scripts: Sequence[Traversable]) -> dict[str, Markup]:
+def inlined(
+    styles: Sequence[Traversable], scripts: Sequence[Traversable], images: str = "data:"
+) -> dict[str, Markup]:
     """Return `style`, `script` and `policy` for a page: its Content-Security-Policy lets run what is in it alone.
 
     Args:
         styles: CSS files.
         scripts: JavaScript files, which share one scope.
+        images: Where the policy lets pictures come from.
     """
     style, lines = (
         "\n".join(file.read_text(encoding="utf-8") for file in files) for files in (styles, scripts)
@@ -76,7 +79,7 @@ def inlined(styles: Sequence[Traversable], scripts: Sequence[Traversable]) -> di
         base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)
     )
     policy = (
-        f"default-src 'none'; style-src 'sha256-{style_hash}'; script-src 'sha256-{script_hash}'; img-src data:; "
+        f"default-src 'none'; style-src 'sha256-{style_hash}'; script-src 'sha256-{script_hash}'; img-src {images}; "
         "base-uri 'none'; form-action 'none'"
     )
     return {"style": Markup(style), "script": Markup(script), "policy": Markup(policy)}

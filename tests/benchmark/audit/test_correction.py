@@ -52,7 +52,7 @@ def test_decisions_from_both_kinds_of_file(tmp_path):
     [
         ("d.csv", "sample,label,decision\nz,field,accept\n", "no image 'z'"),
         ("d.csv", "sample,label,decision\na,feld,accept\n", "no class 'feld'.*'field'"),
-        ("d.csv", "sample,label,decision\na,field,maybe\n", "'maybe' must be accept or reject"),
+        ("d.csv", "sample,label,decision\na,field,maybe\n", "'maybe' must be accept, reject or unsure"),
         ("d.csv", "sample,label\na,field\n", "lacks the columns"),
         ("d.csv", "sample,label,decision\na\n", "no class 'None'"),
         ("d.json", "[", "cannot be read"),

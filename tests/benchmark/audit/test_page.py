@@ -47,7 +47,7 @@ def test_injected_noise_is_told_and_measured(small_audit, small_archive):
     plain, noisy = small_audit(), small_audit(injected=True)
     texts = [render_page(each, small_archive, ranked(each).first(5)) for each in (plain, noisy)]
     assert "put in on purpose" not in texts[0]
-    assert "--slnir 10" in texts[0]
+    assert "corrupted on purpose to test the list" in texts[0]
     assert "put in on purpose" in texts[1]
     assert "Prevalence is the precision of guessing" in texts[1]
 

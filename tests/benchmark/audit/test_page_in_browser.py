@@ -1,16 +1,55 @@
 """The page driven in a real browser: keys, filters, undo, exports, what is kept, narrow and dark."""
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gridbench.audit.page import render_page
-from gridbench.audit.ranking import rank_labels
+from gridbench.audit.audit import Audit
+from gridbench.audit.estimate import estimate_errors
+from gridbench.audit.expectation import expect, plant
+from gridbench.audit.page import render_page, write_page
+from gridbench.audit.ranking import Suspects, rank_labels
+from gridbench.datasets.archive.layout import GroupLayout, Layout, Sample
+from gridbench.datasets.archive.writer import ArchiveWriter, build_once
 from gridbench.datasets.readers.tables import read_label_table
 
 HOSTILE = "<img src=x onerror=document.title='owned'>"
+
+
+def large(target):
+    """Six images of 300 px with label maps, of 1 px checks that average to grey."""
+    layout = Layout((GroupLayout("rgb", ("r", "g", "b"), 300, 300, "uint8"),), ("left", "right"), (300, 300))
+    writer = ArchiveWriter(target, layout, list("abcdef"), ["train"] * 4 + ["val", "test"])
+    for i in range(6):
+        checks = np.broadcast_to(255 * (np.indices((300, 300)).sum(0) % 2), (3, 300, 300)).astype(np.uint8)
+        maps = np.repeat([[0] * 150 + [1] * 150], 300, axis=0).astype(np.uint8)
+        writer.write(i, Sample((checks,), np.ones(2, np.uint8), maps))
+    writer.finish("large", "folder", {"failed": []})
+
+
+def audit_of(archive, folder):
+    """An audit by hand of an archive's training labels."""
+    rng = np.random.default_rng(0)
+    positions = archive.indices("train")
+    given, probabilities = np.array(archive.scene_labels[positions]), rng.random((len(positions), 2))
+    found = estimate_errors(given, probabilities, rng, 5)
+    expected = expect(found, given, probabilities, rng)
+    document = {
+        "id": "1",
+        "images": len(given),
+        "folds": [2, 2],
+        "together": "nothing",
+        "config": {"method": "bce", "loss": "bce", "epochs": 1},
+        "injected": None,
+        "noise_rate": found.document(),
+        "expected": asdict(expected),
+        "planted": asdict(plant(found, given, probabilities, expected.k, rng)),
+        "calibration": None,
+    }
+    return Audit(folder, document, positions, given, None, probabilities, found.scores)
 
 
 @pytest.fixture
@@ -41,7 +80,7 @@ def test_deciding_by_keys_with_undo_and_a_count(visit):
         page.keyboard.press(key)
     assert states(page)[:4] == ["accept", "reject", "accept", ""]
     assert chosen(page) == "card-3"
-    assert page.inner_text("#count").startswith("3 of 30 decided: 2 accepted, 1 rejected")
+    assert page.inner_text("#count").startswith("3 of 30 decided: 2 accepted, 1 rejected, 0 unsure")
     assert page.evaluate("document.getElementById('progress').value") == 3
     page.keyboard.press("u")
     assert states(page)[:3] == ["accept", "reject", ""]
@@ -67,7 +106,7 @@ def test_moving_by_keys_and_by_the_mouse(visit):
     page.keyboard.press("Home")
     page.keyboard.press("ArrowDown")
     assert chosen(page) not in ("card-0", "card-1")
-    page.locator(".card").nth(4).click()
+    page.locator(".card .ask").nth(4).click()
     assert chosen(page) == "card-4"
     page.locator("#accept").click()
     assert states(page)[4] == "accept"
@@ -101,6 +140,61 @@ def test_filters_by_class_kind_and_state(visit):
     assert page.is_disabled("#accept")
 
 
+def test_the_large_view_shows_what_to_compare_with_and_takes_decisions(visit):
+    page = visit()
+    page.keyboard.press("Enter")
+    assert page.is_visible("#look")
+    text = page.inner_text("#look")
+    assert "1 of 30" in text
+    assert "Typical of" in text
+    assert "Seen alike by the models" in text
+    before = page.locator(".frame img").bounding_box()["width"]
+    page.keyboard.press("+")
+    assert page.locator(".frame img").bounding_box()["width"] == pytest.approx(1.5 * before, rel=0.01)
+    page.keyboard.press("a")
+    assert "2 of 30" in page.inner_text("#look")
+    page.keyboard.press("s")
+    page.keyboard.press("ArrowLeft")
+    assert "unsure: the label stays for now" in page.inner_text("#look")
+    page.keyboard.press("Enter")
+    assert not page.is_visible("#look")
+    assert states(page)[:2] == ["accept", "unsure"]
+    page.locator(".card img").first.hover()
+    assert page.is_visible("#float")
+    page.locator(".card img").nth(2).click()
+    assert "3 of 30" in page.inner_text("#look")
+    page.keyboard.press("Escape")
+    page.keyboard.press("u")
+    assert states(page)[:2] == ["accept", ""]
+
+
+def test_the_curve_says_where_one_is_and_where_to_stop(visit):
+    page = visit()
+    assert page.text_content("#here") == "you are here: 1"
+    page.keyboard.press("End")
+    assert page.text_content("#here") == "you are here: 30"
+    assert "stop here" in page.text_content("#curve")
+    assert page.locator(".line").count() <= 1
+    assert "kept in this browser" in page.inner_text("#kept")
+
+
+def test_five_hundred_cards_are_there_in_two_seconds_and_all_can_be_reached(
+    open_page, small_archive, small_audit
+):
+    import dataclasses
+
+    audit = small_audit()
+    ranked = rank_labels(audit.given, audit.scores)
+    times = -(-500 // len(ranked))
+    many = Suspects(*(np.tile(getattr(ranked, f.name), times)[:500] for f in dataclasses.fields(ranked)))
+    page = open_page(render_page(audit, small_archive, many), "Labels of small to look at", ".card")
+    took = page.evaluate("performance.getEntriesByType('navigation')[0].domComplete")
+    assert took < 2000
+    while page.is_visible("#more"):
+        page.locator("#more").click()
+    assert page.locator(".card").count() == 500
+
+
 def test_keys_in_a_list_of_choices_decide_nothing(visit):
     page = visit()
     page.locator("#class").focus()
@@ -118,6 +212,25 @@ def test_decisions_stay_when_the_page_is_opened_again(visit):
     page.wait_for_selector(".card")
     assert states(page)[:3] == ["accept", "reject", ""]
     assert page.inner_text("#count").startswith("2 of 30 decided")
+
+
+def test_large_images_lie_beside_the_page(browser, tmp_path):
+    archive = build_once(tmp_path / "archives" / "large", lambda target: large(target))
+    audit = audit_of(archive, tmp_path)
+    path = write_page(audit, archive, rank_labels(audit.given, audit.scores).first(4))
+    page = browser.new_page()
+    trouble = []
+    page.on("console", lambda message: trouble.append(message.text))
+    page.goto(path.as_uri())
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.querySelector('.frame img').naturalWidth > 0")
+    assert page.evaluate("document.querySelector('.frame img').naturalWidth") == 300
+    assert page.evaluate("document.querySelector('.card img').naturalWidth") == 128
+    assert page.locator(".outline").count() == 1
+    page.keyboard.press("m")
+    assert page.locator(".outline").count() == 0
+    assert trouble == []
+    page.close()
 
 
 def exported(page, button):
@@ -164,6 +277,12 @@ def test_hostile_names_are_only_text(visit):
     page = visit()
     assert any(HOSTILE in text for text in page.locator(".card").all_text_contents())
     assert page.locator("img").count() == page.locator(".card").count()
+    page.locator("#cards").focus()
+    for _ in range(len(states(page))):
+        page.keyboard.press("Enter")
+        page.keyboard.press("Enter")
+        page.keyboard.press("ArrowRight")
+    assert page.locator("img[src=x]").count() == 0
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

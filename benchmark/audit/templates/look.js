@@ -1,0 +1,81 @@
+/* The image in full size: beside the card while the mouse is on its picture, and in a dialog that Enter opens. */
+const ZOOM = { least: 1, most: 8, step: 1.5 };
+const view = { zoom: 1, outlines: true };
+
+const address = (image) => image.full || image.picture;
+const shownSuspect = () => state.shown[state.at];
+
+function hover(event, image) {
+  const box = $("float");
+  box.replaceChildren(make("img", { src: address(image), alt: "" }));
+  box.hidden = false;
+  const left = event.clientX > innerWidth / 2;
+  box.style.left = left ? "8px" : "";
+  box.style.right = left ? "" : "8px";
+  box.style.bottom = "8px";
+}
+function leave() { $("float").hidden = true; }
+
+function example(at) {
+  const image = data.images[at];
+  return make("figure", {}, make("img", { src: image.picture, alt: "" }), make("figcaption", {}, names(image.given) || "no label"));
+}
+function strip(title, images) {
+  return images.length ? [make("h3", {}, title), make("div", { class: "strip" }, ...images.map(example))] : [];
+}
+
+function showLook() {
+  const suspect = shownSuspect();
+  if (!suspect) { $("look").close(); return; }
+  const image = data.images[suspect.image];
+  const others = image.given.filter((label) => label !== suspect.label).slice(0, 2);
+  const sharp = !image.full;
+  const sheet = make("div", { class: `picture${sharp ? " sharp" : ""}` }, make("img", { src: address(image), alt: "" }),
+    image.outline && view.outlines ? make("img", { src: image.outline, class: "outline", alt: "" }) : null);
+  sheet.style.setProperty("--zoom", view.zoom);
+  const decided = decisions.get(suspect.key) || "";
+  $("look-body").replaceChildren(
+    make("div", { class: "frame", tabindex: "0", onwheel: (event) => { event.preventDefault(); zoomBy(event.deltaY < 0 ? ZOOM.step : 1 / ZOOM.step); } }, sheet),
+    make("div", { class: decided },
+      make("p", { class: "ask" }, `${suspect.rank + 1} of ${data.suspects.length}: ${suspect.wrong ? "is this label wrong?" : "is this label missing?"}`),
+      make("h2", {}, `${suspect.wrong ? "take away" : "add"}: ${data.classes[suspect.label]}`),
+      make("p", {}, `probability that it is an error: ${Math.round(100 * suspect.score)} %`),
+      make("p", {}, `given: ${names(image.given) || "none"}`),
+      make("p", { class: "state" }, WORDS[decided] || "not decided"),
+      ...strip(`Typical of ${data.classes[suspect.label]}`, data.typical[suspect.label]),
+      ...others.flatMap((label) => strip(`Typical of ${data.classes[label]}`, data.typical[label])),
+      ...strip("Seen alike by the models", image.alike),
+      make("p", {}, image.name)));
+  if (!$("look").open) $("look").showModal();
+  // Enter would press a button that has the focus.
+  $("look-body").querySelector(".frame").focus({ preventScroll: true });
+}
+function zoomBy(factor) {
+  view.zoom = Math.min(ZOOM.most, Math.max(ZOOM.least, view.zoom * factor));
+  const sheet = document.querySelector(".picture");
+  if (sheet) sheet.style.setProperty("--zoom", view.zoom);
+}
+$("look").addEventListener("close", () => { view.zoom = 1; $("cards").focus({ preventScroll: true }); });
+const whileLooking = () => { if ($("look").open) showLook(); };
+
+/* What to expect along the list: precision with its interval, the stopping line, and where the chosen card stands. */
+const CURVE = { width: 640, height: 170, left: 40, right: 10, top: 14, bottom: 26 };
+function drawCurve() {
+  const { k, precision, low, high, look } = data.expected;
+  const last = Math.min(k[k.length - 1], Math.max(data.suspects.length, 2));
+  const kept = k.map((_, at) => at).filter((at) => k[at] <= last);
+  const x = (count) => CURVE.left + (CURVE.width - CURVE.left - CURVE.right) * Math.min(1, count / last);
+  const y = (share) => CURVE.top + (CURVE.height - CURVE.top - CURVE.bottom) * (1 - share);
+  const path = (rows, values) => rows.map((at) => `${x(k[at]).toFixed(1)},${y(values[at]).toFixed(1)}`).join(" ");
+  const nodes = [0, 0.5, 1].flatMap((share) => [
+    draw("line", { class: "axis", x1: CURVE.left, x2: CURVE.width - CURVE.right, y1: y(share), y2: y(share) }),
+    draw("text", { x: 2, y: y(share) + 4 }, `${100 * share} %`)]);
+  nodes.push(draw("polygon", { class: "band", points: `${path(kept, low)} ${path([...kept].reverse(), high)}` }));
+  nodes.push(draw("polyline", { class: "mean", points: path(kept, precision) }));
+  nodes.push(draw("line", { class: "stop", x1: x(look), x2: x(look), y1: CURVE.top, y2: y(0) }),
+    draw("text", { x: Math.min(x(look) + 4, CURVE.width - 60), y: CURVE.top + 10 }, "stop here"));
+  const here = shownSuspect() ? shownSuspect().rank + 1 : 0;
+  nodes.push(draw("line", { class: "here", x1: x(here), x2: x(here), y1: CURVE.top, y2: y(0) }),
+    draw("text", { x: Math.min(x(here) + 4, CURVE.width - 80), y: CURVE.height - 8, id: "here" }, `you are here: ${here}`));
+  $("curve").replaceChildren(...nodes);
+}

@@ -1,0 +1,97 @@
+"""What `gridbench audit` prints when it is done: what was found, how far to go, and the next command."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gridbench.cli.options import typed_command
+
+if TYPE_CHECKING:
+    from gridbench.audit.audit import Audit
+
+__all__ = ["print_audit"]
+
+
+def print_audit(found: Audit, listed: Path, page: Path, where: Sequence[str]) -> None:
+    """Print what was found, how far it can be trusted, and what to do next."""
+    from rich.table import Table
+
+    from gridbench.audit.expectation import Expectation, advice
+    from gridbench.core.console import Console
+
+    document = found.document
+    config, rate = document["config"], document["noise_rate"]
+    loss = "" if config["loss"] == config["method"] else f" with {config['loss']}"
+    console = Console()
+    console.print(
+        f"Audited {document['labels']} labels of {document['images']} training images of {document['dataset']}: "
+        f"{len(document['folds'])} folds of {min(document['folds'])} to {max(document['folds'])} images, "
+        f"{config['method']}{loss}, {config['epochs']} epochs, {document['seconds']:.0f} s.",
+        highlight=False,
+    )
+    console.print(f"Kept together in a fold: {document['together']}.", highlight=False)
+    for words, name in (
+        ("true labels that are missing", "missing"),
+        ("given labels that are wrong", "wrong"),
+        ("all yes or no labels in error", "errors"),
+    ):
+        value, low, high = (100 * each for each in rate[name])
+        console.print(
+            f"Estimated {words}: {value:.1f} % (95 % interval {low:.1f} to {high:.1f})", highlight=False
+        )
+    console.print(advice(Expectation(**document["expected"])).replace(". ", ".\n"), highlight=False)
+    if document["calibration"]:
+        console.print(_calibration(document, Table))
+    console.print(f"List:   {listed}\nPage:   {page}", highlight=False, soft_wrap=True)
+    if found.injected:
+        console.print(
+            "The labels hold noise that was put in on purpose; to correct your own, audit without --slnir."
+        )
+    else:
+        unseen = document["expected"]["change"]
+        apply_it = [
+            "gridbench",
+            "audit",
+            "apply",
+            str(found.folder),
+            "--top",
+            str(unseen),
+            "--out",
+            "corrected",
+        ]
+        console.print(
+            "Next:   open the page, decide, export"
+            + (f"; or unseen: {shlex.join([*apply_it, *where])}" if unseen else "")
+            + f"\nHow good is the list? {typed_command()} --slnir 10",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _calibration(document: dict[str, Any], table_class: Any) -> Any:
+    """Return the table of precision and recall against prevalence."""
+    from gridbench.audit.calibration import SHARES
+
+    injected = document["injected"]
+    table = table_class(
+        title=f"Injected noise ({injected['noise']}, {injected['slnir']} %): precision (recall) of the first, percent",
+        title_justify="left",
+    )
+    for heading in ("labels", "by", "prevalence", *(f"{100 * share:g} %" for share in SHARES)):
+        table.add_column(heading, justify="left" if heading in ("labels", "by") else "right")
+    words = {"all": "all", "wrong": "given", "missing": "not given"}
+    for kind, rankings in document["calibration"].items():
+        for name, scored in rankings.items():
+            if scored["prevalence"] is None:
+                continue
+            cells = [_cell(row) for row in scored["rows"]]
+            table.add_row(words[kind], name, f"{100 * scored['prevalence']:.1f}", *cells)
+    return table
+
+
+def _cell(row: dict[str, Any]) -> str:
+    recall = "" if row["recall"] is None else f" ({100 * row['recall']:.0f})"
+    return f"{100 * row['precision']:.1f}{recall}"
