@@ -79,8 +79,12 @@ class FoldExperiment(Experiment):
         self._positions, self._held_out = held, train[held]
         super().__init__(plan, device, np.setdiff1d(np.arange(len(train)), held) if kept is None else kept)
 
-    def score(self) -> Outcome:
-        """Predict the images that were held out; nothing is retrieved, and no test image is looked at."""
+    def score(self, keep_predictions: bool = False) -> Outcome:
+        """Predict the images that were held out; nothing is retrieved, and no test image is looked at.
+
+        Args:
+            keep_predictions: Not used: the predictions are what is kept.
+        """
         assert self.objective is not None
         best = (
             self.trainer.use_best()
