@@ -1,0 +1,69 @@
+"""Mixup: training on convex combinations of pairs of images (Zhang et al., ICLR 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from gridbench.methods.base import Batch, StepOutput
+from gridbench.methods.plain import Plain
+from gridbench.parameters import parameter
+from gridbench.registry import register_method
+
+__all__ = ["Mixup"]
+
+
+@register_method()
+class Mixup(Plain):
+    """Minimises m l(f(x), y) + (1 - m) l(f(x), y') on images x mixed of two with the share m ~ Beta(alpha, alpha).
+
+    One m a mini-batch and a random permutation of it as partners, as in facebookresearch/mixup-cifar10. What the head
+    says of mixed images is no prediction for either, so the epochs log none. alpha 0 is plain training.
+    """
+
+    losses = (
+        *("ce", "ls", "mae", "gce", "rce", "sce", "nce", "nce_rce", "anl_ce"),
+        *("bce", "fl", "asl", "bgce", "bsce", "bmae"),
+    )
+    because = "labels of whole images can be mixed, and label maps of two images have no pixels in common"
+    recipe: ClassVar[Mapping[str, Any]] = {
+        # facebookresearch/mixup-cifar10, train.py; a tenth of the rate at epochs 100 and 150.
+        "optimizer": "momentum",
+        "momentum": 0.9,
+        "learning_rate": 0.1,
+        "weight_decay": 1e-4,
+        "batch_size": 128,
+        "epochs": 200,
+        "schedule": "step",
+    }
+
+    @dataclass(frozen=True)
+    class Parameters:
+        """Parameters of mixup."""
+
+        alpha: float = parameter(
+            1.0,
+            "both parameters of the beta distribution; against label noise 8 to 32",
+            "facebookresearch/mixup-cifar10; the paper's values against noise: its Section 3.4",
+            low=0,
+            high=1000,
+            search=(0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
+        )
+
+    def step(self, batch: Batch) -> StepOutput:
+        """Return the mean loss of mixed images against both labels of each."""
+        if self.p.alpha == 0:
+            return super().step(batch)
+        draws = {"generator": batch.generator, "device": batch.generator.device}
+        seed = int(torch.randint(2**62, (), **draws))
+        share = float(np.random.default_rng(seed).beta(self.p.alpha, self.p.alpha))
+        partner = torch.randperm(len(batch.indices), **draws)
+        prediction = self.predict(share * batch.images + (1 - share) * batch.images[partner])
+        theirs = replace(batch, scene_labels=batch.scene_labels[partner])
+        losses = share * self.objective.per_sample(prediction, batch)
+        losses = losses + (1 - share) * self.objective.per_sample(prediction, theirs)
+        return StepOutput(losses.mean(), losses)
