@@ -58,10 +58,10 @@ class Mixup(Plain):
         """Return the mean loss of mixed images against both labels of each."""
         if self.p.alpha == 0:
             return super().step(batch)
-        draws = {"generator": batch.generator, "device": batch.generator.device}
-        seed = int(torch.randint(2**62, (), **draws))
+        generator = batch.generator
+        seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
         share = float(np.random.default_rng(seed).beta(self.p.alpha, self.p.alpha))
-        partner = torch.randperm(len(batch.indices), **draws)
+        partner = torch.randperm(len(batch.indices), generator=generator, device=generator.device)
         prediction = self.predict(share * batch.images + (1 - share) * batch.images[partner])
         theirs = replace(batch, scene_labels=batch.scene_labels[partner])
         losses = share * self.objective.per_sample(prediction, batch)
