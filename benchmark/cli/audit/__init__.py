@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gridbench.cli.audit.apply import apply
+from gridbench.cli.audit.export import export
 from gridbench.cli.audit.summary import print_audit
 from gridbench.cli.options import (
     GroupedCommand,
@@ -177,6 +178,7 @@ def audit(
 
 
 audit.add_command(apply)
+audit.add_command(export)
 
 
 def _plan(values: dict[str, Any], cache: Path, building: Any, splits: str) -> Plan:

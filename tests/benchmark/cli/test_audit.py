@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import shlex
 
@@ -230,6 +231,23 @@ def test_validation_and_test_labels_change_only_when_asked(cli, mine, tmp_path):
     code, text, messages = cli("audit", "--dataset", "mine", "--splits", "all", *SHORT, *mine)
     assert code == 0, messages
     folder = audit_folder(text)
+    exported = (
+        "audit",
+        "export",
+        folder,
+        "--format",
+        "label-studio",
+        "--top",
+        9,
+        "--out",
+        "tasks.json",
+        *mine,
+    )
+    code, text, messages = cli(*exported)
+    assert code == 0, messages
+    assert "9 suspicious labels" in text
+    assert json.loads((tmp_path / "tasks.json").read_text(encoding="utf-8"))[0]["predictions"]
+    assert cli(*exported)[0] == 2
     every = ("audit", "apply", folder, "--top", "50%", "--beyond-line", "--out", "fixed", "--force", *mine)
     text = cli(*every)[1]
     left = int(re.search(r"(\d+) changes of validation and test labels were left out", text)[1])
