@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from inputs import bomb, bundle
+from inputs import OSC, bomb, bundle
 
 
 def npy(header: bytes, version: bytes = b"\x01\x00", body: bytes = b"") -> bytes:
@@ -141,3 +144,107 @@ def test_a_flipped_byte_of_a_bundle_changes_no_number(check, tmp_path, seed):
 def test_made_up_numbers_are_refused(check, tmp_path):
     (tmp_path / "b.zip").write_bytes(bundle({}, told=0.999))
     assert "mean 0.5" in check("leaderboard", "import", "b.zip").text
+
+
+def same_place(content: bytes) -> bytes:
+    """Let every entry of the list point at the first member."""
+    data, at = bytearray(content), content.find(b"PK\x01\x02")
+    while at >= 0:
+        data[at + 42 : at + 46] = bytes(4)
+        at = content.find(b"PK\x01\x02", at + 4)
+    return bytes(data)
+
+
+def quoted(members: int, megabytes: int) -> bytes:
+    """Members whose data hold the headers of all later members, so that they share one kernel of zeros.
+
+    D. Fifield, A better zip bomb, 2019: each member quotes the next header in a stored block of deflate.
+    """
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    zeros = bytes(megabytes * 2**20)
+    data, plain = packer.compress(zeros) + packer.flush(), zeros
+    crc, size, locals_ = zlib.crc32(plain), len(plain), []
+    tail = data
+    for i in reversed(range(members)):
+        name = b"record%d/retrieval.npz" % i
+        head = (
+            struct.pack("<4sHHHHHIIIHH", b"PK\3\4", 20, 0, 8, 0, 33, crc, len(tail), size, len(name), 0)
+            + name
+        )
+        locals_.insert(0, (name, head, crc, len(tail), size))
+        if i:
+            tail = struct.pack("<BHH", 0, len(head), len(head) ^ 0xFFFF) + head + tail
+            crc, size = zlib.crc32(head + bytes(0)), size + len(head)
+    out, listed = bytearray(), bytearray()
+    offset = 0
+    body = locals_[0][1] + tail
+    out += body
+    for name, head, crc, packed, size in locals_:
+        entry = struct.pack(
+            "<4sHHHHHHIIIHHHHHII",
+            b"PK\1\2",
+            20,
+            20,
+            0,
+            8,
+            0,
+            33,
+            crc,
+            packed,
+            size,
+            len(name),
+            0,
+            0,
+            0,
+            0,
+            0,
+            offset,
+        )
+        listed += entry + name
+        offset += len(head) + 5
+    end = struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, members, members, len(listed), len(out), 0)
+    return bytes(out + listed + end)
+
+
+def named(*names: str) -> bytes:
+    """A bundle that holds members of these names beside its own, each with an honest hash."""
+    with zipfile.ZipFile(io.BytesIO(bundle({}))) as old:
+        entries = {name: old.read(name) for name in old.namelist()}
+    contents = json.loads(entries.pop("bundle.json"))
+    entries |= dict.fromkeys(names, b"{}")
+    contents["files"] |= {name: hashlib.sha256(b"{}").hexdigest() for name in names}
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in {**entries, "bundle.json": json.dumps(contents).encode()}.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+OTHERS: dict[str, Callable[[], bytes]] = {
+    "members at one place": lambda: same_place(bundle({})),
+    "members that quote each other": lambda: quoted(40, 8),
+    "two zip files in one": lambda: bundle({}) + bomb("bundle.json", 1),
+    "100,000 members": lambda: named(*(f"r{i}/done" for i in range(60_000))),
+    "a path upward": lambda: named("../../precious/notes.json"),
+    "an absolute path": lambda: named("/tmp/notes.json"),
+    "a path of Windows": lambda: named("record\\..\\..\\notes.json"),
+    "a drive": lambda: named("C:notes.json"),
+    "a stream of NTFS": lambda: named("record/config.json:x"),
+    "a name with controls": lambda: named(f"{OSC}/config.json"),
+    "a name of 60,000 characters": lambda: named("x" * 60_000 + "/config.json"),
+    "an option": lambda: named("-rf/config.json"),
+    "a hidden folder": lambda: named(".locks/config.json"),
+    "a folder": lambda: named("other/"),
+    "code": lambda: named("record/x.py"),
+    "names alike but for case": lambda: named("RECORD/config.json"),
+    "a name in two normal forms": lambda: named("re\u0301/config.json", "r\u00e9/config.json"),
+    "a deep path": lambda: named("/".join(["a"] * 2000)),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+@pytest.mark.parametrize("words", [["leaderboard", "import"], ["leaderboard", "--runs"]], ids=lambda w: w[-1])
+def test_an_odd_bundle_is_refused(check, tmp_path, kind, words):
+    (tmp_path / "b.zip").write_bytes(OTHERS[kind]())
+    assert check(*words, "b.zip").seconds < 5
+    assert not (tmp_path / "runs" / "imported" / "b").exists()

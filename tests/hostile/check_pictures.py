@@ -26,6 +26,17 @@ def tiff(tags: list[tuple[int, int, int, int]], next_ifd: int = 0) -> bytes:
     return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + struct.pack("<I", next_ifd) + bytes(64)
 
 
+def scans(count: int) -> bytes:
+    """A progressive JPEG of 1024 x 1024 whose last scan is there so many times."""
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.new("L", (1024, 1024), 128).save(out, "JPEG", progressive=True)
+    content = out.getvalue()
+    last = content.rindex(b"\xff\xda")
+    return content[:last] + content[last:-2] * count + content[-2:]
+
+
 def animated(form: str, frames: int) -> bytes:
     """A picture of so many different frames."""
     from PIL import Image
@@ -65,6 +76,8 @@ PICTURES: dict[str, Callable[[], bytes]] = {
         b"RIFF" + struct.pack("<I", 30) + b"WEBPVP8X" + b"\x0a\0\0\0\x02" + b"\xff" * 9
     ),
     "animated WebP": lambda: animated("WEBP", 400),
+    "JPEG of 2,000 scans": lambda: scans(2000),
+    "PNG of 200,000 chunks": lambda: png(*[chunk(b"tEXt", b"a\0b")] * 200_000),
     "animated PNG": lambda: animated("PNG", 400),
     "TIFF of 400 pages": lambda: animated("TIFF", 400),
     "BMP of negative size": lambda: (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from inputs import OSC
 
@@ -37,6 +39,23 @@ YAMLS = {
     "infinite": lambda: "slnir: .inf",
     "directive": lambda: "%YAML 9.9\n---\na: b",
     "keys": lambda: "\n".join(f"k{i}: 1" for i in range(20_000)),
+    "a name of Python": lambda: "method: !!python/name:os.system",
+    "a set": lambda: "!!set {method, seed}",
+    "ordered pairs": lambda: "!!omap [seed: 1]",
+    "a tag of one's own": lambda: "seed: !include /etc/passwd",
+    "two documents": lambda: "seed: 1\n---\nseed: 2",
+    "10,000 documents": lambda: "---\n" * 10_000,
+    "keys within keys": lambda: "? " * 3000 + "a",
+    "a key twice": lambda: "seed: 1\nseed: 2",
+    "sexagesimal": lambda: "seed: 1:30",
+    "a truth": lambda: "seed: yes",
+    "a number in octal": lambda: "epochs: 0o777777777777777777777777",
+    "underscores": lambda: "slnir: 1_0_0_0",
+    "no number": lambda: "slnir: .nan",
+    "an alias before its anchor": lambda: "a: *b\nb: &b 1",
+    "an anchor of 100,000 characters": lambda: f"a: &{'b' * 100_000} 1",
+    "a parameter of controls": lambda: f"parameters: {{{json.dumps(OSC)}: 1}}",
+    "a list of lists for a number": lambda: "seed: [[[[1]]]]",
     "text": lambda: "x" * (3 * 2**20),
 }
 
@@ -86,6 +105,24 @@ WORDS: list[list[str]] = [
     ["noise", "inspect", OSC],
     ["list", OSC],
     ["leaderboard", "import", OSC],
+    ["leaderboard", "--runs", "nothing", "--baselines"],
+    [*RUN, "--epochs", "9" * 400],
+    [*RUN, "--seed", "-1"],
+    [*RUN, "--seed", "\u0665"],
+    [*RUN, "--batch-size", "1e9"],
+    [*RUN, "--slnir", "=1"],
+    [*RUN, "--method", "../../precious"],
+    [*RUN, "--method", "bce\0"],
+    [*RUN, "--method", "x" * 100_000],
+    [*RUN, "--weights", "hf-hub:../../precious"],
+    [*RUN, "--weights", "http://127.0.0.1:1/x.pth"],
+    ["run", "--dataset", "../../precious"],
+    ["data", "info", "../../precious"],
+    ["data", "verify", "/etc"],
+    ["leaderboard", "import", "b.zip", "--origin", "../x"],
+    ["leaderboard", "--figures", "/proc/x", "--baselines"],
+    ["leaderboard", "--filter", "slnir>=" + "9" * 5000, "--baselines"],
+    ["leaderboard", "--rows", OSC, "--baselines"],
     [*RUN, "--runs", "/proc/nothing"],
     [*RUN, "--runs", "/dev/null"],
     ["leaderboard", "export", "/proc/x.zip", "--runs", "runs"],

@@ -2,10 +2,42 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from inputs import OSC, SHEET, XML, workbook
+
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+EXTERNAL = (
+    f'<workbook xmlns="{MAIN}" xmlns:r="{OFFICE}"><sheets><sheet name="a" sheetId="1" r:id="rId1"/></sheets>'
+    '<externalReferences><externalReference r:id="rId9"/></externalReferences></workbook>'
+)
+LINKS = (
+    '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+    f'<Relationship Id="rId1" Type="{OFFICE}/worksheet" Target="/xl/worksheets/sheet1.xml"/>'
+    f'<Relationship Id="rId9" Type="{OFFICE}/externalLink" Target="file:///etc/passwd" TargetMode="External"/>'
+    "</Relationships>"
+)
+LAUGHS = '<!ENTITY l0 "xxxxxxxxxx">' + "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 10))
+
+
+def parquet(rows: int, text: str, name: str = "labels") -> bytes:
+    """A Parquet file whose rows share one text."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    indices = pa.array(np.zeros(rows, np.int32))
+    columns = {
+        "file": indices.cast(pa.int32()),
+        name: pa.DictionaryArray.from_arrays(indices, pa.array([text])),
+    }
+    out = io.BytesIO()
+    pq.write_table(pa.table(columns), out)
+    return out.getvalue()
+
 
 TABLES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "empty": ("x.csv", lambda: b""),
@@ -43,6 +75,32 @@ TABLES: dict[str, tuple[str, Callable[[], bytes]]] = {
         "x.xlsx",
         lambda: workbook(SHEET.format('<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>')),
     ),
+    "10 million columns": ("x.csv", lambda: b"c" + b",c" * 10_000_000 + b"\n"),
+    "10 million columns over lines": ("x.csv", lambda: b"file,a\n" + b'"a\n",' * 3_000_000),
+    "10 million blank lines": ("x.csv", lambda: b"file,a\n" + b"\n" * 10_000_000),
+    "10 million empty cells": ("x.csv", lambda: b"file,a\n" + (b"," * 5000 + b"\n") * 2000),
+    "external links": (
+        "x.xlsx",
+        lambda: workbook(
+            SHEET.format('<row r="1"><c r="A1"><f>[1]Sheet1!A1</f></c></row>'),
+            {"xl/workbook.xml": XML + EXTERNAL, "xl/_rels/workbook.xml.rels": XML + LINKS},
+        ),
+    ),
+    "a document type after 5,000 characters": (
+        "x.xlsx",
+        lambda: workbook(
+            f"{XML}<!--{'x' * 5000}--><!DOCTYPE a [{LAUGHS}]>" + SHEET[len(XML) :].format("&l9;")
+        ),
+    ),
+    "rows up to the last column": (
+        "x.xlsx",
+        lambda: workbook(
+            SHEET.format("".join(f'<row r="{i}"><c r="XFD{i}"><v>1</v></c></row>' for i in range(1, 4000)))
+        ),
+    ),
+    "texts that rows share": ("x.parquet", lambda: parquet(5000, "x" * 10**6)),
+    "a hundred million rows": ("x.parquet", lambda: parquet(40_000_000, "x")),
+    "columns with controls": ("x.parquet", lambda: parquet(3, "x", name=OSC)),
     "no parquet": ("x.parquet", lambda: b"PAR1" + b"\xff" * 100 + b"PAR1"),
     "half a parquet": ("x.parquet", lambda: b"PAR1"),
 }

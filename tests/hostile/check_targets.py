@@ -58,3 +58,41 @@ def test_an_import_follows_no_link(check, tmp_path, place):
     link.parent.mkdir(parents=True)
     link.symlink_to(tmp_path / "precious")
     check("leaderboard", "import", "b.zip", "--origin", "friend")
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_hard_link_is_replaced_and_not_written_through(check, tmp_path, writer):
+    write_record(tmp_path / "runs", seed=1)
+    (tmp_path / "a.csv").write_text("file,x,y\na,1,0\nb,0,1\n")
+    (tmp_path / "out").hardlink_to(tmp_path / "precious" / "notes.json")
+    check(*WRITERS[writer], codes=(0, 2))
+
+
+@pytest.mark.parametrize("name", ["archives/mine", "archives"])
+def test_an_archive_is_not_packed_through_a_link(check, tmp_path, name):
+    (tmp_path / "c" / name).parent.mkdir(parents=True)
+    (tmp_path / "c" / name).symlink_to(tmp_path / "precious")
+    (tmp_path / "labels.csv").write_text("file,x\n")
+    words = ["data", "prepare", "folder", "--data", ".", "--name", "mine", "--cache", "c", "--force"]
+    check(*words)
+
+
+@pytest.mark.parametrize("name", ["runs/.locks", "runs/.sweeps", "runs/selections"])
+def test_notes_are_not_written_through_a_link(check, tmp_path, name):
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).symlink_to(tmp_path / "precious")
+    check("sweep", "--method", "bce", "--dataset", "stripes", "--epochs", "1", "--seeds", "1", codes=(1, 2))
+
+
+def test_a_folder_that_becomes_a_link_loses_nothing(tmp_path, monkeypatch):
+    """Somebody exchanges the run folder between the look at it and the clearing of it."""
+    from gridbench.core.files import UnsafeFile
+    from gridbench.records import run_folder
+
+    victim, folder = tmp_path / "victim", tmp_path / "run"
+    victim.mkdir()
+    (victim / "result.json").write_text("kept")
+    folder.symlink_to(victim)
+    with pytest.raises(UnsafeFile, match="is a link"):
+        run_folder._clear(folder)
+    assert (victim / "result.json").read_text() == "kept"

@@ -37,6 +37,7 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".parquet")
 MOST_COLUMNS = 10_000
 # Columns, and a few cells of 131,072 characters that are full of delimiters.
 MOST_DELIMITERS = 200_000
+LEAST_CELLS = 16
 # Cells of numbers, flags and class names repeat themselves in every row; file names do not.
 LONGEST_SHARED = 32
 # Lines as files opened with newline="" have them: vertical tabs and separators of other scripts end none.
@@ -264,7 +265,8 @@ def _parse(path: Path, text: str, delimiter: str) -> Iterator[list[str]]:
     )
     try:
         for row in rows:
-            pending, total = 0, total + len(row)
+            # A line of nothing takes as long as one of a few cells.
+            pending, total = 0, total + max(len(row), LEAST_CELLS)
             if total > most:
                 check_cells(path, total)
             yield row
