@@ -22,6 +22,7 @@ __all__ = [
     "NoRoom",
     "RunBusy",
     "asides",
+    "clear_leftovers",
     "free_name",
     "locked",
     "no_room",
@@ -94,14 +95,17 @@ def prepare(
         # Kept until the new record is whole, so that a failure loses nothing.
         folder.replace(free_name(_hidden(folder, REPLACED)))
     folder.mkdir(parents=True, exist_ok=True)
-    _clear(folder)
+    clear_leftovers(folder)
     write_json(folder / "config.json", plan.document())
 
 
-def _clear(folder: Path) -> None:
+def clear_leftovers(folder: Path) -> None:
     """Remove what an interrupted attempt left behind but its checkpoint; notes of the user's own stay.
 
     The folder is opened once and never by a link, so that nothing is deleted elsewhere if it is exchanged meanwhile.
+
+    Raises:
+        UnsafeFile: The folder is a link.
     """
     if not hasattr(os, "O_NOFOLLOW") or os.unlink not in os.supports_dir_fd:
         handle, names = None, [path.name for path in folder.iterdir()]

@@ -84,7 +84,7 @@ def test_notes_are_not_written_through_a_link(check, tmp_path, name):
     check("sweep", "--method", "bce", "--dataset", "stripes", "--epochs", "1", "--seeds", "1", codes=(1, 2))
 
 
-def test_a_folder_that_becomes_a_link_loses_nothing(tmp_path, monkeypatch):
+def test_a_folder_that_becomes_a_link_loses_nothing(tmp_path):
     """Somebody exchanges the run folder between the look at it and the clearing of it."""
     from gridbench.core.files import UnsafeFile
     from gridbench.records import run_folder
@@ -94,5 +94,5 @@ def test_a_folder_that_becomes_a_link_loses_nothing(tmp_path, monkeypatch):
     (victim / "result.json").write_text("kept")
     folder.symlink_to(victim)
     with pytest.raises(UnsafeFile, match="is a link"):
-        run_folder._clear(folder)
+        run_folder.clear_leftovers(folder)
     assert (victim / "result.json").read_text() == "kept"
