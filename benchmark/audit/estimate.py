@@ -204,7 +204,8 @@ def _height(
     says = np.clip(added + (1 - added - missing) * eta, 1e-9, 1 - 1e-9)
     likelihood = (ones * np.log(says) + zeros * np.log1p(-says)).sum(1)
     off = at - mean
-    return likelihood - 0.5 * np.einsum("rp,pq,rq->r", off, precision, off)
+    height: Floats = likelihood - 0.5 * np.einsum("rp,pq,rq->r", off, precision, off)
+    return height
 
 
 def _rates(found: Floats, centres: Floats, ones: Floats, zeros: Floats) -> Floats:

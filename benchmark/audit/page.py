@@ -126,7 +126,8 @@ def _image(audit: Audit, archive: Archive, i: int) -> dict[str, Any]:
 
 
 def _large(archive: Archive) -> bool:
-    return max(archive.image_size) > THUMBNAIL
+    height, width = archive.image_size
+    return bool(height > THUMBNAIL or width > THUMBNAIL)
 
 
 def _beside(position: int) -> str:
