@@ -79,6 +79,15 @@ CATALOGUE = {
         "Zhou et al., ECCV 2022",
         "y = 1: -log p; y = 0: -alpha H(p), or beta CE(s, p) once it has the soft label s",
     ),
+    "gce_truncated": Entry(
+        "one",
+        "leave improbable labels out",
+        "1F 1B, 1F at some epochs",
+        "whether it counts",
+        "",
+        "Zhang and Sabuncu, NeurIPS 2018",
+        "w (GCE - (1 - k^q) / q), w = 1 where the label had p > k",
+    ),
     "grid": Entry(
         "any",
         "noisy samples learn generatively",
@@ -160,6 +169,15 @@ CATALOGUE = {
         "Tarvainen and Valpola, NeurIPS 2017",
         "l + kappa mean (p - p_teacher)^2",
     ),
+    "mixup": Entry(
+        "several, one",
+        "mix pairs of images",
+        "1F 1B",
+        "",
+        "",
+        "Zhang et al., ICLR 2018",
+        "m l(y) + (1 - m) l(y') on m x + (1 - m) x', m ~ Beta(alpha, alpha)",
+    ),
     "nar": Entry(
         "several",
         "revise labels each epoch",
@@ -199,6 +217,15 @@ CATALOGUE = {
         "",
         "Huang et al., NeurIPS 2020",
         "l against t <- m t + (1 - m) p, after a warm-up",
+    ),
+    "sop": Entry(
+        "one",
+        "variables absorb label noise",
+        "1F 1B",
+        "u, v",
+        "",
+        "Liu et al., ICML 2022",
+        "CE of p + u^2 y - v^2 (1 - y), and the squared error of its hard prediction",
     ),
     "splc": Entry(
         "several",
