@@ -137,12 +137,14 @@ def _unfounded(stored: StoredRun) -> Iterator[str]:
     kept = stored.detection() if "detection.npz" in stored.hashes else {}
     for level in ("image", "label"):
         for way, scores in ((stored.result.get("sample_detection") or {}).get(level) or {}).items():
-            if scores is not None and not {f"{level}.wrong", f"{level}.{way}"} <= kept.keys():
+            # Draws at random follow from the seed and are not kept.
+            needed = {f"{level}.wrong"} | ({f"{level}.{way}"} - {f"{level}.random"})
+            if scores is not None and not needed <= kept.keys():
                 yield f"sample_detection/{level}/{way} has scores, and detection.npz holds nothing to compute them from"
             unknown = (scores or {}).keys() - detection_scores([True]).keys()
             if unknown:
                 yield f"sample_detection/{level}/{way} has scores of unknown names: {', '.join(sorted(unknown)[:3])}"
-    rows = stored.history() if "history.json" in stored.hashes else []
+    rows = stored.epochs() if "history.json" in stored.hashes else []
     for name in ("detection", "loss_detection"):
         if stored.result.get(name) and not (rows and rows[-1].get(name)):
             yield f"{name} has scores, and the last epoch of history.json has none"

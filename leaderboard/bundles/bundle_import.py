@@ -24,6 +24,10 @@ _ORIGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@=-]{0,199}")
 
 
+NEEDED = ("config.json", "result.json", DONE)
+"""What a record cannot be without."""
+
+
 @dataclass(frozen=True)
 class Imported:
     """What an import did: where the records lie, how many are new, how many were there already."""
@@ -75,7 +79,15 @@ def _check_name(name: str) -> None:
 
 def _unpack(bundle: Bundle, target: Path) -> None:
     """Unpack into an empty folder, checking every byte on the way."""
-    reasons = []
+    records = dict.fromkeys(name.partition("/")[0] for name in bundle.files)
+    reasons = [
+        f"{folder} is incomplete: it has no {file}"
+        for folder in records
+        for file in NEEDED
+        if f"{folder}/{file}" not in bundle.files
+    ]
+    if reasons:
+        refuse(bundle.path, reasons)
     for name in bundle.files:
         file = target / name
         file.parent.mkdir(exist_ok=True)
