@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gridbench.core.csv_files import csv_text
+from gridbench.core.terminal import escape
 from gridbench.errors import InputError
 from gridbench.leaderboard.paper.reported import Reported, reported_numbers
 from gridbench.leaderboard.records.metric_info import Unit, shown
@@ -58,7 +59,7 @@ def render_csv(report: Report) -> str:
         wanted = set(report.datasets) or {cell.text("dataset") for cell, _ in cells}
         numbers = [number for number in reported_numbers() if not wanted or number.dataset in wanted]
         rows += [_reported(number, extra) for number in numbers]
-    return csv_text(rows)
+    return csv_text([[escape(each) if isinstance(each, str) else each for each in row] for row in rows])
 
 
 def _measured(cell: Cell, unit: Unit, extra: Sequence[str]) -> list[object]:
