@@ -43,7 +43,12 @@ class AIO2(Teacher):
         """Parameters of AIO2."""
 
         decay: float = parameter(
-            0.999, "share of the teacher that stays at each step", "zhu-xlab/AIO2", low=0, high=1
+            0.999,
+            "share of the teacher that stays at each step",
+            "zhu-xlab/AIO2",
+            low=0,
+            high=1,
+            search=(0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999),
         )
         filter_size: int = parameter(
             5, "side of the square that softens added objects, pixels", "zhu-xlab/AIO2", low=1, high=255
@@ -55,7 +60,6 @@ class AIO2(Teacher):
             low=0,
             high=100,
             words=("auto",),
-            search=("auto", 0.0, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0),
         )
         background: int | str = parameter(
             "none",

@@ -63,7 +63,7 @@ def average_precision_at_r(ranking: Any, query_labels: Any, archive_labels: Any)
 
     Example:
         >>> average_precision_at_r([[1, 2, 0]], [[1, 0]], [[1, 0], [0, 1], [1, 1]]).tolist()
-        [0.5]
+        [0.25]
     """
     deepest = int(relevant_counts(query_labels, archive_labels).max(initial=1))
     hits, relevant, depth = _hits(ranking, query_labels, archive_labels, deepest)

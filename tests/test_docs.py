@@ -17,6 +17,7 @@ import click
 import pytest
 
 from gridbench.cli import cli
+from gridbench.datasets.bluemarble import BLUEMARBLE
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -41,7 +42,10 @@ def commands(page: Path, program: str) -> list[list[str]]:
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     """A cache that the pages share, so that an archive is prepared once."""
-    return tmp_path_factory.mktemp("prepared")
+    folder = tmp_path_factory.mktemp("prepared")
+    # Dry runs pack nothing.
+    BLUEMARBLE.open(folder)
+    return folder
 
 
 @each_page

@@ -78,6 +78,7 @@ CHANGES = {
     "augment": "strong",
     "augment_strength": None,  # with strong augmentation, below
     "freeze": "backbone",
+    "level": None,  # of single labels alone, in tests/benchmark/training/test_single_labels.py
     "recipe": None,  # of methods that bring one, in tests/benchmark/training/test_recipe.py
     "precision": "bfloat16",
     "memory_format": "channels_last",
