@@ -94,7 +94,7 @@ CATALOGUE = {
         "1F 1B",
         "",
         "may",
-        "Sumbul and Demir, 2024",
+        "Sumbul and Demir, arXiv 2022",
         "backbone: mean of l_generative over noisy and l_discriminative over clean samples",
     ),
     "grid_auto": Entry(
