@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import wandb
 from mlflow.tracking import MlflowClient
 from PIL import Image
 from wandb.proto.wandb_internal_pb2 import Record
@@ -31,6 +32,8 @@ def execution(tmp_path, cache, monkeypatch):
     monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "wandb-cache"))
     monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "wandb-data"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    # W&B reads the environment once in a process, so what an earlier test set would still hold.
+    wandb.teardown()
     return Execution(
         runs=tmp_path / "runs",
         cache=cache,
