@@ -24,7 +24,7 @@ PLANTINGS, LEAST_PLANTED = 10, 0.02
 
 
 def points(longest: int) -> Array:
-    """Return the lengths of the list, rising, for which it is told what to expect."""
+    """Return the lengths of the list, rising, at which expected precision is reported."""
     return np.unique(np.geomspace(1, max(longest, 1), POINTS).round().astype(int))
 
 

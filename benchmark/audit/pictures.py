@@ -53,7 +53,7 @@ def _jpeg(archive: Archive, position: int, side: int) -> bytes:
     from PIL import Image
 
     picture = Image.fromarray(_colours(archive, position))
-    # A box filter averages; taking every second pixel would show an image that nobody can judge.
+    # A box filter averages; taking every second pixel would show aliasing instead of the image.
     picture.thumbnail((side, side), Image.Resampling.BOX)
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=90, subsampling=0)

@@ -38,7 +38,7 @@ def test_a_method_that_is_told_the_noise_rate_or_clean_labels_says_so(name):
     words = {word for row in describe(method.Parameters) for word in row[3].words}
     told = "clean" if method.labels == "clean" else "may" if "slnir" in words else ""
     assert CATALOGUE[name].told == told
-    # No default is told anything.
+    # No default depends on the noise rate.
     assert all(default != "slnir" for _, _, default, _ in describe(method.Parameters))
 
 

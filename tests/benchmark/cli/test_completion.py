@@ -18,7 +18,7 @@ from gridbench.cli import COMMANDS
 
 @pytest.fixture
 def complete(cli, monkeypatch):
-    """Return what may take the place of the last word of a line, as bash is told."""
+    """Return what may take the place of the last word of a line, as the completion script of bash receives it."""
 
     def ask(line):
         monkeypatch.setenv("_GRIDBENCH_COMPLETE", "bash_complete")

@@ -91,7 +91,7 @@ def test_a_round_trip(call, bundle, cache, tmp_path):
 
 
 def rewritten(bundle, change):
-    """Rewrite a bundle, its list of hashes too, as somebody would who knows how it is made."""
+    """Rewrite a bundle together with its list of hashes, as a forger would."""
     with zipfile.ZipFile(bundle) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     contents = json.loads(files.pop("bundle.json"))
