@@ -53,6 +53,8 @@ LARGEST_FILE = 8 * 2**30
 DEEPEST_JSON = 40
 # Lists and objects: an epoch of a history takes about five, a decision of an audit one.
 MOST_NESTED = 200_000
+# What a short name, its number and the space between take; a Python object takes ten times that.
+BYTES_A_VALUE = 8
 LONGEST_NUMBER = 25
 LONGEST_TEXT = 100_000
 PIECE = 2**20
@@ -183,20 +185,21 @@ def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
         ValueError: It is not JSON, or holds what no record does.
         OSError: It cannot be read.
     """
-    return parse_json(read_bytes(path, largest))
+    return parse_json(read_bytes(path, largest), largest=largest)
 
 
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_NO_BRACKETS = re.compile(rb"[^\[\]{}]+")
+_QUOTES, _OPENING, _BRACKETS = b'"', b"[{", b"[]{}"
+_NO_STRUCTURE = bytes(set(range(256)) - set(_QUOTES + _BRACKETS))
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-def parse_json(content: bytes, strict: bool = False) -> Any:
+def parse_json(content: bytes, strict: bool = False, largest: int = LARGEST_JSON) -> Any:
     """Read JSON without deep or endless nesting, numbers of hundreds of digits and text that is no Unicode.
 
     Args:
         content: UTF-8 text.
         strict: Whether NaN, numbers out of range and texts of 100,000 characters are refused, too.
+        largest: The most bytes that it may have, by which the number of its values is limited.
 
     Raises:
         ValueError: With the reason.
@@ -205,11 +208,11 @@ def parse_json(content: bytes, strict: bool = False) -> Any:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         raise ValueError("it is no text") from None
-    _check_depth(content)
+    longest = _check_structure(content, largest)
     options: dict[str, Any] = {"parse_constant": _no_constant, "parse_float": _finite} if strict else {}
     value = json.loads(text, parse_int=_integer, **options)
-    if strict and (longest := max(map(len, _STRINGS.findall(content)), default=0)) > LONGEST_TEXT:
-        raise ValueError(f"it holds a text of {longest - 2:,} characters")
+    if strict and longest > LONGEST_TEXT:
+        raise ValueError(f"it holds a text of {longest:,} characters")
     if _SURROGATE.search(content):
         try:
             json.dumps(value, ensure_ascii=False).encode()
@@ -218,17 +221,25 @@ def parse_json(content: bytes, strict: bool = False) -> Any:
     return value
 
 
-def _check_depth(content: bytes) -> None:
-    if content.count(b"[") + content.count(b"{") <= DEEPEST_JSON:
-        return
-    brackets = _NO_BRACKETS.sub(b"", _STRINGS.sub(b"", content))
-    if len(brackets) > 2 * limited(MOST_NESTED):
-        raise ValueError(f"it holds more than {limited(MOST_NESTED):,} lists and objects")
+def _check_structure(content: bytes, largest: int) -> int:
+    """Refuse JSON of too many values or levels before any value is made; return the bytes of its longest text.
+
+    Raises:
+        ValueError: With the reason.
+    """
+    most, nested = limited(largest // BYTES_A_VALUE), limited(MOST_NESTED)
+    if content.count(b",") + content.count(b":") > most or content.count(_QUOTES) > 2 * most:
+        raise ValueError(f"it holds more than {most:,} values")
+    if sum(content.count(bracket) for bracket in (b"[", b"{")) > nested:
+        raise ValueError(f"it holds more than {nested:,} lists and objects")
+    # Without escapes, every second piece between quotes is a text.
+    pieces = content.replace(b"\\\\", b"..").replace(b'\\"', b"..").split(_QUOTES)
     depth = 0
-    for code in brackets:
-        depth += 1 if code in b"[{" else -1
+    for code in b"".join(pieces[::2]).translate(None, _NO_STRUCTURE):
+        depth += 1 if code in _OPENING else -1
         if depth > DEEPEST_JSON:
             raise ValueError("it is nested too deeply")
+    return max(map(len, pieces[1::2]), default=0)
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbench.config import RunConfig
+from gridbench.core.files import check_folder
 from gridbench.core.progress import ProgressReporter
 from gridbench.datasets import default_cache
 from gridbench.engines.base import Engine, Event
@@ -20,7 +21,7 @@ from gridbench.records.run_folder import unwritable
 from gridbench.records.runner import Execution
 from gridbench.records.sweep_manifest import DeclaredRun, declare
 from gridbench.sweeps.grid import AXES, Item, Sweep, expand, make_sweep, seeds_of, several
-from gridbench.sweeps.model_selection import Selection, select, write_selection
+from gridbench.sweeps.model_selection import FOLDER, Selection, select, write_selection
 from gridbench.sweeps.search_space import EVERY, Search, tries_of
 
 __all__ = ["Computing", "PlannedSweep", "SweepResult", "declare_items", "plan_sweep", "sweep"]
@@ -113,8 +114,11 @@ class PlannedSweep:
             retry_failed: Try failed runs again.
 
         Raises:
+            UnsafeFile: The folder that the selection is written to is a link.
             RunFailed: Some runs failed, or the disk is full; all that finished are whole.
         """
+        if self.search is not None:
+            check_folder(self.execution.runs / FOLDER)
         todo = self.sweep.todo(retry_failed)
         if todo:
             declare_items(self.sweep.items, self.execution.runs, command)

@@ -75,6 +75,26 @@ TABLES: dict[str, tuple[str, Callable[[], bytes]]] = {
         "x.xlsx",
         lambda: workbook(SHEET.format('<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>')),
     ),
+    "a row of ten digits": (
+        "x.xlsx",
+        lambda: workbook(SHEET.format('<row r="4000000000"><c r="A4000000000"><v>1</v></c></row>')),
+    ),
+    "a gap between rows": (
+        "x.xlsx",
+        lambda: workbook(
+            SHEET.format(
+                '<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="B1048576"><v>1</v></c></row>'
+            )
+        ),
+    ),
+    "dimensions of everything": (
+        "x.xlsx",
+        lambda: workbook(
+            SHEET.replace("<sheetData>", '<dimension ref="A1:XFD1048576"/><sheetData>').format(
+                '<row r="1"><c r="A1"><v>1</v></c></row><row r="900000"><c r="A900000"><v>1</v></c></row>'
+            )
+        ),
+    ),
     "10 million columns": ("x.csv", lambda: b"c" + b",c" * 10_000_000 + b"\n"),
     "10 million columns over lines": ("x.csv", lambda: b"file,a\n" + b'"a\n",' * 3_000_000),
     "10 million blank lines": ("x.csv", lambda: b"file,a\n" + b"\n" * 10_000_000),
@@ -110,4 +130,4 @@ TABLES: dict[str, tuple[str, Callable[[], bytes]]] = {
 def test_a_damaged_table_is_refused(check, tmp_path, kind):
     name, content = TABLES[kind]
     (tmp_path / name).write_bytes(content())
-    assert check("noise", "estimate", "--clean", name, "--noisy", name, "--out", "out.csv").seconds < 6
+    assert check("noise", "estimate", "--clean", name, "--noisy", name, "--out", "out.csv").seconds < 3

@@ -77,11 +77,16 @@ def test_an_archive_is_not_packed_through_a_link(check, tmp_path, name):
     check(*words)
 
 
-@pytest.mark.parametrize("name", ["runs/.locks", "runs/.sweeps", "runs/selections"])
-def test_notes_are_not_written_through_a_link(check, tmp_path, name):
-    (tmp_path / name).parent.mkdir(parents=True)
-    (tmp_path / name).symlink_to(tmp_path / "precious")
-    check("sweep", "--method", "bce", "--dataset", "stripes", "--epochs", "1", "--seeds", "1", codes=(1, 2))
+SWEEP = ["sweep", "--method", "grid", "--dataset", "stripes", "--epochs", "1", "--seeds", "1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "more"), [(".locks", []), (".sweeps", []), ("selections", ["--select", "lambda"])]
+)
+def test_notes_are_not_written_through_a_link(check, tmp_path, name, more):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / name).symlink_to(tmp_path / "precious")
+    assert "is a link" in check(*SWEEP, *more, codes=(1, 2)).text
 
 
 def test_a_folder_that_becomes_a_link_loses_nothing(tmp_path):

@@ -42,6 +42,7 @@ def check(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
         assert answer.code in codes, answer
         assert "This looks like a defect" not in answer.text, answer
         assert "Traceback" not in answer.text, answer
+        assert "not enough memory" not in answer.text, answer
         assert not sandbox.ACTS.search(answer.text.replace("\n", "").replace("\t", "")), answer
         assert answer.memory < sandbox.MOST_MEMORY, answer
         assert [path.name for path in (tmp_path / "precious").iterdir()] == ["notes.json"]

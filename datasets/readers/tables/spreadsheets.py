@@ -18,6 +18,8 @@ __all__ = ["MOST_CELLS", "TooManyCells", "cell_text", "check_cells", "read_parqu
 MOST_CELLS = 32_000_000
 LARGEST_WORKBOOK = 2**29
 ROWS_AT_ONCE = 4096
+# Rows without a cell between two that have some.
+LONGEST_GAP = 100_000
 
 
 class TooManyCells(InputError):
@@ -45,7 +47,8 @@ def read_workbook(path: Path) -> Iterator[list[str]]:
     import openpyxl
     from openpyxl.utils import get_column_letter
 
-    total = 0
+    total = gap = 0
+    before: object = None
     books: list[Any] = []
     try:
         _check_workbook(path)
@@ -54,7 +57,13 @@ def read_workbook(path: Path) -> Iterator[list[str]]:
         ]
         sheets = [book.worksheets[0].iter_rows(values_only=True) for book in books]
         for number, (row, formulas) in enumerate(zip(*sheets, strict=True), start=1):
-            # A row is padded to the last column that the sheet says it has.
+            # A row is padded to the last column that the sheet says it has, and a row that is not in the file is one
+            # and the same padding: a number of a row may be made up, and leads to millions of them.
+            gap, before = gap + 1 if row is before else 0, row
+            if gap > LONGEST_GAP:
+                raise ValueError(
+                    f"the rows {number - gap:,} to {number:,} are missing in it; save it as .csv"
+                )
             total += len(row)
             check_cells(path, total)
             for column, (cell, formula) in enumerate(zip(row, formulas, strict=True), start=1):
