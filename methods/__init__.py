@@ -33,13 +33,16 @@ for _name, _class in (
     ("mean_teacher", "MeanTeacher"),
     ("mixup", "Mixup"),
     ("nar", "NAR"),
+    ("npn", "NPN"),
     ("oracle", "Oracle"),
     ("random", "Random"),
     ("rcml", "RCML"),
+    ("rnsl", "RNSL"),
     ("role", "ROLE"),
     ("sat", "SAT"),
     ("sop", "SOP"),
     ("splc", "SPLC"),
+    ("t_rnsl", "TruncatedRNSL"),
     ("untrained", "Untrained"),
 ):
     METHODS.place(_name, f"gridbench.methods.{_name}", _class)

@@ -187,6 +187,15 @@ CATALOGUE = {
         "Burgert et al., 2026",
         "l against y flipped, or left out, where the last p contradicts it",
     ),
+    "npn": Entry(
+        "one",
+        "counted classes, negative labels",
+        "2F 2B",
+        "counts of predicted classes",
+        "",
+        "Sheng et al., AAAI 2024",
+        "CE(weak, class counted most) - alpha sum log(1 - p) of other classes + beta CE(strong, argmax weak)",
+    ),
     "oracle": Entry(
         "any", "plain on clean labels", "1F 1B", "", "clean", "reference", "l of the clean labels"
     ),
@@ -199,6 +208,15 @@ CATALOGUE = {
         "",
         "Aksoy et al., TNNLS 2022",
         "l over images that the other network ranks well + lambda_c MMD(x1, x2) - lambda_d MMD(f1, f2)",
+    ),
+    "rnsl": Entry(
+        "one",
+        "robust loss on cosines",
+        "1F 1B",
+        "",
+        "",
+        "Kang et al., TGRS 2021",
+        "(1 - p^q) / q of the softmax of e P / t, e the embedding and P prototypes, all of length 1",
     ),
     "role": Entry(
         "several",
@@ -235,6 +253,15 @@ CATALOGUE = {
         "",
         "Zhang et al., 2021",
         "(1 - p_t)^gamma (-log p_t), y <- 1 in this step where y = 0 and p > tau",
+    ),
+    "t_rnsl": Entry(
+        "one",
+        "RNSL without improbable labels",
+        "1F 1B, 1F at some epochs",
+        "whether it counts",
+        "",
+        "Kang et al., TGRS 2021",
+        "as gce_truncated, with the softmax of rnsl",
     ),
     "untrained": Entry("any", "random weights", "none", "", "", "reference", "none"),
 }

@@ -24,7 +24,11 @@ class Plain(Method):
         assert setup.objective is not None  # the border admits no training method without a loss
         self.objective: Objective = setup.objective
         self.backbone = setup.backbone("backbone")
-        self.head: nn.Module = setup.build("head", lambda: self.objective.task.head(self.backbone.width))
+        self.head: nn.Module = setup.build("head", self.make_head)
+
+    def make_head(self) -> nn.Module:
+        """Build the head that reads the backbone's features: that of the task."""
+        return self.objective.task.head(self.backbone.width)
 
     @property
     def descriptor_network(self) -> nn.Module:

@@ -5,7 +5,16 @@ import pytest
 import torch
 from torch import nn
 
-from gridbench.methods.base import Averages, Batch, Context, Geometry, Objective, Setup, mean_of_valid
+from gridbench.methods.base import (
+    Averages,
+    Batch,
+    Context,
+    Geometry,
+    Objective,
+    Setup,
+    View,
+    mean_of_valid,
+)
 from gridbench.metrics.noise_rate import estimate_noise_rate
 from gridbench.parameters import parse
 from gridbench.registry import LOSSES, METHODS
@@ -184,6 +193,7 @@ class Lab:
             maps = blocks.repeat_interleave(SIZE // 4, 1).repeat_interleave(SIZE // 4, 2)
             unknown = torch.rand(maps.shape, generator=generator) < 0.1
             maps = torch.where(unknown, 255, maps)
+        geometry = self.geometry(size)
         return Batch(
             images=torch.randn(size, 3, SIZE, SIZE, generator=generator),
             scene_labels=(torch.rand(size, CLASSES, generator=generator) < 0.4).float(),
@@ -192,7 +202,8 @@ class Lab:
             epoch=epoch,
             step=step,
             generator=torch.Generator().manual_seed(seed + 1),
-            geometry=self.geometry(size),
+            geometry=geometry,
+            further_views=(View(torch.randn(size, 3, SIZE, SIZE, generator=generator), maps, geometry),),
         )
 
     def geometry(self, size, top=0, left=0, mirrored=False, flipped=False):

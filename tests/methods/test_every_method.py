@@ -74,12 +74,7 @@ def test_a_step_draws_nothing_from_the_global_generator(lab, name, loss):
 def test_equal_images_with_equal_labels_stay_finite(lab, name, loss):
     batch = lab.batch(6, epoch=MID_RUN)
     first = torch.zeros(6, dtype=torch.int64)
-    same = replace(
-        batch,
-        images=batch.images[first],
-        scene_labels=batch.scene_labels[first],
-        label_maps=batch.label_maps[first],
-    )
+    same = replace(batch.only(first), indices=batch.indices, geometry=batch.geometry)
     method = lab.method(name, loss)
     output = method.step(same)
     output.loss.backward()
@@ -107,15 +102,7 @@ MIXES = {"mixup"}
 def test_permuting_the_batch_permutes_what_is_said_of_its_images(lab, name, loss):
     batch = lab.batch(8, epoch=MID_RUN)
     order = torch.randperm(8, generator=torch.Generator().manual_seed(4))
-    shuffled = replace(
-        batch,
-        images=batch.images[order],
-        scene_labels=batch.scene_labels[order],
-        label_maps=batch.label_maps[order],
-        indices=batch.indices[order],
-        geometry=batch.geometry.only(order),
-        generator=torch.Generator().manual_seed(1),
-    )
+    shuffled = replace(batch.only(order), generator=torch.Generator().manual_seed(1))
     straight = lab.method(name, loss).step(batch)
     permuted = lab.method(name, loss).step(shuffled)
     torch.testing.assert_close(

@@ -5,8 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from gridbench.methods._embedding import NormalisedSoftmax
+from gridbench.methods.losses.softmax import generalised_cross_entropy
+from gridbench.methods.npn import negative_entropy
 from gridbench.methods.sop import sop_loss
-from tests.methods.test_single_label import ONE_HOT, X
+from gridbench.methods.tasks.batch import View
+from tests.methods.test_single_label import ONE_HOT, X, Y, Z
 
 U = torch.tensor([[0.1], [0.2], [0.3], [0.4]])
 
@@ -91,3 +95,113 @@ def test_mixup_without_alpha_is_plain(lab):
     batch = lab.batch()
     plain, mixed = lab.method("ce", "ce").step(batch), lab.method("mixup", "ce", alpha=0).step(replace(batch))
     assert torch.equal(plain.per_sample_loss, mixed.per_sample_loss)
+
+
+COUNTED = torch.tensor(
+    [
+        [2.0, 0.0, 0.0, 0.0, 2.0],
+        [0.0, 2.0, 0.0, 2.0, 0.0],
+        [0.0, 0.0, 2.0, 0.0, 2.0],
+        [2.0, 0.0, 0.0, 2.0, 0.0],
+    ]
+)
+
+
+def npn_on_golden_logits(lab, **parameters):
+    """NPN of which the first view has the logits X and the second one Z, after two epochs of counting."""
+    method = lab.fixed("npn", "ce", [X], samples=4, epochs=3, warm_up=100 * 2 / 3, **parameters)
+    weak, strong = X.clone().requires_grad_(), Z.clone().requires_grad_()
+    method.predict = lambda images: strong if images.any() else weak
+    batch = replace(
+        lab.labelled(scene_labels=ONE_HOT), further_views=(View(torch.ones(4, 1, 1, 1), None, None),)
+    )
+    warm = [method.step(replace(batch, epoch=epoch)).loss.item() for epoch in range(2)]
+    return method, batch, warm, weak, strong
+
+
+def test_golden_values_of_npn_in_its_warm_up(lab):
+    method, _, warm, _, _ = npn_on_golden_logits(lab)
+    # The published penalty clamps logits at 0, which gives -0.26246.
+    assert warm == pytest.approx([-0.147410, -0.147410], rel=1e-4)
+    assert negative_entropy(X).item() == pytest.approx(-1.19474, rel=1e-5)
+    clamped = torch.nn.functional.cross_entropy(X, Y) + negative_entropy(X.clamp_min(1e-12))
+    assert clamped.item() == pytest.approx(-0.26246, rel=1e-4)
+    assert torch.equal(method.counts, COUNTED)
+
+
+@pytest.mark.parametrize(
+    ("form", "loss", "of_weak"),
+    [
+        ("hard", 2.42005, [0.0668199, -0.152763, 0.0257351, 0.0533647, 0.00684353]),
+        ("soft", 4.13156, [0.0668199, -0.0277632, 0.0257351, -0.0716353, 0.00684353]),
+    ],
+)
+def test_golden_values_of_npn(lab, form, loss, of_weak):
+    method, batch, _, weak, strong = npn_on_golden_logits(lab, disambiguation=form)
+    output = method.step(replace(batch, epoch=2))
+    output.loss.backward()
+    assert output.loss.item() == pytest.approx(loss, rel=1e-5)
+    assert weak.grad[1].tolist() == pytest.approx(of_weak, rel=1e-4)
+    weight = 1 if form == "hard" else 2
+    of_strong = [0.023868, -0.178296, 0.0356069, 0.106969, 0.0118525]
+    assert (strong.grad[1] / weight).tolist() == pytest.approx(of_strong, rel=1e-4)
+    assert output.noisy_score.tolist() == pytest.approx([0.5, 0.5, 0.5, 1.0])
+    assert output.selected.tolist() == [False, True, False, True]
+    scores = method.score_samples(lab.training_set(batch))
+    assert scores.images.tolist() == pytest.approx([0.5, 0.5, 0.5, 1.0])
+    assert scores.noisy_percent == 50
+
+
+def test_npn_in_its_warm_up_without_its_penalty_is_plain(lab, monkeypatch):
+    monkeypatch.setattr("gridbench.methods.npn.negative_entropy", lambda logits: 0.0)
+    lab.assert_same_training(lab.method("ce", "ce"), lab.method("npn", "ce", warm_up=100))
+
+
+E = torch.nn.functional.normalize(
+    torch.tensor([[1, 0.2, 0], [0.1, 1, 0.3], [0, 0.4, 1], [0.6, 0.6, 0.2]]), dim=1
+)
+PROTOTYPES = torch.tensor([[1, 0, 0], [0, 2, 0], [0, 0, 0.5], [1, 1, 0], [0, 1, -1.0]])
+
+
+def normalised_softmax():
+    head = NormalisedSoftmax(3, 3, 5, 0.05)
+    head.prototypes.data.copy_(PROTOTYPES)
+    return head
+
+
+def test_golden_values_of_the_normalised_softmax():
+    logits = normalised_softmax().logits(E)
+    of_label = torch.softmax(logits, 1)[torch.arange(4), Y].tolist()
+    assert of_label == pytest.approx([0.951228, 0.0142461, 0.999984, 0.00331835], rel=1e-4)
+    assert torch.nn.functional.cross_entropy(logits, Y).item() == pytest.approx(2.50239, rel=1e-5)
+    assert generalised_cross_entropy(logits, Y, 0.7).mean().item() == pytest.approx(0.70179, rel=1e-5)
+    assert generalised_cross_entropy(logits, Y, 1e-6).mean().item() == pytest.approx(2.50239, rel=1e-4)
+
+
+def test_golden_values_of_truncated_rnsl(lab):
+    method = lab.fixed("t_rnsl", "gce", [E], samples=4, epochs=13)
+    method.head = head = normalised_softmax()
+    head.embedding = torch.nn.Identity()
+    batch = lab.labelled(scene_labels=ONE_HOT)
+    for epoch in range(3):
+        method.on_epoch_start(epoch, lab.training_set(batch))
+        assert method.kept.all()
+    output = method.step(batch)
+    output.loss.backward()
+    assert output.loss.item() == pytest.approx(0.152607, rel=1e-5)
+    gradient = method.backbone.output.grad
+    assert gradient[1].tolist() == pytest.approx([-0.177751, 0.0736215, -1.1276e-5], rel=1e-3)
+    assert head.prototypes.grad[3].tolist() == pytest.approx([0.141572, -0.141572, -0.0360188], rel=1e-4)
+    method.on_epoch_start(3, lab.training_set(batch))
+    assert method.kept.tolist() == [True, False, True, False]
+    assert method.step(batch).loss.item() == pytest.approx(-0.262303, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["rnsl", "t_rnsl"])
+def test_the_embedding_may_be_compared_in_place_of_the_backbone(lab, name):
+    images = lab.batch().images
+    assert lab.method(name, "gce").descriptor_network(images).shape == (8, 10)
+    embedded = lab.method(name, "gce", descriptor="embedding", dim=6)
+    described = embedded.describe(images)
+    torch.testing.assert_close(described.norm(dim=1), torch.ones(8))
+    torch.testing.assert_close(embedded.predict(images), embedded.head.logits(described))

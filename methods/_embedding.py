@@ -1,0 +1,70 @@
+"""What methods of metric learning share: an embedding of length 1 on top of the backbone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gridbench.methods.plain import Plain
+from gridbench.parameters import parameter
+
+__all__ = ["Embedded", "Embedding", "NormalisedSoftmax", "descriptor_choice"]
+
+
+class Embedding(nn.Module):
+    """One fully connected layer from `width` to `dim`, and the vector scaled to length 1, in float32."""
+
+    def __init__(self, width: int, dim: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(width, dim)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the (B, dim) embeddings of features (B, width)."""
+        with torch.autocast(features.device.type, enabled=False):
+            return F.normalize(self.layer(features.float()), dim=1)
+
+
+class NormalisedSoftmax(nn.Module):
+    """Logits that are the cosines of an embedding to a prototype of each class, over a temperature."""
+
+    def __init__(self, width: int, dim: int, num_classes: int, temperature: float) -> None:
+        super().__init__()
+        self.embedding = Embedding(width, dim)
+        # Uniform within 1 / sqrt(dim), as in jiankang1991/RNSL and as torch starts a layer.
+        self.prototypes = nn.Linear(dim, num_classes, bias=False).weight
+        self.temperature = temperature
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the (B, C) logits of features (B, width)."""
+        return self.logits(self.embedding(features))
+
+    def logits(self, embeddings: Tensor) -> Tensor:
+        """Return the (B, C) logits of embeddings (B, dim)."""
+        with torch.autocast(embeddings.device.type, enabled=False):
+            return embeddings @ F.normalize(self.prototypes, dim=1).T / self.temperature
+
+
+class Embedded(Plain):
+    """Plain training whose head has an embedding, which retrieval may compare in place of the backbone's output."""
+
+    @property
+    def descriptor_network(self) -> nn.Module:
+        """The backbone, or the backbone with the embedding behind it."""
+        network: nn.Module = self.backbone
+        if self.p.descriptor == "backbone":
+            return network
+        embedding: Any = self.head.embedding
+        return nn.Sequential(network, embedding)
+
+
+def descriptor_choice() -> Any:
+    """Return the parameter that says which descriptors retrieval compares."""
+    return parameter(
+        "backbone",
+        "whose output is compared: the backbone's, or the embedding, which is signed and needs --distance cosine",
+        "ours: the same for all methods of a table; the source compares the embedding",
+        choices=("backbone", "embedding"),
+    )
