@@ -20,7 +20,14 @@ from gridbench.records.record import RunRecord
 from gridbench.records.runner import Execution, execute
 from gridbench.training.experiment import Experiment, Outcome
 
-__all__ = ["FoldExperiment", "check_auditable", "divide", "fold_plan", "predict_held_out"]
+__all__ = [
+    "FoldExperiment",
+    "ProgressPart",
+    "check_auditable",
+    "divide",
+    "fold_plan",
+    "predict_held_out",
+]
 
 Array = npt.NDArray[Any]
 
@@ -114,7 +121,7 @@ class FoldExperiment(Experiment):
 
 
 @dataclass(frozen=True)
-class _Part:
+class ProgressPart:
     """Reports the progress of one training as part of that of all."""
 
     at: int
@@ -184,7 +191,9 @@ def predict_held_out(
             part = execution
             if execution.progress is not None:
                 at = member * folds + fold
-                part = replace(execution, progress=_Part(at, members * folds, execution.progress.epoch))
+                part = replace(
+                    execution, progress=ProgressPart(at, members * folds, execution.progress.epoch)
+                )
             record = execute(fold_plan(seeded, held), part, partial(FoldExperiment, held=held))
             arrays = record.retrieval()
             probabilities[arrays["positions"]] += arrays["probabilities"] / members

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from statistics import mean, stdev
 
-from gridbench.leaderboard.records.metric_info import Unit
+from gridbench.leaderboard.records.metric_info import Unit, unit_of
 from gridbench.leaderboard.stats.comparison import Comparison, Standing, compare_rows, compared, ranking_of
-from gridbench.leaderboard.stats.statistics import FEWEST_SEEDS, VERDICTS, Interval, paired_interval
+from gridbench.leaderboard.stats.statistics import (
+    FEWEST_SEEDS,
+    VERDICTS,
+    Curve,
+    Interval,
+    holm_corrected,
+    paired_interval,
+)
 from gridbench.leaderboard.tables.sheet import Mark, Sheet
 from gridbench.leaderboard.tables.table import Row, Table, common_columns
 from gridbench.leaderboard.tables.text import interval_text, p_text, signed, unsigned
 
-__all__ = ["comparison_sheets", "difference_sheet", "row_of", "shift_sheet"]
+__all__ = ["comparison_sheets", "difference_sheet", "row_of", "shift_sheet", "side_by_side_sheet"]
 
 
 def comparison_sheets(tables: Sequence[Table], against: str | None = None) -> list[Sheet]:
@@ -213,6 +221,41 @@ def difference_sheet(table: Table, own: Row, others: Sequence[Row]) -> Sheet:
         tuple(lines),
         notes=(f"{VERDICTS} Where columns have {FEWEST_SEEDS} paired seeds, `all` is over those alone.",),
     )
+
+
+def side_by_side_sheet(title: str, caption: str, before: Curve, after: Curve) -> Sheet:
+    """Lay out the scores of the same runs on two archives, a line for each metric.
+
+    Args:
+        title: What is compared.
+        caption: What is scored.
+        before: Metric -> seed -> value.
+        after: The same after the change.
+
+    Returns:
+        Mean and standard deviation over the seeds of both, and the paired difference with n, interval and verdict.
+    """
+    names = [name for name in before if name in after]
+    units = {name: unit_of(name) for name in names}
+    intervals = holm_corrected(
+        [
+            paired_interval({name: after[name]}, {name: before[name]}, units[name].better != "lower")
+            for name in names
+        ]
+    )
+    lines = []
+    for name, interval in zip(names, intervals, strict=True):
+        unit = units[name]
+        marks = [_mean_of(list(side[name].values()), unit) for side in (before, after)]
+        lines.append(((name,), (*marks, *map(Mark, _pooled_texts(interval, unit)))))
+    heads = ("before", "after", "better by", "95 % interval", "p (Holm)", "verdict")
+    return Sheet(title, caption, ("score (%)",), heads, tuple(lines), notes=(VERDICTS,))
+
+
+def _mean_of(values: Sequence[float], unit: Unit) -> Mark:
+    scaled = [value * unit.scale for value in values]
+    spread = f"{stdev(scaled):.{unit.decimals}f}" if len(scaled) > 1 else ""
+    return Mark(f"{mean(scaled):.{unit.decimals}f}", spread)
 
 
 def _single(interval: Interval | None, unit: Unit) -> str:

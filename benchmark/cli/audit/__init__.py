@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gridbench.cli.audit.apply import apply
+from gridbench.cli.audit.compare import compare
 from gridbench.cli.audit.export import export
 from gridbench.cli.audit.summary import print_audit
 from gridbench.cli.options import (
@@ -143,6 +144,7 @@ def audit(
       gridbench audit --dataset mine
       gridbench audit --dataset mine --slnir 10
       gridbench audit apply audits/FOLDER --decisions decisions.csv --out corrected
+      gridbench audit compare mine mine-corrected
     """  # noqa: D301
     if context.invoked_subcommand:
         return
@@ -178,6 +180,7 @@ def audit(
 
 
 audit.add_command(apply)
+audit.add_command(compare)
 audit.add_command(export)
 
 

@@ -84,6 +84,23 @@ def test_from_labels_to_corrected_labels_that_are_read_back(cli, mine, tmp_path,
         here, there = ({a.names[i] for i in a.indices(split)} for a in (before, after))
         assert here == there
 
+    words = ("audit", "compare", "mine", "fixed", "--seeds", 1, *SHORT[2:], *mine)
+    code, text, messages = cli(*words, "--dry-run")
+    assert code == 0, messages
+    assert re.search(
+        rf"Labels of train: (1 added \({first['label']} 1\), 0|0 added \(none\), 1) removed", text
+    )
+    assert not (tmp_path / "audits" / "compared").exists()
+    code, text, messages = cli(*words, "--out", "compared.json")
+    assert code == 0, messages
+    assert re.search(r"ndcg@\d+ +\d+\.\d +\d+\.\d +[−+]?\d+\.\d \(n = 1\) +not enough seeds", text)
+    document = json.loads((tmp_path / "compared.json").read_text())
+    assert document["changes"]["changed"] == {"train": 1, "val": 0, "test": 0}
+    assert document["scores"]["before"].keys() == document["scores"]["after"].keys()
+    code, _, messages = cli(*words, "--out", "compared.json")
+    assert code == 2
+    assert "compared.json" in messages
+
 
 def test_the_first_of_the_list_can_be_changed_unseen(cli, mine, tmp_path):
     text = cli("audit", "--dataset", "mine", *SHORT, *mine)[1]
