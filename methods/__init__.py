@@ -35,6 +35,7 @@ for _name, _class in (
     ("nar", "NAR"),
     ("npn", "NPN"),
     ("oracle", "Oracle"),
+    ("prism", "PRISM"),
     ("random", "Random"),
     ("rcml", "RCML"),
     ("rnsl", "RNSL"),

@@ -11,7 +11,11 @@ from torch import Tensor, nn
 from gridbench.methods.plain import Plain
 from gridbench.parameters import parameter
 
-__all__ = ["Embedded", "Embedding", "NormalisedSoftmax", "descriptor_choice"]
+__all__ = ["Centred", "Embedded", "Embedding", "NormalisedSoftmax", "contrastive_loss", "descriptor_choice"]
+
+MARGIN, SAME = 0.5, 1 - 1e-5
+"""Cosine above which images of two classes repel, and below which those of one attract
+(alibaba-edu/Ranking-based-Instance-Selection)."""
 
 
 class Embedding(nn.Module):
@@ -47,8 +51,29 @@ class NormalisedSoftmax(nn.Module):
             return embeddings @ F.normalize(self.prototypes, dim=1).T / self.temperature
 
 
+class Centred(nn.Module):
+    """Logits that are the inner products of an embedding with the centre of each class, which is a mean."""
+
+    def __init__(self, width: int, dim: int, num_classes: int) -> None:
+        super().__init__()
+        self.embedding = Embedding(width, dim)
+        self.centres: Tensor
+        self.register_buffer("centres", torch.zeros(num_classes, dim))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the (B, C) logits of features (B, width)."""
+        return self.logits(self.embedding(features))
+
+    def logits(self, embeddings: Tensor) -> Tensor:
+        """Return the (B, C) logits of embeddings (B, dim)."""
+        with torch.autocast(embeddings.device.type, enabled=False):
+            return embeddings @ self.centres.T
+
+
 class Embedded(Plain):
     """Plain training whose head has an embedding, which retrieval may compare in place of the backbone's output."""
+
+    head: Any
 
     @property
     def descriptor_network(self) -> nn.Module:
@@ -56,8 +81,7 @@ class Embedded(Plain):
         network: nn.Module = self.backbone
         if self.p.descriptor == "backbone":
             return network
-        embedding: Any = self.head.embedding
-        return nn.Sequential(network, embedding)
+        return nn.Sequential(network, self.head.embedding)
 
 
 def descriptor_choice() -> Any:
@@ -68,3 +92,19 @@ def descriptor_choice() -> Any:
         "ours: the same for all methods of a table; the source compares the embedding",
         choices=("backbone", "embedding"),
     )
+
+
+def contrastive_loss(one: Tensor, classes: Tensor, other: Tensor, other_classes: Tensor) -> Tensor:
+    """Return the sum of 1 - cosine over pairs of one class and of the cosine over near pairs of two classes.
+
+    Args:
+        one: (n, D) embeddings of length 1.
+        classes: (n,) their classes.
+        other: (m, D) embeddings of length 1.
+        other_classes: (m,) their classes.
+    """
+    with torch.autocast(one.device.type, enabled=False):
+        cosines = one @ other.T
+    same = classes[:, None] == other_classes
+    attracting, repelling = same & (cosines < SAME), ~same & (cosines > MARGIN)
+    return torch.where(attracting, 1 - cosines, 0.0).sum() + torch.where(repelling, cosines, 0.0).sum()

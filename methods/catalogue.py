@@ -199,6 +199,15 @@ CATALOGUE = {
     "oracle": Entry(
         "any", "plain on clean labels", "1F 1B", "", "clean", "reference", "l of the clean labels"
     ),
+    "prism": Entry(
+        "one",
+        "contrast images near their centre",
+        "1F 1B",
+        "memory of embeddings",
+        "may",
+        "Liu et al., CVPR 2021",
+        "sum of 1 - s over pairs of one class and of s > 0.5 over others, of images whose p is above a threshold",
+    ),
     "random": Entry("any", "random order", "none", "", "", "reference", "none"),
     "rcml": Entry(
         "several",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ class TruncatedGCE(Plain):
     10th). There, by the network that is best on the test set and on augmented images; here, by the network as it is.
     """
 
-    losses = ("gce",)
+    losses: ClassVar[tuple[str, ...]] = ("gce",)
     because = "it truncates that very loss"
 
     @dataclass(frozen=True)

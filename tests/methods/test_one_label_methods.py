@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from gridbench.methods._embedding import NormalisedSoftmax
+from gridbench.methods._embedding import Centred, NormalisedSoftmax
 from gridbench.methods.losses.softmax import generalised_cross_entropy
 from gridbench.methods.npn import negative_entropy
 from gridbench.methods.sop import sop_loss
@@ -205,3 +205,70 @@ def test_the_embedding_may_be_compared_in_place_of_the_backbone(lab, name):
     described = embedded.describe(images)
     torch.testing.assert_close(described.norm(dim=1), torch.ones(8))
     torch.testing.assert_close(embedded.predict(images), embedded.head.logits(described))
+
+
+UNIT = torch.nn.functional.normalize
+CENTRES = torch.tensor([[0.9, 0.1, 0], [0.1, 0.8, 0.1], [0, 0.2, 0.7]])
+MEMORY = torch.tensor([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.6, 0.8, 0]])
+FIRST = UNIT(torch.tensor([[1, 0.1, 0], [0.9, 0.3, 0.1], [0, 1, 0.2], [0.2, 1, 0]]), dim=1)
+SECOND = UNIT(torch.tensor([[1, 0, 0.2], [0, 1, 0.1], [0.1, 1, 0], [0.8, 0.5, 0]]), dim=1)
+
+
+def prism(lab, embeddings, memory=0, **parameters):
+    """PRISM of which the embeddings are given, and the first images of the memory, with the golden centres."""
+    method = lab.fixed("prism", "ce", [embeddings], samples=10, epochs=50, dim=3, **parameters)
+    method.head = Centred(3, 3, 3)
+    method.head.embedding = torch.nn.Identity()
+    method.head.centres.copy_(CENTRES)
+    method.held[:memory] = MEMORY[:memory]
+    method.held_classes[:memory] = torch.tensor([0, 1, 2, 1])[:memory]
+    method.oldest.fill_(memory)
+    return method
+
+
+def test_golden_values_of_prism(lab):
+    method = prism(lab, FIRST, memory=4, tau=0.5, window=2)
+    batch = lab.labelled(scene_labels=torch.eye(3)[[0, 1, 1, 2]], epoch=1)
+    output = method.step(batch)
+    probability = (1 - output.noisy_score).tolist()
+    assert probability == pytest.approx([0.52739, 0.286417, 0.472103, 0.255214], rel=1e-5)
+    assert output.selected.tolist() == [False, True, False, True]
+    # Against the memory 0.229136; the two kept images are of two classes and not near.
+    assert output.loss.item() == pytest.approx(0.229136, rel=1e-5)
+    method.backbone.output.data.copy_(SECOND)
+    batch = lab.labelled(scene_labels=torch.eye(3)[[0, 0, 1, 1]], epoch=1)
+    output = method.step(batch)
+    probability = (1 - output.noisy_score).tolist()
+    assert probability == pytest.approx([0.515458, 0.237465, 0.479708, 0.330215], rel=1e-5)
+    assert (~output.selected).tolist() == [True, False, True, True]
+    assert method.thresholds.tolist() == pytest.approx([0.286417, 0.330215], rel=1e-5)
+    assert output.loss.item() == pytest.approx(0.53555 + 0.813189, rel=1e-5)
+    scores = method.score_samples(lab.training_set(batch))
+    assert scores.images.tolist() == pytest.approx(output.noisy_score.tolist())
+    assert scores.noisy_percent == 25
+
+
+def test_kept_images_enter_the_memory_and_their_classes_get_new_centres(lab):
+    method = prism(lab, FIRST, memory=3, tau=0.5, window=2)
+    with torch.no_grad():
+        method.step(lab.labelled(scene_labels=torch.eye(3)[[0, 1, 1, 2]], epoch=1))
+        method.after_step()
+    assert method.held_classes.tolist() == [0, 1, 2, 0, 1, -1, -1, -1, -1, -1]
+    torch.testing.assert_close(method.held[3:5], FIRST[[0, 2]])
+    expected = torch.stack([(MEMORY[0] + FIRST[0]) / 2, (MEMORY[1] + FIRST[2]) / 2, CENTRES[2]])
+    torch.testing.assert_close(method.head.centres, expected)
+
+
+def test_prism_drops_nothing_in_its_warm_up_and_with_a_share_of_zero(lab):
+    labels = torch.eye(3)[[0, 1, 1, 2]]
+    for epoch, tau in ((0, 0.5), (1, 0.0)):
+        method = prism(lab, FIRST, memory=4, tau=tau)
+        output = method.step(lab.labelled(scene_labels=labels, epoch=epoch))
+        assert not output.selected.any()
+        assert method.thresholds.isnan().all()
+
+
+def test_prism_draws_all_classes_equally_often(lab):
+    batch = lab.labelled(scene_labels=torch.eye(3)[[0, 0, 0, 1]])
+    weights = prism(lab, FIRST).sampler(0, lab.training_set(batch))
+    assert weights.tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 1])
