@@ -83,27 +83,35 @@ class Pool:
         """Count, for each query, the archive items that share 0, 1, ... labels with it: (n, levels + 1)."""
         queries, set_of, _ = _distinct_rows(self._queries)
         archive, _, copies = _distinct_rows(self._archive)
+        # Queries with few labels together, since none shares more labels than it has; the same for the archive.
+        queries_first, archive_first = (
+            np.argsort(side.sum(axis=1), kind="stable") for side in (queries, archive)
+        )
+        queries, archive, copies = queries[queries_first], archive[archive_first], copies[archive_first]
+        levels = np.arange(self.levels + 1)
+        larger = np.searchsorted(archive.sum(axis=1), levels, side="right")
         # The sum over the archive of min(shared, s) grows from s - 1 to s by the items that share s labels or more; all
         # of it is whole numbers, which float32 holds exactly below 2^24.
-        dtype: type[np.floating[Any]] = (
-            np.float32 if self.size * max(1, self.levels) < 1 << 24 else np.float64
-        )
+        exact = self.size * max(1, self.levels) < 1 << 24
+        dtype: type[np.floating[Any]] = np.float32 if exact else np.float64
         sets, weights = np.ascontiguousarray(archive.T, dtype=dtype), copies.astype(dtype)
-        at_least = np.zeros((len(queries), self.levels + 2), dtype=dtype)
-        at_least[:, 0] = self.size
-        # Queries with few labels together, since none shares more labels than it has.
-        order = np.argsort(queries.sum(axis=1), kind="stable")
-        step = max(1, PAIRS // max(1, len(archive)))
-        for rows in (order[first : first + step] for first in range(0, len(order), step)):
+        # With rows in place of numbers numpy computes minima in vectors.
+        limits = levels.astype(dtype)[:, None].repeat(len(archive), axis=1)
+        sums = np.zeros((self.levels + 1, len(queries)), dtype=dtype)
+        step = max(1, 2 * PAIRS // max(1, len(archive)))
+        space = np.empty((step, len(archive)), dtype=dtype)
+        for rows in (slice(first, min(first + step, len(queries))) for first in range(0, len(queries), step)):
             block = queries[rows].astype(dtype)
-            shared, most = block @ sets, int(block[-1].sum())
-            before = np.zeros(len(rows), dtype=dtype)
-            for level in range(1, most + 1):
-                capped = shared if level == most else np.minimum(shared, dtype(level))
-                total = capped @ weights
-                at_least[rows, level], before = total - before, total
-        counts: Ints = (at_least[:, :-1] - at_least[:, 1:]).astype(np.int64)
-        return counts[set_of]
+            shared, most = np.matmul(block, sets, out=space[: len(block)]), int(block[-1].sum())
+            sums[most:, rows] = shared @ weights
+            for level in range(most - 1, 0, -1):
+                more = shared[:, larger[level] :]
+                np.minimum(more, limits[level, larger[level] :], out=more)
+                sums[level, rows] = shared @ weights
+        at_least = np.zeros((self.levels + 2, len(queries)), dtype=np.int64)
+        at_least[0], at_least[1:-1] = self.size, np.diff(sums, axis=0)
+        counts: Ints = (at_least[:-1] - at_least[1:]).T[np.argsort(queries_first)[set_of]]
+        return counts
 
     def relevant(self) -> Ints:
         """Count, for each query, the archive items that share a label with it: (n,)."""
