@@ -12,6 +12,7 @@ from gridbench.methods.base import Batch, Context, Geometry, Loss, Method, Objec
 from gridbench.methods.tasks.segmentation import PAPER, Segmentation, SegmentationHead
 from gridbench.methods.tasks.task import Task
 from gridbench.training.backbone import BackboneSpec, build_backbone, probe
+from gridbench.training.optimization.updates import UpdateRule, Updates
 
 CLASSES, SIDE, EPOCHS = 17, 64, 20
 NETWORKS = {"test_resnet": 8} if QUICK else {"densenet121": 16, "resnet18": 32}
@@ -70,26 +71,34 @@ def stepper(
         resolved,
     )
     trained.train()
-    optimizer = torch.optim.Adam(trained.parameters())
-    batch = make_batch(batch_size, epoch)
+    updates = Updates(trained, UpdateRule(learning_rate=1e-3), EPOCHS, batches=1)
+    batch = make_batch(batch_size, epoch, single=kind.annotation == "single")
 
     def step() -> None:
-        output = trained.step(batch)
-        optimizer.zero_grad(set_to_none=True)
-        output.loss.backward()
-        optimizer.step()
+        updates.backward(trained.step(batch).loss)
+        updates.step()
+        with torch.no_grad():
+            trained.after_step()
 
     return step
 
 
-def make_batch(size: int, epoch: int) -> Batch:
-    """Return a batch of random images, labels and blocky maps, cut from images of that very size."""
+def make_batch(size: int, epoch: int, single: bool = False) -> Batch:
+    """Return a batch of random images, labels and blocky maps, cut from images of that very size.
+
+    Args:
+        size: Number of images.
+        epoch: Epoch from 0.
+        single: Whether each image has exactly one label.
+    """
     generator = torch.Generator().manual_seed(0)
     whole, off = torch.zeros(size, dtype=torch.int64), torch.zeros(size, dtype=torch.bool)
     blocks = torch.randint(CLASSES, (size, SIDE // 16, SIDE // 16), generator=generator)
+    several = (torch.rand(size, CLASSES, generator=generator) < 0.2).float()
+    one = torch.eye(CLASSES)[torch.randint(CLASSES, (size,), generator=generator)]
     return Batch(
         images=torch.randn(size, 3, SIDE, SIDE, generator=generator),
-        scene_labels=(torch.rand(size, CLASSES, generator=generator) < 0.2).float(),
+        scene_labels=one if single else several,
         label_maps=blocks.repeat_interleave(16, 1).repeat_interleave(16, 2),
         indices=torch.arange(size),
         epoch=epoch,
