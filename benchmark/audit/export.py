@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,14 +12,27 @@ import numpy.typing as npt
 
 from gridbench.audit.audit import Audit
 from gridbench.audit.correction import replacement
+from gridbench.audit.exchange.images import ImageNames
 from gridbench.audit.ranking import Suspects
 from gridbench.core.csv_files import csv_text
 from gridbench.core.files import write_bytes
 from gridbench.datasets import Archive
 from gridbench.datasets.archive.layout import SPLITS
+from gridbench.datasets.readers.tables.columns import binary, find_columns
+from gridbench.datasets.readers.tables.key_column import TableOptions
+from gridbench.datasets.readers.tables.label_cells import SEPARATORS, divide_cells
+from gridbench.datasets.readers.tables.rows import RawTable, read_raw_table
 from gridbench.errors import InputError
 
-__all__ = ["LIST", "label_table", "list_table", "split_names", "write_images", "write_list"]
+__all__ = [
+    "LIST",
+    "label_table",
+    "list_table",
+    "original_table",
+    "split_names",
+    "write_images",
+    "write_list",
+]
 
 Array = npt.NDArray[Any]
 
@@ -81,6 +94,95 @@ def label_table(archive: Archive, labels: Array) -> bytes:
         known["group"] = archive.sample_groups
     rows = zip(zip(*known.values(), strict=True), labels.astype(int).tolist(), strict=True)
     return _csv([[*known, *archive.class_names], *([*words, *row] for words, row in rows)])
+
+
+def original_table(archive: Archive, labels: Array, path: Path, options: TableOptions) -> tuple[bytes, int]:
+    """Return the table that an archive was prepared from with corrected labels, all other columns as they were.
+
+    Args:
+        archive: The archive.
+        labels: (N, C) corrected labels of all its images.
+        path: The table, in any format that `data prepare folder` reads.
+        options: What the user said about the table when it was prepared.
+
+    Returns:
+        CSV with the rows and columns of the table, and a column of the split where it has none; and how many of its
+        rows are of no image of the archive, and stay as they are.
+
+    Raises:
+        InputError: The table cannot be read, lacks an image, or its labels are not those of the archive.
+    """
+    table = read_raw_table(path)
+    columns = find_columns(table, None, options, archive.class_names)
+    names = ImageNames(str(path), archive.names)
+    found = [names.candidates(cell) for cell in table.column(columns.key)]
+    rows = {next(iter(places)): row for row, places in enumerate(found) if len(places) == 1}
+    missing = [name for i, name in enumerate(archive.names) if i not in rows]
+    if missing or len(rows) < sum(map(bool, found)):
+        what = (
+            f"no row of its own for {len(missing)} images, such as {missing[0]!r}"
+            if missing
+            else "several rows for one"
+        )
+        raise InputError(
+            f"{path} has {what}. Give the table that {archive.name!r} was prepared from (its column "
+            f"{table.header[columns.key]!r} is read as the name of the image); tiles of one image share a row, so "
+            "their corrections fit no such table."
+        )
+    if columns.listing is None:
+        _write_flags(table, columns.classes, archive, labels, rows)
+    else:
+        _write_names(table, columns.listing, archive, labels, rows, options)
+    header, cells = table.header, table.rows
+    if columns.split is None:
+        words = split_names(archive)
+        splits = {row: words[i] for i, row in rows.items()}
+        header, cells = [*header, "split"], [[*row, splits.get(at, "")] for at, row in enumerate(cells)]
+    return _csv([header, *cells]), len(cells) - len(rows)
+
+
+def _write_flags(
+    table: RawTable, columns: Sequence[int], archive: Archive, labels: Array, rows: Mapping[int, int]
+) -> None:
+    """Write the cells of a table of 0 and 1 whose label has changed."""
+    place = {name.casefold(): c for c, name in enumerate(archive.class_names)}
+    for at in columns:
+        c = place[table.header[at].casefold()]
+        for i, row in rows.items():
+            _check_given(table, at, row, binary(table.rows[row][at]) == archive.scene_labels[i, c])
+            if labels[i, c] != archive.scene_labels[i, c]:
+                table.rows[row][at] = str(int(labels[i, c]))
+
+
+def _write_names(
+    table: RawTable,
+    at: int,
+    archive: Archive,
+    labels: Array,
+    rows: Mapping[int, int],
+    options: TableOptions,
+) -> None:
+    """Write the lists of names that have changed, divided as the table divides them; by semicolons if in brackets."""
+    classes = archive.class_names
+    cells = divide_cells(
+        table.column(at), lambda row: table.where(row, at), table.header[at], options.separator, classes
+    )
+    known = (mark for word, mark in SEPARATORS.items() if mark and cells.divided_by == f"{word}s")
+    separator = next(known, "")
+    whole = not separator and not cells.divided_by.startswith("nothing")
+    for i, row in rows.items():
+        given = {classes[c] for c in np.flatnonzero(archive.scene_labels[i])}
+        _check_given(table, at, row, set(cells.names[row]) == given)
+        if whole or (labels[i] != archive.scene_labels[i]).any():
+            table.rows[row][at] = (separator or SEPARATOR).join(classes[c] for c in np.flatnonzero(labels[i]))
+
+
+def _check_given(table: RawTable, column: int, row: int, same: Any) -> None:
+    if not same:
+        raise InputError(
+            f"{table.where(row, column)}: {table.rows[row][column]!r:.80} is not the label that was audited. Give the "
+            "table as it was when the archive was prepared, or leave out --labels."
+        )
 
 
 def write_images(archive: Archive, folder: Path) -> int:

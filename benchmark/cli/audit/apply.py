@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,8 +27,41 @@ __all__ = ["apply"]
     "--decisions",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="decisions.csv as the page exports it; what is accepted is changed.",
+    help="decisions.csv as the page exports it, or with --from a file of an annotation tool; what is accepted is "
+    "changed.",
 )
+@click.option(
+    "--from",
+    "kind_of_file",
+    type=click.Choice(["page", "label-studio", "cvat", "coco", "fiftyone"]),
+    default="page",
+    show_default=True,
+    help="What wrote the decisions. In files of annotation tools, labels that differ from the audited ones are "
+    "accepted changes.",
+)
+@click.option(
+    "--prefix",
+    default="",
+    metavar="TEXT",
+    help="What stands before the names of images in a file of an annotation tool.",
+)
+@click.option(
+    "--labels",
+    "original",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The table that the archive was prepared from: labels.csv keeps its rows and all its columns.",
+)
+@click.option(
+    "--key-column", metavar="NAME", help="Column of --labels that names the images, as when it was prepared."
+)
+@click.option(
+    "--label-columns",
+    multiple=True,
+    metavar="NAME",
+    help="Columns of --labels that hold the labels; again for more.",
+)
+@click.option("--separator", metavar="WORD", help="What divides the labels of a cell of --labels.")
 @click.option(
     "--top",
     metavar="N|P%|auto",
@@ -75,6 +109,12 @@ __all__ = ["apply"]
 def apply(
     audit: Path,
     decisions: Path | None,
+    kind_of_file: str,
+    prefix: str,
+    original: Path | None,
+    key_column: str | None,
+    label_columns: tuple[str, ...],
+    separator: str | None,
     top: str | None,
     beyond_line: bool,
     kind: str,
@@ -97,10 +137,11 @@ def apply(
     """  # noqa: D301
     from gridbench.audit.audit import read_audit
     from gridbench.audit.correction import correct
-    from gridbench.audit.export import label_table, write_images
+    from gridbench.audit.export import label_table, original_table, write_images
     from gridbench.core.files import check_folder, check_free, write_bytes
     from gridbench.datasets import default_cache
     from gridbench.datasets.open import open_archive
+    from gridbench.datasets.readers.tables.key_column import TableOptions
 
     if decisions is None and top is None:
         raise InputError("Say what to change: --decisions FILE, --top N, or both.")
@@ -110,7 +151,8 @@ def apply(
             f"The labels audited in {str(audit)!r} hold noise that was put in on purpose (--slnir), so corrected ones "
             "would not be yours. Audit again without --slnir, or say --with-injected-noise for an experiment."
         )
-    changes = _changes(found, archive, decisions, top, kind, beyond_line)
+    decided = _decided(found, archive, decisions, kind_of_file, prefix)
+    changes = _changes(found, decided, top, kind, beyond_line)
     training = set(archive.indices("train").tolist())
     elsewhere = [pair for pair in changes if int(found.positions[pair[0]]) not in training]
     if splits == "train":
@@ -131,11 +173,17 @@ def apply(
     targets += [out / "images"] if images else []
     check_folder(out)
     check_free([path for path in targets if not _is_ours(path, archive)], force)
+    table, unused = label_table(archive, labels), 0
+    if original is not None:
+        options = TableOptions(key_column, label_columns, separator)
+        table, unused = original_table(archive, labels, original, options)
     out.mkdir(parents=True, exist_ok=True)
-    write_bytes(out / "labels.csv", label_table(archive, labels))
+    write_bytes(out / "labels.csv", table)
     empty = int((labels.sum(1) == 0).sum())
     added = sum(found.given[i, c] == 0 for i, c in changes)
     click.echo(f"{out / 'labels.csv'}: {added} labels added, {len(changes) - added} taken away.")
+    if unused:
+        click.echo(f"{unused} rows of {original} are of no image of {archive.name}; they stay as they were.")
     if empty:
         click.echo(f"{empty} images are left without a label; `data prepare folder` leaves them out.")
     if found.injected:
@@ -167,17 +215,34 @@ def _is_ours(path: Path, archive: Archive) -> bool:
     ]
 
 
+def _decided(
+    found: Audit, archive: Archive, decisions: Path | None, kind: str, prefix: str
+) -> dict[tuple[int, int], str]:
+    """Read the decisions of the page or of an annotation tool, and say how many there are."""
+    from gridbench.audit.correction import ACCEPT, REJECT, UNSURE, read_decisions
+    from gridbench.audit.exchange import import_decisions
+
+    if decisions is None:
+        return {}
+    names = [archive.names[i] for i in found.positions]
+    if kind == "page":
+        decided = read_decisions(decisions, names, archive.class_names)
+    else:
+        decided = import_decisions(kind, decisions, found.given, names, archive.class_names, prefix)
+    counts = {word: sum(each == word for each in decided.values()) for word in (ACCEPT, REJECT, UNSURE)}
+    click.echo(
+        f"{decisions}: {counts[ACCEPT]} labels to change, {counts[REJECT]} to keep, {counts[UNSURE]} unsure."
+    )
+    return decided
+
+
 def _changes(
-    found: Audit, archive: Archive, decisions: Path | None, top: str | None, kind: str, beyond: bool
+    found: Audit, decided: Mapping[tuple[int, int], str], top: str | None, kind: str, beyond: bool
 ) -> list[tuple[int, int]]:
     """Return the (image, class) pairs to turn over."""
-    from gridbench.audit.correction import ACCEPT, changes_of, read_decisions
+    from gridbench.audit.correction import ACCEPT, changes_of
     from gridbench.audit.ranking import rank_labels
 
-    decided = {}
-    if decisions is not None:
-        names = [archive.names[i] for i in found.positions]
-        decided = read_decisions(decisions, names, archive.class_names)
     chosen = {pair for pair, word in decided.items() if word == ACCEPT}
     if top is not None:
         ranked = rank_labels(found.given, found.scores, kind)

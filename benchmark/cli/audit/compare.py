@@ -114,8 +114,8 @@ def compare(
             return make_plan(config, cache or default_cache(), progress.build)
 
         first = [plan_of(name, wanted[0]) for name in (before, after)]
-        changes = changes_between(*(plan.archive for plan in first))
-        shared = share(*(plan.archive for plan in first), first[0].kind)
+        one, two = (plan.archive for plan in first)
+        changes, shared = changes_between(one, two), share(one, two, first[0].kind)
         _print_changes(before, after, changes, shared)
         config = first[0].config
         click.echo(

@@ -1,7 +1,8 @@
-"""`gridbench audit export`: suspicious labels for annotation tools."""
+"""`gridbench audit export`: suspicious labels for annotation tools; `apply --from` reads what was labelled there."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -16,12 +17,13 @@ __all__ = ["export"]
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["label-studio", "fiftyone"]),
+    type=click.Choice(["label-studio", "cvat", "coco", "fiftyone"]),
     required=True,
-    help="Label Studio's tasks with predictions, or FiftyOne's plain JSON of labels.",
+    help="Label Studio's tasks with predictions, CVAT's XML for images 1.1, COCO's JSON with annotations of whole "
+    "images, or FiftyOne's plain JSON for image classification.",
 )
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE", help="JSON file."
+    "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE", help="Where to."
 )
 @click.option(
     "--top",
@@ -35,16 +37,37 @@ __all__ = ["export"]
     metavar="TEXT",
     help="What stands before the names of images, such as https://HOST/.",
 )
+@click.option(
+    "--suffix",
+    default="",
+    metavar="TEXT",
+    help="What stands behind the names of images, such as .png.",
+)
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @cache_option
 def export(
-    audit: Path, kind: str, out: Path, top: int | None, prefix: str, force: bool, cache: Path | None
+    audit: Path,
+    kind: str,
+    out: Path,
+    top: int | None,
+    prefix: str,
+    suffix: str,
+    force: bool,
+    cache: Path | None,
 ) -> None:
-    """Write the suspicious labels of an audit for an annotation tool, the image with the most suspicious one first."""
+    """Write the suspicious labels of an audit for an annotation tool, the image with the most suspicious one first.
+
+    Label Studio gets the suggested labels as predictions. CVAT, COCO and FiftyOne get the given labels, so that a file
+    that comes back untouched changes nothing, and what is suspected beside them.
+
+    \b
+      gridbench audit export audits/FOLDER --format cvat --out suspects.xml
+      gridbench audit apply audits/FOLDER --decisions annotations.xml --from cvat --out corrected
+    """  # noqa: D301
     from gridbench.audit.audit import read_audit
-    from gridbench.audit.exchange import EXCHANGE_FORMATS
+    from gridbench.audit.exchange import export_suspects
     from gridbench.audit.ranking import rank_labels
-    from gridbench.core.files import check_free, write_json
+    from gridbench.core.files import check_free, write_bytes
     from gridbench.datasets import default_cache
     from gridbench.datasets.open import open_archive
 
@@ -52,6 +75,10 @@ def export(
     check_free([out], force)
     count = found.document["expected"]["look"] if top is None else top
     suspects = rank_labels(found.given, found.scores).first(max(1, count))
-    write_json(out, EXCHANGE_FORMATS[kind](found, archive, suspects, prefix))
+    write_bytes(out, export_suspects(kind, found, archive, suspects, prefix, suffix))
     images = len({int(i) for i in suspects.samples})
     click.echo(f"{out}: {len(suspects)} suspicious labels of {images} images.")
+    words = ["gridbench", "audit", "apply", str(audit), "--decisions", "YOUR-FILE", "--from", kind]
+    words += ["--prefix", prefix] if prefix else []
+    words += ["--out", "corrected", *([] if cache is None else ["--cache", str(cache)])]
+    click.echo(f"Next: label them there, export in the same format, and: {shlex.join(words)}")

@@ -84,6 +84,37 @@ def test_from_labels_to_corrected_labels_that_are_read_back(cli, mine, tmp_path,
         here, there = ({a.names[i] for i in a.indices(split)} for a in (before, after))
         assert here == there
 
+    words = (
+        "audit",
+        "export",
+        folder,
+        "--format",
+        "coco",
+        "--top",
+        3,
+        "--suffix",
+        ".png",
+        "--out",
+        "coco.json",
+    )
+    code, text, messages = cli(*words, *mine)
+    assert code == 0, messages
+    document = json.loads((tmp_path / "coco.json").read_text())
+    gone = document["annotations"].pop(0)
+    (tmp_path / "coco.json").write_text(json.dumps(document))
+    words = ("audit", "apply", folder, "--decisions", "coco.json", "--from", "coco", "--out", "coco", *mine)
+    code, text, messages = cli(*words, "--labels", "mine/labels.csv")
+    assert code == 0, messages
+    assert "1 labels to change, 0 to keep" in text
+    labels, original = rows(tmp_path / "coco" / "labels.csv"), rows(tmp_path / "mine" / "labels.csv")
+    image, label = (
+        document[key][gone[of] - 1] for key, of in (("images", "image_id"), ("categories", "category_id"))
+    )
+    wrong = [
+        (row["file"], k) for row, old in zip(labels, original, strict=True) for k in old if row[k] != old[k]
+    ]
+    assert wrong == [(image["file_name"], label["name"])]
+
     words = ("audit", "compare", "mine", "fixed", "--seeds", 1, *SHORT[2:], *mine)
     code, text, messages = cli(*words, "--dry-run")
     assert code == 0, messages

@@ -1,0 +1,130 @@
+"""What formats of annotation tools have in common: images with their labels, and what is suspected of these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from gridbench.errors import InputError, nearest
+
+__all__ = ["Format", "ImageNames", "Labelled", "Suspected", "Task"]
+
+
+@dataclass(frozen=True)
+class Suspected:
+    """A suspicious label: its class, whether it is given and probably wrong (else missing), and how probably."""
+
+    label: str
+    wrong: bool
+    score: float
+
+    @property
+    def text(self) -> str:
+        """The suspicion as people read it."""
+        return f"{'wrong' if self.wrong else 'missing'}: {self.label} ({100 * self.score:.0f} %)"
+
+
+@dataclass(frozen=True)
+class Task:
+    """An image to look at.
+
+    Attributes:
+        name: Name of the image in the archive.
+        address: Where the tool finds it: the name with what the user put before and behind it.
+        size: (H, W) in pixels.
+        given: Classes that it is given.
+        suspects: Its suspicious labels, the most suspicious first.
+    """
+
+    name: str
+    address: str
+    size: tuple[int, int]
+    given: list[str]
+    suspects: list[Suspected] = field(default_factory=list)
+
+    @property
+    def suggested(self) -> list[str]:
+        """The image's labels as they would be if every suspicion above one half were right."""
+        turned = {each.label: each.wrong for each in self.suspects if each.score > 0.5}
+        kept = [name for name in self.given if not turned.get(name, False)]
+        return kept + [name for name, wrong in turned.items() if not wrong]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What a file says of one image.
+
+    Attributes:
+        name: The image, as the file names it.
+        labels: Labels that it has; one set for each annotator.
+        finished: Whether the file says that somebody has finished it, so that labels that stay were decided, too.
+    """
+
+    name: str
+    labels: tuple[frozenset[str], ...]
+    finished: bool = False
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format of annotation tools.
+
+    Attributes:
+        words: What it is, for help.
+        write: Tasks, classes and the audit's id -> the file.
+        read: The file's path, for messages, and its content -> what it says of each image.
+    """
+
+    words: str
+    write: Callable[[Sequence[Task], Sequence[str], str], bytes]
+    read: Callable[[Path, bytes], list[Labelled]]
+
+
+class ImageNames:
+    """Finds images by the names that files give them: as they are, with another suffix or none, or below a folder.
+
+    Args:
+        where: The file, for messages.
+        names: Names of the images.
+        prefix: What stands before the names in the file.
+    """
+
+    def __init__(self, where: str, names: Sequence[str], prefix: str = "") -> None:
+        self.where, self.prefix = where, prefix
+        self.whole = {name: i for i, name in enumerate(names)}
+        self.tails: dict[str, set[int]] = {}
+        for i, name in enumerate(names):
+            for tail in (name, _without_suffix(name)):
+                self.tails.setdefault(tail, set()).add(i)
+
+    def candidates(self, name: str) -> set[int]:
+        """Return the positions of the images that a name may mean; one that stands there as it is means itself."""
+        short = name.removeprefix(self.prefix).replace("\\", "/")
+        for key in (name, short):
+            if key in self.whole:
+                return {self.whole[key]}
+        parts = short.split("/")
+        for first in range(len(parts)):
+            tail = "/".join(parts[first:])
+            found = self.tails.get(tail) or self.tails.get(_without_suffix(tail))
+            if found:
+                return found
+        return set()
+
+    def find(self, name: str) -> int:
+        """Return the position of an image.
+
+        Raises:
+            InputError: There is none of the name, or several.
+        """
+        found = self.candidates(name)
+        if len(found) == 1:
+            return next(iter(found))
+        what = f"{len(found)} images could be" if found else "there is no image"
+        raise InputError(f"{self.where}: {what} {name!r:.200}.{nearest(name, self.whole)}")
+
+
+def _without_suffix(name: str) -> str:
+    folder, slash, file = name.rpartition("/")
+    return f"{folder}{slash}{PurePosixPath(file).stem if file.strip('.') else file}"
