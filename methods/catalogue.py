@@ -70,6 +70,15 @@ CATALOGUE = {
         "Liu et al., NeurIPS 2020",
         "l + lambda mean log(1 - t p), t <- beta t + (1 - beta) p",
     ),
+    "elr_plus": Entry(
+        "one",
+        "ELR by the other's average",
+        "4F 2B",
+        "running means of p, averaged weights",
+        "",
+        "Liu et al., NeurIPS 2020",
+        "each network, mixed: l + lambda mean log(1 - t p), t <- beta t + (1 - beta) p of the other's average",
+    ),
     "em_apl": Entry(
         "several",
         "unknown labels, soft negatives",
@@ -253,6 +262,15 @@ CATALOGUE = {
         "",
         "Liu et al., ICML 2022",
         "CE of p + u^2 y - v^2 (1 - y), and the squared error of its hard prediction",
+    ),
+    "sop_plus": Entry(
+        "one",
+        "SOP, views agree, classes balance",
+        "2F 2B",
+        "u, v",
+        "",
+        "Liu et al., ICML 2022",
+        "sop + lambda_c KL(p_weak || p_strong) + lambda_b CE(1/C, mean(p + u^2 y - v^2 (1 - y)))",
     ),
     "splc": Entry(
         "several",

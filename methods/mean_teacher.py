@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gridbench.methods._teacher import Teacher
+from gridbench.methods._teacher import Teacher, ramp
 from gridbench.methods.base import Batch, Setup, StepOutput
 from gridbench.parameters import parameter
 from gridbench.registry import register_method
@@ -130,4 +129,4 @@ def consistency_weight(done: float, weight: float, start: float, ramp_up: float)
     """
     if done < start:
         return 0.0
-    return weight * math.exp(-5 * max(0.0, 1 - done / ramp_up) ** 2) if ramp_up else weight
+    return weight * ramp(done, ramp_up)

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-import numpy as np
-import torch
-
+from gridbench.methods._mixing import draw_mixing
 from gridbench.methods.base import Batch, StepOutput
 from gridbench.methods.plain import Plain
 from gridbench.parameters import parameter
@@ -58,10 +56,7 @@ class Mixup(Plain):
         """Return the mean loss of mixed images against both labels of each."""
         if self.p.alpha == 0:
             return super().step(batch)
-        generator = batch.generator
-        seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
-        share = float(np.random.default_rng(seed).beta(self.p.alpha, self.p.alpha))
-        partner = torch.randperm(len(batch.indices), generator=generator, device=generator.device)
+        share, partner = draw_mixing(batch.generator, len(batch.indices), self.p.alpha)
         prediction = self.predict(share * batch.images + (1 - share) * batch.images[partner])
         theirs = replace(batch, scene_labels=batch.scene_labels[partner])
         losses = share * self.objective.per_sample(prediction, batch)

@@ -15,7 +15,7 @@ from gridbench.methods.plain import Plain
 from gridbench.parameters import parameter
 from gridbench.registry import register_method
 
-__all__ = ["SOP", "sop_loss"]
+__all__ = ["SOP", "explained", "sop_loss"]
 
 LOWEST = 1e-4
 START = 1e-8
@@ -93,15 +93,22 @@ class SOP(Plain):
 
     def step(self, batch: Batch) -> StepOutput:
         """Return the mean of both terms."""
-        prediction, at = self.predict(batch.images), batch.indices
-        factor = self.per_epoch * len(at) / BATCH
-        # The same values with gradients of another size.
-        u, v = (factor * x - (factor - 1) * x.detach() for x in (self.u[at], self.v[at]))
+        return self.output_of(self.predict(batch.images), batch)
+
+    def output_of(self, prediction: Tensor, batch: Batch) -> StepOutput:
+        """Return the mean of both terms for what the head says of a batch."""
         losses = self.objective.per_sample(prediction, batch)
+        u, v = self.noise_of(batch.indices)
         loss = sop_loss(prediction.float(), batch.scene_labels, u, v).mean()
-        score = self.u.detach()[at, 0].square()
+        score = self.u.detach()[batch.indices, 0].square()
         logs = {"u_squared": score.mean(), **self.objective.task.logs(prediction.detach())}
         return StepOutput(loss, losses.detach(), score, prediction=prediction.detach(), logs=logs)
+
+    def noise_of(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Return u (B, 1) and v (B, C) of images, with gradients of the size that length and batch ask for."""
+        factor = self.per_epoch * len(indices) / BATCH
+        u, v = (factor * x - (factor - 1) * x.detach() for x in (self.u[indices], self.v[indices]))
+        return u, v
 
     def score_samples(self, train: TrainingView) -> SampleScores:
         """Return the modelled noise of the given labels."""
@@ -118,10 +125,18 @@ def sop_loss(logits: Tensor, labels: Tensor, u: Tensor, v: Tensor) -> Tensor:
         u: (B, 1) variables of the given classes.
         v: (B, C) variables of the other classes.
     """
-    of_given = u.square().clamp(0, 1) * labels
-    of_others = v.square().clamp(0, 1) * (1 - labels)
-    seen = (F.softmax(logits, 1) + of_given - of_others.detach()).clamp_min(LOWEST)
-    seen = (seen / seen.sum(1, keepdim=True)).clamp(LOWEST, 1)
+    of_given, of_others = _noise(labels, u, v)
     predicted = F.one_hot(logits.argmax(1), logits.shape[1])
     error = (predicted + of_given - of_others - labels).square().sum(1)
-    return -(labels * seen.log()).sum(1) + error
+    return -(labels * explained(logits, labels, u, v).log()).sum(1) + error
+
+
+def explained(logits: Tensor, labels: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """Return the (B, C) probabilities with the modelled noise added, scaled to sum to 1; arguments as of `sop_loss`."""
+    of_given, of_others = _noise(labels, u, v)
+    seen = (F.softmax(logits, 1) + of_given - of_others.detach()).clamp_min(LOWEST)
+    return (seen / seen.sum(1, keepdim=True)).clamp(LOWEST, 1)
+
+
+def _noise(labels: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    return u.square().clamp(0, 1) * labels, v.square().clamp(0, 1) * (1 - labels)
