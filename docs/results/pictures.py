@@ -11,7 +11,15 @@ from tables import MODES
 from why import PROBE
 
 from gridbench.leaderboard.figures.curves import detection_curves
-from gridbench.leaderboard.figures.style import GREY, legend_outside, looks_of, new_figure, styled
+from gridbench.leaderboard.figures.style import (
+    COLUMN,
+    GREY,
+    PAGE,
+    legend_outside,
+    looks_of,
+    new_figure,
+    styled,
+)
 from gridbench.leaderboard.records.runs import Collection
 from gridbench.leaderboard.tables.table import tables_of
 
@@ -19,7 +27,7 @@ from gridbench.leaderboard.tables.table import tables_of
 @styled
 def reasoning(records: Records) -> Figure:
     """Draw the kinds of reasoning side by side (Fig. 6)."""
-    figure, (panel,) = new_figure(1, 1, 6, 2.6)
+    figure, (panel,) = new_figure(1, 1, COLUMN, 2.3)
     rates = (0, 30, 60)
     looks = looks_of(MODES)
     seeds = set()
@@ -45,8 +53,8 @@ def reasoning(records: Records) -> Figure:
     panel.set_ylabel("NDCG@20 (%)\naxis cut")
     panel.set_xticks(range(len(rates)), [str(rate) for rate in rates])
     count = " to ".join(str(n) for n in sorted({min(seeds), max(seeds)}))
-    panel.set_xlabel(f"SLNIR (%)\nwhiskers: ± one standard deviation over seeds (n = {count})")
-    panel.set_title("bluemarble · labels scene: kinds of reasoning", loc="left")
+    panel.set_xlabel(f"SLNIR (%)\nwhiskers: ± one SD over seeds (n = {count})")
+    panel.set_title("bluemarble · scene labels: kinds of reasoning", loc="left")
     panel.grid(visible=False, axis="x")
     legend_outside(figure)
     return figure
@@ -55,7 +63,7 @@ def reasoning(records: Records) -> Figure:
 @styled
 def heads_over_epochs(records: Records) -> Figure:
     """Draw KL, AUROC and pull of both heads over the epochs, at SLNIR 30."""
-    figure, panels = new_figure(1, 3, 7, 2.4)
+    figure, panels = new_figure(1, 3, PAGE, 2.2)
     looks = looks_of(("discriminative", "generative"))
     n = 0
     for panel, (title, logs) in zip(
@@ -80,10 +88,10 @@ def heads_over_epochs(records: Records) -> Figure:
         panel.set_xlabel("epoch")
     panels[0].set_yscale("log")
     panels[0].yaxis.set_major_formatter(FormatStrFormatter("%g"))
-    panels[1].axhline(50, color=GREY, linestyle=":", linewidth=1)
+    panels[1].axhline(50, color=GREY, linestyle=":", linewidth=1, label="chance")
     panels[2].set_ylim(bottom=0)
     figure.suptitle(
-        f"bluemarble: GRID, lambda 20, SLNIR 30; bands: ± one standard deviation over seeds (n = {n})",
+        f"bluemarble: GRID, lambda 20, SLNIR 30; bands: ± one SD over seeds (n = {n})",
         x=0.01,
         ha="left",
         fontsize=8,

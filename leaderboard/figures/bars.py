@@ -10,9 +10,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gridbench.leaderboard.figures.sensitivity import varying
-from gridbench.leaderboard.figures.style import Look, legend_outside, looks_of, new_figure, short, styled
+from gridbench.leaderboard.figures.style import (
+    COLUMN,
+    PAGE,
+    Look,
+    legend_outside,
+    looks_of,
+    new_figure,
+    styled,
+    wrapped,
+)
 from gridbench.leaderboard.records.metric_info import Unit, shown
 from gridbench.leaderboard.tables.cells import Cell, count_text, order_of
+from gridbench.leaderboard.tables.display_names import as_printed, display_metric, row_label
 from gridbench.leaderboard.tables.table import Table
 
 __all__ = ["ablation_panels", "count_bars", "mode_bars", "parameter_bars"]
@@ -34,16 +44,17 @@ def ablation_panels(tables: Sequence[Table], setting: str, order: Sequence[str])
     for table in tables:
         for cell in table.cells:
             if cell.text(setting) in order:
-                title = f"{table.title}: {cell.text('method')} · {cell.text('loss')}"
+                name = row_label((cell.text("method"), cell.text("loss")))
+                title = wrapped(f"{as_printed(table.title)}: {name}", COLUMN)
                 panels_of.setdefault(title, []).append(cell)
     if not panels_of:
         return None
-    figure, panels = new_figure(len(panels_of), 1, 6.4, 0.7 + 2.0 * len(panels_of))
+    figure, panels = new_figure(len(panels_of), 1, COLUMN, 0.6 + 1.7 * len(panels_of))
     for panel, (title, cells) in zip(panels, panels_of.items(), strict=True):
         _bars(panel, cells, setting, order, tables[0].unit)
         panel.set_title(title, loc="left")
     count = count_text(cell for cells in panels_of.values() for cell in cells)
-    panels[-1].set_xlabel(f"SLNIR (%)\nwhiskers: ± one standard deviation over seeds ({count})")
+    panels[-1].set_xlabel(f"SLNIR (%)\nwhiskers: ± one SD over seeds ({count})")
     legend_outside(figure)
     return figure
 
@@ -54,10 +65,10 @@ def mode_bars(table: Table) -> list[tuple[str, Figure]]:
     figures = []
     for name, title, cells in varying(table, numeric=False):
         what = name.removeprefix("parameters.")
-        figure, (panel,) = new_figure(width=6)
+        figure, (panel,) = new_figure()
         _bars(panel, cells, name, sorted({cell.text(name) for cell in cells}), table.unit)
         panel.set_xlabel("SLNIR (%)")
-        panel.set_title(f"{table.title}: {title} by {what}", loc="left")
+        panel.set_title(wrapped(f"{as_printed(table.title)}: {title} by {what}", COLUMN), loc="left")
         legend_outside(figure)
         figures.append((f"{what} {title}", figure))
     return figures
@@ -75,7 +86,7 @@ def _bars(panel: Axes, cells: Sequence[Cell], setting: str, order: Sequence[str]
     lowest = min(shown(cell.mean, unit) for cell in cells)
     panel.set_ylim(bottom=max(0, math.floor(lowest / 5 - 1) * 5))
     panel.set_xticks(range(len(rates)), rates)
-    panel.set_ylabel(f"{cells[0].metric} ({unit.symbol or unit.shown})\naxis cut")
+    panel.set_ylabel(f"{display_metric(cells[0].metric)} ({unit.symbol or unit.shown})\naxis cut")
     panel.grid(visible=False, axis="x")
 
 
@@ -109,7 +120,7 @@ def count_bars(title: str, counts: Mapping[str, Mapping[str, int]]) -> Figure:
     tasks = list(counts)
     kinds = list(dict.fromkeys(kind for row in counts.values() for kind in row))
     looks = looks_of(kinds)
-    figure, (panel,) = new_figure(width=6.2, height=2.9)
+    figure, (panel,) = new_figure(width=PAGE, height=2.6)
     largest = max(number for row in counts.values() for number in row.values())
     scale, unit, decimals = (1e6, "millions", 2) if largest >= 1e6 else (1e3, "thousands", 0)
     for number, kind in enumerate(kinds):
@@ -121,7 +132,7 @@ def count_bars(title: str, counts: Mapping[str, Mapping[str, int]]) -> Figure:
     panel.set_ylabel(f"trainable parameters ({unit})")
     panel.set_ylim(top=1.1 * largest / scale)
     panel.grid(visible=False, axis="x")
-    panel.set_title(title, loc="left")
+    panel.set_title(wrapped(as_printed(title), PAGE), loc="left")
     legend_outside(figure)
     return figure
 
@@ -139,12 +150,14 @@ def parameter_bars(table: Table) -> Figure | None:
             metrics = next(iter(cell.runs.values())).metrics if cell.runs else {}
             everything, backbone = metrics.get("parameters/total"), metrics.get("parameters/backbone")
             if everything and backbone is not None:
-                counted.setdefault(short(row.names), (everything, min(backbone, everything)))
+                counted.setdefault(
+                    row_label(row.names, table.headings), (everything, min(backbone, everything))
+                )
     if not counted:
         return None
     names = list(counted)
     totals, backbones = (np.array([counted[name][part] for name in names]) / 1e6 for part in (0, 1))
-    figure, (panel,) = new_figure(height=0.9 + 0.28 * len(names))
+    figure, (panel,) = new_figure(height=0.8 + 0.22 * len(names))
     looks = looks_of(["backbone", "heads and the rest"])
     at = np.arange(len(names))
     for label, width, left in (
@@ -158,12 +171,12 @@ def parameter_bars(table: Table) -> Figure | None:
         )  # fmt: skip
     for y, (count, part) in enumerate(counted.values()):
         said = f" {count:,.0f} ({100 * part / count:.0f} % backbone)"
-        panel.text(count / 1e6, y, said, va="center", fontsize=7)
+        panel.text(count / 1e6, y, said, va="center", fontsize=6.5)
     panel.set_yticks(at, names)
     panel.invert_yaxis()
-    panel.set_xlim(right=float(totals.max()) * 1.45)
+    panel.set_xlim(right=float(totals.max()) * 1.9)
     panel.set_xlabel("parameters (millions)")
     panel.grid(visible=False, axis="y")
-    panel.set_title(f"{table.title}: parameters", loc="left")
-    legend_outside(figure, columns=2)
+    panel.set_title(wrapped(f"{as_printed(table.title)}: parameters", COLUMN), loc="left")
+    legend_outside(figure)
     return figure

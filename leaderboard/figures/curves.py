@@ -14,21 +14,32 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gridbench.leaderboard.figures.style import (
+    COLUMN,
     GREY,
+    PAGE,
     Look,
     legend_outside,
     looks_of,
     new_figure,
-    short,
     styled,
+    wrapped,
 )
 from gridbench.leaderboard.records.metric_info import shown
 from gridbench.leaderboard.tables.cells import Cell, count_text, order_of
+from gridbench.leaderboard.tables.display_names import as_printed, display_metric, row_label
 from gridbench.leaderboard.tables.matching import Counterparts
 from gridbench.leaderboard.tables.table import Row, Table
 from gridbench.records.record import StoredRun
 
 __all__ = ["band_of", "detection_curves", "last_value", "loss_curves", "noise_curves"]
+
+_ROOM = 0.3
+"""A reference row is drawn as far beyond the methods as this share of their range."""
+
+_DENSE = 40
+"""More points than this hide the dashes of a line; its markers still tell it from others."""
+
+_REFERENCE_DASHES: tuple[Any, ...] = (":", (0, (3, 1)), (0, (1, 3)))
 
 _LOSSES = {
     "discriminative_loss": "discriminative head,\nall samples",
@@ -41,6 +52,8 @@ _LOSSES = {
 def noise_curves(table: Table) -> Figure | None:
     """Draw each method's mean over the columns, with a band of one standard deviation over seeds.
 
+    The scale is that of the methods; a reference row far from them is named below the axis instead of drawn.
+
     Returns:
         None when the columns are not at least two numbers.
     """
@@ -48,18 +61,16 @@ def noise_curves(table: Table) -> Figure | None:
     if len(positions) < 2:
         return None
     figure, (panel,) = new_figure()
-    looks = looks_of(short(row.names) for row in table.rows)
-    for row in table.rows:
-        _curve(panel, row, positions, looks[short(row.names)], table)
-    for row in table.references:
-        points = [(x, cell.mean) for x, cell in zip(positions, row.cells, strict=True) if cell]
-        heights = [shown(y, table.unit) for _, y in points]
-        panel.plot([x for x, _ in points], heights, ":", color=GREY, marker="_", label=short(row.names))
+    labels = [row_label(row.names, table.headings) for row in table.rows]
+    looks = looks_of(labels)
+    for row, label in zip(table.rows, labels, strict=True):
+        _curve(panel, row, positions, looks[label], table, label)
+    beyond = _references(panel, table, positions)
     drawn = [cell for row in table.rows for cell in row.cells if cell]
-    panel.set_xlabel(f"{table.over}\n{_spread(drawn)}")
-    panel.set_ylabel(f"{table.metric} ({table.unit.symbol or table.unit.shown})")
+    panel.set_xlabel(f"{as_printed(table.over)}\n{_spread(drawn)}{beyond}")
+    panel.set_ylabel(f"{display_metric(table.metric)} ({table.unit.symbol or table.unit.shown})")
     panel.set_xticks(positions, table.columns)
-    panel.set_title(table.title, loc="left")
+    panel.set_title(wrapped(as_printed(table.title), COLUMN), loc="left")
     legend_outside(figure)
     return figure
 
@@ -76,7 +87,8 @@ def detection_curves(table: Table) -> list[tuple[str, Figure]]:
         One figure for the table, or none when no record has such a history.
     """
     known = Counterparts(table.cells)
-    looks = looks_of(short(row.names) for row in table.rows)
+    labels = {row.names: row_label(row.names, table.headings) for row in table.rows}
+    looks = looks_of(labels.values())
     shown_columns = [
         (column, found)
         for at, column in enumerate(table.columns)
@@ -86,25 +98,27 @@ def detection_curves(table: Table) -> list[tuple[str, Figure]]:
         return []
     across = min(3, len(shown_columns))
     down = math.ceil(len(shown_columns) / across)
-    figure, panels = new_figure(down, across, 2.3 * across + 1.2, 1.9 * down + 0.5, share=True)
+    width = PAGE if across > 1 else COLUMN
+    figure, panels = new_figure(down, across, width, 1.6 * down + 0.5, share=True)
     for panel, (column, found) in zip(panels, shown_columns, strict=False):
         for row, _, band in found:
-            _band(panel, band, looks[short(row.names)], short(row.names), 100)
+            _band(panel, band, looks[labels[row.names]], labels[row.names], 100)
         first = found[0][1]
         plain = known.plain(first)
         _level(
             panel,
             last_value(plain, "loss_detection", "precision") if plain else math.nan,
             "--",
-            "top-k by loss",
+            "top-k by loss of plain training",
         )
-        _level(panel, last_value(first, "detection", "prevalence"), ":", "random")
-        panel.set_title(f"{table.over} {column}", loc="left")
+        _level(panel, last_value(first, "detection", "prevalence"), ":", "random choice")
+        panel.set_title(f"{as_printed(table.over)} {column}", loc="left")
     for panel in panels[len(shown_columns) :]:
         panel.set_axis_off()
-    figure.suptitle(table.title, x=0.01, ha="left", fontsize=8)
+    for panel in panels[max(0, len(shown_columns) - across) : len(shown_columns)]:
+        panel.set_xlabel("epoch")
     drawn = [cell for _, found in shown_columns for _, cell, _ in found]
-    figure.supxlabel(f"epoch; {_spread(drawn)}", fontsize=8)
+    figure.suptitle(wrapped(f"{as_printed(table.title)}; {_spread(drawn)}", width), x=0.01, ha="left")
     figure.supylabel("precision of detection (%)", fontsize=8)
     legend_outside(figure)
     return [("detection", figure)]
@@ -129,7 +143,7 @@ def loss_curves(table: Table) -> list[tuple[str, Figure]]:
         }
         if not all(bands.values()):
             continue
-        figure, panels = new_figure(1, len(_LOSSES), 7, 2.6, share=True)
+        figure, panels = new_figure(1, len(_LOSSES), PAGE, 2.3, share=True)
         looks = _graded([column for column, _ in cells])
         for panel, (name, title) in zip(panels, _LOSSES.items(), strict=True):
             for column, band in bands[name]:
@@ -138,20 +152,44 @@ def loss_curves(table: Table) -> list[tuple[str, Figure]]:
             panel.set_xlabel("epoch")
         panels[0].set_ylabel("mean loss")
         spread = _spread([cell for _, cell in cells])
-        figure.suptitle(f"{table.title}: {short(key)}; {spread}", x=0.01, ha="left", fontsize=8)
+        title = (
+            as_printed(f"{table.title}: ") + f"{row_label(key)}; lines: {as_printed(table.over)}; {spread}"
+        )
+        figure.suptitle(wrapped(title, PAGE), x=0.01, ha="left")
         legend_outside(figure)
-        figure.legends[0].set_title(table.over)
-        figures[key] = (short(row.names), figure)
+        figures[key] = (row_label(row.names, table.headings), figure)
     return list(figures.values())
 
 
-def _curve(panel: Axes, row: Row, positions: list[float], look: Look, table: Table) -> None:
+def _references(panel: Axes, table: Table, positions: list[float]) -> str:
+    """Draw the reference rows near the scale of the methods; name the others with their values."""
+    low, high = panel.dataLim.intervaly
+    room = _ROOM * (high - low)
+    dashes = iter(_REFERENCE_DASHES * len(table.references))
+    beyond = []
+    for row in table.references:
+        line = [(x, cell) for x, cell in zip(positions, row.cells, strict=True) if cell is not None]
+        heights = [shown(cell.mean, table.unit) for _, cell in line]
+        label = row_label(row.names, table.headings)
+        if low - room <= min(heights) and max(heights) <= high + room:
+            places = [x for x, _ in line]
+            marker = "_" if len(line) == 1 else ""
+            panel.plot(
+                places, heights, color=GREY, linestyle=next(dashes), linewidth=1, marker=marker, label=label
+            )
+        else:
+            ends = dict.fromkeys(f"{y:.{table.unit.decimals}f}" for y in (min(heights), max(heights)))
+            beyond.append(f"{label} {' to '.join(ends)}")
+    return f"\noff the scale: {', '.join(beyond)}" if beyond else ""
+
+
+def _curve(panel: Axes, row: Row, positions: list[float], look: Look, table: Table, label: str) -> None:
     # A column without a run must not cut the line between its neighbours: markers say where something was measured.
     there = [(x, cell) for x, cell in zip(positions, row.cells, strict=True) if cell]
     x = np.array([position for position, _ in there])
     mean = np.array([shown(cell.mean, table.unit) for _, cell in there])
     std = np.array([shown(cell.std, table.unit) if cell.n > 1 else 0.0 for _, cell in there])
-    panel.plot(x, mean, color=look.colour, marker=look.marker, linestyle=look.dash, label=short(row.names))
+    panel.plot(x, mean, color=look.colour, marker=look.marker, linestyle=look.dash, label=label)
     panel.fill_between(x, mean - std, mean + std, color=look.colour, alpha=0.15, linewidth=0)
 
 
@@ -163,7 +201,8 @@ def _band(panel: Axes, band: pd.DataFrame, look: Look, label: str, scale: float)
         band.index,
         mean,
         color=look.colour,
-        linestyle=look.dash,
+        linestyle=look.dash if len(mean) <= _DENSE else "-",
+        linewidth=1,
         marker=look.marker,
         markevery=every,
         label=label,
@@ -203,7 +242,7 @@ def _positions(table: Table) -> list[float]:
 
 
 def _spread(cells: Sequence[Cell]) -> str:
-    return f"bands: ± one standard deviation over seeds ({count_text(cells)})"
+    return f"bands: ± one SD over seeds ({count_text(cells)})"
 
 
 def band_of(cell: Cell, *path: str) -> pd.DataFrame | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from gridbench.leaderboard.figures.style import new_figure, short, styled
+from gridbench.leaderboard.figures.style import PAGE, new_figure, styled
 from gridbench.leaderboard.stats.comparison import Standing
+from gridbench.leaderboard.tables.display_names import row_label
 
 __all__ = ["cliques", "rank_diagram"]
 
@@ -23,7 +24,7 @@ def rank_diagram(standing: Standing) -> Figure | None:
     bars = cliques(standing.ranks, standing.test.difference)
     levels = (count + 1) // 2
     deepest = 0.55 + 0.16 * len(bars) + 0.42 * levels
-    figure, (panel,) = new_figure(width=6.5, height=0.9 + 0.42 * deepest)
+    figure, (panel,) = new_figure(width=PAGE, height=0.9 + 0.42 * deepest)
     panel.set_axis_off()
     panel.set_xlim(0.2 - 0.28 * count, count + 0.8 + 0.28 * count)
     panel.set_ylim(deepest + 0.1, -1.35)
@@ -40,7 +41,7 @@ def rank_diagram(standing: Standing) -> Figure | None:
         edge = 0.75 if on_left else count + 0.25
         panel.vlines(rank, 0, depth, color="black", linewidth=0.8)
         panel.hlines(depth, min(edge, rank), max(edge, rank), color="black", linewidth=0.8)
-        label = f"{short(names)}  {rank:.2f}" if on_left else f"{rank:.2f}  {short(names)}"
+        label = f"{row_label(names)}  {rank:.2f}" if on_left else f"{rank:.2f}  {row_label(names)}"
         panel.text(edge, depth, f" {label} ", ha="right" if on_left else "left", va="center", fontsize=8)
     difference = standing.test.difference
     panel.hlines(-0.85, 1, 1 + difference, color="black", linewidth=1.2)

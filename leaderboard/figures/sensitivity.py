@@ -10,14 +10,17 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from gridbench.leaderboard.figures.style import GREY, new_figure, short, styled
+from gridbench.leaderboard.figures.style import COLUMN, GREY, PAGE, new_figure, styled, wrapped
 from gridbench.leaderboard.records.metric_info import shown
 from gridbench.leaderboard.tables.cells import Cell, order_of
+from gridbench.leaderboard.tables.display_names import as_printed, display_metric, row_label
 from gridbench.leaderboard.tables.table import Table
 
 __all__ = ["sensitivity_maps", "varying"]
 
 _PREFIX = "parameters."
+_MOST_IN_A_COLUMN = 6
+"""Values of a parameter whose numbers can be read in a figure of one column."""
 
 
 @styled
@@ -56,7 +59,7 @@ def varying(table: Table, numeric: bool) -> list[tuple[str, str, list[Cell]]]:
             # A number among words, or a word such as slnir among numbers, has no place on the other's axis.
             group = [cell for cell in everything if (order_of(cell.text(name))[0] == 1) == numeric]
             if len({cell.text(name) for cell in group}) > 1:
-                found.append((name, short((group[0].text("method"), group[0].text("loss"))), group))
+                found.append((name, row_label((group[0].text("method"), group[0].text("loss"))), group))
     return found
 
 
@@ -69,7 +72,8 @@ def _heat(
     values: Sequence[str],
     rates: Sequence[str],
 ) -> Figure:
-    figure, (panel,) = new_figure(width=1.6 + 0.45 * len(values), height=1.2 + 0.3 * len(rates))
+    width = COLUMN if len(values) <= _MOST_IN_A_COLUMN else PAGE
+    figure, (panel,) = new_figure(width=width, height=1.0 + 0.25 * len(rates))
     image = panel.imshow(grid, cmap="cividis", aspect="auto")
     middle = (np.nanmin(grid) + np.nanmax(grid)) / 2
     bests = np.where(full, grid, -math.inf).max(axis=1)
@@ -91,10 +95,13 @@ def _heat(
                 panel.add_patch(box)
     panel.set_xticks(range(len(values)), values)
     panel.set_yticks(range(len(rates)), rates)
-    panel.set_xlabel(name.removeprefix(_PREFIX).replace("_", " "))
+    panel.set_xlabel(as_printed(name.removeprefix(_PREFIX).replace("_", " ")))
     panel.set_ylabel("SLNIR (%)")
     panel.grid(visible=False)
-    panel.set_title(f"{table.title}: {title}, best of each line framed", loc="left")
-    bar = figure.colorbar(image, ax=panel, label=f"{table.metric} ({table.unit.symbol or table.unit.shown})")
+    said = f"{as_printed(table.title)}: {title}, best of each line framed"
+    panel.set_title(wrapped(said, width - 0.8), loc="left")
+    bar = figure.colorbar(
+        image, ax=panel, label=f"{display_metric(table.metric)} ({table.unit.symbol or table.unit.shown})"
+    )
     bar.outline.set_edgecolor(GREY)  # type: ignore[operator]
     return figure

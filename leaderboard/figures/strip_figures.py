@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from gridbench.leaderboard.figures.strips import Picture, Strip, strips_of
-from gridbench.leaderboard.figures.style import new_figure, short, styled
+from gridbench.leaderboard.figures.style import PAGE, new_figure, styled, wrapped
+from gridbench.leaderboard.tables.display_names import as_printed, row_label
 from gridbench.leaderboard.tables.table import Row, Table
 
 __all__ = ["strip_figures"]
@@ -52,11 +55,12 @@ def _strips(table: Table, at: int) -> list[tuple[Row, int, list[Strip]]]:
 def _figure(table: Table, at: int, query: int, found: list[tuple[Row, int, list[Strip]]]) -> Figure:
     across = 1 + min(RETRIEVED, *(len(strips[query].retrieved) for _, _, strips in found))
     width, height = 1.6 + 1.12 * across, _PITCH * len(found)
-    figure, (panel,) = new_figure(width=0.72 * width, height=0.72 * height + 0.35)
+    figure, (panel,) = new_figure(width=PAGE, height=PAGE / width * height + 0.35)
     panel.set_axis_off()
     for line, (row, seed, strips) in enumerate(found):
         top = line * _PITCH
-        panel.text(-0.1, top + 0.5, f"{short(row.names)}\nseed {seed}", ha="right", va="center", fontsize=7)
+        name = textwrap.fill(row_label(row.names, table.headings), 16)
+        panel.text(-0.1, top + 0.5, f"{name}\nseed {seed}", ha="right", va="center", fontsize=7)
         _picture(panel, strips[query].query, 0, top, "query")
         for place, picture in enumerate(strips[query].retrieved[: across - 1]):
             mark = f"{place + 1} ✗" if picture.wrong else f"{place + 1}"
@@ -66,7 +70,8 @@ def _figure(table: Table, at: int, query: int, found: list[tuple[Row, int, list[
     panel.set_aspect("equal")
     marked = any(strips[query].query.labels for _, _, strips in found)
     said = "; ✗ shares no label with the query" if marked else "; the records keep no labels of the pictures"
-    panel.set_title(f"{table.title}, {table.over} {table.columns[at]}{said}", loc="left")
+    title = as_printed(f"{table.title}, {table.over} {table.columns[at]}{said}")
+    panel.set_title(wrapped(title, PAGE), loc="left")
     return figure
 
 

@@ -1,9 +1,11 @@
-"""How figures look: readable in print, in grey, and by people who do not tell red from green."""
+"""How figures look: as wide as a paper's columns, readable in print, in grey, and without telling red from green."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+import math
+import textwrap
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -13,20 +15,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 __all__ = [
+    "COLUMN",
     "GREY",
+    "PAGE",
     "Look",
     "legend_outside",
     "looks_of",
     "new_figure",
     "rendered",
-    "short",
     "styled",
+    "wrapped",
 ]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+COLUMN, PAGE = 3.5, 7.2
+"""Width in inches of one column and of both, as IEEE and most journals set them."""
+
 GREY = "#666666"
+_CHARACTER = 0.056
+"""Mean width in inches of a character of 8 points."""
 
 # Okabe and Ito's palette, which people with any common colour blindness can tell apart, darker ones first;
 # markers, dashes and hatches repeat the distinction for print in grey.
@@ -37,6 +46,7 @@ _HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "+++", "ooo")
 
 _SETTINGS: dict[str, Any] = {
     "font.size": 8,
+    "figure.titlesize": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
     "legend.fontsize": 7.5,
@@ -53,7 +63,7 @@ _SETTINGS: dict[str, Any] = {
     "hatch.linewidth": 0.6,
     "pdf.fonttype": 42,
     "svg.hashsalt": "gridbench",
-    "svg.fonttype": "none",
+    "svg.fonttype": "path",  # a browser or Inkscape need not have the font
     "text.usetex": False,
     "text.parse_math": False,
 }
@@ -95,9 +105,9 @@ def looks_of(names: Iterable[str]) -> dict[str, Look]:
 
 
 def new_figure(
-    rows: int = 1, columns: int = 1, width: float = 5.5, height: float = 3.2, share: bool = False
+    rows: int = 1, columns: int = 1, width: float = COLUMN, height: float = 2.4, share: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """Make a figure that no global state knows of.
+    """Make a figure that is not in matplotlib's global state.
 
     Args:
         rows: Rows of panels.
@@ -114,30 +124,38 @@ def new_figure(
     return figure, list(panels.flat)
 
 
-def legend_outside(figure: Figure, columns: int = 1) -> None:
-    """Put one legend beside the panels, with each name of any panel once."""
+def legend_outside(figure: Figure) -> None:
+    """Put one legend below the panels, with each name of any panel once, and make the figure that much higher."""
     entries = {
         label: handle
         for panel in reversed(figure.axes)
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
     }
-    names = dict.fromkeys(label for panel in figure.axes for label in panel.get_legend_handles_labels()[1])
-    if names:
-        place = "outside right upper" if columns == 1 else "outside lower center"
-        figure.legend([entries[name] for name in names], list(names), loc=place, ncols=columns, frameon=False)
+    names = list(
+        dict.fromkeys(label for panel in figure.axes for label in panel.get_legend_handles_labels()[1])
+    )
+    if not names:
+        return
+    entry = 0.48 + _CHARACTER * max(map(len, names))
+    across = max(1, min(len(names), int(figure.get_figwidth() / entry)))
+    down = math.ceil(len(names) / across)
+    across = math.ceil(len(names) / down)
+    figure.set_figheight(figure.get_figheight() + 0.1 + 0.155 * down)
+    figure.legend(
+        [entries[name] for name in names], names, loc="outside lower center", ncols=across, frameon=False,
+        handlelength=2.6, handletextpad=0.6, columnspacing=1, labelspacing=0.35,
+    )  # fmt: skip
 
 
-def rendered(figure: Figure, file_format: str, dpi: int = 200) -> bytes:
-    """Return a figure as a file's bytes; pdf and png are the same bytes for the same data."""
+def wrapped(text: str, width: float) -> str:
+    """Break a title into lines that fit into so many inches."""
+    return textwrap.fill(text, int(width / _CHARACTER), break_on_hyphens=False)
+
+
+def rendered(figure: Figure, file_format: str, dpi: int = 300) -> bytes:
+    """Return a figure as a file's bytes; the same bytes for the same data."""
     metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(file_format, {})
     out = io.BytesIO()
     with mpl.rc_context(_SETTINGS):
         figure.savefig(out, format=file_format, dpi=dpi, metadata=metadata)
     return out.getvalue()
-
-
-def short(names: Sequence[str]) -> str:
-    """Join what heads a row into one label, without saying a method named after its loss twice."""
-    parts = [name for at, name in enumerate(names) if name and not (at == 1 and name == names[0])]
-    label = " · ".join(parts)
-    return label if len(label) <= 40 else label[:39] + "…"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
+from gridbench.leaderboard.tables.display_names import sheet_as_printed
 from gridbench.leaderboard.tables.sheet import Line, Mark, Sheet
 from gridbench.leaderboard.tables.text import clean
 
@@ -27,7 +28,7 @@ _SPECIAL = {
 def render_latex(sheets: Sequence[Sheet]) -> str:
     """Write every sheet as a table float; best values bold, second best underlined, references below a rule."""
     return "% Needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs,graphicx}.\n" + "\n".join(
-        map(_sheet, sheets)
+        _sheet(sheet_as_printed(sheet)) for sheet in sheets
     )
 
 

@@ -223,16 +223,16 @@ def write_report(text: str, out: Path | None) -> None:
 
 
 def _draw(report: Report, folder: Path) -> None:
-    """Write every figure as PDF (for papers) and PNG (for slides)."""
+    """Write every figure as PDF and SVG (for papers) and PNG (for slides)."""
     from gridbench.core.files import write_bytes
     from gridbench.leaderboard.figures.figures import figures_of
     from gridbench.leaderboard.figures.style import rendered
 
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in figures_of(report):
-        for suffix in ("pdf", "png"):
+        for suffix in ("pdf", "svg", "png"):
             write_bytes(folder / f"{name}.{suffix}", rendered(figure, suffix))
-        click.echo(f"Wrote {folder / name}.pdf and .png", err=True)
+        click.echo(f"Wrote {folder / name}.pdf, .svg and .png", err=True)
 
 
 def _say(found: Collection) -> None:

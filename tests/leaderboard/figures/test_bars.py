@@ -24,8 +24,8 @@ def test_a_panel_for_each_loss_and_bars_in_the_order_asked_for(runs, write_run):
                 )
     figure = ablation_panels(tables(runs), "parameters.mode", ORDER)
     assert [panel.get_title(loc="left") for panel in figure.axes] == [
-        "bluemarble · labels pixel: grid · pce",
-        "bluemarble · labels scene: grid · bce",
+        "bluemarble · pixel labels: GRID (PCE)",
+        "bluemarble · scene labels: GRID (BCE)",
     ]
     for panel in figure.axes:
         bars = [group for group in panel.containers if group.get_label() in ORDER]

@@ -18,7 +18,7 @@ from gridbench.leaderboard.figures.ranks import cliques, rank_diagram
 from gridbench.leaderboard.figures.sensitivity import sensitivity_maps
 from gridbench.leaderboard.figures.strip_figures import strip_figures
 from gridbench.leaderboard.figures.strips import strips_of
-from gridbench.leaderboard.figures.style import looks_of, rendered
+from gridbench.leaderboard.figures.style import COLUMN, PAGE, looks_of, rendered
 from gridbench.leaderboard.records.runs import collect
 from gridbench.leaderboard.stats.comparison import ranking_of
 from gridbench.leaderboard.tables.cells import Cell
@@ -60,12 +60,25 @@ def test_no_two_series_look_alike_even_without_colour():
 def test_curves_show_means_and_spreads(study):
     figure = noise_curves(table_of(study))
     lines = {line.get_label(): line for line in figure.axes[0].lines}
-    assert list(lines) == ["grid · bce", "elr · bce", "bce", "oracle · bce", "untrained", "random"]
-    assert list(lines["grid · bce"].get_xdata()) == [0, 30, 60]
-    assert list(lines["grid · bce"].get_ydata()) == pytest.approx([57, 51, 45])
-    assert list(lines["elr · bce"].get_xdata()) == [0, 30]
+    assert list(lines) == ["GRID (BCE)", "ELR (BCE)", "BCE", "Oracle (BCE)"]
+    assert "off the scale: Untrained 33.0, Random 21.0" in figure.axes[0].get_xlabel()
+    assert list(lines["GRID (BCE)"].get_xdata()) == [0, 30, 60]
+    assert list(lines["GRID (BCE)"].get_ydata()) == pytest.approx([57, 51, 45])
+    assert list(lines["ELR (BCE)"].get_xdata()) == [0, 30]
     band = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
     assert (band.min(), band.max()) == pytest.approx((44, 58))
+
+
+def test_figures_fit_the_columns_of_a_paper_with_fonts_embedded(study):
+    found = collect(study)
+    for name, figure in figures_of(Report(found, tables_of(found))):
+        assert figure.get_figwidth() in (COLUMN, PAGE), name
+        pdf = rendered(figure, "pdf")
+        assert b"/FontFile2" in pdf
+        assert b"/Type3" not in pdf
+        assert b"<text" not in rendered(figure, "svg")
+        width = figure.get_tightbbox().width  # what is drawn, a legend included
+        assert width <= figure.get_figwidth() + 0.02, name
 
 
 def test_a_rate_without_a_run_does_not_cut_a_curve(runs, write_run):
@@ -73,8 +86,8 @@ def test_a_rate_without_a_run_does_not_cut_a_curve(runs, write_run):
         for slnir in rates:
             write_run(runs, method=method, slnir=slnir)
     lines = {line.get_label(): line for line in noise_curves(table_of(runs)).axes[0].lines}
-    assert list(lines["elr · bce"].get_xdata()) == [0, 60]
-    assert np.isfinite(lines["elr · bce"].get_ydata()).all()
+    assert list(lines["ELR (BCE)"].get_xdata()) == [0, 60]
+    assert np.isfinite(lines["ELR (BCE)"].get_ydata()).all()
 
 
 def test_no_curve_over_a_single_rate(runs, write_run):
@@ -103,7 +116,7 @@ def test_a_legend_names_every_curve_of_every_panel(runs, write_run):
         add_history(write_run(runs, method=method, slnir="60"), rows)
     ((_, figure),) = detection_curves(table_of(runs))
     named = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert sorted(named) == ["grid · bce", "jocor · bce", "random"]
+    assert sorted(named) == ["GRID (BCE)", "JoCoR (BCE)", "random choice"]
 
 
 def test_detection_stands_beside_top_k_and_chance(runs, write_run):
@@ -116,9 +129,9 @@ def test_detection_stands_beside_top_k_and_chance(runs, write_run):
     assert name == "detection"
     assert [panel.get_title(loc="left") for panel in figure.axes] == ["SLNIR (%) 30", "SLNIR (%) 60"]
     lines = {line.get_label(): list(line.get_ydata()) for line in figure.axes[0].lines}
-    assert lines["grid · bce"] == pytest.approx([60, 70])
-    assert lines["top-k by loss"] == pytest.approx([40, 40])
-    assert lines["random"] == pytest.approx([30, 30])
+    assert lines["GRID (BCE)"] == pytest.approx([60, 70])
+    assert lines["top-k by loss of plain training"] == pytest.approx([40, 40])
+    assert lines["random choice"] == pytest.approx([30, 30])
 
 
 def test_loss_curves_need_all_three_losses(runs, write_run):
@@ -127,7 +140,7 @@ def test_loss_curves_need_all_three_losses(runs, write_run):
         add_history(write_run(runs, method="grid", slnir=slnir), [{"epoch": 1, **losses}])
         add_history(write_run(runs, method="bce", slnir=slnir), [{"epoch": 1, "loss": 0.5}])
     ((name, figure),) = loss_curves(table_of(runs))
-    assert name == "grid · bce"
+    assert name == "GRID (BCE)"
     assert [list(panel.lines[0].get_ydata()) for panel in figure.axes] == [[0.5], [0.7], [0.4]]
 
 
@@ -136,7 +149,7 @@ def test_a_parameter_that_varies_gives_a_heat_map(runs, write_run):
         write_run(runs, method="grid", parameters={"lambda": lam, "mode": "hybrid"}, ndcg=ndcg)
     write_run(runs, method="grid", parameters={"lambda": 20.0, "mode": "joint"}, ndcg=0.1)
     ((name, figure),) = sensitivity_maps(table_of(runs))
-    assert name == "lambda grid · bce"
+    assert name == "lambda GRID (BCE)"
     assert texts(figure) == ["40.0", "60.0", "50.0"]
     assert [text.get_weight() for text in figure.axes[0].texts] == ["normal", "bold", "normal"]
 
@@ -155,7 +168,7 @@ def test_modes_give_bars(runs, write_run):
     for mode, ndcg in (("hybrid", 0.5), ("joint", 0.4)):
         write_run(runs, method="grid", parameters={"lambda": 20.0, "mode": mode}, ndcg=ndcg)
     ((name, figure),) = mode_bars(table_of(runs))
-    assert name == "mode grid · bce"
+    assert name == "mode GRID (BCE)"
     assert sorted(round(bar.get_height(), 1) for bar in figure.axes[0].patches) == [40.0, 50.0]
     assert len({bar.get_hatch() for bar in figure.axes[0].patches}) == 2
 
@@ -180,7 +193,7 @@ def test_the_rank_diagram_names_every_method(runs, write_run):
     figure = rank_diagram(ranking_of([table_of(runs)]))
     said = " ".join(texts(figure))
     assert all(
-        part in said for part in ("grid · bce  1.00", "elr · bce  2.00", "3.00  bce", "Nemenyi, 5 %, 3 cells")
+        part in said for part in ("GRID (BCE)  1.00", "ELR (BCE)  2.00", "3.00  BCE", "Nemenyi, 5 %, 3 cells")
     )
 
 
