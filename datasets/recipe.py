@@ -23,6 +23,8 @@ class Recipe:
         crop: Side of the training and evaluation crop in pixels; None for the whole image.
         flips: Whether training mirrors images at random.
         brightness: Largest shift that training adds to a standardised image.
+        memory_format: Order of images and weights in memory; None for contiguous.
+        fused: Whether Adam's fused kernel updates the weights.
     """
 
     backbone: str
@@ -35,6 +37,8 @@ class Recipe:
     crop: int | None
     flips: bool
     brightness: float
+    memory_format: str | None = None
+    fused: bool = False
 
 
 _DLRSD = Recipe("densenet121", 100, 128, 1e-3, None, 20, None, 224, True, 0.2)

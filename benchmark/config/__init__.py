@@ -10,6 +10,7 @@ from gridbench.config.run_config import (
     flag_of,
     is_switch,
     make_config,
+    stored_config,
 )
 from gridbench.config.yaml_file import load_yaml
 
@@ -24,4 +25,5 @@ __all__ = [
     "is_switch",
     "load_yaml",
     "make_config",
+    "stored_config",
 ]

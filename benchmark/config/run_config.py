@@ -23,6 +23,7 @@ __all__ = [
     "flag_of",
     "is_switch",
     "make_config",
+    "stored_config",
 ]
 
 Protocol = Literal["paper", "authors_code"]
@@ -71,6 +72,7 @@ MOST_DECIMALS = 12
 
 USUAL: Mapping[str, Any] = {
     "memory_format": "contiguous",
+    "fused": False,
     "optimizer": "adam",
     "weight_decay": 0,
     "schedule": "constant",
@@ -81,6 +83,9 @@ USUAL: Mapping[str, Any] = {
     "recipe": "common",
 }
 """Settings that came later -> the value that says what runs did before there was a setting."""
+
+BY_RECIPE = {name: USUAL[name] for name in ("memory_format", "fused")}
+"""Those among them that a data set's recipe may set, so that it matters whether the user said them."""
 
 
 class RunConfig(pydantic.BaseModel):
@@ -255,9 +260,14 @@ class RunConfig(pydantic.BaseModel):
     memory_format: Literal["contiguous", "channels_last", "auto"] | None = _machine(
         "How images and weights lie in memory: contiguous, channels_last (often faster for convolutions), or auto.",
         "NAME",
-        "contiguous",
+        "recipe",
         later=True,
         measurable=True,
+    )
+    fused: bool | None = _machine(
+        "Adam's fused kernel: the same formula in fewer passes over the weights, rounded otherwise.",
+        unset="recipe",
+        later=True,
     )
     compile: Literal[True] | None = _machine(
         "Train through torch.compile: minutes of compiling first, and slightly different numbers.", later=True
@@ -283,11 +293,11 @@ class RunConfig(pydantic.BaseModel):
     def _usual_is_unsaid(self) -> RunConfig:
         """Write what is the case without a setting as None, so that saying it is the same run.
 
-        With a method's own recipe it is not the case without the setting, so there it stays.
+        With a method's own recipe, or a data set's, it may not be the case without the setting, so there it stays.
         """
         if self.recipe != "own":
             for name, usual in USUAL.items():
-                if getattr(self, name) == usual:
+                if name not in BY_RECIPE and getattr(self, name) == usual:
                     object.__setattr__(self, name, None)
         return self
 
@@ -316,8 +326,11 @@ class RunConfig(pydantic.BaseModel):
 
         A setting that came later and is not used is left out, so that runs from before keep their identity.
         """
-        values = self.model_dump(mode="json")
-        return {name: value for name, value in values.items() if not FIELDS[name].later or value is not None}
+        return {
+            name: value
+            for name, value in self.model_dump(mode="json").items()
+            if not FIELDS[name].later or value not in (None, BY_RECIPE.get(name))
+        }
 
 
 FIELDS: Mapping[str, Setting] = {
@@ -358,6 +371,15 @@ def make_config(values: Mapping[str, Any]) -> RunConfig:
         return RunConfig(**values)
     except pydantic.ValidationError as error:
         raise InputError(_explain(error.errors())) from None
+
+
+def stored_config(values: Mapping[str, Any]) -> RunConfig:
+    """Build the config of a record, in which a setting that is left out is not one for the recipe to fill in.
+
+    Raises:
+        InputError: As `make_config`.
+    """
+    return make_config({**BY_RECIPE, **values})
 
 
 def _explain(problems: Sequence[Any]) -> str:

@@ -89,7 +89,7 @@ class LocalPool:
                         index = todo.waiting.popleft()
                         todo.tries[index] = todo.tries.get(index, 0) + 1
                         worker.index, worker.since = index, None
-                        worker.pipe.send(configs[index].canonical())
+                        worker.pipe.send(configs[index].model_dump(mode="json"))
                 yield from self._listen(todo)
         finally:
             for worker in todo.workers:

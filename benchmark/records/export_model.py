@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-from gridbench.config import make_config
+from gridbench.config import stored_config
 from gridbench.core.files import check_free, read_bytes, write_bytes, write_json
 from gridbench.datasets.dataset import Progress
 from gridbench.errors import InputError
@@ -54,7 +54,7 @@ def export_model(
         raise InputError(
             f"The run in {source} kept no weights (--keep light). Run it again with --keep weights --force."
         )
-    plan = make_plan(make_config(dict(stored.config["config"])), cache, progress)
+    plan = make_plan(stored_config(stored.config["config"]), cache, progress)
     if plan.id != stored.id:
         raise InputError(
             f"The run in {source} cannot be rebuilt: gridbench, its data or a plug-in has changed since. "

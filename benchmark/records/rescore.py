@@ -16,7 +16,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-from gridbench.config import make_config
+from gridbench.config import stored_config
 from gridbench.core.environment import choose_device, cpu_threads, describe_environment
 from gridbench.core.files import file_hash, read_bytes, read_json, write_bytes
 from gridbench.core.machine import resumed_on
@@ -75,7 +75,7 @@ def rescore(folder: Path, changes: Mapping[str, Any], execution: Execution) -> R
             f"The run in {folder} chose its epoch by validation scores (--select best), which depend on how "
             "descriptors are compared. Train it again with the new settings."
         )
-    plan = make_plan(make_config({**settings, **changes}), cache)
+    plan = make_plan(stored_config({**settings, **changes}), cache)
     if plan.id == trained.id:
         raise InputError(f"The run in {folder} is scored like that already. Give another --distance or --k.")
     target = execution.runs / plan.folder_name
@@ -128,7 +128,7 @@ def trained_plan(stored: StoredRun, cache: Path, building: Progress | None = Non
     Raises:
         InputError: It would be another run now.
     """
-    plan = make_plan(make_config(dict(stored.config["config"])), cache, building)
+    plan = make_plan(stored_config(stored.config["config"]), cache, building)
     if plan.id != stored.id:
         raise InputError(
             f"The run in {stored.folder} cannot be rebuilt: gridbench, its data or a plug-in has changed since. "

@@ -14,7 +14,7 @@ __all__ = ["Estimate", "Measured", "duration"]
 
 KIND = (
     *("dataset", "method", "loss", "backbone", "train_size", "batch_size"),
-    *("precision", "memory_format", "compile", "optimizer", "augment", "freeze"),
+    *("precision", "memory_format", "compile", "fused", "optimizer", "augment", "freeze"),
 )
 """Settings that runs must share for one to tell how long the other takes."""
 

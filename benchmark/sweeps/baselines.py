@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from gridbench.config import make_config
+from gridbench.config import make_config, stored_config
 from gridbench.errors import InputError
 from gridbench.leaderboard.records.runs import Run
 from gridbench.plan import Plan, make_plan
@@ -154,8 +154,8 @@ def items_beside(
     for seeds in baselines.plain.values():
         for run in seeds.values():
             settings = dict(run.stored.config["config"])
-            _check_same(run, make_plan(make_config(settings), cache, progress))
-            config = make_config({**settings, "method": method, "parameters": dict(parameters)})
+            _check_same(run, make_plan(stored_config(settings), cache, progress))
+            config = stored_config({**settings, "method": method, "parameters": dict(parameters)})
             plans.append(make_plan(config, cache))
     complete = all(plan.id in shipped for plan in plans)
     usable = {id: stored for id, stored in shipped.items() if complete or stored.machine == here}
@@ -187,7 +187,7 @@ def control_items(
         plain = baselines.plain[at.slnir][at.seed]
         if is_shipped(item, runs) or plain.machine == here:
             continue
-        plan = make_plan(make_config(dict(plain.stored.config["config"])), cache)
+        plan = make_plan(stored_config(plain.stored.config["config"]), cache)
         stored = _there(plan, runs)
         done = stored is not None and stored.state == "done"
         if stored and done and item.state != "done" and here not in (None, stored.machine):
@@ -266,7 +266,7 @@ def _is_usual(run: Run, cache: Path, known: dict[str, bool]) -> bool:
     key = json.dumps([config[name] for name in ("method", "loss", "slnir", "parameters")], sort_keys=True)
     if key not in known:
         try:
-            plan = make_plan(make_config({**config, "parameters": {}}), cache)
+            plan = make_plan(stored_config({**config, "parameters": {}}), cache)
             known[key] = plan.config.canonical()["parameters"] == config["parameters"]
         except InputError:
             known[key] = False

@@ -159,6 +159,7 @@ def training_settings(plan: Plan) -> TrainingSettings:
             shared_steps=config.adam_steps == "shared",
             epsilon_hat=config.adam_epsilon_form == "hat",
             optimizer=None if config.optimizer == "adam" else config.optimizer,
+            fused=config.fused or False,
             momentum=config.momentum,
             weight_decay=config.weight_decay or 0.0,
             schedule=config.schedule or "constant",

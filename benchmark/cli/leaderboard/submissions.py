@@ -173,7 +173,7 @@ def _recomputed(
     submission: Submission, chosen: list[Run], folder: Path, settings: dict[str, Any], quiet: bool
 ) -> dict[str, str]:
     """Compute runs again; return name -> verified or differs."""
-    from gridbench.config import make_config
+    from gridbench.config import stored_config
     from gridbench.core.plugins import load_plugin
     from gridbench.core.progress import ProgressReporter
     from gridbench.records.record import read_record
@@ -195,7 +195,7 @@ def _recomputed(
                 say=progress.say,
                 **settings,
             )
-            fresh = run(make_config(dict(stored.config["config"])), execution)
+            fresh = run(stored_config(stored.config["config"]), execution)
         found = verify_records(stored, fresh)
         same = fresh.id == stored.id and found.verdict != "differs"
         verdicts[stored.folder.name] = "verified" if same else "differs"

@@ -74,7 +74,7 @@ def verify(
       gridbench verify bce --slnir 30 --seed 0
       gridbench verify runs/bluemarble-bce-slnir30-seed0-1106ebbe1b
     """  # noqa: D301
-    from gridbench.config import make_config
+    from gridbench.config import stored_config
     from gridbench.core.progress import ProgressReporter
     from gridbench.datasets import default_cache
     from gridbench.plan import make_plan
@@ -85,7 +85,7 @@ def verify(
     stored = _from_path(Path(what), values, file) or _from_records(
         what, values, file, cache or default_cache()
     )
-    config = make_config(dict(stored.config["config"]))
+    config = stored_config(stored.config["config"])
     with ProgressReporter(quiet) as progress:
         plan = make_plan(config, cache or default_cache(), progress.build)
         click.echo(f"{stored.folder.name}")

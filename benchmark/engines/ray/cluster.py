@@ -137,7 +137,7 @@ class RayCluster:
         here = f"{platform.node()}:{self._execution.runs.resolve()}"
         device = self._execution.device
         return Order(
-            config=plan.config.canonical(),
+            config=plan.config.model_dump(mode="json"),
             id=plan.id,
             archive=work.archives[key],
             plugins=work.plugins,

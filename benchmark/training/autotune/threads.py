@@ -84,7 +84,7 @@ def steps_per_second(plan: Plan, cache: Path, threads: int, processes: int) -> f
     context = training_processes()
     start = context.Barrier(processes)
     config = plan.config
-    small = {**config.canonical(), "slnir": "0", "epochs": 1, "train_size": _few(plan)}
+    small = {**config.model_dump(mode="json"), "slnir": "0", "epochs": 1, "train_size": _few(plan)}
     pipes, children = [], []
     for share in shares_of_cores(processes):
         ours, theirs = context.Pipe()

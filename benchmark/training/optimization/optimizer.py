@@ -67,6 +67,7 @@ def make_optimizer(
     epsilon_hat: bool | None = None,
     *,
     name: str | None = None,
+    fused: bool = False,
     momentum: float | None = None,
     weight_decay: float = 0.0,
 ) -> torch.optim.Optimizer:
@@ -81,6 +82,7 @@ def make_optimizer(
         epsilon_hat: Whether `eps` is added before the bias correction; None: as in the published code where its step
             counter is used.
         name: timm's name of another optimiser than Adam.
+        fused: Whether Adam's fused kernel is used, which plain Adam alone has here.
         momentum: Of that optimiser; None where it has none.
         weight_decay: Of all parameters with more than one dimension, in groups that say nothing else.
 
@@ -97,7 +99,9 @@ def make_optimizer(
         taken = {setting: value for setting, value in given.items() if value is not None}
         return create_optimizer_v2(together, opt=name, lr=lr, weight_decay=0.0, **taken)  # type: ignore[arg-type]
     if not shared:
-        return SharedStepAdam([together], lr, eps, hat) if hat else torch.optim.Adam(together, lr=lr, eps=eps)
+        if hat:
+            return SharedStepAdam([together], lr, eps, hat)
+        return torch.optim.Adam(together, lr=lr, eps=eps, fused=fused or None)
     known = {id(parameter) for group in groups for parameter in group.parameters}
     trained = {id(parameter) for group in ours for parameter in group.parameters}
     ordered = [id(parameter) for update in order for parameter in update]

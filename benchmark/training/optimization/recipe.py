@@ -68,6 +68,15 @@ def complete_recipe(config: RunConfig, asked: RunConfig, method: type[Method]) -
         InputError: With the setting and what it needs.
     """
     values = _optimizer(config, asked)
+    if config.fused and (
+        config.optimizer not in (None, "adam") or config.adam_steps or config.adam_epsilon_form
+    ):
+        if asked.fused:
+            raise InputError(
+                "The setting 'fused' (--fused) is for plain Adam; leave it out with --optimizer and --protocol "
+                "authors_code."
+            )
+        values["fused"] = None
     rate, epochs = config.learning_rate or 0.0, config.epochs or 0
     if config.min_lr:
         if config.schedule in (None, "constant"):

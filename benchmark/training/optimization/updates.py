@@ -30,6 +30,7 @@ class UpdateRule:
         shared_steps: Whether heads and backbone share Adam's step counter, as in GRID's published code.
         epsilon_hat: Whether Adam's epsilon is added before the bias correction, as in Keras.
         optimizer: timm's name of another optimiser than Adam.
+        fused: Whether Adam's fused kernel is used.
         momentum: Of optimisers that have one.
         weight_decay: Of all parameters with more than one dimension.
         schedule: Of the learning rate.
@@ -45,6 +46,7 @@ class UpdateRule:
     shared_steps: bool = False
     epsilon_hat: bool = False
     optimizer: str | None = None
+    fused: bool = False
     momentum: float | None = None
     weight_decay: float = 0.0
     schedule: Literal["constant", "cosine", "step", "onecycle"] = "constant"
@@ -90,6 +92,7 @@ class Updates:
                 rule.shared_steps,
                 rule.epsilon_hat,
                 name=rule.optimizer,
+                fused=rule.fused,
                 momentum=rule.momentum,
                 weight_decay=rule.weight_decay,
             )

@@ -8,9 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from gridbench.config import RunConfig, make_config
+from gridbench.config import RunConfig, make_config, stored_config
 from gridbench.core.plugins import load_plugin
 from gridbench.datasets import Archive
+from gridbench.datasets.open import recipes_of
 from gridbench.methods.grid import GRID
 from gridbench.methods.losses.bce import BCE
 from gridbench.noise.swap import Swap
@@ -82,6 +83,7 @@ CHANGES = {
     "recipe": None,  # of methods that bring one, in tests/benchmark/training/test_recipe.py
     "precision": "bfloat16",
     "memory_format": "channels_last",
+    "fused": True,
     "compile": True,
     "select": "best",
 }
@@ -161,10 +163,27 @@ def test_settings_that_need_another_change_the_identity(plan, needed, setting, o
         {"accumulate": 1},
         {"augment": "weak"},
         {"recipe": "common"},
+        {"memory_format": "contiguous"},
+        {"fused": False},
     ],
 )
 def test_saying_what_runs_did_before_changes_nothing(plan, usual):
     assert plan(**usual).id == plan().id
+
+
+def test_a_recipe_that_brings_a_faster_layout_leaves_records_without_it_what_they_are(
+    plan, cache, monkeypatch
+):
+    before, named = plan(), plan(memory_format="channels_last", fused=True)
+    levels = recipes_of(before.config.dataset, before.archive.kind)
+    fast = {name: replace(each, memory_format="channels_last", fused=True) for name, each in levels.items()}
+    monkeypatch.setattr("gridbench.plan.recipes_of", lambda name, kind: fast)
+    assert plan().id == named.id
+    assert plan(memory_format="contiguous", fused=False).id == before.id
+    for each in (before, named):
+        assert make_plan(stored_config(each.config.canonical()), cache).id == each.id
+    assert plan(protocol="authors_code").config.fused is None
+    assert plan(optimizer="adamw").config.fused is None
 
 
 def test_saying_a_default_changes_nothing(plan):

@@ -30,6 +30,7 @@ def plan(cache, settings):
         ({"momentum": 0.0, "optimizer": "sgd"}, "--optimizer momentum --momentum 0"),
         ({"optimizer": "sgd", "protocol": "authors_code"}, "it belongs to adam"),
         ({"optimizer": "sgd", "adam_epsilon": 1e-6}, "does not take the setting 'adam_epsilon'"),
+        ({"fused": True, "optimizer": "adamw"}, r"'fused' \(--fused\) is for plain Adam"),
         ({"freeze": "backbone", "method": "untrained"}, "changes nothing without a method that trains"),
         ({"min_lr": 1e-5}, "changes nothing without --schedule"),
         ({"min_lr": 0.1, "schedule": "cosine"}, "must be below the learning rate, 0.001"),

@@ -89,6 +89,14 @@ def test_resuming_is_exact_and_the_rule_matters(rule):
     assert not torch.equal(weights(trained(UpdateRule(1e-2))[0]), whole)
 
 
+def test_the_fused_kernel_is_adam_to_rounding_and_resumes_exactly():
+    # A larger epsilon, since Adam divides gradients that are nothing but rounding by their own size.
+    fused, usual = UpdateRule(1e-2, 1e-3, fused=True), UpdateRule(1e-2, 1e-3)
+    whole = weights(trained(fused)[0])
+    assert torch.equal(weights(trained(fused, resume_after=1)[0]), whole)
+    torch.testing.assert_close(whole, weights(trained(usual)[0]), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name != "adam"])
 def test_a_named_optimizer_is_timms(name):
     momentum = 0.9 if name in ("sgd", "momentum", "rmsprop", "lars") else None
