@@ -1,5 +1,6 @@
-"""The settings of a run: RunConfig, and how it is read from YAML files and shown on the command line."""
+"""The settings of a run: RunConfig, how it is built from values and YAML files, and shown on the command line."""
 
+from gridbench.config.making import make_config, stored_config
 from gridbench.config.run_config import (
     FIELDS,
     GROUPS,
@@ -9,8 +10,6 @@ from gridbench.config.run_config import (
     Setting,
     flag_of,
     is_switch,
-    make_config,
-    stored_config,
 )
 from gridbench.config.yaml_file import load_yaml
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Literal, cast, get_args
 
 import pydantic
 from pydantic import ConfigDict, Field, field_validator, model_validator
-
-from gridbench.errors import InputError, nearest
 
 __all__ = [
     "FIELDS",
@@ -22,8 +20,6 @@ __all__ = [
     "Setting",
     "flag_of",
     "is_switch",
-    "make_config",
-    "stored_config",
 ]
 
 Protocol = Literal["paper", "authors_code"]
@@ -353,52 +349,3 @@ def is_switch(name: str) -> bool:
     annotation = RunConfig.model_fields[name].annotation
     kinds = get_args(annotation) or (annotation,)
     return bool in kinds or Literal[True] in kinds
-
-
-def make_config(values: Mapping[str, Any]) -> RunConfig:
-    """Build a config, turning every problem into one clear message.
-
-    Raises:
-        InputError: An unknown key (with the nearest one), a wrong type or a value outside its range.
-    """
-    for key in values:
-        if key not in RunConfig.model_fields:
-            names = list(RunConfig.model_fields)
-            raise InputError(
-                f"There is no setting {key!r}.{nearest(key, names)} There are: {', '.join(names)}."
-            )
-    try:
-        return RunConfig(**values)
-    except pydantic.ValidationError as error:
-        raise InputError(_explain(error.errors())) from None
-
-
-def stored_config(values: Mapping[str, Any]) -> RunConfig:
-    """Build the config of a record, in which a setting that is left out is not one for the recipe to fill in.
-
-    Raises:
-        InputError: As `make_config`.
-    """
-    return make_config({**BY_RECIPE, **values})
-
-
-def _explain(problems: Sequence[Any]) -> str:
-    """Word what is wrong, a line for each setting; what a setting of several types fails at is one line, too."""
-    lines: dict[str, list[str]] = {}
-    got: dict[str, Any] = {}
-    for problem in problems:
-        group = "parameters" in str(problem["loc"][:1])
-        name = ".".join(map(str, problem["loc"][: 2 if group else 1])) or "settings"
-        text = (
-            problem["msg"]
-            .removeprefix("Value error, ")
-            .removeprefix("Input should be ")
-            .partition(", unable")[0]
-        )
-        lines.setdefault(name, []).append(text[0].lower() + text[1:])
-        got[name] = problem.get("input")
-    return "\n".join(
-        f"The setting {name!r} ({flag_of(name.partition('.')[0])}) is {got[name]!r}; "
-        f"it must be {' or '.join(dict.fromkeys(reasons))}."
-        for name, reasons in lines.items()
-    )
