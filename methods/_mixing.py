@@ -1,12 +1,13 @@
-"""The random draws of mixup, for the methods that mix images."""
+"""What methods that mix images share: the random draws of mixup, and the loss of MixMatch as DivideMix has it."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["draw_mixing"]
+__all__ = ["draw_mixing", "semi_supervised_loss", "sharpened"]
 
 
 def draw_mixing(
@@ -29,3 +30,26 @@ def draw_mixing(
     share = float(np.random.default_rng(seed).beta(alpha, alpha))
     partner = torch.randperm(size, generator=generator, device=generator.device)
     return max(share, 1 - share) if own_most else share, partner
+
+
+def sharpened(probability: Tensor) -> Tensor:
+    """Return (B, C) probabilities squared and scaled to sum to 1: the temperature 0.5 of Li et al."""
+    squared = probability.square()
+    return squared / squared.sum(1, keepdim=True)
+
+
+def semi_supervised_loss(logits: Tensor, targets: Tensor, labelled: int, weight: float) -> Tensor:
+    """Return CE of labelled rows + weight * squared error of the others + KL(equal shares || mean prediction).
+
+    Args:
+        logits: (B, C).
+        targets: (B, C) distributions.
+        labelled: The number of labelled rows, which are the first.
+        weight: Of the squared error.
+    """
+    log_p, p = F.log_softmax(logits, 1), F.softmax(logits, 1)
+    supervised = -(targets * log_p)[:labelled].sum() / max(labelled, 1)
+    error = (p - targets)[labelled:].square().sum() / max(p[labelled:].numel(), 1)
+    classes = p.shape[1]
+    penalty = -(classes * p.mean(0)).log().mean()
+    return supervised + weight * error + penalty

@@ -61,6 +61,15 @@ CATALOGUE = {
         "Han et al., NeurIPS 2018",
         "each network: mean l over the (1 - R) B samples of smallest l of the other network",
     ),
+    "dividemix": Entry(
+        "one",
+        "divide for the other network",
+        "5F 2B, 2F an epoch",
+        "both networks' losses",
+        "",
+        "Li et al., ICLR 2020",
+        "MixMatch on images of small l of the other network and, without labels, on the rest, after a warm-up",
+    ),
     "elr": Entry(
         "several, one",
         "stay with early predictions",
