@@ -1,4 +1,4 @@
-"""Confident learning over several labels per image: which entries of a label matrix a model contradicts."""
+"""Confident learning over several labels an image or one: which labels a model contradicts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class ConfidentLearning:
     Attributes:
         found: (N, C) bool, the entries flagged as wrong.
         score: (N, C) higher means more probably wrong.
-        thresholds: (2, C) mean self-confidence of the entries labelled absent, and of those labelled present.
+        thresholds: (2, C) mean self-confidence of the entries labelled absent, and of those labelled present; (1, C) of
+            one label an image.
     """
 
     found: npt.NDArray[np.bool_]
@@ -34,7 +35,7 @@ class ConfidentLearning:
     thresholds: npt.NDArray[np.float64]
 
 
-def confident_learning(labels: Any, probabilities: Any) -> ConfidentLearning:
+def confident_learning(labels: Any, probabilities: Any, exclusive: bool = False) -> ConfidentLearning:
     """Compare labels with predicted probabilities, each class a problem of two sides: absent and present.
 
     The threshold of a side is the mean probability that the model gives it where the label says so. An entry is
@@ -44,9 +45,14 @@ def confident_learning(labels: Any, probabilities: Any) -> ConfidentLearning:
     learning, JAIR 2021, eqs. 1 and 2; one-vs-rest as in Thyagarajan et al., Identifying incorrect annotations
     in multi-label classification data, 2022).
 
+    Of one label an image it is the original form: the thresholds are those of the given classes, and a label is found
+    when another class is the most probable one of those that reach their thresholds, and the most probable one of all
+    is another, too. Only the entries of the given classes are found and have a score above 0.
+
     Args:
         labels: (N, C) of 0 and 1, as given.
         probabilities: (N, C) in [0, 1], that each class is present.
+        exclusive: Whether each image has exactly one label, the first that is 1.
 
     Raises:
         ValueError: Shapes that differ, labels other than 0 and 1, or probabilities outside 0 to 1.
@@ -57,6 +63,8 @@ def confident_learning(labels: Any, probabilities: Any) -> ConfidentLearning:
         [False, True, False, False]
     """
     says, present = labels_and_probabilities(labels, probabilities)
+    if exclusive:
+        return _of_one_label(says, present)
     absent = 1 - present
     thresholds = np.stack([_mean_where(absent, ~says), _mean_where(present, says)])
     of_given, of_other = np.where(says, present, absent), np.where(says, absent, present)
@@ -65,6 +73,20 @@ def confident_learning(labels: Any, probabilities: Any) -> ConfidentLearning:
     highest = thresholds.max(0)
     score = (of_other - bar_other + highest) / (1 - thresholds.sum(0) + 2 * highest)
     return ConfidentLearning(found, score, thresholds)
+
+
+def _of_one_label(says: npt.NDArray[np.bool_], p: npt.NDArray[np.float64]) -> ConfidentLearning:
+    """Compare the one label of each image, marked in (N, C), with probabilities (N, C) of its classes."""
+    at = np.arange(len(says)), says.argmax(1)
+    given = np.zeros_like(says)
+    given[at] = True
+    thresholds = _mean_where(p, given)
+    reached = np.where(p >= thresholds - TOLERANCE, p, -1.0)
+    confident = reached.max(1, initial=-1.0) >= 0
+    wrong = confident & (reached.argmax(1) != at[1]) & (p.max(1, initial=0.0) > p[at])
+    shifted = p - thresholds + thresholds.max(initial=0.0)
+    score = 1 - shifted[at] / shifted.sum(1)
+    return ConfidentLearning(given & wrong[:, None], np.where(given, score[:, None], 0.0), thresholds[None])
 
 
 def _mean_where(values: npt.NDArray[np.float64], where: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:

@@ -7,23 +7,39 @@ what is to be scaled or selected is so over the whole set.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from gridbench.core.labels import wrong_pixels
 from gridbench.core.streams import numpy_stream
 from gridbench.evaluation.training_view import WholeTrainingSet, evaluating
-from gridbench.methods.base import Method, Objective
+from gridbench.methods.base import Batch, Method, Objective, mean_of_valid
+from gridbench.methods.tasks.task import Task
 from gridbench.metrics.confident import confident_learning
 from gridbench.metrics.detection import detection_scores, top_count, top_share
+from gridbench.metrics.neighbours import nearest_others, neighbour_disagreement, outside_largest_component
 
-__all__ = ["LabelledSet", "Verdict", "centre_of", "judge_training_set", "wrong_classes"]
+__all__ = ["LabelledSet", "Verdict", "centre_of", "judge_training_set", "softmin_scores", "wrong_classes"]
 
 Array = np.ndarray[Any, Any]
-WAYS = ("method", "loss", "aum", "confident_learning", "random")
+WAYS = ("method", "loss", "aum", "confident_learning", "knn", "topofilter", "softmin", "random")
+
+VOTERS = 10
+"""Nearest neighbours by the cosine that vote on a label (Zhu et al., ICML 2022, SimiFeat's default)."""
+
+JOINED = 4
+"""Nearest neighbours by the Euclidean distance that TopoFilter joins (pxiangwu/TopoFilter, k_cc)."""
+
+TEMPERATURE = 0.1
+"""Of cleanlab's softmin over the pixels of a map (cleanlab.segmentation.rank)."""
+
+SHORTEST = 1e-12
+"""Descriptors are divided by at least this length."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +53,7 @@ class LabelledSet:
             of the map, as evaluation cuts it, is wrong.
         noisy: (N,) bool, images with any wrong label.
         margins: (N, 1) or (N, C) mean margins of the given labels in training; None where there are none.
+        descriptors: (N, D) of the trained model; None where none were extracted.
     """
 
     train: WholeTrainingSet
@@ -44,6 +61,7 @@ class LabelledSet:
     wrong: Array
     noisy: Array
     margins: Array | None = None
+    descriptors: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -75,16 +93,46 @@ class _Collected:
         return np.concatenate(self.parts[name]) if name in self.parts else None
 
 
+@dataclass(frozen=True)
+class _Way:
+    """What one way says of the set: (N,) scores of images, (N, C) or (M,) of labels, (N, C) labels that it finds."""
+
+    images: Array | None
+    labels: Array | None
+    found: Array | None = None
+
+    def found_images(self, percent: Any) -> Array | None:
+        """Return (N,) bool: images with a label that is found, or else the highest scores, as many as a share."""
+        if self.found is not None:
+            found: Array = np.any(self.found, axis=1)
+            return found
+        return None if self.images is None or percent is None else top_share(self.images, percent)
+
+    def found_labels(self, items: Array, count: int) -> Array | None:
+        """Return (M,) bool: labels among the items that are found, or else `count` of the highest scores."""
+        if self.found is not None:
+            return self.found[items]
+        scores = self.of_items(items)
+        return None if scores is None else top_count(scores, count)
+
+    def of_items(self, items: Array) -> Array | None:
+        """Return the (M,) scores of labels."""
+        return self.labels[items] if self.labels is not None and self.labels.ndim == 2 else self.labels
+
+
 def judge_training_set(
     method: Method, objective: Objective, samples: LabelledSet, slnir: Any, seed: int
 ) -> Verdict:
-    """Score the whole training set once, and how well five ways find what is wrong in it.
+    """Score the whole training set once, and how well each of the ways finds what is wrong in it.
 
     `method`: the method's own opinion. `loss`: the loss of its head, highest first. `aum`: the mean margin of the given
     labels in training, lowest first, of an image over its labels. `confident_learning`: over the
-    probabilities of its head, which was trained on the very labels that are scored. `random`: a draw. Of images, the
-    method takes the share that it says, loss, aum and random the noise rate, confident learning what it finds. Of
-    labels, all but confident learning take as many as are wrong, so that precision, recall and F1 are one number.
+    probabilities of its head, which was trained on the very labels that are scored. `knn`: the share of an image's
+    nearest neighbours by its descriptor that have another label, of an image over its labels. `topofilter`: whether an
+    image lies outside the largest connected component of the images of its label. `softmin`: cleanlab's, over the
+    pixels of a map. `random`: a draw. Of images, the method takes the share that it says, confident learning and
+    topofilter what they find, the others the noise rate. Of labels, all but confident learning and topofilter take as
+    many as are wrong, so that precision, recall and F1 are one number.
 
     Args:
         method: The trained method.
@@ -108,57 +156,48 @@ def judge_training_set(
         reason = "the trained model's losses are not all finite in evaluation mode"
         return Verdict(present, {"image": None, "label": None, "reasons": {"image": reason}}, {})
     rng = numpy_stream(seed, "detection")
+    given, exclusive = samples.scene_labels != 0, objective.task.predicts == "single"
+    losses, there = seen.get("label/loss"), seen.get("label/there")
+    items = np.ones(given.shape, dtype=bool) if there is None else there
+    ways = {"method": _Way(ours.get("images"), ours.get("labels")), "loss": _Way(seen.get("loss"), losses)}
     reasons: dict[str, str] = {}
-    arrays: dict[str, Array] = {}
-    confident = None
+    if ways["method"].images is None:
+        reasons["method"] = "it has no opinion of its own about samples"
+    if samples.margins is None:
+        reasons["aum"] = "no margins of the given labels were seen in training"
+    else:
+        ways["aum"] = _Way(-samples.margins.mean(1), -np.broadcast_to(samples.margins, given.shape))
     probability = seen.get("probability")
     if probability is None:
         reasons["confident_learning"] = "the predictions are no probabilities of a class in an image"
     else:
-        confident = confident_learning(samples.scene_labels != 0, probability.astype(np.float64))
-    scores: dict[str, Array | None] = {
-        "method": ours.get("images"),
-        "loss": seen.get("loss"),
-        "aum": None if samples.margins is None else -samples.margins.mean(1),
-        "confident_learning": None if confident is None else confident.score.max(1),
-        "random": rng.random(len(samples.noisy)),
-    }
-    if scores["method"] is None:
-        reasons["method"] = "it has no opinion of its own about samples"
-    if scores["aum"] is None:
-        reasons["aum"] = "no margins of the given labels were seen in training"
-    selected = {
-        "method": _share(scores["method"], opinion and opinion.noisy_percent),
-        "loss": _share(scores["loss"], slnir),
-        "aum": _share(scores["aum"], slnir),
-        "confident_learning": None if confident is None else confident.found.any(1),
-        "random": _share(scores["random"], slnir),
-    }
-    document: dict[str, Any] = {"image": _scored("image", samples.noisy, scores, selected, arrays)}
+        confident = confident_learning(given, probability.astype(np.float64), exclusive)
+        ways["confident_learning"] = _Way(confident.score.max(1), confident.score, confident.found)
+    if samples.descriptors is None or len(given) < 2:
+        reasons["knn"] = reasons["topofilter"] = "there are no descriptors of the training images to compare"
+    else:
+        device = next(method.parameters()).device
+        votes, outside = _by_neighbours(samples.descriptors, given, exclusive, device)
+        ways["knn"] = _Way(_mean(votes, items), votes)
+        ways["topofilter"] = _Way(_mean(outside, items), outside, outside & items)
+    if "softmin" in seen.parts:
+        ways["softmin"] = _Way(seen.get("softmin"), seen.get("label/softmin"))
+    ways["random"] = _Way(rng.random(len(given)), rng.random(int(items.sum())))
 
-    losses, there = seen.get("label/loss"), seen.get("label/there")
+    arrays: dict[str, Array] = {}
+    percents = dict.fromkeys(WAYS, slnir) | {"method": opinion and opinion.noisy_percent}
+    chosen = {way: each.found_images(percents[way]) for way, each in ways.items()}
+    scores = {way: each.images for way, each in ways.items()}
+    document: dict[str, Any] = {"image": _scored("image", samples.noisy, scores, chosen, arrays)}
     document["label"] = None
     if losses is None or losses.shape != samples.wrong.shape:
         reasons["label"] = objective.task.no_labels
     else:
-        items = np.ones(losses.shape, dtype=bool) if there is None else there
         wrong = samples.wrong[items]
-        scores = {
-            "method": ours.get("labels"),
-            "loss": losses[items],
-            "aum": None
-            if samples.margins is None
-            else -np.broadcast_to(samples.margins, samples.wrong.shape)[items],
-            "confident_learning": None if confident is None else confident.score[items],
-            "random": rng.random(len(wrong)),
-        }
-        selected = {
-            way: None if each is None else top_count(each, int(wrong.sum())) for way, each in scores.items()
-        }
-        if confident is not None:
-            selected["confident_learning"] = confident.found[items]
+        chosen = {way: each.found_labels(items, int(wrong.sum())) for way, each in ways.items()}
+        scores = {way: each.of_items(items) for way, each in ways.items()}
         arrays["label.items"] = items
-        document["label"] = _scored("label", wrong, scores, selected, arrays)
+        document["label"] = _scored("label", wrong, scores, chosen, arrays)
     return Verdict(present, {**document, "reasons": reasons}, arrays)
 
 
@@ -192,11 +231,59 @@ def _collect(method: Method, objective: Objective, train: WholeTrainingSet) -> _
         if labels is not None:
             seen.add("label/loss", labels[0])
             seen.add("label/there", labels[1])
+        softmin = softmin_scores(task, prediction, batch)
+        if softmin is not None:
+            seen.add("softmin", softmin[0])
+            seen.add("label/softmin", softmin[1])
     return seen
 
 
-def _share(score: Array | None, percent: Any) -> Array | None:
-    return None if score is None or percent is None else top_share(score, percent)
+def softmin_scores(task: Task, prediction: Tensor, batch: Batch) -> tuple[Tensor, Tensor] | None:
+    """Return 1 - cleanlab's quality of maps (B,) and, likewise over the pixels of a class, of their labels (B, C).
+
+    The quality is the mean of the probabilities s of the pixels' classes, weighted by a softmax of
+    (1 - s) / temperature; pixels without a class do not count. None for a task without pixels.
+    """
+    pixels = task.of_given_pixels(prediction, batch)
+    if pixels is None:
+        return None
+    probability, known = pixels
+    weights = torch.exp(-probability / TEMPERATURE)
+
+    def score(average: Callable[[Tensor], Tensor]) -> Tensor:
+        whole = average(weights)
+        return torch.where(whole > 0, 1 - average(weights * probability) / whole, 0.0)
+
+    def over_label(values: Tensor) -> Tensor:
+        of_label = task.per_label(values, known, batch)
+        assert of_label is not None, "pixels have labels"
+        return of_label[0]
+
+    return score(lambda values: mean_of_valid(values, known)), score(over_label)
+
+
+def _by_neighbours(
+    descriptors: Array, given: Array, exclusive: bool, device: torch.device
+) -> tuple[Array, Array]:
+    """Return (N, C), the share of neighbours whose label is another, and which labels TopoFilter does not trust.
+
+    Of several labels an image, each class is a problem of two sides, of which both have a largest component.
+    """
+    last = len(given) - 1
+    directions = descriptors / np.maximum(np.linalg.norm(descriptors, axis=1, keepdims=True), SHORTEST)
+    votes = neighbour_disagreement(given, nearest_others(directions, min(VOTERS, last), device))
+    joined = nearest_others(descriptors, min(JOINED, last), device)
+    if exclusive:
+        outside = outside_largest_component(given.argmax(1), joined)
+        return votes, given & outside[:, None]
+    sides = given.astype(np.int64).T
+    return votes, np.stack([outside_largest_component(side, joined) for side in sides], 1)
+
+
+def _mean(values: Array, items: Array) -> Array:
+    """Return the (N,) means over the items of each row; 0 without any."""
+    mean: Array = np.where(items, values, 0).sum(1) / np.maximum(items.sum(1), 1)
+    return mean
 
 
 def _scored(
@@ -206,8 +293,9 @@ def _scored(
     arrays[f"{level}.wrong"] = truth
     found: dict[str, Any] = {}
     for way in WAYS:
-        if scores[way] is None:
-            found[way] = None
+        if scores.get(way) is None:
+            # Only maps have pixels.
+            found |= {} if way == "softmin" else {way: None}
             continue
         # As they are kept, so that the record gives the very same numbers again.
         score = scores[way].astype(np.float32)

@@ -131,7 +131,10 @@ class Experiment:
         return self._outcome(descriptors, None)
 
     def _outcome(
-        self, known: Mapping[str, Array], judge: Callable[[], Verdict] | None, keep_predictions: bool = False
+        self,
+        known: Mapping[str, Array],
+        judge: Callable[[Array | None], Verdict] | None,
+        keep_predictions: bool = False,
     ) -> Outcome:
         config = self.plan.config
         best_epoch = self.trainer.use_best() if self.trainer and config.select == "best" else None
@@ -150,7 +153,7 @@ class Experiment:
         with self.phases.timed("predictions"):
             predictions = self._score_predictions(keep_predictions) if judge else Predictions({}, {})
         with self.phases.timed("sample_detection"):
-            verdict = judge() if judge else Verdict(None, {}, {})
+            verdict = judge(found.get("train")) if judge else Verdict(None, {}, {})
             pixels = self._memorised_pixels() if judge else None
         present = verdict.present
         last = self.trainer.history[-1] if self.trainer else {}
@@ -275,8 +278,8 @@ class Experiment:
         task = self.objective.task if self.objective else None
         return score_predictions(task, self.predictions, self.splits, clean, archive.class_names, keep)
 
-    def _judge(self) -> Verdict:
-        """Let the trained model judge the whole training set; without a head it says nothing."""
+    def _judge(self, descriptors: Array | None) -> Verdict:
+        """Let the trained model judge the whole training set, of which the descriptors may be known."""
         if self.objective is None:
             return Verdict(None, {}, {})
         plan, config, train = self.plan, self.plan.config, self.splits.train
@@ -291,6 +294,7 @@ class Experiment:
             wrong=wrong,
             noisy=self.truth.noisy,
             margins=self._margins(),
+            descriptors=descriptors,
         )
         return judge_training_set(self.method, self.objective, samples, self.truth.percent, config.seed)
 

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gridbench.core.labels import IGNORE
 from gridbench.methods.tasks.batch import Batch, mean_of_valid
 from gridbench.methods.tasks.task import Task, has_known_pixel, label_maps
 
@@ -69,6 +70,13 @@ class Segmentation(Task):
     def distribution(self, prediction: Tensor) -> Tensor:
         """Return the (B, C, H, W) softmax over the classes of each pixel."""
         return F.softmax(prediction, 1)
+
+    def of_given_pixels(self, prediction: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the (B, H W) probabilities of each pixel's given class, 0 where it has none, and which have one."""
+        given = self.target(batch)
+        known = given != IGNORE
+        chosen = self.distribution(prediction).gather(1, given.where(known, 0)[:, None])[:, 0]
+        return chosen.where(known, 0.0).flatten(1), known.flatten(1)
 
     def per_label(self, values: Tensor, valid: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the (B, C) means over the pixels labelled with each class, and which classes a map holds."""

@@ -98,6 +98,13 @@ class Task(ABC):
         """Return the (B, H, W) classes that a prediction gives each pixel; None when it says nothing of pixels."""
         return None
 
+    def of_given_pixels(self, prediction: Tensor, batch: Batch) -> tuple[Tensor, Tensor] | None:
+        """Return the (B, E) probabilities of each pixel's given class and the (B, E) mask of labelled pixels.
+
+        None when a prediction says nothing of pixels.
+        """
+        return None
+
     def margins(self, prediction: Tensor, batch: Batch) -> Tensor | None:
         """Return the (B, E) margins by which a prediction favours the given labels; None when it has none.
 

@@ -1,6 +1,5 @@
 """A small world for methods: a tiny network, set-ups and batches of every kind, a short training."""
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -271,14 +270,3 @@ def golden():
 @pytest.fixture(scope="session")
 def lab():
     return Lab()
-
-
-@pytest.fixture
-def golden_maps():
-    """Logits M(k) (2, 3, 4, 4), as a function of k, and labels (2, 4, 4) of which golden values were taken."""
-    b, c, i, j = np.meshgrid(*map(np.arange, (2, 3, 4, 4)), indexing="ij")
-    phase = 1.3 * b + 2.1 * c + 0.7 * i + 0.4 * j + 0.3 * c * i
-    b, i, j = np.meshgrid(*map(np.arange, (2, 4, 4)), indexing="ij")
-    labels = (i // 2 + 2 * (j // 2) + b) % 3
-    labels[0, 0, 0] = labels[1, 3, 3] = 255
-    return lambda k=0.0: torch.from_numpy(np.round(2 * np.sin(phase + k), 2)), torch.from_numpy(labels)

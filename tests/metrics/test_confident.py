@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cleanlab.filter import find_label_issues
 from cleanlab.multilabel_classification.filter import find_multilabel_issues_per_class
 from cleanlab.rank import get_label_quality_scores
 from hypothesis import given, settings
@@ -90,3 +91,33 @@ def test_properties(seed, n, classes):
 def test_bad_input_is_refused(labels, probabilities, words):
     with pytest.raises(ValueError, match=words):
         confident_learning(labels, probabilities)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_of_one_label_an_image_the_same_is_found_as_by_cleanlab(seed):
+    rng = np.random.default_rng(seed)
+    truth, logits = rng.integers(0, 5, 200), rng.standard_normal((200, 5))
+    logits[np.arange(200), truth] += 1.5
+    probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    classes = np.where(rng.random(200) < 0.2, rng.integers(0, 5, 200), truth)
+    one_hot = np.eye(5, dtype=np.uint8)[classes]
+    ours = confident_learning(one_hot, probabilities, exclusive=True)
+    theirs = find_label_issues(classes, probabilities, filter_by="confident_learning", n_jobs=1)
+    np.testing.assert_array_equal(ours.found.any(1), theirs)
+    assert theirs.any()
+    assert not (ours.found & (one_hot == 0)).any()
+    quality = get_label_quality_scores(
+        classes, probabilities, method="self_confidence", adjust_pred_probs=True
+    )
+    np.testing.assert_allclose(1 - ours.score.max(1), quality, atol=1e-12)
+
+
+def test_of_one_label_an_image_by_hand():
+    probabilities = np.array([[0.8, 0.1, 0.1], [0.3, 0.4, 0.3], [0.2, 0.7, 0.1], [0.1, 0.5, 0.4]])
+    result = confident_learning(np.eye(3)[[0, 0, 1, 1]], probabilities, exclusive=True)
+    # Of class 2 there is no label, and so nothing can be found to be of it.
+    np.testing.assert_allclose(result.thresholds, [[0.55, 0.6, 2.0]])
+    assert not result.found.any()
+    probabilities[1] = [0.2, 0.7, 0.1]
+    found = confident_learning(np.eye(3)[[0, 0, 1, 1]], probabilities, exclusive=True).found
+    assert found.tolist() == [[False] * 3, [True, False, False], [False] * 3, [False] * 3]

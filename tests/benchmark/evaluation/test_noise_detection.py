@@ -3,17 +3,29 @@
 import numpy as np
 import pytest
 import torch
+from cleanlab.segmentation.rank import get_label_quality_scores
+from sklearn.neighbors import NearestNeighbors
 
 from gridbench import run
 from gridbench.config import make_config
-from gridbench.evaluation.noise_detection import wrong_classes
+from gridbench.conformance.fixtures import Workbench
+from gridbench.evaluation.noise_detection import softmin_scores, wrong_classes
 from gridbench.leaderboard import load
-from gridbench.metrics import confident_learning, detection_scores, top_count, top_share
+from gridbench.methods.base import Batch
+from gridbench.methods.tasks.segmentation import Segmentation
+from gridbench.metrics import (
+    confident_learning,
+    detection_scores,
+    nearest_others,
+    outside_largest_component,
+    top_count,
+    top_share,
+)
 from gridbench.plan import make_plan
 from gridbench.records.runner import Execution
 from gridbench.training.experiment import Experiment
 
-WAYS = {"method", "loss", "aum", "confident_learning", "random"}
+WAYS = {"method", "loss", "aum", "confident_learning", "knn", "topofilter", "random"}
 
 
 @pytest.fixture
@@ -65,7 +77,7 @@ def test_every_way_is_there_at_both_levels_with_its_prevalence(finished):
         assert None not in found["image"][way].values()
     assert found["image"]["method"]["selected_share"] == (48 * 20 // 100) / 48
     assert found["image"]["loss"]["selected_share"] == (48 * 30 // 100) / 48
-    for way in WAYS - {"confident_learning"}:
+    for way in WAYS - {"confident_learning", "topofilter"}:
         assert found["label"][way]["precision"] == found["label"][way]["recall"]
 
 
@@ -151,7 +163,7 @@ def test_a_reference_row_without_a_head_says_nothing(go, method):
 def test_label_maps_are_judged_by_image_and_by_class_in_an_image(go, method, loss, own):
     record = go(method=method, loss=loss, epochs=4)
     found, arrays = record.result["sample_detection"], record.detection()
-    assert set(found["image"]) == set(found["label"]) == WAYS
+    assert set(found["image"]) == set(found["label"]) == WAYS | {"softmin"}
     assert (found["image"]["method"] is not None) == (found["label"]["method"] is not None) == own
     assert found["image"]["confident_learning"] is found["label"]["confident_learning"] is None
     assert "no probabilities" in found["reasons"]["confident_learning"]
@@ -203,3 +215,79 @@ def test_the_leaderboard_knows_the_scores_by_name(finished):
             name = f"sample_detection/{level}/{way}/average_precision"
             assert frame.loc[name, "value"] == stored[level][way]["average_precision"]
             assert frame.loc[name, "unit"] == "fraction"
+
+
+def test_neighbours_are_those_of_the_descriptors_that_retrieval_compares(trained):
+    experiment = trained(method="bce")
+    arrays, descriptors = (found := experiment.score()).detection, found.descriptors["train"]
+    labels = experiment.corruption.labels
+    voters = NearestNeighbors(n_neighbors=10, metric="cosine", algorithm="brute").fit(descriptors)
+    votes = (labels[voters.kneighbors()[1]] != labels[:, None]).mean(1)
+    np.testing.assert_allclose(arrays["label.knn"], votes.flatten(), atol=1e-6)
+    np.testing.assert_allclose(arrays["image.knn"], votes.mean(1), atol=1e-6)
+    joined = NearestNeighbors(n_neighbors=4, algorithm="brute").fit(descriptors).kneighbors()[1]
+    outside = np.stack([outside_largest_component(side, joined) for side in labels.astype(int).T], 1)
+    np.testing.assert_array_equal(arrays["label.topofilter.selected"], outside.flatten())
+    np.testing.assert_array_equal(arrays["image.topofilter.selected"], outside.any(1))
+    np.testing.assert_allclose(arrays["image.topofilter"], outside.mean(1), atol=1e-6)
+
+
+def test_of_one_label_an_image_the_given_class_alone_is_judged(tmp_path):
+    plan = Workbench(tmp_path).plan(method="ce", loss="ce", slnir=50)
+    experiment = Experiment(plan, torch.device("cpu"))
+    experiment.trainer.history.append(experiment.trainer.train_epoch(0))
+    outcome = experiment.score()
+    found, arrays = outcome.result["sample_detection"], outcome.detection
+    assert set(found["image"]) == set(found["label"]) == WAYS
+    given = experiment.corruption.labels
+    probability = torch.softmax(torch.cat(list(experiment.predictions("train"))), 1).double().numpy()
+    expected = confident_learning(given, probability, exclusive=True)
+    for level in ("image", "label"):
+        np.testing.assert_array_equal(arrays[f"{level}.confident_learning.selected"], expected.found.any(1))
+        np.testing.assert_allclose(arrays[f"{level}.confident_learning"], expected.score.max(1), rtol=1e-5)
+    neighbours = nearest_others(outcome.descriptors["train"], 4)
+    outside = outside_largest_component(given.argmax(1), neighbours)
+    np.testing.assert_array_equal(arrays["image.topofilter.selected"], outside)
+    np.testing.assert_array_equal(arrays["label.topofilter.selected"], outside)
+    np.testing.assert_array_equal(arrays["image.knn"], arrays["label.knn"])
+
+
+def map_batch(labels):
+    """A batch of two maps, for a task that looks at labels alone."""
+    generator = torch.Generator()
+    return Batch(torch.zeros(2, 1, 1, 1), torch.zeros(2, 3), labels, torch.arange(2), 0, 0, generator)
+
+
+def test_golden_values_of_softmin(golden_maps):
+    logits, labels = golden_maps
+    # The golden values are of maps whose every pixel has its class.
+    labels[0, 0, 0], labels[1, 3, 3] = 0, 1
+    task, batch = Segmentation(3, (4, 4)), map_batch(labels)
+    of_pixels, _ = task.of_given_pixels(logits(), batch)
+    assert of_pixels[0, :4].tolist() == pytest.approx([0.14671, 0.386904, 0.0246756, 0.0288297], rel=1e-5)
+    images, of_labels = softmin_scores(task, logits(), batch)
+    assert (1 - images).tolist() == pytest.approx([0.0448555, 0.0605201], rel=1e-5)
+    for image, label in np.ndindex(2, 3):
+        pixels = labels[image] == label
+        assert 1 - of_labels[image, label].item() == pytest.approx(
+            by_cleanlab(torch.softmax(logits()[image][:, pixels], 0), labels[image][pixels]), rel=1e-5
+        )
+
+
+def by_cleanlab(probability, classes):
+    """cleanlab's softmin of pixels: probabilities (K, n) and classes (n,)."""
+    scores, _ = get_label_quality_scores(
+        classes[None, None].numpy(), probability[None, :, None].numpy(), method="softmin", verbose=False
+    )
+    return scores[0]
+
+
+def test_unlabelled_pixels_do_not_count_in_softmin(golden_maps):
+    logits, labels = golden_maps
+    images, _ = softmin_scores(Segmentation(3, (4, 4)), logits(), map_batch(labels))
+    for image in range(2):
+        known = labels[image] != 255
+        expected = by_cleanlab(torch.softmax(logits()[image][:, known], 0), labels[image][known])
+        assert 1 - images[image].item() == pytest.approx(expected, rel=1e-5)
+    unlabelled = map_batch(torch.full_like(labels, 255))
+    assert not any(scores.any() for scores in softmin_scores(Segmentation(3, (4, 4)), logits(), unlabelled))
