@@ -12,7 +12,12 @@ if TYPE_CHECKING:
 __all__ = ["cores_here", "shares_of_cores", "training_processes"]
 
 # What a process that trains imports; together they take longer to load than a short run takes to compute.
-PRELOADED = ["timm", "gridbench.records.runner", "gridbench.evaluation.retrieval"]
+PRELOADED = [
+    "timm",
+    "gridbench.records.runner",
+    "gridbench.evaluation.retrieval",
+    "gridbench.metrics.predictions",
+]
 
 
 def cores_here() -> list[int]:
