@@ -14,6 +14,7 @@ from torch import Tensor
 from gridbench.core.streams import numpy_stream, torch_scope
 from gridbench.datasets.loading.batches import TrainingSet, ahead, batches_of, sampled_batches
 from gridbench.errors import RunFailed
+from gridbench.evaluation.frozen_features import FrozenFeatures
 from gridbench.evaluation.training_view import WholeTrainingSet, draw_batch
 from gridbench.methods.base import Batch, Method
 from gridbench.methods.hooks import check_sampling
@@ -91,6 +92,7 @@ class Trainer:
         batches = len(batches_of(np.arange(self.truth.num_samples), s.batch_size))
         self.updates = Updates(self.method, s.rule, s.epochs, batches)
         self.margins = MarginSums(self.task, self.truth.num_samples, s.epochs, self.device)
+        self._frozen: FrozenFeatures | None = None
         self._best: dict[str, Any] | None = None
         self._best_weights: dict[str, Tensor] = {}
 
@@ -127,6 +129,9 @@ class Trainer:
     def train_epoch(self, epoch: int) -> dict[str, Any]:
         """Run one epoch and return its row of the history."""
         self.method.train()
+        if self._frozen is None:
+            with self.phases.timed("forward"):
+                self._frozen = FrozenFeatures(self.method, self.data)
         self.updates.begin_epoch(epoch)
         drawn, sizes = self._begin_epoch(epoch)
         log = EpochLog(self.truth, self.task, self.device, sampled=bool(sizes))
@@ -231,6 +236,8 @@ class Trainer:
 
     def _step(self, batch: Batch, log: EpochLog) -> None:
         s = self.settings
+        if self._frozen is not None:
+            self._frozen.offer(batch)
         # Library code inside the networks (drop-path, dropout) draws from torch's global generator.
         with torch_scope(self.device, s.seed, "step", batch.epoch, batch.step):
             with self.phases.timed("forward"):

@@ -48,6 +48,11 @@ class Augmentation:
     strength: float = DEFAULT_STRENGTH
     always_strong: bool = False
 
+    def fixed(self, image_size: tuple[int, int]) -> bool:
+        """Tell whether images of that size (H, W) look the same in every weak view."""
+        same_place = self.crop_for == "run" or window(image_size, self.crop) == tuple(image_size)
+        return same_place and not (self.flips or self.brightness or self.always_strong)
+
 
 def window(image_size: tuple[int, int], crop: int | None) -> tuple[int, int]:
     """Return (height, width) of the cut; a crop larger than the image is an InputError."""

@@ -1,0 +1,66 @@
+"""Features of the training images by frozen backbones, computed once where nothing about an image is random."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gridbench.datasets.loading.batches import TrainingSet
+from gridbench.evaluation.retrieval import MAPS_TOGETHER, TOGETHER
+from gridbench.methods.base import Batch, Method
+from gridbench.training.backbone import TimmBackbone
+
+__all__ = ["FrozenFeatures"]
+
+LARGEST = 1 << 30
+"""Bytes of the features of one backbone beyond which they are computed anew in every epoch."""
+
+
+class FrozenFeatures:
+    """What the frozen backbones of a method return of the training images; nothing without any such backbone.
+
+    All images pass through each backbone once, in the order of the training set, so that a run that is resumed finds
+    the same features to the bit. A backbone that something changes in spite of all is left to compute by itself.
+
+    Args:
+        method: The method.
+        data: The training set.
+    """
+
+    @torch.no_grad()
+    def __init__(self, method: Method, data: TrainingSet) -> None:
+        self._stores: list[tuple[TimmBackbone, Tensor, list[int]]] = []
+        if type(method).views[0] != "weak" or not data.augmentation.fixed(data.archive.image_size):
+            return
+        for network in [
+            module for module in method.modules() if isinstance(module, TimmBackbone) and module.frozen
+        ]:
+            features = _features(network, data)
+            if features is not None:
+                self._stores.append((network, features, _versions(network)))
+
+    def offer(self, batch: Batch) -> None:
+        """Let the backbones return the stored features when they are given the very images of a mini-batch."""
+        images = batch.images
+        for network, features, versions in self._stores:
+            unchanged = _versions(network) == versions
+            network.known = (images, images._version, features[batch.indices]) if unchanged else None
+
+
+def _features(network: TimmBackbone, data: TrainingSet) -> Tensor | None:
+    """Return the features (N, ...) of the training images; None where they would take too much room."""
+    size = MAPS_TOGETHER if data.has_maps else TOGETHER
+    parts, unused = [], np.random.default_rng(0)
+    for start in range(0, len(data), size):
+        positions = np.arange(start, min(start + size, len(data)))
+        part = network.features(data.batch(positions, unused).images)
+        if part[:1].nbytes * len(data) > LARGEST:
+            return None
+        parts.append(part)
+    return torch.cat(parts)
+
+
+def _versions(network: nn.Module) -> list[int]:
+    """Return how often each tensor of a network was written to."""
+    return [tensor._version for tensor in (*network.parameters(), *network.buffers())]
