@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from gridbench.audit.masks.log_odds import code_probabilities
 from gridbench.errors import InputError
-from gridbench.evaluation.retrieval import TOGETHER, predict
+from gridbench.evaluation.retrieval import MAPS_TOGETHER, TOGETHER, predict
 from gridbench.methods.pairing import LEVELS
 from gridbench.plan import Plan
 from gridbench.records.record import RunRecord
@@ -27,6 +28,7 @@ __all__ = [
     "divide",
     "fold_plan",
     "predict_held_out",
+    "train_folds",
 ]
 
 Array = npt.NDArray[Any]
@@ -98,14 +100,14 @@ class FoldExperiment(Experiment):
             if self.trainer is not None and self.plan.config.select == "best"
             else None
         )
-        probabilities = self._probabilities()
+        predicted = self._coded_maps() if self.plan.kind == "pixel" else self._probabilities()
         result = {
             "schema": 1,
             "id": self.plan.id,
-            "metrics": {"held_out/mean_probability": float(probabilities.mean())},
+            "metrics": {"held_out/mean_probability": float(predicted.mean())},
             "best_epoch": best,
         }
-        arrays = {"positions": self._positions.astype(np.int64), "probabilities": probabilities}
+        arrays = {"positions": self._positions.astype(np.int64), "probabilities": predicted}
         return Outcome(result, arrays, {})
 
     def _probabilities(self) -> Array:
@@ -113,11 +115,31 @@ class FoldExperiment(Experiment):
         assert self.objective is not None
         task, parts = self.objective.task, []
         for images in self.evaluation_set(self._held_out).batches(TOGETHER):
-            views = (images.flip(axes) for axes in (MIRRORED if self.plan.config.flips else MIRRORED[:1]))
-            said = (task.probabilities(view) for view in predict(self.method, views))
+            said = (task.probabilities(view) for view in predict(self.method, self._views(images)))
             seen = [probabilities for probabilities in said if probabilities is not None]
             parts.append(torch.stack(seen).mean(0).cpu().numpy())
         return np.concatenate(parts).astype(np.float32)
+
+    def _coded_maps(self) -> Array:
+        """Return (n, C, H, W) uint8 codes of the log-odds of each pixel's classes, averaged over the same views."""
+        assert self.objective is not None
+        task, parts = self.objective.task, []
+        for images in self.evaluation_set(self._held_out).batches(MAPS_TOGETHER):
+            total, count = None, 0
+            for axes, logits in zip(self._axes(), predict(self.method, self._views(images)), strict=True):
+                distribution = task.distribution(logits)
+                assert distribution is not None, "a loss without one is refused before the first fold"
+                turned = distribution.flip(axes)
+                total, count = turned if total is None else total + turned, count + 1
+            assert total is not None
+            parts.append(code_probabilities((total / count).cpu().numpy()))
+        return np.concatenate(parts)
+
+    def _axes(self) -> tuple[tuple[int, ...], ...]:
+        return MIRRORED if self.plan.config.flips else MIRRORED[:1]
+
+    def _views(self, images: torch.Tensor) -> Iterator[torch.Tensor]:
+        return (images.flip(axes) for axes in self._axes())
 
 
 @dataclass(frozen=True)
@@ -144,10 +166,15 @@ def check_auditable(plan: Plan) -> None:
             f"The method {plan.config.method!r} does not learn from the labels as they are, so it cannot audit them. "
             "Take another --method, such as bce."
         )
-    if plan.kind != "scene":
+    if plan.kind == "single":
         raise InputError(
-            f"The loss {plan.loss.name!r} learns from {LEVELS[plan.kind]}; an audit is of scene labels. Take a loss of "
-            "scene labels: --loss bce."
+            f"The loss {plan.loss.name!r} learns from {LEVELS[plan.kind]}; an audit is of scene labels or of label "
+            "maps. Take a loss of scene labels (--loss bce) or of label maps (--loss pce)."
+        )
+    if plan.kind == "pixel" and plan.loss.task.predicts != "pixels":
+        raise InputError(
+            f"The loss {plan.loss.name!r} learns from label maps, but predicts no class for a pixel, so no region can "
+            "be compared with it. Take --loss pce."
         )
 
 
@@ -179,10 +206,29 @@ def predict_held_out(
     Raises:
         RunFailed: A fold started and could not be finished.
     """
-    check_auditable(plan)
-    folds = int(fold_of.max()) + 1
     probabilities = np.zeros((len(fold_of), plan.archive.num_classes), dtype=np.float64)
     records = []
+    for record in train_folds(plan, fold_of, execution, members):
+        arrays = record.retrieval()
+        probabilities[arrays["positions"]] += arrays["probabilities"] / members
+        records.append(record)
+    return probabilities.astype(np.float32), records
+
+
+def train_folds(plan: Plan, fold_of: Array, execution: Execution, members: int = 1) -> Iterator[RunRecord]:
+    """Train on each fold's complement and yield its record, whose retrieval holds `positions` and `probabilities`.
+
+    Args:
+        plan: The plan of the run on all training images.
+        fold_of: (N,) fold of each training image.
+        execution: Where the folds' records go, and how they are computed.
+        members: Networks for each fold, on seeds that count up from the plan's.
+
+    Raises:
+        RunFailed: A fold started and could not be finished.
+    """
+    check_auditable(plan)
+    folds = int(fold_of.max()) + 1
     for member in range(members):
         config = plan.config.model_copy(update={"seed": plan.config.seed + member})
         seeded = replace(plan, config=config) if member else plan
@@ -194,8 +240,4 @@ def predict_held_out(
                 part = replace(
                     execution, progress=ProgressPart(at, members * folds, execution.progress.epoch)
                 )
-            record = execute(fold_plan(seeded, held), part, partial(FoldExperiment, held=held))
-            arrays = record.retrieval()
-            probabilities[arrays["positions"]] += arrays["probabilities"] / members
-            records.append(record)
-    return probabilities.astype(np.float32), records
+            yield execute(fold_plan(seeded, held), part, partial(FoldExperiment, held=held))

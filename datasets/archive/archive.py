@@ -18,6 +18,7 @@ from gridbench.datasets.archive.arrayfile import file_sha256
 from gridbench.datasets.archive.indexing import (
     CLEAN_LABEL_MAPS,
     CLEAN_SCENE_LABELS,
+    GEOREFERENCES,
     INDEX,
     LABEL_MAPS,
     SCENE_LABELS,
@@ -26,7 +27,7 @@ from gridbench.datasets.archive.indexing import (
     content_fingerprint,
     read_index,
 )
-from gridbench.datasets.archive.layout import IGNORE, SPLITS
+from gridbench.datasets.archive.layout import IGNORE, SPLITS, Georeference
 from gridbench.datasets.archive.statistics import band_statistics
 from gridbench.datasets.progress import Progress, silent
 from gridbench.errors import InputError, nearest
@@ -188,6 +189,21 @@ class Archive:
             raise _damaged(self.directory, f"its groups cannot be read ({error})") from error
         return self._one_each(groups, GROUPS)
 
+    @functools.cached_property
+    def georeferences(self) -> list[Georeference | None] | None:
+        """Where each sample lies, in packed order; None where no source file says so, or it was packed without."""
+        if GEOREFERENCES not in self._index["files"]:
+            return None
+        try:
+            entries = read_json(self.directory / GEOREFERENCES, LARGEST_TABLE)
+            places = [
+                None if entry is None else Georeference(entry[0], tuple(map(float, entry[1])))  # type: ignore[arg-type]
+                for entry in entries
+            ]
+        except (OSError, ValueError, TypeError, LookupError) as error:
+            raise _damaged(self.directory, f"its georeferences cannot be read ({error})") from error
+        return self._one_each(places, GEOREFERENCES)
+
     def as_training(self) -> Archive:
         """Return a view of this archive in which every sample belongs to the train split, under another fingerprint.
 
@@ -278,7 +294,7 @@ class Archive:
                 if bool(((label_map >= self.num_classes) & (label_map != IGNORE)).any()):
                     raise _damaged(self.directory, "a label map holds a class that there is not")
         # Reading them checks them.
-        assert len(self.names) == len(self.sample_groups or self.names)
+        assert len(self.names) == len(self.sample_groups or self.names) == len(self.georeferences or self.names)
 
     def _verify_statistics(self) -> None:
         train = self.indices("train")

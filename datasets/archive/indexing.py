@@ -20,6 +20,7 @@ from gridbench.datasets.archive.statistics import band_statistics
 __all__ = [
     "CLEAN_LABEL_MAPS",
     "CLEAN_SCENE_LABELS",
+    "GEOREFERENCES",
     "INDEX",
     "LABEL_MAPS",
     "SCENE_LABELS",
@@ -43,6 +44,10 @@ SPLIT = "split.npy"
 SOURCES = "sources.npy"
 """(N, 32) uint8, sha256 over each sample's source files: known, but no part of the content."""
 
+GEOREFERENCES = "georeferences.json"
+"""Where each sample lies on the earth: known, but no part of the content, since nothing learns from it."""
+
+_BESIDE = (SOURCES, GEOREFERENCES)
 _DTYPES = ("uint8", "uint16")
 
 
@@ -191,7 +196,7 @@ def content_fingerprint(index: Mapping[str, Any]) -> str:
         "schema": index["schema"],
         "class_names": index["class_names"],
         "groups": index["groups"],
-        "files": {file: facts["sha256"] for file, facts in index["files"].items() if file != SOURCES},
+        "files": {file: facts["sha256"] for file, facts in index["files"].items() if file not in _BESIDE},
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridbench.core.labels import IGNORE
 
-__all__ = ["IGNORE", "SPLITS", "GroupLayout", "Layout", "Sample"]
+__all__ = ["IGNORE", "SPLITS", "Georeference", "GroupLayout", "Layout", "Sample"]
 
 SPLITS = ("train", "val", "test")
 """The splits in the order of their stored codes 0, 1, 2."""
@@ -53,6 +54,35 @@ class Layout:
     clean_labels: bool = False
     sources: bool = False
     clean_maps: bool = False
+
+
+class Georeference(NamedTuple):
+    """Where an image lies.
+
+    Attributes:
+        crs: Coordinate reference system as text, such as `"EPSG:32640"` or WKT; None where the file names none.
+        transform: (a, b, c, d, e, f): x = a column + b row + c and y = d column + e row + f, for corners of pixels.
+    """
+
+    crs: str | None
+    transform: tuple[float, float, float, float, float, float]
+
+    def window(self, top: float, left: float, rows: float = 1, columns: float = 1) -> Georeference:
+        """Return that of a part of the image.
+
+        Args:
+            top: Rows above it.
+            left: Columns left of it.
+            rows: Height of its pixels in rows of the image: 2 where it was reduced to half.
+            columns: Width of its pixels in columns of the image.
+
+        Example:
+            >>> Georeference("EPSG:32640", (10, 0, 500, 0, -10, 900)).window(2, 3, 2, 2).transform
+            (20, 0, 530, 0, -20, 880)
+        """
+        a, b, c, d, e, f = self.transform
+        corner = a * left + b * top + c, d * left + e * top + f
+        return Georeference(self.crs, (a * columns, b * rows, corner[0], d * columns, e * rows, corner[1]))
 
 
 @dataclass(frozen=True)

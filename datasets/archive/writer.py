@@ -21,6 +21,7 @@ from gridbench.datasets.archive.building import build_once
 from gridbench.datasets.archive.indexing import (
     CLEAN_LABEL_MAPS,
     CLEAN_SCENE_LABELS,
+    GEOREFERENCES,
     INDEX,
     LABEL_MAPS,
     SCENE_LABELS,
@@ -30,7 +31,7 @@ from gridbench.datasets.archive.indexing import (
     group_file,
     make_index,
 )
-from gridbench.datasets.archive.layout import IGNORE, SPLITS, Layout, Sample
+from gridbench.datasets.archive.layout import IGNORE, SPLITS, Georeference, Layout, Sample
 from gridbench.datasets.progress import Progress, silent
 from gridbench.errors import InputError
 
@@ -61,6 +62,8 @@ class ArchiveWriter:
         split: Split of each sample, one of train, val, test.
         settings: What else decides the content, as JSON values; an attempt with other settings starts afresh.
         groups: Group of each sample, or None.
+        georeferences: Where each sample lies, None for one without; or None when no sample says so. They are no
+            part of the plan and of the fingerprint.
 
     Attributes:
         plan: sha256 in hex over everything that was decided before a pixel was read.
@@ -74,6 +77,7 @@ class ArchiveWriter:
         split: Sequence[str],
         settings: Mapping[str, Any] | None = None,
         groups: Sequence[str] | None = None,
+        georeferences: Sequence[Georeference | None] | None = None,
     ) -> None:
         check_plan(layout, names, split)
         self.folder = folder
@@ -81,6 +85,7 @@ class ArchiveWriter:
         order = packed_order(names)
         self._names: list[str] = [names[i] for i in order]
         self._sample_groups = None if groups is None else [groups[i] for i in order]
+        self._georeferences = None if georeferences is None else [georeferences[i] for i in order]
         self._split = np.array([SPLITS.index(split[i]) for i in order], dtype=np.uint8)
         self._place = np.empty(len(order), dtype=np.int64)
         self._place[order] = np.arange(len(order))
@@ -205,6 +210,10 @@ class ArchiveWriter:
             words = json.dumps([self._sample_groups[i] for i in kept], ensure_ascii=False)
             write_bytes(self.folder / GROUPS, words.encode("utf-8"))
             files.append(GROUPS)
+        if self._georeferences is not None:
+            words = json.dumps([self._georeferences[i] for i in kept], ensure_ascii=False)
+            write_bytes(self.folder / GEOREFERENCES, words.encode("utf-8"))
+            files.append(GEOREFERENCES)
         progress(0, 0, "computing statistics and hashes")
         facts = {"name": name, "kind": kind, "plan": self.plan, "report": dict(report)}
         index = make_index(self.folder, self.layout, files, len(kept), train, facts)

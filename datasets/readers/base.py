@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, overload
 
-from gridbench.datasets.archive.layout import Layout, Sample
+from gridbench.datasets.archive.layout import Georeference, Layout, Sample
 
 __all__ = ["LazyUnits", "Outcome", "Plan", "Unit", "first_lines", "listed"]
 
@@ -90,6 +90,7 @@ class Plan:
         read: Function at the top level of a module that reads a unit's argument; raises `Unreadable`.
         settings: What the user decided, as JSON values; another setting is another archive.
         groups: Group of each sample, which folds and splits keep together; None when nothing is known of groups.
+        georeferences: Where each sample lies; None when no source says so.
         report: What the reader found out already, as JSON values; `notes` in it is a list of sentences.
     """
 
@@ -102,6 +103,7 @@ class Plan:
     settings: Mapping[str, Any] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
     groups: Sequence[str] | None = None
+    georeferences: Sequence[Georeference | None] | None = None
 
 
 def first_lines(lines: Sequence[str], what: str, most: int = _MOST_LINES) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gridbench.datasets.archive.layout import SPLITS, GroupLayout, Layout
+from gridbench.datasets.archive.layout import SPLITS, Georeference, GroupLayout, Layout
 from gridbench.datasets.dataset import Progress, silent
 from gridbench.datasets.readers.base import Plan, Unit, first_lines, listed
 from gridbench.datasets.readers.folder.division import groups_of, split_of
@@ -87,7 +87,8 @@ def plan_folder(root: Path, options: FolderOptions, progress: Progress = silent)
             str(c): "#{:02X}{:02X}{:02X}".format(*own) for c, own in masks.colours.items()
         }
     settings = _settings(options, sources, treatment, groups)
-    return Plan("folder", layout, names, split, units, read_folder_unit, settings, report, groups)
+    places = _georeferences(keys, shapes, treatment)
+    return Plan("folder", layout, names, split, units, read_folder_unit, settings, report, groups, places)
 
 
 def _units(
@@ -132,6 +133,29 @@ def _units(
             "edges (--pad leaves out none)"
         )
     return names, owners, units
+
+
+def _georeferences(
+    keys: Sequence[str], shapes: Mapping[str, Shape | Unreadable], treatment: Treatment
+) -> list[Georeference | None] | None:
+    """Return where each sample of `_units` lies; None where no image says so."""
+    found: list[Georeference | None] = []
+    for key in keys:
+        shape, tiling = shapes[key], treatment.tiling
+        if not isinstance(shape, Shape):
+            found.append(None)
+            continue
+        place = None
+        # The coordinates of a file that is turned upright are those of the image as it is stored.
+        if shape.transform is not None and shape.orientation == 1:
+            place = Georeference(shape.crs, shape.transform)  # type: ignore[arg-type]
+        if tiling is None:
+            rows, columns = shape.height / treatment.size[0], shape.width / treatment.size[1]
+            found.append(None if place is None else place.window(0, 0, rows, columns))
+            continue
+        corners = [(y, x) for y in tiling.starts(shape.height) for x in tiling.starts(shape.width)]
+        found += [None if place is None else place.window(y, x) for y, x in corners]
+    return found if any(found) else None
 
 
 def _in_parts(unit: FolderUnit, shape: Shape | Unreadable, start: int, count: int) -> list[Unit]:

@@ -1,0 +1,1 @@
+"""Audits of label maps: connected regions that are probably something else than given."""
