@@ -204,8 +204,15 @@ def predict_held_out(
         (N, C) float32 probabilities, each from models that have not seen the image, and all records.
 
     Raises:
+        InputError: The loss learns from label maps.
         RunFailed: A fold started and could not be finished.
     """
+    check_auditable(plan)
+    if plan.kind == "pixel":
+        raise InputError(
+            f"The loss {plan.config.loss!r} learns from label maps; an audit is of scene labels here. Take a loss of "
+            "scene labels: --loss bce."
+        )
     probabilities = np.zeros((len(fold_of), plan.archive.num_classes), dtype=np.float64)
     records = []
     for record in train_folds(plan, fold_of, execution, members):

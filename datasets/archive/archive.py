@@ -294,7 +294,9 @@ class Archive:
                 if bool(((label_map >= self.num_classes) & (label_map != IGNORE)).any()):
                     raise _damaged(self.directory, "a label map holds a class that there is not")
         # Reading them checks them.
-        assert len(self.names) == len(self.sample_groups or self.names) == len(self.georeferences or self.names)
+        assert (
+            len(self.names) == len(self.sample_groups or self.names) == len(self.georeferences or self.names)
+        )
 
     def _verify_statistics(self) -> None:
         train = self.indices("train")

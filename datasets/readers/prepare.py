@@ -118,7 +118,9 @@ def _pack(plan: Plan, folder: Path, name: str, workers: int, state: str, progres
     begun = folder / _STATE
     if folder.exists() and not (begun.is_file() and begun.read_text(encoding="ascii") == state):
         shutil.rmtree(folder)
-    writer = ArchiveWriter(folder, plan.layout, plan.names, plan.split, settings, plan.groups, plan.georeferences)
+    writer = ArchiveWriter(
+        folder, plan.layout, plan.names, plan.split, settings, plan.groups, plan.georeferences
+    )
     write_bytes(begun, state.encode())
     findings = _earlier_findings(folder)
     failures: list[dict[str, str]] = []

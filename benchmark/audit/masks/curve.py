@@ -69,7 +69,9 @@ def probability_of_error(curve: Floats, values: Floats) -> Floats:
 def _fit(design: Floats, planted: Array) -> Floats:
     """Return logit of m, b and w that maximise the penalised likelihood, from two starts."""
     starts = (np.array([share, 0.0, 1.0, *np.zeros(design.shape[1] - 2)]) for share in (SHARE[0], 0.0))
-    tried = [optimize.minimize(_loss, start, (design, planted), jac=True, method="L-BFGS-B") for start in starts]
+    tried = [
+        optimize.minimize(_loss, start, (design, planted), jac=True, method="L-BFGS-B") for start in starts
+    ]
     best: Floats = min(tried, key=lambda one: float(one.fun)).x
     return best
 

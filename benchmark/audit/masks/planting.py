@@ -20,8 +20,8 @@ __all__ = ["plant_errors", "plant_shifts"]
 
 Array = npt.NDArray[Any]
 
-PLANTED = {"wrong regions": ("region", 10), "missing objects": ("missing_objects", 15)}
-"""Kind of error -> noise model and rate in percent: enough errors to fit a curve to, few enough that most of each map is as given."""
+PLANTED = {"wrong regions": ("region", 25), "missing objects": ("missing_objects", 30)}
+"""Kind of error -> noise model and rate in percent: more errors than most maps have, so that the curve shows them."""
 
 SPURIOUS = "spurious objects"
 LARGEST = 0.05

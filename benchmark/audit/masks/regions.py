@@ -186,7 +186,9 @@ def _sums(regions: Regions, odds: Array) -> Array:
     """Return (R, C) sums of log-odds over each region."""
     known = regions.numbers >= 0
     numbers = regions.numbers[known]
-    return np.stack([np.bincount(numbers, each[known], len(regions.sizes)) for each in odds], 1).astype(np.float64)
+    return np.stack([np.bincount(numbers, each[known], len(regions.sizes)) for each in odds], 1).astype(
+        np.float64
+    )
 
 
 def _around(regions: Regions, given: Array, classes: int) -> Array:
