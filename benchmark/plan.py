@@ -135,6 +135,7 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
         config = config.model_copy(update={"noise": published[0], "noise_parameters": dict(published[1])})
         noise = _noise_for(config)
     kind = loss.task.annotation if loss else config.level or "scene"
+    noise.require_kind(kind)
     archive = _labelled(archive, kind, loss)
     recipe = recipe_at(recipes_of(config.dataset, archive.kind), kind)
     if recipe is None:

@@ -13,6 +13,7 @@ from gridbench.config import FIELDS, RunConfig, is_switch, make_config
 from gridbench.errors import InputError
 from gridbench.methods.base import Loss, Method
 from gridbench.methods.pairing import losses_of, usual_loss
+from gridbench.noise.core.model import UnsuitableNoise
 from gridbench.parameters import describe
 from gridbench.plan import Plan, make_plan
 from gridbench.records.record import StoredRun, read_record
@@ -162,7 +163,8 @@ def make_sweep(
 ) -> Sweep:
     """Plan every combination, drop what does not go together or is there twice, and look up what is done.
 
-    A parameter is dropped for the methods that do not have it; it must be known to at least one of them.
+    A parameter is dropped for the methods that do not have it; it must be known to at least one of them. A noise model
+    that does not corrupt the labels which a loss learns from is left out with that loss.
 
     Args:
         settings: Settings of each run, as `expand` gives them.
@@ -188,7 +190,11 @@ def make_sweep(
         if reason:
             left_out.append((f"{config.method} with {config.loss}", reason))
             continue
-        plan = make_plan(settle(config) if settle else config, cache, progress)
+        try:
+            plan = make_plan(settle(config) if settle else config, cache, progress)
+        except UnsuitableNoise as error:
+            left_out.append((f"{config.noise} with {config.loss or config.method}", str(error)))
+            continue
         folder = runs / plan.folder_name
         stored = read_record(folder) if folder.exists() else None
         varied = tuple(_said(name, getattr(plan.config, name)) for name in several_of)

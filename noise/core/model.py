@@ -20,7 +20,7 @@ from gridbench.noise.core.labels import check_single
 from gridbench.noise.core.manifest import Manifest
 from gridbench.noise.core.rates import Rate, exact_rate
 
-__all__ = ["KINDS", "NEEDS_SINGLE", "NoParameters", "NoiseModel"]
+__all__ = ["KINDS", "NEEDS_SINGLE", "NoParameters", "NoiseModel", "UnsuitableNoise"]
 
 KINDS = {"scene": "scene labels", "pixel": "label maps", "single": "single labels"}
 """Level of labels -> what it is called in messages."""
@@ -46,6 +46,10 @@ class Planned(Protocol):
     @property
     def archive(self) -> Any:
         """The archive whose labels were corrupted."""
+
+
+class UnsuitableNoise(InputError):
+    """A noise model was to corrupt labels of a level that it does not corrupt."""
 
 
 class NoiseModel(ABC):
@@ -83,6 +87,15 @@ class NoiseModel(ABC):
 
     def __init__(self, parameters: Any = None) -> None:
         self.parameters = self.Parameters() if parameters is None else parameters
+
+    def require_kind(self, kind: str) -> None:
+        """Check that the model corrupts labels of a level.
+
+        Raises:
+            UnsuitableNoise: It does not; the message says what it corrupts, and why not these.
+        """
+        if kind not in self.kinds:
+            raise self._refusal(kind)
 
     def inputs(self) -> tuple[Path, ...]:
         """Return the files that the noise depends on; a run's identity holds their content."""
@@ -126,8 +139,7 @@ class NoiseModel(ABC):
         Raises:
             InputError: The model does not corrupt such labels, there are none, or the rate cannot be realised.
         """
-        if kind not in self.kinds:
-            raise self._refusal(kind)
+        self.require_kind(kind)
         if kind == "pixel" and not labels.has_maps:
             raise InputError(
                 f"The noise model {self.name!r} was asked to corrupt label maps, and there are none."
@@ -192,10 +204,10 @@ class NoiseModel(ABC):
         """Describe a corruption made for a planned run."""
         return Manifest.of(corruption, self, plan.config.noise_seed, plan.archive.fingerprint)
 
-    def _refusal(self, kind: str) -> InputError:
+    def _refusal(self, kind: str) -> UnsuitableNoise:
         can = " and ".join(KINDS[each] for each in self.kinds)
         because = f": {self.refuses[kind]}" if kind in self.refuses else ""
-        return InputError(
+        return UnsuitableNoise(
             f"The noise model {self.name!r} corrupts {can}, not {KINDS.get(kind, repr(kind))}{because}. "
             "See: gridbench list noise."
         )

@@ -88,9 +88,21 @@ def test_pairs_that_do_not_go_together_are_left_out_with_the_reason(sweep):
     assert made.left_out == (("random with bce", "it goes with no loss"),)
 
 
+def test_noise_that_does_not_fit_the_labels_is_left_out_with_the_reason(sweep):
+    made = sweep(method=["bce", "pce"], noise=["boundary", "swap", "pair"])
+    assert [(item.plan.config.method, item.plan.config.noise) for item in made.items] == [
+        ("bce", "swap"),
+        ("pce", "boundary"),
+        ("pce", "swap"),
+    ]
+    assert [what for what, _ in made.left_out] == ["boundary with bce", "pair with bce", "pair with pce"]
+    assert "corrupts label maps, not scene labels" in made.left_out[0][1]
+
+
 @pytest.mark.parametrize(
     ("axes", "words"),
     [
+        ({"method": ["bce"], "noise": ["boundary"]}, "Nothing is left.*corrupts label maps, not scene"),
         ({"method": ["bce"], "parameters.lambda": ["10"]}, "'lambda'"),
         ({"method": ["random"], "loss": ["bce"]}, "Nothing is left"),
         ({"method": ["gird"]}, "'grid'"),
