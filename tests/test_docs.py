@@ -119,6 +119,22 @@ def test_links_lead_somewhere(page):
     assert [link for link in inside if not (page.parent / link).exists()] == []
 
 
+def test_the_files_of_the_ten_tasks_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"^\| task \| open \|\n\|---\|---\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    found = []
+    for line in table.splitlines():
+        folder = ROOT
+        for name in re.findall(r"`([\w/]+(?:\.\w+|/))`", line):
+            # A name without a folder stands beside the file before it.
+            path = ROOT / name if "/" in name else folder / name
+            folder = path.parent
+            found += [path] if "NAME" not in name else []
+    assert len(table.splitlines()) == 10
+    assert len(found) > 25
+    assert [path for path in found if not path.exists()] == []
+
+
 def test_the_commands_of_the_table_are_all_there_are():
     table = set(
         re.findall(r"^\| `gridbench ([\w-]+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)

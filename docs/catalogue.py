@@ -1,0 +1,10 @@
+"""Write the end of methods.md, the table of methods, again from the catalogue: `make catalogue`."""
+
+from pathlib import Path
+
+from gridbench.methods.catalogue import catalogue_page
+
+page = Path(__file__).with_name("methods.md")
+table = catalogue_page()
+text = page.read_text(encoding="utf-8")
+page.write_text(text[: text.index(table.split("\n")[0])] + table, encoding="utf-8")
