@@ -19,6 +19,7 @@ for _name, _class in (
     ("adele", "ADELE"),
     ("aio2", "AIO2"),
     ("co_teaching", "CoTeaching"),
+    ("disc", "DISC"),
     ("dividemix", "DivideMix"),
     ("elr", "ELR"),
     ("elr_plus", "ELRPlus"),

@@ -61,6 +61,16 @@ CATALOGUE = {
         "Han et al., NeurIPS 2018",
         "each network: mean l over the (1 - R) B samples of smallest l of the other network",
     ),
+    "disc": Entry(
+        "one",
+        "a threshold for each image",
+        "2F 2B, 2F 2B of some images",
+        "thresholds, last p, label",
+        "",
+        "Li et al., CVPR 2023",
+        "clean: CE, hard: GCE, both and purified: mixup, of two views; y is clean where p > tau in both views, "
+        "tau <- m tau + (1 - m) max p",
+    ),
     "dividemix": Entry(
         "one",
         "divide for the other network",
