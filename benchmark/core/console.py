@@ -1,4 +1,4 @@
-"""rich's console for texts that come from files and names; importing it takes a tenth of a second."""
+"""rich's console for texts that come from files and names, and tables that cut no word; imported in 0.1 s."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import rich.console
+from rich.cells import cell_len
 from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
 
 from gridbench.core.terminal import escape
 
@@ -33,7 +36,49 @@ class Console(rich.console.Console):
         """Set the stream."""
         self._file = new_file
 
+    def print(self, *objects: Any, **settings: Any) -> None:
+        """Print objects; a table is as wide as its longest words need, even where the terminal is narrower."""
+        width = self.width
+        for table in objects:
+            if isinstance(table, Table):
+                self.width = max(self.width, _fit(table, width))
+        super().print(*objects, **settings)
+        self.width = width
+
     def render(self, renderable: Any, options: Any = None) -> Iterable[Segment]:
         """Render something, its texts escaped."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(escape(segment.text), segment.style)
+
+
+def _fit(table: Table, width: int) -> int:
+    """Give each column the width of its longest word and a share of what is left; return the table's whole width."""
+    columns = table.columns
+    _, right, _, left = table.padding
+    between = len(columns) + (1 if table.show_edge else -1) if table.box else 0
+    free = width - between - len(columns) * (left + right) + (0 if table.pad_edge else left + right)
+    texts = [[_plain(cell) for cell in (column.header, *column.cells)] for column in columns]
+    widest = [max(map(_width, own)) for own in texts]
+    widths = [
+        most if column.no_wrap else max(_width(word) for text in own for word in text.split() or [""])
+        for column, own, most in zip(columns, texts, widest, strict=True)
+    ]
+    for _ in range(free - sum(widths)):
+        # The column that lacks most lines gets the next character.
+        most, at = max(
+            (most / max(own, 1), at) for at, (most, own) in enumerate(zip(widest, widths, strict=True))
+        )
+        if most <= 1:
+            break
+        widths[at] += 1
+    for column, own in zip(columns, widths, strict=True):
+        column.width = own
+    return width + max(0, sum(widths) - free)
+
+
+def _plain(cell: Any) -> str:
+    return escape(cell.plain if isinstance(cell, Text) else str(cell))
+
+
+def _width(text: str) -> int:
+    return max((cell_len(line) for line in text.splitlines()), default=0)

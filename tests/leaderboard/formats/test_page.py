@@ -2,14 +2,19 @@
 
 import json
 import re
+import shlex
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from gridbench.cli.run import run as run_command
+from gridbench.errors import InputError
 from gridbench.leaderboard.formats.html.page import page_document, render_page
-from gridbench.leaderboard.formats.html.page_details import Budget
-from gridbench.leaderboard.records.runs import collect
+from gridbench.leaderboard.formats.html.page_details import Budget, command_of
+from gridbench.leaderboard.records.runs import collect, flatten, shipped_records
+from gridbench.leaderboard.tables.cells import setting_text
 from gridbench.leaderboard.tables.report import Report
 from gridbench.leaderboard.tables.table import tables_of
 
@@ -105,6 +110,42 @@ def test_details_tell_settings_environment_noise_and_history(runs, write_run):
     assert len(told["history"]["epochs"]) == 60
     assert (told["history"]["epochs"][0], told["history"]["epochs"][-1]) == (1, 200)
     assert list(told["history"]["series"]) == ["loss"]
+
+
+def given(settings):
+    return {name: value for name, value in settings.items() if value is not None and value is not False}
+
+
+def texts_of(settings):
+    flat = dict(flatten(settings))
+    return {name: setting_text(value) for name, value in flat.items()}
+
+
+def test_the_command_of_a_number_gives_every_setting_of_its_record(monkeypatch):
+    from gridbench.records import runner
+
+    asked = []
+
+    def stop(config, execution):
+        asked.append(config.canonical())
+        raise InputError("enough")
+
+    monkeypatch.setattr(runner, "run", stop)
+    found = collect(shipped_records()).runs
+    for run in (found[0], found[-1], next(run for run in found if run.settings["method"] == "grid")):
+        words = shlex.split(command_of(run))
+        assert words[:2] == ["gridbench", "run"]
+        CliRunner().invoke(run_command, words[2:])
+        recorded = run.stored.config["config"]
+        assert texts_of({"noise_seed": asked[-1]["seed"]} | given(asked[-1])) == texts_of(given(recorded))
+    assert len(asked) == 3
+
+
+def test_the_page_opens_on_the_table_of_most_runs(study, write_run):
+    write_run(study, dataset="aardvark")
+    document = page_document(report_of(study), Budget())
+    assert [table["title"] for table in document["tables"]] == ["aardvark", "bluemarble"]
+    assert document["first"] == 1
 
 
 def test_damaged_side_files_cost_only_their_own_part(runs, write_run):

@@ -104,6 +104,8 @@ def test_details_of_a_run(visit, detailed):
     page.locator("#table .cell").nth(1).click()
     assert page.inner_text("#details-title") == "grid · bce · SLNIR (%) 30"
     body = page.inner_text("#details-body")
+    assert page.locator("#details h3").first.inner_text() == "Command"
+    assert "gridbench run --dataset bluemarble --method grid" in page.locator("#details code").inner_text()
     for part in ("seed 0: 50.0", "map@20 (%)", "lambda", "realised", "29.98", "python", "3.11.9", "History"):
         assert part in body
     assert page.locator("#details .chart svg").count() == 1
@@ -157,6 +159,11 @@ def test_hostile_names_are_only_text(visit, detailed):
 def test_four_hundred_pixels_are_enough(visit, detailed, scheme):
     page = visit(detailed, width=400, height=800, scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    holder = page.locator(".scroll").first
+    assert "more" in holder.get_attribute("class").split()
+    expect(page.locator(".hint").first).to_be_visible()
+    holder.evaluate("(box) => { box.scrollLeft = box.scrollWidth; }")
+    expect(holder).to_have_class("scroll")
     page.locator("#table .cell").nth(1).click()
     assert page.evaluate("document.getElementById('details').scrollWidth") <= 400
     box = page.locator("#close").bounding_box()

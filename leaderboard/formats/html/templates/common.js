@@ -39,6 +39,17 @@ function showTip(text, x, y) {
 function hideTip() { tip.hidden = true; }
 addEventListener("scroll", hideTip, { capture: true, passive: true });
 
+/* A table that is wider than the screen fades out where there is more, and says so above. */
+function showOverflow() {
+  for (const box of document.querySelectorAll(".scroll")) {
+    const hidden = box.scrollWidth - box.clientWidth;
+    box.classList.toggle("more", hidden - box.scrollLeft > 4);
+    let hint = box.previousElementSibling;
+    if (!hint || !hint.classList.contains("hint")) { hint = make("p", { class: "hint" }, "Scroll the table sideways for more columns →"); box.before(hint); }
+    hint.hidden = hidden < 5;
+  }
+}
+
 const themes = ["as the system", "dark", "light"];
 let theme = 0;
 $("theme").addEventListener("click", () => {

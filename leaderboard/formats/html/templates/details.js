@@ -35,7 +35,9 @@ function runDetails(at, table, value, seed) {
   const common = Object.entries(data.details.common);
   const own = Object.entries(run.settings);
   const environment = Object.entries(data.details.environments[run.environment] ?? {});
+  const copy = make("button", { type: "button", onclick: () => navigator.clipboard?.writeText(run.command).then(() => { copy.textContent = "Copied"; }, () => {}) }, "Copy");
   const parts = [
+    section("Command", make("div", { class: "command" }, make("code", {}, run.command), copy)),
     section("Run", pairs([["folder", run.folder], ["id", run.id], ...(run.origin ? [["origin", run.origin]] : []), ["seed", seed], ["machine", run.machine]])),
     section("Metrics", pairs(Object.entries(run.metrics))),
     section("Settings", pairs(own), make("details", {}, make("summary", {}, `${common.length} settings that all runs of this page share`), pairs(common))),

@@ -3,6 +3,7 @@ for (const table of data.tables) for (const row of table.rows) row.text = [...ro
 $("controls").addEventListener("submit", (event) => event.preventDefault());
 $("which-label").hidden = data.tables.length < 2;
 $("which").append(...data.tables.map((table, at) => make("option", { value: at }, `${table.title}: ${table.metric}`)));
+$("which").value = String(data.first);
 $("which").addEventListener("change", (event) => {
   Object.assign(state, { table: Number(event.target.value), sort: null, limit: PAGE });
   state.off.clear();
@@ -20,5 +21,7 @@ $("download").addEventListener("click", () => {
   setTimeout(() => URL.revokeObjectURL(address), 1000);
 });
 let resizing = 0;
-addEventListener("resize", () => { clearTimeout(resizing); resizing = setTimeout(() => data.tables.length && renderCurves(visibleRows()), 120); });
+addEventListener("resize", () => { clearTimeout(resizing); resizing = setTimeout(() => { showOverflow(); if (data.tables.length) renderCurves(visibleRows()); }, 120); });
+for (const box of document.querySelectorAll(".scroll")) box.addEventListener("scroll", showOverflow, { passive: true });
+showOverflow();
 if (data.tables.length) render();

@@ -1,6 +1,6 @@
 const PAGE = 200;
 const MOST_CURVES = 10;
-const state = { table: 0, sort: null, up: false, filter: "", limit: PAGE, off: new Set() };
+const state = { table: data.first, sort: null, up: false, filter: "", limit: PAGE, off: new Set() };
 
 const current = () => data.tables[state.table];
 
@@ -69,6 +69,7 @@ function render() {
   $("more").textContent = `Show more rows (${rows.length - shown.length} left)`;
   $("notes").replaceChildren(...table.notes.map((note) => make("li", {}, note)));
   renderCurves(rows);
+  showOverflow();
 }
 
 function renderCurves(rows) {
