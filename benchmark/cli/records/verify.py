@@ -206,13 +206,14 @@ def _short(run: Run) -> str:
 
 
 def _print(lines: Sequence[Line]) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from gridbench.core.console import Console
 
     table = Table("", "the record", "here", "")
     beside = [line for line in lines if line.what != "machine"]
     for line in beside:
         table.add_row(line.what, line.there, line.here, line.outcome)
-    Console().print(table, highlight=False)
+    Console(highlight=False).print(table)
     for line in lines[len(beside) :]:
         click.echo(f"The record's machine: {line.there}\nThis machine:         {line.here}")
