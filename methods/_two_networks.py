@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gridbench.methods.base import Setup
+from gridbench.errors import InputError
+from gridbench.methods.base import Context, Setup
 from gridbench.methods.plain import Plain
+from gridbench.parameters import parameter
 
-__all__ = ["TwoNetworks", "drop_rate", "smallest"]
+__all__ = ["TwoNetworks", "drop_rate", "dropped_share", "resolve_dropped_share", "smallest"]
 
 
 class TwoNetworks(Plain):
@@ -32,6 +35,46 @@ class TwoNetworks(Plain):
         """Return the second head's output for images."""
         prediction: Tensor = self.head_2(self.backbone_2.features(images))
         return prediction
+
+
+def dropped_share(source: str) -> Any:
+    """Return the parameter that says which share is dropped in the end.
+
+    Args:
+        source: Where its defaults come from.
+    """
+    return parameter(
+        None,
+        "share that is dropped in the end; unset: 0.2 of the images or 0.05 of the entries; slnir: told the noise rate",
+        source,
+        low=0,
+        high=1,
+        words=("slnir",),
+        search=(0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
+    )
+
+
+def resolve_dropped_share(method: str, parameters: Any, context: Context) -> Any:
+    """Fill in the dropped share `tau` of parameters that also have a `selection` of samples or labels.
+
+    Args:
+        method: The method's registered name.
+        parameters: Its parameters.
+        context: What they may be derived from.
+
+    Raises:
+        InputError: Entries are selected by the noise rate, which says nothing of the share of wrong entries.
+    """
+    if parameters.tau == "slnir":
+        if parameters.selection == "label":
+            raise InputError(
+                f"The method {method!r} can be told the noise rate (tau=slnir) with selection=sample only: the share "
+                "of wrong entries also depends on how many labels an image has. Give tau as a number."
+            )
+        return replace(parameters, tau=context.slnir / 100)
+    if parameters.tau is None:
+        return replace(parameters, tau=0.05 if parameters.selection == "label" else 0.2)
+    return parameters
 
 
 def drop_rate(epoch: int, tau: float, gradual_epochs: int, exponent: float = 1.0) -> float:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from gridbench.errors import InputError
-from gridbench.methods._two_networks import TwoNetworks, drop_rate, smallest
+from gridbench.methods._two_networks import (
+    TwoNetworks,
+    drop_rate,
+    dropped_share,
+    resolve_dropped_share,
+    smallest,
+)
 from gridbench.methods.base import (
     ANY_LOSS,
     Batch,
@@ -50,16 +55,7 @@ class CoTeaching(TwoNetworks):
     class Parameters:
         """Parameters of co-teaching."""
 
-        tau: float | str | None = parameter(
-            None,
-            "share that is dropped in the end; unset: 0.2 of the images or 0.05 of the entries; slnir: told the noise "
-            "rate",
-            "ours, as for JoCoR; slnir: Han et al., Section 3",
-            low=0,
-            high=1,
-            words=("slnir",),
-            search=(0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
-        )
+        tau: float | str | None = dropped_share("ours, as for JoCoR; slnir: Han et al., Section 3")
         selection: str = parameter(
             "sample",
             "what the small-loss selection drops: whole images, or single entries (classes, pixels)",
@@ -77,16 +73,7 @@ class CoTeaching(TwoNetworks):
         Raises:
             InputError: Entries are selected by the noise rate, which says nothing of the share of wrong entries.
         """
-        if parameters.tau == "slnir":
-            if parameters.selection == "label":
-                raise InputError(
-                    "The method 'co_teaching' can be told the noise rate (tau=slnir) with selection=sample only: the "
-                    "share of wrong entries also depends on how many labels an image has. Give tau as a number."
-                )
-            return replace(parameters, tau=context.slnir / 100)
-        if parameters.tau is None:
-            return replace(parameters, tau=0.05 if parameters.selection == "label" else 0.2)
-        return parameters
+        return resolve_dropped_share(cls.name, parameters, context)
 
     def step(self, batch: Batch) -> StepOutput:
         """Return the sum of both networks' mean losses over what the other one chose."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gridbench.errors import InputError
 from gridbench.methods.base import Batch, Context, Setup, StepOutput
+from gridbench.methods.losses import SCENE, SINGLE
 from gridbench.methods.plain import Plain
 from gridbench.parameters import parameter
 from gridbench.registry import register_method
@@ -30,7 +31,7 @@ class ELR(Plain):
     follow the image's index and receive no gradient.
     """
 
-    losses = ("bce", "fl", "asl", "ce")
+    losses = (*SCENE, *SINGLE)
     because = "its targets are running means of class probabilities, which these losses are defined on"
 
     @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gridbench.methods import grid
 from gridbench.methods._grid import grid_parameters
+from gridbench.methods.losses import UNSIGNED_SCENE
 from gridbench.parameters import parameter
 from gridbench.registry import register_method
 
@@ -16,8 +17,8 @@ __all__ = ["GRIDAuto"]
 class GRIDAuto(grid.GRID):
     """GRID with `lambda=auto`: the share flagged as noisy is estimated once, early in training (docs/grid-auto.md)."""
 
-    losses = ("bce", "fl", "asl")
-    because = "it reads the noise rate off predicted scene labels"
+    losses = UNSIGNED_SCENE
+    because = "it reads the noise rate off predicted scene labels, and takes a smaller loss for a sign of a right one"
     note = "gridbench's own variant of GRID, which estimates lambda; not in the paper"
 
     @dataclass(frozen=True)

@@ -8,9 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gridbench.errors import InputError
-from gridbench.methods._two_networks import TwoNetworks, drop_rate, smallest
+from gridbench.methods._two_networks import (
+    TwoNetworks,
+    drop_rate,
+    dropped_share,
+    resolve_dropped_share,
+    smallest,
+)
 from gridbench.methods.base import Batch, Context, SampleScores, StepOutput, TrainingView
+from gridbench.methods.losses import PIXEL, SINGLE, UNSIGNED_SCENE
 from gridbench.methods.tasks.batch import mean_of_valid
 from gridbench.parameters import parameter
 from gridbench.registry import register_method
@@ -30,8 +36,11 @@ class JoCoR(TwoNetworks):
     Retrieval compares the descriptors of the first network; neither is ever picked by its score.
     """
 
-    losses = ("bce", "fl", "asl", "pce", "pgce", "psce", "pnce_rce", "pdice_ce", "ce")
-    because = "its agreement term compares two networks' probabilities, which a co-occurrence graph lacks"
+    losses = (*UNSIGNED_SCENE, *PIXEL, *SINGLE)
+    because = (
+        "its agreement term compares two networks' probabilities, which a co-occurrence graph lacks, and it takes a "
+        "smaller loss for a sign of a right label"
+    )
 
     @dataclass(frozen=True)
     class Parameters:
@@ -52,15 +61,7 @@ class JoCoR(TwoNetworks):
             "label: youngwk/IDMN; sample: hongxin001/JoCoR",
             choices=("label", "sample"),
         )
-        tau: float | str | None = parameter(
-            None,
-            "share that is dropped in the end; unset: 0.05 label-wise, 0.2 sample-wise; slnir: told the noise rate",
-            "label-wise: youngwk/IDMN; sample-wise: ours, GRID's 20 %",
-            low=0,
-            high=1,
-            words=("slnir",),
-            search=(0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
-        )
+        tau: float | str | None = dropped_share("of entries: youngwk/IDMN; of images: ours, GRID's 20 %")
         gradual_epochs: int = parameter(
             10, "epochs T_k over which the dropped share grows", "hongxin001/JoCoR", low=1, high=100_000
         )
@@ -86,16 +87,7 @@ class JoCoR(TwoNetworks):
             parameters = replace(parameters, selection="sample" if single else "label")
         if parameters.lambda_ is None:
             parameters = replace(parameters, lambda_=0.9 if single else 0.6)
-        if parameters.tau == "slnir":
-            if parameters.selection == "label":
-                raise InputError(
-                    "The method 'jocor' can be told the noise rate (tau=slnir) with selection=sample only: the share "
-                    "of wrong entries also depends on how many labels an image has. Give tau as a number."
-                )
-            return replace(parameters, tau=context.slnir / 100)
-        if parameters.tau is None:
-            return replace(parameters, tau=0.05 if parameters.selection == "label" else 0.2)
-        return parameters
+        return resolve_dropped_share(cls.name, parameters, context)
 
     def step(self, batch: Batch) -> StepOutput:
         """Return the mean joint loss over what the selection keeps."""

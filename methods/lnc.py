@@ -21,6 +21,7 @@ from gridbench.methods.base import (
     TrainingView,
     mean_of_valid,
 )
+from gridbench.methods.losses import PIXEL
 from gridbench.methods.plain import Plain
 from gridbench.methods.tasks.batch import stored_pixels
 from gridbench.parameters import parameter
@@ -41,7 +42,7 @@ class LNC(Plain):
     the stored maps, so crops and mirrorings are undone before writing. Unlabelled pixels stay unlabelled.
     """
 
-    losses = ("pce", "pgce", "psce", "pnce_rce", "pdice_ce")
+    losses = PIXEL
     because = "it corrects label maps pixel by pixel, which only a pixel-wise loss learns from"
     note = (
         "lnc is a re-implementation from the abstract of its paper; its formulas and settings are not public"

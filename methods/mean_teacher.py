@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gridbench.methods._teacher import Teacher, ramp
 from gridbench.methods.base import Batch, Setup, StepOutput
+from gridbench.methods.losses import PIXEL, SCENE, SINGLE
 from gridbench.parameters import parameter
 from gridbench.registry import register_method
 
@@ -29,7 +30,7 @@ class MeanTeacher(Teacher):
     first of all; here every image has both. Ramp-up and start are shares of the run, so that short runs have them too.
     """
 
-    losses = ("bce", "fl", "asl", "ce", "pce", "pgce", "psce", "pnce_rce", "pdice_ce")
+    losses = (*SCENE, *SINGLE, *PIXEL)
     because = "its consistency compares probabilities, which a co-occurrence graph lacks"
 
     @dataclass(frozen=True)

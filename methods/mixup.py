@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from gridbench.methods._mixing import draw_mixing
 from gridbench.methods.base import Batch, StepOutput
+from gridbench.methods.losses import SCENE, SINGLE
 from gridbench.methods.plain import Plain
 from gridbench.parameters import parameter
 from gridbench.registry import register_method
@@ -23,10 +24,7 @@ class Mixup(Plain):
     says of mixed images is no prediction for either, so the epochs log none. alpha 0 is plain training.
     """
 
-    losses = (
-        *("ce", "ls", "mae", "gce", "rce", "sce", "nce", "nce_rce", "anl_ce"),
-        *("bce", "fl", "asl", "bgce", "bsce", "bmae"),
-    )
+    losses = (*SINGLE, *SCENE)
     because = "labels of whole images can be mixed, and label maps of two images have no pixels in common"
     recipe: ClassVar[Mapping[str, Any]] = {
         # facebookresearch/mixup-cifar10, train.py; a tenth of the rate at epochs 100 and 150.

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gridbench.methods.base import Batch, Entries, SampleScores, StepOutput, TrainingView
+from gridbench.methods.losses.multi_label.hill import ShiftedFocalParameters
 from gridbench.methods.plain import Plain
 from gridbench.parameters import parameter
 from gridbench.registry import register_method
@@ -42,7 +43,7 @@ class SPLC(Plain):
     }
 
     @dataclass(frozen=True)
-    class Parameters:
+    class Parameters(ShiftedFocalParameters):
         """Parameters of SPLC."""
 
         tau: float = parameter(
@@ -52,17 +53,6 @@ class SPLC(Plain):
             low=0,
             high=1,
             search=(0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95),
-        )
-        margin: float = parameter(
-            1.0,
-            "by how much the logit of a present class is lowered",
-            "xinyu1205/robust-loss-mlml",
-            low=-100,
-            high=100,
-            search=(0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0),
-        )
-        gamma: float = parameter(
-            2.0, "how much less easy labels count", "xinyu1205/robust-loss-mlml", low=0, high=100
         )
         warm_up: int = parameter(
             1,

@@ -13,10 +13,27 @@ from gridbench.methods.tasks.classification import Classification
 from gridbench.parameters import parameter
 from gridbench.registry import register_loss
 
-__all__ = ["Hill"]
+__all__ = ["Hill", "ShiftedFocalParameters"]
 
 SMALLEST = 1e-8
 """Keeps the slope of a power below 1 finite."""
+
+
+@dataclass(frozen=True)
+class ShiftedFocalParameters:
+    """Parameters of a focal loss with a margin of present classes."""
+
+    margin: float = parameter(
+        1.0,
+        "by how much the logit of a present class is lowered",
+        "xinyu1205/robust-loss-mlml",
+        low=-100,
+        high=100,
+        search=(0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0),
+    )
+    gamma: float = parameter(
+        2.0, "how much less easy labels count", "xinyu1205/robust-loss-mlml", low=0, high=100
+    )
 
 
 @register_loss()
@@ -30,7 +47,7 @@ class Hill(Loss):
     task = Classification
 
     @dataclass(frozen=True)
-    class Parameters:
+    class Parameters(ShiftedFocalParameters):
         """Parameters of the Hill loss."""
 
         hill: float = parameter(
@@ -40,17 +57,6 @@ class Hill(Loss):
             low=0,
             high=100,
             search=(1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2.0, 3.0),
-        )
-        margin: float = parameter(
-            1.0,
-            "by how much the logit of a present class is lowered",
-            "xinyu1205/robust-loss-mlml",
-            low=-100,
-            high=100,
-            search=(0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0),
-        )
-        gamma: float = parameter(
-            2.0, "how much less easy present classes count", "xinyu1205/robust-loss-mlml", low=0, high=100
         )
 
     def entries(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, None]:
