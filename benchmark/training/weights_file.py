@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from gridbench.errors import InputError
 
 __all__ = ["Loaded", "load_weights", "read_weights"]
 
+POSITIONS = "pos_embed"
+"""timm's name of the position embeddings of vision transformers."""
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -24,16 +28,20 @@ class Loaded:
     Attributes:
         prefix: What stood before the name of each entry in the file, such as `module.`; often empty.
         stem: `(bands in the file, bands of the images)` where timm's conversion of the first convolution was needed.
+        positions: Tokens `(in the file, of the images)` where a transformer's position embeddings were resampled.
     """
 
     prefix: str = ""
     stem: tuple[int, int] | None = None
+    positions: tuple[int, int] | None = None
 
     def document(self) -> dict[str, Any]:
         """Return what the record says of it."""
         found: dict[str, Any] = {"prefix": self.prefix}
         if self.stem:
             found["stem"] = f"{self.stem[0]} bands to {self.stem[1]} by timm's adapt_input_conv"
+        if self.positions:
+            found["positions"] = "{} tokens to {} by timm's resample_abs_pos_embed".format(*self.positions)
         return found
 
 
@@ -54,12 +62,12 @@ def load_weights(model: nn.Module, path: Path, name: str, prefix: str | None = N
     """
     state = read_weights(path)
     wanted = model.state_dict()
-    stem = _stem(model)
+    stem, prefix_tokens = _stem(model), _prefix_tokens(model)
     known = [prefix] if prefix is not None else _prefixes(state, wanted)
-    fitting = [p for p in known if not _missing(state, wanted, p, stem)]
+    fitting = [p for p in known if not _missing(state, wanted, p, stem, prefix_tokens)]
     if not fitting:
-        closest = min(known or [""], key=lambda p: len(_missing(state, wanted, p, stem)))
-        missing = _missing(state, wanted, closest, stem)
+        closest = min(known or [""], key=lambda p: len(_missing(state, wanted, p, stem, prefix_tokens)))
+        missing = _missing(state, wanted, closest, stem, prefix_tokens)
         before = f" under the prefix {closest!r}" if closest else ""
         raise InputError(
             f"The weights file {str(path)!r} does not fit the backbone {name!r}: {len(missing)} of {len(wanted)} "
@@ -77,8 +85,17 @@ def load_weights(model: nn.Module, path: Path, name: str, prefix: str | None = N
 
         there, here = chosen[stem].shape[1], wanted[stem].shape[1]
         chosen[stem], converted = adapt_input_conv(here, chosen[stem]), (there, here)
+    resampled = None
+    if POSITIONS in chosen and chosen[POSITIONS].shape != wanted[POSITIONS].shape:
+        from timm.layers.pos_embed import resample_abs_pos_embed
+
+        grid = list(model.patch_embed.grid_size)  # type: ignore[union-attr, arg-type]
+        resampled = chosen[POSITIONS].shape[1], wanted[POSITIONS].shape[1]
+        chosen[POSITIONS] = resample_abs_pos_embed(
+            chosen[POSITIONS], grid, num_prefix_tokens=prefix_tokens or 0
+        )
     model.load_state_dict(chosen)
-    return Loaded(fitting[0], converted)
+    return Loaded(fitting[0], converted, resampled)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -135,8 +152,19 @@ def _stem(model: nn.Module) -> str | None:
     return f"{first}.weight" if isinstance(first, str) else None
 
 
+def _prefix_tokens(model: nn.Module) -> int | None:
+    """Return how many position embeddings are of no patch; None for a model without a grid of patches."""
+    if getattr(getattr(model, "patch_embed", None), "grid_size", None) is None:
+        return None
+    return 0 if getattr(model, "no_embed_class", False) else int(getattr(model, "num_prefix_tokens", 1))
+
+
 def _missing(
-    state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], prefix: str, stem: str | None
+    state: Mapping[str, Tensor],
+    wanted: Mapping[str, Tensor],
+    prefix: str,
+    stem: str | None,
+    prefix_tokens: int | None,
 ) -> list[str]:
     """Return the model's entries that the file lacks, or has in a shape that cannot be converted."""
 
@@ -144,6 +172,10 @@ def _missing(
         theirs, ours = state.get(prefix + name), wanted[name]
         if theirs is None:
             return False
+        # timm resamples the positions of images of another size, which were square.
+        if name == POSITIONS and prefix_tokens is not None and theirs.ndim == ours.ndim == 3:
+            patches = theirs.shape[1] - prefix_tokens
+            return theirs.shape[2] == ours.shape[2] and patches > 0 and math.isqrt(patches) ** 2 == patches
         # timm converts the stem of colour images, by repeating or summing its three bands.
         of_colours = name == stem and theirs.ndim == 4 and theirs.shape[1] == 3
         return theirs.shape == ours.shape or (

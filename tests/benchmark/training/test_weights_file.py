@@ -5,6 +5,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 from timm.models import adapt_input_conv
+from timm.models.vision_transformer import checkpoint_filter_fn
 
 from gridbench.errors import InputError
 from gridbench.training.weights_file import load_weights
@@ -69,6 +70,32 @@ def test_a_stem_of_colours_is_converted_as_timm_does(tmp_path, bands):
     assert torch.equal(model.state_dict()[stem], adapt_input_conv(bands, weights()[stem]))
     others = {name: value for name, value in weights().items() if name != stem}
     assert all(torch.equal(model.state_dict()[name], value) for name, value in others.items())
+
+
+@pytest.mark.parametrize("name", ["test_vit", "vit_tiny_patch16_224", "vit_base_patch14_dinov2"])
+def test_positions_of_another_image_size_are_resampled_as_timm_does(tmp_path, name):
+    """DINOv2's weights are those of images of 518 px."""
+    small = {"embed_dim": 12, "depth": 1, "num_heads": 2, "num_classes": 0}
+    patch = 14 if "14" in name else 16
+    file = tmp_path / "w.safetensors"
+    theirs = timm.create_model(name, img_size=6 * patch, **small)
+    save_file(theirs.state_dict(), file)
+    model = timm.create_model(name, img_size=4 * patch, **small)
+    found = load_weights(model, file, name)
+    assert found.document()["positions"] == "37 tokens to 17 by timm's resample_abs_pos_embed"
+    expected = checkpoint_filter_fn(theirs.state_dict(), model)
+    state = model.state_dict()
+    assert state.keys() == expected.keys()
+    assert all(torch.equal(state[entry], value) for entry, value in expected.items())
+
+
+def test_other_positions_are_refused(tmp_path):
+    """A row of five patches is no square."""
+    file = tmp_path / "w.safetensors"
+    model = timm.create_model("test_vit", num_classes=0, img_size=32)
+    save_file({**model.state_dict(), "pos_embed": torch.zeros(1, 6, 64)}, file)
+    with pytest.raises(InputError, match=r"the first being 'pos_embed'"):
+        load_weights(model, file, "test_vit")
 
 
 def test_other_stems_are_refused(tmp_path):
