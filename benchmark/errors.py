@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["GridbenchError", "InputError", "RunFailed", "nearest", "on_a_screen"]
+__all__ = ["GridbenchError", "InputError", "RunFailed", "in_words", "nearest", "on_a_screen"]
 
 _LONGEST = 1600
 _TAIL = 500
@@ -32,6 +32,18 @@ def on_a_screen(message: str) -> str:
     if len(message) <= _LONGEST:
         return message
     return f"{message[: _LONGEST - _TAIL - 7]} [...] {message[-_TAIL:]}"
+
+
+def in_words(error: BaseException) -> str:
+    """Return the type and message of an error, of one of gridbench's own the message alone."""
+    if isinstance(error, SystemExit):
+        return f"SystemExit: the plug-in ended the process ({error.code})"
+    try:
+        message = str(error) or type(error).__name__
+    # A plug-in's own error may fail to say what it is.
+    except BaseException:
+        message = "its message cannot be read"
+    return message if isinstance(error, GridbenchError) else f"{type(error).__name__}: {message}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

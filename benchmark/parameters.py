@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from gridbench.core.percent import is_plain_number
 from gridbench.errors import InputError, nearest
 
 __all__ = ["Specification", "describe", "parameter", "parse"]
@@ -162,9 +163,12 @@ def _typed(value: Any, kind: type, wrong: InputError) -> Any:
         raise wrong
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise wrong
+    if isinstance(value, str) and not is_plain_number(value):
+        raise wrong
     try:
         if kind is float:
-            return float(value)
+            # Without the sign that a 0 may have.
+            return float(value) + 0.0
         try:
             return int(value) if isinstance(value, str) else _whole(value)
         except ValueError:

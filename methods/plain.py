@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from gridbench.errors import InputError
 from gridbench.methods.base import Batch, Method, Objective, Setup, StepOutput
 
 __all__ = ["Plain", "plain_method"]
@@ -21,7 +22,10 @@ class Plain(Method):
 
     def __init__(self, setup: Setup, parameters: Any = None) -> None:
         super().__init__(setup, parameters)
-        assert setup.objective is not None  # the border admits no training method without a loss
+        if setup.objective is None:
+            raise InputError(
+                f"The method {type(self).__name__} trains a head and names no losses; set losses = ANY_LOSS or a list."
+            )
         self.objective: Objective = setup.objective
         self.backbone = setup.backbone("backbone")
         self.head: nn.Module = setup.build("head", self.make_head)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import sys
@@ -12,8 +13,9 @@ import click
 from click.shell_completion import CompletionItem
 
 import gridbench
+from gridbench.core.percent import is_plain_number
 from gridbench.core.terminal import guarded
-from gridbench.errors import GridbenchError, nearest, on_a_screen
+from gridbench.errors import GridbenchError, RunFailed, in_words, nearest, on_a_screen
 
 __all__ = ["main"]
 
@@ -74,6 +76,7 @@ class _LazyGroup(click.Group):
             return None
         module, attribute, _ = COMMANDS[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), attribute)
+        _read_plain_numbers(command)
         if ctx.resilient_parsing:
             from gridbench.cli.completion import complete_names
 
@@ -117,6 +120,22 @@ def cli(debug: bool) -> None:
       gridbench run --method bce --slnir 30
       gridbench leaderboard
     """  # noqa: D301
+
+
+def _read_plain_numbers(command: click.Command) -> None:
+    """Let the options of a command, and of those below it, take numbers in plain digits alone."""
+    for each in command.params:
+        kind = each.type
+        if isinstance(kind, click.types.IntParamType | click.types.FloatParamType):
+            vars(kind)["convert"] = functools.partial(_plain_number, kind)
+    for below in getattr(command, "commands", {}).values():
+        _read_plain_numbers(below)
+
+
+def _plain_number(kind: click.ParamType, value: Any, *where: Any) -> Any:
+    if isinstance(value, str) and not is_plain_number(value):
+        kind.fail(f"{value!r} is no number in plain digits.", *where)
+    return type(kind).convert(kind, value, *where)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -171,7 +190,7 @@ def _exit_code(words: Sequence[str], debug: bool) -> int:
             from gridbench.cli.completion import answer
 
             return answer(cli, os.environ[COMPLETION])
-        cli.main(args=list(words), prog_name="gridbench", standalone_mode=False)
+        _call(words)
         return 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -193,6 +212,25 @@ def _exit_code(words: Sequence[str], debug: bool) -> int:
         return _explain(error)
 
 
+def _call(words: Sequence[str]) -> None:
+    """Run a command; what a plug-in raises, or ends the process with, is a failure that names its line.
+
+    Raises:
+        RunFailed: Code of a plug-in failed, and nothing of gridbench's own caught it.
+    """
+    try:
+        cli.main(args=list(words), prog_name="gridbench", standalone_mode=False)
+    except (GridbenchError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        # Without that module no plug-in was loaded, and importing it takes time.
+        plugins = sys.modules.get("gridbench.core.plugins")
+        fault = plugins.plugin_fault(error) if plugins else ""
+        if not fault:
+            raise
+        raise RunFailed(fault) from error
+
+
 def _explain(error: BaseException) -> int:
     """Print an error for the person at the keyboard and return the exit code."""
     if isinstance(error, GridbenchError):
@@ -205,6 +243,5 @@ def _explain(error: BaseException) -> int:
     if isinstance(error, MemoryError):
         click.echo(f"Error: there is not enough memory. {error}".rstrip(), err=True)
         return 1
-    kind = type(error).__name__
-    click.echo(f"Error: {kind}: {error}\nThis looks like a defect; run again with --debug.", err=True)
+    click.echo(f"Error: {in_words(error)}\nThis looks like a defect; run again with --debug.", err=True)
     return 1

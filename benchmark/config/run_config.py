@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, cast, get_args
 import pydantic
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from gridbench.core.percent import plain_number
+
 __all__ = [
     "FIELDS",
     "GROUPS",
@@ -274,11 +276,13 @@ class RunConfig(pydantic.BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _no_switch_for_a_number(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
-        """Refuse true and false, which Python would take for 1 and 0."""
-        if isinstance(value, bool) and not is_switch(str(info.field_name)):
+    def _numbers_in_plain_digits(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
+        """Refuse what Python would take for a number and nobody writes as one: true, 1_0, digits of other scripts."""
+        name = str(info.field_name)
+        if isinstance(value, bool) and not is_switch(name):
             raise ValueError("a value, not true or false")
-        return value
+        kind = cls.model_fields[name].annotation
+        return plain_number(value, {kind, *get_args(kind)})
 
     @field_validator("compile", mode="before")
     @classmethod

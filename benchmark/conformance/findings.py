@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 
 from gridbench.core.source import failing_line, module_file
+from gridbench.errors import GridbenchError, in_words
 
 __all__ = ["Finding", "Violation", "carry_out", "first_difference", "require"]
 
@@ -71,7 +72,8 @@ def carry_out(
             raise
         except BaseException as error:
             where = failing_line(error, module_file(owner.__module__))
-            yield Finding(title, name, f"it raised {type(error).__name__}: {error}{where}")
+            kind = f"{type(error).__name__}: " if isinstance(error, GridbenchError) else ""
+            yield Finding(title, name, f"it raised {kind}{in_words(error)}{where}")
         else:
             yield Finding(title, name)
             continue

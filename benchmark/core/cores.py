@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext, SpawnContext
 
-__all__ = ["cores_here", "shares_of_cores", "training_processes"]
+__all__ = ["cores_here", "end_with_parent", "shares_of_cores", "training_processes"]
+
+# A loaded plug-in cannot call it any more (core/plugins.py); this module is imported before any.
+_leave = os._exit
 
 # What a process that trains imports; together they take longer to load than a short run takes to compute.
 PRELOADED = [
@@ -58,3 +62,15 @@ def training_processes() -> ForkServerContext | SpawnContext:
         else:
             os.environ["PYTHONSAFEPATH"] = before
     return context
+
+
+def end_with_parent() -> None:
+    """Let this worker end when its parent has ended, however that happened: a killed command leaves none behind."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            _leave(1)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -1,14 +1,46 @@
-"""Percentages as exact decimals, so that a binary fraction never decides how many samples are meant (a leaf)."""
+"""Numbers as people write them, and percentages as exact decimals, so that no binary fraction decides (a leaf)."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Set
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from gridbench.errors import InputError
 
-__all__ = ["Percent", "exact_percent", "share_of"]
+__all__ = ["Percent", "exact_percent", "is_plain_number", "plain_number", "share_of"]
 
 Percent = int | float | str | Decimal
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+
+
+def is_plain_number(text: str) -> bool:
+    """Tell whether a text is a number in plain digits that is not too small to be told from 0.
+
+    Python itself also reads 1_0, blanks around a number, the digits of other scripts, inf and nan.
+
+    Example:
+        >>> [is_plain_number(text) for text in ("30", "-1e-3", "1_0", "\u0665", " 5", "1e-400")]
+        [True, True, False, False, False, False]
+    """
+    if not _NUMBER.fullmatch(text):
+        return False
+    return float(text) != 0 or not re.search("[1-9]", text.lower().partition("e")[0])
+
+
+def plain_number(value: Any, kinds: Set[Any]) -> Any:
+    """Return a value for a field of these types as it is, of a number's text only what is plain, and 0 without a sign.
+
+    Raises:
+        ValueError: A number is meant, and the text is none or not a plain one.
+    """
+    if isinstance(value, str) and kinds & {int, float, Decimal} and str not in kinds:
+        if not is_plain_number(value):
+            raise ValueError("a number in plain digits")
+        return value if float(value) else value.lstrip("+-")
+    return abs(value) if isinstance(value, float | Decimal) and value == 0 else value
 
 
 def exact_percent(value: Percent, name: str = "percent") -> Decimal:
@@ -27,6 +59,8 @@ def exact_percent(value: Percent, name: str = "percent") -> Decimal:
         Decimal('29')
     """
     try:
+        if isinstance(value, str) and not is_plain_number(value):
+            raise ValueError(value)
         inexact = not isinstance(value, (int, str, Decimal))
         number = Decimal(f"{float(str(value)):.12g}" if inexact else str(value))
         allowed = not isinstance(value, bool) and 0 <= number <= 100
@@ -34,7 +68,8 @@ def exact_percent(value: Percent, name: str = "percent") -> Decimal:
         allowed = False
     if not allowed:
         raise InputError(f"The {name} is {value!r}; allowed is a percentage from 0 to 100.")
-    return Decimal(format(number.normalize(), "f"))
+    # Without the sign that a decimal 0 may have.
+    return abs(Decimal(format(number.normalize(), "f")))
 
 
 def share_of(count: int, percent: Percent) -> int:

@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import os
 import sys
+import traceback
 from collections.abc import Iterable
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -15,10 +16,10 @@ from typing import Any, NoReturn
 
 from gridbench.core.files import LARGEST_JSON, read_bytes
 from gridbench.core.source import failing_line
-from gridbench.errors import GridbenchError, InputError
+from gridbench.errors import InputError, in_words
 from gridbench.registry import PLUGIN_SOURCES, REGISTRIES
 
-__all__ = ["load_plugin", "loaded_plugins", "registered_from", "source_digest"]
+__all__ = ["load_plugin", "loaded_plugins", "plugin_fault", "registered_from", "source_digest"]
 
 _PREFIX = "gridbench_plugin_"
 # Told apart by their versions, not by their source.
@@ -84,6 +85,18 @@ def registered_from(file: Path) -> list[tuple[str, str]]:
     ]
 
 
+def plugin_fault(error: BaseException) -> str:
+    """Say which line of a plug-in an error comes from, and what it is; empty where no plug-in had a part in it."""
+    ours = Path(__file__).parents[1]
+    files = set(map(str, PLUGIN_SOURCES))
+    files |= {str(registry.origin(name)) for registry in REGISTRIES for name in registry}
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename in files and not Path(frame.filename).is_relative_to(ours):
+            where = f"{frame.filename!r} failed in line {frame.lineno} ({frame.name})"
+            return f"The plug-in {where}: {in_words(error)}"
+    return ""
+
+
 def source_digest(components: Iterable[Any]) -> str | None:
     """Hash the source of the components that did not come with gridbench.
 
@@ -130,10 +143,8 @@ def _execute(file: Path, shown: Path) -> None:
         sys.modules.pop(name, None)
         if before is not None:
             sys.modules[name] = before
-        kind = "" if isinstance(error, GridbenchError) else f"{type(error).__name__}: "
-        raise InputError(
-            f"The plug-in {str(shown)!r} cannot be loaded: {kind}{error}{failing_line(error, str(file))}"
-        ) from error
+        where = failing_line(error, str(file))
+        raise InputError(f"The plug-in {str(shown)!r} cannot be loaded: {in_words(error)}{where}") from error
 
 
 def _guard_exit() -> None:
@@ -149,6 +160,8 @@ def _guard_exit() -> None:
 
     leave.guards = real  # type: ignore[attr-defined]
     os._exit = leave
+    # The same function by the name of the module that it comes from: posix, or nt.
+    vars(sys.modules[os.name])["_exit"] = leave
 
 
 def _modules(component: Any) -> set[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbench.config import RunConfig
-from gridbench.core.cores import cores_here, shares_of_cores, training_processes
+from gridbench.core.cores import cores_here, end_with_parent, shares_of_cores, training_processes
 from gridbench.core.environment import all_devices, memory_of, ran_out_of_memory
 from gridbench.core.plugins import load_plugin, loaded_plugins
 from gridbench.engines.base import Event
@@ -222,6 +222,7 @@ def work(
         plugins: Files to load first.
         environment: The variables of the process that wants the runs.
     """
+    end_with_parent()
     os.environ.clear()
     os.environ.update(environment)
     if hasattr(os, "sched_setaffinity"):

@@ -18,9 +18,10 @@ from gridbench.config import RunConfig
 from gridbench.core.environment import choose_device, cpu_threads, describe_environment, peak_memory
 from gridbench.core.files import check_folder, file_hash, write_bytes, write_json
 from gridbench.core.machine import machine_label, resumed_on
+from gridbench.core.plugins import plugin_fault
 from gridbench.datasets import default_cache
 from gridbench.datasets.dataset import Progress
-from gridbench.errors import GridbenchError, RunFailed
+from gridbench.errors import GridbenchError, RunFailed, in_words
 from gridbench.plan import Plan, make_plan
 from gridbench.records.record import FAILED, RunRecord, finish_record, read_record
 from gridbench.records.run_folder import (
@@ -173,10 +174,13 @@ def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> Ru
     with cpu_threads(execution.threads):
         try:
             experiment = build(plan, device)
-        except (Exception, KeyboardInterrupt):
+        except (GridbenchError, KeyboardInterrupt):
             raise
         except BaseException as error:
-            raise RunFailed(f"The run failed before it began: {_words(error)}") from error
+            fault = plugin_fault(error)
+            if isinstance(error, Exception) and not fault:
+                raise
+            raise RunFailed(f"The run failed before it began. {fault or in_words(error)}") from error
         with locked(execution.runs, folder):
             found = read_record(folder, verify=True) if folder.exists() else None
             if isinstance(found, RunRecord) and found.id == plan.id and not execution.force:
@@ -348,13 +352,6 @@ def _resumed(
         return again, ()
 
 
-def _words(error: BaseException) -> str:
-    if isinstance(error, SystemExit):
-        return f"SystemExit: the plug-in ended the process ({error.code})"
-    message = str(error) or type(error).__name__
-    return message if isinstance(error, GridbenchError) else f"{type(error).__name__}: {message}"
-
-
 def _failed(error: BaseException, folder: Path, plan: Plan) -> GridbenchError:
     """Note a failure in the run folder and word it for the user."""
     full = no_room(error)
@@ -362,7 +359,7 @@ def _failed(error: BaseException, folder: Path, plan: Plan) -> GridbenchError:
         if asides(folder, REPLACED):
             full = NoRoom(f"{full} The record that it was to replace is in {asides(folder, REPLACED)[-1]}.")
         return full
-    message = _words(error)
+    message = in_words(error)
     uncompiled = compile_failure(error)
     if uncompiled:
         message = f"The backbone cannot be compiled ({uncompiled}); leave out --compile."

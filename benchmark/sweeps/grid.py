@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from gridbench.config import FIELDS, RunConfig, is_switch, make_config
+from gridbench.core.percent import is_plain_number
 from gridbench.errors import InputError
 from gridbench.methods.base import Loss, Method
 from gridbench.methods.pairing import losses_of, usual_loss
@@ -128,11 +129,12 @@ def seeds_of(given: Any) -> list[str]:
         InputError: It is no number from 1, and no list.
     """
     text = str(given)
-    if isinstance(given, bool | float) or (text.isdecimal() and not 1 <= int(text) <= MOST_VALUES):
+    number = text.isascii() and text.isdecimal()
+    if isinstance(given, bool | float) or (number and not 1 <= int(text) <= MOST_VALUES):
         raise InputError(
             f"--seeds is {given}; it must be a number from 1 to {MOST_VALUES}, or a list such as 0,3,7."
         )
-    return [str(seed) for seed in range(int(text))] if text.isdecimal() else several("seeds", given)
+    return [str(seed) for seed in range(int(text))] if number else several("seeds", given)
 
 
 def expand(axes: Mapping[str, Sequence[str]], base: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -246,10 +248,13 @@ def _own(values: Mapping[str, Any], used: set[str]) -> dict[str, Any]:
 
 def _range(text: str) -> list[str]:
     try:
-        start, stop, step = (Decimal(part) for part in text.split(":"))
-    except InvalidOperation:
+        parts = text.split(":")
+        if not all(map(is_plain_number, parts)):
+            raise ValueError(text)
+        start, stop, step = map(Decimal, parts)
+    except ValueError:
         raise InputError(f"A range is start:stop:step, such as 0:60:10; got {text!r}.") from None
-    if not all(number.is_finite() for number in (start, stop, step)) or step <= 0 or stop < start:
+    if step <= 0 or stop < start:
         raise InputError(f"The range {text!r} has no values; it must rise from start to stop.")
     count = int((stop - start) // step) + 1
     if count > MOST_VALUES:

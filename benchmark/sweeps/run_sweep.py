@@ -279,7 +279,9 @@ def _search(axes: dict[str, list[str]], values: dict[str, Any]) -> Search | None
             )
         return None
     if trials is not None and (
-        not isinstance(trials, int | str) or isinstance(trials, bool) or not str(trials).isdecimal()
+        not isinstance(trials, int | str)
+        or isinstance(trials, bool)
+        or not (str(trials).isascii() and str(trials).isdecimal())
     ):
         raise InputError(f"--trials is {trials!r}; it must be a number from 2.")
     picked = axes if EVERY in names else {f"parameters.{name}": None for name in names}

@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import signal
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -18,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gridbench.core.cores import end_with_parent
 from gridbench.core.files import write_bytes
 from gridbench.datasets.archive.archive import Archive
 from gridbench.datasets.archive.building import build_once
@@ -232,15 +232,7 @@ def _attempt(read: Callable[[Any], Outcome], argument: Any) -> Outcome | Unreada
 def _start_worker() -> None:
     # The parent answers Ctrl-C; workers that also died of it would only print tracebacks.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent has ended, however that happened: a killed command leaves no workers behind."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    end_with_parent()
 
 
 def _earlier_findings(folder: Path) -> Counter[str]:

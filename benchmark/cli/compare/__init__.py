@@ -21,6 +21,7 @@ from gridbench.cli.options import (
     quiet_option,
     runs_option,
 )
+from gridbench.core.percent import is_plain_number
 from gridbench.errors import InputError, RunFailed
 
 if TYPE_CHECKING:
@@ -232,9 +233,10 @@ def _chosen(baselines: Baselines, slnir: str | None, seeds: str | None, quick: b
     if slnir == "all":
         rates = list(baselines.plain)
     try:
-        wanted = (
-            None if seeds is None else int(seeds) if seeds.isdecimal() else [int(s) for s in values_of(seeds)]
-        )
+        listed = [] if seeds is None or seeds.isdecimal() else values_of(seeds)
+        if not all(map(is_plain_number, listed or [seeds or "0"])):
+            raise ValueError(seeds)
+        wanted = None if seeds is None else int(seeds) if seeds.isdecimal() else [int(s) for s in listed]
     except ValueError:
         raise InputError(f"--seeds takes a number or a list of seeds such as 0,3; got {seeds!r}.") from None
     if wanted == 0:

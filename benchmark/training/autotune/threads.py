@@ -13,7 +13,7 @@ from typing import Any
 
 from gridbench.config import RunConfig
 from gridbench.core import machine_cache
-from gridbench.core.cores import cores_here, shares_of_cores, training_processes
+from gridbench.core.cores import cores_here, end_with_parent, shares_of_cores, training_processes
 from gridbench.core.machine import describe_machine, machine_label
 from gridbench.plan import Plan
 
@@ -120,6 +120,7 @@ def measure_steps(
     pipe: Connection, start: Any, config: dict[str, Any], cache: str, threads: int, cores: list[int]
 ) -> None:
     """Train for a few seconds, at the same time as the others, and send the steps per second."""
+    end_with_parent()
     import torch
 
     from gridbench.plan import make_plan

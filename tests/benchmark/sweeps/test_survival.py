@@ -105,18 +105,22 @@ def numbers(runs):
     }
 
 
-def workers_of(process):
-    """Return the process ids of a driver's workers."""
+def children_of(pid):
+    """Return the process ids of the living children of a process."""
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal():
             try:
-                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-                if parent == process.pid and b"spawn_main" in (folder / "cmdline").read_bytes():
+                if int((folder / "stat").read_text().rpartition(")")[2].split()[1]) == pid:
                     found.append(int(folder.name))
-            except (OSError, IndexError, ValueError):
+            except (OSError, IndexError):
                 continue
     return found
+
+
+def workers_of(process):
+    """Return the process ids of a driver's workers, which are forked from one that has loaded torch."""
+    return [worker for child in children_of(process.pid) for worker in children_of(child)]
 
 
 def alive(pid):
@@ -158,13 +162,13 @@ def test_kills_of_driver_worker_and_both_lose_nothing_and_repeat_nothing_done(sw
         assert process.poll() is None, process.said.read_text()
         time.sleep(rng.uniform(0, 1.0))
         workers = workers_of(process)
-        if victim != "driver" and workers:
-            kill(rng.choice(workers))
+        if victim != "driver":
+            assert workers
+            assert kill(rng.choice(workers))
         if victim != "worker":
             kill(process.pid)
             process.wait()
-            # Those that are left notice that nobody listens any more.
-            assert wait_for(lambda workers=workers: not any(alive(worker) for worker in workers), 120)
+            assert wait_for(lambda workers=workers: not any(alive(worker) for worker in workers), 10)
             process = sweep(runs)
         now = finished(runs)
         assert {name: now.get(name) for name in before} == before
