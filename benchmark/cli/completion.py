@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,9 @@ VALUES: dict[tuple[str, str], Callable[[click.Context], Iterable[str]]] = {
 }
 
 
+_NO_WORDS_OF_A_SHELL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@=:-]*")
+
+
 class _Names(click.types.StringParamType):
     """Text of which the shell may complete the last of several names that are joined by commas."""
 
@@ -120,10 +124,12 @@ class _Names(click.types.StringParamType):
     ) -> list[CompletionItem]:
         before, comma, last = incomplete.rpartition(",")
         others = self._usual.shell_complete(ctx, param, incomplete)
+        # What is offered stands in the command line as it is, where blanks, quotes and $(...) would act.
         fitting = [
             name
             for name in self._values(ctx)
-            if name.startswith(last) or name.rpartition("/")[2].startswith(last)
+            if _NO_WORDS_OF_A_SHELL.fullmatch(name.rpartition("/")[2])
+            and (name.startswith(last) or name.rpartition("/")[2].startswith(last))
         ]
         # A shell forgets what it was offered before an item that stands for its files.
         return [*others, *(CompletionItem(f"{before}{comma}{name}") for name in fitting)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Set
+from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -31,15 +32,17 @@ def is_plain_number(text: str) -> bool:
 
 
 def plain_number(value: Any, kinds: Set[Any]) -> Any:
-    """Return a value for a field of these types as it is, of a number's text only what is plain, and 0 without a sign.
+    """Return a value for a field of these types as it is, 0 without a sign; of numbers in text only plain ones.
 
     Raises:
-        ValueError: A number is meant, and the text is none or not a plain one.
+        ValueError: It is such a text.
     """
     if isinstance(value, str) and kinds & {int, float, Decimal} and str not in kinds:
-        if not is_plain_number(value):
-            raise ValueError("a number in plain digits")
-        return value if float(value) else value.lstrip("+-")
+        if is_plain_number(value):
+            return value if float(value) else value.lstrip("+-")
+        with suppress(InvalidOperation):
+            if Decimal(value).is_finite():
+                raise ValueError("a number in plain digits")
     return abs(value) if isinstance(value, float | Decimal) and value == 0 else value
 
 

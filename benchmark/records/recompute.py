@@ -13,7 +13,7 @@ from gridbench.core.zip_files import read_arrays
 from gridbench.errors import InputError
 from gridbench.metrics.detection import detection_scores
 from gridbench.noise.core.manifest import Manifest
-from gridbench.records.record import StoredRun
+from gridbench.records.record import StoredRun, is_group
 
 __all__ = ["is_ranked", "wrong_numbers"]
 
@@ -57,7 +57,8 @@ def wrong_numbers(stored: StoredRun, needed: bool = False) -> list[str]:
     for check in checks:
         try:
             reasons += check(stored)
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+        # What files of others can bring; anything else is a fault of ours, and no reason to refuse a record.
+        except (OSError, ValueError) as error:
             reasons.append(f"{check.__name__[1:]}: {error}")
     return reasons
 
@@ -70,7 +71,8 @@ def _retrieval(stored: StoredRun) -> Iterator[str]:
     found = {}
     for key, values in arrays.items():
         tag, name = key.split(".", 1)
-        if values.ndim != 1 or not len(values) or not bool(((values >= 0) & (values <= 1 + TOLERANCE)).all()):
+        rates = values.ndim == 1 and len(values) > 0 and values.dtype.kind in "fiu"
+        if not rates or not bool(((values >= 0) & (values <= 1 + TOLERANCE)).all()):
             yield f"{key}: the scores of single queries must be from 0 to 1"
             continue
         found[PREFIXES[tag] + name] = float(values.mean(dtype=np.float64))
@@ -84,9 +86,9 @@ def _retrieval(stored: StoredRun) -> Iterator[str]:
 
 
 def _predictions(stored: StoredRun) -> Iterator[str]:
-    document, metrics = stored.result.get("predictions") or {}, stored.result["metrics"]
+    document, metrics = stored.result.get("predictions"), stored.result["metrics"]
     for prefix, split in SCORED.items():
-        for name, values in document.get(split, {}).get("per_class", {}).items():
+        for name, values in _of_classes(document, split).items():
             told = metrics.get(prefix + MACRO_MEANS[name])
             known = [value for value in values if value is not None]
             if told is None or not known:
@@ -97,9 +99,29 @@ def _predictions(stored: StoredRun) -> Iterator[str]:
                 yield f"{metric} is {told:.6g}, but the scores of its classes have the mean {mean:.6g}"
 
 
+def _of_classes(document: Any, split: str) -> dict[str, list[float | None]]:
+    """Return the scores of classes that a result tells of a split.
+
+    Raises:
+        ValueError: They are not lists of numbers under the names of scores.
+    """
+    if document is None:
+        return {}
+    if not is_group(document, 1) or not is_group(document.get(split), 1):
+        raise ValueError("they are not of the form that results have")
+    scores = (document.get(split) or {}).get("per_class") or {}
+    if not isinstance(scores, dict) or not scores.keys() <= MACRO_MEANS.keys():
+        raise ValueError("the scores of classes have unknown names")
+    for values in scores.values():
+        numbers = [value for value in values if value is not None] if isinstance(values, list) else [None]
+        if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers):
+            raise ValueError("the scores of classes are no numbers")
+    return scores
+
+
 def _detection(stored: StoredRun) -> Iterator[str]:
     document = stored.result.get("sample_detection") or {}
-    kept = stored.detection() if "detection.npz" in stored.hashes else {}
+    kept = _kept(stored)
     for level in ("image", "label"):
         truth = kept.get(f"{level}.wrong")
         for way, scores in (document.get(level) or {}).items():
@@ -108,6 +130,21 @@ def _detection(stored: StoredRun) -> Iterator[str]:
                 continue
             again = detection_scores(truth, values, kept.get(f"{level}.{way}.selected"))
             yield from _differences(f"sample_detection/{level}/{way}", scores, again)
+
+
+def _kept(stored: StoredRun) -> dict[str, np.ndarray[Any, Any]]:
+    kept = stored.detection() if "detection.npz" in stored.hashes else {}
+    for name, values in kept.items():
+        if values.dtype.kind not in "bfiu":
+            raise ValueError(f"{name} in detection.npz holds no numbers")
+    return kept
+
+
+def _epochs(stored: StoredRun) -> list[dict[str, Any]]:
+    rows = stored.epochs() if "history.json" in stored.hashes else []
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("history.json is no list of epochs")
+    return rows
 
 
 def _noise(stored: StoredRun) -> Iterator[str]:
@@ -125,7 +162,7 @@ def _noise(stored: StoredRun) -> Iterator[str]:
 
 
 def _history(stored: StoredRun) -> Iterator[str]:
-    rows = stored.epochs() if "history.json" in stored.hashes else []
+    rows = _epochs(stored)
     for name in ("detection", "loss_detection"):
         told, last = stored.result.get(name), rows[-1].get(name) if rows else None
         if isinstance(told, Mapping) and isinstance(last, Mapping):
@@ -134,7 +171,7 @@ def _history(stored: StoredRun) -> Iterator[str]:
 
 def _unfounded(stored: StoredRun) -> Iterator[str]:
     """Yield the scores of detection that the record keeps nothing to compute from."""
-    kept = stored.detection() if "detection.npz" in stored.hashes else {}
+    kept = _kept(stored)
     for level in ("image", "label"):
         for way, scores in ((stored.result.get("sample_detection") or {}).get(level) or {}).items():
             # Draws at random follow from the seed and are not kept.
@@ -144,7 +181,7 @@ def _unfounded(stored: StoredRun) -> Iterator[str]:
             unknown = (scores or {}).keys() - detection_scores([True]).keys()
             if unknown:
                 yield f"sample_detection/{level}/{way} has scores of unknown names: {', '.join(sorted(unknown)[:3])}"
-    rows = stored.epochs() if "history.json" in stored.hashes else []
+    rows = _epochs(stored)
     for name in ("detection", "loss_detection"):
         if stored.result.get(name) and not (rows and rows[-1].get(name)):
             yield f"{name} has scores, and the last epoch of history.json has none"

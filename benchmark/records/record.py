@@ -37,12 +37,15 @@ __all__ = [
     "StoredRun",
     "check_result",
     "finish_record",
+    "is_group",
     "iter_records",
     "read_record",
 ]
 
 SCHEMA = 1
 DONE = "done"
+# What a result holds beside its metrics, each a name with a number.
+GROUPS = ("detection", "loss_detection", "noise", "parameters", "seconds")
 FAILED = "failed.json"
 LOCK = "lock"
 
@@ -155,7 +158,7 @@ def read_record(folder: Path, verify: bool = False) -> StoredRun:
         return StoredRun(folder, "incomplete", "it was not finished", config, {})
     try:
         files = _mapping(folder / DONE)["files"]
-        if "result.json" not in files:
+        if not isinstance(files, dict) or "result.json" not in files:
             raise ValueError("done does not list result.json")
         for name, expected in files.items():
             if not _NAME.fullmatch(name):
@@ -166,7 +169,7 @@ def read_record(folder: Path, verify: bool = False) -> StoredRun:
                 raise ValueError(_CHANGED.format(name))
         config, result = (_mapping(folder / name, files) for name in ("config.json", "result.json"))
         check_result(config, result)
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, KeyError) as error:
         return StoredRun(folder, "corrupt", _words(error), config, {})
     return RunRecord(folder, "done", "", config, result, files)
 
@@ -216,7 +219,9 @@ def _verified(content: bytes, name: str, hashes: Mapping[str, str]) -> bytes:
 
 
 def check_result(config: Mapping[str, Any], result: Mapping[str, Any]) -> None:
-    """Refuse settings that were edited, a result that is not of them, and metrics that are no finite numbers.
+    """Refuse settings that were edited, a result that is not of them, and whatever is not of the form of a result.
+
+    What reads a record needs to expect nothing else, so that an error of another kind is a fault of its own.
 
     Args:
         config: The content of config.json.
@@ -227,6 +232,8 @@ def check_result(config: Mapping[str, Any], result: Mapping[str, Any]) -> None:
     """
     if not isinstance(config.get("config"), dict) or not isinstance(config.get("id"), str):
         raise ValueError("config.json lacks the run's settings or its id")
+    if not is_group(config.get("versions"), 1):
+        raise ValueError("config.json holds no versions")
     check_identity(config)
     if result.get("id") != config["id"]:
         raise ValueError("result.json belongs to another run")
@@ -236,6 +243,21 @@ def check_result(config: Mapping[str, Any], result: Mapping[str, Any]) -> None:
     for name, value in metrics.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise ValueError(f"{name} is {value!r} in result.json")
+    levels = result.get("sample_detection")
+    of_samples = (
+        {level: levels.get(level) for level in ("image", "label")} if isinstance(levels, dict) else levels
+    )
+    groups = {name: (result.get(name), 1) for name in GROUPS} | {"sample_detection": (of_samples, 3)}
+    for name, (value, depth) in groups.items():
+        if not is_group(value, depth):
+            raise ValueError(f"{name} is {value!r:.80} in result.json")
+
+
+def is_group(value: object, depth: int) -> bool:
+    """Tell whether a value is nothing, or an object whose values are groups of one level less, of the last anything."""
+    if value is None or depth == 0:
+        return True
+    return isinstance(value, dict) and all(is_group(inner, depth - 1) for inner in value.values())
 
 
 def _words(error: Exception) -> str:

@@ -154,17 +154,22 @@ def read_compact(path: Path) -> list[CompactRun]:
             if len(line) > limited(LARGEST_JSON):
                 raise ValueError(f"it has {len(line):,} bytes, more than a record can need")
             documents = parse_json(line, strict=True)
+            if not isinstance(documents, dict):
+                raise ValueError("it is no record")
             name = str(documents["folder"])
             if not _FOLDER.fullmatch(name):
                 raise ValueError("its name is no name of a folder")
             config, result = documents["config"], documents["result"]
+            for part in (config, result):
+                if not isinstance(part, dict):
+                    raise ValueError(f"its settings or result are of the type {type(part).__name__}")
             check_result(config, result)
             origin = str(documents.get("origin", ""))
             if origin and not _FOLDER.fullmatch(origin):
                 raise ValueError(f"its origin is {origin!r:.80}")
             run = CompactRun(path / name, "done", "", config, result, {}, documents, histories, at, origin)
             found.append(run)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError) as error:
             reasons.append(f"{name}: {f'it lacks {error}' if isinstance(error, KeyError) else error}")
     if reasons:
         refuse(path, reasons)

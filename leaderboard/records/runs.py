@@ -167,7 +167,7 @@ def as_run(stored: StoredRun, origin: str) -> Run | LeftOut:
         if wrong:
             raise ValueError(wrong)
         return run
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except (ValueError, KeyError) as error:
         reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
         return LeftOut(stored.folder, "corrupt", reason, settings, seed)
 
@@ -180,6 +180,9 @@ def _told(settings: Mapping[str, Setting]) -> str:
 
 
 def _settings(config: Mapping[str, Any]) -> tuple[dict[str, Setting], int]:
+    for part in (config["config"], config["versions"]):
+        if not isinstance(part, dict):
+            raise ValueError(f"its settings or versions are of the type {type(part).__name__}")
     settings = dict(flatten(config["config"]))
     settings |= {f"versions.{name}": version for name, version in config["versions"].items()}
     settings |= {name: config.get(name) for name in ("kind", "dataset_fingerprint", "plugin")}
