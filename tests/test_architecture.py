@@ -32,11 +32,11 @@ FILES_AND_TEXT = {
     "gridbench.core.zip_files",
 }
 SHARED = {"gridbench.core.labels", "gridbench.core.percent"}
-LEAVES = {*COMMON, *SHARED, "gridbench.core.identity", "gridbench.core.source"}
+LEAVES = {*COMMON, *SHARED, "gridbench.core.cores", "gridbench.core.identity", "gridbench.core.source"}
 MAY_IMPORT: dict[str, set[str]] = {
     "gridbench.noise": {"gridbench.noise", *FILES_AND_TEXT, *COMMON, *SHARED},
     "gridbench.metrics": {"gridbench.metrics", "gridbench.errors", *SHARED},
-    "gridbench.datasets": {"gridbench.datasets", *FILES_AND_TEXT, *COMMON, *SHARED},
+    "gridbench.datasets": {"gridbench.datasets", "gridbench.core.cores", *FILES_AND_TEXT, *COMMON, *SHARED},
     "gridbench.methods": {"gridbench.methods", *COMMON, *SHARED},
     "gridbench.leaderboard": {
         "gridbench.leaderboard",
