@@ -51,11 +51,11 @@ def test_an_old_path_is_the_very_same_module(old, new):
 
 def test_old_paths_work_first_and_a_path_that_never_was_does_not():
     code = (
-        "from gridbench.runner import Execution\n"
+        "from gridbench.record import RunRecord\n"
         "import gridbench.record as record\n"
         "from gridbench import streams\n"
-        "from gridbench.records.runner import Execution as same\n"
-        "assert Execution is same and record.__name__ == 'gridbench.records.record' and streams.numpy_stream\n"
+        "from gridbench.records.record import RunRecord as same\n"
+        "assert RunRecord is same and record.__name__ == 'gridbench.records.record' and streams.numpy_stream\n"
         "import gridbench.nothing\n"
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
