@@ -35,6 +35,7 @@ for _name, _class in (
     ("lnc", "LNC"),
     ("mean_teacher", "MeanTeacher"),
     ("mixup", "Mixup"),
+    ("mlt", "MLT"),
     ("nar", "NAR"),
     ("npn", "NPN"),
     ("oracle", "Oracle"),

@@ -206,6 +206,15 @@ CATALOGUE = {
         "Zhang et al., ICLR 2018",
         "m l(y) + (1 - m) l(y') on m x + (1 - m) x', m ~ Beta(alpha, alpha)",
     ),
+    "mlt": Entry(
+        "several",
+        "weigh by estimated flip rates",
+        "1F 1B, 1F at 5 epochs",
+        "losses, rates of classes",
+        "",
+        "Li et al., NeurIPS 2022",
+        "p_t / p~_t l, p~ = (1 - p) rho01 + p (1 - rho10), with rates estimated from classes that come together",
+    ),
     "nar": Entry(
         "several",
         "revise labels each epoch",

@@ -1,0 +1,1 @@
+"""Parts of MLT that are used by it alone."""
