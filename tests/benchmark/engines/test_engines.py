@@ -5,9 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-import os
-import subprocess
-import sys
 import textwrap
 from dataclasses import replace
 
@@ -188,7 +185,7 @@ def test_a_node_without_room_is_the_nodes_trouble(order, node, store, monkeypatc
     assert "no room left" in message
 
 
-def test_a_plugin_goes_along_and_is_part_of_the_identity(cache, settings, store, tmp_path):
+def test_a_plugin_goes_along_and_is_part_of_the_identity(warm, cache, settings, tmp_path):
     plugin = tmp_path / "halved.py"
     plugin.write_text(
         textwrap.dedent(
@@ -208,21 +205,20 @@ def test_a_plugin_goes_along_and_is_part_of_the_identity(cache, settings, store,
         )
     )
     # The driver is a process of its own: a node has not loaded its file.
-    code = """
-import multiprocessing, pathlib, sys
-import gridbench.training.experiment  # with torch, here, so that not both processes import it
+    code = f"""
+import multiprocessing, pathlib
 from gridbench.config import make_config
 from gridbench.engines.ray.node import Order, carry_out
 from gridbench.engines.ray.transport import archive_shipment, plugin_shipment
 from gridbench.plan import make_plan
 from gridbench.core.plugins import load_plugin
-folder, cache, settings = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), eval(sys.argv[3])
+folder, cache, settings = pathlib.Path({str(tmp_path)!r}), pathlib.Path({str(cache)!r}), {settings!r}
 
 def drive(pipe):
     pieces = []
     put = lambda piece: pieces.append(piece) or len(pieces) - 1
     load_plugin(folder / "halved.py")
-    plan = make_plan(make_config({**settings, "method": "halved"}), cache)
+    plan = make_plan(make_config({{**settings, "method": "halved"}}), cache)
     plugin = plugin_shipment(folder / "halved.py", put)
     archive = archive_shipment(plan.archive, cache, put)
     pipe.send((Order(plan.config.canonical(), plan.id, archive, (plugin,), "s", "light", "cpu", 1), pieces))
@@ -236,9 +232,9 @@ driver.join()
 *_, last = carry_out(order, pieces.__getitem__)
 print(last[0], last[1] if last[0] != "done" else "")
 """
-    environment = {**os.environ, "GRIDBENCH_CACHE": str(tmp_path / "node"), "OMP_NUM_THREADS": "1"}
-    words = [sys.executable, "-P", "-c", code, str(tmp_path), str(cache), repr(settings)]
-    told = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    script = tmp_path / "driver_and_node.py"
+    script.write_text(code, encoding="utf-8")
+    told = warm(environment={"GRIDBENCH_CACHE": str(tmp_path / "node")}, script=str(script))
     assert told.stdout.split() == ["done"], told.stdout + told.stderr
     assert list((tmp_path / "node" / "cluster" / "plugins").glob("*/halved.py"))
 
