@@ -1,6 +1,6 @@
 """Run every `bench_*.py` beside this file and print a table per part; the numbers go to the folder `bench/`.
 
-    python tests/bench/run.py              all of them, about a quarter of an hour on a quiet core
+    python tests/bench/run.py              all of them, about half an hour on two quiet cores
     python tests/bench/run.py step chi2    only bench_step.py and bench_chi2.py
     python tests/bench/run.py --quick      small work and few rounds, to see that everything runs
 

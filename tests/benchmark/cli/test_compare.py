@@ -158,7 +158,15 @@ def test_a_variant_of_a_registered_method(compare, tmp_path):
     assert {line.split()[-2] for line in out.splitlines() if line.startswith("grid")} >= {
         "50"
     } or " 50 " in out
-    assert [run.settings["parameters.lambda"] for run in collect(tmp_path / "runs").runs] == [50.0, 50.0]
+    runs = collect(tmp_path / "runs").runs
+    assert [run.settings["parameters.lambda"] for run in runs] == [50.0, 50.0]
+    code, out, err = compare("grid", "-p", "lambda=50", "--slnir", "30", "--metric", "map_macro")
+    assert code == 0, err
+    assert "2 runs, all there already" in out
+    mean = 100 * sum(run.metrics["map_macro"] for run in runs) / 2
+    assert f"{mean:.1f}" in next(
+        line for line in out.splitlines() if line.startswith("grid") and "50" in line
+    )
 
 
 def test_a_baseline_itself_is_not_computed_again(compare, tmp_path):
