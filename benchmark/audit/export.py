@@ -200,7 +200,7 @@ def write_images(archive: Archive, folder: Path) -> int:
     """
     group = archive.groups[0]
     plain = len(archive.groups) == 1 and group.pixels.dtype == np.uint8 and len(group.bands) in (1, 3)
-    paths = _paths(folder, archive.names, ".png" if plain else ".tif")
+    paths = image_paths(folder, archive.names, [".png" if plain else ".tif"] * len(archive))
     for i, path in enumerate(paths):
         path.parent.mkdir(parents=True, exist_ok=True)
         pixels = archive.gather(np.array([i])).numpy()[0]
@@ -210,10 +210,14 @@ def write_images(archive: Archive, folder: Path) -> int:
     return len(paths)
 
 
-def _paths(folder: Path, names: Sequence[str], suffix: str) -> list[Path]:
-    """Return a file below the folder for each name; one that would lead out of it is kept inside."""
+def image_paths(folder: Path, names: Sequence[str], suffixes: Sequence[str]) -> list[Path]:
+    """Return a file below the folder for each name; one that would lead out of it is kept inside.
+
+    Raises:
+        InputError: Two images would have the same file.
+    """
     paths = []
-    for name in names:
+    for name, suffix in zip(names, suffixes, strict=True):
         parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", "..")]
         paths.append(folder.joinpath(*parts[:-1], f"{(parts or ['_'])[-1]}{suffix}"))
     if len(set(paths)) < len(paths):

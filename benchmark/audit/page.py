@@ -10,6 +10,7 @@ from typing import Any
 
 import jinja2
 import numpy as np
+import numpy.typing as npt
 
 from gridbench.audit.audit import Audit
 from gridbench.audit.correction import replacement
@@ -23,7 +24,16 @@ from gridbench.core.terminal import escape
 from gridbench.datasets import Archive
 from gridbench.leaderboard.formats.html.page import inlined
 
-__all__ = ["PAGE", "page_document", "render_page", "write_page"]
+__all__ = [
+    "PAGE",
+    "address_beside",
+    "beside",
+    "filled",
+    "page_document",
+    "render_page",
+    "write_page",
+    "write_pictures",
+]
 
 PAGE, PICTURES = "audit.html", "pictures"
 MOST_IMAGES_WITH_LABELS = 50_000
@@ -35,13 +45,17 @@ _SHARED, _OWN = ("common.js",), ("cards.js", "look.js", "decide.js")
 def write_page(audit: Audit, archive: Archive, suspects: Suspects) -> Path:
     """Write audit.html, and beside it full pictures of images that are larger than those in it; return where it is."""
     path = audit.folder / PAGE
-    if _large(archive):
-        (audit.folder / PICTURES).mkdir(exist_ok=True)
-        for i in np.unique(suspects.samples):
-            position = int(audit.positions[i])
-            write_bytes(audit.folder / _beside(position), full_size(archive, position))
+    write_pictures(audit.folder, archive, audit.positions[np.unique(suspects.samples)])
     write_bytes(path, render_page(audit, archive, suspects).encode())
     return path
+
+
+def write_pictures(folder: Path, archive: Archive, positions: npt.NDArray[Any]) -> None:
+    """Write full pictures of images (n,) of an archive beside its page, where the page holds reduced ones."""
+    if beside(archive):
+        (folder / PICTURES).mkdir(exist_ok=True)
+        for position in positions.tolist():
+            write_bytes(folder / address_beside(position), full_size(archive, position))
 
 
 def render_page(audit: Audit, archive: Archive, suspects: Suspects) -> str:
@@ -56,6 +70,27 @@ def render_page(audit: Audit, archive: Archive, suspects: Suspects) -> str:
         The file's text. Names from the archive are escaped, or handed to the script as JSON and shown as text.
     """
     expected = Expectation(**audit.document["expected"])
+    facts = {
+        "title": f"Labels of {archive.name} to look at",
+        "document": audit.document,
+        "calibration": _calibration(audit.document["calibration"]),
+        "advice": advice(expected),
+        "planted": float(np.interp(expected.look, expected.k, audit.document["planted"]["recall"])),
+        "outlined": archive.has_maps,
+        "shown": len(suspects),
+        "complete": len(archive) <= MOST_IMAGES_WITH_LABELS,
+    }
+    return filled(facts, page_document(audit, archive, suspects), beside(archive))
+
+
+def filled(facts: Mapping[str, Any], data: Mapping[str, Any], pictures: bool) -> str:
+    """Return the page with what its template and its script are given.
+
+    Args:
+        facts: Variables of the template.
+        data: What the script reads.
+        pictures: Whether the page may show pictures that lie beside it.
+    """
     own = resources.files("gridbench.audit") / "templates"
     # The same look, theme and helpers as the leaderboard's page.
     shared = resources.files("gridbench.leaderboard.formats.html") / "templates"
@@ -68,19 +103,10 @@ def render_page(audit: Audit, archive: Archive, suspects: Suspects) -> str:
     styles = [folder.joinpath(name) for folder, name in ((shared, "page.css"), (own, "audit.css"))]
     scripts = [*(shared / name for name in _SHARED), *(own / name for name in _OWN)]
     page = environment.get_template("page.html.j2").render(
-        title=f"Labels of {archive.name} to look at",
         version=metadata.version("gridbench"),
-        document=audit.document,
-        calibration=_calibration(audit.document["calibration"]),
-        advice=advice(expected),
-        planted=float(np.interp(expected.look, expected.k, audit.document["planted"]["recall"])),
-        outlined=archive.has_maps,
-        shown=len(suspects),
-        complete=len(archive) <= MOST_IMAGES_WITH_LABELS,
-        data=jinja2.utils.htmlsafe_json_dumps(
-            page_document(audit, archive, suspects), separators=(",", ":"), allow_nan=False
-        ),
-        **inlined(styles, scripts, "data: file: 'self'" if _large(archive) else "data:"),
+        data=jinja2.utils.htmlsafe_json_dumps(data, separators=(",", ":"), allow_nan=False),
+        **{"masks": False, **facts},
+        **inlined(styles, scripts, "data: file: 'self'" if pictures else "data:"),
     )
     return escape(page)
 
@@ -97,7 +123,7 @@ def page_document(audit: Audit, archive: Archive, suspects: Suspects) -> dict[st
         position = image["row"]
         image["alike"] = [place[i] for i in found]
         image["outline"] = outline(archive, position)
-        image["full"] = _beside(position) if _large(archive) else None
+        image["full"] = address_beside(position) if beside(archive) else None
     return {
         "id": str(audit.document["id"]),
         "classes": list(archive.class_names),
@@ -125,12 +151,14 @@ def _image(audit: Audit, archive: Archive, i: int) -> dict[str, Any]:
     }
 
 
-def _large(archive: Archive) -> bool:
+def beside(archive: Archive) -> bool:
+    """Tell whether full pictures lie beside the page, since they are larger than those in it."""
     height, width = archive.image_size
     return bool(height > THUMBNAIL or width > THUMBNAIL)
 
 
-def _beside(position: int) -> str:
+def address_beside(position: int) -> str:
+    """Return the address of an image's full picture, seen from the page."""
     return f"{PICTURES}/{position}.jpg"
 
 

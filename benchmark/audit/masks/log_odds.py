@@ -17,7 +17,8 @@ def code_probabilities(probabilities: npt.ArrayLike) -> npt.NDArray[np.uint8]:
     """Return probabilities of any shape as bytes."""
     values = np.clip(np.asarray(probabilities, dtype=np.float64), 1e-9, 1 - 1e-9)
     odds = np.log(values) - np.log1p(-values)
-    return np.clip(np.rint(odds / STEP) + ZERO, 1, 255).astype(np.uint8)
+    codes: npt.NDArray[np.uint8] = np.clip(np.rint(odds / STEP) + ZERO, 1, 255).astype(np.uint8)
+    return codes
 
 
 def log_odds(codes: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

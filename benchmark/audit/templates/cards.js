@@ -1,11 +1,13 @@
 const PAGE = 120;
 const KEY = `gridbench audit ${data.id}`;
-const WORDS = { accept: "accepted: the label changes", reject: "rejected: the label stays", unsure: "unsure: the label stays for now" };
+/* Findings of label maps have a number, a kind and overlays; suspicious labels have none of these. */
+const WHAT = data.suspects.some((suspect) => suspect.finding) ? "map" : "label";
+const WORDS = { accept: `accepted: the ${WHAT} changes`, reject: `rejected: the ${WHAT} stays`, unsure: `unsure: the ${WHAT} stays for now` };
 const state = { at: 0, limit: PAGE, shown: [], undo: [], kept: true };
 const decisions = new Map(Object.entries(stored()));
 
 data.suspects.forEach((suspect, at) => { suspect.rank = at; });
-for (const suspect of data.suspects) suspect.key = `${data.images[suspect.image].row}/${suspect.label}`;
+for (const suspect of data.suspects) suspect.key = `${data.images[suspect.image].row}/${suspect.finding || suspect.label}`;
 const known = new Set(data.suspects.map((suspect) => suspect.key));
 for (const key of decisions.keys()) if (!known.has(key)) decisions.delete(key);
 
@@ -21,28 +23,31 @@ function store() {
 
 const names = (labels) => labels.map((label) => data.classes[label]).join(", ");
 
+const kindOf = (suspect) => suspect.kind || (suspect.wrong ? "wrong" : "missing");
+
 function fits(suspect) {
   const [label, kind, wanted] = ["class", "kind", "state"].map((id) => $(id).value);
   const decided = decisions.get(suspect.key);
-  return (label === "" || suspect.label === Number(label)) && (kind === "" || (kind === "wrong") === suspect.wrong)
+  return (label === "" || suspect.label === Number(label)) && (kind === "" || kind === kindOf(suspect))
     && (wanted === "" || (wanted === "open" ? !decided : decided === wanted));
 }
 
 function cardOf(suspect, at) {
   const image = data.images[suspect.image];
   const decided = decisions.get(suspect.key) || "";
-  const question = suspect.wrong ? "Wrong label?" : "Missing label?";
-  const change = suspect.wrong ? "take away" : "add";
+  const question = suspect.kind ? `${suspect.kind}?` : suspect.wrong ? "Wrong label?" : "Missing label?";
+  const change = suspect.ask || `${suspect.wrong ? "take away" : "add"}: ${data.classes[suspect.label]}`;
   const instead = suspect.wrong && suspect.instead.length ? `seen instead: ${names(suspect.instead.slice(0, 3))}` : "";
   return make("article", {
     class: `card ${decided}`, role: "option", id: `card-${at}`, "aria-selected": at === state.at ? "true" : "false",
     onclick: () => { choose(at, false); $("cards").focus({ preventScroll: true }); },
   },
-  make("img", { src: image.picture, alt: "", width: 128, height: 128, loading: "lazy", onclick: (event) => { event.stopPropagation(); choose(at, false); showLook(); },
+  make("div", { class: "thumb" }, make("img", { src: image.picture, alt: "", width: 128, height: 128, loading: "lazy", onclick: (event) => { event.stopPropagation(); choose(at, false); showLook(); },
     onmouseenter: (event) => hover(event, image), onmouseleave: leave }),
+  suspect.region ? make("img", { src: suspect.region, class: "outline", alt: "" }) : null),
   make("div", {},
-    make("p", { class: "ask" }, question, make("b", {}, `${change}: ${data.classes[suspect.label]}`)),
-    make("p", {}, `${Math.round(100 * suspect.score)} % probable`),
+    make("p", { class: "ask" }, question, make("b", {}, change)),
+    make("p", {}, `${Math.round(100 * suspect.score)} % probable${suspect.area ? `, ${(100 * suspect.area).toFixed(1)} % of the map` : ""}`),
     make("p", { class: "state" }, WORDS[decided] || "")),
   make("p", { class: "more" }, `given: ${names(image.given) || "none"}`),
   instead ? make("p", { class: "more" }, instead) : null,

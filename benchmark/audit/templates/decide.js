@@ -27,7 +27,7 @@ const across = () => Math.max(1, getComputedStyle($("cards")).gridTemplateColumn
 const go = (at) => { choose(at); whileLooking(); };
 const KEYS = {
   a: () => decide("accept"), r: () => decide("reject"), s: () => decide("unsure"), u: undo,
-  m: () => { view.outlines = !view.outlines; whileLooking(); }, "+": () => zoomBy(ZOOM.step), "-": () => zoomBy(1 / ZOOM.step),
+  m: () => { view.outlines = !view.outlines; view.layer = (view.layer + 1) % LAYERS.length; whileLooking(); }, "+": () => zoomBy(ZOOM.step), "-": () => zoomBy(1 / ZOOM.step),
   Enter: () => { if ($("look").open) $("look").close(); else showLook(); },
   ArrowRight: () => go(state.at + 1), ArrowLeft: () => go(state.at - 1),
   ArrowDown: () => go(state.at + across()), ArrowUp: () => go(state.at - across()),
@@ -49,7 +49,7 @@ function save(name, text) {
 
 function decisionRows() {
   const decided = data.suspects.filter((suspect) => decisions.has(suspect.key));
-  return decided.map((suspect) => [data.images[suspect.image].name, data.classes[suspect.label], decisions.get(suspect.key)]);
+  return decided.map((suspect) => [data.images[suspect.image].name, suspect.finding || data.classes[suspect.label], decisions.get(suspect.key)]);
 }
 
 function labelRows() {
@@ -72,7 +72,7 @@ $("close").addEventListener("click", () => $("look").close());
 for (const word of ["accept", "reject", "unsure"]) $(`look-${word}`).addEventListener("click", () => decide(word));
 $("undo").addEventListener("click", undo);
 $("more").addEventListener("click", () => { state.limit += PAGE; render(); });
-$("decisions").addEventListener("click", () => save("decisions.csv", csvText([["sample", "label", "decision"], ...decisionRows()])));
+$("decisions").addEventListener("click", () => save("decisions.csv", csvText([["sample", WHAT === "map" ? "finding" : "label", "decision"], ...decisionRows()])));
 if ($("labels")) {
   const name = data.injected ? "labels-with-injected-noise.csv" : "labels.csv";
   $("labels").addEventListener("click", () => save(name, csvText([["file", "split", ...data.classes], ...labelRows()])));

@@ -1,6 +1,8 @@
 /* The image in full size: beside the card while the mouse is on its picture, and in a dialog that Enter opens. */
 const ZOOM = { least: 1, most: 8, step: 1.5 };
-const view = { zoom: 1, outlines: true };
+const view = { zoom: 1, outlines: true, layer: 0 };
+const LAYERS = ["edge of the finding", "map as given", "map as suspected", "image alone"];
+const layersOf = (suspect, image) => [suspect.region, image.overlay, suspect.overlay, null];
 
 const address = (image) => image.full || image.picture;
 const shownSuspect = () => state.shown[state.at];
@@ -24,6 +26,16 @@ function strip(title, images) {
   return images.length ? [make("h3", {}, title), make("div", { class: "strip" }, ...images.map(example))] : [];
 }
 
+function legend(suspect, image) {
+  const classes = [...new Set([...image.given, suspect.label])];
+  return [make("p", {}, make("b", {}, `shown: ${LAYERS[view.layer]}`), " (m: next)"),
+    make("p", { class: "legend" }, ...classes.map((label) => {
+      const swatch = make("span", { class: "swatch" });
+      swatch.style.background = data.colours[label];
+      return make("span", {}, swatch, data.classes[label]);
+    }))];
+}
+
 function showLook() {
   const suspect = shownSuspect();
   if (!suspect) { $("look").close(); return; }
@@ -32,16 +44,22 @@ function showLook() {
   const sharp = !image.full;
   const sheet = make("div", { class: `picture${sharp ? " sharp" : ""}` }, make("img", { src: address(image), alt: "" }),
     image.outline && view.outlines ? make("img", { src: image.outline, class: "outline", alt: "" }) : null);
+  if (suspect.finding) {
+    const layer = layersOf(suspect, image)[view.layer];
+    sheet.append(...(layer ? [make("img", { src: layer, class: `outline${view.layer ? " tint" : ""}`, alt: "" })] : []),
+      ...(view.layer === 1 || view.layer === 2 ? [make("img", { src: suspect.region, class: "outline", alt: "" })] : []));
+  }
   sheet.style.setProperty("--zoom", view.zoom);
   const decided = decisions.get(suspect.key) || "";
   $("look-body").replaceChildren(
     make("div", { class: "frame", tabindex: "0", onwheel: (event) => { event.preventDefault(); zoomBy(event.deltaY < 0 ? ZOOM.step : 1 / ZOOM.step); } }, sheet),
     make("div", { class: decided },
-      make("p", { class: "ask" }, `${suspect.rank + 1} of ${data.suspects.length}: ${suspect.wrong ? "is this label wrong?" : "is this label missing?"}`),
-      make("h2", {}, `${suspect.wrong ? "take away" : "add"}: ${data.classes[suspect.label]}`),
+      make("p", { class: "ask" }, `${suspect.rank + 1} of ${data.suspects.length}: ${suspect.kind ? `${suspect.kind}?` : suspect.wrong ? "is this label wrong?" : "is this label missing?"}`),
+      make("h2", {}, suspect.ask || `${suspect.wrong ? "take away" : "add"}: ${data.classes[suspect.label]}`),
       make("p", {}, `probability that it is an error: ${Math.round(100 * suspect.score)} %`),
       make("p", {}, `given: ${names(image.given) || "none"}`),
       make("p", { class: "state" }, WORDS[decided] || "not decided"),
+      ...(suspect.finding ? legend(suspect, image) : []),
       ...strip(`Typical of ${data.classes[suspect.label]}`, data.typical[suspect.label]),
       ...others.flatMap((label) => strip(`Typical of ${data.classes[label]}`, data.typical[label])),
       ...strip("Seen alike by the models", image.alike),

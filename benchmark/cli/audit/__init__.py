@@ -11,6 +11,7 @@ import click
 from gridbench.cli.audit.apply import apply
 from gridbench.cli.audit.compare import compare
 from gridbench.cli.audit.export import export
+from gridbench.cli.audit.masks import audit_label_maps, print_mask_audit
 from gridbench.cli.audit.summary import print_audit
 from gridbench.cli.options import (
     GroupedCommand,
@@ -139,10 +140,14 @@ def audit(
     down the list it is worth going. The same command again resumes, or only writes the files anew. With --slnir, noise
     is put on top of the labels, and the tables tell how well it is found: a test on your own archive.
 
+    With --loss pce, or another loss of label maps, the maps are audited: connected regions that are probably of another
+    class, missing and spurious objects, and displaced maps, one finding each. `apply` writes corrected masks then.
+
     \b
       gridbench audit --dataset mine --dry-run
       gridbench audit --dataset mine
       gridbench audit --dataset mine --slnir 10
+      gridbench audit --dataset mine --loss pce
       gridbench audit apply audits/FOLDER --decisions decisions.csv --out corrected
       gridbench audit compare mine mine-corrected
     """  # noqa: D301
@@ -172,11 +177,18 @@ def audit(
             building=progress.build,
             say=progress.say,
         )
-        found = audit_labels(plan, folding, out, execution, members)
+        if plan.kind == "pixel":
+            regions = audit_label_maps(plan, folding, out, execution, members, top)
+        else:
+            found = audit_labels(plan, folding, out, execution, members)
+    where = [] if cache is None else ["--cache", str(cache)]
+    if plan.kind == "pixel":
+        print_mask_audit(*regions, where)
+        return
     ranked = rank_labels(found.given, found.scores)
     listed = write_list(found, plan.archive, ranked.first(10 * top))
     page = write_page(found, plan.archive, ranked.first(top))
-    print_audit(found, listed, page, [] if cache is None else ["--cache", str(cache)])
+    print_audit(found, listed, page, where)
 
 
 audit.add_command(apply)
@@ -184,14 +196,24 @@ audit.add_command(compare)
 audit.add_command(export)
 
 
+_METHODS = {"pixel": "pce"}
+"""Level of labels -> method of an audit, for other levels than scene labels."""
+
+
 def _plan(values: dict[str, Any], cache: Path, building: Any, splits: str) -> Plan:
     """Plan a run on all audited images; what the user left open is chosen for audits, not for retrieval."""
     from gridbench.audit.budget import BACKBONE
     from gridbench.config import make_config
+    from gridbench.methods.pairing import losses_at
     from gridbench.plan import make_plan
 
     # Nothing is retrieved, so no network needs descriptors that chi-square can compare.
-    usual = {"method": "bce", "train_size": 0, "distance": "euclidean"}
+    method = (
+        values.get("loss")
+        if values.get("loss") in losses_at("pixel")
+        else _METHODS.get(str(values.get("level")), "bce")
+    )
+    usual = {"method": method, "train_size": 0, "distance": "euclidean"}
     # What a pretrained or strided network asks for, the small one cannot give.
     if not {"pretrained", "weights", "output_stride"} & values.keys():
         usual["backbone"] = BACKBONE

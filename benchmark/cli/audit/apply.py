@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gridbench.cli.audit.masks import apply_to_masks
 from gridbench.cli.options import cache_option
 from gridbench.errors import InputError
 
@@ -92,7 +93,7 @@ __all__ = ["apply"]
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Where labels.csv goes.",
+    help="Where labels.csv or the masks go.",
 )
 @click.option(
     "--force", is_flag=True, help="Replace a labels.csv, clean_labels.csv or images that are there."
@@ -131,6 +132,9 @@ def apply(
     first of the list are changed unless they were rejected. Validation and test labels stay as they are, unless
     --splits all changes them, too.
 
+    Of an audit of label maps, DIR gets corrected masks (PNG, or GeoTIFF with the image's coordinates where it has
+    some) and classes.csv instead.
+
     \b
       gridbench audit apply audits/FOLDER --decisions decisions.csv --out corrected
       gridbench data prepare folder --data my/archive --labels corrected/labels.csv --name mine-corrected
@@ -138,6 +142,7 @@ def apply(
     from gridbench.audit.audit import read_audit
     from gridbench.audit.correction import correct
     from gridbench.audit.export import label_table, original_table, write_images
+    from gridbench.audit.masks.audit import is_mask_audit
     from gridbench.core.files import check_folder, check_free, write_bytes
     from gridbench.datasets import default_cache
     from gridbench.datasets.open import open_archive
@@ -145,6 +150,19 @@ def apply(
 
     if decisions is None and top is None:
         raise InputError("Say what to change: --decisions FILE, --top N, or both.")
+    if is_mask_audit(audit):
+        apply_to_masks(
+            audit,
+            cache,
+            decisions=decisions,
+            top=top,
+            splits=splits,
+            out=out,
+            images=images,
+            force=force,
+            with_injected_noise=with_injected_noise,
+        )
+        return
     found, archive = read_audit(audit, lambda name: open_archive(name, cache or default_cache()))
     if found.injected and not with_injected_noise:
         raise InputError(

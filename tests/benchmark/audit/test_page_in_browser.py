@@ -19,13 +19,17 @@ from gridbench.datasets.readers.tables import read_label_table
 HOSTILE = "<img src=x onerror=document.title='owned'>"
 
 
-def large(target):
-    """Six images of 300 px with label maps, of 1 px checks that average to grey."""
-    layout = Layout((GroupLayout("rgb", ("r", "g", "b"), 300, 300, "uint8"),), ("left", "right"), (300, 300))
+def large(target, side=300):
+    """Six images of 300 px, or fewer, with label maps, of 1 px checks that average to grey."""
+    layout = Layout(
+        (GroupLayout("rgb", ("r", "g", "b"), side, side, "uint8"),), ("left", "right"), (side, side)
+    )
     writer = ArchiveWriter(target, layout, list("abcdef"), ["train"] * 4 + ["val", "test"])
     for i in range(6):
-        checks = np.broadcast_to(255 * (np.indices((300, 300)).sum(0) % 2), (3, 300, 300)).astype(np.uint8)
-        maps = np.repeat([[0] * 150 + [1] * 150], 300, axis=0).astype(np.uint8)
+        checks = np.broadcast_to(255 * (np.indices((side, side)).sum(0) % 2), (3, side, side)).astype(
+            np.uint8
+        )
+        maps = np.repeat([[0] * (side // 2) + [1] * (side // 2)], side, axis=0).astype(np.uint8)
         writer.write(i, Sample((checks,), np.ones(2, np.uint8), maps))
     writer.finish("large", "folder", {"failed": []})
 
@@ -325,3 +329,58 @@ def test_text_has_contrast(visit, scheme):
         }"""
     )
     assert ratio >= 4.5
+
+
+def test_regions_of_label_maps_are_decided_on_by_the_same_keys(open_page, browser, tmp_path):
+    from gridbench.audit.masks.audit import MaskAudit
+    from gridbench.audit.masks.page import render_mask_page
+    from gridbench.audit.masks.regions import SHIFTED, WRONG, Candidate
+
+    archive = build_once(tmp_path / "archives" / "large", lambda target: large(target, 64))
+    positions = archive.indices("train")
+    given = np.asarray(archive.label_maps[positions])
+    left = np.flatnonzero(given[0] == 0)
+    findings = [
+        Candidate(WRONG, 2.0, left, np.ones(len(left), np.uint8), 0, 1),
+        Candidate(SHIFTED, 1.0, np.arange(9), np.ones(9, np.uint8), 0, 1, (0, 3)),
+    ]
+    expected = {
+        "k": [1, 2],
+        "precision": [0.9, 0.6],
+        "low": [0.5, 0.3],
+        "high": [1, 0.9],
+        "change": 0,
+        "look": 2,
+    }
+    document = {
+        "id": "1",
+        "images": 4,
+        "folds": [2, 2],
+        "together": "nothing",
+        "config": {"method": "pce", "loss": "pce", "epochs": 1},
+        "injected": None,
+        "expected": expected,
+        "planted": {"wrong regions": {"maps": 3, "found": 0.5}},
+    }
+    audit = MaskAudit(
+        tmp_path, document, positions, given, np.array([0, 1]), findings, np.array([0.9, 0.3]), None
+    )
+    page = open_page(render_mask_page(audit, archive, 9), "Label maps of large to look at", ".card")
+    assert page.inner_text(".card b") == "left becomes right"
+    page.keyboard.press("a")
+    page.keyboard.press("Enter")
+    assert "move the map 3 px right" in page.inner_text("#look")
+    assert "edge of the finding" in page.inner_text("#look")
+    page.keyboard.press("m")
+    assert "map as given" in page.inner_text("#look")
+    assert page.locator(".tint").count() == 1
+    page.keyboard.press("s")
+    page.keyboard.press("Enter")
+    _, file = exported(page, "#decisions")
+    assert file.read_text().splitlines() == [
+        "sample,finding,decision",
+        f"{archive.names[positions[0]]},1,accept",
+        f"{archive.names[positions[1]]},2,unsure",
+    ]
+    page.select_option("#kind", "shifted boundary")
+    assert page.locator(".card").count() == 1

@@ -208,7 +208,7 @@ def test_networks_whose_descriptors_can_be_negative_audit_too(cli, mine):
     ("words", "message"),
     [
         (("--method", "oracle"), "does not learn from the labels as they are"),
-        (("--loss", "pce", "--method", "pce"), "label maps"),
+        (("--loss", "rrl", "--method", "rrl"), "label maps"),
         (("--folds", 400), "The number of folds is 400; with 42 images it can be 2 to 42"),
         (("--group-pattern", "("), "no regular expression"),
         (("--steps", 3), "Give --steps or --epochs, not both"),

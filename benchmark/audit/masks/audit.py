@@ -1,0 +1,226 @@
+"""One audit of label maps: its folds, the regions that they found, and the folder that holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gridbench.audit.audit import Folding, audit_folder, fold_of_images
+from gridbench.audit.cross_validation import train_folds
+from gridbench.audit.masks.certainty import rank_regions
+from gridbench.audit.masks.regions import Candidate
+from gridbench.core.files import read_json, write_arrays, write_json
+from gridbench.core.streams import numpy_stream
+from gridbench.core.zip_files import read_arrays
+from gridbench.datasets import Archive
+from gridbench.errors import InputError
+from gridbench.plan import Plan
+from gridbench.records.runner import Execution
+from gridbench.training.corrupt import corrupt_training_labels, training_images
+
+__all__ = ["MaskAudit", "audit_masks", "is_mask_audit", "read_mask_audit"]
+
+Array = npt.NDArray[Any]
+
+DOCUMENT, ARRAYS, FOLDS = "audit.json", "regions.npz", "folds"
+SCHEMA = 2
+LARGEST = 4 * 2**30
+"""Bytes of predictions, one for each class and pixel, that are held in memory at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class MaskAudit:
+    """What an audit of label maps found, as its folder holds it.
+
+    Attributes:
+        folder: The audit's folder.
+        document: Settings, folds and expectation; the content of audit.json.
+        positions: (N,) positions of the audited images in the archive.
+        given: (N, H, W) label maps as they were audited.
+        images: (M,) position among the audited images of each finding, the most certain first.
+        findings: The findings; their pixels are positions in the whole flat map.
+        scores: (M,) probability that each is an error.
+        injected: (M,) share of each finding's pixels that was changed on purpose; None when no noise was injected.
+    """
+
+    folder: Path
+    document: dict[str, Any]
+    positions: Array
+    given: Array
+    images: Array
+    findings: list[Candidate]
+    scores: Array
+    injected: Array | None
+
+    def __len__(self) -> int:
+        return len(self.findings)
+
+
+def audit_masks(
+    plan: Plan, folding: Folding, root: Path, execution: Execution, members: int = 1
+) -> MaskAudit:
+    """Find what networks that have not seen an image contradict in its label map; what is done is not done again.
+
+    Args:
+        plan: The plan of a run on all audited images with a loss of pixels; its noise, if any, is injected first.
+        folding: How the images are divided.
+        root: Folder of audits.
+        execution: How the folds are computed; `runs` is not used.
+        members: Networks for each fold, on seeds of their own; their log-odds are averaged.
+
+    Returns:
+        The audit, written to its folder.
+
+    Raises:
+        InputError: The method or loss cannot audit maps, the images cannot be divided, or there are too many.
+        RunFailed: A fold started and could not be finished; the same command goes on.
+    """
+    fold_of, together = fold_of_images(plan, folding)
+    folder = audit_folder(root, plan, fold_of, members)
+    positions = training_images(plan.archive, plan.config.train_size)
+    corruption = corrupt_training_labels(plan)
+    given = np.asarray(corruption.labels)
+    needed = given.size * plan.archive.num_classes
+    if needed > LARGEST:
+        raise InputError(
+            f"The predictions of {len(given)} maps of {given.shape[1]} x {given.shape[2]} pixels and "
+            f"{plan.archive.num_classes} classes take {needed / 2**30:.0f} GiB; {LARGEST / 2**30:.0f} can be audited "
+            f"at once. Audit a part: --train-size {int(len(given) * LARGEST / needed)}"
+        )
+    total, seconds = None, 0.0
+    inside = replace(execution, runs=folder / FOLDS, keep="light")
+    for record in train_folds(plan, fold_of, inside, members):
+        arrays = record.retrieval()
+        codes = arrays["probabilities"]
+        if total is None:
+            # Codes are steps of log-odds, so their mean is that of the log-odds.
+            total = np.zeros((len(given), *codes.shape[1:]), np.uint8 if members == 1 else np.uint16)
+        total[arrays["positions"]] += codes
+        seconds += sum(record.environment()["seconds"].values())
+    assert total is not None, "there are two folds at least"
+    codes = total if members == 1 else (total // members).astype(np.uint8)
+    top, left = ((whole - part) // 2 for whole, part in zip(given.shape[1:], codes.shape[2:], strict=True))
+    height, width = codes.shape[2:]
+    seen = given[:, top : top + height, left : left + width]
+    found = rank_regions(seen, codes, numpy_stream(plan.config.seed, "audit/regions"))
+    findings = [_in_whole_map(one, (top, left), width, given.shape[2]) for one in found.findings]
+    changed = given != np.asarray(plan.archive.label_maps)[positions] if len(corruption.changed) else None
+    document = {
+        "schema": SCHEMA,
+        "level": "pixel",
+        "id": folder.name[-10:],
+        "config": plan.config.canonical(),
+        "dataset": plan.archive.name,
+        "fingerprint": plan.archive.fingerprint,
+        "images": len(given),
+        "regions": found.regions,
+        "folds": np.bincount(fold_of).tolist(),
+        "together": together,
+        "seconds": round(seconds, 1),
+        "injected": None
+        if changed is None
+        else {
+            "slnir": str(plan.config.slnir),
+            "noise": plan.config.noise,
+            "realised": corruption.realised,
+        },
+        "expected": asdict(found.expected),
+        "planted": found.planted,
+        "members": members,
+    }
+    injected = None
+    if changed is not None:
+        shares = [
+            changed[i].ravel()[one.pixels].mean() for i, one in zip(found.images, findings, strict=True)
+        ]
+        injected = np.array(shares, dtype=np.float64)
+    audit = MaskAudit(folder, document, positions, given, found.images, findings, found.scores, injected)
+    write_arrays(folder / ARRAYS, _arrays(audit))
+    write_json(folder / DOCUMENT, document)
+    return audit
+
+
+def is_mask_audit(folder: Path) -> bool:
+    """Tell whether a folder holds an audit of label maps."""
+    try:
+        document = read_json(folder / DOCUMENT)
+    except (OSError, ValueError):
+        return False
+    return isinstance(document, dict) and document.get("level") == "pixel"
+
+
+def read_mask_audit(folder: Path, open_archive: Callable[[str], Archive]) -> tuple[MaskAudit, Archive]:
+    """Read a finished audit of label maps and open the archive that it is of.
+
+    Args:
+        folder: The audit's folder.
+        open_archive: Opens an archive by its name.
+
+    Raises:
+        InputError: There is no finished audit, or the archive has changed since.
+    """
+    try:
+        document = read_json(folder / DOCUMENT)
+        if (document["schema"], document["level"]) != (SCHEMA, "pixel"):
+            raise ValueError("it is of another format")
+        audit = _audit(folder, document, read_arrays(folder / ARRAYS))
+        name, fingerprint = str(document["dataset"]), document["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise InputError(
+            f"There is no finished audit in {str(folder)!r}: {error}. Make one with: gridbench audit --help"
+        ) from None
+    archive = open_archive(name)
+    if fingerprint not in (archive.fingerprint, archive.as_training().fingerprint):
+        raise InputError(
+            f"The archive {name!r} is not the one that was audited in {str(folder)!r}: it was packed anew since. "
+            "Audit it again."
+        )
+    return audit, archive
+
+
+def _in_whole_map(one: Candidate, corner: tuple[int, int], width: int, whole: int) -> Candidate:
+    rows, columns = np.divmod(one.pixels, width)
+    return replace(one, pixels=(rows + corner[0]) * whole + columns + corner[1])
+
+
+def _arrays(audit: MaskAudit) -> dict[str, Array]:
+    findings = audit.findings
+    none = [np.zeros(0, dtype=np.int64)]
+    facts = [(one.kind, one.given, one.suspected, *one.moved, len(one.pixels)) for one in findings]
+    arrays = {
+        "positions": audit.positions,
+        "given": audit.given,
+        "images": audit.images,
+        "facts": np.array(facts, dtype=np.int64).reshape(len(findings), 6),
+        "evidence": np.array([one.evidence for one in findings], dtype=np.float64),
+        "pixels": np.concatenate([*none, *(one.pixels for one in findings)]),
+        "becomes": np.concatenate([*none, *(one.becomes for one in findings)]).astype(np.uint8),
+        "scores": audit.scores,
+    }
+    return arrays if audit.injected is None else {**arrays, "injected": audit.injected}
+
+
+def _audit(folder: Path, document: dict[str, Any], arrays: dict[str, Array]) -> MaskAudit:
+    ends = np.cumsum(arrays["facts"][:, 5])
+    pixels, becomes = (np.split(arrays[name], ends[:-1]) for name in ("pixels", "becomes"))
+    findings = [
+        Candidate(kind, float(evidence), places, classes, given, suspected, (down, across))
+        for (kind, given, suspected, down, across, _), evidence, places, classes in zip(
+            arrays["facts"].tolist(), arrays["evidence"], pixels, becomes, strict=False
+        )
+    ]
+    return MaskAudit(
+        folder,
+        document,
+        arrays["positions"],
+        arrays["given"],
+        arrays["images"],
+        findings,
+        arrays["scores"],
+        arrays.get("injected"),
+    )
