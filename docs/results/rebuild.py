@@ -22,7 +22,7 @@ from why import why
 
 from gridbench.leaderboard.figures.style import rendered
 
-README = HERE.parents[1] / "README.md"
+QUICK_START = HERE.parent / "quick-start.md"
 BEGIN, END = "<!-- docs/results/rebuild.py writes from here -->", "<!-- to here -->"
 
 TABLES: dict[str, Callable[[Records], list[str]]] = {
@@ -58,7 +58,10 @@ def between_marks(text: str, lines: Sequence[str]) -> str:
 def pages(records: Records) -> dict[Path, str]:
     """Return file -> its whole text, as the records have it."""
     texts = {HERE / name: "\n".join(build(records)).rstrip("\n") + "\n" for name, build in TABLES.items()}
-    return {**texts, README: between_marks(README.read_text(encoding="utf-8"), first_table(records))}
+    return {
+        **texts,
+        QUICK_START: between_marks(QUICK_START.read_text(encoding="utf-8"), first_table(records)),
+    }
 
 
 def leaderboard(words: Sequence[str | Path], wanted: Mapping[str, str]) -> None:

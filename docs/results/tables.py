@@ -230,7 +230,7 @@ def _prices(records: Records, settings: dict[str, Where]) -> list[list[str]]:
 
 
 def first_table(records: Records) -> list[str]:
-    """The table of the README: test scores over the noise rates."""
+    """The table of the quick start: test scores over the noise rates."""
     rows = [
         [name, *(told(records.seeds(TEST, slnir, **where), n=True) for slnir in (0, 30, 60))]
         for name, where in SCENE.items()
