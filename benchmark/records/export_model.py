@@ -7,7 +7,6 @@ model.safetensors. It is written here so that its content does not depend on tim
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
@@ -20,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from gridbench.config import stored_config
-from gridbench.core.files import check_free, read_bytes, write_bytes, write_json
+from gridbench.core.files import check_folder, check_free, read_bytes, write_bytes, write_json
 from gridbench.datasets.dataset import Progress
 from gridbench.errors import InputError
 from gridbench.plan import Plan, make_plan
@@ -62,11 +61,13 @@ def export_model(
         )
     backbone = _network(plan, source / WEIGHTS)
     files = [target / name for name in ("config.json", "model.safetensors", "README.md")]
+    check_folder(target)
     check_free(files, force)
     target.mkdir(parents=True, exist_ok=True)
     config = _timm_config(plan, backbone)
     write_json(files[0], config)
-    shutil.copyfile(source / WEIGHTS, files[1])
+    # Not copied by name, which would write through a link that is there.
+    write_bytes(files[1], read_bytes(source / WEIGHTS))
     _compare(backbone, target, config)
     write_bytes(files[2], _card(stored, plan, config).encode())
 

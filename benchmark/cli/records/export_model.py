@@ -37,7 +37,7 @@ def export_model(record: Path, out: Path | None, cache: Path | None, force: bool
     from gridbench.datasets import default_cache
     from gridbench.records.export_model import export_model as export
 
-    target = out or Path(f"{record.resolve().name}-model")
+    target = out or Path(f"{record.absolute().name}-model")
     with ProgressReporter(quiet) as progress:
         export(record, target, cache or default_cache(), progress.build, force)
     click.echo(f"Written: {target} (config.json, model.safetensors, README.md). Load it with")

@@ -40,17 +40,16 @@ def record(settings, cache, tmp_path, request):
     ids=["scene", "pixel", "a network for one size"],
 )
 def test_timm_alone_gives_the_same_descriptors(record, cache, tmp_path, capsys):
-    main(
-        [
-            "export-model",
-            str(record.folder),
-            "--out",
-            str(tmp_path / "model"),
-            "--cache",
-            str(cache),
-            "--quiet",
-        ]
-    )
+    words = [
+        "export-model",
+        str(record.folder),
+        "--out",
+        str(tmp_path / "model"),
+        "--cache",
+        str(cache),
+        "--quiet",
+    ]
+    main(words)
     assert f"timm.create_model('local-dir:{tmp_path / 'model'}', pretrained=True)" in capsys.readouterr().out
     archive = open_archive("stripes", cache)
     test = archive.indices("test")
@@ -71,6 +70,13 @@ def test_timm_alone_gives_the_same_descriptors(record, cache, tmp_path, capsys):
         assert part in card
     written = json.loads((tmp_path / "model" / "config.json").read_text())
     assert written["pretrained_cfg"]["mean"] == pytest.approx(archive.mean / 255)
+    weights, own = tmp_path / "model" / "model.safetensors", tmp_path / "own"
+    own.write_text("kept")
+    weights.unlink()
+    weights.symlink_to(own)
+    with pytest.raises(SystemExit):
+        main([*words, "--force"])
+    assert own.read_text() == "kept"
 
 
 @pytest.mark.parametrize(

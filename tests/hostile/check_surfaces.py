@@ -1,0 +1,172 @@
+"""Submissions, models to export, logs, audits, completion, the environment: whatever else takes a name or a file."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Callable
+
+import pytest
+from check_bundles import BOMBS, ZIPS
+from inputs import NO_FILES, OSC, bundle, write_record
+
+
+def submission(changes: dict[str, bytes | None], **options: object) -> bytes:
+    """A submission of one record, with an honest list of its files; `changes` replaces or removes (None) files."""
+    files = {"records.zip": bundle({}, **options), "conformance.json": b"[]", **changes}
+    kept = {name: content for name, content in files.items() if content is not None}
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in kept.items()}
+    kept["bundle.json"] = json.dumps({"schema": 1, "gridbench": OSC, "files": hashes}).encode()
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in kept.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+END = b"import os, pathlib\npathlib.Path('../precious/ran').touch()\n"
+SUBMISSIONS: dict[str, Callable[[], bytes]] = {
+    "no records": lambda: submission({"records.zip": None}),
+    "no conformance": lambda: submission({"conformance.json": None}),
+    "conformance of numbers": lambda: submission({"conformance.json": b"[1, 2]"}),
+    "conformance of rows without names": lambda: submission({"conformance.json": b"[{}]"}),
+    "conformance that is a bomb": lambda: submission(
+        {"conformance.json": b"[" + b'{"a":"b"},' * 200_000 + b"{}]"}
+    ),
+    "a plug-in upward": lambda: submission({"plugin/../../x.py": END}),
+    "a plug-in of 60 MB": lambda: submission({"plugin/x.py": b"#" * (60 * 2**20)}),
+    "a package": lambda: submission({"plugin/x/__init__.py": END}),
+    "compiled code": lambda: submission({"plugin/x.pyc": END}),
+    "a plug-in of no run": lambda: submission({"plugin/" + "x" * 200 + ".py": END}),
+    "nine plug-ins": lambda: submission({f"plugin/x{i}.py": END + b"#%d" % i for i in range(9)}),
+    "records that are a bomb": lambda: submission({"records.zip": BOMBS["arrays"]()}),
+    "records of records": lambda: submission({"records.zip": submission({})}),
+    "no zip of records": lambda: submission({"records.zip": b"PK"}),
+    "made-up numbers": lambda: submission({}, told=0.999),
+    "an ordinary bundle": lambda: bundle({}),
+    **{f"a zip: {kind}": lambda kind=kind: ZIPS[kind](submission({})) for kind in ("half", "encrypted", "far offset")},
+    **{f"a bomb: {kind}": BOMBS[kind] for kind in ("contents", "a member")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SUBMISSIONS)
+def test_an_odd_submission_is_refused(check, tmp_path, kind):
+    (tmp_path / "b.zip").write_bytes(SUBMISSIONS[kind]())
+    assert check("leaderboard", "verify", "b.zip").seconds < 5
+
+
+@pytest.mark.parametrize(
+    "row",
+    [{"component": OSC, "check": OSC, "subject": OSC, "reason": OSC}, {"reason": "x" * 100_000}, {OSC: "x"}],
+    ids=range(3),
+)
+def test_words_of_a_submission_do_not_act(check, tmp_path, row):
+    (tmp_path / "b.zip").write_bytes(submission({"conformance.json": json.dumps([row]).encode()}))
+    check("leaderboard", "verify", "b.zip", codes=(0, 1, 2))
+
+
+def test_the_plugin_of_a_submission_is_not_run(check, tmp_path):
+    (tmp_path / "b.zip").write_bytes(submission({"plugin/x.py": END}))
+    check("leaderboard", "verify", "b.zip", codes=(0, 1, 2))
+
+
+COMMANDS: dict[str, list[str]] = {
+    "export-model": ["export-model", "x"],
+    "score": ["score", "x", "--distance", "cosine"],
+    "verify": ["verify", "x"],
+    "audit apply": ["audit", "apply", "x", "--top", "1", "--out", "o"],
+    "audit export": ["audit", "export", "x", "--format", "fiftyone", "--out", "o.json"],
+}
+
+
+@pytest.mark.parametrize("kind", NO_FILES)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_is_no_folder_is_refused(check, tmp_path, command, kind):
+    NO_FILES[kind](tmp_path / "x")
+    check(*COMMANDS[command])
+
+
+@pytest.mark.parametrize(
+    "name", ["result.json", "weights.safetensors", "environment.json", "predictions.npz"]
+)
+@pytest.mark.parametrize("kind", ["fifo", "zero", "sparse", "environ"])
+@pytest.mark.parametrize("command", ["export-model", "score", "verify"])
+def test_a_record_with_files_that_are_none_is_refused(check, tmp_path, command, name, kind):
+    folder = write_record(tmp_path / "runs", seed=1)
+    (folder / name).unlink(missing_ok=True)
+    NO_FILES[kind](folder / name)
+    check(*[str(folder) if word == "x" else word for word in COMMANDS[command]], codes=(1, 2))
+
+
+DOCUMENTS = {
+    "nothing": b"",
+    "a list": b"[]",
+    "empty": b"{}",
+    "deep": b"[" * 100_000,
+    "lists": b"[" + b"[]," * 1_000_000 + b"[]]",
+    "words": json.dumps({"schema": 1, "archive": OSC, "dataset": OSC, OSC: OSC, "classes": [OSC]}).encode(),
+    "a way out": b'{"schema": 1, "archive": "../../precious", "dataset": "../../precious"}',
+}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+@pytest.mark.parametrize("command", ["audit apply", "audit export"])
+def test_an_audit_that_is_none_is_refused(check, tmp_path, command, document):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "audit.json").write_bytes(DOCUMENTS[document])
+    (tmp_path / "x" / "scores.npz").write_bytes(BOMBS["arrays"]())
+    check(*COMMANDS[command])
+
+
+LONG = "x" * 5000
+RUN = ["run", "--dataset", "stripes", "--epochs", "1"]
+WORDS: list[list[str]] = [
+    *([*RUN, "--backbone", "test_resnet", "--weights-prefix", word, "--weights", "x.pth"] for word in (OSC, LONG)),
+    *([*RUN, "--backbone", f"{kind}:{word}"] for kind in ("hf-hub", "local-dir")
+      for word in ("", "/proc/self", "/dev", "../../precious", "http://127.0.0.1:1/x", OSC, LONG, "a/b/c", "/etc")),
+    *([*RUN, "--log", word] for word in (OSC, LONG, "", "tensorboard,nothing")),
+    *([*RUN, "--log", "tensorboard", "--log-folder", word] for word in ("/dev/null", "/proc/x", LONG, "link")),
+    *([*RUN, "--device", word] for word in ("meta", "cpu:5", "cuda:-1", "CUDA", "", "cuda:\u0665", "fpga", OSC)),
+    *([*RUN, "--slnir", word] for word in ("1_0", "\u0665", "\uff11", " 5", "5\n", "0x10", "1e-400")),
+    *([*RUN, f"--{name}", word] for name in ("epochs", "batch-size", "momentum", "learning-rate", "k")
+      for word in ("1_0", "\u0665", " 5")),
+    *(["sweep", "--method", "bce", "--dataset", "stripes", "--seeds", word]
+      for word in ("0", "1_0", "\u0665", "0:\u0665:1")),
+    *([*RUN, "--method", "grid", "-p", f"lambda={word}"] for word in ("1_0", "\u0665", " 5", "1e-400", "inf")),
+    ["data", "prepare", "folder", "--data", ".", "--name", "n", "--tile", "\u0665"],
+    ["data", "prepare", "folder", "--data", ".", "--name", "n", "--workers", "1_0"],
+    ["leaderboard", "verify", OSC],
+    ["leaderboard", "submit", OSC, "--runs", "nothing"],
+    ["completion", OSC],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", WORDS, ids=lambda words: ascii(" ".join(words))[1:70])
+def test_words_that_make_no_sense_are_refused(check, tmp_path, words):
+    (tmp_path / "link").symlink_to("precious")
+    check(*words)
+
+
+@pytest.mark.parametrize(
+    "name", ["$(id)", "`id`", "a b", "a\nplain,b", "*", "-rf", OSC, "a;b", "'", '"', "a|b", "\u202e"]
+)
+def test_no_name_that_a_shell_would_act_on_is_completed(check, tmp_path, monkeypatch, name):
+    write_record(tmp_path / "runs", folder="good", seed=1)
+    write_record(tmp_path / "runs", folder=name, seed=2)
+    monkeypatch.setenv("_GRIDBENCH_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "gridbench score runs/")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    answer = check(codes=(0,))
+    assert [line for line in answer.text.splitlines() if line.startswith("plain,")] == ["plain,runs/good"]
+
+
+@pytest.mark.parametrize("value", [OSC, LONG, "0", "nan", "/dev/null", "fifo", "link", ""])
+@pytest.mark.parametrize("variable", ["GRIDBENCH_CACHE", "GRIDBENCH_LIMIT_FACTOR", "HOME", "TMPDIR"])
+def test_a_doctor_tells_of_any_environment(check, tmp_path, monkeypatch, variable, value):
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("precious")
+    monkeypatch.setenv(variable, value)
+    check("doctor", codes=(0, 1, 2))
