@@ -30,6 +30,7 @@ __all__ = ["Submission", "opened_submission", "pack_submission"]
 RECORDS, CONFORMANCE = "records.zip", "conformance.json"
 _PLUGIN = re.compile(r"plugin/[A-Za-z_][A-Za-z0-9_]{0,99}\.py")
 MOST_PLUGINS = 8
+FINDING = {"component", "check", "subject", "reason"}
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -127,7 +128,9 @@ def opened_submission(path: Path, folder: Path) -> Iterator[Submission]:
         try:
             findings = parse_json(bundle.read(CONFORMANCE, LARGEST_TEXT), strict=True)
             if not isinstance(findings, list) or not all(
-                isinstance(row, dict) and all(isinstance(value, str) for value in row.values())
+                isinstance(row, dict)
+                and row.keys() >= FINDING
+                and all(isinstance(value, str) for value in row.values())
                 for row in findings
             ):
                 raise ValueError(f"{CONFORMANCE}: it is no list of findings")
