@@ -1,20 +1,49 @@
-"""Small pictures of a handful of fixed queries and what was retrieved for them, kept in the record."""
+"""The arrays of a record's retrieval: scores, rankings, and small pictures of a handful of fixed queries."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from gridbench.datasets.archive.archive import Archive
+from gridbench.evaluation.retrieval import Retrieval, Splits
 
-__all__ = ["fixed_queries", "thumbnails"]
+__all__ = ["retrieval_arrays", "thumbnails"]
 
 Array = np.ndarray[Any, Any]
 SIDE = 64
 
 
-def fixed_queries(num_queries: int, count: int = 6) -> Array:
+def retrieval_arrays(archive: Archive, splits: Splits, results: Mapping[str, Retrieval]) -> dict[str, Array]:
+    """Return per-query scores and rankings of every pair of splits, and pictures of a few fixed queries.
+
+    Args:
+        archive: The archive.
+        splits: Its training images, which are the queries, and what is retrieved for them.
+        results: Prefix of a pair's metrics, empty for the test split -> its retrieval.
+    """
+    arrays: dict[str, Array] = {}
+    for prefix, pair in results.items():
+        tag = prefix.rstrip("/") or "test"
+        arrays.update({f"{tag}.{name}": values.astype(np.float32) for name, values in pair.scores.items()})
+        arrays[f"{tag}.ranking"] = pair.ranking
+    shown = _fixed_queries(len(splits.train))
+    queries, retrieved = splits.train[shown], splits.test[results[""].ranking[shown][:, :10]]
+    labels = archive.true_scene_labels
+    arrays["thumbnail.queries"] = queries
+    arrays["thumbnail.retrieved"] = retrieved
+    arrays["thumbnail.query_labels"] = labels[queries].astype(bool)
+    arrays["thumbnail.retrieved_labels"] = labels[retrieved].astype(bool)
+    arrays["thumbnail.class_names"] = np.array(archive.class_names)
+    arrays["thumbnail.query_images"] = thumbnails(archive, queries)
+    flat = thumbnails(archive, retrieved.reshape(-1))
+    arrays["thumbnail.retrieved_images"] = flat.reshape(*retrieved.shape, *flat.shape[1:])
+    return arrays
+
+
+def _fixed_queries(num_queries: int, count: int = 6) -> Array:
     """Return evenly spaced query positions, the same for every method of a cell."""
     queries: Array = np.unique(
         np.linspace(0, max(num_queries - 1, 0), min(count, num_queries)).astype(np.int64)

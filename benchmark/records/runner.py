@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ from gridbench.core.files import check_folder, file_hash, write_bytes, write_jso
 from gridbench.core.machine import machine_label, resumed_on
 from gridbench.core.plugins import plugin_fault
 from gridbench.datasets import default_cache
-from gridbench.datasets.dataset import Progress
 from gridbench.errors import GridbenchError, RunFailed, in_words
 from gridbench.plan import Plan, make_plan
+from gridbench.records.execution import Execution
 from gridbench.records.record import FAILED, RunRecord, finish_record, read_record
 from gridbench.records.run_folder import (
     REPLACED,
@@ -48,46 +48,6 @@ __all__ = ["WEIGHTS", "Execution", "NoRoom", "RunBusy", "execute", "planned", "r
 
 WEIGHTS = "weights.safetensors"
 Builder = Callable[[Plan, torch.device], Experiment]
-
-
-def _say_nothing(line: str) -> None:
-    pass
-
-
-@dataclass(frozen=True)
-class Execution:
-    """Where and how a run is computed; none of it is part of its identity.
-
-    Attributes:
-        runs: Folder that holds the run folders.
-        cache: Folder of packed archives; None for the user's own.
-        device: auto, cpu, cuda or cuda:N.
-        keep: light (no weights, no pictures), weights, or all (descriptors and predictions too).
-        force: Run anew even if the record is there.
-        threads: Threads of the CPU arithmetic, on which the order of sums depends.
-        progress: Told after every epoch.
-        building: Told while an archive is built.
-        say: Told one line about what happens.
-        log: Experiment trackers to log to, too: tensorboard, wandb, mlflow.
-        log_folder: Folder of what they write here. None: for TensorBoard a folder in the run's own, for the others one
-            beside the run folders.
-        profile: Wait for an accelerator at both ends of each phase, so that the times of phases are their own.
-        chosen: Identity of a run -> how its settings that were `auto` were decided, for its environment.json.
-    """
-
-    runs: Path = Path("runs")
-    cache: Path | None = None
-    device: str = "auto"
-    keep: str = "weights"
-    force: bool = False
-    threads: int = 1
-    progress: TrainingProgress | None = None
-    building: Progress | None = None
-    say: Callable[[str], None] = _say_nothing
-    log: Sequence[str] = ()
-    log_folder: Path | None = None
-    profile: bool = False
-    chosen: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from gridbench.evaluation.retrieval import (
     predict,
     score_method,
 )
-from gridbench.evaluation.thumbnails import fixed_queries, thumbnails
+from gridbench.evaluation.thumbnails import retrieval_arrays
 from gridbench.evaluation.training_view import WholeTrainingSet
 from gridbench.methods.base import Objective
 from gridbench.noise.core.corruption import Corruption
@@ -178,7 +178,7 @@ class Experiment:
             "parameters": self._count_parameters(),
             "best_epoch": best_epoch,
         }
-        arrays = self._retrieval_arrays(results)
+        arrays = retrieval_arrays(self.plan.archive, self.splits, results)
         return Outcome(result, arrays, found, verdict.arrays, predictions.arrays)
 
     def _corrupt(self) -> Corruption:
@@ -337,27 +337,6 @@ class Experiment:
             "total": sum(p.numel() for p in self.method.parameters()),
             "backbone": sum(p.numel() for p in network.parameters()),
         }
-
-    def _retrieval_arrays(self, results: dict[str, Retrieval]) -> dict[str, Array]:
-        """Return per-query scores and rankings of every pair, and pictures of a few fixed queries."""
-        arrays: dict[str, Array] = {}
-        for prefix, pair in results.items():
-            tag = prefix.rstrip("/") or "test"
-            arrays.update(
-                {f"{tag}.{name}": values.astype(np.float32) for name, values in pair.scores.items()}
-            )
-            arrays[f"{tag}.ranking"] = pair.ranking
-        shown = fixed_queries(len(self.splits.train))
-        retrieved = self.splits.test[results[""].ranking[shown][:, :10]]
-        arrays["thumbnail.queries"] = self.splits.train[shown]
-        arrays["thumbnail.retrieved"] = retrieved
-        arrays["thumbnail.query_labels"] = self.relevance[self.splits.train[shown]].astype(bool)
-        arrays["thumbnail.retrieved_labels"] = self.relevance[retrieved].astype(bool)
-        arrays["thumbnail.class_names"] = np.array(self.plan.archive.class_names)
-        arrays["thumbnail.query_images"] = thumbnails(self.plan.archive, self.splits.train[shown])
-        flat = thumbnails(self.plan.archive, retrieved.reshape(-1))
-        arrays["thumbnail.retrieved_images"] = flat.reshape(*retrieved.shape, *flat.shape[1:])
-        return arrays
 
 
 def _only(corruption: Corruption, kept: Array, total: int) -> Corruption:

@@ -1,0 +1,53 @@
+"""Where and how a run is computed, which changes none of its identity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gridbench.datasets.dataset import Progress
+from gridbench.training.trainer import TrainingProgress
+
+__all__ = ["Execution"]
+
+
+def _say_nothing(line: str) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Where and how a run is computed; none of it is part of its identity.
+
+    Attributes:
+        runs: Folder that holds the run folders.
+        cache: Folder of packed archives; None for the user's own.
+        device: auto, cpu, cuda or cuda:N.
+        keep: light (no weights, no pictures), weights, or all (descriptors and predictions too).
+        force: Run anew even if the record is there.
+        threads: Threads of the CPU arithmetic, on which the order of sums depends.
+        progress: Told after every epoch.
+        building: Told while an archive is built.
+        say: Told one line about what happens.
+        log: Experiment trackers to log to, too: tensorboard, wandb, mlflow.
+        log_folder: Folder of what they write here. None: for TensorBoard a folder in the run's own, for the others one
+            beside the run folders.
+        profile: Wait for an accelerator at both ends of each phase, so that the times of phases are their own.
+        chosen: Identity of a run -> how its settings that were `auto` were decided, for its environment.json.
+    """
+
+    runs: Path = Path("runs")
+    cache: Path | None = None
+    device: str = "auto"
+    keep: str = "weights"
+    force: bool = False
+    threads: int = 1
+    progress: TrainingProgress | None = None
+    building: Progress | None = None
+    say: Callable[[str], None] = _say_nothing
+    log: Sequence[str] = ()
+    log_folder: Path | None = None
+    profile: bool = False
+    chosen: Mapping[str, Any] = field(default_factory=dict)
