@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from gridbench.cli.audit.masks import GEOGRAPHIC_FORMATS, export_findings
 from gridbench.cli.options import cache_option
 
 __all__ = ["export"]
@@ -17,10 +18,11 @@ __all__ = ["export"]
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["label-studio", "cvat", "coco", "fiftyone"]),
+    type=click.Choice(["label-studio", "cvat", "coco", "fiftyone", "geojson", "gpkg"]),
     required=True,
     help="Label Studio's tasks with predictions, CVAT's XML for images 1.1, COCO's JSON with annotations of whole "
-    "images, or FiftyOne's plain JSON for image classification.",
+    "images, or FiftyOne's plain JSON for image classification; of label maps of "
+    "georeferenced images, GeoJSON or GeoPackage.",
 )
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE", help="Where to."
@@ -66,11 +68,15 @@ def export(
     """  # noqa: D301
     from gridbench.audit.audit import read_audit
     from gridbench.audit.exchange import export_suspects
+    from gridbench.audit.masks.audit import is_mask_audit
     from gridbench.audit.ranking import rank_labels
     from gridbench.core.files import check_free, write_bytes
     from gridbench.datasets import default_cache
     from gridbench.datasets.open import open_archive
 
+    if is_mask_audit(audit) or kind in GEOGRAPHIC_FORMATS:
+        export_findings(audit, cache, kind=kind, out=out, top=top, force=force)
+        return
     found, archive = read_audit(audit, lambda name: open_archive(name, cache or default_cache()))
     check_free([out], force)
     count = found.document["expected"]["look"] if top is None else top

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from gridbench.plan import Plan
     from gridbench.records.runner import Execution
 
-__all__ = ["apply_to_masks", "audit_label_maps", "print_mask_audit"]
+__all__ = ["GEOGRAPHIC_FORMATS", "apply_to_masks", "audit_label_maps", "export_findings", "print_mask_audit"]
+
+GEOGRAPHIC_FORMATS = ("geojson", "gpkg")
 
 
 def audit_label_maps(
@@ -123,6 +125,28 @@ def apply_to_masks(
     words += [] if images else ["--masks", str(masks), "--classes", str(table)]
     words += ["--name", f"{archive.name}-corrected", *([] if cache is None else ["--cache", str(cache)])]
     click.echo(f"Next: {shlex.join(words)}")
+
+
+def export_findings(
+    folder: Path, cache: Path | None, *, kind: str, out: Path, top: int | None, force: bool
+) -> None:
+    """Write the findings of an audit of label maps as outlines in degrees."""
+    from gridbench.audit.masks.audit import is_mask_audit, read_mask_audit
+    from gridbench.audit.masks.geography import GEOGRAPHIC
+    from gridbench.core.files import check_free, write_bytes
+    from gridbench.datasets import default_cache
+    from gridbench.datasets.open import open_archive
+
+    if not is_mask_audit(folder) or kind not in GEOGRAPHIC:
+        raise InputError(
+            f"--format is {kind!r}. Findings of label maps are exported as {' or '.join(GEOGRAPHIC_FORMATS)}, and "
+            "suspicious scene labels as label-studio, cvat, coco or fiftyone."
+        )
+    found, archive = read_mask_audit(folder, lambda name: open_archive(name, cache or default_cache()))
+    check_free([out], force)
+    count = max(1, found.document["expected"]["look"] if top is None else top)
+    write_bytes(out, GEOGRAPHIC[kind](found, archive, count))
+    click.echo(f"{out}: the first {min(count, len(found))} findings that lie in images of known coordinates.")
 
 
 def _accepted(found: MaskAudit, archive: Archive, decisions: Path | None, top: str | None) -> list[int]:

@@ -1,0 +1,190 @@
+"""Findings of georeferenced images as GeoJSON (RFC 7946) and GeoPackage (OGC 12-128r18), in WGS 84."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gridbench.audit.masks.audit import MaskAudit
+from gridbench.audit.masks.correction import list_rows
+from gridbench.datasets import Archive
+from gridbench.datasets.archive.layout import Georeference
+from gridbench.errors import InputError
+
+__all__ = ["GEOGRAPHIC", "feature_collection", "geopackage", "polygons"]
+
+Array = npt.NDArray[Any]
+Ring = list[list[float]]
+
+DIGITS = 8
+"""Decimals of a degree: about a millimetre."""
+
+NUMBERS = ("finding", "pixels", "row", "column", "down", "across")
+WGS84 = (
+    'GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563]],PRIMEM["Greenwich",0],'
+    'UNIT["degree",0.0174532925199433],AUTHORITY["EPSG","4326"]]'
+)
+
+
+def polygons(pixels: Array, shape: tuple[int, int], place: Georeference) -> list[list[Ring]]:
+    """Return the outlines of some pixels as polygons in degrees, longitude first: outer ring anticlockwise, then holes.
+
+    Args:
+        pixels: (P,) positions in the flat map.
+        shape: (H, W).
+        place: Where the image lies, in a coordinate reference system that is known.
+    """
+    from rasterio.features import shapes
+    from rasterio.transform import Affine
+    from rasterio.warp import transform_geom
+
+    inside = np.zeros(shape, dtype=np.uint8)
+    inside.ravel()[pixels] = 1
+    found = []
+    for outline, _ in shapes(inside, mask=inside == 1, connectivity=4, transform=Affine(*place.transform)):
+        there = transform_geom(place.crs, "EPSG:4326", outline, antimeridian_cutting=True, precision=DIGITS)
+        parts = there["coordinates"] if there["type"] == "MultiPolygon" else [there["coordinates"]]
+        found += [[_turned(ring, at == 0) for at, ring in enumerate(part)] for part in parts]
+    return found
+
+
+def feature_collection(audit: MaskAudit, archive: Archive, count: int) -> bytes:
+    """Return the first findings as a GeoJSON FeatureCollection."""
+    features = [
+        {
+            "type": "Feature",
+            "properties": facts,
+            "geometry": {"type": "MultiPolygon", "coordinates": outlines},
+        }
+        for facts, outlines in _features(audit, archive, count)
+    ]
+    return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False).encode()
+
+
+def geopackage(audit: MaskAudit, archive: Archive, count: int) -> bytes:
+    """Return the first findings as a GeoPackage with one layer, `findings`.
+
+    A GeoPackage is an SQLite file of a few tables, which the standard library writes; no further library is needed.
+    """
+    rows = list(_features(audit, archive, count))
+    columns = list(rows[0][0])
+    words = [*columns, "geom"]
+    box = _box(outline for _, outlines in rows for outline in outlines)
+    with sqlite3.connect(":memory:") as base:
+        base.executescript(_TABLES)
+        base.execute(
+            "INSERT INTO gpkg_spatial_ref_sys VALUES ('WGS 84', 4326, 'EPSG', 4326, ?, 'longitude/latitude')",
+            (WGS84,),
+        )
+        kinds = [f'"{name}" {_type(name)}' for name in columns]
+        base.execute(
+            f"CREATE TABLE findings (fid INTEGER PRIMARY KEY, geom MULTIPOLYGON, {', '.join(kinds)})"
+        )
+        base.execute(
+            "INSERT INTO gpkg_contents (table_name, data_type, identifier, min_x, min_y, max_x, max_y, srs_id) "
+            "VALUES ('findings', 'features', 'findings', ?, ?, ?, ?, 4326)",
+            box,
+        )
+        base.execute(
+            "INSERT INTO gpkg_geometry_columns VALUES ('findings', 'geom', 'MULTIPOLYGON', 4326, 0, 0)"
+        )
+        names = ", ".join(f'"{name}"' for name in words)
+        base.executemany(
+            f"INSERT INTO findings ({names}) VALUES ({', '.join('?' * len(words))})",
+            [(*facts.values(), _blob(outlines)) for facts, outlines in rows],
+        )
+        base.commit()
+        return base.serialize()
+
+
+GEOGRAPHIC = {"geojson": feature_collection, "gpkg": geopackage}
+
+_TABLES = """
+PRAGMA application_id = 1196444487; PRAGMA user_version = 10300;
+CREATE TABLE gpkg_spatial_ref_sys (srs_name TEXT NOT NULL, srs_id INTEGER PRIMARY KEY, organization TEXT NOT NULL,
+    organization_coordsys_id INTEGER NOT NULL, definition TEXT NOT NULL, description TEXT);
+INSERT INTO gpkg_spatial_ref_sys VALUES ('Undefined Cartesian', -1, 'NONE', -1, 'undefined', NULL);
+INSERT INTO gpkg_spatial_ref_sys VALUES ('Undefined geographic', 0, 'NONE', 0, 'undefined', NULL);
+CREATE TABLE gpkg_contents (table_name TEXT NOT NULL PRIMARY KEY, data_type TEXT NOT NULL, identifier TEXT UNIQUE,
+    description TEXT DEFAULT '', last_change DATETIME NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')),
+    min_x DOUBLE, min_y DOUBLE, max_x DOUBLE, max_y DOUBLE, srs_id INTEGER REFERENCES gpkg_spatial_ref_sys(srs_id));
+CREATE TABLE gpkg_geometry_columns (table_name TEXT NOT NULL, column_name TEXT NOT NULL,
+    geometry_type_name TEXT NOT NULL, srs_id INTEGER NOT NULL REFERENCES gpkg_spatial_ref_sys(srs_id),
+    z TINYINT NOT NULL, m TINYINT NOT NULL, PRIMARY KEY (table_name, column_name));
+"""
+
+
+def _features(
+    audit: MaskAudit, archive: Archive, count: int
+) -> Iterable[tuple[Mapping[str, Any], list[list[Ring]]]]:
+    """Return properties and outlines of the first findings of images whose place is known.
+
+    Raises:
+        InputError: There is none.
+    """
+    places: Sequence[Georeference | None] = archive.georeferences or [None] * len(archive)
+    header, rows = list_rows(audit, archive)
+    shape = (audit.given.shape[1], audit.given.shape[2])
+    found = []
+    for at in range(min(count, len(audit))):
+        place = places[int(audit.positions[audit.images[at]])]
+        if place is not None and place.crs is not None:
+            facts = {name: _value(name, word) for name, word in zip(header, rows[at], strict=True)}
+            found.append((facts, polygons(audit.findings[at].pixels, shape, place)))
+    if not found:
+        raise InputError(
+            f"No finding lies in an image of {archive.name!r} whose coordinates are known. They are kept of GeoTIFF "
+            "and JPEG 2000 with a coordinate reference system; an archive that was prepared before has none: "
+            "gridbench data prepare folder ... --force"
+        )
+    return found
+
+
+def _value(name: str, word: str) -> Any:
+    if name in NUMBERS:
+        return int(word)
+    return float(word) if name in ("probability", "injected") else word
+
+
+def _type(name: str) -> str:
+    if name in NUMBERS:
+        return "INTEGER"
+    return "REAL" if name in ("probability", "injected") else "TEXT"
+
+
+def _turned(ring: Any, outer: bool) -> Ring:
+    """Return a ring anticlockwise where it is an outer one, else clockwise."""
+    points = [[float(x), float(y)] for x, y in ring]
+    area = sum(a[0] * b[1] - b[0] * a[1] for a, b in pairwise(points))
+    return points if (area > 0) == outer else points[::-1]
+
+
+def _box(outlines: Iterable[list[Ring]]) -> tuple[float, float, float, float]:
+    points = np.array([point for outline in outlines for ring in outline for point in ring])
+    return (
+        float(points[:, 0].min()),
+        float(points[:, 1].min()),
+        float(points[:, 0].max()),
+        float(points[:, 1].max()),
+    )
+
+
+def _blob(outlines: list[list[Ring]]) -> bytes:
+    """Return a multipolygon in GeoPackage's binary form: header with envelope, then well-known binary."""
+    x0, y0, x1, y1 = _box(outlines)
+    parts = [
+        struct.pack("<2sBBi4d", b"GP", 0, 3, 4326, x0, x1, y0, y1),
+        struct.pack("<BII", 1, 6, len(outlines)),
+    ]
+    for outline in outlines:
+        parts.append(struct.pack("<BII", 1, 3, len(outline)))
+        for ring in outline:
+            parts.append(struct.pack("<I", len(ring)) + np.array(ring, dtype="<f8").tobytes())
+    return b"".join(parts)
