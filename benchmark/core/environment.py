@@ -46,6 +46,8 @@ def choose_device(name: str) -> Any:
         device = torch.device(name)
         if device.type == "meta":
             raise RuntimeError("it computes no numbers.")
+        if device.type == "cpu" and device.index is not None:
+            raise RuntimeError("a CPU has no number; --threads says how much of it is used.")
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import socket
 import threading
 import urllib.request
@@ -20,6 +21,9 @@ HUB = "hf-hub:"
 SOURCES = (HUB, LOCAL)
 """Where timm takes a model from that is not in its list: the Hugging Face hub, or a folder in the same form."""
 CONFIG = "config.json"
+
+_REPOSITORY = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
+_REVISION = re.compile(r"[\w./-]{0,200}", re.ASCII)
 
 SECONDS_TO_ANSWER = 4.0
 # In the order of timm: pickles only where there is nothing else, and those are loaded with weights_only.
@@ -56,10 +60,20 @@ def model_config(name: str) -> Path | None:
         return _in_folder(name, CONFIG)
     if not name.startswith(HUB):
         return None
-    repository, _, asked = name.removeprefix(HUB).partition("@")
-    return _cached(repository, (CONFIG,), asked or None) or _fetched(
-        repository, (CONFIG,), asked or None, name
-    )
+    repository, asked = _on_the_hub(name)
+    return _cached(repository, (CONFIG,), asked) or _fetched(repository, (CONFIG,), asked, name)
+
+
+def _on_the_hub(name: str) -> tuple[str, str | None]:
+    """Return the repository and the revision, if any, of a name of the hub.
+
+    Raises:
+        InputError: It is no such name, or would lead out of the hub's cache.
+    """
+    repository, _, revision = name.removeprefix(HUB).partition("@")
+    if not _REPOSITORY.fullmatch(repository) or ".." in name or not _REVISION.fullmatch(revision):
+        raise InputError(f"The backbone {name!r} is no name of the hub; write hf-hub:OWNER/NAME.")
+    return repository, revision or None
 
 
 def published_weights(name: str) -> Published:
@@ -75,8 +89,8 @@ def published_weights(name: str) -> Published:
         path = _in_folder(name, FILES[0])
         return Published(path, path.parent.name, "local", weights_hash(path))
     if name.startswith(HUB):
-        repository, _, asked = name.removeprefix(HUB).partition("@")
-        path = _cached(repository, FILES, asked or None) or _fetched(repository, FILES, asked or None, name)
+        repository, asked = _on_the_hub(name)
+        path = _cached(repository, FILES, asked) or _fetched(repository, FILES, asked, name)
         return Published(path, repository, path.parent.name, weights_hash(path))
 
     from timm.models import get_pretrained_cfg
