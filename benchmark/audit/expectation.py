@@ -16,8 +16,9 @@ Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
 LONGEST, POINTS = 0.2, 60
-MISFIT = 0.03
-"""By how much the interval of precision is widened on both sides, as that of the rates is."""
+MISFIT, OPTIMISM = 0.1, 0.2
+"""By how much the interval of precision is widened: at both ends in absolute terms, and at the lower one by a share.
+Chosen as the margins of the rates are."""
 
 WORTH_CHANGING, WORTH_LOOKING = 0.5, 0.2
 PLANTINGS, LEAST_PLANTED = 10, 0.02
@@ -72,18 +73,19 @@ def expect(estimate: Estimate, given: Array, probabilities: Array, rng: np.rando
     present = np.clip(np.asarray(probabilities, dtype=np.float64).ravel()[order], CERTAIN, 1 - CERTAIN)
     odds, says = np.log(present) - np.log1p(-present), (np.asarray(given) != 0).ravel()[order]
     usual = estimate.scores.ravel()[order]
-    drawn = np.stack([scores_of(each, odds, says) for each in estimate.drawn] or [usual])
+    classes = order % estimate.scores.shape[1]
+    drawn = np.stack([scores_of(each[classes], odds, says) for each in estimate.drawn] or [usual])
     ks = points(len(order))
     mean = np.cumsum(drawn, 1)[:, ks - 1] / ks
     spread = np.sqrt(np.cumsum(np.maximum(drawn * (1 - drawn), 0), 1)[:, ks - 1]) / ks
     low, high = np.percentile((mean + spread * rng.standard_normal(mean.shape)).clip(0, 1), ENDS, axis=0)
     value = np.cumsum(usual)[ks - 1] / ks
-    certain = np.percentile(drawn, ENDS[0], axis=0) > WORTH_CHANGING
+    certain = (1 - OPTIMISM) * np.percentile(drawn, ENDS[0], axis=0) - MISFIT > WORTH_CHANGING
     behind = np.flatnonzero(~certain)
     return Expectation(
         ks.tolist(),
         value.tolist(),
-        np.minimum(low - MISFIT, value).clip(0).tolist(),
+        np.minimum((1 - OPTIMISM) * low - MISFIT, value).clip(0).tolist(),
         np.maximum(high + MISFIT, value).clip(max=1).tolist(),
         int(behind[0]) if len(behind) else len(order),
         int((usual >= WORTH_LOOKING).sum()),

@@ -21,6 +21,8 @@ function store() {
   state.kept = kept;
 }
 
+/* No estimate is certain. */
+const chance = (score) => (score > 0.99 ? "over 99 %" : `${Math.round(100 * score)} %`);
 const names = (labels) => labels.map((label) => data.classes[label]).join(", ");
 
 const kindOf = (suspect) => suspect.kind || (suspect.wrong ? "wrong" : "missing");
@@ -47,7 +49,7 @@ function cardOf(suspect, at) {
   suspect.region ? make("img", { src: suspect.region, class: "outline", alt: "" }) : null),
   make("div", {},
     make("p", { class: "ask" }, question, make("b", {}, change)),
-    make("p", {}, `${Math.round(100 * suspect.score)} % probable${suspect.area ? `, ${(100 * suspect.area).toFixed(1)} % of the map` : ""}`),
+    make("p", {}, `${chance(suspect.score)} probable${suspect.area ? `, ${(100 * suspect.area).toFixed(1)} % of the map` : ""}`),
     make("p", { class: "state" }, WORDS[decided] || "")),
   make("p", { class: "more" }, `given: ${names(image.given) || "none"}`),
   instead ? make("p", { class: "more" }, instead) : null,

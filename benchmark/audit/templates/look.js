@@ -56,7 +56,7 @@ function showLook() {
     make("div", { class: decided },
       make("p", { class: "ask" }, `${suspect.rank + 1} of ${data.suspects.length}: ${suspect.kind ? `${suspect.kind}?` : suspect.wrong ? "is this label wrong?" : "is this label missing?"}`),
       make("h2", {}, suspect.ask || `${suspect.wrong ? "take away" : "add"}: ${data.classes[suspect.label]}`),
-      make("p", {}, `probability that it is an error: ${Math.round(100 * suspect.score)} %`),
+      make("p", {}, `probability that it is an error: ${chance(suspect.score)}`),
       make("p", {}, `given: ${names(image.given) || "none"}`),
       make("p", { class: "state" }, WORDS[decided] || "not decided"),
       ...(suspect.finding ? legend(suspect, image) : []),
