@@ -164,6 +164,8 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
             **({"single_labels": SINGLE_LABELS} if kind == "single" else {}),
             # How a row is read is in the identity; of the built-in methods it is known which give others a scale.
             **({"reference": 1} if method.labels != "noisy" and source_digest([method]) else {}),
+            # Images pass through a frozen backbone in larger batches than they did, which rounds otherwise.
+            **({"frozen_features": 1} if filled.freeze else {}),
             **_files_of(noise),
             **_weights_of(filled),
         },

@@ -21,6 +21,18 @@ if TYPE_CHECKING:
 
 __all__ = ["apply"]
 
+OF_LABELS = {
+    "kind_of_file",
+    "prefix",
+    "original",
+    "key_column",
+    "label_columns",
+    "separator",
+    "kind",
+    "beyond_line",
+}
+"""Options that say nothing about masks."""
+
 
 @click.command()
 @click.argument("audit", metavar="AUDIT", type=click.Path(file_okay=False, path_type=Path))
@@ -151,6 +163,7 @@ def apply(
     if decisions is None and top is None:
         raise InputError("Say what to change: --decisions FILE, --top N, or both.")
     if is_mask_audit(audit):
+        _refuse_options_of_labels()
         apply_to_masks(
             audit,
             cache,
@@ -215,6 +228,22 @@ def apply(
     words += ["--clean-labels", str(out / "clean_labels.csv")] if found.injected else []
     words += ["--name", f"{archive.name}-corrected", *([] if cache is None else ["--cache", str(cache)])]
     click.echo(f"Next: {shlex.join(words)}")
+
+
+def _refuse_options_of_labels() -> None:
+    """Refuse what says nothing about masks, if it was given.
+
+    Raises:
+        InputError: With the option and those that masks have.
+    """
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        given = context.get_parameter_source(str(parameter.name)) is not click.core.ParameterSource.DEFAULT
+        if given and parameter.name in OF_LABELS:
+            raise InputError(
+                f"{parameter.opts[0]} is about tables of labels, and this is an audit of label maps. For those there "
+                "are --decisions, --top, --splits, --out, --images and --force."
+            )
 
 
 def _is_ours(path: Path, archive: Archive) -> bool:

@@ -111,6 +111,10 @@ def test_corrected_masks_are_written_once_and_can_be_prepared(mask_audited, tmp_
     code, messages = cli(*command, "--with-injected-noise")
     assert code == 2
     assert "--force" in messages
+    for option in (["--kind", "wrong"], ["--beyond-line"], ["--from", "page"], ["--labels", "labels.csv"]):
+        code, messages = cli(*command, "--with-injected-noise", "--force", *option)
+        assert code == 2
+        assert f"{option[0]} is about tables of labels" in messages
     linked = tmp_path / "linked"
     linked.symlink_to(out)
     command[command.index(str(out))] = str(linked)
