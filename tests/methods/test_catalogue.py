@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gridbench.methods._two_networks import TwoNetworks
+from gridbench.methods.base import TrainingView
 from gridbench.methods.catalogue import CATALOGUE, catalogue_page
 from gridbench.methods.losses import BUILT_IN
 from gridbench.methods.pairing import losses_of, usual_loss
@@ -41,6 +42,14 @@ def test_a_method_that_is_told_the_noise_rate_or_clean_labels_says_so(name):
     assert CATALOGUE[name].told == told
     # No default depends on the noise rate.
     assert all(default != "slnir" for _, _, default, _ in describe(method.Parameters))
+
+
+def test_no_method_can_see_validation_labels():
+    offered = {name for name in vars(TrainingView) if not name.startswith("_")}
+    assert offered == {
+        *("num_samples", "num_classes", "scene_labels", "label_maps"),
+        *("generator", "apply", "average"),
+    }
 
 
 @each_trained

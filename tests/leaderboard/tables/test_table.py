@@ -199,6 +199,14 @@ def test_what_must_be_said_of_a_method_stands_below_the_table(runs, write_run):
     assert table.notes == ("[1] Our re-implementation.",)
 
 
+def test_rows_that_were_told_the_noise_rate_say_so_below_the_table(runs, write_run):
+    write_run(runs, method="co_teaching", parameters={"tau": "slnir"})
+    write_run(runs, method="bce", parameters={})
+    (table,) = tables(runs)
+    assert {row.names[0]: row.note for row in table.rows} == {"co_teaching": "[1]", "bce": ""}
+    assert "[1] told the noise rate (tau=slnir)" in table.notes
+
+
 def test_seeds_of_failed_runs_are_counted_as_missing(runs, write_run):
     write_run(runs, seed=0)
     write_run(runs, seed=1, state="failed")
