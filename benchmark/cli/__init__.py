@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import importlib
 import os
@@ -127,12 +128,14 @@ def _read_plain_numbers(command: click.Command) -> None:
     for each in command.params:
         kind = each.type
         if isinstance(kind, click.types.IntParamType | click.types.FloatParamType):
-            vars(kind)["convert"] = functools.partial(_plain_number, kind)
+            # A copy, since click's own types are shared by all programs of a process.
+            each.type = copy.copy(kind)
+            vars(each.type)["convert"] = functools.partial(_plain_number, kind)
     for below in getattr(command, "commands", {}).values():
         _read_plain_numbers(below)
 
 
-def _plain_number(kind: click.ParamType, value: Any, *where: Any) -> Any:
+def _plain_number(kind: Any, value: Any, *where: Any) -> Any:
     if isinstance(value, str) and not is_plain_number(value):
         kind.fail(f"{value!r} is no number in plain digits.", *where)
     return type(kind).convert(kind, value, *where)

@@ -141,7 +141,7 @@ def _kept(stored: StoredRun) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def _epochs(stored: StoredRun) -> list[dict[str, Any]]:
-    rows = stored.epochs() if "history.json" in stored.hashes else []
+    rows: Any = stored.epochs() if "history.json" in stored.hashes else []
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError("history.json is no list of epochs")
     return rows

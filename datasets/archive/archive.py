@@ -310,7 +310,7 @@ class Archive:
             if not np.allclose(stored, np.concatenate(found), rtol=1e-9, atol=0):
                 raise _damaged(self.directory, f"the {name} in its index is not that of its pixels")
 
-    def _one_each(self, values: Any, file: str) -> list[str]:
+    def _one_each(self, values: Any, file: str) -> list[Any]:
         if not isinstance(values, list) or len(values) != len(self):
             raise _damaged(self.directory, f"{file} does not hold one entry an image")
         return values

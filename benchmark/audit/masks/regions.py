@@ -148,8 +148,8 @@ def find_shift(given: Array, odds: Array) -> Candidate | None:
     moved = displaced(given, *at)
     pixels = np.flatnonzero(moved != given)
     before, after = given.ravel()[pixels], moved.ravel()[pixels]
-    most = (int(np.bincount(each).argmax()) for each in (before, after))
-    return Candidate(SHIFTED, tried[at] / len(pixels), pixels, after.astype(np.uint8), *most, at)
+    most, instead = (int(np.bincount(each).argmax()) for each in (before, after))
+    return Candidate(SHIFTED, tried[at] / len(pixels), pixels, after.astype(np.uint8), most, instead, at)
 
 
 def farthest(shape: tuple[int, ...]) -> int:
@@ -179,7 +179,8 @@ def displaced(given: Array, down: int, across: int) -> Array:
 def _of_class(odds: Array, classes: Array) -> Array:
     """Return (H, W) the log-odds of each pixel's class; of no account where it has none."""
     known = is_labelled(classes)
-    return np.take_along_axis(odds, np.where(known, classes, 0)[None].astype(np.int64), 0)[0]
+    found: Array = np.take_along_axis(odds, np.where(known, classes, 0)[None].astype(np.int64), 0)[0]
+    return found
 
 
 def _sums(regions: Regions, odds: Array) -> Array:
