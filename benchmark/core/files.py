@@ -222,7 +222,7 @@ def parse_json(content: bytes, strict: bool = False, largest: int = LARGEST_JSON
 
 
 def _check_structure(content: bytes, largest: int) -> int:
-    """Refuse JSON of too many values or levels before any value is made; return the bytes of its longest text.
+    """Refuse JSON of too many values or levels before any value is made; return the bytes of its longest text, if long.
 
     Raises:
         ValueError: With the reason.
@@ -230,8 +230,11 @@ def _check_structure(content: bytes, largest: int) -> int:
     most, nested = limited(largest // BYTES_A_VALUE), limited(MOST_NESTED)
     if content.count(b",") + content.count(b":") > most or content.count(_QUOTES) > 2 * most:
         raise ValueError(f"it holds more than {most:,} values")
-    if sum(content.count(bracket) for bracket in (b"[", b"{")) > nested:
+    opened = content.count(b"[") + content.count(b"{")
+    if opened > nested:
         raise ValueError(f"it holds more than {nested:,} lists and objects")
+    if opened <= DEEPEST_JSON and len(content) <= LONGEST_TEXT:
+        return 0
     # Without escapes, every second piece between quotes is a text.
     pieces = content.replace(b"\\\\", b"..").replace(b'\\"', b"..").split(_QUOTES)
     depth = 0
