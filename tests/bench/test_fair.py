@@ -232,7 +232,7 @@ def test_a_quick_benchmark_runs_and_leaves_a_table(tmp_path):
 def test_an_unknown_benchmark_is_named(tmp_path):
     done = quick(tmp_path, "ndgc")
     assert done.returncode == 2
-    assert "There is no bench_ndgc.py. There are: chi2, data," in done.stderr
+    assert "There is no bench_ndgc.py. There are: augment, chi2," in done.stderr
 
 
 @pytest.mark.slow

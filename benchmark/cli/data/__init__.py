@@ -50,7 +50,7 @@ def list_(cache: Path | None) -> None:
     folder = cache or default_cache()
     table = Table(box=None, pad_edge=False)
     for column in ("name", "images", "classes", "size", "bands", "maps", "single", "state"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=column != "state")
     packed = prepared_names(folder)
     for name in sorted({*packed, *DATASETS.names()}):
         if name not in packed:

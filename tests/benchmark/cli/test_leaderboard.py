@@ -154,14 +154,13 @@ def test_reported_numbers_with_and_without_results(write, tmp_path):
     assert alone.stdout.count("Reported, not measured: bigearthnet") == 4
 
 
-def test_figures_are_written_as_pdf_and_png(write, tmp_path):
+def test_figures_are_written_as_pdf_svg_and_png(write, tmp_path):
     for slnir in ("0", "30"):
         write(slnir=slnir)
     done = run("--runs", str(tmp_path / "runs"), "--figures", str(tmp_path / "figures"))
     assert done.exit_code == 0, done.output
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
-        "bluemarble-ndcg@20-over-noise.pdf",
-        "bluemarble-ndcg@20-over-noise.png",
+        f"bluemarble-ndcg@20-over-noise.{ending}" for ending in ("pdf", "svg", "png")
     }
 
 
