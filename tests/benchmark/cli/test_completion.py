@@ -1,13 +1,16 @@
-"""What a shell is offered, in process and in a real bash."""
+"""What a shell is offered, in process and in real shells."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
 import select
+import shutil
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -95,27 +98,51 @@ def test_nothing_that_is_completed_imports_torch(tmp_path):
     assert (done.returncode, "plain,grid" in done.stdout) == (0, True), done.stderr
 
 
-def test_a_real_bash_completes(tmp_path):
-    """Types into an interactive bash and reads what its line becomes."""
+SHELLS = {
+    "bash": (["bash", "--norc", "--noprofile", "-i"], 'eval "$(gridbench completion bash)"'),
+    "zsh": (["zsh", "-f", "-i"], 'autoload -U compinit; compinit -u; eval "$(gridbench completion zsh)"'),
+    "fish": (["fish", "--no-config", "-i"], "gridbench completion fish | source"),
+}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_real_shell_completes(shell, tmp_path):
+    """Types into an interactive shell and reads what its line becomes."""
+    command, setup = SHELLS[shell]
+    if shutil.which(shell) is None:
+        pytest.skip(f"needs {shell}")
+    record = tmp_path / "runs" / "mine-grid-1a2b"
+    record.mkdir(parents=True)
+    (record / "config.json").write_text("{}")
     ours, theirs = pty.openpty()
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    bash = subprocess.Popen(
-        ["bash", "--norc", "--noprofile", "-i"],
+    started = subprocess.Popen(
+        command,
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
         cwd=tmp_path,
-        env={**os.environ, "PATH": path, "TERM": "dumb", "PS1": "> "},
+        env={**os.environ, "PATH": path, "TERM": "dumb", "PS1": "> ", "HOME": str(tmp_path)},
         start_new_session=True,
+        # fish refuses to be interactive without a controlling terminal.
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )
     try:
-        os.write(ours, b'eval "$(gridbench completion bash)"; echo rea""dy\n')
-        read_until(ours, r"ready\r\n> ")
-        os.write(ours, b"gridbench run --method joc\t")
-        read_until(ours, r"--method jocor ")
+        os.write(ours, f'{setup}; echo rea""dy\n'.encode())
+        read_until(ours, r"ready\r\n")
+        for typed, becomes in (
+            ("gridbench lead", "leaderboard"),
+            ("gridbench run --method joc", "jocor"),
+            ("gridbench sweep --method grid,joc", "grid,jocor"),
+            ("gridbench run --dataset bluemarble6", "bluemarble64"),
+            ("gridbench score mine-", "runs/mine-grid-1a2b"),
+        ):
+            os.write(ours, f"{typed}\t".encode())
+            read_until(ours, re.escape(becomes))
+            os.write(ours, b"\x15")
     finally:
-        bash.kill()
-        bash.wait()
+        started.kill()
+        started.wait()
         os.close(ours)
         os.close(theirs)
 
