@@ -21,6 +21,7 @@ __all__ = ["SEPARATORS", "Cells", "divide_cells"]
 
 SEPARATORS = {"semicolon": ";", "bar": "|", "comma": ",", "blank": " ", "none": ""}
 _QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
+_BLANKS = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _CURLY = ("\u201c\u201d", "\u2018\u2019", "\u201e\u201c", "\u00ab\u00bb")
 _PLURAL = {"labels", "tags", "classes", "categories", "targets"}
 
@@ -64,6 +65,8 @@ def divide_cells(
             raise InputError(
                 f"{where(row)}: {cell!r} holds a line break or tab. Divide labels by semicolons."
             )
+    # No-break and other wide spaces are blanks.
+    cells = [cell if cell.isascii() else _BLANKS.sub(" ", cell) for cell in cells]
     refuse_vectors(cells, where)
     chosen = separator or "none"
     if separator is None and (lists := _bracketed(cells, where)) is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
 from gridbench.errors import InputError
@@ -20,8 +20,11 @@ __all__ = [
 
 _MISSING = {"nan", "null", "n/a", "#n/a", "<na>", "#ref!", "#value!", "#name?"}
 _NO_LABEL = {"none", "no label", "unlabeled", "unlabelled", "nothing"}
-_OTHER_SEPARATORS = ("+", "/", "&", "\uff1b", "\u3001", "\uff0c", " and ")
-"""What people divide labels by besides SEPARATORS: the wide semicolon, the ideographic comma, the wide comma."""
+_WORDS_BETWEEN = (" and ",)
+_WITHIN_NAMES = "-_"
+"""Signs that join the words of a name as blanks do, and divide labels now and then."""
+_OF_ONE_NAME = "'\u2019\"()[]{}%#"
+"""Signs that belong to the name they stand in."""
 
 
 @lru_cache(maxsize=10_000)
@@ -92,7 +95,7 @@ def refuse_combinations(divided: Sequence[Sequence[str]], where: Callable[[int],
     for row, names in enumerate(divided):
         for name in names:
             rows.setdefault(name, row)
-    for separator in (*_OTHER_SEPARATORS, ",", " "):
+    for separator in (*_WORDS_BETWEEN, *_signs(rows), *_WITHIN_NAMES, " "):
         parts = {
             name: found for name in rows if len(found := [part.strip() for part in name.split(separator)]) > 1
         }
@@ -100,13 +103,27 @@ def refuse_combinations(divided: Sequence[Sequence[str]], where: Callable[[int],
         for found in parts.values():
             for place, part in enumerate(found):
                 places.setdefault(part, set()).add(place)
+        # Signs that join words leave them in place; words of lists change places, or combine in many ways.
+        combined = len(parts) >= 2 * len(places)
         for name, found in parts.items():
-            moved = separator in _OTHER_SEPARATORS and any(len(places[part]) > 1 for part in found)
-            if all(found) and (moved or all(part in rows for part in found)):
+            if separator == " ":
+                several = False
+            elif separator in _WITHIN_NAMES:
+                several = combined
+            else:
+                several = any(len(places[part]) > 1 for part in found if not part.isnumeric())
+            if all(found) and (several or all(part in rows for part in found)):
                 raise InputError(
                     f"{where(rows[name])}: {name!r} may be one class or the labels {', '.join(found)}. Divide labels "
                     f"by semicolons; or say that it is one class: --separator {chosen}"
                 )
+
+
+def _signs(names: Iterable[str]) -> list[str]:
+    """Return the signs of names, and runs of them such as `->`, by which their labels may be divided, sorted."""
+    runs = {run for name in names for run in re.findall(r"[^\w\s]+", name)}
+    joins = set(_WITHIN_NAMES + _OF_ONE_NAME)
+    return sorted({sign for run in runs for sign in (run, *run) if not set(sign) <= joins})
 
 
 def refuse_variants(divided: Sequence[Sequence[str]], where: Callable[[int], str]) -> None:

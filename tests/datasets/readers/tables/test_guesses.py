@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -12,15 +13,16 @@ from gridbench.datasets.readers.tables.class_table import read_class_table
 from gridbench.errors import InputError
 
 NAMES = "abcdef"
+MANY = [f"t{i}" for i in range(60)]
 SPLITS = ["train", "train", "train", "val", "test", "test"]
 
 
-def read(tmp_path, header, row, **options):
+def read(tmp_path, header, row, names=NAMES, **options):
     """Read a table with one row an image; `row` returns the cells behind the name, by the row's number."""
-    lines = [header, *(f"{name}.png,{row(i)}" for i, name in enumerate(NAMES))]
+    lines = [header, *(f"{name}.png,{row(i)}" for i, name in enumerate(names))]
     path = tmp_path / "labels.csv"
     path.write_text("\n".join(lines), encoding="utf-8")
-    files = FileIndex({name: Path(f"images/{name}.png") for name in NAMES})
+    files = FileIndex({name: Path(f"images/{name}.png") for name in names})
     return read_label_table(path, None, files, TableOptions(**options))
 
 
@@ -92,6 +94,51 @@ def test_labels_divided_in_two_ways_are_refused(tmp_path):
 
     with pytest.raises(InputError, match="'water,sand' may be one class or the labels water, sand"):
         read(tmp_path, "file,labels", row)
+
+
+@pytest.mark.parametrize("sign", [":", ".", "~", "`", "\u00b7", "->"])
+def test_a_sign_between_parts_that_change_places_may_divide_labels(tmp_path, sign):
+    def row(i):
+        return [f"water{sign}sand", f"sand{sign}trees", f"trees{sign}water"][i % 3]
+
+    with pytest.raises(InputError, match="may be one class or the labels"):
+        read(tmp_path, "file,label", row)
+    assert len(read(tmp_path, "file,label", row, separator="none").class_names) == 3
+
+
+@pytest.mark.parametrize("sign", ["-", "_"])
+def test_many_combinations_of_few_words_may_be_lists(tmp_path, sign):
+    pairs = [sign.join(pair) for pair in itertools.combinations("abcdef", 2)]
+    with pytest.raises(InputError, match="may be one class or the labels"):
+        read(tmp_path, "file,label", lambda i: pairs[i % len(pairs)], MANY)
+
+
+def test_names_that_share_words_are_one_class_each(tmp_path):
+    names = [
+        "open-pit mine",
+        "broad-leaved forest",
+        "non_irrigated arable land",
+        "St. Lawrence",
+        "water (deep)",
+    ]
+    names += ["sub-urban", "1.5-2m", "2-1.5m", "land_mixed", "forest_land"]
+    table = read(tmp_path, "file,label", lambda i: names[i % len(names)], MANY)
+    assert table.class_names == tuple(sorted(names))
+
+
+def test_a_no_break_space_divides_as_a_blank_does(tmp_path):
+    lists = [" ".join(each) for n in (1, 2, 3) for each in itertools.combinations("abcd", n)]
+    read_with = {
+        space: read(tmp_path, "file,labels", lambda i, s=space: lists[i % len(lists)].replace(" ", s), MANY)
+        for space in (" ", "\u00a0", "\u3000")
+    }
+    assert {table.class_names for table in read_with.values()} == {("a", "b", "c", "d")}
+
+
+def test_commas_left_in_lists_by_semicolons_are_refused(tmp_path):
+    cells = ['"haze,primary"', '"primary,road;water"', '"clear,haze;water"']
+    with pytest.raises(InputError, match="may be one class or the labels"):
+        read(tmp_path, "file,labels", lambda i: cells[i % 3])
 
 
 def test_parts_of_names_that_are_no_names_are_left_alone(tmp_path):
