@@ -1,4 +1,4 @@
-"""What sweeps are to compute, noted in the folder of runs, so that another process can tell what is left of them."""
+"""Manifests of sweeps, stored in the folder of runs so that other processes can report the progress of a sweep."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class DeclaredRun:
 
     Attributes:
         folder: Name of its run folder.
-        label: The run in a few words.
-        config: Those of its settings that its computing time depends on.
+        label: Short description of the run.
+        config: The settings that determine its computing time.
     """
 
     folder: str
@@ -36,12 +36,12 @@ class DeclaredRun:
 
 @dataclass(frozen=True)
 class DeclaredSweep:
-    """The runs that one command asked for.
+    """The runs of one sweep command.
 
     Attributes:
-        file: Where that is noted; a sweep is forgotten when its file is removed.
-        command: What was typed.
-        runs: All its runs, the finished ones too.
+        file: The manifest; removing it removes the sweep from the status.
+        command: The command line.
+        runs: All runs of the sweep, including finished ones.
     """
 
     file: Path
@@ -50,18 +50,18 @@ class DeclaredSweep:
 
 
 def declare(folder: Path, command: str, runs: Iterable[DeclaredRun]) -> Path:
-    """Note a sweep in the folder of runs; what the same command asked for before is forgotten.
+    """Write the manifest of a sweep, replacing earlier manifests of the same command.
 
     Args:
         folder: The folder of run records.
-        command: What was typed.
+        command: The command line.
         runs: All runs of the sweep.
 
     Returns:
-        The file.
+        Path of the manifest.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The manifest cannot be written.
     """
     rows: list[dict[str, Any]] = [
         {"folder": run.folder, "label": run.label, "config": {name: run.config.get(name) for name in KEPT}}
@@ -80,7 +80,7 @@ def declare(folder: Path, command: str, runs: Iterable[DeclaredRun]) -> Path:
 
 
 def declared_sweeps(folder: Path) -> list[DeclaredSweep]:
-    """Return what was declared in a folder of runs, in the order of the file names; odd files are passed over."""
+    """Return the sweeps declared in a folder of runs, sorted by file name; unreadable manifests are skipped."""
     found = []
     for file in sorted((folder / FOLDER).glob("*.json")):
         try:

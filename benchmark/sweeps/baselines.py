@@ -1,4 +1,4 @@
-"""A new method beside baseline records: on exactly their cells, or not at all."""
+"""Comparison of a method with baseline records, restricted to the noise rates and seeds of the baselines."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _OWNED = ("parameters.", "versions.method", "versions.loss", "plugin", "method",
 
 @dataclass(frozen=True)
 class Baselines:
-    """Baseline records of one recipe, with the methods' default parameters.
+    """Baseline records that share one recipe and use default parameters.
 
     Attributes:
-        runs: All of them.
-        plain: SLNIR -> seed -> plain training with the loss in question: the cells that others are compared on.
+        runs: All baseline records.
+        plain: SLNIR -> seed -> plain training with the given loss; these cells define the comparison.
     """
 
     runs: tuple[Run, ...]
@@ -36,25 +36,25 @@ class Baselines:
 
     @property
     def usual_rates(self) -> list[Decimal]:
-        """The noise rates that have the most seeds."""
+        """The noise rates with the largest number of seeds."""
         most = max(map(len, self.plain.values()))
         return [rate for rate, seeds in self.plain.items() if len(seeds) == most]
 
     @property
     def device(self) -> str:
-        """The device that the plain runs were computed on; the CPU when they do not say or differ."""
+        """The device of the plain runs; the CPU if it is not recorded or differs between runs."""
         devices = {str(run.environment.get("device", "cpu")) for run in self._plain_runs()}
         return devices.pop() if len(devices) == 1 else "cpu"
 
     def chosen(self, rates: Sequence[Decimal] | None, seeds: Sequence[int] | int | None) -> Baselines:
-        """Keep some noise rates and seeds.
+        """Return the baselines of the given noise rates and seeds.
 
         Args:
             rates: Noise rates; None for those with the most seeds.
-            seeds: Seeds, or how many of each rate's; None for all.
+            seeds: Seeds, or the number of seeds per rate; None for all.
 
         Raises:
-            InputError: There is no plain baseline at a rate or of a seed.
+            InputError: There is no plain baseline with one of the rates or seeds.
         """
         plain: dict[Decimal, dict[int, Run]] = {}
         for rate in self.usual_rates if rates is None else rates:
@@ -76,7 +76,7 @@ class Baselines:
         return Baselines(tuple(kept), plain)
 
     def seconds(self) -> float | None:
-        """Return what the plain runs took in all, on the machine that they were computed on."""
+        """Return the total time of the plain runs in seconds, or None if it is not recorded for all of them."""
         spent = [run.environment.get("seconds") for run in self._plain_runs()]
         return sum(sum(one.values()) for one in spent if one) if all(spent) else None
 
@@ -85,10 +85,10 @@ class Baselines:
 
 
 def baselines_for(runs: Iterable[Run], loss: str, cache: Path) -> Baselines:
-    """Choose the records that a method trained with a loss can stand beside.
+    """Select the records with which a method trained with a loss can be compared.
 
-    Of several recipes the data set's own counts, else the one with the most plain runs of that loss. Rows with
-    parameters other than their method's defaults (lambda series, ablations) are left out.
+    If the records use several recipes, the recipe of the data set is preferred, then the one with the most plain runs
+    of that loss. Records with non-default parameters (lambda series, ablations) are excluded.
 
     Args:
         runs: Baseline records.
@@ -96,7 +96,7 @@ def baselines_for(runs: Iterable[Run], loss: str, cache: Path) -> Baselines:
         cache: Folder of packed archives.
 
     Raises:
-        InputError: There is no plain training with that loss.
+        InputError: The records contain no plain training with that loss.
     """
     runs = list(runs)
     plain = [run for run in runs if _trained_with(run) == loss]
@@ -130,24 +130,24 @@ def items_beside(
     here: str | None,
     progress: Any = None,
 ) -> list[Item]:
-    """Plan a method on exactly the cells of plain training.
+    """Plan the runs of a method for every noise rate and seed of plain training.
 
     Args:
-        baselines: The cells.
-        method: The method's name.
-        parameters: Its parameters by public name; the defaults for those that are left out.
-        runs: Folder of one's own records.
+        baselines: Baselines to compare with.
+        method: Name of the method.
+        parameters: Parameters by public name; omitted ones take their defaults.
+        runs: Folder of the user's records.
         cache: Folder of packed archives.
-        here: Label of the machine that will compute; None where it is not known.
-        progress: Called while an archive is built.
+        here: Label of the machine that will compute the runs; None if unknown.
+        progress: Progress callback for building an archive.
 
     Returns:
-        A run for each cell and seed. A baseline that is that very run counts as done if it was computed on this
-        machine, or if every run is among the baselines, so that no machines are mixed.
+        One run per noise rate and seed. To avoid mixing machines, a run that is itself a baseline counts as done only
+        if it was computed on this machine or if all runs are among the baselines.
 
     Raises:
-        InputError: This gridbench would compute the plain baseline otherwise than the record says: other data, another
-            version of a component, or other settings. Or the method does not go with the loss.
+        InputError: The installed gridbench would compute a plain baseline differently from its record (data, version
+            of a component, or settings), or the method does not support the loss.
     """
     shipped = {run.id: run.stored for run in baselines.runs}
     plans = []
@@ -165,21 +165,21 @@ def items_beside(
 def control_items(
     baselines: Baselines, items: Sequence[Item], runs: Path, cache: Path, here: str | None
 ) -> list[Item]:
-    """Plan the plain training that a method is paired with where the baselines were computed on another machine.
+    """Plan control runs: plain training repeated here if the baselines were computed on another machine.
 
     Args:
-        baselines: The baselines, whose plain training it repeats.
-        items: The method's runs.
-        runs: Folder of one's own records.
+        baselines: Baselines whose plain training is repeated.
+        items: Runs of the method.
+        runs: Folder of the user's records.
         cache: Folder of packed archives.
-        here: Label of the machine that will compute; None where it is not known.
+        here: Label of the machine that will compute the runs; None if unknown.
 
     Returns:
-        A run for each cell and seed of a method's run that is not itself one of the baselines; none where the plain
-        baseline was computed on this machine.
+        One run for each run of the method that is not a baseline itself, except where the plain baseline was computed
+        on this machine.
 
     Raises:
-        InputError: There is such a run already, computed on a third machine.
+        InputError: A control run exists already and was computed on a third machine.
     """
     control = []
     for item in items:
@@ -200,7 +200,7 @@ def control_items(
 
 
 def is_shipped(item: Item, runs: Path) -> bool:
-    """Tell whether a run is one of the baselines' own records."""
+    """Return whether a run is one of the baseline records."""
     return item.stored is not None and item.state == "done" and item.stored.folder.parent != runs
 
 
@@ -210,10 +210,10 @@ def _there(plan: Plan, runs: Path) -> StoredRun | None:
 
 
 def noise_differences(baselines: Baselines, items: Iterable[Item]) -> list[str]:
-    """Corrupt the labels as the runs will, and tell where the result is not that of the baselines.
+    """Corrupt the labels as the runs will and compare the result with the baselines.
 
     Returns:
-        A line for each cell and seed whose corrupted labels have another hash.
+        One line for each noise rate and seed whose corrupted labels have a different hash.
     """
     found = []
     for (rate, seed), plan in {(i.plan.config.slnir, i.plan.config.seed): i.plan for i in items}.items():
@@ -227,7 +227,7 @@ def noise_differences(baselines: Baselines, items: Iterable[Item]) -> list[str]:
 
 
 def _check_same(run: Run, plan: Plan) -> None:
-    """Refuse a baseline that this gridbench would not compute as the record says."""
+    """Raise if the installed gridbench would compute a baseline differently from its record."""
     if plan.id == run.id:
         return
     document, differing = plan.document(), []
@@ -255,13 +255,13 @@ def _check_same(run: Run, plan: Plan) -> None:
 
 
 def _trained_with(run: Run) -> str | None:
-    """Return the loss of plain training, which is the method named after it; None of any other method."""
+    """Return the loss if the run is plain training, whose method is named after its loss; None otherwise."""
     names = run.settings["method"], run.settings["loss"]
     return str(names[1]) if names[0] == names[1] else None
 
 
 def _is_usual(run: Run, cache: Path, known: dict[str, bool]) -> bool:
-    """Tell whether a record's parameters are the defaults of its method and loss, as they are here."""
+    """Return whether a record uses the current default parameters of its method and loss."""
     config = dict(run.stored.config["config"])
     key = json.dumps([config[name] for name in ("method", "loss", "slnir", "parameters")], sort_keys=True)
     if key not in known:
@@ -274,7 +274,7 @@ def _is_usual(run: Run, cache: Path, known: dict[str, bool]) -> bool:
 
 
 def _is_own_recipe(run: Run, cache: Path) -> bool:
-    """Tell whether a plain run has the settings that one gets here without giving any."""
+    """Return whether a plain run uses the default settings of its data set."""
     config = run.stored.config["config"]
     names = ("dataset", "method", "loss", "slnir", "seed")
     try:

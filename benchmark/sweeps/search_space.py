@@ -1,4 +1,4 @@
-"""What a selection tries: values of parameters, and the same number of tries for every method."""
+"""Search spaces for parameter selection, with the same number of trials for every method."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from gridbench.sweeps.grid import pair_of, refusal
 __all__ = ["EVERY", "TRIALS", "Search", "selected_names", "tries_of"]
 
 TRIALS = 10
-"""Tries that each method gets unless the user says otherwise; every declared search has as many values."""
+"""Default number of trials per method; every declared search space has this many values."""
 
 EVERY = "all"
-"""The word for every parameter that declares where to search."""
+"""Keyword that selects every parameter with a declared search space."""
 
 MOST_COMBINATIONS = 1_000_000
 SLNIR = "slnir"
@@ -30,13 +30,13 @@ SLNIR = "slnir"
 
 @dataclass(frozen=True)
 class Search:
-    """What is selected.
+    """The parameters to select, their candidate values and the criterion.
 
     Attributes:
-        names: Parameters by public name, or `EVERY`.
-        values: Parameter -> values that the user wants tried instead of the declared ones.
-        trials: Tries for each method; None for `TRIALS`, or fewer if a method has fewer combinations.
-        metric: Validation score to choose by; `validation/ndcg` is NDCG at the run's own k.
+        names: Public names of the parameters, or `EVERY`.
+        values: Parameter -> candidate values that replace the declared ones.
+        trials: Trials per method; None for `TRIALS`, or fewer if a method has fewer combinations.
+        metric: Validation score to select by; `validation/ndcg` is NDCG at the k of the run.
     """
 
     names: tuple[str, ...]
@@ -53,10 +53,10 @@ class Search:
 
 
 def _check_metric(metric: str) -> None:
-    """Refuse a score to choose by that is none of validation.
+    """Check that the selection criterion is a validation score.
 
     Raises:
-        InputError: It is of other images, or there is no such score.
+        InputError: The score is computed on other images, or does not exist.
     """
     there = [HEADLINE, *(each.name for each in METRICS if VALIDATION in each.splits)]
     name = metric.removeprefix(VALIDATION)
@@ -78,20 +78,21 @@ Pair = tuple[type[Method], type[Loss] | None]
 
 
 def tries_of(settings: Iterable[dict[str, Any]], search: Search) -> Iterator[dict[str, Any]]:
-    """Spread the settings of a sweep over the tries of a selection.
+    """Expand the settings of a sweep into the trials of a selection.
 
-    Every method, with its loss, gets the same number of tries. Where a method has more combinations of values than
-    that, its default and others drawn at random are tried; the draw depends on nothing but the method and its loss.
+    Every pair of method and loss gets the same number of trials. If a method has more combinations of values, its
+    default and a random sample of the others are tried; the sample depends only on the method and its loss.
 
     Args:
-        settings: Settings of runs, without the parameters that are selected.
-        search: What is selected.
+        settings: Settings of runs, without the parameters to select.
+        search: The parameters to select and their candidate values.
 
     Yields:
-        The settings of every run; those of methods that have none of the parameters as they came.
+        The settings of every run; settings of methods without any of the parameters are yielded unchanged.
 
     Raises:
-        InputError: No method has a parameter of that name, or one has no values to try, or too few for the tries.
+        InputError: No method has a parameter of that name, or a parameter has no candidate values, or too few for
+            the number of trials.
     """
     asked = list(settings)
     pairs: dict[Pair, list[dict[str, Any]]] = {}
@@ -111,7 +112,7 @@ def tries_of(settings: Iterable[dict[str, Any]], search: Search) -> Iterator[dic
 
 
 def selected_names(method: str, loss: str | None, search: Search) -> tuple[str, ...]:
-    """Return which of the selected parameters a method, or its loss, has."""
+    """Return those of the selected parameters that a method or its loss has."""
     return tuple(_space(pair_of(method, loss), search))
 
 
@@ -126,9 +127,9 @@ def _rows(pair: Pair) -> dict[str, tuple[type[Any], Specification]]:
 
 
 def _space(pair: Pair, search: Search) -> dict[str, tuple[Any, ...]]:
-    """Return parameter -> values to try, for those of the selected parameters that the pair has.
+    """Return parameter -> candidate values, for those of the selected parameters that the pair has.
 
-    Rows that only give the others a scale are not tuned.
+    Reference rows, which only give the other rows a scale, are not tuned.
     """
     rows = _rows(pair) if pair[0].labels == "noisy" else {}
     names = rows if EVERY in search.names else search.names
@@ -155,7 +156,7 @@ def _typed(owner: type[Any], pair: Pair, name: str, text: str) -> Any:
 
 
 def _check_names(search: Search, pairs: Mapping[Pair, Any], spaces: Mapping[Pair, Mapping[str, Any]]) -> None:
-    """Refuse names that no method has, and a sweep in which nothing can be selected."""
+    """Raise for parameters that no method has, and for a sweep in which nothing can be selected."""
     known = sorted({name for pair in pairs for name in _rows(pair)})
     for name in search.names:
         if name != EVERY and not any(name in space for space in spaces.values()):
@@ -168,7 +169,7 @@ def _check_names(search: Search, pairs: Mapping[Pair, Any], spaces: Mapping[Pair
 
 
 def _budget(search: Search, spaces: Mapping[Pair, Mapping[str, Sequence[Any]]]) -> int:
-    """Return the tries that each method gets: as many as the one with the fewest combinations has, at most."""
+    """Return the number of trials per method, limited by the method with the fewest combinations."""
     sizes = {pair: math.prod(map(len, space.values())) for pair, space in spaces.items()}
     if not sizes:
         return 1
@@ -186,7 +187,7 @@ def _budget(search: Search, spaces: Mapping[Pair, Mapping[str, Sequence[Any]]]) 
 
 
 def _drawn(pair: Pair, space: Mapping[str, Sequence[Any]], trials: int) -> list[dict[str, Any]]:
-    """Return that many combinations in the order of the values, the default among them if it is one of them."""
+    """Sample `trials` combinations in the order of the values, including the default if it is a combination."""
     everything = [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
     if len(everything) == trials:
         return everything

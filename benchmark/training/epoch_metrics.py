@@ -1,4 +1,4 @@
-"""What one epoch of training showed: losses, how well noisy samples were found, and how much was memorised."""
+"""Metrics of one training epoch: losses, detection of noisy samples, and memorisation of wrong labels."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 @dataclass(frozen=True)
 class Truth:
-    """What is wrong with the training labels, known to the log and never to a method.
+    """Ground truth about the noise in the training labels; used for logging, never available to a method.
 
     Attributes:
-        noisy: (N,) bool: images whose training labels differ from the clean ones.
-        added: (N, C) bool: classes that an image has in the training labels and not in the clean ones.
-        percent: Noise rate in percent: how many images the detection baselines select.
+        noisy: (N,) bool, images whose training labels differ from the clean ones.
+        added: (N, C) bool, classes that an image has in the training labels but not in the clean ones.
+        percent: Noise rate in percent, which is the share of images that the detection baselines select.
     """
 
     noisy: Flags
@@ -44,13 +44,13 @@ class Truth:
 
     @classmethod
     def of_scene_labels(cls, given: Array, clean: Array, percent: float | None) -> Truth:
-        """Compare scene labels.
+        """Compare given with clean scene labels.
 
         Args:
-            given: (N, C) as trained on.
-            clean: (N, C) the cleanest known.
-            percent: Noise rate in percent; None counts it: the labels that are wrong or missing, whichever are more,
-                as a share of the clean ones, which is what SLNIR is for replaced labels.
+            given: (N, C) training labels.
+            clean: (N, C) cleanest labels available.
+            percent: Noise rate in percent; None estimates it as the number of wrong or of missing labels, whichever
+                is larger, divided by the number of clean labels. For replaced labels this equals the SLNIR.
         """
         says, true = np.asarray(given) != 0, np.asarray(clean) != 0
         added, missing = says & ~true, true & ~says
@@ -63,13 +63,13 @@ class Truth:
     def of_label_maps(
         cls, given: Array, clean: Iterable[Array], num_classes: int, percent: float | None
     ) -> Truth:
-        """Compare label maps; pixels that are unlabelled in one of them count for neither.
+        """Compare given with clean label maps; pixels that are unlabelled in either map are ignored.
 
         Args:
-            given: (N, H, W) as trained on.
-            clean: N maps (H, W), the cleanest known; may be read one after another.
+            given: (N, H, W) training maps.
+            clean: N maps (H, W), the cleanest available; may be a lazy iterable.
             num_classes: Number of classes C.
-            percent: Noise rate in percent; None counts the share of labelled pixels that are wrong.
+            percent: Noise rate in percent; None uses the share of labelled pixels that are wrong.
         """
         noisy = np.zeros(len(given), dtype=bool)
         added = np.zeros((len(given), num_classes), dtype=bool)
@@ -86,23 +86,23 @@ class Truth:
 
 
 def memorised_share(present: Array, truth: Truth) -> float | None:
-    """Return the share of wrongly given labels that a model predicts as present; None when there are none.
+    """Return the share of wrong training labels that a model predicts as present; None if there are none.
 
     Args:
         present: (N, C) bool, the classes predicted present in each training image.
-        truth: What is wrong with the training labels.
+        truth: Ground truth about the noise in the training labels.
     """
     wrong = present[truth.added]
     return float(wrong.mean()) if len(wrong) else None
 
 
 def memorised_pixels(predicted: Iterable[Array], given: Array, clean: Array) -> float | None:
-    """Return the share of wrongly labelled pixels to which a model gives their wrong label; None when there are none.
+    """Return the share of wrongly labelled pixels for which a model predicts the wrong label; None if there are none.
 
     Args:
-        predicted: Parts of the (N, H, W) predicted classes, in order.
-        given: (N, H, W) maps that were trained on.
-        clean: (N, H, W) the cleanest maps known.
+        predicted: Consecutive chunks of the (N, H, W) predicted classes.
+        given: (N, H, W) training maps.
+        clean: (N, H, W) cleanest maps available.
     """
     changed = wrong_pixels(given, clean)
     remembered, start = 0, 0
@@ -114,13 +114,13 @@ def memorised_pixels(predicted: Iterable[Array], given: Array, clean: Array) -> 
 
 
 class EpochLog:
-    """Collects the outputs of an epoch's steps on the device, and reads them once at its end.
+    """Accumulates the outputs of training steps on the device and transfers them once at the end of an epoch.
 
     Args:
-        truth: What is wrong with the labels.
-        task: The task, which says what a prediction claims to be present; None when there is none.
-        device: Where the steps run.
-        sampled: Whether the method draws the images, so that some may be drawn twice and others not at all.
+        truth: Ground truth about the noise in the training labels.
+        task: The task, which converts predictions to present classes; None without a task.
+        device: Device on which the steps run.
+        sampled: Whether the method samples the images itself, so that images may be repeated or omitted.
     """
 
     def __init__(self, truth: Truth, task: Task | None, device: torch.device, sampled: bool = False) -> None:
@@ -137,7 +137,7 @@ class EpochLog:
         self._count = 0
 
     def add(self, batch: Batch, output: StepOutput) -> None:
-        """Take in one step."""
+        """Add the output of one training step."""
         size = len(batch.indices)
         self._count += size
         self._sums["loss"] += output.loss.detach() * size
@@ -159,10 +159,10 @@ class EpochLog:
             self._present[at] = present[chosen]
 
     def summary(self, epoch: int) -> dict[str, Any]:
-        """Return the epoch's row of the history: means over the samples seen, detection, memorisation.
+        """Return the row of the history for this epoch: means over the samples seen, detection, memorisation.
 
         Args:
-            epoch: Epoch from 0; the row counts from 1.
+            epoch: Zero-based epoch; the row holds the one-based number.
         """
         row: dict[str, Any] = {"epoch": epoch + 1}
         row.update({name: float(total) / max(self._count, 1) for name, total in self._sums.items()})
@@ -181,7 +181,7 @@ class EpochLog:
         return row
 
     def _detection(self) -> dict[str, float | None] | None:
-        """Score the method's own opinion over the samples that it saw."""
+        """Score the noise detection of the method over the samples seen in this epoch."""
         score = self._score.cpu().numpy()
         seen = np.isfinite(score)
         if not seen.any():
@@ -190,7 +190,7 @@ class EpochLog:
         return detection_scores(self._truth.noisy[seen], score[seen], selected)
 
     def _loss_detection(self) -> dict[str, float | None]:
-        """Score the baseline of Figs. 2 to 5: the images with the highest loss, as many percent as are noisy."""
+        """Score the baseline of Figs. 2 to 5, which flags the highest-loss images at the true noise rate."""
         losses = self._per_sample.cpu().numpy()
         seen = np.isfinite(losses)
         losses = losses[seen]
@@ -198,7 +198,7 @@ class EpochLog:
 
 
 def _last_of_each(indices: Tensor, num_samples: int) -> Tensor:
-    """Return (B,) bool: where each of the indices occurs last, since writing one twice has no defined result."""
+    """Return a (B,) mask of the last occurrence of each index, since duplicate writes have no defined result."""
     order = torch.arange(len(indices), device=indices.device)
     last = torch.full((num_samples,), -1, device=indices.device).scatter_reduce_(0, indices, order, "amax")
     return last[indices] == order

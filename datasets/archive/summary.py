@@ -1,4 +1,4 @@
-"""What there is to know about a packed archive: counts, classes, splits, and where labels contradict each other."""
+"""Summary statistics of a packed archive: counts, classes, splits, and disagreements between its labels."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ CHUNK_PIXELS = 1 << 18
 
 @dataclass(frozen=True)
 class ClassFacts:
-    """One class.
+    """Statistics of one class.
 
     Attributes:
-        name: Its name.
-        images: Number of images that have it, by split.
+        name: Name of the class.
+        images: Split -> number of images with the class.
         pixel_share: Share of the labelled pixels, or None without maps.
-        only_labels: Images whose scene labels have it and whose map has not, or None without maps.
-        only_map: Images whose map has it and whose scene labels have not, or None without maps.
+        only_labels: Number of images with the class in the scene labels but not in the map, or None without maps.
+        only_map: Number of images with the class in the map but not in the scene labels, or None without maps.
     """
 
     name: str
@@ -50,12 +50,12 @@ class ClassFacts:
 
 @dataclass(frozen=True)
 class MapFacts:
-    """The label maps as a whole.
+    """Statistics of the label maps as a whole.
 
     Attributes:
         ignored_share: Share of pixels without a class.
-        disagreeing_images: Images whose scene labels are not the classes of their map.
-        disagreeing_labels: (image, class) pairs in which they differ.
+        disagreeing_images: Number of images whose scene labels differ from the classes of their map.
+        disagreeing_labels: Number of (image, class) pairs in which the two differ.
     """
 
     ignored_share: float
@@ -65,16 +65,17 @@ class MapFacts:
 
 @dataclass(frozen=True)
 class ArchiveFacts:
-    """What `describe` found.
+    """Summary statistics of an archive, as returned by `describe`.
 
     Attributes:
-        splits: Number of images by split.
+        splits: Split -> number of images.
         labels_per_image: Number of labels -> number of images.
-        mean_labels: Labels an image, on average.
-        classes: One entry a class.
-        maps: About the label maps, or None.
-        clean_differences: (image, class) pairs in which the second label file differs, or None without one.
-        wrong_pixels: Share of the pixels labelled in both sets of maps that differ, or None without a clean set.
+        mean_labels: Mean number of labels per image.
+        classes: Statistics of each class.
+        maps: Statistics of the label maps, or None without maps.
+        clean_differences: Number of (image, class) pairs in which the clean labels differ, or None without any.
+        wrong_pixels: Share of differing pixels among those labelled in both the given and the clean maps, or None
+            without clean maps.
         bytes: Size on disk.
     """
 
@@ -88,7 +89,7 @@ class ArchiveFacts:
     bytes: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything as JSON values."""
+        """Return the statistics as a dictionary that can be written as JSON."""
         return {
             "splits": self.splits,
             "labels_per_image": {str(count): images for count, images in self.labels_per_image.items()},
@@ -102,7 +103,7 @@ class ArchiveFacts:
 
 
 def describe(archive: Archive) -> ArchiveFacts:
-    """Count what an archive holds; reads every label map once."""
+    """Compute the summary statistics of an archive; every label map is read once."""
     labels = archive.scene_labels
     positions = {split: archive.indices(split) for split in SPLITS}
     presence: NDArray[np.bool_] | None = None
@@ -144,7 +145,7 @@ def describe(archive: Archive) -> ArchiveFacts:
 
 
 def _wrong_pixels(archive: Archive) -> float | None:
-    """Return the share of the pixels labelled in both sets of maps that differ; reads one map of each at a time."""
+    """Return the share of differing pixels among those labelled in both sets of maps, read one map at a time."""
     if archive.label_maps is None or archive.clean_label_maps is None:
         return None
     wrong = known = 0
@@ -155,14 +156,15 @@ def _wrong_pixels(archive: Archive) -> float | None:
 
 
 def map_presence(maps: NDArray[np.uint8], classes: int) -> tuple[NDArray[np.bool_], NDArray[np.int64], int]:
-    """Find out which classes each label map has.
+    """Find the classes present in each label map.
 
     Args:
         maps: (N, H, W) classes, 255 = none; may be a memory map.
         classes: Number of classes C.
 
     Returns:
-        (N, C) whether a map has a class, (C,) pixels of each class, and the number of pixels without one.
+        (N, C) bool, presence of each class in each map; (C,) number of pixels of each class; and the number of
+        pixels without a class.
     """
     presence = np.zeros((len(maps), classes), dtype=np.bool_)
     total = np.zeros(256, dtype=np.int64)
@@ -173,7 +175,7 @@ def map_presence(maps: NDArray[np.uint8], classes: int) -> tuple[NDArray[np.bool
 
 
 def map_pixels(maps: NDArray[np.uint8], classes: int) -> NDArray[np.int32]:
-    """Return (N, C) how many pixels of each label map have each class.
+    """Return the (N, C) number of pixels of each class in each label map.
 
     Args:
         maps: (N, H, W) classes, 255 = none; may be a memory map.
@@ -186,13 +188,13 @@ def map_pixels(maps: NDArray[np.uint8], classes: int) -> NDArray[np.int32]:
 
 
 def pixels_by_split(archive: Archive) -> dict[str, NDArray[np.int64]]:
-    """Count the pixels of each class; the maps are read in pieces, because mapped pages would count as memory.
+    """Count the pixels of each class by split; the maps are read in chunks, because mapped pages count as memory.
 
     Args:
         archive: An archive with label maps.
 
     Returns:
-        Split -> (256,) pixels of each value of its maps; 255 stands for no class.
+        Split -> (256,) number of pixels of each value in its maps; 255 stands for no class.
     """
     assert archive.label_maps is not None
     totals = {split: np.zeros(256, dtype=np.int64) for split in SPLITS}
@@ -210,7 +212,7 @@ def pixels_by_split(archive: Archive) -> dict[str, NDArray[np.int64]]:
 
 
 def _counted(maps: NDArray[np.uint8]) -> Iterator[tuple[slice, NDArray[np.int64]]]:
-    """Yield some maps at a time, and (n, 256) how often each of them has each value."""
+    """Yield slices of n maps with their (n, 256) histograms."""
     step = _step(maps.shape)
     for start in range(0, len(maps), step):
         rows = slice(start, start + step)
@@ -222,6 +224,6 @@ def _step(shape: tuple[int, ...]) -> int:
 
 
 def _counts(block: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return (n, 256) how often each map has each value."""
+    """Return the (n, 256) histogram of each map."""
     coded = block.reshape(len(block), -1) + 256 * np.arange(len(block), dtype=np.int32)[:, None]
     return np.bincount(coded.reshape(-1), minlength=256 * len(block)).reshape(len(block), 256)

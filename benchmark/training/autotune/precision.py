@@ -1,6 +1,7 @@
-"""`auto`: the fastest arithmetic and memory format for a backbone on a device, by measurement; never by a guess.
+"""Measured choice of precision and memory format for settings that are `auto`.
 
-What is chosen becomes a plain setting before a run has an identity. A run that was begun keeps what it was begun with.
+The fastest choice for the backbone and the device replaces `auto` before the identity of the run is computed. A run
+that has already started keeps its choice when it is resumed.
 """
 
 from __future__ import annotations
@@ -34,20 +35,20 @@ VALUES: Mapping[str, tuple[str, ...]] = {
     "precision": ("float32", "bfloat16"),
     "memory_format": ("contiguous", "channels_last"),
 }
-"""What `auto` chooses from, the plainer first."""
+"""Candidates of each `auto` setting, the default first."""
 
 
 @dataclass
 class Chooser:
-    """Decides the settings of runs that are `auto`.
+    """Resolves the `auto` settings of runs.
 
     Attributes:
-        runs: Folder of records, in which runs that were begun are looked for.
-        cache: Folder of packed archives; it also keeps what was measured on this machine.
-        device: Where the runs will be computed.
+        runs: Folder of records, searched for runs that have already started.
+        cache: Folder of packed archives, which also stores the measurements of this machine.
+        device: Device on which the runs will be computed.
         say: Called with the table of measurements and the choice.
-        building: Called while an archive is built.
-        documents: Identity of a run -> how it was decided, for its environment.json.
+        building: Progress callback for building an archive.
+        documents: Identity of a run -> how its settings were chosen, for its environment.json.
     """
 
     runs: Path
@@ -59,7 +60,7 @@ class Chooser:
     _told: set[str] = field(default_factory=set, init=False)
 
     def settle(self, config: RunConfig) -> RunConfig:
-        """Return the settings with a value in place of every `auto`.
+        """Return the settings with every `auto` replaced by the chosen value.
 
         Raises:
             InputError: The run cannot be planned, or its backbone cannot be built.
@@ -92,7 +93,7 @@ class Chooser:
         return known[chosen]
 
     def _begun(self, plans: Mapping[str, Plan]) -> str | None:
-        """Return the choice whose run folder is there, one that is done before one that is not."""
+        """Return the choice for which a run folder exists, preferring a finished run."""
         there = {}
         for name, plan in plans.items():
             folder = self.runs / plan.folder_name
@@ -102,7 +103,7 @@ class Chooser:
         return min(there, key=lambda name: there[name] != "done", default=None)
 
     def _measured_before(self, plans: Mapping[str, Plan]) -> dict[str, float]:
-        """Return what was measured before of just these choices, or nothing where that is absent or damaged."""
+        """Return cached step times of these choices; empty if the cache entry is missing or invalid."""
         known = machine_cache.get(self.cache / FILE, self._key(plans))
         if not isinstance(known, dict) or not known.keys() <= plans.keys():
             return {}
@@ -110,7 +111,7 @@ class Chooser:
         return times if all(isinstance(seconds, float) and seconds > 0 for seconds in times.values()) else {}
 
     def _measured(self, plans: Mapping[str, Plan]) -> dict[str, float]:
-        """Measure every choice, and keep what was found."""
+        """Measure the step time of every choice and cache the results."""
         plan = next(iter(plans.values()))
         batch = min(plan.config.batch_size or 2, len(plan.archive.indices("train")))
         specs = {name: spec_of(plan) for name, plan in plans.items()}
@@ -120,7 +121,7 @@ class Chooser:
         return times
 
     def _key(self, plans: Mapping[str, Plan]) -> str:
-        """Name what the speed of a step depends on: the machine, torch, the backbone and the size of a mini-batch."""
+        """Return the cache key: a hash of the machine, torch, the backbone and the size of a mini-batch."""
         plan = next(iter(plans.values()))
         spec = replace(spec_of(plan), weights=None, pretrained=False)
         machine = describe_environment(self.device)
@@ -131,7 +132,7 @@ class Chooser:
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
 
     def _tell(self, plan: Plan, chosen: str, how: str, times: Mapping[str, float]) -> None:
-        """Say what was measured and chosen, and never the same twice."""
+        """Report the measurements and the choice, omitting repeated messages."""
         config = plan.config
         threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
         lines = [f"{config.backbone}, batch {config.batch_size}, {self.device}{threads} ({how}):"]
@@ -147,10 +148,10 @@ class Chooser:
 
 
 def plainest_fast(times: Mapping[str, float]) -> str:
-    """Return the first choice, the plainer ones coming first, that is within 3 % of the fastest.
+    """Return the first choice that is within 3 % of the fastest; the default choice comes first.
 
     Args:
-        times: Choice -> seconds of a step, at least one.
+        times: Choice -> seconds per step; must not be empty.
     """
     fastest = min(times.values())
     return next(name for name, seconds in times.items() if seconds <= WORTH * fastest)
