@@ -18,7 +18,7 @@ P = TypeVar("P")
 
 @dataclass(frozen=True)
 class Specification:
-    """What a parameter may be: its bounds, its choices, the words it also takes, its source, where to search."""
+    """Specification of a parameter: bounds, choices, special words, source of the default, and search values."""
 
     help: str
     source: str
@@ -58,7 +58,7 @@ def parameter(
     """Declare a parameter as the default of a dataclass field.
 
     Args:
-        default: Its value when the user says nothing; None when the harness fills it in (`words` says how).
+        default: Default value; None if the harness fills it in (see `words`).
         help: One line for `gridbench list`.
         source: Where the default comes from: a paper's section, a repository, or "ours".
         low: Smallest allowed number.

@@ -1,4 +1,4 @@
-"""From what the user asked for to what will run: names looked up, gaps filled in, contradictions refused."""
+"""Planning of runs: resolve names, fill in defaults, and reject incompatible settings."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ PROTOCOL_VERSION = 1
 
 @dataclass(frozen=True)
 class Plan:
-    """A run ready to be computed.
+    """A fully resolved run.
 
     Attributes:
-        config: The config with every gap filled in.
+        config: The config with all defaults filled in.
         archive: The opened archive; at the level of single labels with these as its scene labels.
         method: The method's class.
         method_parameters: Its resolved parameters.
@@ -101,10 +101,10 @@ class Plan:
 
 
 def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) -> Plan:
-    """Look up every name, refuse what does not go together, open the archive and fill in what was left out.
+    """Resolve all names, reject incompatible settings, open the archive and fill in the defaults.
 
     Raises:
-        InputError: With what was wrong and what is allowed; nothing has been written.
+        InputError: A setting is invalid; the message names the allowed values. Nothing has been written.
     """
     if config.undecided:
         raise InputError(

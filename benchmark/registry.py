@@ -51,7 +51,7 @@ class DuplicateName(InputError):
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a component lives: a module, the attribute in it, who said so, and what it is if that is known."""
+    """Location of a component: its module, the attribute in it, who registered it, and a summary if known."""
 
     module: str
     attribute: str
@@ -59,7 +59,7 @@ class _Place:
     summary: Callable[[], str] | None = None
 
     def holds(self, component: object) -> bool:
-        """Tell whether a component was defined in the module, or in a part of the package of that name."""
+        """Return whether a component was defined in the module, or in a part of the package of that name."""
         module = str(getattr(component, "__module__", ""))
         return module == self.module or module.startswith(self.module + ".")
 

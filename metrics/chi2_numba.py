@@ -79,7 +79,7 @@ class Kernel(NamedTuple):
 
 
 def is_available() -> bool:
-    """Tell whether the loop can be compiled: numba is installed."""
+    """Return whether the loop can be compiled: numba is installed."""
     try:
         import numba  # noqa: F401
     except ImportError:

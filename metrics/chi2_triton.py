@@ -65,7 +65,7 @@ def is_available(device: torch.device) -> bool:
 
 
 def agrees(device: torch.device) -> bool:
-    """Tell whether the kernel and the eager operations give the same distances of a small block, zeros included."""
+    """Return whether the kernel and the eager operations give the same distances of a small block, zeros included."""
     generator = torch.Generator().manual_seed(0)
     queries = torch.rand((QUERIES + 3, 77), generator=generator).to(device)
     archive = torch.rand((ARCHIVE + 5, 77), generator=generator).to(device)

@@ -106,7 +106,7 @@ class Comparison:
             self._fill_block(queries, block, out[:, start - first : start - first + len(block)])
 
     def keeps(self, k: int) -> bool:
-        """Tell whether `keep_nearest` is there for k neighbours and quicker than looking at blocks of distances."""
+        """Return whether `keep_nearest` is there for k neighbours and quicker than looking at blocks of distances."""
         return self._scale is not None and k <= chi2_numba.MOST_KEPT
 
     def keep_nearest(self, queries: Tensor, values: Tensor, indices: Tensor) -> None:

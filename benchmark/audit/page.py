@@ -152,7 +152,7 @@ def _image(audit: Audit, archive: Archive, i: int) -> dict[str, Any]:
 
 
 def beside(archive: Archive) -> bool:
-    """Tell whether full pictures lie beside the page, since they are larger than those in it."""
+    """Return whether full pictures lie beside the page, since they are larger than those in it."""
     height, width = archive.image_size
     return bool(height > THUMBNAIL or width > THUMBNAIL)
 

@@ -349,7 +349,7 @@ def flag_of(name: str) -> str:
 
 
 def is_switch(name: str) -> bool:
-    """Tell whether a setting is a yes or no."""
+    """Return whether a setting is a yes or no."""
     annotation = RunConfig.model_fields[name].annotation
     kinds = get_args(annotation) or (annotation,)
     return bool in kinds or Literal[True] in kinds

@@ -141,7 +141,7 @@ def peak_memory(device: Any) -> int | None:
 
 
 def ran_out_of_memory(error: BaseException | None) -> bool:
-    """Tell whether an error, or one that led to it, says that a device has no memory left."""
+    """Return whether an error, or one that led to it, says that a device has no memory left."""
     import torch
 
     while error is not None:

@@ -128,7 +128,7 @@ def _require_regular(path: Path, found: os.stat_result, largest: int) -> None:
 
 
 def _is_empty(handle: int) -> bool:
-    """Tell whether an open file ends at once; files of /proc say that they are empty, and some never end."""
+    """Return whether an open file ends at once; files of /proc say that they are empty, and some never end."""
     try:
         return os.read(handle, 1) == b""
     except BlockingIOError:

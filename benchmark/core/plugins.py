@@ -86,7 +86,7 @@ def registered_from(file: Path) -> list[tuple[str, str]]:
 
 
 def plugin_fault(error: BaseException) -> str:
-    """Say which line of a plug-in an error comes from, and what it is; empty where no plug-in had a part in it."""
+    """Return the line of a plug-in that raised an error, with the error; empty if no plug-in was involved."""
     ours = Path(__file__).parents[1]
     files = set(map(str, PLUGIN_SOURCES))
     files |= {str(registry.origin(name)) for registry in REGISTRIES for name in registry}

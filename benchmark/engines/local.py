@@ -158,7 +158,7 @@ class LocalPool:
         )
 
     def _over_time(self, worker: _Worker) -> bool:
-        """Tell whether a worker's run has taken too long; starting the process does not count."""
+        """Return whether a worker's run has taken too long; starting the process does not count."""
         if self._time_limit is None or worker.since is None:
             return False
         return time.monotonic() - worker.since > self._time_limit

@@ -1,4 +1,4 @@
-"""Features of the training images by frozen backbones, computed once where nothing about an image is random."""
+"""Cached features of frozen backbones, computed once if the images are not augmented at random."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ LARGEST = 1 << 30
 
 
 class FrozenFeatures:
-    """What the frozen backbones of a method return of the training images; nothing without any such backbone.
+    """Cache of the features that the frozen backbones of a method compute; empty without frozen backbones.
 
-    All images pass through each backbone once, in the order of the training set, so that a run that is resumed finds
-    the same features to the bit. A backbone that something changes in spite of all is left to compute by itself.
+    All images pass through each backbone once, in the order of the training set, so that a resumed run gets
+    bit-identical features. The cache is not used for a backbone that is modified after all.
 
     Args:
         method: The method.

@@ -1,8 +1,8 @@
-"""How well a trained model finds mislabelled images and labels: the whole training set scored once, on one scale.
+"""Detection of mislabelled images and labels by a trained model, evaluated once on the whole training set.
 
-During an epoch the weights change from step to step, and a mini-batch is scaled by itself. Here every training image
-is seen once by the trained model in evaluation mode, cut at the centre, with the labels that it was trained on, and
-what is to be scaled or selected is so over the whole set.
+During an epoch the weights change from step to step, and scores are normalised per mini-batch. Here the trained model
+sees the centre crop of every training image once, in evaluation mode and with the labels that it was trained on;
+scores are normalised and thresholded over the whole set.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ SHORTEST = 1e-12
 
 @dataclass(frozen=True)
 class LabelledSet:
-    """The training images as evaluation sees them, and what is known of their labels.
+    """The training images in evaluation mode, with the ground truth about their labels.
 
     Attributes:
-        train: The N images with the labels that are scored.
-        scene_labels: (N, C) as trained on.
-        wrong: (N, C) bool, labels that differ from the cleanest ones known; at pixel level, classes of which a pixel
-            of the map, as evaluation cuts it, is wrong.
+        train: The N images with the labels to score.
+        scene_labels: (N, C) training labels.
+        wrong: (N, C) bool, labels that differ from the cleanest ones available; at pixel level, classes with a wrong
+            pixel in the map after the evaluation crop.
         noisy: (N,) bool, images with any wrong label.
         margins: (N, 1) or (N, C) mean margins of the given labels in training; None where there are none.
         descriptors: (N, D) of the trained model; None where none were extracted.
@@ -66,7 +66,7 @@ class LabelledSet:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the trained model says of its training set.
+    """Predictions and detection scores of the trained model on its training set.
 
     Attributes:
         present: (N, C) bool, the classes that it predicts present; None without a head.
@@ -95,7 +95,7 @@ class _Collected:
 
 @dataclass(frozen=True)
 class _Way:
-    """What one way says of the set: (N,) scores of images, (N, C) or (M,) of labels, (N, C) labels that it finds."""
+    """Output of one detector: (N,) image scores, (N, C) or (M,) label scores, and (N, C) flagged labels."""
 
     images: Array | None
     labels: Array | None
@@ -123,26 +123,33 @@ class _Way:
 def judge_training_set(
     method: Method, objective: Objective, samples: LabelledSet, slnir: Any, seed: int
 ) -> Verdict:
-    """Score the whole training set once, and how well each of the ways finds what is wrong in it.
+    """Score the whole training set once with every detector of label noise, and evaluate the detectors.
 
-    `method`: the method's own opinion. `loss`: the loss of its head, highest first. `aum`: the mean margin of the given
-    labels in training, lowest first, of an image over its labels. `confident_learning`: over the
-    probabilities of its head, which was trained on the very labels that are scored. `knn`: the share of an image's
-    nearest neighbours by its descriptor that have another label, of an image over its labels. `topofilter`: whether an
-    image lies outside the largest connected component of the images of its label. `softmin`: cleanlab's, over the
-    pixels of a map. `random`: a draw. Of images, the method takes the share that it says, confident learning and
-    topofilter what they find, the others the noise rate. Of labels, all but confident learning and topofilter take as
-    many as are wrong, so that precision, recall and F1 are one number.
+    The detectors are:
+
+    - `method`: the noise score of the method itself.
+    - `loss`: the loss of its head, highest first.
+    - `aum`: the mean margin of the given labels during training, lowest first, aggregated per image over its labels.
+    - `confident_learning`: on the probabilities of its head, which was trained on the labels that are scored.
+    - `knn`: the share of nearest neighbours in descriptor space with a different label, aggregated per image.
+    - `topofilter`: whether an image lies outside the largest connected component of the images with its label.
+    - `softmin`: the label quality score of cleanlab over the pixels of a map.
+    - `random`: a random score.
+
+    At image level, `method` flags the share that it reports, `confident_learning` and `topofilter` flag their own
+    selection, and the others flag as many images as the noise rate implies. At label level, all detectors except
+    `confident_learning` and `topofilter` flag exactly as many labels as are wrong, so precision, recall and F1 are
+    equal.
 
     Args:
         method: The trained method.
         objective: Its task and loss.
-        samples: The training images and what is known of their labels.
+        samples: The training images and the ground truth about their labels.
         slnir: Noise rate in percent.
-        seed: Of the random way.
+        seed: Seed of the random detector.
 
     Returns:
-        What is found, with the scores it is computed from.
+        The evaluation of the detectors, with the scores on which it is based.
     """
     with evaluating(method):
         seen = _collect(method, objective, samples.train)
@@ -289,7 +296,7 @@ def _mean(values: Array, items: Array) -> Array:
 def _scored(
     level: str, truth: Array, scores: dict[str, Any], selected: dict[str, Any], arrays: dict[str, Array]
 ) -> dict[str, Any]:
-    """Score each way, and keep what it was scored from; random draws follow from the seed and are not kept."""
+    """Evaluate each detector and keep its scores; random scores follow from the seed and are not kept."""
     arrays[f"{level}.wrong"] = truth
     found: dict[str, Any] = {}
     for way in WAYS:

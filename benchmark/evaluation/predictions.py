@@ -1,4 +1,4 @@
-"""How well a trained head predicts: scores on validation and test images against the cleanest labels known."""
+"""Prediction scores of a trained head on validation and test images, against the cleanest labels available."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NOT_FINITE = "the head's output is not finite"
 
 @dataclass(frozen=True)
 class CleanLabels:
-    """The cleanest labels known of an archive.
+    """The cleanest labels available in an archive.
 
     Attributes:
         scene_labels: (N, C) of all images.
@@ -39,7 +39,7 @@ class CleanLabels:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What the head predicts, and how well.
+    """Predictions of the head and their scores.
 
     Attributes:
         metrics: Name -> score from 0 to 1.

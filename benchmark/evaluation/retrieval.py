@@ -1,4 +1,4 @@
-"""Retrieval with learnt descriptors: extract once, rank, score every query."""
+"""Image retrieval with learnt descriptors: extract descriptors, rank the archive, and score every query."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ PAIRS: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Splits:
-    """Which images of an archive play which part; `train` may be a subset of the archive's train split."""
+    """Image indices of each split; `train` may be a subset of the archive's train split."""
 
     train: Array
     val: Array

@@ -1,4 +1,4 @@
-"""The arrays of a record's retrieval: scores, rankings, and small pictures of a handful of fixed queries."""
+"""Retrieval arrays of a record: per-query scores, rankings, and thumbnails of a few fixed queries."""
 
 from __future__ import annotations
 

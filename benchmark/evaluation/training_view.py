@@ -1,4 +1,4 @@
-"""The training set as methods see it: mini-batches with all their views, and passes over the whole set."""
+"""Access of methods to the training set: mini-batches with all their views, and passes over the whole set."""
 
 from __future__ import annotations
 

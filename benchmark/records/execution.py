@@ -1,4 +1,4 @@
-"""Where and how a run is computed, which changes none of its identity."""
+"""Execution options of a run, which are not part of its identity."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _say_nothing(line: str) -> None:
 
 @dataclass(frozen=True)
 class Execution:
-    """Where and how a run is computed; none of it is part of its identity.
+    """Execution options of a run; they are not part of its identity.
 
     Attributes:
         runs: Folder that holds the run folders.
@@ -27,10 +27,10 @@ class Execution:
         device: auto, cpu, cuda or cuda:N.
         keep: light (no weights, no pictures), weights, or all (descriptors and predictions too).
         force: Run anew even if the record is there.
-        threads: Threads of the CPU arithmetic, on which the order of sums depends.
-        progress: Told after every epoch.
-        building: Told while an archive is built.
-        say: Told one line about what happens.
+        threads: Number of CPU threads, which affects the order of summation.
+        progress: Callback after every epoch.
+        building: Progress callback for building an archive.
+        say: Called with one-line status messages.
         log: Experiment trackers to log to, too: tensorboard, wandb, mlflow.
         log_folder: Folder of what they write here. None: for TensorBoard a folder in the run's own, for the others one
             beside the run folders.

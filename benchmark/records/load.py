@@ -1,4 +1,4 @@
-"""A finished run as an object to work with: its numbers, its network, what it describes and what it predicts."""
+"""Loading of finished runs: scores, trained network, descriptors and predictions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SPLITS = ("train", "val", "test")
 
 
 class LoadedRun(RunRecord):
-    """A finished run; what its record does not keep is computed from its weights and its archive where that can be."""
+    """A finished run; data that its record does not hold are computed from its weights and archive if possible."""
 
     def __repr__(self) -> str:
         config = self.config["config"]

@@ -1,4 +1,4 @@
-"""Scores computed again from what a record says that they are made of."""
+"""Consistency check of records: recompute scores from the underlying data in the record."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ _SCORES = re.compile(r"(test|validation|unseen)\.((?:ndcg|map|precision|recall)@
 
 
 def is_ranked(metric: str) -> bool:
-    """Tell whether a metric is a score of retrieval, which has a value for each query."""
+    """Return whether a metric is a score of retrieval, which has a value for each query."""
     return _RANKED.fullmatch(metric) is not None
 
 
 def wrong_numbers(stored: StoredRun, needed: bool = False) -> list[str]:
-    """Compute a finished record's scores again, as far as it keeps what they are made of.
+    """Recompute the scores of a finished record from the underlying data, as far as the record contains them.
 
-    Retrieval scores follow from those of single queries, macro means from the scores of classes, detection scores from
-    what the model said of each image and label, the noise from the list of changes, the last epoch from the history.
+    Retrieval scores follow from per-query scores, macro means from per-class scores, detection scores from the model's
+    scores of each image and label, the noise from the list of changes, and the last epoch from the history.
 
     Args:
         stored: A finished record whose files are those that its `done` lists.
-        needed: Whether what scores are made of must be there, as for records of others.
+        needed: Whether the underlying data must be present, as for records submitted by others.
 
     Returns:
-        What is wrong, in words; nothing for a record that agrees with itself.
+        Descriptions of the inconsistencies; empty for a consistent record.
     """
     reasons: list[str] = []
     if needed and "retrieval.npz" not in stored.hashes:

@@ -1,6 +1,6 @@
-"""The run record: one folder per run, trusted only when its last file says that all the others are whole.
+"""Run records: one folder per run, valid only if the final `done` file confirms the hashes of all other files.
 
-This module reads and writes records without torch, so that listing and tabulating stays quick.
+This module reads and writes records without torch, which keeps listing and tabulating fast.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class RunRecord(StoredRun):
 
 
 def read_record(folder: Path, verify: bool = False) -> StoredRun:
-    """Read one run folder and tell its state.
+    """Read one run folder and determine its state.
 
     Args:
         folder: A run folder.
@@ -219,9 +219,9 @@ def _verified(content: bytes, name: str, hashes: Mapping[str, str]) -> bytes:
 
 
 def check_result(config: Mapping[str, Any], result: Mapping[str, Any]) -> None:
-    """Refuse settings that were edited, a result that is not of them, and whatever is not of the form of a result.
+    """Check that the settings are unedited, that the result belongs to them, and that it has a valid form.
 
-    What reads a record needs to expect nothing else, so that an error of another kind is a fault of its own.
+    Code that reads a checked record can rely on its form; any later error is a bug in that code.
 
     Args:
         config: The content of config.json.
@@ -254,7 +254,7 @@ def check_result(config: Mapping[str, Any], result: Mapping[str, Any]) -> None:
 
 
 def is_group(value: object, depth: int) -> bool:
-    """Tell whether a value is nothing, or an object whose values are groups of one level less, of the last anything."""
+    """Return whether a value is None or mappings nested to the given depth, whose innermost values may be anything."""
     if value is None or depth == 0:
         return True
     return isinstance(value, dict) and all(is_group(inner, depth - 1) for inner in value.values())

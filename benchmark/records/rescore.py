@@ -1,7 +1,7 @@
-"""A trained run scored by another distance or cut-off: a record of its own, without training again.
+"""Scoring of a trained run with another distance or cut-off, as a separate record and without retraining.
 
-Training does not depend on how its descriptors are compared afterwards, so the record is the one that training anew
-with that distance would give.
+Training does not depend on how descriptors are compared afterwards, so the record equals that of a run trained with
+the new settings.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ OF_TRAINING = (
 
 
 def rescore(folder: Path, changes: Mapping[str, Any], execution: Execution) -> RunRecord:
-    """Score a trained run by other settings, and write that as the record of the run with those settings.
+    """Score a trained run with other settings and write the record of the run with those settings.
 
     Args:
         folder: A finished run, or one that failed after its last epoch.
@@ -58,12 +58,12 @@ def rescore(folder: Path, changes: Mapping[str, Any], execution: Execution) -> R
         execution: Where the record goes, and the device.
 
     Returns:
-        The record of the run with the new settings; the one that is there, if it is.
+        The record of the run with the new settings, which is read if it exists already.
 
     Raises:
         InputError: The run was not trained to its end, its weights are missing or damaged, it cannot be rebuilt,
             or nothing would change.
-        RunFailed: Its descriptors cannot be compared by that distance either.
+        RunFailed: The descriptors cannot be compared with the new distance.
     """
     stored = read_record(folder, verify=True)
     require_weights(stored)
@@ -126,7 +126,7 @@ def trained_plan(stored: StoredRun, cache: Path, building: Progress | None = Non
         building: Told while an archive is built.
 
     Raises:
-        InputError: It would be another run now.
+        InputError: The plan has a different identity with the installed versions.
     """
     plan = make_plan(stored_config(stored.config["config"]), cache, building)
     if plan.id != stored.id:

@@ -1,4 +1,4 @@
-"""The folder of one run: held against other processes, made ready, and what is set aside from it."""
+"""Run folders: locking, preparation, and renaming of invalid or replaced contents."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class RunBusy(InputError):
-    """Another process is computing this very run."""
+    """Another process is computing this run."""
 
 
 class NoRoom(RunFailed):
-    """The disk is full: no fault of the run, which goes on when there is room."""
+    """The disk is full; the run can be resumed once there is space."""
 
 
 @contextmanager
 def locked(runs: Path, folder: Path) -> Iterator[None]:
-    """Hold a run folder against other processes.
+    """Lock a run folder against other processes.
 
     Raises:
         InputError: Another process holds it, it is a link, or the runs folder cannot be written.
@@ -82,7 +82,7 @@ def locked(runs: Path, folder: Path) -> Iterator[None]:
 def prepare(
     folder: Path, found: StoredRun | None, plan: Plan, force: bool, say: Callable[[str], None]
 ) -> None:
-    """Make the run folder ready: set aside what cannot be trusted or is to be replaced, and write config.json."""
+    """Prepare the run folder: set aside invalid or replaced contents, and write config.json."""
     foreign = found is not None and found.config and found.id != plan.id
     # Files without any settings beside them are no interrupted run of ours.
     unknown = found is not None and not found.config and _holds_files(folder)
@@ -148,7 +148,7 @@ def unwritable(runs: Path, error: OSError) -> GridbenchError:
 
 
 def _hidden(folder: Path, why: str) -> Path:
-    """Name what is set aside: hidden, so that nothing takes it for a run."""
+    """Return a hidden name for contents that are set aside, so that they are not mistaken for a run."""
     return folder.with_name(f".{folder.name}.{why}")
 
 

@@ -1,4 +1,4 @@
-"""From a plan to a run record: corrupt, train, retrieve, score, write; resumable at any moment."""
+"""The runner: corrupt labels, train, retrieve, score and write the record; resumable at any point."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ Builder = Callable[[Plan, torch.device], Experiment]
 
 @dataclass(frozen=True)
 class _Watchers:
-    """Tells everybody who wants to know of an epoch."""
+    """Forwards the progress of an epoch to all listeners."""
 
     watchers: tuple[TrainingProgress | None, ...]
 
@@ -63,7 +63,7 @@ class _Watchers:
 
 
 def run(config: RunConfig, execution: Execution | None = None) -> RunRecord:
-    """Compute a run, or return its record when it is already there.
+    """Compute a run, or return its record if it exists already.
 
     Args:
         config: What to compute.
@@ -84,14 +84,14 @@ def planned(config: RunConfig, execution: Execution) -> tuple[Plan, Execution]:
 
     Raises:
         InputError: Something in the config is wrong; nothing was written.
-        RunFailed: No way to compute it could be timed.
+        RunFailed: None of the candidate settings could be timed.
     """
     config, execution = _decided(config, execution)
     return make_plan(config, execution.cache or default_cache(), execution.building), execution
 
 
 def _decided(config: RunConfig, execution: Execution) -> tuple[RunConfig, Execution]:
-    """Decide by measurement every setting that is `auto`."""
+    """Resolve every `auto` setting by measurement."""
     if not config.undecided:
         return config, execution
     cache, device = execution.cache or default_cache(), choose_device(execution.device)
@@ -102,7 +102,7 @@ def _decided(config: RunConfig, execution: Execution) -> tuple[RunConfig, Execut
 
 
 def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> RunRecord:
-    """Compute a plan's run, or return its record when it is already there.
+    """Compute the run of a plan, or return its record if it exists already.
 
     Args:
         plan: What to compute.
@@ -241,14 +241,14 @@ def write_record(
     environment: dict[str, Any],
     keep: str,
 ) -> RunRecord:
-    """Write what a run found into its folder, which holds its config and its weights, and call it done.
+    """Write the results of a run to its folder, which already holds its config and weights, and mark it as done.
 
     Args:
         folder: The run folder, held by this process.
         experiment: The run.
         outcome: Its scores.
         history: A row for each epoch.
-        environment: What it ran on, and for how long.
+        environment: Versions, device and times of the run.
         keep: light, weights or all.
 
     Returns:
@@ -313,7 +313,7 @@ def _resumed(
 
 
 def _failed(error: BaseException, folder: Path, plan: Plan) -> GridbenchError:
-    """Note a failure in the run folder and word it for the user."""
+    """Record a failure in the run folder and return the error for the user."""
     full = no_room(error)
     if full:
         if asides(folder, REPLACED):

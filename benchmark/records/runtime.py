@@ -1,4 +1,4 @@
-"""How long runs will take, from what finished ones of their kind took."""
+"""Estimates of computing time, based on finished runs of the same kind."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KIND = (
     *("dataset", "method", "loss", "backbone", "train_size", "batch_size"),
     *("precision", "memory_format", "compile", "fused", "optimizer", "augment", "freeze"),
 )
-"""Settings that runs must share for one to tell how long the other takes."""
+"""Settings that runs must share for their computing times to be comparable."""
 
 _TRAINING = ("training", "validation", "checkpoint")
 _AFTERWARDS = ("retrieval", "predictions", "sample_detection")
@@ -24,14 +24,14 @@ _AFTERWARDS = ("retrieval", "predictions", "sample_detection")
 
 @dataclass(frozen=True)
 class Estimate:
-    """What runs will take, one at a time.
+    """Estimated computing time of runs that are computed one at a time.
 
     Attributes:
-        seconds: Computing time of those whose kind was measured.
-        known: How many those are.
-        unknown: How many are of a kind of which no run is done here.
-        devices: What the measured runs ran on.
-        memory: The most memory (bytes) that such a run has held; None where none says.
+        seconds: Total computing time of the runs with an estimate.
+        known: Number of runs with an estimate.
+        unknown: Number of runs without an estimate, since no run of their kind is finished.
+        devices: Devices of the measured runs.
+        memory: Peak memory of the measured runs in bytes; None if it is not recorded.
     """
 
     seconds: float
@@ -41,7 +41,7 @@ class Estimate:
     memory: int | None = None
 
     def words(self) -> str:
-        """Say it in a few words."""
+        """Return a short description of the estimate."""
         if not self.known and not self.unknown:
             return "nothing"
         if not self.known:
@@ -57,10 +57,10 @@ class Estimate:
 
 
 class Measured:
-    """What the finished runs of a folder took.
+    """Measured computing times of the finished runs in a folder.
 
     Args:
-        runs: The folder of records.
+        runs: Folder of records.
     """
 
     def __init__(self, runs: Path) -> None:
@@ -72,10 +72,10 @@ class Measured:
                 self._take(stored)
 
     def estimate(self, configs: Iterable[Mapping[str, Any]]) -> Estimate:
-        """Estimate what runs will take.
+        """Estimate the computing time of runs.
 
         Args:
-            configs: Their settings; `epochs` and those of `KIND` are looked at.
+            configs: Settings of the runs, of which `epochs` and those in `KIND` are used.
         """
         seconds, known, unknown = 0.0, 0, 0
         devices: dict[str, None] = {}
@@ -115,7 +115,7 @@ class Measured:
 
 
 def duration(seconds: float) -> str:
-    """Write a duration as people say it: 40 s, 12 min, 3.5 h, 2.1 days."""
+    """Format a duration with a suitable unit: 40 s, 12 min, 3.5 h, 2.1 days."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:

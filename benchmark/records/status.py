@@ -23,13 +23,13 @@ STATES = ("done", "running", "failed", "incomplete", "corrupt")
 
 @dataclass(frozen=True)
 class RunStatus:
-    """Where a run stands.
+    """Status of a run.
 
     Attributes:
         folder: The run folder.
         state: done, running, failed, incomplete or corrupt.
         epoch: Finished epochs of a run that is not done; None when there is no checkpoint.
-        epochs: Epochs that it shall have; None when its settings cannot be read.
+        epochs: Total number of epochs; None if its settings cannot be read.
         reason: Why it is not done, or empty.
         machine: Label of the machine that computed it; empty unless it is done.
     """
@@ -43,7 +43,7 @@ class RunStatus:
 
     @property
     def needs_attention(self) -> bool:
-        """Whether somebody has to do something about it."""
+        """Whether the run needs attention from the user."""
         return self.state not in ("done", "running")
 
 
@@ -79,17 +79,17 @@ def statuses(runs: Path, verify: bool = False) -> Iterator[RunStatus]:
 
 @dataclass(frozen=True)
 class SweepStatus:
-    """Where a sweep stands.
+    """Status of a sweep.
 
     Attributes:
-        command: What was typed.
-        file: The file that notes it; without it the sweep is forgotten.
-        total: Number of its runs.
-        done: How many are done.
-        running: Names of the folders of those that some process is computing.
-        failed: How many failed.
-        left: Names of the folders of those that nobody has begun, or that were interrupted or damaged.
-        rest: Computing time of what is left or running.
+        command: The command line.
+        file: Manifest of the sweep; removing it removes the sweep from the status.
+        total: Number of runs.
+        done: Number of finished runs.
+        running: Folder names of the runs that a process is computing.
+        failed: Number of failed runs.
+        left: Folder names of the runs that are not started, interrupted or damaged.
+        rest: Estimated computing time of the runs that are left or running.
     """
 
     command: str
@@ -108,13 +108,13 @@ class SweepStatus:
 
     @property
     def seconds_left(self) -> float | None:
-        """Time until the end if as many runs go on side by side as now; None if nothing runs or was measured."""
+        """Remaining time at the current number of parallel runs; None if no run is active or has been measured."""
         if not self.running or self.rest.unknown or not self.rest.known:
             return None
         return self.rest.seconds / len(self.running)
 
     def words(self) -> str:
-        """Say in a line where the sweep stands and when it will be done."""
+        """Return a one-line summary of the progress and the remaining time."""
         parts = [f"{self.done} of {self.total} done"]
         for name, number in (
             ("failed", self.failed),
@@ -133,7 +133,7 @@ class SweepStatus:
 
 @dataclass(frozen=True)
 class Report:
-    """What was found in a folder of runs at one moment."""
+    """Snapshot of the state of a folder of runs."""
 
     found: list[RunStatus]
     sweeps: list[SweepStatus]
@@ -237,7 +237,7 @@ def set_aside(runs: Path) -> list[Path]:
 
 
 def is_held(runs: Path, name: str) -> bool:
-    """Tell whether a process is computing a run at this moment."""
+    """Return whether a process is computing a run at this moment."""
     from filelock import FileLock, Timeout
 
     path = runs / ".locks" / f"{name}.lock"

@@ -1,4 +1,4 @@
-"""A record beside the same run computed here: what is equal, and whether machines explain the rest."""
+"""Verification of a record against a recomputed run, allowing for differences between machines."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Verification:
-    """What a comparison came to.
+    """Result of a verification.
 
     Attributes:
         lines: What was compared.

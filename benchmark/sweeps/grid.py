@@ -1,4 +1,4 @@
-"""A sweep: a declaration in one line, expanded to runs; what is done already is never computed again."""
+"""Grid sweeps: expand a one-line declaration to runs, skipping those that are already done."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ MOST_VALUES = 10_000
 
 @dataclass(frozen=True)
 class Item:
-    """One run of a sweep: its plan, what is on disk of it, the parameters that the user gave, and what varies."""
+    """One run of a sweep: its plan, its stored record if any, the given parameters, and the settings that vary."""
 
     plan: Plan
     stored: StoredRun | None
@@ -65,7 +65,7 @@ class Item:
 
     @property
     def label(self) -> str:
-        """The run in a few words."""
+        """Short description of the run."""
         c = self.plan.config
         loss = f"+{c.loss}" if c.loss and c.loss != c.method else ""
         given = ",".join(
@@ -78,13 +78,13 @@ class Item:
 
 @dataclass(frozen=True)
 class Sweep:
-    """The runs of a sweep, and the combinations that were left out with the reason."""
+    """The runs of a sweep, and the excluded combinations with the reason for each."""
 
     items: tuple[Item, ...]
     left_out: tuple[tuple[str, str], ...]
 
     def todo(self, retry_failed: bool) -> list[Item]:
-        """Return the runs to compute; failed ones only when asked for."""
+        """Return the runs to compute; failed runs are included only if `retry_failed` is set."""
         skip = {"done"} if retry_failed else {"done", "failed"}
         return [item for item in self.items if item.state not in skip]
 
@@ -163,7 +163,7 @@ def make_sweep(
     progress: Any = None,
     settle: Callable[[RunConfig], RunConfig] | None = None,
 ) -> Sweep:
-    """Plan every combination, drop what does not go together or is there twice, and look up what is done.
+    """Plan every combination, drop incompatible ones and duplicates, and look up existing records.
 
     A parameter is dropped for the methods that do not have it; it must be known to at least one of them. A noise model
     that does not corrupt the labels which a loss learns from is left out with that loss.
@@ -226,7 +226,7 @@ def pair_of(
 
 
 def refusal(method: str, loss: str | None) -> str:
-    """Say why a method and a loss do not go together; empty when they do."""
+    """Return why a method and a loss are incompatible; empty if they are compatible."""
     losses = losses_of(METHODS.get(method))
     if loss is None or loss in losses:
         return ""

@@ -1,4 +1,4 @@
-"""The choice of parameters by validation scores alone, and the record of it (paper, Section IV-B)."""
+"""Model selection: choose parameters by validation scores only, and record the choice (paper, Section IV-B)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RULE = "mean over noise rates and seeds, one choice for all noise rates; test sc
 
 @dataclass(frozen=True)
 class Trial:
-    """One combination of values and what it scored.
+    """One combination of parameter values and its validation scores.
 
     Attributes:
         parameters: The selected parameters by public name.
@@ -58,7 +58,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Selection:
-    """What one method was tried with, and what was chosen for all noise rates.
+    """The trials of one method, and the parameters chosen for all noise rates.
 
     Attributes:
         dataset: Name of the data set.
@@ -170,7 +170,7 @@ def write_selection(selection: Selection, runs: Path) -> Path:
 
 
 def describe_selection(selection: Selection) -> list[str]:
-    """Say in lines what was chosen, out of what, and by which score."""
+    """Describe in text lines which parameters were chosen, among which trials, and by which score."""
     who = " + ".join(dict.fromkeys(filter(None, (selection.method, selection.loss))))
     over = f"mean over SLNIR {', '.join(selection.slnirs)} and seeds {', '.join(map(str, selection.seeds))}"
     lines = [

@@ -1,4 +1,4 @@
-"""The grids of the GRID paper's tables and figures, as it gives them; everything else follows from these lines."""
+"""Declarations of the tables and figures of the GRID paper, from which their runs are derived."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Exhibit:
     """A table or figure of the paper.
 
     Attributes:
-        name: What it is called on the command line.
-        title: What it shows.
+        name: Name on the command line.
+        title: Title of the table or figure.
         kind: How it is shown.
         datasets: The archives that the paper shows it for.
         parts: Its runs, without data set and seeds; none where nothing is trained.
@@ -46,7 +46,7 @@ class Exhibit:
 
 @dataclass(frozen=True)
 class ArchiveFacts:
-    """What is known of the paper's archives before one is at hand (paper, Section IV-A).
+    """Properties of an archive of the paper, available before the archive is prepared (paper, Section IV-A).
 
     Attributes:
         images: Number of images.

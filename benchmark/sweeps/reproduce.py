@@ -1,4 +1,4 @@
-"""What a table or figure of the paper needs here, and what must be said of what came out."""
+"""Requirements of the paper's tables and figures, and caveats about the reproduced results."""
 
 from __future__ import annotations
 
@@ -64,17 +64,17 @@ class Source:
 
     @property
     def missing(self) -> str:
-        """Say what must be prepared; empty when the archive is there."""
+        """The command that prepares the archive, in a sentence; empty if the archive exists."""
         if self.archive is not None:
             return ""
         return f"The archive {self.name!r} is not prepared. Prepare it with: {ARCHIVES[self.name].prepare}"
 
 
 def source_of(name: str, cache: Path, progress: Progress | None = None) -> Source:
-    """Look up an archive, which may be one of the paper's that is not prepared yet.
+    """Look up an archive by name; archives of the paper need not be prepared yet.
 
     Raises:
-        InputError: There is no such data set, and it is none of the paper's.
+        InputError: The name is neither a data set nor one of the paper's archives.
     """
     if name in ARCHIVES and name not in DATASETS and name not in prepared_names(cache):
         return Source(name, None, recipes_of(name, name), name)
@@ -107,12 +107,12 @@ def levels_of(shown: Exhibit) -> set[str]:
 
 
 def needs_maps(shown: Exhibit) -> bool:
-    """Tell whether a table or figure learns from label maps."""
+    """Return whether a table or figure learns from label maps."""
     return "pixel" in levels_of(shown)
 
 
 def cautions(shown: Exhibit, source: Source, seeds: Sequence[str], epochs: int | None) -> list[str]:
-    """Say why the numbers of a table or figure are less than they look: other data, few epochs, few seeds."""
+    """Return caveats about the numbers of a table or figure: other data, fewer epochs, few seeds."""
     said = []
     if source.of_paper not in shown.datasets:
         of = " and ".join(shown.datasets)

@@ -1,4 +1,4 @@
-"""Compute a sweep: the Python call, and what the commands `sweep`, `reproduce` and `compare` are made of."""
+"""Running sweeps: the Python function `sweep`, and the parts shared by `sweep`, `reproduce` and `compare`."""
 
 from __future__ import annotations
 
@@ -106,11 +106,11 @@ class PlannedSweep:
     search: Search | None
 
     def compute(self, command: str, progress: ProgressReporter, retry_failed: bool = False) -> None:
-        """Compute what is not done yet.
+        """Compute the runs that are not done yet.
 
         Args:
-            command: What `gridbench status` shows as the way to go on.
-            progress: Shows what happens.
+            command: Command line that `gridbench status` shows for continuing the sweep.
+            progress: Displays the progress.
             retry_failed: Try failed runs again.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Any timm model as a backbone: what heads read, what retrieval compares, and a look at it before training."""
+"""Backbones from timm: features for heads, descriptors for retrieval, and a check before training."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DESCRIPTOR_MAPS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "softp
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """Which network, and how it is built.
+    """Specification of a backbone.
 
     Attributes:
         name: A timm model name, with its tag if any; or one of `SOURCES` and where there.
@@ -34,13 +34,14 @@ class BackboneSpec:
         reads: What heads read: the pooled descriptor or the feature map.
         pretrained: Whether timm's published weights are loaded.
         weights: A safetensors or torch state-dict file to start from instead.
-        weights_prefix: What stands before each entry's name in that file; None to find it.
-        frozen: Whether it stays as it starts: in evaluation mode and without gradients.
+        weights_prefix: Prefix of the parameter names in that file; None to detect it.
+        frozen: Whether the backbone is frozen: kept in evaluation mode and without gradients.
         output_stride: Stride of the feature map, where the model can be dilated.
         descriptor_map: None, or the non-negative map applied to features: relu or softplus.
-        precision: Arithmetic of its passes: float32, or bfloat16 by autocast; what it returns is float32 either way.
-        memory_format: How its images and weights lie in memory: None for contiguous, or channels_last.
-        compiled: Whether it is trained through torch.compile; in evaluation it never is.
+        precision: Arithmetic of the forward and backward pass: float32, or bfloat16 with autocast. The output is
+            float32 in both cases.
+        memory_format: Memory format of images and weights: None for contiguous, or channels_last.
+        compiled: Whether torch.compile is used for training; it is never used for evaluation.
     """
 
     name: str
@@ -60,7 +61,7 @@ class BackboneSpec:
 
 @dataclass(frozen=True)
 class Probe:
-    """What one forward pass on random input showed: the descriptor's width and its lowest value."""
+    """Result of one forward pass on random input: width and lowest value of the descriptors."""
 
     width: int
     lowest: float

@@ -1,4 +1,4 @@
-"""What backbones are like before any training: width and sign of their descriptors, and what that allows."""
+"""Survey of untrained backbones: width and sign of their descriptors, and the distances that these allow."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class BackboneRow:
 
     @property
     def sign(self) -> str:
-        """What sign its descriptors have, in words."""
+        """Sign of the descriptors, in words."""
         if self.lowest is None:
             return ""
         return "never negative" if self.lowest >= 0 else f"negative (to {self.lowest:.2g})"

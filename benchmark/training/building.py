@@ -1,4 +1,4 @@
-"""What a plan trains, built from its settings: backbone, objective, method, training images, schedule."""
+"""Construction of the components of a plan: backbone, objective, method, training set and schedule."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Array = np.ndarray[Any, Any]
 
 
 def spec_of(plan: Plan) -> BackboneSpec:
-    """Return which backbone a run trains, and how it is built."""
+    """Return the specification of the backbone that a run trains."""
     config = plan.config
     size = config.crop or plan.archive.image_size
     return BackboneSpec(
@@ -62,7 +62,7 @@ def build_objective(plan: Plan) -> Objective | None:
 
 
 def build_method(plan: Plan, objective: Objective | None, num_samples: int) -> Method:
-    """Return the method with its networks as they are before the first step, on the CPU.
+    """Return the method with initialised networks, on the CPU.
 
     Args:
         plan: The plan.
@@ -101,11 +101,11 @@ def training_set(
 
     Args:
         plan: The plan.
-        indices: (N,) their places in the archive.
-        noisy: Their corrupted labels of the plan's kind, (N, C) or (N, H, W).
-        device: Where batches are wanted.
-        labels: Which labels; None: those that the method learns from.
-        limit_bytes: Largest size that is held in memory or on the device; None to decide by room.
+        indices: (N,) positions in the archive.
+        noisy: Corrupted labels of the plan's kind, (N, C) or (N, H, W).
+        device: Device of the batches.
+        labels: Which labels to use; None for those that the method learns from.
+        limit_bytes: Maximum size held in memory or on the device; None to decide by the memory available.
     """
     config, archive = plan.config, plan.archive
     labels = labels or plan.method.labels
@@ -147,7 +147,7 @@ def _strength(config: RunConfig) -> float:
 
 
 def training_settings(plan: Plan) -> TrainingSettings:
-    """Return how long, in what steps and from what seed a plan trains."""
+    """Return the training settings of a plan, such as epochs, batch size, optimiser and seed."""
     config = plan.config
     return TrainingSettings(
         seed=config.seed,

@@ -1,4 +1,4 @@
-"""Checkpoints: everything a run needs to go on exactly, as safetensors and JSON, whole or not there."""
+"""Checkpoints: the complete training state as safetensors and JSON, written atomically."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, run_id: str, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint; the one before it stays valid until the new one is whole."""
+    """Write a checkpoint; the previous one stays valid until the new one is complete."""
     name = f"checkpoint-{checkpoint.epoch:06d}.safetensors"
     digest = write_bytes(folder / name, save(independent(checkpoint.tensors)))
     index = {
@@ -81,9 +81,9 @@ def save_checkpoint(folder: Path, run_id: str, checkpoint: Checkpoint) -> None:
 
 
 class CheckpointWriter:
-    """Writes checkpoints in a thread of its own, while training goes on, and no more often than every few seconds.
+    """Writes checkpoints in a background thread, at most once every few seconds.
 
-    Used as a context manager; on leaving it, whatever was begun is written.
+    Used as a context manager, which waits for pending writes on exit.
 
     Args:
         folder: The run folder.

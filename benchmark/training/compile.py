@@ -1,4 +1,4 @@
-"""torch.compile for backbones: failing to compile is an error that names the workaround, never a silent fallback."""
+"""torch.compile for backbones; a compilation failure is an error that names a workaround, not a silent fallback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The corruption of a planned run's training labels, the same for the run itself and for files made of it."""
+"""Corruption of the training labels of a planned run, shared by training and by the export of corrupted labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One planned run in memory: its corrupted labels, its method, its trainer and its scores; no files."""
+"""In-memory execution of one planned run: corrupted labels, method, trainer and scores, without writing files."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run found: the content of result.json, and of the arrays beside it, of which the last two may be empty."""
+    """Results of a run: the content of result.json and of its array files, of which the last two may be empty."""
 
     result: dict[str, Any]
     retrieval: dict[str, Array]
@@ -63,13 +63,13 @@ class Outcome:
 
 
 class Experiment:
-    """Builds everything that a plan needs, and raises InputError for all that can still be wrong with it.
+    """Builds all components of a plan, and raises InputError for settings that turn out to be invalid.
 
     Args:
         plan: The plan.
-        device: Where to compute.
-        kept: Positions, rising, of the training images that are trained on; None for all. Labels are corrupted before
-            the others are left out, so that the labels of an image do not depend on which others are left.
+        device: Device to compute on.
+        kept: Sorted positions of the training images to train on; None for all. Labels are corrupted before the
+            subset is taken, so that the labels of an image do not depend on the subset.
     """
 
     def __init__(self, plan: Plan, device: torch.device, kept: Array | None = None) -> None:
@@ -279,7 +279,7 @@ class Experiment:
         return score_predictions(task, self.predictions, self.splits, clean, archive.class_names, keep)
 
     def _judge(self, descriptors: Array | None) -> Verdict:
-        """Let the trained model judge the whole training set, of which the descriptors may be known."""
+        """Evaluate noise detection on the whole training set; known descriptors are not extracted again."""
         if self.objective is None:
             return Verdict(None, {}, {})
         plan, config, train = self.plan, self.plan.config, self.splits.train

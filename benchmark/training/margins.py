@@ -1,4 +1,4 @@
-"""The area under the margin: by how much the head favoured each given label, averaged over the training."""
+"""Area under the margin (AUM): the mean margin of each given label over training."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class MarginSums:
         self._sums: Tensor | None = None
 
     def add(self, batch: Batch, output: StepOutput) -> None:
-        """Take in one step."""
+        """Add the margins of one training step."""
         if batch.epoch not in self._epochs or output.prediction is None:
             return
         margins = self._task.margins(output.prediction.float(), batch)

@@ -1,4 +1,4 @@
-"""How many parameters each kind of reasoning trains (paper, Fig. 8)."""
+"""Numbers of trainable parameters for discriminative, generative and hybrid reasoning (paper, Fig. 8)."""
 
 from __future__ import annotations
 

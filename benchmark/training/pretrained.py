@@ -1,4 +1,4 @@
-"""timm's published weights as a file whose hash is known before anything is built from it."""
+"""Published timm weights as local files, whose hashes are known before a network is built."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def _fetched(repository: str, files: tuple[str, ...], revision: str | None, name
 
 
 def _answers(endpoint: str) -> bool:
-    """Tell within seconds whether a server, or the proxy on the way to it, takes connections."""
+    """Return within seconds whether a server, or the proxy in front of it, accepts connections."""
     parts = urlsplit(endpoint)
     proxy = urllib.request.getproxies().get(parts.scheme)
     if proxy and not urllib.request.proxy_bypass(parts.hostname or ""):

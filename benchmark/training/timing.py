@@ -1,4 +1,4 @@
-"""How long the parts of a run take."""
+"""Timing of the phases of a run."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ IN_TRAINING = ("data", "forward", "backward", "optimizer", "detection")
 class Phases:
     """Adds up seconds by phase.
 
-    An accelerator works on while the processor goes ahead, so that a phase is the time of handing work over,
-    and who waits first pays for what came before. With `synchronise` each phase waits for its own work, and all is
-    slower.
+    Accelerators execute asynchronously, so without synchronisation a phase measures the time to launch its kernels,
+    and the first phase that waits includes the work of earlier ones. With `synchronise` each phase waits for its own
+    work, which slows down the run.
 
     Args:
-        device: Where the work is done.
+        device: Device that executes the work.
         synchronise: Wait for the device at both ends of each phase.
 
     Attributes:
@@ -38,7 +38,7 @@ class Phases:
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
-        """Add the time until the end of the block to a phase."""
+        """Add the duration of the `with` block to a phase."""
         if self._waits:
             wait_for(self._device)
         started = time.perf_counter()

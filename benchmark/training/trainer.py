@@ -1,4 +1,4 @@
-"""The one trainer: every method, every task, every backbone."""
+"""The trainer, shared by all methods, tasks and backbones."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ PHASES = ("training", "validation", "checkpoint", *IN_TRAINING)
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """The numbers that training needs.
+    """Settings of the training loop.
 
     Attributes:
-        seed: The run's seed.
+        seed: Seed of the run.
         epochs: Number of epochs.
         batch_size: Images per step.
-        rule: How weights follow from gradients.
+        rule: Optimiser, schedule and averaging of the weights.
         select_best: Whether the weights of the best validation epoch are kept besides the last.
     """
 
@@ -59,13 +59,13 @@ class TrainingProgress(Protocol):
 
 @dataclass
 class Trainer:
-    """Trains one method on one training set, and goes on exactly where a checkpoint left off.
+    """Trains one method on one training set, with exact resumption from a checkpoint.
 
     Attributes:
         method: The method, on its device.
         task: The method's task.
         data: The training set with the labels that the method may see.
-        truth: What was done to the labels, for the log only.
+        truth: Ground truth about the label noise, used for logging only.
         settings: Epochs, batch size, optimiser.
         device: Where the steps run.
         validate: Returns the validation score of the method as it is; used only to keep the best epoch.
@@ -187,7 +187,7 @@ class Trainer:
         )
 
     def checkpoint(self) -> Checkpoint:
-        """Return everything that an exact continuation needs."""
+        """Return the complete state for exact resumption."""
         tensors = {f"method/{name}": value for name, value in self.method.state_dict().items()}
         tensors.update(self.updates.tensors())
         tensors.update(self.margins.tensors())

@@ -1,4 +1,4 @@
-"""Weights files to start from: safetensors or torch state dicts, whatever prefix their keys carry."""
+"""Initialisation from weights files: safetensors or torch state dicts, with any prefix of the keys."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POSITIONS = "pos_embed"
 
 @dataclass(frozen=True)
 class Loaded:
-    """How a weights file was fitted to a backbone.
+    """Report on how a weights file was adapted to a backbone.
 
     Attributes:
         prefix: What stood before the name of each entry in the file, such as `module.`; often empty.
@@ -55,7 +55,7 @@ def load_weights(model: nn.Module, path: Path, name: str, prefix: str | None = N
         model: A timm model without its classifier.
         path: A .safetensors file, or a torch file of tensors in dictionaries.
         name: The model's name, for messages.
-        prefix: What stands before each entry's name in the file; None to find it.
+        prefix: Prefix of the parameter names in the file; None to detect it.
 
     Raises:
         InputError: The file cannot be read, does not fit, or fits in more than one way.

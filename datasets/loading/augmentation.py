@@ -49,7 +49,7 @@ class Augmentation:
     always_strong: bool = False
 
     def fixed(self, image_size: tuple[int, int]) -> bool:
-        """Tell whether images of that size (H, W) look the same in every weak view."""
+        """Return whether images of that size (H, W) look the same in every weak view."""
         same_place = self.crop_for == "run" or window(image_size, self.crop) == tuple(image_size)
         return same_place and not (self.flips or self.brightness or self.always_strong)
 

@@ -142,7 +142,7 @@ def choose_form(
 
 
 def transparency_is_data(paths: Iterable[Path], limits: Limits = LIMITS) -> bool:
-    """Tell whether a TIFF's band that is declared as transparency holds measurements, such as near infrared.
+    """Return whether a TIFF's band that is declared as transparency holds measurements, such as near infrared.
 
     GDAL declares the fourth band of every uint8 file so by default. Transparency that is one holds
     nothing but 0 and the largest number.

@@ -58,7 +58,7 @@ class Reported:
     sensitivity: bool = False
 
     def fits(self, cell: Cell) -> bool:
-        """Tell whether a measured cell is of the same data set, metric, method, loss, rate and parameters."""
+        """Return whether a measured cell is of the same data set, metric, method, loss, rate and parameters."""
         stated = {f"parameters.{name}": value for name, value in self.parameters.items()}
         return (
             (self.dataset, self.metric) == (cell.text("dataset"), cell.metric)

@@ -31,7 +31,7 @@ class Condition:
     values: tuple[str, ...]
 
     def holds(self, value: Setting) -> bool:
-        """Tell whether a setting's value meets the condition.
+        """Return whether a setting's value meets the condition.
 
         Numbers compare as numbers, 30 equals 30.0; of a machine, whose name is long and has commas, a part is enough.
         """

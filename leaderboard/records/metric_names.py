@@ -88,7 +88,7 @@ def full_name(typed: str) -> str:
 
 
 def is_prediction(name: str) -> bool:
-    """Tell whether a metric scores what a trained head predicts."""
+    """Return whether a metric scores what a trained head predicts."""
     return name.removeprefix(VALIDATION) in _PREDICTIONS
 
 

@@ -111,7 +111,7 @@ class Run:
 
 
 def is_hash(value: object) -> bool:
-    """Tell whether a value is a sha256 in hexadecimal."""
+    """Return whether a value is a sha256 in hexadecimal."""
     return isinstance(value, str) and _HASH.fullmatch(value) is not None
 
 

@@ -1,4 +1,4 @@
-"""AIO2's maths: which objects a network finds that the labels lack, and from which epoch on they are believed."""
+"""Computations of AIO2: objects missing from the labels, and the epoch from which predictions are trusted."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def softened(added: NDArray[np.bool_], side: int) -> NDArray[np.float32]:
 
 
 def end_of_transition(curve: Sequence[float], windows: Sequence[int]) -> tuple[int, int] | None:
-    """Tell whether the fit of a network to noisy labels has passed from learning to memorising.
+    """Find the epoch in which the fit of a network to noisy labels turns from learning to memorising.
 
     The slope of the last values is followed over windows of several lengths. A window has ended where its slope was
     smallest, once it has risen since and that was longer ago than the mean window (Liu et al., TGRS 2024: the

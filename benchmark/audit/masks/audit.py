@@ -146,7 +146,7 @@ def audit_masks(
 
 
 def is_mask_audit(folder: Path) -> bool:
-    """Tell whether a folder holds an audit of label maps."""
+    """Return whether a folder holds an audit of label maps."""
     try:
         document = read_json(folder / DOCUMENT)
     except (OSError, ValueError):

@@ -1,1 +1,1 @@
-"""Settings that are chosen by measurement on this machine: precision, memory format, threads."""
+"""Settings that are tuned by measurement on this machine: precision, memory format and number of threads."""

@@ -1,4 +1,4 @@
-"""Times training steps of a backbone built in several ways, the ways taking turns."""
+"""Measurement of training step times of several variants of a backbone, interleaved in rounds."""
 
 from __future__ import annotations
 

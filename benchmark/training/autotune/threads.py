@@ -1,4 +1,4 @@
-"""Measures how many threads a run should get here: the number with which most steps a second are done in all."""
+"""Measured choice of the number of CPU threads per run, which maximises the total number of steps per second."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def measure_steps(
 
 
 def _key(plan: Plan) -> str:
-    """Name what a step's speed depends on: the machine, torch, the networks and the size of a mini-batch."""
+    """Return the cache key: a hash of the machine, torch, the networks and the size of a mini-batch."""
     import torch
 
     config, machine = plan.config, describe_machine(torch.device("cpu"))

@@ -1,1 +1,1 @@
-"""What follows from gradients: optimisers, schedules, averages, and which of their settings go together."""
+"""Optimisation: optimisers, learning-rate schedules, weight averaging, and the validation of their settings."""

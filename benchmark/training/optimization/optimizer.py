@@ -1,4 +1,4 @@
-"""Adam, as the paper names it, or as GRID's published code runs it in Keras."""
+"""Optimisers: Adam as stated in the paper, Adam as in GRID's published Keras code, and optimisers of timm."""
 
 from __future__ import annotations
 

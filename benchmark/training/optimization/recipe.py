@@ -1,4 +1,4 @@
-"""What a run's optimiser, schedule and augmentation settings mean together, and which of them contradict each other."""
+"""Resolution and validation of the optimiser, schedule and augmentation settings of a run."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ class Updates:
         self._first, self._place = epoch * self._per_epoch, 0
 
     def backward(self, loss: Tensor) -> bool:
-        """Add the gradients of a mini-batch, and tell whether an update is due.
+        """Add the gradients of a mini-batch, and return whether an update is due.
 
         Args:
             loss: Scalar.

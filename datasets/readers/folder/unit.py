@@ -118,7 +118,7 @@ def read_folder_unit(unit: FolderUnit) -> Outcome:
 
 
 def _left_out(missing: NDArray[np.generic] | None, how: Treatment, findings: Counter[str]) -> bool:
-    """Tell whether pixels without data leave an image or tile out, and count it either way."""
+    """Return whether pixels without data leave an image or tile out, and count it either way."""
     if missing is None or not missing.any():
         return False
     what = "images" if how.tiling is None else "tiles"

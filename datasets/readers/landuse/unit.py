@@ -153,7 +153,7 @@ def index_base(maps: Iterable[Path], given: int | None = None) -> tuple[int | No
 
 
 def is_label_map(raster: Raster) -> bool:
-    """Tell whether a file holds a palette, indices, or nothing but the legend's colours: no photograph does."""
+    """Return whether a file holds a palette, indices, or nothing but the legend's colours: no photograph does."""
     if raster.palette is not None or len(raster.pixels) < 3:
         return True
     colours = np.unique(raster.pixels[:3].reshape(3, -1), axis=1).T
