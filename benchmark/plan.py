@@ -204,7 +204,7 @@ def _noise_for(config: RunConfig) -> Any:
 def _split_parameters(
     method: type[Method], loss: type[Loss] | None, given: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Give the loss the parameters that only it has, and the method all others, known or not."""
+    """Assign parameters that only the loss has to the loss, and all others, known or not, to the method."""
     of_method = {row[0] for row in describe(method.Parameters)}
     of_loss = {row[0] for row in describe(loss.Parameters)} if loss else set()
     theirs = {name: value for name, value in given.items() if name in of_loss - of_method}

@@ -1,1 +1,1 @@
-"""The audit: which labels of an archive deserve a second look, and how good that list is."""
+"""Label audits: rank the labels of an archive that are probably wrong, and estimate the precision of the ranking."""

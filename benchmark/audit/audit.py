@@ -1,4 +1,4 @@
-"""One audit: its folds, what they found, and the folder that holds it."""
+"""Audits of scene labels: folds, held-out scores, and the audit folder."""
 
 from __future__ import annotations
 
@@ -61,16 +61,16 @@ class Folding:
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """What an audit found, as its folder holds it.
+    """Results of an audit, as stored in its folder.
 
     Attributes:
         folder: The audit's folder.
         document: Settings, folds, estimates and calibration; the content of audit.json.
         positions: (N,) positions of the audited images in the archive.
-        given: (N, C) labels as they were audited.
-        before: (N, C) labels before noise was injected; None when none was.
-        probabilities: (N, C) what models say that have not seen the image.
-        scores: (N, C) suspicion.
+        given: (N, C) audited labels.
+        before: (N, C) labels before noise was injected; None without injected noise.
+        probabilities: (N, C) held-out predictions.
+        scores: (N, C) probability that each label is wrong.
     """
 
     folder: Path
@@ -113,14 +113,14 @@ def fold_of_images(plan: Plan, folding: Folding) -> tuple[Array, str]:
 
 
 def audit_folder(root: Path, plan: Plan, fold_of: Array, members: int = 1) -> Path:
-    """Name the folder of an audit by what it audits and how."""
+    """Return the folder of an audit, whose name is derived from the audited data and the settings."""
     content = f"{plan.id} {hashlib.sha256(fold_of.astype('<i8').tobytes()).hexdigest()}"
     content += f" {members} members" if members > 1 else ""
     return root / f"{plan.folder_name[:-10]}{hashlib.sha256(content.encode()).hexdigest()[:10]}"
 
 
 def audit_labels(plan: Plan, folding: Folding, root: Path, execution: Execution, members: int = 1) -> Audit:
-    """Score every training label of a plan while its image is held out; what is done already is not done again.
+    """Score every training label of a plan with networks trained without its image; finished folds are reused.
 
     Args:
         plan: The plan of a run on all audited images; its noise, if any, is injected before they are divided.

@@ -1,4 +1,4 @@
-"""How long an audit trains, in optimiser steps, and how much time that takes."""
+"""Training length of an audit in optimiser steps, and an estimate of its duration."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def epochs_of(images: int, batch: int, folds: int, steps: int | None = None) -> 
 
 @dataclass(frozen=True)
 class Duration:
-    """What an audit will take.
+    """Estimated cost of an audit.
 
     Attributes:
         networks: How many are trained.

@@ -1,4 +1,4 @@
-"""How well labels that were corrupted on purpose are found: precision at k and recall, against prevalence."""
+"""Evaluation of an audit on injected noise: precision at k and recall, compared with prevalence."""
 
 from __future__ import annotations
 

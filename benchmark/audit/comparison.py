@@ -1,4 +1,4 @@
-"""Before and after a correction: what changed between two archives, and retrained scores on the labels they share."""
+"""Comparison of archives before and after a correction: changed labels, and retrained scores on shared labels."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COMPARED = 1
 
 @dataclass(frozen=True)
 class Changes:
-    """What differs between two archives, by name.
+    """Differences between two archives whose images are matched by name.
 
     Attributes:
         images: Number of images in both, in the first alone and in the second alone.
@@ -59,7 +59,7 @@ class Changes:
 
 @dataclass(frozen=True, eq=False)
 class Shared:
-    """What both archives of a comparison are scored on.
+    """Images and labels on which both archives of a comparison are scored.
 
     Attributes:
         splits: Split -> (before (n,), after (n,)) positions of the images in the two archives.

@@ -1,4 +1,4 @@
-"""From decisions about suspicious labels to corrected labels, in memory."""
+"""Correction of scene labels by decisions about suspicious labels, in memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PROBABLE = 0.5
 
 
 def correct(labels: Array, changes: Iterable[Change]) -> Array:
-    """Return a copy of labels (N, C) in which each (image, class) among the changes is turned over."""
+    """Return a copy of labels (N, C) in which the given (image, class) entries are flipped."""
     corrected = labels.copy()
     for sample, label in changes:
         corrected[sample, label] = 1 - (labels[sample, label] != 0)

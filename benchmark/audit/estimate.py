@@ -1,4 +1,4 @@
-"""How many labels are wrong or missing, and how probably each one is: a calibration curve with two asymptotes."""
+"""Estimation of label error rates and of the error probability of each label, by a calibration curve."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ CLOSE, MOST_DAMPING = 1e-6, 1e4
 
 @dataclass(frozen=True)
 class Interval:
-    """A number with the ends of its 95 % interval."""
+    """A value with its 95 % interval."""
 
     value: float
     low: float
@@ -59,7 +59,7 @@ class Interval:
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """What the calibration curve says of the labels.
+    """Estimates of the calibration curve.
 
     Attributes:
         missing: Share of the true labels that are not given.
@@ -253,7 +253,7 @@ def _rates(found: Floats, centres: Floats, ones: Floats, zeros: Floats) -> Float
 
 
 def _mistakes(found: Floats, centres: Floats, ones: Floats, zeros: Floats) -> Floats:
-    """Return (3,): what the rates would be if all of the model's own mistakes, half of either kind, were noise."""
+    """Return (3,) the rates if all mistakes of the model, half of either kind, were counted as noise."""
     _, _, eta = _curve(found[:, None], centres)
     total = ones + zeros
     unsure = (total * np.minimum(eta, 1 - eta)).sum()

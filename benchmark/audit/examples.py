@@ -1,4 +1,4 @@
-"""Images to compare a suspicious one with: typical ones of each class, and those that the models see alike."""
+"""Reference images for a suspicious one: typical images of each class, and images with similar predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far to go down the list: expected precision with an interval, where to stop, what changing labels unseen does."""
+"""Expected precision along the ranking of an audit, stopping points, and the effect of unreviewed changes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def points(longest: int) -> Array:
 
 @dataclass(frozen=True)
 class Expectation:
-    """What the first labels of a list are expected to be.
+    """Expected precision of the first labels of a ranking.
 
     Attributes:
         k: Lengths of the list.
@@ -93,7 +93,7 @@ def expect(estimate: Estimate, given: Array, probabilities: Array, rng: np.rando
 
 
 def advice(expected: Expectation) -> str:
-    """Return in words how far down the list to look, and how much of it may be changed unseen."""
+    """Return advice in words: how many labels to review, and how many may be changed without review."""
     right, _ = expected.mended(expected.look)
     look = (
         f"Look at the first {expected.look}: about {right} errors are expected among them; "

@@ -1,4 +1,4 @@
-"""The files of an audit that people and other programs read: the ranked list, and corrected labels."""
+"""Output files of an audit: the ranked list, corrected labels, and images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audit's page: one self-contained HTML file on which a person goes through the suspicious labels."""
+"""The review page of an audit: one self-contained HTML file for reviewing the suspicious labels."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def _image(audit: Audit, archive: Archive, i: int) -> dict[str, Any]:
 
 
 def beside(archive: Archive) -> bool:
-    """Return whether full pictures lie beside the page, since they are larger than those in it."""
+    """Return whether full-size pictures are stored beside the page because they exceed the embedded size."""
     height, width = archive.image_size
     return bool(height > THUMBNAIL or width > THUMBNAIL)
 

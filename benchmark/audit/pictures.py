@@ -1,4 +1,4 @@
-"""Pictures for people to decide on: reduced without gaps, in full size, and with the outlines of their label map."""
+"""Pictures for the review page: thumbnails, full-size images, and outlines of label maps."""
 
 from __future__ import annotations
 

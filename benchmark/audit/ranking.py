@@ -1,4 +1,4 @@
-"""Labels in the order of their suspicion."""
+"""Ranking of labels by the probability that they are wrong."""
 
 from __future__ import annotations
 

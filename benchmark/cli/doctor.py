@@ -1,4 +1,4 @@
-"""`gridbench doctor`: versions, devices, folders and threads, and what is missing for what."""
+"""`gridbench doctor`: versions, devices, folders, threads and missing optional dependencies."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Finding:
 @runs_option
 @cache_option
 def doctor(runs: Path, cache: Path | None) -> None:
-    """Say what gridbench finds here: versions, devices, folders, threads, and what is missing for what.
+    """Report versions, devices, folders, threads and missing optional dependencies.
 
     Exit code 1: something that every run needs is missing. Paste the output into a bug report.
     """
@@ -153,7 +153,7 @@ def _records(runs: Path) -> str:
 
 
 def _folder(topic: str, folder: Path, content: str) -> Iterator[Finding]:
-    """Tell of a folder whether it can be written, and how much room is there."""
+    """Report whether a folder is writable, and its free space."""
     there = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(there).free
     text = f"{folder}, {content}, {free / 2**30:.1f} GiB free"
@@ -166,7 +166,7 @@ def _folder(topic: str, folder: Path, content: str) -> Iterator[Finding]:
 
 
 def _missing() -> Iterator[Finding]:
-    """Name what is not there and what it would be for."""
+    """List missing optional dependencies with their purpose."""
     for module, package, purpose in OPTIONAL:
         if importlib.util.find_spec(module) is None:
             yield Finding("optional", f"no {module}, for {purpose}: pip install '{package}'")

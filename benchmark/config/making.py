@@ -41,7 +41,7 @@ def stored_config(values: Mapping[str, Any]) -> RunConfig:
 
 
 def _explain(problems: Sequence[Any]) -> str:
-    """Word what is wrong, a line for each setting; what a setting of several types fails at is one line, too."""
+    """Format validation errors with one line per setting, also for settings of several types."""
     lines: dict[str, list[str]] = {}
     got: dict[str, Any] = {}
     for problem in problems:

@@ -26,7 +26,7 @@ __all__ = [
 
 Protocol = Literal["paper", "authors_code"]
 GROUPS = ("data", "noise", "method", "recipe", "retrieval", "machine", "output")
-"""What settings and command-line options are about, in the order in which `--help` shows them."""
+"""Groups of settings and command-line options, in the order of `--help`."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ BY_RECIPE = {name: USUAL[name] for name in ("memory_format", "fused")}
 
 
 class RunConfig(pydantic.BaseModel):
-    """What a run computes. A field left at None takes the value of the data set's recipe, the method or the loss.
+    """Settings of a run. Fields that are None take the value of the data set's recipe, the method or the loss.
 
     Every field changes the run's numbers and is part of its identity; where and how fast it runs is not in here. The
     options of the command line are generated from these fields.
@@ -129,7 +129,7 @@ class RunConfig(pydantic.BaseModel):
     pretrained: bool = _recipe("Start from timm's published weights.", default=False)
     weights: str | None = _recipe("Start from this weights file instead of from scratch.", "FILE")
     weights_prefix: str | None = _recipe(
-        "What stands before the names of the weights in that file, where it holds several networks.",
+        "Prefix of the parameter names in that file, if it holds several networks.",
         "TEXT",
         "found",
         later=True,
@@ -141,7 +141,7 @@ class RunConfig(pydantic.BaseModel):
         "Map that makes descriptors non-negative."
     )
     distance: Literal["chi2", "euclidean", "cosine", "manhattan"] = _retrieval(
-        "What retrieval orders by: chi2, euclidean, cosine or manhattan.", "NAME", default="chi2"
+        "Distance for retrieval: chi2, euclidean, cosine or manhattan.", "NAME", default="chi2"
     )
     k: int | None = _retrieval("Length of the scored ranking.", unset="recipe", ge=1)
     ideal: Literal["archive"] | Annotated[int, Field(ge=1)] | None = _retrieval(
@@ -291,7 +291,7 @@ class RunConfig(pydantic.BaseModel):
 
     @model_validator(mode="after")
     def _usual_is_unsaid(self) -> RunConfig:
-        """Write what is the case without a setting as None, so that saying it is the same run.
+        """Replace explicit default values by None, so that stating a default does not change the run.
 
         With a method's own recipe, or a data set's, it may not be the case without the setting, so there it stays.
         """
@@ -340,7 +340,7 @@ FIELDS: Mapping[str, Setting] = {
 """Name of a field of RunConfig -> how the command line shows it."""
 
 MEASURABLE = tuple(name for name, shown in FIELDS.items() if shown.measurable)
-"""Settings that may be `auto`: what is fastest, by measurement."""
+"""Settings that may be `auto`, which selects the fastest value by measurement."""
 
 
 def flag_of(name: str) -> str:
@@ -349,7 +349,7 @@ def flag_of(name: str) -> str:
 
 
 def is_switch(name: str) -> bool:
-    """Return whether a setting is a yes or no."""
+    """Return whether a setting is boolean."""
     annotation = RunConfig.model_fields[name].annotation
     kinds = get_args(annotation) or (annotation,)
     return bool in kinds or Literal[True] in kinds

@@ -1,4 +1,4 @@
-"""The conformance suite: what every method, loss, noise model and data set must do, ours and anybody's."""
+"""The conformance suite for methods, losses, noise models and data sets, built-in or registered by plug-ins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every component must say about itself, whatever its kind."""
+"""Conformance checks on the documentation of components of every kind."""
 
 from __future__ import annotations
 

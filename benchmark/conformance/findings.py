@@ -1,4 +1,4 @@
-"""How a check says what is wrong, and what a whole suite found."""
+"""Results of conformance checks: failures of single checks, and the report of a whole suite."""
 
 from __future__ import annotations
 

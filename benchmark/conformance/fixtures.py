@@ -1,4 +1,4 @@
-"""Where components are tried: a tiny archive, and batches with awkward labels."""
+"""Test fixtures of the conformance suite: a tiny archive, and batches with edge-case labels."""
 
 from __future__ import annotations
 

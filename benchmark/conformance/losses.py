@@ -1,4 +1,4 @@
-"""What every loss must do."""
+"""Conformance checks for losses."""
 
 from __future__ import annotations
 

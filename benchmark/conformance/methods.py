@@ -1,4 +1,4 @@
-"""What every method must do, with each of its losses; each check is one function that raises when it does not."""
+"""Conformance checks for methods with each of their losses; each check is one function that raises on failure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = ["check_method"]
 def check_method(
     method: type[Method], bench: Workbench, parameters: Mapping[str, Any], losses: Sequence[str] = ()
 ) -> Iterator[Finding]:
-    """Carry out every check on a method with these parameters, with the given losses or each that it goes with."""
+    """Run every check on a method with the given parameters, and with the given or all compatible losses."""
     documented = list(carry_out((check_documentation, _check_declarations), method, "", method))
     yield from documented
     if not all(finding.passed for finding in documented):

@@ -1,4 +1,4 @@
-"""What every noise model must do."""
+"""Conformance checks for noise models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training must give the same bits: again, after an interruption, and whatever the clean labels are."""
+"""Conformance checks for reproducibility: repeated and resumed training, and independence of the clean labels."""
 
 from __future__ import annotations
 

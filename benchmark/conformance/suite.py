@@ -1,4 +1,4 @@
-"""From a name to the checks of whatever kind of component goes by it."""
+"""Entry point of the conformance suite: runs the checks for a component given by name."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def check_component(
         kind: method, loss, noise model or data set.
         name: Its registered name.
         parameters: Its parameters by public name; the defaults for those that are left out.
-        losses: With which losses a method is checked; all that it goes with when empty.
+        losses: Losses with which a method is checked; empty for all compatible losses.
 
     Raises:
         InputError: It cannot be imported, or has no such parameter or loss.

@@ -1,1 +1,1 @@
-"""What everything else stands on: files, random streams, identity, plug-ins, the environment."""
+"""Core utilities: files, random streams, run identity, plug-ins and the environment."""

@@ -1,4 +1,4 @@
-"""The one place that writes CSV: text that a spreadsheet would run as a formula is written as the text that it is."""
+"""CSV output, in which text that a spreadsheet would evaluate as a formula is escaped."""
 
 from __future__ import annotations
 

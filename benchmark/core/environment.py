@@ -1,4 +1,4 @@
-"""What a run ran on: versions, machine, device, threads."""
+"""The execution environment of a run: versions, machine, device and threads."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def cpu_threads(number: int) -> Iterator[None]:
 def keep_float32() -> None:
     """Let accelerators compute float32 as float32, where torch would round what convolutions multiply to 10 bits.
 
-    That rounding (TF32) makes them faster; whoever wants speed asks for bfloat16, and the record says so.
+    TF32 would be faster; use bfloat16 for speed, which is recorded.
     """
     import torch
 
@@ -89,9 +89,9 @@ class Memory:
     """Memory of a device, in bytes.
 
     Attributes:
-        total: What it has.
-        peak: The most that this process has held for tensors.
-        overhead: What is taken besides, by this process's driver and by others.
+        total: Total memory of the device.
+        peak: Peak memory allocated for tensors by this process.
+        overhead: Memory used otherwise, by the driver and by other processes.
     """
 
     total: int

@@ -1,7 +1,7 @@
-"""The one place that reads and writes files: regular files of limited size in, whole files out.
+"""Safe file access: only regular files of limited size are read, and files are written atomically.
 
-Files of others are not trusted to be files: a named pipe blocks, a device never ends, a small archive unpacks to
-gigabytes. Every limit below is multiplied by the environment variable GRIDBENCH_LIMIT_FACTOR (a number, 1 by default).
+Input files are not trusted: a named pipe blocks, a device never ends, and a small archive may unpack to gigabytes.
+Every limit below is multiplied by the environment variable GRIDBENCH_LIMIT_FACTOR (a number, 1 by default).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The machine that computed a run, as far as its arithmetic goes, and the label by which runs pair."""
+"""Description of the machine as far as it affects floating-point results, and a label for pairing runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measurements of this machine, kept in the cache folder so that each is made once (a leaf)."""
+"""Cache of measurements of this machine, stored in the cache folder (a leaf)."""
 
 from __future__ import annotations
 

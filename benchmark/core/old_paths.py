@@ -1,6 +1,6 @@
-"""Module paths that published scripts and plug-ins import, and where the modules are now (a leaf).
+"""Aliases for old module paths that published scripts and plug-ins import (a leaf).
 
-The old path gives the very same module, so that a class has one identity under both names.
+An old path resolves to the same module object, so that classes are identical under both names.
 """
 
 from __future__ import annotations

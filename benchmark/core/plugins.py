@@ -1,4 +1,4 @@
-"""Plug-ins: a file that registers components when it is imported, and the part of a run's identity that they are."""
+"""Plug-ins: files that register components when they are imported, and the hash of their source for run identities."""
 
 from __future__ import annotations
 

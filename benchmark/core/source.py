@@ -1,4 +1,4 @@
-"""What the source of a module tells without importing it: file, docstring, the line that failed (a leaf)."""
+"""Inspection of modules without importing them: source file, docstring and failing line (a leaf)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Named random streams: each draw of a run comes from (seed, stream name, counters), no global state."""
+"""Named random streams: every random number of a run is derived from (seed, stream name, counters)."""
 
 from __future__ import annotations
 

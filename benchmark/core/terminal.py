@@ -1,4 +1,4 @@
-"""The one place that writes to a terminal: what comes from files and names cannot act on it."""
+"""Terminal output, in which control characters from files and names are escaped."""
 
 from __future__ import annotations
 

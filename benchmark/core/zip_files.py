@@ -1,4 +1,4 @@
-"""Packed files and arrays of others: what they would unpack to is limited, and known before it is read if it can be."""
+"""Safe reading of compressed files and arrays: the unpacked size is limited, and checked in advance if possible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Engines compute the runs of a sweep: in this process, on this machine's cores and accelerators, or elsewhere."""
+"""The engine interface: engines compute the runs of a sweep in this process, on this machine, or on a cluster."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Event:
 
 
 class Engine(Protocol):
-    """Computes runs and tells what happens; closing the iterator stops what is under way, resumably."""
+    """Computes runs and yields events; closing the iterator interrupts active runs, which can be resumed."""
 
     def compute(self, configs: Sequence[RunConfig]) -> Iterator[Event]:
         """Compute every run, in any order."""

@@ -1,4 +1,4 @@
-"""Which engine computes a sweep, and with what, as the user says it; devices and cores are looked up when it starts."""
+"""Selection and settings of the engine of a sweep; devices and cores are determined when the engine starts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["EngineChoice"]
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """Which engine computes runs, and on what.
+    """Selection and settings of an engine.
 
     Attributes:
         engine: `local` (processes on this machine) or `ray` (the machines of a Ray cluster).
@@ -66,7 +66,7 @@ class EngineChoice:
             execution: Where records go.
             plans: The runs to compute, at least one; --threads auto measures the first.
             time_limit: Longest time for one run in seconds; None for no limit.
-            say: Told one line about what was found out.
+            say: Called with a one-line summary of the measurements.
 
         Raises:
             InputError: A device does not exist, or the engine's package is missing.

@@ -1,4 +1,4 @@
-"""The engine that computes one run after the other in this process."""
+"""The in-process engine, which computes runs sequentially in this process."""
 
 from __future__ import annotations
 

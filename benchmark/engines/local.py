@@ -1,4 +1,4 @@
-"""The engine that computes runs in processes of their own on this machine, each pinned to its share of the cores."""
+"""The local engine, which computes runs in worker processes, each pinned to its share of the cores."""
 
 from __future__ import annotations
 

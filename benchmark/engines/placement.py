@@ -1,4 +1,4 @@
-"""How many runs are computed at once, and on which device each: arithmetic, without torch."""
+"""Placement of runs on devices: the number of concurrent runs and the device of each, without torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Suspicious labels as files of annotation tools, and what was labelled there as decisions."""
+"""Exchange with annotation tools: export of suspicious labels, and import of annotations as decisions."""
 
 from gridbench.audit.exchange.formats import EXCHANGE_FORMATS, export_suspects, import_decisions
 

@@ -1,4 +1,4 @@
-"""Labels of whole images in COCO's JSON: an annotation without a shape for each."""
+"""Image-level labels in COCO JSON, as annotations without a shape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tags of images in CVAT's XML for images 1.1."""
+"""Image tags in the format CVAT for images 1.1 (XML)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The formats by name, and the way from an audit to their files and back."""
+"""Registry of annotation formats, with export of an audit to a file and import of decisions."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def export_suspects(
         audit: The audit.
         archive: The archive that it is of.
         suspects: Suspicious labels, the most suspicious first.
-        prefix: What stands before the name of an image where the tool finds it.
-        suffix: What stands behind it, such as .png.
+        prefix: Prefix of the image names, such as the address at which the tool finds them.
+        suffix: Suffix of the image names, such as .png.
     """
     found: dict[int, Task] = {}
     classes = archive.class_names
@@ -74,7 +74,7 @@ def import_decisions(
         given: (N, C) audited labels.
         names: Names of the audited images.
         class_names: Names of the classes.
-        prefix: What stands before the names of images in the file.
+        prefix: Prefix of the image names in the file.
 
     Returns:
         (image, class) -> `"accept"`, `"reject"` or `"unsure"`.

@@ -1,4 +1,4 @@
-"""What formats of annotation tools have in common: images with their labels, and what is suspected of these."""
+"""Shared types of annotation formats: images with their labels and suspicious labels."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Task:
 
     Attributes:
         name: Name of the image in the archive.
-        address: Where the tool finds it: the name with what the user put before and behind it.
+        address: Address at which the tool finds the image: its name with the given prefix and suffix.
         size: (H, W) in pixels.
-        given: Classes that it is given.
+        given: Given labels.
         suspects: Its suspicious labels, the most suspicious first.
     """
 
@@ -53,7 +53,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Labelled:
-    """What a file says of one image.
+    """Annotations of one image in a file.
 
     Attributes:
         name: The image, as the file names it.
@@ -71,7 +71,7 @@ class Format:
     """A file format of annotation tools.
 
     Attributes:
-        words: What it is, for help.
+        words: Description for `--help`.
         write: Tasks, classes and the audit's id -> the file.
         read: The file's path, for messages, and its content -> what it says of each image.
     """
@@ -87,7 +87,7 @@ class ImageNames:
     Args:
         where: The file, for messages.
         names: Names of the images.
-        prefix: What stands before the names in the file.
+        prefix: Prefix of the image names in the file.
     """
 
     def __init__(self, where: str, names: Sequence[str], prefix: str = "") -> None:

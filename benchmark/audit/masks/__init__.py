@@ -1,1 +1,1 @@
-"""Audits of label maps: connected regions that are probably something else than given."""
+"""Audits of label maps: find connected regions that are probably labelled with a wrong class."""

@@ -1,4 +1,4 @@
-"""One audit of label maps: its folds, the regions that they found, and the folder that holds it."""
+"""Audits of label maps: folds, suspicious regions, and the audit folder."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LARGEST = 4 * 2**30
 
 @dataclass(frozen=True, eq=False)
 class MaskAudit:
-    """What an audit of label maps found, as its folder holds it.
+    """Results of an audit of label maps, as stored in its folder.
 
     Attributes:
         folder: The audit's folder.
@@ -64,7 +64,7 @@ class MaskAudit:
 def audit_masks(
     plan: Plan, folding: Folding, root: Path, execution: Execution, members: int = 1
 ) -> MaskAudit:
-    """Find what networks that have not seen an image contradict in its label map; what is done is not done again.
+    """Find regions of label maps that contradict held-out predictions; finished folds are reused.
 
     Args:
         plan: The plan of a run on all audited images with a loss of pixels; its noise, if any, is injected first.

@@ -1,4 +1,4 @@
-"""How certainly each region of label maps is something else than given: calibrated on errors planted on purpose."""
+"""Error probability of each region of the label maps, calibrated on synthetic errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From findings of label maps to a list, and from decisions about them to corrected masks."""
+"""The ranked list of suspicious regions, and correction of masks by decisions about them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The curve that tells errors from mistakes of a model, fitted to errors that were planted among what is given."""
+"""Calibration curve that separates label errors from model mistakes, fitted to synthetic errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 DRAWS = 200
 STEP = 1e-4
 LEAST = 0.05
-"""Smallest curvature that is believed: less than half of what the priors alone have."""
+"""Lower bound on the curvature: less than half of that of the priors alone."""
 
 SHARE = (-2.0, 1.5)
 """Mean and standard deviation of the logit of the share of errors that are not planted: 12 %, with 0.7 to 73 % within

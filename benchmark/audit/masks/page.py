@@ -1,4 +1,4 @@
-"""The page of an audit of label maps: the same page as for labels, with regions and overlays of given and suspected."""
+"""The review page for label maps: regions, with overlays of the given and the suggested classes."""
 
 from __future__ import annotations
 

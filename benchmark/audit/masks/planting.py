@@ -1,4 +1,4 @@
-"""Errors put into label maps on purpose, to learn what a prediction says of wrong regions, objects and borders."""
+"""Synthetic errors in label maps (regions, objects and boundaries) for calibrating held-out predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Regions of one label map that a prediction contradicts: what kind of error each would be, and its pixels."""
+"""Regions of one label map that contradict a prediction, with the kind of error and the pixels of each."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class _AuditGroup(GroupedCommand, click.Group):
     metavar="N",
     help="How many suspicious labels the page shows; audit.csv lists ten times as many.",
 )
-@click.option("--dry-run", is_flag=True, help="Tell what would be trained and how long it takes, and stop.")
+@click.option("--dry-run", is_flag=True, help="Show what would be trained and how long it takes, and stop.")
 @cache_option
 @device_option
 @threads_option
@@ -135,7 +135,7 @@ def audit(
 ) -> None:
     """List the labels that are probably wrong or missing, most suspicious first.
 
-    Every image is judged by networks that were trained without it (k folds), by default small ones with plain BCE.
+    Every image is scored by networks that were trained without it (k folds), by default small ones with plain BCE.
     The result is audit.csv, and audit.html, a page on which you accept or reject each suggestion and see how far
     down the list it is worth going. The same command again resumes, or only writes the files anew. With --slnir, noise
     is put on top of the labels, and the tables tell how well it is found: a test on your own archive.

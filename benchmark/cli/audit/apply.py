@@ -56,7 +56,7 @@ OF_LABELS = {
     "--prefix",
     default="",
     metavar="TEXT",
-    help="What stands before the names of images in a file of an annotation tool.",
+    help="Prefix of the image names in a file of an annotation tool.",
 )
 @click.option(
     "--labels",
@@ -74,7 +74,7 @@ OF_LABELS = {
     metavar="NAME",
     help="Columns of --labels that hold the labels; again for more.",
 )
-@click.option("--separator", metavar="WORD", help="What divides the labels of a cell of --labels.")
+@click.option("--separator", metavar="WORD", help="Separator of the labels in a cell of --labels.")
 @click.option(
     "--top",
     metavar="N|P%|auto",
@@ -105,7 +105,7 @@ OF_LABELS = {
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Where labels.csv or the masks go.",
+    help="Output folder for labels.csv or the masks.",
 )
 @click.option(
     "--force", is_flag=True, help="Replace a labels.csv, clean_labels.csv or images that are there."

@@ -37,13 +37,13 @@ __all__ = ["export"]
     "--prefix",
     default="",
     metavar="TEXT",
-    help="What stands before the names of images, such as https://HOST/.",
+    help="Prefix of the image names, such as https://HOST/.",
 )
 @click.option(
     "--suffix",
     default="",
     metavar="TEXT",
-    help="What stands behind the names of images, such as .png.",
+    help="Suffix of the image names, such as .png.",
 )
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @cache_option

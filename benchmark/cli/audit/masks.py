@@ -1,4 +1,4 @@
-"""What `gridbench audit` does with label maps: it prints what was found, and writes corrected masks."""
+"""`gridbench audit` for label maps: prints the findings and writes corrected masks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `gridbench audit` prints when it is done: what was found, how far to go, and the next command."""
+"""Summary printed by `gridbench audit`: findings, recommended stopping point, and the next command."""
 
 from __future__ import annotations
 

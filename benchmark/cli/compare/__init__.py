@@ -72,7 +72,7 @@ __all__ = ["compare"]
     "--metric",
     group="retrieval",
     metavar="NAME",
-    help="What to compare; validation/ndcg to choose a variant.  [default: ndcg]",
+    help="Metric to compare; validation/ndcg to choose a variant.  [default: ndcg]",
 )
 @option(
     "--baselines",

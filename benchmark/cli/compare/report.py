@@ -1,4 +1,4 @@
-"""What `gridbench compare` says before its runs, and shows when they are done."""
+"""Output of `gridbench compare`: the announcement before its runs and the report afterwards."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def announce(
     control: Sequence[Item],
     todo: Sequence[Item],
 ) -> None:
-    """Say what is compared, on which cells, how many runs there are to compute and what that may cost."""
+    """Print the compared methods, the noise rates and seeds, the number of runs and their estimated time."""
     config = items[0].plan.config
     cells = "; ".join(
         f"SLNIR {rate}: seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"

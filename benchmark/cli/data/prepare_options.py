@@ -41,7 +41,7 @@ def shared(data: Callable[[Any], Any] | None = None) -> Callable[[F], F]:
             "--workers", type=click.IntRange(min=1), help="Reading processes.  [default: by amount]"
         ),
         click.option("--force", is_flag=True, help="Replace an archive of that name."),
-        click.option("--dry-run", is_flag=True, help="Say how the files are understood, and stop there."),
+        click.option("--dry-run", is_flag=True, help="Show how the files are interpreted, and stop."),
         quiet_option,
     )
     return _with(options if data is None else (data, *options))
@@ -122,7 +122,7 @@ folder_options = _with(
         click.option(
             "--separator",
             type=click.Choice(["semicolon", "bar", "comma", "blank", "none"]),
-            help="What divides the labels of one cell.  [default: found]",
+            help="Separator of the labels in one cell.  [default: detected]",
         ),
         click.option(
             "--split-column", metavar="NAME", help="Column of train, val and test.  [default: split ...]"

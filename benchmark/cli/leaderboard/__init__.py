@@ -43,7 +43,7 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option(
     "--baselines", is_flag=True, help="Read the records that ship with gridbench instead of a folder."
 )
-@click.option("--metric", metavar="NAME", help="What to compare  [default: ndcg at each run's own k]")
+@click.option("--metric", metavar="NAME", help="Metric to compare  [default: ndcg at each run's own k]")
 @click.option("--dataset", multiple=True, metavar="NAME", help="Only this data set; can be repeated.")
 @click.option(
     "--filter", "filters", multiple=True, metavar="CONDITION", help="Such as slnir>=30; can be repeated."

@@ -46,7 +46,11 @@ noise.add_command(tables)
 @click.option("--dataset", required=True, metavar="NAME", help="A built-in or prepared archive.")
 @click.option("--slnir", required=True, metavar="PERCENT", help="Label noise to inject.")
 @click.option(
-    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Where to."
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Output folder.",
 )
 @click.option("--noise", "model", metavar="NAME", help="Noise model.  [default: swap, the paper's]")
 @click.option(

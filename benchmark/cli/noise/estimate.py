@@ -34,7 +34,7 @@ _file = click.Path(exists=True, dir_okay=False, path_type=Path)
     required=True,
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Where the table goes (csv).",
+    help="Output file (CSV).",
 )
 @cache_option
 def estimate(

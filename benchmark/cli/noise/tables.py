@@ -23,7 +23,7 @@ __all__ = ["tables"]
     type=click.Choice(["single", "scene"]),
     default="single",
     show_default=True,
-    help="Of --dataset.",
+    help="Level of the labels of --dataset.",
 )
 @click.option(
     "--train-size", type=click.IntRange(min=0), metavar="N", help="Only the first N training images."

@@ -214,7 +214,7 @@ def print_result(
 
 
 def _noisy_images(result: Any) -> str:
-    """Say how many images are noisy; without injected noise and clean labels beside the given ones, nobody knows."""
+    """Return the share of noisy images in words; it is unknown without injected noise and without clean labels."""
     if not result["noisy_images"]:
         return "whether the given labels are right is not known"
     return f"{_percent(result['noisy_images'])} of training images are noisy"

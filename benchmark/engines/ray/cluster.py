@@ -1,4 +1,4 @@
-"""The engine that computes runs on many machines with Ray; only the driver reads archives and writes records."""
+"""The Ray engine, which computes runs on a cluster; only the driver reads archives and writes records."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ class RayCluster:
 
 
 def _on_node(order: bytes, handles: list[Any]) -> Iterator[bytes]:
-    """Run on a node: compute a run, fetching what it lacks from Ray's object store, and tell of it in bytes alone."""
+    """Compute a run on a node: fetch missing files from Ray's object store, and yield messages as plain bytes."""
     ray = import_ray()
     for kind, *values in carry_out(Order.unpacked(order, handles), ray.get):
         files = values.pop() if kind in ("done", "failed") else {}

@@ -231,7 +231,7 @@ def _core_worker(ray: Any) -> Any:
 
 
 def _reason(metadata: bytes) -> str:
-    """Say why a task ended; the number of Ray's error is read, its text may be pickled."""
+    """Return why a task ended, from the number of Ray's error, since its text may be pickled."""
     errors: Any = importlib.import_module("ray.core.generated.common_pb2").ErrorType
     number = metadata.split(b",")[0]
     if number.isdigit() and len(number) < 6 and int(number) in errors.values():

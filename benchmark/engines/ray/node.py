@@ -1,4 +1,4 @@
-"""What a machine without the driver's disk does for one run: fetch, compute in a folder of its own, hand back."""
+"""Execution of one run on a node without shared storage: fetch inputs, compute, and return the run folder."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def _work(order: Order, execution: Execution, tell: Callable[[tuple[Any, ...]], 
 
 
 def _answer(order: Order, execution: Execution) -> tuple[Any, ...]:
-    """Compute the run and return what it came to."""
+    """Compute the run and return its outcome."""
     assert execution.cache is not None
     try:
         plan = make_plan(RunConfig(**order.config), execution.cache)

@@ -1,4 +1,4 @@
-"""Files between the driver and nodes that share no disk with it: archives and plug-ins out, run folders back."""
+"""File transfer between the driver and nodes without shared storage: archives, plug-ins and run folders."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def unpack(shipment: Shipment, store: Path, get: Get) -> Path:
     Processes that ask at once fetch once; a folder has its name only when every file in it was compared with its hash.
 
     Args:
-        shipment: What is wanted.
+        shipment: The files to fetch.
         store: Folder of this machine that keeps shipments.
         get: Returns the content of a piece by its handle.
 
@@ -193,7 +193,7 @@ def pack_folder(folder: Path) -> dict[str, bytes]:
 
 @dataclass(frozen=True)
 class Message:
-    """What a node tells of a run.
+    """A message of a node about a run.
 
     Attributes:
         kind: started, epoch, done, failed or trouble (this machine could not do it, and another one may).
@@ -247,7 +247,7 @@ def store_folder(files: Mapping[str, bytes], plan: Plan, runs: Path) -> StoredRu
 
     Args:
         files: File name -> content, as `pack_folder` returned them.
-        plan: The run that was asked for.
+        plan: Plan of the run.
         runs: Folder of run records.
 
     Returns:
