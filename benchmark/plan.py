@@ -185,7 +185,7 @@ def _labelled(archive: Archive, level: str, loss: type[Loss] | None) -> Archive:
         what = f"The loss {loss.name!r}" if loss else "--level pixel"
         near = [name for name in family if name not in losses_at("pixel")]
         raise InputError(
-            f"{what} learns from label maps, and the data set {archive.name!r} has none. Losses that go with it: "
+            f"{what} learns from label maps, and the data set {archive.name!r} has none. Compatible losses: "
             f"{', '.join([*near, *(name for name in losses_at('scene') if name not in near)])}."
         )
     if level == "single":

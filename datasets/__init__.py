@@ -1,4 +1,4 @@
-"""Readers that turn what people have on disk into one packed Archive, and the batches drawn from it."""
+"""Readers that convert image collections on disk to a packed Archive, and batches drawn from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the registry of data sets holds: something that opens an Archive and brings recipes along."""
+"""The interface of registered data sets, which open an Archive and provide recipes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["Dataset", "Progress", "silent"]
 class Dataset(Protocol):
     """A data set that gridbench can open by name.
 
-    One whose images have several scene labels and label maps may set `single_labels = "dominant class"`: the single
+    A data set with several scene labels per image and label maps may set `single_labels = "dominant class"`: the single
     label of an image is then the class that covers most of its map.
 
     Attributes:
-        summary: One line for `gridbench list datasets`.
-        version: Raised when the archive that it builds changes.
+        summary: One-line summary for `gridbench list datasets`.
+        version: Incremented when the archive that it builds changes.
         recipes: Recipe for labels of the whole image ("scene"), one label an image ("single", otherwise that of
             "scene") and labels of each pixel ("pixel").
     """

@@ -21,7 +21,7 @@ def open_archive(name: str, cache: Path | None = None, progress: Progress | None
     Args:
         name: Registry name, or the name given to `gridbench data prepare`.
         cache: The cache folder; None for the user's own.
-        progress: Told how far a first build is.
+        progress: Progress callback for the first build.
 
     Raises:
         InputError: There is no such data set; the message lists what there is, with the nearest name.

@@ -1,4 +1,4 @@
-"""The type of a callback that reports how far the building of an archive has come."""
+"""The type of progress callbacks for building an archive."""
 
 from __future__ import annotations
 

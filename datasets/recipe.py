@@ -1,4 +1,4 @@
-"""How a data set is trained on unless the user says otherwise, and the recipes of archives read from disk."""
+"""Recipes: default training settings of a data set, and the recipes of archives read from disk."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ __all__ = ["RECIPES", "Recipe", "recipe_at"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings that a data set brings along for one level of labels.
+    """Default training settings of a data set for one level of labels.
 
     Attributes:
         backbone: Name in timm.
         epochs: Number of epochs.
         batch_size: Images per step.
-        learning_rate: Of Adam.
-        train_size: How many training images are used; None for all.
+        learning_rate: Learning rate of Adam.
+        train_size: Number of training images to use; None for all.
         k: Cut-off of the headline NDCG@k.
         output_stride: Stride of the feature map; None for the backbone's own.
         crop: Side of the training and evaluation crop in pixels; None for the whole image.

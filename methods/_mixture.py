@@ -1,4 +1,4 @@
-"""A mixture of two normal distributions on a line, by which methods tell small losses from large ones."""
+"""One-dimensional Gaussian mixture with two components, used to separate small from large losses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A teacher whose weights are a moving average of the network's, for the methods that have one."""
+"""Teacher network whose weights are an exponential moving average of the student's, shared by several methods."""
 
 from __future__ import annotations
 

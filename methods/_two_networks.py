@@ -1,4 +1,4 @@
-"""What methods with two networks share: the second network, and which losses of a mini-batch are the smallest."""
+"""Shared part of methods with two networks: the second network, and small-loss selection in a mini-batch."""
 
 from __future__ import annotations
 

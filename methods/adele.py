@@ -1,4 +1,4 @@
-"""ADELE: label maps are corrected when the fit of a class to its given labels slows down (Liu et al., CVPR 2022)."""
+"""ADELE: label maps are corrected once the fit of a class to its given labels slows down (Liu et al., CVPR 2022)."""
 
 from __future__ import annotations
 

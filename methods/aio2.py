@@ -1,4 +1,4 @@
-"""AIO2: objects that labels lack are added where a moving average finds them (Liu et al., TGRS 2024)."""
+"""AIO2: objects missing from label maps are added by an exponential moving average model (Liu et al., TGRS 2024)."""
 
 from __future__ import annotations
 

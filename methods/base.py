@@ -1,4 +1,4 @@
-"""The contracts between methods, tasks, losses and the trainer: what a step is given and what it returns."""
+"""Base classes of methods and losses, and the interface between methods, tasks, losses and the trainer."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ NoiseRate = Callable[[Tensor, Tensor], float]
 
 @dataclass(frozen=True)
 class StepOutput:
-    """What one training step returns.
+    """Output of one training step.
 
     Attributes:
         loss: Scalar that the trainer differentiates.
         per_sample_loss: (B,) loss of each image under the descriptor network's head, with or without its graph.
-        noisy_score: (B,) higher means more probably mislabelled, or None when the method has no opinion.
+        noisy_score: (B,) higher means more probably mislabelled, or None if the method does not score samples.
         selected: (B,) bool, images that this step treated as noisy, or None.
         prediction: The head's output, detached, for memorisation and prevalence; None when there is none.
         logs: Name -> scalar to average over the epoch.
@@ -73,18 +73,18 @@ class StepOutput:
 
 
 class Backbone(Protocol):
-    """A network that turns images into what heads read and what retrieval compares."""
+    """A network that maps images to features for heads and to descriptors for retrieval."""
 
     width: int
 
     def features(self, images: Tensor) -> Tensor:
-        """Return what heads read: (B, width) descriptors or a (B, width, h, w) feature map, as the task asks."""
+        """Return the input of heads: (B, width) descriptors or a (B, width, h, w) feature map, as the task requires."""
 
     def pool(self, features: Tensor) -> Tensor:
         """Return the (B, width) descriptors of features."""
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Return (B, width) descriptors, what retrieval compares."""
+        """Return the (B, width) descriptors for retrieval."""
 
 
 class Loss(ABC):
@@ -151,7 +151,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class Context:
-    """What a method's parameters may be derived from before anything is built."""
+    """Information from which the parameters of a method are resolved before anything is built."""
 
     loss: type[Loss] | None
     slnir: float
@@ -159,7 +159,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Setup:
-    """What a method builds itself from.
+    """Information and builders for constructing a method.
 
     Attributes:
         backbone: Builds the backbone whose initial weights belong to the given stream name; one name, one network.
@@ -169,7 +169,7 @@ class Setup:
         num_classes: Number of classes C.
         epochs: Number of epochs of the run.
         map_size: (H, W) of the stored label maps, before any crop; None without maps.
-        noise_rate: Estimates the noise rate from labels and what is predicted of their images.
+        noise_rate: Estimates the noise rate from labels and the predictions for their images.
     """
 
     backbone: Callable[[str], Any]
@@ -186,13 +186,13 @@ class Method(nn.Module):
     """A training strategy; a concrete method is one file named as it is registered.
 
     Attributes:
-        losses: Names of the losses that it goes with, `ANY_LOSS`, or empty when it trains nothing.
-        compares_losses: Whether it takes a smaller loss for a sign of a right label, which signed losses are not.
-        because: Why it goes with those and no others, shown when another is asked for.
+        losses: Names of the supported losses, `ANY_LOSS`, or empty for a method that trains nothing.
+        compares_losses: Whether it takes a small loss as evidence of a clean label, which excludes signed losses.
+        because: Why only these losses are supported; shown if another one is requested.
         labels: Which labels it learns from: the corrupted ones, the clean ones (a reference row), or none.
-        ranking: What retrieval orders by: the descriptors, or chance (a reference row).
-        version: Raised when its numbers change.
-        note: What every table must say of it, such as that it is a re-implementation; empty for most.
+        ranking: Ranking used for retrieval: by descriptors, or at random (a reference row).
+        version: Incremented when its numbers change.
+        note: Footnote of the method in every table, for example that it is a re-implementation; empty for most.
         authors_code: Parameters by public name whose defaults the protocol of that name replaces, where published
             code does something else than the paper says; the user's own values win.
         views: The augmentations of each image that a step sees, each `weak` (the recipe's) or `strong`, drawn
@@ -200,9 +200,9 @@ class Method(nn.Module):
         recipe: Settings of `RunConfig` that the method's own paper trains with, for `--recipe own`; a comment beside
             each value says where it comes from.
 
-    What a method keeps from one step to the next is a parameter or a buffer, built in `__init__`, so that checkpoints
-    hold it; what it draws comes from the generator of the batch or of the training view. An epoch that was interrupted
-    is repeated from its start, `on_epoch_start` included.
+    State that a method keeps between steps must be a parameter or a buffer created in `__init__`, so that checkpoints
+    contain it. Random numbers must come from the generator of the batch or of the training view. An interrupted epoch
+    is repeated from its start, including `on_epoch_start`.
     """
 
     name: ClassVar[str]
@@ -299,10 +299,10 @@ class Method(nn.Module):
         return None
 
     def after_step(self) -> None:
-        """Follow an update of the parameters; called after each step of the optimiser, without gradients."""
+        """Hook after each optimiser step; called without gradients."""
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        """Return what is trained: everything in these groups and nothing else.
+        """Return the parameters to train, in groups; parameters outside these groups are not updated.
 
         Called once, before the first epoch. The default trains all parameters at the run's learning rate.
         """
@@ -322,7 +322,7 @@ class Method(nn.Module):
         return None
 
     def score_samples(self, train: TrainingView) -> SampleScores | None:
-        """Return what the trained method thinks of its training labels, or None when it has no opinion.
+        """Return noise scores of the training labels, or None if the method does not score them.
 
         Called once when training is over, in evaluation mode and without gradients; it draws no random numbers.
 

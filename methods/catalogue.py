@@ -1,4 +1,4 @@
-"""What a person chooses methods by: idea, cost, state, paper; read without importing any of them."""
+"""Catalogue of methods for choosing among them: idea, cost, state and paper, without importing the methods."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ __all__ = ["CATALOGUE", "Entry", "catalogue_page"]
 
 @dataclass(frozen=True)
 class Entry:
-    """What the catalogue says of a method.
+    """Catalogue entry of a method.
 
     Attributes:
-        labels: What it learns from: several labels, one label, maps, or any of them.
+        labels: Labels that it learns from: several labels, one label, maps, or any of them.
         idea: The idea in about four words.
         cost: Forward and backward passes of a step, such as "1F 1B"; plain training is that.
-        keeps: What it keeps of each image or label between steps; empty for nothing.
-        told: What it knows and others do not: "may" be told the noise rate, learns from "clean" labels; empty: nothing.
+        keeps: State per image or label that it keeps between steps; empty for none.
+        told: Privileged information: "may" if it can be given the noise rate, "clean" if it learns from clean labels;
+            empty for none.
         paper: Authors, venue and year.
-        equation: What is minimised, or done; p are probabilities, y given labels, l losses.
+        equation: Objective or procedure; p are probabilities, y given labels, l losses.
     """
 
     labels: str

@@ -1,4 +1,4 @@
-"""Co-teaching: two networks choose each other's samples (Han et al., NeurIPS 2018), for every task."""
+"""Co-teaching: two networks select small-loss samples for each other (Han et al., NeurIPS 2018), for every task."""
 
 from __future__ import annotations
 

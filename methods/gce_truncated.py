@@ -1,4 +1,4 @@
-"""Truncated GCE: generalised cross entropy that leaves images of improbable labels out (NeurIPS 2018)."""
+"""Truncated GCE: generalised cross entropy that excludes images with improbable labels (NeurIPS 2018)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GRID that reads lambda off its own predictions instead of being told (ours, beyond the paper)."""
+"""GRID with lambda estimated from its own predictions (ours, beyond the paper)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HLC: holistic label correction (Xia et al., ICCV 2023), with label relations counted instead of learnt."""
+"""HLC: holistic label correction (Xia et al., ICCV 2023), with counted instead of learnt label relations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the trainer offers a method between its steps, and what a method says of its parameters and labels."""
+"""Types of the hooks between methods and the trainer: training view, parameter groups, sampling, sample scores."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class ParameterGroup:
         name: Unique within the method.
         parameters: Parameters of the method.
         lr_factor: Factor on the run's learning rate, at least 0.
-        lr: A learning rate of its own, at least 0.
-        momentum: Of SGD, 0 to below 1; only together with `lr`.
-        weight_decay: In place of the run's, at least 0.
+        lr: Separate learning rate, at least 0.
+        momentum: Momentum of SGD, 0 to below 1; only together with `lr`.
+        weight_decay: Replaces the weight decay of the run, at least 0.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Averages:
 
 
 class TrainingView(Protocol):
-    """The whole training set as the method may see it: with the labels that it is trained on."""
+    """Access of a method to the whole training set, with the labels that it is trained on."""
 
     @property
     def num_samples(self) -> int:
@@ -133,7 +133,7 @@ Sampling = Tensor | Sequence[Tensor] | None
 
 @dataclass(frozen=True)
 class SampleScores:
-    """What a trained method thinks of its training labels; higher means more probably wrong.
+    """Noise scores of the training labels by a trained method; higher means more probably wrong.
 
     Attributes:
         images: (N,) of each image.

@@ -1,4 +1,4 @@
-"""LL-Cp: labels of large loss are corrected for good (Kim et al., CVPR 2022)."""
+"""LL-Cp: large-loss labels are corrected permanently (Kim et al., CVPR 2022)."""
 
 from __future__ import annotations
 

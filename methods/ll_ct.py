@@ -1,4 +1,4 @@
-"""LL-Ct: labels of large loss are corrected for one step (Kim et al., CVPR 2022)."""
+"""LL-Ct: large-loss labels are corrected temporarily, for one step (Kim et al., CVPR 2022)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LL-R: labels of large loss are left out (Kim et al., CVPR 2022)."""
+"""LL-R: large-loss labels are rejected (Kim et al., CVPR 2022)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mean teacher: predictions are pulled to those of a moving average of the network (Tarvainen and Valpola, 2017)."""
+"""Mean teacher: consistency with an exponential moving average of the network (Tarvainen and Valpola, 2017)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reference row: plain training on the clean labels, what a method would reach if it undid all the noise."""
+"""Reference row: plain training on the clean labels, the score of a method that removes all label noise."""
 
 from __future__ import annotations
 

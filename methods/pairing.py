@@ -1,4 +1,4 @@
-"""Which loss a method trains with: the one that was asked for, or its own at a level of labels."""
+"""Choice of the loss of a method: the given one, or the default of the method at a level of labels."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def losses_at(level: str) -> list[str]:
 
 
 def losses_of(method: type[Method], level: str | None = None) -> list[str]:
-    """Return the names of the losses that a method goes with, at one level of labels or at all.
+    """Return the names of the losses that a method supports, at one level of labels or at all levels.
 
-    A method that goes with every loss and takes a smaller one for a sign of a right label leaves out signed ones.
+    Signed losses are excluded for methods that support every loss but take a small loss as evidence of a clean label.
     """
     names = list(method.losses)
     if method.losses == ANY_LOSS:
@@ -33,7 +33,7 @@ def losses_of(method: type[Method], level: str | None = None) -> list[str]:
 
 
 def usual_loss(method: type[Method], level: str | None = None) -> str | None:
-    """Return the name of the loss that a method trains with unless told; None when it trains nothing.
+    """Return the name of the default loss of a method; None for a method that trains nothing.
 
     Args:
         method: The method.
@@ -47,8 +47,8 @@ def usual_loss(method: type[Method], level: str | None = None) -> str | None:
     names = losses_of(method, level)
     if not names:
         raise InputError(
-            f"The method {method.name!r} does not learn from {LEVELS[level or 'scene']} (--level {level}); it goes "
-            f"with the losses {', '.join(method.losses)}.{_kin_methods(method, level)}"
+            f"The method {method.name!r} does not learn from {LEVELS[level or 'scene']} (--level {level}); it "
+            f"supports the losses {', '.join(method.losses)}.{_kin_methods(method, level)}"
         )
     usual = _USUAL[level or "scene"]
     return usual if method.losses == ANY_LOSS else names[0]
@@ -59,11 +59,11 @@ def chosen_loss(method: type[Method], loss: str | None, level: str | None) -> ty
 
     Args:
         method: The method.
-        loss: The name that was asked for; None for the method's own.
-        level: The level of labels that was asked for; None for that of the loss.
+        loss: Name of the requested loss; None for the default of the method.
+        level: Requested level of labels; None for that of the loss.
 
     Raises:
-        InputError: They do not go together; the message names the loss of the same family that does.
+        InputError: The combination is not supported; the message names a supported loss of the same family.
     """
     if not method.losses:
         if loss is not None:
@@ -74,10 +74,10 @@ def chosen_loss(method: type[Method], loss: str | None, level: str | None) -> ty
     if found.name not in names:
         because = method.because
         if method.losses == ANY_LOSS:
-            because = "it takes a smaller loss for a sign of a right label, and that loss may be negative for any label"
+            because = "it takes a small loss as evidence of a clean label, and that loss may be negative for any label"
         kin = [name for name in kin_of(found.name) if name in names]
         raise InputError(
-            f"The method {method.name!r} does not go with the loss {found.name!r}; it goes with "
+            f"The method {method.name!r} does not support the loss {found.name!r}; it supports "
             f"{', '.join(names)}" + (f", because {because}." if because else ".") + _closest(kin)
         )
     if level is not None and found.task.annotation != level:

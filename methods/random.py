@@ -1,4 +1,4 @@
-"""Reference row: a random ranking, the score of knowing nothing."""
+"""Reference row: a random ranking, the chance level."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RCML: two networks that rank labels and choose each other's images (Aksoy et al., TNNLS 2022)."""
+"""RCML: two networks that rank labels and select images for each other (Aksoy et al., TNNLS 2022)."""
 
 from __future__ import annotations
 

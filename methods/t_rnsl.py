@@ -1,4 +1,4 @@
-"""t-RNSL: RNSL that leaves images of improbable labels out (Kang et al., TGRS 2021)."""
+"""t-RNSL: truncated RNSL, which excludes images with improbable labels (Kang et al., TGRS 2021)."""
 
 from __future__ import annotations
 

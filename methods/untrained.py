@@ -1,4 +1,4 @@
-"""Reference row: descriptors of the randomly initialised backbone, what the architecture gives for nothing."""
+"""Reference row: descriptors of the randomly initialised backbone, without any training."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Distances and exact top-k, NDCG@k and its relatives, and scores for the detection of mislabelled images.
 
-Nothing here knows networks or runs. The names are imported when first used, so that reading a table of
-results does not import torch.
+The metrics are independent of networks and runs. Names are imported lazily, so that reading a table of results does
+not import torch.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""The chi-square distance as one compiled loop on the CPU, used for large work when numba is installed.
+"""The chi-square distance as a compiled loop on the CPU, used for large inputs if numba is installed.
 
-What limits the plain loop is that a CPU divides slowly: 8 float32 numbers in 5 cycles on Intel's Cascade Lake. Since
-a / s + b / t = (a t + b s) / (s t), one division serves two dimensions wherever no product leaves the range of normal
-numbers, which `pairing_scale` decides by the descriptors' smallest and largest values. Where one would, plain torch
-operations compare them.
+The plain loop is limited by division throughput: 8 float32 numbers in 5 cycles on Intel's Cascade Lake. Since
+a / s + b / t = (a t + b s) / (s t), one division serves two dimensions as long as no product leaves the range of normal
+numbers, which `pairing_scale` checks by the smallest and largest values of the descriptors. Otherwise plain torch
+operations are used.
 
-numba could keep what it compiled on disk, which would save a second in a process that ranks a large archive. It
-would do so by pickle, in a folder that others may write to, so it compiles anew.
+numba's on-disk cache would save a second in a process that ranks a large archive, but it uses pickle in a folder that
+may be writable by others, so the loop is compiled in each process.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Kernel(NamedTuple):
 
 
 def is_available() -> bool:
-    """Return whether the loop can be compiled: numba is installed."""
+    """Return whether numba is installed, so that the loop can be compiled."""
     try:
         import numba  # noqa: F401
     except ImportError:

@@ -1,8 +1,8 @@
-"""The chi-square distance by a Triton kernel on accelerators, used for large work where the kernel works.
+"""The chi-square distance as a Triton kernel for accelerators, used for large inputs if the kernel is available.
 
-Every number of a tile of queries and of archive rows is loaded once for all pairs of the tile, and no term is ever
-written to memory. Before its first use on a device the kernel is tried on a small block: if it cannot be compiled, or
-differs from the eager operations, one line says so and those do the work. The arithmetic is tested in Triton's
+Every number of a tile of queries and of archive rows is loaded once for all pairs of the tile, and no term is written
+to memory. Before its first use on a device the kernel is tested on a small block: if it cannot be compiled, or differs
+from the eager operations, a warning is issued and the eager operations are used. The arithmetic is tested in Triton's
 interpreter; we have not run the kernel on an accelerator.
 """
 
@@ -34,7 +34,7 @@ TOLERANCE = 4e-6
 
 
 def should_use(distance: str, dtype: torch.dtype, device: torch.device, elements: int) -> bool:
-    """Decide whether a comparison is done by the kernel.
+    """Return whether to use the kernel for a comparison.
 
     Args:
         distance: Name of the distance; chi-square alone has a kernel.
@@ -48,7 +48,7 @@ def should_use(distance: str, dtype: torch.dtype, device: torch.device, elements
 
 @functools.cache
 def is_available(device: torch.device) -> bool:
-    """Try the kernel on a device once; warn where it should work and does not."""
+    """Return whether the kernel works on a device, tested once; warn if it should work but does not."""
     if device.type == "cpu" or importlib.util.find_spec("triton") is None:
         return False
     try:

@@ -1,4 +1,4 @@
-"""Confident learning over several labels an image or one: which labels a model contradicts."""
+"""Confident learning for multi-label and single-label images: find labels that contradict a model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNSEEN = 2.0
 
 @dataclass(frozen=True, eq=False)
 class ConfidentLearning:
-    """What confident learning says of each entry of a label matrix.
+    """Result of confident learning for each entry of a label matrix.
 
     Attributes:
         found: (N, C) bool, the entries flagged as wrong.

@@ -1,4 +1,4 @@
-"""How well mislabelled images are found, from scores, from a selection, or both."""
+"""Metrics for the detection of mislabelled images, from scores, from a selection, or both."""
 
 from __future__ import annotations
 

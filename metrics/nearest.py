@@ -38,13 +38,13 @@ DEVICE_ROWS, DEVICE_COLUMNS, DEVICE_CANDIDATES = 2048, 8192, 1 << 24
 
 
 def backend(device: torch.device | str = "cpu") -> Literal["numba", "triton", "torch"]:
-    """Say what computes large chi-square work on a device.
+    """Return the backend that computes large chi-square distances on a device.
 
     Args:
-        device: Where the descriptors are.
+        device: Device of the descriptors.
 
     Returns:
-        On the CPU `"numba"` where it is installed; elsewhere `"triton"` where its kernel works, which is tried; or
+        `"numba"` on the CPU if it is installed, `"triton"` on other devices if its kernel works there, otherwise
         `"torch"`, plain operations in bounded memory.
 
     Example:
@@ -106,7 +106,7 @@ class Comparison:
             self._fill_block(queries, block, out[:, start - first : start - first + len(block)])
 
     def keeps(self, k: int) -> bool:
-        """Return whether `keep_nearest` is there for k neighbours and quicker than looking at blocks of distances."""
+        """Return whether `keep_nearest` supports k neighbours and is faster than searching blocks of distances."""
         return self._scale is not None and k <= chi2_numba.MOST_KEPT
 
     def keep_nearest(self, queries: Tensor, values: Tensor, indices: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Wrong labels found by the neighbours of their images' descriptors: disagreement, and largest connected components."""
+"""Detection of wrong labels by nearest neighbours: label disagreement, and largest connected components."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ TOGETHER = 1 << 24
 def nearest_others(descriptors: Any, k: int, device: torch.device | str = "cpu") -> Ints:
     """Find the k nearest other items of each item by the Euclidean distance, nearest first.
 
-    By a matrix product in float32, many times faster than `topk`, which loses digits of small distances; of items at
-    equal distances any may be taken.
+    The distances are computed by a float32 matrix product, which is many times faster than `topk` but less precise for
+    small distances; ties are broken arbitrarily.
 
     Args:
         descriptors: (N, D).
@@ -59,7 +59,7 @@ def nearest_others(descriptors: Any, k: int, device: torch.device | str = "cpu")
 
 
 def neighbour_disagreement(labels: Any, neighbours: Ints) -> npt.NDArray[np.float64]:
-    """Return (N, C), the share of an image's neighbours whose label of a class is another one.
+    """Return the (N, C) share of neighbours whose label of a class differs from that of the image.
 
     Zhu et al. (Detecting corrupted labels without training a model to predict, ICML 2022) let the 10 nearest
     neighbours by the cosine vote.

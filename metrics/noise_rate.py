@@ -1,4 +1,4 @@
-"""How many labels of an archive are wrong or missing, estimated from predictions on images that were held out."""
+"""Estimation of the shares of wrong and missing labels of an archive from held-out predictions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ INTERVAL = (2.5, 97.5)
 
 @dataclass(frozen=True)
 class NoiseRate:
-    """Estimated shares between 0 and 1, each with the ends of its 95 % interval.
+    """Estimated noise rates between 0 and 1, each with a 95 % interval.
 
     Attributes:
         rate: Changed labels as a share of the true ones, which is what SLNIR is; a label that was replaced by another
@@ -36,7 +36,7 @@ class NoiseRate:
         rate_interval: (low, high) of `rate`, by resampling images.
         missing_interval: (low, high) of `missing`.
         wrong_interval: (low, high) of `wrong`.
-        images: Number of images that it rests on.
+        images: Number of images used for the estimate.
     """
 
     rate: float
@@ -55,21 +55,21 @@ class NoiseRate:
 def estimate_noise_rate(
     labels: Any, probabilities: Any, rng: np.random.Generator | None = None, resamples: int = RESAMPLES
 ) -> NoiseRate:
-    """Estimate how many labels are wrong or missing from those of which a model is surest.
+    """Estimate the shares of wrong and missing labels from the most confident predictions of a model.
 
-    Where a model that has not seen the image is surest that a class is there, the class is there, and the share of
-    such labels that are not given is the share of missing labels. Where it is surest that a class is not there, the
-    share of labels that are given is how often an absent class is given; every image counts the same there, since
-    images of few classes, of which a model is surest, attract fewer wrong labels. Ours; the idea of reading noise
-    rates off the surest predictions is that of anchor points (Patrini et al., Making deep neural networks robust to
-    label noise, CVPR 2017). What the model is sure of and mistaken in counts as noise: with clean labels the
-    estimate is small, not zero. Noise that depends on the image or the class is estimated from the easy classes.
+    Classes with the most confident positive held-out predictions are assumed to be present, so the share of them that
+    is not given estimates the rate of missing labels. Likewise, among classes with the most confident negative
+    predictions, the share that is given estimates how often an absent class is given; every image has the same weight
+    there, since images of few classes, for which a model is most confident, attract fewer wrong labels. The estimator
+    is ours; it follows the idea of anchor points (Patrini et al., Making deep neural networks robust to label noise,
+    CVPR 2017). Confident mistakes of the model count as noise, so the estimate for clean labels is small but not zero.
+    Noise that depends on the image or the class is estimated from the easy classes.
 
     Args:
         labels: (N, C) of 0 and 1, as given.
         probabilities: (N, C) in [0, 1], that each class is present, best from held-out images.
-        rng: Decides the resampled images; None for no resampling, and intervals of no width.
-        resamples: How many times images are resampled for the intervals.
+        rng: Random number generator for resampling images; None for no resampling, with intervals of zero width.
+        resamples: Number of resamples for the intervals.
 
     Returns:
         The estimates; all zero when there is no label.

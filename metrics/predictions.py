@@ -1,7 +1,7 @@
-"""Scores of what a classifier or a segmentation network predicts, streamed batch by batch; torchmetrics counts.
+"""Streaming scores of the predictions of classifiers and segmentation networks, based on torchmetrics.
 
-A class without a positive among the scored images has no recall and no average precision, so it counts in no macro
-mean; `PredictionScores.without_positives` names such classes.
+Recall and average precision are undefined for a class without positives among the scored images, so such classes are
+excluded from macro means; `PredictionScores.without_positives` lists them.
 """
 
 from __future__ import annotations

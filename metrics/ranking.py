@@ -1,4 +1,4 @@
-"""Average precision, precision and recall at k, where an image is relevant that shares at least one label."""
+"""Average precision, precision and recall at k; an image is relevant if it shares at least one label."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Graded relevance: how many labels two images share, looked up for rankings and counted over archives."""
+"""Graded relevance: the number of labels that two images share, for rankings and for whole archives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inexact boundaries: some classes of a label map grow into their neighbours by a few pixels, which shrink."""
+"""Inexact boundaries: some classes of a label map are dilated by a few pixels, which erodes their neighbours."""
 
 from __future__ import annotations
 

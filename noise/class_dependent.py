@@ -1,4 +1,4 @@
-"""Class-dependent noise: a transition table says which classes are mislabelled, and as what."""
+"""Class-dependent noise: labels are flipped according to a transition table between classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Coarse maps: blocks of a label map take the class that covers most of them, as in a product of lower resolution."""
+"""Coarse maps: blocks of a label map are set to their majority class, as in a product of lower resolution."""
 
 from __future__ import annotations
 

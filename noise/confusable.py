@@ -1,4 +1,4 @@
-"""Confusable classes: labels are replaced by the class that theirs is easily confused with."""
+"""Confusable classes: labels are replaced by the class with which they are easily confused."""
 
 from __future__ import annotations
 

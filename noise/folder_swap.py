@@ -1,11 +1,11 @@
-"""The label noise of GRID's published preparation of DLRSD: drawn folder by folder, labels read off the noisy maps.
+"""Label noise of GRID's published preparation of DLRSD: drawn per folder, with labels derived from the noisy maps.
 
 Where the paper draws once from the whole training set, that code draws floor(P * SLNIR / 100) of the P pairs of an
 image and a class in the table of scene labels within each folder of UC Merced, so that every land use is equally noisy
 and fewer pairs go in all. A drawn class becomes any other one: where the image's map has it, all its pixels, read off
 the clean map, so that two regions may merge and a label may vanish without another in its place. The scene labels are
-then the classes of the noisy maps; at SLNIR 0 they stay what they were. As a noise model of its own it goes with any
-archive; the protocol `authors_code` takes it for DLRSD.
+then the classes of the noisy maps; at SLNIR 0 they stay what they were. It can be applied to any archive;
+the protocol `authors_code` uses it for DLRSD.
 """
 
 from __future__ import annotations

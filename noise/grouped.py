@@ -1,4 +1,4 @@
-"""The paper's swap, concentrated in a few groups of images, as when one annotator or one kind of scene went wrong."""
+"""The paper's swap noise restricted to a few groups of images, as for an unreliable annotator or kind of scene."""
 
 from __future__ import annotations
 

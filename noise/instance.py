@@ -1,4 +1,4 @@
-"""Instance-dependent noise: labels that a model finds hard are mislabelled more often, and plausibly."""
+"""Instance-dependent noise: difficult labels are flipped more often, and to plausible classes."""
 
 from __future__ import annotations
 

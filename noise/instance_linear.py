@@ -1,4 +1,4 @@
-"""Instance-dependent noise by random projections: what an image looks like decides which class it is mistaken for.
+"""Instance-dependent noise by random projections: the appearance of an image determines its wrong class.
 
 Follows the generator of X. Xia et al., "Part-dependent Label Noise: Towards Instance-dependent Label Noise" (NeurIPS
 2020): the flip rate q of an image is drawn from a normal distribution around the rate, cut to [0, 1], and a random

@@ -1,4 +1,4 @@
-"""Missing small objects: small patches of a label map vanish into what surrounds them."""
+"""Missing small objects: small patches of a label map are replaced by the surrounding class."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["MissingObjects", "Parameters"]
 
 @dataclass(frozen=True)
 class Parameters:
-    """What a small object is."""
+    """Definition of a small object."""
 
     largest: float = parameter(
         5.0, "Percent of the map that an object covers at most.", "ours", low=0, low_open=True, high=100

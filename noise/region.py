@@ -21,7 +21,7 @@ __all__ = ["Parameters", "Region"]
 
 @dataclass(frozen=True)
 class Parameters:
-    """What a region is."""
+    """Definition of a region."""
 
     smallest: int = parameter(
         1, "Pixels that a region has at least; smaller ones are left alone.", "ours", low=1

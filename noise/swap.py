@@ -50,11 +50,11 @@ def corrupt_scene_labels(
     Args:
         labels: (N, C) of 0 and 1, of any numeric type; left as they are.
         slnir: 0 to 100 percent; whole numbers, text and `Decimal` are exact.
-        rng: Where every random number comes from.
+        rng: Random number generator.
         replacement: `"absent"`, the paper's rule, or `"any"`: any other class, also one that the image has.
 
     Returns:
-        The noisy labels and what became what. Every image has as many classes as before; with `"any"` as many at
+        The noisy labels and the changes. Every image has as many classes as before; with `"any"` as many at
         most, and a label that became a class of the image is in `changed` though no class was added.
 
     Raises:
@@ -91,7 +91,7 @@ def corrupt_label_maps(
         maps: (N, H, W) whole numbers; left as they are.
         num_classes: Number of classes C.
         slnir: 0 to 100 percent; whole numbers, text and `Decimal` are exact.
-        rng: Where every random number comes from.
+        rng: Random number generator.
         ignore: Class id of pixels without a label; they and negative ones stay as they are.
         replacement: `"absent"`, the paper's rule, or `"any"`: any other class, also one that the map has.
 
@@ -146,7 +146,7 @@ def largest_slnir(labels: Any) -> Decimal:
 
 @dataclass(frozen=True)
 class Parameters:
-    """What a class may be replaced by."""
+    """Rule for the replacement classes."""
 
     replacement: str = parameter(
         "absent",

@@ -21,7 +21,7 @@ __all__ = ["Parameters", "Symmetric"]
 
 @dataclass(frozen=True)
 class Parameters:
-    """Which of the two usual rates is meant."""
+    """Definition of the rate."""
 
     new_class: str = parameter(
         "other",

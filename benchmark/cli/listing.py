@@ -48,7 +48,7 @@ def _print_component(console: Any, registry: Any, name: str) -> None:
     losses = getattr(component, "losses", None)
     if losses:
         console.print(
-            "goes with " + ("every loss" if losses == ("*",) else ", ".join(losses)), highlight=False
+            "supports " + ("every loss" if losses == ("*",) else ", ".join(losses)), highlight=False
         )
     if recipe := getattr(component, "recipe", None):
         settings = ", ".join(f"{setting} {value}" for setting, value in recipe.items())

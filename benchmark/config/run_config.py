@@ -293,7 +293,7 @@ class RunConfig(pydantic.BaseModel):
     def _usual_is_unsaid(self) -> RunConfig:
         """Replace explicit default values by None, so that stating a default does not change the run.
 
-        With a method's own recipe, or a data set's, it may not be the case without the setting, so there it stays.
+        A method's own recipe, or that of a data set, may have other defaults, so explicit values are kept there.
         """
         if self.recipe != "own":
             for name, usual in USUAL.items():

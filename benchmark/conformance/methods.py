@@ -50,7 +50,7 @@ def _check_declarations(method: type[Method]) -> None:
     """Its losses exist; its labels, ranking and recipe are among those there are."""
     require(issubclass(method, Method), "it does not extend gridbench.methods.base.Method")
     for loss in () if method.losses == ANY_LOSS else method.losses:
-        require(loss in LOSSES, f"it goes with the loss {loss!r}, which does not exist")
+        require(loss in LOSSES, f"it supports the loss {loss!r}, which does not exist")
     require(method.labels in ("noisy", "clean", "none"), f"its labels are {method.labels!r}")
     require(method.ranking in ("descriptors", "chance"), f"its ranking is {method.ranking!r}")
     try:

@@ -40,7 +40,7 @@ def export_model(
         source: Folder of a finished run that kept its weights.
         target: Folder to write; it holds config.json, model.safetensors and README.md.
         cache: Folder of packed archives, which tell the bands and how they are standardised.
-        progress: Called while an archive is built.
+        progress: Progress callback for building an archive.
         force: Replace what is in the folder.
 
     Raises:

@@ -123,7 +123,7 @@ def trained_plan(stored: StoredRun, cache: Path, building: Progress | None = Non
     Args:
         stored: The record.
         cache: Folder of packed archives.
-        building: Told while an archive is built.
+        building: Progress callback for building an archive.
 
     Raises:
         InputError: The plan has a different identity with the installed versions.

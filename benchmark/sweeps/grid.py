@@ -172,7 +172,7 @@ def make_sweep(
         settings: Settings of each run, as `expand` gives them.
         runs: Folder of records.
         cache: Folder of packed archives.
-        progress: Called while an archive is built.
+        progress: Progress callback for building an archive.
         settle: Puts a value in place of every `auto`; None where there is none.
 
     Raises:
@@ -230,7 +230,7 @@ def refusal(method: str, loss: str | None) -> str:
     losses = losses_of(METHODS.get(method))
     if loss is None or loss in losses:
         return ""
-    return f"it goes with {', '.join(losses) or 'no loss'}"
+    return f"it supports {', '.join(losses) or 'no loss'}"
 
 
 def _own(values: Mapping[str, Any], used: set[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Builds an archive once, however many processes ask for it, and gives the folder its name only when complete."""
+"""Atomic construction of archives: built once among concurrent processes, and renamed when complete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draws a contact sheet: images with their labels and maps, chosen so that every class is seen."""
+"""Contact sheets: example images with their labels and maps, selected so that every class is shown."""
 
 from __future__ import annotations
 

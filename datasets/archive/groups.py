@@ -1,4 +1,4 @@
-"""Which samples of an archive belong together: tiles of one image, images of one group, tiles of one square."""
+"""Groups of samples that must stay together: tiles of an image, images of a group, tiles of a square."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def make_index(
 
     Args:
         folder: Where the files are.
-        layout: What every sample looks like.
+        layout: Layout of the samples.
         files: Names of all files.
         count: Number of images N.
         train: (n,) rows of the train split, at least one.

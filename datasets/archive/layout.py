@@ -1,4 +1,4 @@
-"""The shape of an archive and of one sample, as readers hand them to the packer."""
+"""The layout of an archive and of one sample, as passed from readers to the archive writer."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ class GroupLayout:
 
 @dataclass(frozen=True)
 class Layout:
-    """What every sample of an archive looks like.
+    """Layout of the samples of an archive.
 
     Attributes:
         groups: Resolution groups, the finest first.
         class_names: Names of the C classes.
         map_size: (H, W) of the label maps, or None without maps.
-        clean_labels: Whether a second, clean set of scene labels comes along.
-        sources: Whether the hash of each sample's source files comes along.
-        clean_maps: Whether a second, clean set of label maps comes along.
+        clean_labels: Whether a second, clean set of scene labels is stored.
+        sources: Whether the hash of each sample's source files is stored.
+        clean_maps: Whether a second, clean set of label maps is stored.
     """
 
     groups: tuple[GroupLayout, ...]

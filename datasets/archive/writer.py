@@ -1,4 +1,4 @@
-"""Writes archives: each row goes to its packed place as it arrives, in any order and over several attempts."""
+"""Writing of archives: rows are written to their final position in any order, and writing can be resumed."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ArchiveWriter:
 
     Args:
         folder: Where the files go.
-        layout: What every sample looks like.
+        layout: Layout of the samples.
         names: Name of each sample, no two alike, in the reader's order.
         split: Split of each sample, one of train, val, test.
         settings: What else decides the content, as JSON values; an attempt with other settings starts afresh.
@@ -179,7 +179,7 @@ class ArchiveWriter:
             name: Name of the data set.
             kind: Which reader built it.
             report: What the reader found out, as JSON values.
-            progress: Told what is being done.
+            progress: Progress callback.
 
         Raises:
             InputError: No sample of the train split was written.

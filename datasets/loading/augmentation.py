@@ -25,7 +25,7 @@ PUBLISHED_CROP_SEED = 42
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What training changes about an image at random.
+    """Settings of random data augmentation for training.
 
     Attributes:
         crop: Side of the crop in pixels; None for the whole image.

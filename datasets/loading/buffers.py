@@ -1,4 +1,4 @@
-"""Reuses the memory of batches that nobody holds any more: fresh memory costs more than filling it."""
+"""Reuse of the memory of released batches, since allocating fresh memory costs more than filling it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Buffers:
         self._arrays: list[NDArray[np.float32]] = []
 
     def take(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """Return an uninitialised float32 array of that shape that nobody else uses."""
+        """Return an unused, uninitialised float32 array of the given shape."""
         arrays = self._arrays
         for i in range(len(arrays)):
             if sys.getrefcount(arrays[i]) <= _UNHELD and arrays[i].shape == shape:

@@ -23,7 +23,7 @@ _BORDER = 2
 
 
 def has_numba() -> bool:
-    """Return whether the compiled loop is there."""
+    """Return whether the compiled loop is available."""
     return _kernel() is not None
 
 

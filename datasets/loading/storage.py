@@ -1,4 +1,4 @@
-"""Where a data set's pixels are held while they are drawn from: in memory, on the device, or on disk."""
+"""Storage of the pixels of a data set during training: in memory, on the device, or on disk."""
 
 from __future__ import annotations
 

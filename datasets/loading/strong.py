@@ -38,7 +38,7 @@ CUT_OUT = 0.5
 
 @dataclass(frozen=True)
 class _Draws:
-    """What happens to each image; every array has shape (B,), and an amount of 0 does nothing."""
+    """Augmentation amounts for each image; every array has shape (B,), and an amount of 0 has no effect."""
 
     rotation: Tensor
     shear: Tensor

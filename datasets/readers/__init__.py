@@ -1,1 +1,1 @@
-"""Readers that turn what people have on disk into an archive."""
+"""Readers that convert image collections on disk to an archive."""

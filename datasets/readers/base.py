@@ -1,4 +1,4 @@
-"""What a reader hands to the packer: which samples there are, and how one unit of work reads some of them."""
+"""The plan of a reader: the samples of an archive, and units of work that read them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Unit:
 
 
 class LazyUnits(Sequence[Unit]):
-    """Units of one sample each that are made when asked for, so that a large archive's plan stays small.
+    """Lazy sequence of units of one sample each, which keeps the plan of a large archive small.
 
     Args:
         count: Number of units.
@@ -66,7 +66,7 @@ class LazyUnits(Sequence[Unit]):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What reading a unit gave.
+    """Result of reading a unit.
 
     Attributes:
         samples: One sample for each position of the unit; None for one that does not belong in the archive.
@@ -83,8 +83,8 @@ class Plan:
 
     Attributes:
         kind: Name of the reader.
-        layout: What every sample looks like.
-        names: Name of each sample, no two alike.
+        layout: Layout of the samples.
+        names: Unique name of each sample.
         split: Split of each sample.
         units: The work, which covers each position once.
         read: Function at the top level of a module that reads a unit's argument; raises `Unreadable`.

@@ -1,4 +1,4 @@
-"""Lists image files below a folder, names them, and matches them to the rows of a table."""
+"""Listing and naming of image files below a folder, and matching of files to the rows of a table."""
 
 from __future__ import annotations
 

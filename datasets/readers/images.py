@@ -1,4 +1,4 @@
-"""Fits images of several kinds to one form."""
+"""Conversion of images of different types to a common form."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ _LITTLE = 0.01
 
 @dataclass(frozen=True)
 class Form:
-    """What every image is brought to.
+    """Common form to which all images are converted.
 
     Attributes:
         bands: Number of bands.
         dtype: Stored type, `"uint8"` or `"uint16"`.
         source_dtypes: Types of files that are taken.
         value_range: (low, high) that is stretched to 0 to 65535, or None to store the numbers as they are.
-        nodata: What becomes of pixels without data: `"drop"` leaves their image or tile out, `"mean"` gives them the
+        nodata: Treatment of pixels without data: `"drop"` leaves their image or tile out, `"mean"` gives them the
             mean of the band's other pixels, a number as text gives them that number.
         alpha: Whether a band that files declare as transparency is a band like the others.
         chosen: Positions of the bands to take, counted over all pages and with the transparency; None for all.
-        limits: What a file may ask for.
+        limits: Size limits of a file.
     """
 
     bands: int
@@ -102,7 +102,7 @@ def choose_form(
         nodata: What becomes of pixels without data, as in `Form`.
         alpha: Whether transparency is a band like the others.
         chosen: Positions of the bands to take, or None for all.
-        limits: What a file may ask for.
+        limits: Size limits of a file.
 
     Returns:
         The form, and sentences about what the images hold beyond their plain bands and about those of another kind.
@@ -149,7 +149,7 @@ def transparency_is_data(paths: Iterable[Path], limits: Limits = LIMITS) -> bool
 
     Args:
         paths: Files with such a band, of which some are looked at.
-        limits: What a file may ask for.
+        limits: Size limits of a file.
     """
     listed = list(paths)
     for path in listed[:: max(1, len(listed) // _LOOKED_AT)]:

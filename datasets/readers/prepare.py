@@ -1,4 +1,4 @@
-"""Carries out a reader's plan: reads units in parallel, packs what can be read, lists what cannot."""
+"""Execution of a reader's plan: reads units in parallel, packs readable samples, and reports unreadable ones."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def prepare(
         cache: The cache folder.
         name: Name of the archive.
         workers: Number of reading processes; None to decide by the amount of work.
-        progress: Told how far it is.
+        progress: Progress callback.
         force: Whether to replace an archive that is there already.
         again: How to ask for that, for messages.
 

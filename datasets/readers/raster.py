@@ -1,4 +1,4 @@
-"""Reads one raster file: the only place of the package that decodes pictures which other people made.
+"""Reading of raster files; all untrusted image files are decoded in this module.
 
 A file is a regular file, decoded by the one driver that its first bytes name. Small files are decoded from memory and
 large ones by their absolute path, so that no name is ever taken for a virtual file system or a description of other
@@ -81,7 +81,7 @@ class Raster:
 
 
 class Shape(NamedTuple):
-    """What the head of a raster file tells.
+    """Properties in the header of a raster file.
 
     Attributes:
         bands: Number of bands over all pages without transparency; 3 for a palette file.

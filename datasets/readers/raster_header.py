@@ -1,4 +1,4 @@
-"""What must be known of a raster file before its driver may see it: its format, its sizes, and whether it is whole."""
+"""Inspection of raster files before they are passed to a driver: format, sizes and completeness."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PNG_COLOURS = {
 
 
 class Header(NamedTuple):
-    """What the bytes of a file tell before it is decoded.
+    """Properties of a file that are read before it is decoded.
 
     Attributes:
         driver: GDAL's name of the format.

@@ -1,4 +1,4 @@
-"""What a raster file may ask for before it is refused: pixels, bands and memory."""
+"""Size limits of raster files: pixels, bands and memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RATIO_FROM = 1 << 26
 
 @dataclass(frozen=True)
 class Limits:
-    """What a file may ask for before it is refused.
+    """Limits beyond which a file is rejected.
 
     Attributes:
         pixels: Most pixels of an image; as a whole it may take 16 bytes for each of them. 11,585 px a side unless
@@ -39,7 +39,7 @@ LIMITS = Limits()
 
 
 def limits_for(pixels: int | None) -> Limits:
-    """Return the limits of somebody who says that images of so many pixels are meant; None for the usual ones."""
+    """Return the limits for images of up to the given number of pixels; None for the default limits."""
     return LIMITS if pixels is None else Limits(pixels=pixels, ratio=None)
 
 

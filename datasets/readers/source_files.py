@@ -1,4 +1,4 @@
-"""Opens the files that people bring: regular files only, known by their first bytes and not by their ending."""
+"""Opening of user-provided files: regular files only, identified by their first bytes instead of their suffix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tells whether the files that an archive was packed from are still what they were."""
+"""Detection of changes in the source files of an archive."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def refuse_changed_sources(plan: Plan, archive: Archive, progress: Progress, aga
     Args:
         plan: The plan.
         archive: The archive.
-        progress: Told how far it is when contents have to be compared.
-        again: How to ask for packing anew, for the message.
+        progress: Progress callback, used if contents have to be compared.
+        again: Command that packs the archive again, for the message.
 
     Raises:
         InputError: A file has another content than it had.

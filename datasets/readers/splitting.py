@@ -1,4 +1,4 @@
-"""Divides samples into train, val and test by rule: fixed shares, whole groups together, the same every time."""
+"""Deterministic train, validation and test splits with fixed shares, which keep groups together."""
 
 from __future__ import annotations
 

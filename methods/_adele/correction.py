@@ -1,4 +1,4 @@
-"""ADELE's maths: losses of several scales, which labels are corrected, and from when on."""
+"""Computations of ADELE: multi-scale losses, label correction, and the epoch from which it starts."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def corrected_maps(
         maps: (B, H, W) classes, 255 = ignore.
         probabilities: (B, C, H, W).
         classes: (C,) bool, classes that are corrected.
-        tau: Probability from which a prediction is believed.
+        tau: Confidence threshold of predictions.
         background: Class that may always be corrected from and to, or None.
     """
     certain, predicted = probabilities.max(1)

@@ -1,4 +1,4 @@
-"""The parameters of GRID, and how lambda is found where it is not a number."""
+"""The parameters of GRID, and the resolution of lambda if it is not a number."""
 
 from __future__ import annotations
 

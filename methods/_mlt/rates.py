@@ -1,4 +1,4 @@
-"""Rates at which labels of a class were flipped, read off the labels that come with it (Li et al., NeurIPS 2022)."""
+"""Estimation of the flip rates of each class from label co-occurrences (Li et al., NeurIPS 2022)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def pair_rates(
 
     Returns:
         (K,) estimates of the share of images that truly have the class, of the rate 0 -> 1 and of the rate 1 -> 0; and
-        the determinant and the two numerators of the rates, by which an estimate is judged.
+        the determinant and the two numerators of the rates, by which an estimate is validated.
     """
     present = (joint[0, 1] + joint[1, 1] - q_0) / (q_1 - q_0)
     m_11, m_10 = q_1 * present, (1 - q_1) * present

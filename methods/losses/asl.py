@@ -1,4 +1,4 @@
-"""Asymmetric loss over scene labels: absent classes are focused harder than present ones, and shifted."""
+"""Asymmetric loss over scene labels, with stronger focusing and a probability shift for absent classes."""
 
 from __future__ import annotations
 

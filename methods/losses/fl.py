@@ -1,4 +1,4 @@
-"""Focal loss over scene labels: easy entries count less."""
+"""Focal loss over scene labels, which down-weights easy entries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one training step sees: images, labels as corrupted for training, and how the images were cut."""
+"""Training batches: images, corrupted labels, and the crops of the images."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class View:
 
 @dataclass(frozen=True)
 class Batch:
-    """What one training step sees.
+    """Input of one training step.
 
     Attributes:
         images: (B, bands, H, W) float32, standardised and augmented: the first view.

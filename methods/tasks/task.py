@@ -1,4 +1,4 @@
-"""The contract of a task: a head, a target and what a prediction says is present."""
+"""The interface of a task: its head, its target, and the classes that a prediction declares present."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Task", "has_known_pixel", "label_maps"]
 
 
 class Task(ABC):
-    """What is predicted from an image's features, and from which annotation it is learnt.
+    """Prediction task: the output predicted from image features, and the annotation that it is learnt from.
 
     Attributes:
         name: Name of the task and of its file.

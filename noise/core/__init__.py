@@ -1,1 +1,1 @@
-"""What noise models share: rates, labels, sampling, the corruption and its manifest."""
+"""Shared parts of noise models: rates, labels, sampling, corruptions and manifests."""

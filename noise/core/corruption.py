@@ -1,4 +1,4 @@
-"""What a noise model returns: the noisy labels and the exact record of what became what."""
+"""Output of a noise model: the noisy labels and the exact list of changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Kind = Literal["scene", "pixel", "single"]
 
 @dataclass(frozen=True, eq=False)
 class Corruption:
-    """Noisy labels and how they came about.
+    """Noisy labels with the changes that produced them.
 
     Attributes:
         labels: Noisy scene labels (N, C) or label maps (N, H, W), in the type of the clean ones.

@@ -1,6 +1,6 @@
-"""How easily each label is got wrong, told without training anything: by what the most similar images are labelled.
+"""Difficulty of each label, estimated without training from the labels of the most similar images.
 
-Whole numbers throughout, so that the same images give the same difficulty, and with it the same noise, on any machine.
+All computations use integers, so the same images give the same difficulty and noise on any machine.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The labels of a training set as a noise model sees them: checked, and read or computed when they are asked for."""
+"""Access of noise models to the labels of a training set, which are validated and loaded lazily."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class LabelSet:
         scene_labels: (N, C) of 0 and 1, or None.
         maps: (N, H, W) whole numbers, or a function that reads them; None without maps.
         names: Names of the images, or none.
-        difficulty: (N, C) how easily each entry is got wrong, or a function that finds it from a number of similar
-            images to compare with; None where it is not known.
-        descriptors: (N, D) whole numbers that tell what each image looks like, or a function that computes them;
-            None where they are not known.
-        folders: (N,) which images were stored together; None: by their names, or all where there are no names.
+        difficulty: (N, C) difficulty of each entry, or a function that computes it from the number of similar images
+            to compare with; None if unknown.
+        descriptors: (N, D) integer appearance descriptors of the images, or a function that computes them; None if
+            unknown.
+        folders: (N,) folder of each image; None to derive it from the names, or a single folder without names.
     """
 
     def __init__(

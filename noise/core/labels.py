@@ -1,4 +1,4 @@
-"""Scene labels and label maps as they come from outside: checked, and counted by class."""
+"""Validation of user-provided scene labels and label maps, and counts by class."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The corruption manifest: a small file pair that says, and proves, which label became what.
+"""The corruption manifest: a pair of files that records every label change in verifiable form.
 
-`noise.json` holds what was asked for and what came out, `noise.npz` every change. Together with the clean labels
-they reproduce the noisy ones exactly, on any machine and without the code of the noise model.
+`noise.json` holds the requested and the realised noise, `noise.npz` every change. Together with the clean labels they
+reproduce the noisy labels exactly, on any machine and without the code of the noise model.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class Manifest:
         }
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return what belongs into the npz beside the summary."""
+        """Return the arrays that `noise.npz` holds."""
         arrays = {"changed": self.changed}
         return arrays if self.runs is None else {**arrays, "runs": self.runs}
 

@@ -1,4 +1,4 @@
-"""The changes that a manifest holds: whether they can be of given labels, and the pixels that they stand for."""
+"""Validation of the changes in a manifest against given labels, and expansion of runs to pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The protocol of noise models: one file each, named as registered."""
+"""The base class of noise models; each model is one file named as it is registered."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class NoParameters:
 
 
 class Planned(Protocol):
-    """What a manifest takes from a planned run: `config.noise_seed` and `archive.fingerprint`."""
+    """The attributes of a planned run that a manifest needs: `config.noise_seed` and `archive.fingerprint`."""
 
     @property
     def config(self) -> Any:
@@ -107,7 +107,7 @@ class NoiseModel(ABC):
         Args:
             labels: The labels; `labels.scene_labels` and `labels.present` are (N, C).
             rate: 0 to 100 percent; what it is a share of is the model's matter.
-            rng: Where every random number comes from.
+            rng: Random number generator.
 
         Raises:
             InputError: Labels other than 0 and 1, or a rate that these labels cannot realise.
@@ -120,7 +120,7 @@ class NoiseModel(ABC):
         Args:
             labels: The labels; `labels.maps` is (N, H, W), `labels.class_pixels` (N, C).
             rate: 0 to 100 percent; what it is a share of is the model's matter.
-            rng: Where every random number comes from.
+            rng: Random number generator.
 
         Raises:
             InputError: A class outside the range, or a rate that these maps cannot realise.
@@ -133,7 +133,7 @@ class NoiseModel(ABC):
         Args:
             labels: The labels of the training set.
             rate: 0 to 100 percent, exact unless a float.
-            rng: Where every random number comes from.
+            rng: Random number generator.
             kind: Which labels to corrupt.
 
         Raises:

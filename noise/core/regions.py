@@ -1,4 +1,4 @@
-"""What the models that change single pixels, regions or blocks of label maps share."""
+"""Shared part of noise models that change single pixels, regions or blocks of label maps."""
 
 from __future__ import annotations
 

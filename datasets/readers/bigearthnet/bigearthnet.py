@@ -54,7 +54,7 @@ class BigEarthNetOptions:
 
 @dataclass(frozen=True)
 class _Choice:
-    """What is packed from what was found."""
+    """Choice of the sources to pack among the files that were found."""
 
     pixels: str
     labels: str

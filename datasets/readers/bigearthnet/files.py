@@ -1,4 +1,4 @@
-"""Finds what of BigEarthNet lies on disk: patches of version 1 or 2, reference maps, metadata, an LMDB."""
+"""Discovery of BigEarthNet files on disk: patches of version 1 or 2, reference maps, metadata and LMDBs."""
 
 from __future__ import annotations
 

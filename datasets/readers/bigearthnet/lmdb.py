@@ -29,7 +29,7 @@ _FILE = "data.mdb"
 
 @dataclass(frozen=True)
 class LmdbKeys:
-    """What an LMDB holds.
+    """Keys of an LMDB.
 
     Attributes:
         version: `"v1"` or `"v2"`, by the form of the names.
@@ -91,7 +91,7 @@ def plan_units_from_lmdb(
     Args:
         lmdb: Folder of the LMDB.
         patches: The patches to read, with their metadata.
-        labels: Which labels are used; an LMDB goes with those of version 2 only.
+        labels: Which labels are used; an LMDB can only be used with those of version 2.
         maps: Whether reference maps are read.
 
     Raises:

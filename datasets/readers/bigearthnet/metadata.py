@@ -14,7 +14,7 @@ __all__ = ["Metadata", "PatchRow", "read_metadata"]
 
 @dataclass(frozen=True, slots=True)
 class PatchRow:
-    """What the metadata tell of one patch.
+    """Metadata of one patch.
 
     Attributes:
         patch: Name in version 2.

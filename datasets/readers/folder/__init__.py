@@ -1,1 +1,1 @@
-"""The reader for a folder of one's own images."""
+"""The reader for a folder of user-provided images."""

@@ -20,7 +20,7 @@ def directions(image: Path, mask: Path, limits: Limits = LIMITS) -> tuple[bool, 
     Args:
         image: The image's file.
         mask: The mask's file.
-        limits: What a file may ask for.
+        limits: Size limits of a file.
 
     Returns:
         (False, False) where not both files have a georeference: they are taken as they are.

@@ -40,7 +40,7 @@ def plan_folder(root: Path, options: FolderOptions, progress: Progress = silent)
     Args:
         root: The folder.
         options: What the user said about it.
-        progress: Told how far it is.
+        progress: Progress callback.
 
     Raises:
         InputError: Something is missing or contradicts itself; the message says which option helps.

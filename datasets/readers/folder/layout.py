@@ -1,4 +1,4 @@
-"""Finds images and masks in the layouts in which people keep them, and pairs them by name."""
+"""Discovery of images and masks in common folder layouts, and pairing of them by name."""
 
 from __future__ import annotations
 

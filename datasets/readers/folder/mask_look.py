@@ -1,4 +1,4 @@
-"""Looks at every mask of a folder before anything is packed, to decide what its values stand for."""
+"""Inspection of all masks of a folder before packing, to determine the meaning of their values."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def read_masks(
         sources: What was found; its reading and notes are added to.
         keys: The images.
         shapes: Shape of each.
-        limits: What a file may ask for.
-        progress: Told how far it is.
+        limits: Size limits of a file.
+        progress: Progress callback.
 
     Returns:
         What the masks mean, or None without masks.

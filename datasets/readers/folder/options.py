@@ -1,4 +1,4 @@
-"""What a user says about a folder of images, and which options contradict each other."""
+"""Options of the folder reader, and validation of their combinations."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class FolderOptions:
 
     @property
     def table(self) -> TableOptions:
-        """What was said about the table of labels."""
+        """The options of the table of labels."""
         return TableOptions(self.key_column, self.label_columns, self.separator, self.split_column)
 
 

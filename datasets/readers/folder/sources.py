@@ -1,4 +1,4 @@
-"""Brings together what a user's folder holds: images, masks, labels and classes, and what lacks its partner."""
+"""Matching of the images, masks, labels and classes in a user's folder, and a report of unmatched files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CLASS_FILES = ("classes.csv", "classes.tsv", "classes.txt", "classes.xlsx", "cl
 
 @dataclass
 class FolderSources:
-    """What was found on disk.
+    """Sources found on disk.
 
     Attributes:
         found: The images and masks.
@@ -40,8 +40,8 @@ class FolderSources:
         clean: Second table of scene labels, or None.
         clean_masks: Key of each clean mask -> its file; None without clean masks.
         drawings: Key of each image -> what is drawn as its label map; None unless that was asked for.
-        reading: What was understood, one line each.
-        notes: What the user should know.
+        reading: Interpretation of the sources, one line each.
+        notes: Notes for the user.
     """
 
     found: FoundFiles

@@ -27,7 +27,7 @@ __all__ = ["FolderUnit", "Treatment", "read_folder_unit"]
 
 @dataclass(frozen=True)
 class Treatment:
-    """What is done to every image.
+    """Processing applied to every image.
 
     Attributes:
         form: Bands and type.

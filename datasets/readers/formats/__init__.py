@@ -1,1 +1,1 @@
-"""Readers of what annotation tools and data hubs export."""
+"""Readers for exports of annotation tools and data hubs."""

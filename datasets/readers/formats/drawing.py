@@ -19,7 +19,7 @@ _FARTHEST = 1e7
 
 @dataclass(frozen=True)
 class Drawing:
-    """What is drawn in one image.
+    """Objects to draw in the label map of one image.
 
     Attributes:
         outlines: The objects.

@@ -1,4 +1,4 @@
-"""What annotation tools export, in one form: objects with outlines or run lengths in images."""
+"""Common representation of annotation exports: objects with outlines or run-length encodings."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Outlines:
-    """What was drawn in one image.
+    """Annotated objects of one image.
 
     Attributes:
         objects: The objects, in the order in which they were drawn.
@@ -56,14 +56,14 @@ class Outlines:
 
 @dataclass
 class Annotations:
-    """What an export says.
+    """Content of an annotation export.
 
     Attributes:
         kind: Name of the format.
         class_names: Names of the C classes, in the export's order.
         images: Name of each image's file -> its objects, in the order in which they were drawn.
         sizes: Name of each image's file -> (height, width) that the coordinates refer to, as far as it is known.
-        notes: What is worth knowing.
+        notes: Notes for the user.
     """
 
     kind: str

@@ -103,7 +103,7 @@ def plan_embedded(
         split: (N,) train, val or test, or None to divide by shares.
         options: How images are packed.
         report: `reading` and `notes` so far, to which is added.
-        progress: Told how far it is.
+        progress: Progress callback.
 
     Raises:
         InputError: No image can be read, or they have several sizes and no size was given.

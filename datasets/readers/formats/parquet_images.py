@@ -85,7 +85,7 @@ def plan_parquet(
         root: The file or folder.
         label_columns: Columns of the labels, as for tables; empty to find them.
         options: How images are packed.
-        progress: Told how far it is.
+        progress: Progress callback.
 
     Raises:
         InputError: A file cannot be read, or images or labels are not found.

@@ -1,4 +1,4 @@
-"""What the readers of DLRSD and UC Merced share: scene labels with their disagreements, sizes, the split."""
+"""Shared part of the readers of DLRSD and UC Merced: scene labels and their disagreements, sizes, the split."""
 
 from __future__ import annotations
 

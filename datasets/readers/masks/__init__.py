@@ -1,1 +1,1 @@
-"""Reading label masks: what their values, colours or bands stand for."""
+"""Reading of label masks, including the interpretation of their values, colours or bands."""

@@ -108,7 +108,7 @@ class Codebook:
 
 @dataclass
 class MaskContent:
-    """What one or more mask files hold.
+    """Content of one or more mask files.
 
     Attributes:
         files: Encoding (`values`, `palette`, `colours`, `greys`, `bands`) -> number of files.

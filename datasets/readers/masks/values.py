@@ -1,4 +1,4 @@
-"""Decides which class each value, colour or band of masks stands for, and refuses what has two readings."""
+"""Assignment of mask values, colours or bands to classes; ambiguous masks are rejected."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _OPTION = "Say what the values stand for in a table with the columns value and n
 
 @dataclass(frozen=True)
 class MaskReading:
-    """What the masks were understood as.
+    """Interpretation of the masks.
 
     Attributes:
         codebook: How they are decoded.

@@ -1,4 +1,4 @@
-"""Tables that users bring: labels by image, and classes with the values or colours that stand for them."""
+"""User-provided tables: labels by image, and classes with their mask values or colours."""
 
 from gridbench.datasets.readers.tables.key_column import TableOptions
 from gridbench.datasets.readers.tables.label_table import LabelTable, read_label_table

@@ -1,4 +1,4 @@
-"""Finds out what the columns of a label table are: the file's name, classes, lists of labels, split and group."""
+"""Identification of the columns of a label table: file name, classes, lists of labels, split and group."""
 
 from __future__ import annotations
 

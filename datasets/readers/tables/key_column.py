@@ -23,12 +23,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class TableOptions:
-    """What the user said about a table of labels; None where the table itself tells.
+    """User options for a table of labels; None where they are detected from the table.
 
     Attributes:
         key_column: Column that names the image files.
         label_columns: Columns of the classes, or one column that lists them.
-        separator: What divides the labels of one cell: semicolon, bar, comma, blank, or none.
+        separator: Separator of the labels in one cell: semicolon, bar, comma, blank, or none.
         split_column: Column of train, val and test.
     """
 

@@ -1,4 +1,4 @@
-"""What cells and names of labels cannot be, or may be in two ways."""
+"""Checks of label cells and class names for invalid and ambiguous content."""
 
 from __future__ import annotations
 

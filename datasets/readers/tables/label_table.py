@@ -35,7 +35,7 @@ class LabelTable:
         class_names: Names of the C classes.
         labels: (N, C) uint8 in {0, 1}.
         columns: `split` and `group` where the table has them: name -> one word a row.
-        notes: What is worth knowing about the file.
+        notes: Notes about the file.
         reading: What each column was understood as, one line each.
         has_class_columns: Whether each class has a column of 0 and 1.
         outlines: What was drawn in the image of each row, when the labels come from an annotation tool; else None.

@@ -1,4 +1,4 @@
-"""Reads the cells of a table (CSV, TSV, XLSX, Parquet) as text and finds out how its columns are divided."""
+"""Reading of table cells (CSV, TSV, XLSX, Parquet) as text, with detection of the delimiter."""
 
 from __future__ import annotations
 

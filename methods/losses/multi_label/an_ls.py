@@ -1,4 +1,4 @@
-"""Cross entropy with label smoothing, for images whose absent labels are assumed ones."""
+"""Assume-negative loss with label smoothing: cross entropy for incomplete annotations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entropy maximisation of absent labels, which are taken for unknown ones."""
+"""Entropy maximisation of absent labels, which are treated as unknown."""
 
 from __future__ import annotations
 

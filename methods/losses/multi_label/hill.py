@@ -1,4 +1,4 @@
-"""Hill loss over scene labels: absent classes that are predicted with confidence are doubted."""
+"""Hill loss over scene labels: absent classes with confident positive predictions are down-weighted."""
 
 from __future__ import annotations
 

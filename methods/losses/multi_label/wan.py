@@ -1,4 +1,4 @@
-"""Cross entropy with weakly weighted absent labels, for images whose absent labels are assumed ones."""
+"""Weak assume-negative loss: cross entropy with down-weighted absent labels, for incomplete annotations."""
 
 from __future__ import annotations
 

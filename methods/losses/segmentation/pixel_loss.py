@@ -1,4 +1,4 @@
-"""What the losses of one softmax per pixel share: which pixels count, and GRID's share of noisy images."""
+"""Base class of pixel-wise softmax losses: mask of labelled pixels, and the share of noisy images for GRID."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def test_a_tied_parameter_is_one_row_over_the_noise_rates(sweep):
 def test_pairs_that_do_not_go_together_are_left_out_with_the_reason(sweep):
     made = sweep(method=["grid", "bce", "random"], loss=["bce"])
     assert [item.plan.config.method for item in made.items] == ["grid", "bce"]
-    assert made.left_out == (("random with bce", "it goes with no loss"),)
+    assert made.left_out == (("random with bce", "it supports no loss"),)
 
 
 def test_noise_that_does_not_fit_the_labels_is_left_out_with_the_reason(sweep):
