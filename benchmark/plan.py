@@ -287,7 +287,7 @@ def _fill(
         if name in values and values[name] is None:
             values[name] = value
     if config.protocol == "paper":
-        # What is usual without the protocol of the published code is unsaid, so that saying it is the same run.
+        # Defaults outside the protocol of the published code are stored as None, so stating them is the same run.
         for name, usual in (("adam_steps", "own"), ("adam_epsilon_form", "torch")):
             values[name] = None if values[name] == usual else values[name]
     values["crop"] = values["crop"] or 0

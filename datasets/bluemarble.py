@@ -144,7 +144,7 @@ class BlueMarble:
         except InputError:
             if not (directory / INDEX).is_file():
                 raise
-            # What is damaged or of an older form can be had again, so nobody needs to be asked.
+            # A damaged or outdated archive can be rebuilt, so no confirmation is needed.
             return build_once(directory, build, force=True)
         outdated = archive.report["version"] != self.version
         return build_once(directory, build, force=True) if outdated else archive

@@ -1,4 +1,4 @@
-"""Run records to tables, statistics, figures and pages; nothing here trains, and nothing imports torch."""
+"""Tables, statistics, figures and pages from run records, without training and without importing torch."""
 
 from __future__ import annotations
 

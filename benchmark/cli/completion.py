@@ -67,7 +67,7 @@ def _datasets(context: click.Context) -> list[str]:
 
 
 def _records(context: click.Context) -> list[str]:
-    # What `verify` has in --runs is what it computes, not what it is asked about.
+    # For `verify`, --runs is the folder of recomputed runs, not that of the records to verify.
     given = context.params.get("runs") if context.command.name != "verify" else None
     runs = Path(given or "runs")
     found = runs.iterdir() if runs.is_dir() else ()
@@ -124,7 +124,7 @@ class _Names(click.types.StringParamType):
     ) -> list[CompletionItem]:
         before, comma, last = incomplete.rpartition(",")
         others = self._usual.shell_complete(ctx, param, incomplete)
-        # What is offered stands in the command line as it is, where blanks, quotes and $(...) would act.
+        # Completions are inserted unescaped, so names with blanks, quotes or $(...) are not offered.
         fitting = [
             name
             for name in self._values(ctx)

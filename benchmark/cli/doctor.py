@@ -19,7 +19,7 @@ from gridbench.cli.options import cache_option, runs_option
 
 __all__ = ["doctor"]
 
-# What an optional library is for; (module, extra or package, what cannot be done without it).
+# Optional libraries: (module, extra or package, feature that needs it).
 OPTIONAL = (
     ("numba", "gridbench[fast]", "chi-square distances at full speed"),
     ("ray", "gridbench[ray]", "--engine ray"),

@@ -149,7 +149,7 @@ def takes_images_without_labels(subject: Subject) -> None:
             batch = subject.batch(labels=labels, epoch=epoch)
             valid = objective.task.valid(batch)
             kept = batch if valid is None else batch.only(valid)
-            # What nothing can be learnt from is left out before a method sees it.
+            # Samples without any valid label are removed before a method sees the batch.
             if len(kept.indices) > 1:
                 _require_good_step(method, kept)
 

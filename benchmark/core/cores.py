@@ -15,7 +15,7 @@ __all__ = ["cores_here", "end_with_parent", "shares_of_cores", "training_process
 # A loaded plug-in cannot call it any more (core/plugins.py); this module is imported before any.
 _leave = os._exit
 
-# What a process that trains imports; together they take longer to load than a short run takes to compute.
+# Modules that training processes import; loading them takes longer than computing a short run.
 PRELOADED = [
     "timm",
     "gridbench.records.runner",

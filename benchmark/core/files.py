@@ -53,7 +53,7 @@ LARGEST_FILE = 8 * 2**30
 DEEPEST_JSON = 40
 # Lists and objects: an epoch of a history takes about five, a decision of an audit one.
 MOST_NESTED = 200_000
-# What a short name, its number and the space between take; a Python object takes ten times that.
+# Size of a short name, its number and the space between them; the Python object is ten times as large.
 BYTES_A_VALUE = 8
 LONGEST_NUMBER = 25
 LONGEST_TEXT = 100_000
@@ -66,7 +66,7 @@ class UnsafeFile(InputError, OSError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
-        # What callers quote of an OSError.
+        # Callers quote this attribute of an OSError.
         self.strerror = message
 
     def __str__(self) -> str:

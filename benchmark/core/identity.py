@@ -29,7 +29,7 @@ def identity(
     """
     fields = dict(config)
     if fields.get("weights") is not None:
-        # What is in the file counts, by its hash among the versions, and not where it lies.
+        # The content of the file counts, by its hash among the versions, not its path.
         fields["weights"] = "file"
     if fields.get("weights_prefix") == "":
         # Where the weights carry no prefix, finding that out starts from the same ones.

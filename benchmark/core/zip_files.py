@@ -29,8 +29,8 @@ __all__ = [
     "read_packed",
 ]
 
-# What a compressed file may unpack to whatever its ratio, and how many times its size beyond that: real records stay
-# below 20, runs of zeros reach 1,032.
+# Unpacked size that is allowed at any compression ratio, and the largest ratio beyond it: real records stay below 20,
+# runs of zeros reach 1,032.
 UNPACKED_FREELY = 64 * 2**20
 LARGEST_RATIO = 100
 
@@ -42,9 +42,9 @@ ZIP_ERRORS = (
     NotImplementedError,
     RuntimeError,
 )
-"""What `zipfile` raises, besides OSError and ValueError, for damaged, encrypted and oddly compressed files."""
+"""Errors of `zipfile`, besides OSError and ValueError, for damaged, encrypted or unsupported files."""
 
-# What numpy raises for a header that is no Python literal, or no description of an array.
+# Errors of numpy for a header that is not a Python literal or does not describe an array.
 _HEADER_ERRORS = (
     SyntaxError,
     TypeError,

@@ -57,7 +57,7 @@ def wrong_numbers(stored: StoredRun, needed: bool = False) -> list[str]:
     for check in checks:
         try:
             reasons += check(stored)
-        # What files of others can bring; anything else is a fault of ours, and no reason to refuse a record.
+        # Errors caused by untrusted files; any other error is a bug in gridbench, not a reason to reject a record.
         except (OSError, ValueError) as error:
             reasons.append(f"{check.__name__[1:]}: {error}")
     return reasons

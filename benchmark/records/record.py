@@ -44,7 +44,7 @@ __all__ = [
 
 SCHEMA = 1
 DONE = "done"
-# What a result holds beside its metrics, each a name with a number.
+# Groups of a result besides its metrics; each maps names to numbers.
 GROUPS = ("detection", "loss_detection", "noise", "parameters", "seconds")
 FAILED = "failed.json"
 LOCK = "lock"

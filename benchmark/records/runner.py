@@ -128,7 +128,7 @@ def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> Ru
                 log.finish(found.metrics, folder)
         return found
     device = choose_device(execution.device)
-    # Everything that the user can still be told is wrong is found here, before anything is on disk.
+    # All remaining errors in the settings must be found here, before anything is written to disk.
     if plan.config.compile:
         require_compiler(device)
     with cpu_threads(execution.threads):

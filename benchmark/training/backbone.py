@@ -234,7 +234,7 @@ def _made(spec: BackboneSpec, options: dict[str, Any]) -> nn.Module:
     import timm
 
     if options["pretrained"]:
-        # What is built from is the file whose hash is in the run's identity.
+        # Load the same file whose hash is in the run's identity.
         path = published_weights(spec.name).path
         options["pretrained_cfg_overlay"] = {"state_dict": read_weights(path)}
     try:

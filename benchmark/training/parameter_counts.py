@@ -59,7 +59,7 @@ def count_parameters(
                 f"There is no task {name!r}.{nearest(name, losses)} There are: {', '.join(losses)}."
             )
     chosen = {name: loss for name, loss in losses.items() if not tasks or name in tasks}
-    # Weights are drawn only to be counted, so which ones is all the same; nobody else's draws may change.
+    # The values of the weights do not matter for counting, but other random streams must not be affected.
     with torch_scope(torch.device("cpu"), 0, "init/count"):
         seen = {loss.task.reads: _look(replace(spec, reads=loss.task.reads)) for loss in chosen.values()}
         return [

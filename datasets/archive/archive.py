@@ -39,7 +39,7 @@ __all__ = ["GROUPS", "INDEX", "Archive", "Group"]
 
 GROUPS = "sample_groups.json"
 
-# What is mapped is never read as a whole.
+# Memory-mapped files are never read as a whole, so their size is not limited.
 _ANY_SIZE = 2**60
 
 

@@ -1,1 +1,1 @@
-"""Records packed for handing over, and their checks."""
+"""Bundles of records for sharing, and their validation."""

@@ -1,4 +1,4 @@
-"""Bundles: finished records in one zip file, to hand to somebody else."""
+"""Bundles: finished records in one zip file, for sharing with others."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def pack_bundle(runs: Iterable[Run], version: str, weights: bool = False) -> byt
     Args:
         runs: The records.
         version: Version of gridbench, noted in the bundle.
-        weights: Whether the weights travel too.
+        weights: Whether to include the weights.
 
     Returns:
         The zip file's content.

@@ -1,4 +1,4 @@
-"""Taking in somebody else's bundle: everything is checked first, and kept apart by its origin."""
+"""Import of bundles: all contents are validated first, and records are kept separate by origin."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NEEDED = ("config.json", "result.json", DONE)
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import did: where the records lie, how many are new, how many were there already."""
+    """Result of an import: folder of the records, number of new ones, and number of existing ones."""
 
     folder: Path
     new: int
@@ -103,7 +103,7 @@ def _unpack(bundle: Bundle, target: Path) -> None:
 
 
 def wrong_record(folder: Path) -> Iterator[str]:
-    """Yield what is wrong with a finished record that somebody else made: its hashes, its numbers, its identity.
+    """Yield the errors in the hashes, numbers and identity of a finished record made by others.
 
     Args:
         folder: Its folder, each file of which was checked by `check_content`.

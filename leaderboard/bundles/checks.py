@@ -1,4 +1,4 @@
-"""What a bundle of either form must be before any of it is believed: no path outside, no pickle, no bomb."""
+"""Validation of bundles before their contents are used: no path traversal, no pickle, no zip bomb."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _refuse_all(path: Path, reasons: Sequence[str]) -> None:
 
 
 def refuse(path: Path, reasons: Sequence[str]) -> NoReturn:
-    """Raise the error for a file that is not believed.
+    """Raise the error for a file that is rejected.
 
     Raises:
         InputError: With the first ten of the reasons.

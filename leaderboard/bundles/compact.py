@@ -129,7 +129,7 @@ def pack_compact(runs: Iterable[Run], version: str) -> bytes:
 
 
 def read_compact(path: Path) -> list[CompactRun]:
-    """Read a compact file, believing nothing of it that was not checked.
+    """Read a compact file and validate all of its contents.
 
     Args:
         path: The file.

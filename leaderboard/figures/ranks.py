@@ -1,4 +1,4 @@
-"""The critical-difference diagram: mean ranks, and which of them cannot be told apart."""
+"""The critical-difference diagram: mean ranks, and groups without significant differences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a number does that varies within one method, such as lambda: a heat map (Tables I-IV)."""
+"""Heat maps of the sensitivity to a numeric parameter of a method, such as lambda (Tables I-IV)."""
 
 from __future__ import annotations
 

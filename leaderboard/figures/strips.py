@@ -1,4 +1,4 @@
-"""What a run retrieved for a few fixed queries: small pictures, their clean labels, and which are wrong."""
+"""Retrieval results of a run for a few fixed queries: thumbnails, clean labels, and irrelevant results."""
 
 from __future__ import annotations
 

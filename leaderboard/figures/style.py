@@ -1,4 +1,4 @@
-"""How figures look: as wide as a paper's columns, readable in print, in grey, and without telling red from green."""
+"""Style of figures: column width of papers, and readable in print, in greyscale and with colour blindness."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The paper's reported numbers, and measured ones beside them."""
+"""Numbers reported in the paper, and their comparison with measured ones."""

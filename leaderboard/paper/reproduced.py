@@ -1,4 +1,4 @@
-"""A paper's table laid out as it is printed, three times: measured here, reported there, and the difference."""
+"""Tables in the layout of the paper: measured values, reported values, and their difference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which results count: conditions on settings, as people type them."""
+"""Filtering of results by conditions on settings, as typed on the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The long, tidy table of everything that was measured."""
+"""All measurements as one table in long (tidy) format."""
 
 from __future__ import annotations
 

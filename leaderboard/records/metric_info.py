@@ -1,4 +1,4 @@
-"""The metrics of a record: their names, what they are measured in, and which way is better."""
+"""The metrics of a record: names, units, and whether higher or lower is better."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _SINGLE = ("memorised", "memorised_pixels", "predicted_prevalence", "true_preval
 
 @dataclass(frozen=True)
 class Unit:
-    """How a recorded value is shown.
+    """Unit of a metric, and its conversion for display.
 
     Attributes:
-        recorded: What `load()` returns it in.
-        shown: What every output format shows it in.
-        symbol: What follows the metric's name in a heading.
+        recorded: Unit of the values that `load()` returns.
+        shown: Unit in every output format.
+        symbol: Symbol after the name of the metric in a heading.
         scale: Shown value = recorded value * scale.
         decimals: Decimals in tables for people.
-        better: Which way is better; an empty string where neither is.
+        better: Direction of improvement; empty if there is none.
     """
 
     recorded: str

@@ -1,4 +1,4 @@
-"""The names of metrics: what there is, what each is, how people type them, and which are near a name that is none."""
+"""Names of metrics: the available metrics, accepted spellings, and suggestions for unknown names."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Metric:
 
     Attributes:
         name: Its name for test images.
-        of: What is measured: retrieval, predictions of a kind of labels, the training labels, or costs.
-        words: What it is.
-        splits: Prefixes under which it is there for other images than the headline's.
+        of: Measured quantity: retrieval, predictions of a kind of labels, the training labels, or costs.
+        words: Description.
+        splits: Prefixes of the metric for images other than the test images.
     """
 
     name: str
@@ -106,7 +106,7 @@ def closest(typed: str, known: Iterable[str], count: int = 3) -> str:
 
 
 def why_missing(run: Run, name: str) -> str:
-    """Say why a run has no value of a metric of predictions; empty for other metrics."""
+    """Return why a run has no value of a prediction metric; empty for other metrics."""
     if not is_prediction(name):
         return ""
     told = run.stored.result.get("predictions")

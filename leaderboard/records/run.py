@@ -1,4 +1,4 @@
-"""One finished run as the leaderboard sees it: settings, metrics and costs."""
+"""One finished run in the leaderboard: settings, metrics and costs."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Run:
             the versions, the fingerprint of the data and the hash of a plug-in.
         metrics: Name -> recorded value; rates are fractions.
         reference: Whether it is a row that only gives the others a scale (oracle, untrained, random).
-        note: What every table must say of the method.
-        origin: Name of the bundle it was imported from; empty for one's own.
+        note: Footnote of the method in every table.
+        origin: Name of the bundle from which it was imported; empty for the user's own runs.
         stored: The record, for its history and the like.
     """
 
@@ -59,7 +59,7 @@ class Run:
 
     @cached_property
     def environment(self) -> Mapping[str, Any]:
-        """What the record tells of versions, device and seconds; empty where that cannot be read."""
+        """Versions, device and times of the run; empty if they cannot be read."""
         try:
             environment: Any = self.stored.environment()
         except (OSError, ValueError):
@@ -75,7 +75,7 @@ class Run:
     def costs(self) -> dict[str, float]:
         """Return `seconds/<phase>`, `seconds/total` and `memory/peak` (bytes), as far as the environment tells them.
 
-        The parts of training (data, forward, backward, ...) are told too, and are in the total as training alone.
+        The parts of training (data, forward, backward, ...) are included; the total counts them once, as training.
         """
         spent, held, profile = (self.environment.get(n) for n in ("seconds", "peak_memory", "profile"))
         parts = profile.get("seconds") if isinstance(profile, Mapping) else None

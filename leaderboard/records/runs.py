@@ -1,4 +1,4 @@
-"""Run records as the leaderboard sees them: settings, metrics, and why a record is left out."""
+"""Run records for the leaderboard: settings, metrics, and the reasons why records are excluded."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def as_run(stored: StoredRun, origin: str) -> Run | LeftOut:
 
 
 def _told(settings: Mapping[str, Setting]) -> str:
-    """Return what a table must say of a run that was told the noise rate; empty for others."""
+    """Return the footnote of a run that was given the noise rate; empty for other runs."""
     tied = [name for name, value in settings.items() if name.startswith("parameters.") and value == "slnir"]
     names = ", ".join(f"{name.removeprefix('parameters.')}=slnir" for name in tied)
     return f"told the noise rate ({names})" if tied else ""

@@ -1,4 +1,4 @@
-"""What was selected on validation: said of the rows that were chosen, and of use to hide those that were not."""
+"""Model selections on validation: annotation of the selected rows, and filtering of the others."""
 
 from __future__ import annotations
 

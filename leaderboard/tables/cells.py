@@ -34,7 +34,7 @@ __all__ = [
 _OWNED = ("parameters.", "versions.method", "versions.loss", "plugin")
 """Settings that belong to a method or loss: they differ between methods by nature."""
 
-# What the corrupted labels depend on; method, loss and everything about training do not touch them.
+# Settings that determine the corrupted labels; method, loss and training settings do not affect them.
 _NOISE = (
     "dataset_fingerprint",
     "kind",

@@ -1,4 +1,4 @@
-"""How names are printed in papers: GRID (BCE), NDCG@20; for LaTeX and figures. Elsewhere names are as typed."""
+"""Display names for LaTeX and figures, such as GRID (BCE) and NDCG@20; other formats use names as typed."""
 
 from __future__ import annotations
 

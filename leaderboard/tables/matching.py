@@ -1,4 +1,4 @@
-"""The cell of another method beside a cell, the same in all but what is the method's own; the gap it closes."""
+"""Matching of cells between methods with otherwise equal settings, and the gap closed."""
 
 from __future__ import annotations
 

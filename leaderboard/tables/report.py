@@ -1,4 +1,4 @@
-"""A report: what was asked for, gathered once, ready for any format."""
+"""Reports: the requested tables and statistics, computed once and ready for any output format."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Report"]
 
 @dataclass(frozen=True)
 class Report:
-    """Tables and what goes with them.
+    """Tables with their statistics and notes.
 
     Attributes:
         found: The records that the tables were made of.

@@ -1,4 +1,4 @@
-"""The rows of a table: in which columns they compare, in what order they stand, and which values are best."""
+"""Rows of a table: comparable columns, order of the rows, and best values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sheets: what every text format writes, whether it comes from measurements, statistics or a paper."""
+"""Sheets: the common input of all text formats, for measurements, statistics and reported numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of methods by noise rates: what stands where, which is best, and what must be said of it."""
+"""Tables of methods by noise rates: layout, best values, and notes."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Table:
 
     @property
     def caption(self) -> str:
-        """Say what the numbers are: mean, spread, how many seeds and which."""
+        """Description of the numbers: mean, spread, number of seeds and their values."""
         low, high = self.counts
         count = f"n = {low}" if low == high else f"n = {low} to {high}"
         spread = "mean ± sample standard deviation (ddof 1) over seeds" if high > 1 else "one seed, no spread"
@@ -212,7 +212,7 @@ def _spot(cell: Cell, rows: Iterable[str], columns: Iterable[str]) -> tuple[tupl
 
 
 def _mixed(line: Mapping[tuple[str, ...], Cell], over: Sequence[str]) -> str:
-    """Say which cells of a row average runs of several machines."""
+    """Return a note on the cells of a row that average runs of several machines."""
     said = [
         f"{' · '.join(column)}: "
         + ", ".join(
@@ -237,7 +237,7 @@ def _machine_notes(cells: Iterable[Cell]) -> list[str]:
 
 
 def _absent(cells: Sequence[Cell], found: Collection) -> list[str]:
-    """Say which methods have no value of a score of predictions, and why."""
+    """Return a note on the methods without a value of a prediction score, with the reasons."""
     apart, metric = _apart(cells), cells[0].metric
     missing: dict[str, set[str]] = {}
     for run in found.runs:

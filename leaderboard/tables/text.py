@@ -1,4 +1,4 @@
-"""How values and words are written, the same in every format."""
+"""Formatting of values and words, shared by all formats."""
 
 from __future__ import annotations
 

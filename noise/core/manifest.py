@@ -87,7 +87,7 @@ class Manifest:
         return cls(
             model=model.name,
             version=model.version,
-            # What is unset says nothing, as in the identity of a run.
+            # Unset parameters are omitted, as in the identity of a run.
             parameters={k: v for k, v in dataclasses.asdict(model.parameters).items() if v is not None},
             requested=str(corruption.requested),
             seed=seed,

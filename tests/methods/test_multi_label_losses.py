@@ -120,6 +120,6 @@ def test_parameters_outside_their_range_are_refused(name, parameters):
 def test_a_loss_that_may_be_negative_does_not_say_which_labels_are_right(method):
     assert "em" not in losses_of(METHODS.get(method))
     assert "hill" in losses_of(METHODS.get(method))
-    with pytest.raises(InputError, match="takes a smaller loss for a sign of a right label"):
+    with pytest.raises(InputError, match="takes a small loss as evidence of a clean label"):
         chosen_loss(METHODS.get(method), "em", None)
     assert "em" in losses_of(METHODS.get("oracle"))

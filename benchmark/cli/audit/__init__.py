@@ -214,7 +214,7 @@ def _plan(values: dict[str, Any], cache: Path, building: Any, splits: str) -> Pl
         else _METHODS.get(str(values.get("level")), "bce")
     )
     usual = {"method": method, "train_size": 0, "distance": "euclidean"}
-    # What a pretrained or strided network asks for, the small one cannot give.
+    # The small default backbone supports neither pretrained weights nor an output stride.
     if not {"pretrained", "weights", "output_stride"} & values.keys():
         usual["backbone"] = BACKBONE
     if splits == "all" and values.get("train_size"):

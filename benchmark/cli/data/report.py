@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["packed_lines", "plan_lines", "report_lines"]
 
 _LISTED = 10
-# What an archive without validation images, and one without test images, is not good for.
+# Limitations of an archive without validation images, and of one without test images.
 _USELESS = ("nothing can be selected on validation", "gridbench run needs train and test images")
 
 

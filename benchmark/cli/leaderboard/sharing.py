@@ -71,7 +71,7 @@ def export_bundle(
     conditions = [parse_condition("origin="), *map(parse_condition, filters)]
     found = keep(collect(*map(Path, runs)), conditions)
     if compact:
-        # What came in a file is not one's own because it is written into another one.
+        # Records read from a file keep their origin when they are written to another file.
         taken = [
             replace(run, origin=run.stored.origin or _origin_of(run.stored.folder.parent))
             if isinstance(run.stored, CompactRun)

@@ -43,7 +43,7 @@ __all__ = [
 PIECE = 32 * 2**20
 _COMPLETE = ".complete"
 _LAST = (FAILED, DONE)
-# What a node may send back: the files that a bundle may hold, and what a bundle leaves out.
+# Files that a node may send back: those that a bundle may contain, and those that a bundle omits.
 _FILES = (*FILES, "descriptors.npz", "predictions.npz", FAILED, DONE)
 _LENGTH_BYTES = 8
 _KINDS: dict[str, tuple[type, ...]] = {

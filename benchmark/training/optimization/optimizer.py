@@ -52,7 +52,7 @@ class SharedStepAdam(torch.optim.Adam):
         loss = super().step(closure)
         for group in self.param_groups:
             for parameter in group["params"]:
-                # What had no gradient was passed over, and the counter goes on all the same.
+                # Adam skips parameters without a gradient, but the shared counter advances nevertheless.
                 missed = self._updates - (parameter.grad is not None)
                 self.state[parameter]["step"] += missed
         return loss

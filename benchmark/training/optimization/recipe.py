@@ -51,7 +51,7 @@ def own_recipe(method: type[Method], config: RunConfig) -> RunConfig:
         )
     open_settings = {name: value for name, value in method.recipe.items() if getattr(config, name) is None}
     if config.optimizer is not None:
-        # What the recipe says of its own optimiser does not hold for another.
+        # Settings that belong to the recipe's optimiser do not apply to another one.
         open_settings = {name: value for name, value in open_settings.items() if name not in OF_OPTIMIZER}
     return make_config({**config.model_dump(), **open_settings})
 

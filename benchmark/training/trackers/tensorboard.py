@@ -37,7 +37,7 @@ class EventLog:
         folder.mkdir(parents=True, exist_ok=True)
         # The name by which readers know and order event files.
         self._path = folder / f"events.out.tfevents.{int(time.time()):010d}.{platform.node()}.{os.getpid()}"
-        # Written here and not by a thread, as TensorBoard's own writer does, whose failures nobody would be told.
+        # Written synchronously: TensorBoard's own writer uses a thread, whose failures would go unnoticed.
         self._file = self._path.open("xb")
         self._records = RecordWriter(self._file)
         self._write({"file_version": "brain.Event:2"})

@@ -30,7 +30,7 @@ class WandbRun:
             raise RuntimeError("there is no API key; log in with `wandb login`, or set WANDB_MODE=offline")
         self._wandb = wandb
         run.folder.mkdir(parents=True, exist_ok=True)
-        # What was logged offline cannot be asked for, so it is noted beside it.
+        # Offline runs cannot be queried, so the logged epochs are recorded in a separate file.
         self._note = run.folder / f"logged-{run.id}.json"
         noted = read_json(self._note) if self._note.is_file() else {}
         wanted: dict[str, Any] = {"console": "off", "silent": True, "init_timeout": SECONDS}
