@@ -45,7 +45,7 @@ def dropped_share(source: str) -> Any:
     """
     return parameter(
         None,
-        "share that is dropped in the end; unset: 0.2 of the images or 0.05 of the entries; slnir: told the noise rate",
+        "share that is dropped in the end; unset: 0.2 of the images or 0.05 of the entries; slnir: known noise rate",
         source,
         low=0,
         high=1,
@@ -68,7 +68,7 @@ def resolve_dropped_share(method: str, parameters: Any, context: Context) -> Any
     if parameters.tau == "slnir":
         if parameters.selection == "label":
             raise InputError(
-                f"The method {method!r} can be told the noise rate (tau=slnir) with selection=sample only: the share "
+                f"The method {method!r} can be given the noise rate (tau=slnir) with selection=sample only: the share "
                 "of wrong entries also depends on how many labels an image has. Give tau as a number."
             )
         return replace(parameters, tau=context.slnir / 100)

@@ -50,7 +50,7 @@ class PRISM(Embedded):
 
         tau: float | str = parameter(
             0.2,
-            "share R of a batch by which the threshold is set; slnir: told the noise rate",
+            "share R of a batch by which the threshold is set; slnir: the known noise rate",
             "ours, as for co-teaching; slnir: Liu et al., Section 3.2",
             low=0,
             high=1,

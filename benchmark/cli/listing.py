@@ -93,7 +93,7 @@ def methods(name: str | None) -> None:
 
 
 def _print_catalogue() -> None:
-    """Print what methods are chosen by; those that the catalogue lacks come with the first line of their text."""
+    """Print the catalogue of methods; methods that it lacks are shown with the first line of their documentation."""
     from rich.table import Table
 
     from gridbench.core.console import Console
@@ -149,7 +149,7 @@ def noise(name: str | None) -> None:
 
 @listing.command()
 def metrics() -> None:
-    """List the metrics of a record, which --metric takes, with what each is measured from."""
+    """List the metrics of a record, which --metric accepts, with the data on which each is based."""
     from rich.table import Table
 
     from gridbench.core.console import Console
@@ -189,7 +189,7 @@ def datasets(cache: str | None) -> None:
 @listing.command()
 @click.argument("patterns", nargs=-1, metavar="[PATTERN]...")
 @click.option(
-    "--probe", is_flag=True, help="Build each, and tell descriptor width, sign and what that allows."
+    "--probe", is_flag=True, help="Build each, and show descriptor width, sign and usable distances."
 )
 @click.option("--bands", type=click.IntRange(min=1), default=3, show_default=True, help="Bands, for --probe.")
 @click.option(

@@ -41,7 +41,7 @@ class _GroupedOption(click.Option):
 
 
 class GroupedCommand(click.Command):
-    """A command whose `--help` shows options by what they are about, in the order of `gridbench.config.GROUPS`."""
+    """A command whose `--help` groups its options, in the order of `gridbench.config.GROUPS`."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, a section for each group."""

@@ -63,7 +63,7 @@ def sweep(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Compute every combination of comma lists and ranges; the same command again goes on where it stopped.
+    """Compute every combination of comma-separated lists and ranges; rerunning the same command resumes the sweep.
 
     \b
       gridbench sweep --method grid,bce,oracle --slnir 0:60:10 --seeds 5

@@ -53,7 +53,7 @@ SHOWN = ("ndcg@", "map@r", "unseen/ndcg@", "map_macro", "f1_macro", "hamming", "
     default=Path("audits/compared"),
     show_default=True,
     metavar="DIR",
-    help="Folder of the records; what is done is not done again.",
+    help="Folder of the records; finished runs are reused.",
 )
 @click.option(
     "--out",
@@ -81,7 +81,7 @@ def compare(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Show what was changed between two prepared archives, train on both, and score both on the same labels.
+    """Show the changes between two prepared archives, train on both, and score both on the same labels.
 
     Images are matched by name. Scored are the images that both have in the same split, against clean labels where an
     archive has them (data prepare folder --clean-labels); otherwise images on whose labels the two disagree are left
@@ -157,7 +157,7 @@ def _is_shown(metric: str) -> bool:
 
 
 def _scored_on(shared: Shared) -> str:
-    """Say what is scored, and against which labels."""
+    """Print the number of scored images, and the labels that they are scored against."""
     counts = {split: len(pair[0]) for split, pair in shared.splits.items()}
     labels = "clean labels" if shared.clean else "the given labels, on which both agree"
     return (

@@ -16,7 +16,7 @@ __all__ = ["print_audit"]
 
 
 def print_audit(found: Audit, listed: Path, page: Path, where: Sequence[str]) -> None:
-    """Print what was found, how far it can be trusted, and what to do next."""
+    """Print the findings, their expected precision, and the next command."""
     from rich.table import Table
 
     from gridbench.audit.expectation import Expectation, advice

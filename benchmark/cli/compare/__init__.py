@@ -1,4 +1,4 @@
-"""`gridbench compare`: a method of one's own in its place among the baselines that ship with gridbench."""
+"""`gridbench compare`: comparison of the user's method with the baselines that ship with gridbench."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def announce(
 def explain_control(
     baselines: Baselines, control: Sequence[Item], todo: Sequence[Item], here: str | None
 ) -> None:
-    """Say why plain training is computed here, too, or why it need not be."""
+    """Explain whether and why plain training is recomputed on this machine."""
     there = sorted({run.machine for seeds in baselines.plain.values() for run in seeds.values()})
     if control:
         recorded = "; ".join("a machine that they do not record" if m == NOT_RECORDED else m for m in there)
@@ -177,7 +177,7 @@ def close(
     quick: bool,
     metric: str | None,
 ) -> None:
-    """Say how long it took, what may be concluded, and what to do next: the command `again` with more."""
+    """Print the time taken, the conclusions that can be drawn, and the next command: `again` with more seeds."""
     own = _own_runs(items, runs)
     beside = _done(control, runs)
     shipped = [run for seeds in baselines.plain.values() for run in seeds.values()]

@@ -21,7 +21,7 @@ __all__ = ["data"]
 
 @click.group()
 def data() -> None:
-    """Turn what is on disk into packed archives, and look at them.
+    """Convert image collections on disk to packed archives, and inspect them.
 
     \b
     Examples:
@@ -117,7 +117,7 @@ def verify(name: str, cache: Path | None, quiet: bool) -> None:
 )
 @cache_option
 def info(name: str, sheet: Path | None, count: int, format_: str, cache: Path | None) -> None:
-    """Show counts, class frequencies, splits, disagreements, and what packing found out."""
+    """Show counts, class frequencies, splits, label disagreements, and findings from packing."""
     from gridbench.datasets.archive.single_labels import single_label_source, single_labels
     from gridbench.datasets.archive.summary import describe
 

@@ -1,4 +1,4 @@
-"""How an archive was read and what packing it found out, in words."""
+"""Text reports on how an archive was read, and on the findings from packing."""
 
 from __future__ import annotations
 

@@ -236,7 +236,7 @@ def _draw(report: Report, folder: Path) -> None:
 
 
 def _say(found: Collection) -> None:
-    """Say on standard error what was not counted, and why."""
+    """Report excluded records on standard error, with reasons."""
     from gridbench.leaderboard.tables.text import clean
 
     broken = [item for item in found.left_out if item.state == "corrupt"]

@@ -1,4 +1,4 @@
-"""`gridbench leaderboard export` and `import`: handing records over, and taking in those of others."""
+"""`gridbench leaderboard export` and `import`: sharing records, and importing those of others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`gridbench leaderboard submit` and `verify`: handing a method in, and checking what was handed in."""
+"""`gridbench leaderboard submit` and `verify`: submission of methods, and verification of submissions."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ __all__ = ["score"]
 def score(run: Path, runs: Path | None, cache: Path | None, device: str, quiet: bool, **given: Any) -> None:
     """Score the weights of a trained run by another distance or cut-off, without training again.
 
-    RUN is the folder of a finished run, or of one that failed after its training. RUN itself stays as it is: what
-    is found becomes the record of the run with the new settings, beside it.
+    RUN is the folder of a finished run, or of one that failed after its training. RUN itself is not changed: the
+    result is the record of the run with the new settings, beside it.
 
     \b
       gridbench score runs/bluemarble-grid-bce-slnir30-seed0-1a2b3c4d5e --distance cosine

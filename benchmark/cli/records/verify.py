@@ -66,7 +66,7 @@ def verify(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Compute the run of a record here, and show from where on the two differ.
+    """Recompute the run of a record on this machine, and show where the two start to differ.
 
     \b
     METHOD_OR_RECORD is a method of the shipped records, or a run folder, or its config.json. Exit code 0: all is equal,
@@ -120,7 +120,7 @@ def verify(
 
 
 def _from_path(path: Path, values: Mapping[str, Any], file: Path | None) -> StoredRun | None:
-    """Return the record at a path; None for what is the name of a method."""
+    """Return the record at a path; None if the argument is the name of a method."""
     from gridbench.records.record import read_record
 
     if not path.exists():
@@ -169,7 +169,7 @@ def _from_records(method: str, values: Mapping[str, Any], file: Path | None, cac
 
 
 def _usual(matching: Sequence[Run], source: Path, cache: Path) -> StoredRun:
-    """Return the one record that has the recipe and the parameters that one gets without naming any."""
+    """Return the one record with the default recipe and default parameters."""
     from gridbench.config import make_config
     from gridbench.plan import make_plan
 

@@ -73,7 +73,7 @@ def reproduce(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Compute a table or figure of the GRID paper: its exact grid, then what was measured beside what it reports.
+    """Compute a table or figure of the GRID paper on its exact grid, and compare measured with reported values.
 
     `list` says what each needs. The runs are ordinary ones: tables and figures share them, the same command again
     goes on where it stopped, and what is done is not computed again.
@@ -130,7 +130,7 @@ def _settings(shown: Exhibit, source: Source, seeds: list[str], epochs: int | No
 def _print_plan(
     shown: Exhibit, source: Source, seeds: list[str], epochs: int | None, runs: Path, cache: Path
 ) -> None:
-    """Print the grid of a table or figure, what of it is done, and what it still needs."""
+    """Print the grid of a table or figure, its progress, and its remaining requirements."""
     from gridbench.records.runtime import Measured
     from gridbench.sweeps.grid import make_sweep
     from gridbench.sweeps.reproduce import cautions, requirements

@@ -1,4 +1,4 @@
-"""`gridbench run --profile`: where the time of a run went."""
+"""`gridbench run --profile`: a table of the time spent in each phase of a run."""
 
 from __future__ import annotations
 

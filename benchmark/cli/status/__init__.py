@@ -1,4 +1,4 @@
-"""`gridbench status`: what is done, what runs, what failed and why, and what is left of the sweeps."""
+"""`gridbench status`: finished, running and failed runs with reasons, and the progress of sweeps."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ LONGEST_REASON = 300
     "--format", "format_", type=click.Choice(["terminal", "json"]), default="terminal", show_default=True
 )
 def status(runs: Path, verify: bool, everything: bool, watch: bool, every: float, format_: str) -> None:
-    """Show the state of the runs of a folder, what is left of its sweeps and how long that takes.
+    """Show the state of the runs in a folder, and the remaining runs and time of its sweeps.
 
     Nothing is changed. Exit code 0: every run is done or running. 1: something failed, is incomplete or is damaged.
 

@@ -1,4 +1,4 @@
-"""`gridbench status --watch`: a live picture on a terminal, and lines when something changed elsewhere."""
+"""`gridbench status --watch`: a live display on terminals, and a line per change on other outputs."""
 
 from __future__ import annotations
 
