@@ -11,7 +11,15 @@ from torch import Tensor, nn
 from gridbench.methods.plain import Plain
 from gridbench.parameters import parameter
 
-__all__ = ["Centred", "Embedded", "Embedding", "NormalisedSoftmax", "contrastive_loss", "descriptor_choice"]
+__all__ = [
+    "Centred",
+    "Embedded",
+    "Embedding",
+    "Memory",
+    "NormalisedSoftmax",
+    "contrastive_loss",
+    "descriptor_choice",
+]
 
 MARGIN, SAME = 0.5, 1 - 1e-5
 """Cosine above which images of two classes repel, and below which those of one attract
@@ -68,6 +76,37 @@ class Centred(nn.Module):
         """Return the (B, C) logits of embeddings (B, dim)."""
         with torch.autocast(embeddings.device.type, enabled=False):
             return embeddings @ self.centres.T
+
+
+class Memory(nn.Module):
+    """The last embeddings that entered, with their classes, as in cross-batch memory (Wang et al., CVPR 2020)."""
+
+    def __init__(self, size: int, dim: int) -> None:
+        super().__init__()
+        self.embeddings: Tensor
+        self.classes: Tensor
+        self.oldest: Tensor
+        self.register_buffer("embeddings", torch.zeros(size, dim))
+        # -1: not yet filled.
+        self.register_buffer("classes", torch.full((size,), -1))
+        self.register_buffer("oldest", torch.zeros((), dtype=torch.int64))
+
+    def content(self) -> tuple[Tensor, Tensor]:
+        """Return the (n, dim) embeddings and the (n,) classes that are there."""
+        filled = self.classes >= 0
+        return self.embeddings[filled], self.classes[filled]
+
+    def enter(self, embeddings: Tensor, classes: Tensor) -> None:
+        """Put (n, dim) embeddings of (n,) classes, at most as many as there are places, in place of the oldest ones."""
+        size = len(self.classes)
+        places = (self.oldest + torch.arange(len(classes), device=classes.device)) % size
+        self.embeddings[places], self.classes[places] = embeddings, classes
+        self.oldest.copy_((self.oldest + len(classes)) % size)
+
+    def centres(self, num_classes: int) -> Tensor:
+        """Return the (num_classes, dim) means of the embeddings of each class; zeros of classes that have none."""
+        of_class = (self.classes[:, None] == torch.arange(num_classes, device=self.classes.device)).float()
+        return of_class.T @ self.embeddings / of_class.sum(0).clamp_min(1)[:, None]
 
 
 class Embedded(Plain):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gridbench.errors import InputError
-from gridbench.methods.base import Context, Setup
+from gridbench.methods.base import Batch, Context, Setup, StepOutput
 from gridbench.methods.plain import Plain
 from gridbench.parameters import parameter
 
@@ -35,6 +35,12 @@ class TwoNetworks(Plain):
         """Return the second head's output for images."""
         prediction: Tensor = self.head_2(self.backbone_2.features(images))
         return prediction
+
+    def step(self, batch: Batch) -> StepOutput:
+        """Return the sum of both networks' plain losses, and what the first one predicts."""
+        output = super().step(batch)
+        losses = self.objective.per_sample(self.predict_2(batch.images), batch)
+        return replace(output, loss=output.loss + losses.mean())
 
 
 def dropped_share(source: str) -> Any:

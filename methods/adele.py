@@ -12,6 +12,7 @@ from gridbench.core.labels import IGNORE
 from gridbench.methods._adele.correction import (
     corrected_maps,
     multiscale_losses,
+    overlap_and_union,
     predictions_at,
     update_epoch,
 )
@@ -51,11 +52,7 @@ class ADELE(Plain):
             search=(0.0, 0.1, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0),
         )
         rho: float = parameter(
-            0.8,
-            "largest probability from which an image is made consistent",
-            "Kangningthu/ADELE",
-            low=0,
-            high=1,
+            0.8, "probability from which an image is made consistent", "Kangningthu/ADELE", low=0, high=1
         )
         tau: float = parameter(
             0.7, "probability from which a prediction corrects", "SegTHOR in Kangningthu/ADELE", low=0, high=1
@@ -84,13 +81,11 @@ class ADELE(Plain):
         assert setup.map_size is not None  # the border admits no loss over label maps without maps
         self.epochs = setup.epochs
         self.maps: Tensor
-        self.original: Tensor
         self.areas: Tensor
         self.curves: Tensor
         self.corrected_in: Tensor
         maps = torch.full((setup.num_samples, *setup.map_size), IGNORE, dtype=torch.uint8)
         self.register_buffer("maps", maps)
-        self.register_buffer("original", maps.clone())
         # Intersection and union of each class, of the epoch so far; and the IoU of each epoch.
         self.register_buffer("areas", torch.zeros(2, setup.num_classes, dtype=torch.int64))
         self.register_buffer("curves", torch.zeros(setup.epochs, setup.num_classes, dtype=torch.float64))
@@ -100,7 +95,6 @@ class ADELE(Plain):
         """Take over the given maps, which corrections then replace."""
         assert train.label_maps is not None
         self.maps.copy_(train.label_maps)
-        self.original.copy_(train.label_maps)
 
     def on_epoch_start(self, epoch: int, train: TrainingView) -> None:
         """Note the IoU of the epoch that ended, and correct the classes whose curves have slowed down."""
@@ -111,7 +105,7 @@ class ADELE(Plain):
         self.areas.zero_()
         due = self._due(epoch)
         if due.any():
-            self.maps.copy_(train.apply(lambda batch: self._correct(batch, due)))
+            train.apply(lambda batch: self._correct(batch, due))
             self.corrected_in[due] = epoch
 
     def step(self, batch: Batch) -> StepOutput:
@@ -122,12 +116,12 @@ class ADELE(Plain):
         losses, consistency = multiscale_losses(logits, current, self.p.rho)
         per_image = (losses + self.p.consistency * consistency) / len(logits)
         shown = logits[0].detach()
-        self._note(shown.argmax(1), current)
+        self.areas += overlap_and_union(shown.argmax(1), current, self.areas.shape[1])
         changed = (current != given) & (given != IGNORE)
         score = changed.flatten(1).float().mean(1)
         logs = {"corrected_pixels": score.mean(), "consistency": consistency.detach().mean()}
-        plain = self.objective.per_sample(shown, replace(batch, label_maps=current))
         logs.update(self.objective.task.logs(shown))
+        plain = self.objective.per_sample(shown, replace(batch, label_maps=current))
         return StepOutput(per_image.mean(), plain, score, prediction=shown, logs=logs)
 
     def score_samples(self, train: TrainingView) -> SampleScores:
@@ -136,39 +130,25 @@ class ADELE(Plain):
         return SampleScores(corrected.images, corrected.labels)
 
     def _corrected(self, batch: Batch) -> list[Entries]:
-        given, where = self.objective.task.target(batch), stored_pixels(batch)
-        changed = self.maps[where] != self.original[where]
+        given = self.objective.task.target(batch)
+        changed = self.maps[stored_pixels(batch)] != given
         return [(changed.float().flatten(1), (given != IGNORE).flatten(1))]
-
-    @torch.no_grad()
-    def _note(self, predicted: Tensor, current: Tensor) -> None:
-        """Add the intersections and unions of a batch to those of the epoch."""
-        count, known = self.areas.shape[1], current != IGNORE
-        pairs = torch.bincount(predicted[known] * count + current[known], minlength=count**2).view(
-            count, count
-        )
-        both = pairs.diagonal()
-        self.areas += torch.stack([both, pairs.sum(0) + pairs.sum(1) - both])
 
     def _due(self, epoch: int) -> Tensor:
         """Return (C,) bool: classes whose curve has slowed down, and that this block of epochs did not correct yet."""
-        block = epoch - epoch % self.p.every
-        due = torch.zeros_like(self.corrected_in, dtype=torch.bool)
-        for label in range(len(due)):
-            if label != self.p.background and self.corrected_in[label] < block:
-                curve = self.curves[:epoch, label].cpu().numpy()
-                # The authors' count of epochs starts at 1 and is compared before the epoch that ends is counted.
-                due[label] = epoch - 1 >= update_epoch(curve, self.epochs, self.p.slowdown)
+        due: Tensor = self.corrected_in < epoch - epoch % self.p.every
+        for label in due.nonzero().flatten().tolist():
+            curve = self.curves[:epoch, label].cpu().numpy()
+            # The authors' count of epochs starts at 1 and is compared before the epoch that ends is counted.
+            slow = epoch - 1 >= update_epoch(curve, self.epochs, self.p.slowdown)
+            due[label] = slow and label != self.p.background
         return due
 
     def _correct(self, batch: Batch, due: Tensor) -> Tensor:
-        """Return the whole maps of a batch with what is seen of them corrected."""
+        """Correct what is seen of the maps of a batch, and return its indices."""
         where = stored_pixels(batch)
         probabilities = torch.stack(predictions_at(self.predict, batch.images)).float().softmax(2).mean(0)
-        current = self.maps[where].long()
-        whole = self.maps[batch.indices].clone()
         background = None if self.p.background == "none" else int(self.p.background)
-        found = corrected_maps(current, probabilities, due, self.p.tau, background)
-        rows = torch.arange(len(whole), device=whole.device)[:, None, None]
-        whole[(rows, *where[1:])] = found.to(torch.uint8)
-        return whole
+        found = corrected_maps(self.maps[where].long(), probabilities, due, self.p.tau, background)
+        self.maps[where] = found.to(torch.uint8)
+        return batch.indices

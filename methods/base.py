@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, ClassVar, Literal, Protocol
 
 import torch
@@ -180,6 +182,14 @@ class Setup:
     epochs: int
     map_size: tuple[int, int] | None = None
     noise_rate: NoiseRate | None = None
+
+    def epochs_in(self, percent: float) -> int:
+        """Return the number of epochs in a percentage of the run, rounded up.
+
+        Args:
+            percent: 0 to 100; exact as it is written, since floating-point products round up one epoch too many.
+        """
+        return math.ceil(self.epochs * Fraction(str(percent)) / 100)
 
 
 class Method(nn.Module):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, ClassVar
 
 import torch
@@ -22,6 +20,7 @@ from gridbench.registry import register_method
 __all__ = ["DISC"]
 
 EPOCHS, Q, HIGHEST = 200, 0.7, 0.99
+KINDS = "clean", "hard", "purified"
 
 
 @register_method()
@@ -92,7 +91,7 @@ class DISC(Plain):
     def __init__(self, setup: Setup, parameters: Any = None) -> None:
         super().__init__(setup, parameters)
         size = setup.num_samples, setup.num_classes
-        self.first_epoch = math.ceil(setup.epochs * Fraction(str(self.p.warm_up)) / 100)
+        self.first_epoch = setup.epochs_in(self.p.warm_up)
         self.kept_share = self.p.momentum ** (EPOCHS / max(setup.epochs, 1))
         self.seen: Tensor
         self.kinds: Tensor
@@ -101,8 +100,7 @@ class DISC(Plain):
         self.register_buffer("seen", torch.zeros(2, *size))
         self.register_buffer("thresholds", torch.full((2, size[0]), 1 / size[0]))
         self.register_buffer("current", torch.zeros(size))
-        # The clean, the hard and the purified images.
-        self.register_buffer("kinds", torch.zeros(3, size[0], dtype=torch.bool))
+        self.register_buffer("kinds", torch.zeros(len(KINDS), size[0], dtype=torch.bool))
 
     def on_epoch_start(self, epoch: int, train: TrainingView) -> None:
         """Divide the images by what the epoch before predicted, then move the thresholds."""
@@ -133,12 +131,10 @@ class DISC(Plain):
         loss = (torch.where(clean, losses, 0.0) + self.p.hard * torch.where(hard, robust, 0.0)).mean(1).sum()
         mixed = clean | hard | purified
         for view in views if int(mixed.sum()) > 1 else ():
-            loss = loss + self.mixed_loss(view.images[mixed], self.current[at[mixed]], batch.generator)
-        logs = {
-            "clean": clean.float().mean(),
-            "hard": hard.float().mean(),
-            "purified": purified.float().mean(),
-        }
+            mixing = draw_mixing(batch.generator, int(mixed.sum()), self.p.alpha, own_most=True)
+            prediction = self.predict(mixing(view.images[mixed])).float()
+            loss = loss + F.cross_entropy(prediction, mixing(self.current[at[mixed]]))
+        logs = {name: kind.float().mean() for name, kind in zip(KINDS, self.kinds[:, at], strict=True)}
         return StepOutput(loss, losses[0], score, ~(clean | hard), shown[0], logs)
 
     def score_samples(self, train: TrainingView) -> SampleScores:
@@ -155,15 +151,3 @@ class DISC(Plain):
         """Return (2, B): by how much each view's probability of the label is below its threshold."""
         at = batch.indices
         return self.thresholds[:, at] - (self.seen[:, at] * batch.scene_labels).sum(2)
-
-    def mixed_loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the mean cross entropy of mixed images against their mixed labels.
-
-        Args:
-            images: (n, bands, H, W).
-            labels: (n, C) one-hot.
-            generator: Random numbers of the step.
-        """
-        share, partner = draw_mixing(generator, len(images), self.p.alpha, own_most=True)
-        prediction = self.predict(share * images + (1 - share) * images[partner]).float()
-        return F.cross_entropy(prediction, share * labels + (1 - share) * labels[partner])

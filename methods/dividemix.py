@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gridbench.methods._mixing import draw_mixing, semi_supervised_loss, sharpened
+from gridbench.methods._mixing import draw_mixing, semi_supervised_loss, semi_supervised_targets
 from gridbench.methods._mixture import lower_component, min_max
 from gridbench.methods._two_networks import TwoNetworks
 from gridbench.methods.base import Batch, SampleScores, Sampling, Setup, StepOutput, TrainingView
@@ -24,8 +22,8 @@ __all__ = ["DivideMix"]
 ALPHA = 4.0
 """Both parameters of mixup's beta distribution, as in LiJunnan1992/DivideMix."""
 
-Network = list[nn.Module]
-"""A backbone and its head."""
+Network = tuple[nn.Module, Callable[[Tensor], Tensor]]
+"""A backbone, and what its head predicts of images."""
 
 
 @register_method()
@@ -88,7 +86,7 @@ class DivideMix(TwoNetworks):
     def __init__(self, setup: Setup, parameters: Any = None) -> None:
         super().__init__(setup, parameters)
         self.epochs = setup.epochs
-        self.first_epoch = math.ceil(setup.epochs * Fraction(str(self.p.warm_up)) / 100)
+        self.first_epoch = setup.epochs_in(self.p.warm_up)
         self.found: Tensor
         self.believed: Tensor
         self.register_buffer("found", torch.zeros(2, setup.num_samples))
@@ -113,15 +111,12 @@ class DivideMix(TwoNetworks):
     def step(self, batch: Batch) -> StepOutput:
         """Return the sum of both networks' losses."""
         if not batch.sizes:
-            output = super().step(batch)
-            losses = self.objective.per_sample(self.predict_2(batch.images), batch)
-            return replace(output, loss=output.loss + losses.mean())
-        first, second = [self.backbone, self.head], [self.backbone_2, self.head_2]
+            return super().step(batch)
+        first, second = (self.backbone, self.predict), (self.backbone_2, self.predict_2)
         loss = self._mixed(first, second, batch.parts[:2], self.believed[1])
         loss = loss + self._mixed(second, first, batch.parts[2:], self.believed[0])
-        believed = self.believed[:, batch.indices]
-        score = 1 - believed.mean(0)
-        return StepOutput(loss, self.found[0, batch.indices], score, believed[1] <= self.p.threshold)
+        losses, believed = self.found[0, batch.indices], self.believed[:, batch.indices]
+        return StepOutput(loss, losses, 1 - believed.mean(0), believed[1] <= self.p.threshold)
 
     def _mixed(self, own: Network, peer: Network, parts: Sequence[Batch], believed: Tensor) -> Tensor:
         """Return the loss of a network on mixed images of its labelled and its other set."""
@@ -130,31 +125,18 @@ class DivideMix(TwoNetworks):
         images = torch.cat([view.images for part in parts for view in part.views])
         if not len(images):
             return images.new_zeros(())
-        targets = self._targets(own, peer, images, labelled, believed)
-        share, partner = draw_mixing(labelled.generator, len(images), ALPHA, own_most=True)
-        prediction = _logits(own, share * images + (1 - share) * images[partner])
-        mixed = share * targets + (1 - share) * targets[partner]
-        epoch = labelled.epoch + labelled.step / labelled.num_steps - self.first_epoch
+        with torch.no_grad():
+            said = F.softmax(own[1](images).float(), 1)
+            peer[0].eval()
+            guessed = F.softmax(peer[1](images[count:]).float(), 1)
+            peer[0].train()
+        belief = believed[labelled.indices, None]
+        targets = semi_supervised_targets(said, guessed, labelled.scene_labels, belief)
+        mixing = draw_mixing(labelled.generator, len(images), ALPHA, own_most=True)
+        done = labelled.epoch + labelled.step / labelled.num_steps - self.first_epoch
         length = self.epochs * self.p.ramp_up / 100
-        weight = self.p.unlabelled * (min(max(epoch / length, 0.0), 1.0) if length else 1.0)
-        return semi_supervised_loss(prediction, mixed, count, weight)
-
-    @torch.no_grad()
-    def _targets(
-        self, own: Network, peer: Network, images: Tensor, labelled: Batch, believed: Tensor
-    ) -> Tensor:
-        """Return the targets of both views of the labelled images, and then of the others."""
-        count = len(labelled.indices)
-        others, classes = len(images) // 2 - count, labelled.scene_labels.shape[1]
-        said = F.softmax(_logits(own, images), 1)
-        peer[0].eval()
-        guessed = F.softmax(_logits(peer, images[2 * count :]), 1)
-        peer[0].train()
-        weight = believed[labelled.indices, None]
-        own_mean = said[: 2 * count].view(2, count, classes).mean(0)
-        refined = sharpened(weight * labelled.scene_labels + (1 - weight) * own_mean)
-        agreed = sharpened(torch.cat([said[2 * count :], guessed]).view(4, others, classes).mean(0))
-        return torch.cat([refined, refined, agreed, agreed])
+        weight = self.p.unlabelled * (min(done / length, 1.0) if length else 1.0)
+        return semi_supervised_loss(own[1](mixing(images)).float(), mixing(targets), count, weight)
 
     def score_samples(self, train: TrainingView) -> SampleScores:
         """Return how probably each loss is a large one by both networks, and the share of images not believed."""
@@ -167,9 +149,3 @@ class DivideMix(TwoNetworks):
         predictions = self.predict(batch.images), self.predict_2(batch.images)
         first, second = (self.objective.per_sample(each, batch) for each in predictions)
         return first, second
-
-
-def _logits(network: Network, images: Tensor) -> Tensor:
-    backbone, head = network
-    logits: Tensor = head(backbone.features(images))  # type: ignore[operator]
-    return logits.float()

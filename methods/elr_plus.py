@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -99,10 +99,9 @@ class ELRPlus(TwoNetworks):
 
     def step(self, batch: Batch) -> StepOutput:
         """Update both networks' targets, then return the sum of their losses on mixed images."""
-        share, partner = draw_mixing(batch.generator, len(batch.indices), self.p.alpha, own_most=True)
+        mixing = draw_mixing(batch.generator, len(batch.indices), self.p.alpha, own_most=True)
         images = batch.images
-        mixed = images if share == 1 else share * images + (1 - share) * images[partner]
-        theirs = replace(batch, scene_labels=batch.scene_labels[partner])
+        mixed = mixing(images)
         total, kept, terms = torch.zeros((), device=images.device), [], []
         for predict, (backbone, head), targets in (
             (self.predict, self.average_2, self.targets),
@@ -114,10 +113,9 @@ class ELRPlus(TwoNetworks):
                 updated = self.p.beta * targets[batch.indices] + (1 - self.p.beta) * seen
                 targets[batch.indices] = updated
             prediction = predict(mixed)
-            losses = share * self.objective.per_sample(prediction, batch)
-            losses = losses + (1 - share) * self.objective.per_sample(prediction, theirs)
+            losses = mixing.losses(self.objective, prediction, batch)
             probability = F.softmax(prediction.float(), 1).clamp(1 - CERTAIN, CERTAIN)
-            agreement = ((share * updated + (1 - share) * updated[partner]) * probability).sum(1)
+            agreement = (mixing(updated) * probability).sum(1)
             terms.append(torch.log(1 - agreement).mean())
             kept.append(losses)
             total = total + losses.mean() + self.p.lambda_ * terms[-1]

@@ -68,7 +68,7 @@ class EMAPL(Plain):
     def __init__(self, setup: Setup, parameters: Any = None) -> None:
         super().__init__(setup, parameters)
         self.epochs = setup.epochs
-        self.first_epoch = math.ceil(setup.epochs * Fraction(str(self.p.warm_up)) / 100)
+        self.first_epoch = setup.epochs_in(self.p.warm_up)
         self.pseudo: Tensor
         # Below 0: no soft label.
         self.register_buffer("pseudo", torch.full((setup.num_samples, setup.num_classes), -1.0))

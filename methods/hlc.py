@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Any
 
 import torch
@@ -65,7 +63,7 @@ class HLC(Plain):
 
     def __init__(self, setup: Setup, parameters: Any = None) -> None:
         super().__init__(setup, parameters)
-        self.window = max(math.ceil(setup.epochs * Fraction(str(self.p.warm_up)) / 100), 1)
+        self.window = max(setup.epochs_in(self.p.warm_up), 1)
         self.current: Tensor
         self.relations: Tensor
         self.register_buffer("current", torch.zeros(setup.num_samples, setup.num_classes))

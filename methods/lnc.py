@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Any
 
 import torch
@@ -82,7 +81,7 @@ class LNC(Plain):
     def __init__(self, setup: Setup, parameters: Any = None) -> None:
         super().__init__(setup, parameters)
         assert setup.map_size is not None  # the border admits no loss over label maps without maps
-        self.first_epoch, self.stop = _window(setup.epochs, self.p.warm_up, self.p.correct_until)
+        self.first_epoch, self.stop = _window(setup, self.p.warm_up, self.p.correct_until)
         self.corrections: Tensor
         blank = torch.full((setup.num_samples, *setup.map_size), UNCHANGED, dtype=torch.uint8)
         self.register_buffer("corrections", blank)
@@ -131,12 +130,11 @@ def normalised_entropy(logits: Tensor) -> Tensor:
     return -(log_p.exp() * log_p).sum(1) / math.log(max(logits.shape[1], 2))
 
 
-def _window(epochs: int, warm_up: float, correct_until: float) -> tuple[int, int]:
+def _window(setup: Setup, warm_up: float, correct_until: float) -> tuple[int, int]:
     """Return the first epoch of the correction window and the one after its last.
 
     Percentages of the run, so that a short run corrects too: as long as the window is not empty in percent, it holds
     at least one epoch after a warm-up of at least one.
     """
-    start = math.ceil(epochs * Fraction(str(warm_up)) / 100)
-    stop = math.ceil(epochs * Fraction(str(correct_until)) / 100)
+    start, stop = setup.epochs_in(warm_up), setup.epochs_in(correct_until)
     return (start, max(stop, start + 1)) if correct_until > warm_up else (start, start)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from gridbench.methods._mixing import draw_mixing
@@ -54,9 +54,6 @@ class Mixup(Plain):
         """Return the mean loss of mixed images against both labels of each."""
         if self.p.alpha == 0:
             return super().step(batch)
-        share, partner = draw_mixing(batch.generator, len(batch.indices), self.p.alpha)
-        prediction = self.predict(share * batch.images + (1 - share) * batch.images[partner])
-        theirs = replace(batch, scene_labels=batch.scene_labels[partner])
-        losses = share * self.objective.per_sample(prediction, batch)
-        losses = losses + (1 - share) * self.objective.per_sample(prediction, theirs)
+        mixing = draw_mixing(batch.generator, len(batch.indices), self.p.alpha)
+        losses = mixing.losses(self.objective, self.predict(mixing(batch.images)), batch)
         return StepOutput(losses.mean(), losses)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, ClassVar
 
 import torch
@@ -75,7 +73,7 @@ class MLT(Plain):
 
     def __init__(self, setup: Setup, parameters: Any = None) -> None:
         super().__init__(setup, parameters)
-        self.estimate_at = max(math.ceil(setup.epochs * Fraction(str(self.p.first_stage)) / 100), 1)
+        self.estimate_at = max(setup.epochs_in(self.p.first_stage), 1)
         self.scaled: Tensor
         self.added: Tensor
         self.missing: Tensor

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gridbench.methods.base import Batch, Entries, SampleScores, Setup, StepOutput, TrainingView
+from gridbench.methods.base import Batch, SampleScores, Setup, StepOutput, TrainingView
+from gridbench.methods.elr import CERTAIN
 from gridbench.methods.plain import Plain
 from gridbench.parameters import parameter
 from gridbench.registry import register_method
@@ -17,9 +18,6 @@ __all__ = ["NAR", "revise"]
 
 COMMON = 0.2
 """Present labels are revised of classes that more than this share of the images has, as in tomburgert/nar_mlc."""
-
-CERTAIN = 1 - 1e-4
-"""Probabilities are kept within 1e-4 of 0 and 1 in the regularisation, as in ELR."""
 
 
 @register_method()
@@ -82,11 +80,7 @@ class NAR(Plain):
             search=(0.0, 0.1, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 7.0),
         )
         beta: float = parameter(
-            0.7,
-            "share of the old in each update of that regularisation's targets",
-            "tomburgert/nar_mlc",
-            low=0,
-            high=1,
+            0.7, "share of the old in each update of its targets", "tomburgert/nar_mlc", low=0, high=1
         )
 
     def __init__(self, setup: Setup, parameters: Any = None) -> None:
@@ -114,7 +108,6 @@ class NAR(Plain):
     def step(self, batch: Batch) -> StepOutput:
         """Return the weighted mean loss against the revised labels."""
         prediction = self.predict(batch.images)
-        shown = prediction.detach()
         probability = prediction.float().sigmoid()
         at = batch.indices
         self.seen[at] = probability.detach()
@@ -128,17 +121,14 @@ class NAR(Plain):
             self.targets[at] = targets
             loss = loss + self.p.elr * (weights * torch.log(1 - targets * bounded)).mean()
         doubted = (labels != batch.scene_labels) | (weights == 0)
-        logs = {"revised_labels": doubted.float().mean()}
         score = (probability.detach() - batch.scene_labels).abs().mean(1)
-        return StepOutput(loss, losses.mean(1), score, doubted.any(1), shown, logs)
+        logs = {"revised_labels": doubted.float().mean()}
+        return StepOutput(loss, losses.mean(1), score, doubted.any(1), prediction.detach(), logs)
 
     def score_samples(self, train: TrainingView) -> SampleScores:
         """Return how far what was last predicted of each label is from it, and the means of images."""
-        (distance,) = train.average(self._distance)
-        return SampleScores(distance.images, distance.labels)
-
-    def _distance(self, batch: Batch) -> list[Entries]:
-        return [((self.seen[batch.indices] - batch.scene_labels).abs(), None)]
+        (far,) = train.average(lambda batch: [((self.seen[batch.indices] - batch.scene_labels).abs(), None)])
+        return SampleScores(far.images, far.labels)
 
 
 def revise(given: Tensor, probability: Tensor, p: Any) -> tuple[Tensor, Tensor]:

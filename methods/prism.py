@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gridbench.methods._embedding import Centred, Embedded, contrastive_loss, descriptor_choice
+from gridbench.methods._embedding import Centred, Embedded, Memory, contrastive_loss, descriptor_choice
 from gridbench.methods._two_networks import smallest
 from gridbench.methods.base import Batch, Context, SampleScores, Setup, StepOutput, TrainingView
 from gridbench.parameters import parameter
@@ -34,8 +34,7 @@ class PRISM(Embedded):
     losses = ("ce",)
     because = "it has a loss of its own, and ce is what its centres are judged by"
     recipe: ClassVar[Mapping[str, Any]] = {
-        # alibaba-edu/Ranking-based-Instance-Selection, configs/CARSN: BN-Inception with weights of ImageNet, 4000 steps
-        # over 9,558 images.
+        # alibaba-edu/Ranking-based-Instance-Selection, configs/CARSN: weights of ImageNet, 4000 steps of 9,558 images.
         "optimizer": "adam",
         "learning_rate": 3e-5,
         "weight_decay": 5e-4,
@@ -68,7 +67,7 @@ class PRISM(Embedded):
         )
         warm_up: float = parameter(
             2.0,
-            "percent of the run's epochs, at least one, in which all images are kept",
+            "percent of the run, at least an epoch, in which all images are kept",
             "ours",
             low=0,
             high=100,
@@ -79,14 +78,8 @@ class PRISM(Embedded):
         super().__init__(setup, parameters)
         self.first = max(round(setup.epochs * self.p.warm_up / 100), 1)
         size = min(setup.num_samples, 9500) if self.p.memory is None else self.p.memory
-        self.held: Tensor
-        self.held_classes: Tensor
-        self.oldest: Tensor
+        self.memory = Memory(size, self.p.dim)
         self.thresholds: Tensor
-        self.register_buffer("held", torch.zeros(size, self.p.dim))
-        # -1: not yet filled.
-        self.register_buffer("held_classes", torch.full((size,), -1))
-        self.register_buffer("oldest", torch.zeros((), dtype=torch.int64))
         self.register_buffer("thresholds", torch.full((self.p.window,), torch.nan))
         self._kept: tuple[Tensor, Tensor] | None = None
 
@@ -110,8 +103,7 @@ class PRISM(Embedded):
         prediction, classes = self.head.logits(embeddings).detach(), self.objective.task.target(batch)
         probability = self._of_label(prediction, classes)
         kept = self._select(probability, batch.epoch)
-        filled = self.held_classes >= 0
-        memory, memory_classes = self.held[filled], self.held_classes[filled]
+        memory, memory_classes = self.memory.content()
         chosen, chosen_classes = embeddings[kept], classes[kept]
         loss = contrastive_loss(chosen, chosen_classes, chosen, chosen_classes) / len(chosen)
         loss = loss + contrastive_loss(chosen, chosen_classes, memory, memory_classes) / len(classes)
@@ -124,16 +116,12 @@ class PRISM(Embedded):
     def after_step(self) -> None:
         """Let the kept images enter the memory in place of the oldest, and follow with the centres of their classes."""
         assert self._kept is not None, "a step comes first"
-        entering, classes = (each[-len(self.held) :] for each in self._kept)
-        places = (self.oldest + torch.arange(len(classes), device=classes.device)) % len(self.held)
-        self.held[places], self.held_classes[places] = entering, classes
-        self.oldest.copy_((self.oldest + len(classes)) % len(self.held))
+        kept, classes = (each[-len(self.memory.classes) :] for each in self._kept)
+        self.memory.enter(kept, classes)
+        centres = self.head.centres
+        renewed = F.one_hot(classes, len(centres)).any(0)
+        centres.copy_(torch.where(renewed[:, None], self.memory.centres(len(centres)), centres))
         self._kept = None
-        num_classes = len(self.head.centres)
-        of_class = (self.held_classes[:, None] == torch.arange(num_classes, device=classes.device)).float()
-        means = of_class.T @ self.held / of_class.sum(0).clamp_min(1)[:, None]
-        renewed = F.one_hot(classes, num_classes).any(0)
-        self.head.centres.copy_(torch.where(renewed[:, None], means, self.head.centres))
 
     def score_samples(self, train: TrainingView) -> SampleScores:
         """Return how improbable each label is, and the share of images at or below the mean threshold."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Any, ClassVar
 
 import torch
@@ -64,7 +62,7 @@ class SAT(Plain):
 
     def __init__(self, setup: Setup, parameters: Any = None) -> None:
         super().__init__(setup, parameters)
-        self.first_epoch = math.ceil(setup.epochs * Fraction(str(self.p.warm_up)) / 100)
+        self.first_epoch = setup.epochs_in(self.p.warm_up)
         self.targets: Tensor
         self.register_buffer("targets", torch.zeros(setup.num_samples, setup.num_classes))
 

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from gridbench.methods._adele.correction import corrected_maps, multiscale_losses, update_epoch
+from gridbench.methods._adele.correction import (
+    corrected_maps,
+    multiscale_losses,
+    overlap_and_union,
+    update_epoch,
+)
 
 
 def test_golden_losses_of_three_scales(golden_maps):
@@ -28,6 +33,12 @@ def test_golden_update_epochs():
     assert found == [13, 14, 10, 8, 8, 8, 8]
     assert update_epoch(curve[:1], 100, 0.9) == float("inf")
     assert update_epoch(np.zeros(8), 100, 0.9) == float("inf")
+
+
+def test_overlap_and_union_leave_unknown_pixels_out():
+    predicted = torch.tensor([[[0, 0], [1, 2]]])
+    maps = torch.tensor([[[0, 1], [1, 255]]])
+    assert overlap_and_union(predicted, maps, 3).tolist() == [[1, 1, 0], [2, 2, 0]]
 
 
 PROBABILITIES = torch.softmax(

@@ -5,16 +5,20 @@ from dataclasses import replace
 import pytest
 import torch
 
-from gridbench.methods._mixing import semi_supervised_loss, sharpened
+from gridbench.methods._mixing import semi_supervised_loss, semi_supervised_targets
 from tests.methods.test_single_label import ONE_HOT, X, Z
 
 P, P_OTHER = torch.softmax(X, 1), torch.softmax(Z, 1)
 
 
 def golden_targets():
-    w = torch.tensor([[0.9], [0.6]])
-    mean = (P + P_OTHER) / 2
-    return torch.cat([sharpened(w * ONE_HOT[:2] + (1 - w) * mean[:2]), sharpened(mean[2:])])
+    """Targets of the first view of each, where both networks predict the same of each view."""
+    own = torch.cat([P[:2], P_OTHER[:2], P[2:], P_OTHER[2:]])
+    targets = semi_supervised_targets(own, own[4:], ONE_HOT[:2], torch.tensor([[0.9], [0.6]]))
+    first, second, third, fourth = targets.chunk(4)
+    assert torch.equal(first, second)
+    assert torch.equal(third, fourth)
+    return torch.cat([first, third])
 
 
 def test_golden_target():

@@ -4,13 +4,14 @@ import pytest
 import torch
 
 from gridbench.methods import elr_plus
+from gridbench.methods._mixing import Mixing
 from tests.methods.test_single_label import ONE_HOT, X, Z
 
 
 @pytest.fixture
 def mixing(monkeypatch):
     """The share and the partners with which the golden values were taken."""
-    drawn = 0.7, torch.tensor([2, 0, 3, 1])
+    drawn = Mixing(0.7, torch.tensor([2, 0, 3, 1]))
     monkeypatch.setattr(elr_plus, "draw_mixing", lambda *_, **__: drawn)
 
 

@@ -220,9 +220,9 @@ def prism(lab, embeddings, memory=0, **parameters):
     method.head = Centred(3, 3, 3)
     method.head.embedding = torch.nn.Identity()
     method.head.centres.copy_(CENTRES)
-    method.held[:memory] = MEMORY[:memory]
-    method.held_classes[:memory] = torch.tensor([0, 1, 2, 1])[:memory]
-    method.oldest.fill_(memory)
+    method.memory.embeddings[:memory] = MEMORY[:memory]
+    method.memory.classes[:memory] = torch.tensor([0, 1, 2, 1])[:memory]
+    method.memory.oldest.fill_(memory)
     return method
 
 
@@ -253,8 +253,8 @@ def test_kept_images_enter_the_memory_and_their_classes_get_new_centres(lab):
     with torch.no_grad():
         method.step(lab.labelled(scene_labels=torch.eye(3)[[0, 1, 1, 2]], epoch=1))
         method.after_step()
-    assert method.held_classes.tolist() == [0, 1, 2, 0, 1, -1, -1, -1, -1, -1]
-    torch.testing.assert_close(method.held[3:5], FIRST[[0, 2]])
+    assert method.memory.classes.tolist() == [0, 1, 2, 0, 1, -1, -1, -1, -1, -1]
+    torch.testing.assert_close(method.memory.embeddings[3:5], FIRST[[0, 2]])
     expected = torch.stack([(MEMORY[0] + FIRST[0]) / 2, (MEMORY[1] + FIRST[2]) / 2, CENTRES[2]])
     torch.testing.assert_close(method.head.centres, expected)
 
