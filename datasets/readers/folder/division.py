@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from gridbench.datasets.archive.groups import match_groups
 from gridbench.datasets.readers.folder.options import DEFAULT_SPLIT, FolderOptions
 from gridbench.datasets.readers.folder.sources import FolderSources
+from gridbench.datasets.readers.folder.split_lists import read_split_lists
 from gridbench.datasets.readers.splitting import parse_shares, split_by_shares
 from gridbench.errors import InputError
 
@@ -39,7 +40,7 @@ def groups_of(sources: FolderSources, owners: Sequence[str], options: FolderOpti
 def split_of(
     sources: FolderSources, owners: Sequence[str], groups: Sequence[str] | None, options: FolderOptions
 ) -> list[str]:
-    """Return the split of each sample: what the table says, else what the folders say, else by shares.
+    """Return the split of each sample: what the table says, else the folders, else lists of names, else by shares.
 
     Args:
         sources: What was found; its reading is added to.
@@ -51,7 +52,12 @@ def split_of(
         InputError: Two of them disagree.
     """
     labels, folders = sources.labels, sources.found.split
-    if labels is not None and "split" in labels.table.columns:
+    lists = ", ".join(path.name for path in sources.split_lists)
+    by_table = labels is not None and "split" in labels.table.columns
+    if lists and (by_table or folders or options.split is not None):
+        why = "the table gives" if by_table else "the folders give" if folders else "--split gives"
+        sources.notes.append(f"{lists} are not read: {why} the split")
+    if labels is not None and by_table:
         if options.split is not None:
             raise InputError(
                 f"--split {options.split} and the table's column split both say what is for training; leave one of "
@@ -71,6 +77,11 @@ def split_of(
     if folders:
         sources.reading.append("split: the folders train, val and test")
         return [folders[key] for key in owners]
+    if lists and options.split is None:
+        split, notes = read_split_lists(sources.split_lists, sources.images, list(dict.fromkeys(owners)))
+        sources.notes += notes
+        sources.reading.append(f"split: the lists {lists}")
+        return [split[key] for key in owners]
     shares = options.split or DEFAULT_SPLIT
     kept = "" if groups is None else f", {len(set(groups))} groups kept together"
     sources.reading.append(f"split: shares {shares} by the images' names{kept}")

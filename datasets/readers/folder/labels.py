@@ -10,6 +10,7 @@ import numpy as np
 
 from gridbench.datasets.readers.files import FileIndex
 from gridbench.datasets.readers.folder.layout import FoundFiles, first_file, split_folders
+from gridbench.datasets.readers.folder.split_lists import is_name_list
 from gridbench.datasets.readers.formats.annotations import ANNOTATION_SUFFIXES, annotation_table
 from gridbench.datasets.readers.formats.drawn import Outlines
 from gridbench.datasets.readers.splitting import SPLIT_WORDS
@@ -71,7 +72,9 @@ def label_files(root: Path) -> dict[str, Path]:
     if named:
         return named
     beside = {
-        path.stem.lower(): path for path in sorted(root.iterdir()) if path.suffix.lower() in TABLE_SUFFIXES
+        path.stem.lower(): path
+        for path in sorted(root.iterdir())
+        if path.suffix.lower() in TABLE_SUFFIXES and not is_name_list(path)
     }
     splits = {f"{stem}/": path for stem, path in beside.items() if stem in SPLIT_WORDS}
     if len(splits) > 1:

@@ -19,6 +19,7 @@ from gridbench.datasets.readers.folder.labels import (
 )
 from gridbench.datasets.readers.folder.layout import FoundFiles, find_files, first_file, masks_in
 from gridbench.datasets.readers.folder.options import FolderOptions
+from gridbench.datasets.readers.folder.split_lists import LIST_SUFFIXES, find_split_lists
 from gridbench.datasets.readers.formats.drawing import Drawing
 from gridbench.datasets.readers.tables import TableOptions
 from gridbench.datasets.readers.tables.class_table import ClassTable, read_class_table, with_codes
@@ -40,6 +41,7 @@ class FolderSources:
         clean: Second table of scene labels, or None.
         clean_masks: Key of each clean mask -> its file; None without clean masks.
         drawings: Key of each image -> what is drawn as its label map; None unless that was asked for.
+        split_lists: File that lists the images of a split -> train, val or test.
         reading: Interpretation of the sources, one line each.
         notes: Notes for the user.
     """
@@ -50,6 +52,7 @@ class FolderSources:
     clean: MatchedTable | None
     clean_masks: dict[str, Path] | None = None
     drawings: dict[str, Drawing] | None = None
+    split_lists: dict[Path, str] = field(default_factory=dict)
     reading: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -86,6 +89,9 @@ def find_sources(root: Path, options: FolderOptions) -> FolderSources:
     if not tables and options.masks is None and not any(map(is_raster, walk_files(options.images or root))):
         raise InputError(_nothing_to_learn(root))
     found = find_files(root, options)
+    if found.masks is not None and all(path.suffix.lower() in LIST_SUFFIXES for path in tables.values()):
+        # Beside masks, train.txt with "image mask" in each line is a list of a split.
+        tables = {prefix: path for prefix, path in tables.items() if path not in find_split_lists(root)}
     table = None if class_file is None else read_class_table(class_file, options.ignore_classes)
     names = table.names if table else None
     labels = match_tables(tables, found, names, options.table) if tables else None
@@ -120,8 +126,9 @@ def find_sources(root: Path, options: FolderOptions) -> FolderSources:
             )
         table = with_background(table, options)
         drawings, lines = drawings_of(labels, table, options)
+    lists = find_split_lists(root, list(tables.values()))
     sources = FolderSources(
-        found, table, labels, clean, clean_masks, drawings, list(found.reading), list(found.notes)
+        found, table, labels, clean, clean_masks, drawings, lists, list(found.reading), list(found.notes)
     )
     for what, matched in (("labels", labels), ("clean labels", clean)):
         if matched is not None:

@@ -17,6 +17,7 @@ __all__ = [
     "SPLIT_NAMES",
     "UNSURE",
     "UNSURE_PREFIXES",
+    "UNSURE_SUFFIXES",
 ]
 
 
@@ -54,8 +55,11 @@ UNSURE = _words(
     "train val valid validation dev test weight weights sample_weight confidence score count counts total sum",
     "num_labels n_labels difficult truncated occluded crowd iscrowd verified checked reviewed approved labelled",
     "labeled annotated used use keep exclude excluded ignore flag quality duplicate ok",
+    "split subset phase set partition group part batch version round session annotator rater reviewer labeler labeller",
+    "expert blurry valid_pixels nodata selected sampled done",
 )
 UNSURE_PREFIXES = ("is_", "has_", "n_", "num_")
+UNSURE_SUFFIXES = ("_flag", "_id", "_count", "_ok", "_checked", "_verified", "_split", "_set")
 """Columns of 0 and 1 that may be a class or not."""
 
 NO_LABELS = _words(

@@ -20,6 +20,7 @@ from gridbench.datasets.readers.tables.column_words import (
     SPLIT_NAMES,
     UNSURE,
     UNSURE_PREFIXES,
+    UNSURE_SUFFIXES,
 )
 from gridbench.datasets.readers.tables.key_column import (
     TableOptions,
@@ -205,11 +206,7 @@ def _refuse_unsure_classes(table: RawTable, binaries: Sequence[int]) -> None:
     Raises:
         InputError: With the options that name the other columns.
     """
-    unsure = [
-        i
-        for i in binaries
-        if column_word(table, i) in UNSURE or column_word(table, i).startswith(UNSURE_PREFIXES)
-    ]
+    unsure = [i for i in binaries if _is_unsure(column_word(table, i))]
     if unsure and len(unsure) < len(binaries):
         names = " ".join(
             f"--label-columns {shlex.quote(table.header[i])}" for i in binaries if i not in unsure
@@ -253,3 +250,7 @@ def _hint(name: str, options: TableOptions) -> str:
     if options.split_column is None and name in SPLIT_FLAGS:
         return f"; --split-column {name} makes 1 the split {SPLIT_FLAGS[name]}"
     return ""
+
+
+def _is_unsure(word: str) -> bool:
+    return word in UNSURE or word.startswith(UNSURE_PREFIXES) or word.endswith(UNSURE_SUFFIXES)

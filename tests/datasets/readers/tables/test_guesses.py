@@ -49,7 +49,21 @@ def test_a_flag_is_a_split_when_it_is_named(tmp_path, column, one, zero):
 
 
 @pytest.mark.parametrize(
-    "column", ["weight", "confidence", "difficult", "n_labels", "has_clouds", "is_night", "test", "verified"]
+    "column",
+    [
+        "weight",
+        "confidence",
+        "difficult",
+        "n_labels",
+        "has_clouds",
+        "is_night",
+        "test",
+        "verified",
+        "subset",
+        "rater",
+        "cloud_flag",
+        "scene_id",
+    ],
 )
 def test_a_column_of_0_and_1_that_may_be_no_class_is_refused(tmp_path, column):
     with pytest.raises(InputError, match=f"the column '{column}' may be a class or .* --label-columns sand$"):

@@ -1,0 +1,125 @@
+"""Lists of names such as train.txt give the split, and never half of it."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gridbench.datasets.readers.folder.folder import plan_folder
+from gridbench.datasets.readers.folder.options import FolderOptions
+from gridbench.errors import InputError
+
+SPLIT = {f"t{i}": "train" if i < 5 else "val" if i < 7 else "test" for i in range(10)}
+
+
+@pytest.fixture
+def root(tmp_path):
+    for name in SPLIT:
+        for folder in ("images", "masks"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(np.full((8, 8), int(name[1:]) % 2, np.uint8)).save(
+                tmp_path / folder / f"{name}.png"
+            )
+    (tmp_path / "classes.txt").write_text("sea\nland\n")
+    return tmp_path
+
+
+def write(root, line="{}", folder=".", names="{}.txt", split=SPLIT):
+    (root / folder).mkdir(parents=True, exist_ok=True)
+    for word in sorted(set(split.values())):
+        lines = [line.replace("{}", name) for name, each in split.items() if each == word]
+        (root / folder / names.format(word)).write_text("# a comment\n\n" + "\n".join(lines) + "\n")
+
+
+def splits(root, **options):
+    found = plan_folder(root, FolderOptions(**options))
+    return dict(zip(found.names, found.split, strict=True)), found.report
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {},
+        {"line": "images/{}.png masks/{}.png"},
+        {"line": "{}.png 3"},
+        {"line": "C:\\data\\images\\{}.png"},
+        {"folder": "splits"},
+        {"folder": "ImageSets/Segmentation"},
+        {"names": "{}_list.txt"},
+        {"names": "image-ids-{}.lst"},
+    ],
+)
+def test_lists_give_the_split_of_masks(root, form):
+    write(root, **form)
+    if "C:" in form.get("line", ""):
+        with pytest.raises(InputError, match="names no image"):
+            splits(root)
+        return
+    found, report = splits(root)
+    assert found == SPLIT
+    assert any(line.startswith("split: the lists ") for line in report["reading"])
+
+
+def test_lists_give_the_split_of_a_table(root):
+    write(root)
+    (root / "classes.txt").unlink()
+    shutil.rmtree(root / "masks")
+    (root / "labels.csv").write_text("file,label\n" + "".join(f"{n},{'ab'[int(n[1:]) % 2]}\n" for n in SPLIT))
+    assert splits(root)[0] == SPLIT
+
+
+def test_a_table_with_a_split_and_shares_come_before_lists(root):
+    write(root)
+    other = {name: "test" if word == "train" else "train" for name, word in SPLIT.items()}
+    (root / "labels.csv").write_text(
+        "file,label,split\n" + "".join(f"{n},sea;land,{w}\n" for n, w in other.items())
+    )
+    found, report = splits(root)
+    assert found == other
+    assert "train.txt, val.txt, test.txt are not read: the table gives the split" in report["notes"]
+    (root / "labels.csv").unlink()
+    found, report = splits(root, split="50/20/30")
+    assert found != SPLIT
+    assert "train.txt, val.txt, test.txt are not read: --split gives the split" in report["notes"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"t3": "val"}, r"val\.txt, line \d: t3 is in train\.txt, too"),
+        ({"t3": None}, r"1 of 10 images are in none of train\.txt, val\.txt, test\.txt: t3"),
+    ],
+)
+def test_an_image_in_two_lists_or_in_none_is_refused(root, change, message):
+    write(root)
+    for name, word in change.items():
+        if word is None:
+            text = (root / "train.txt").read_text().replace(f"{name}\n", "")
+            (root / "train.txt").write_text(text)
+        else:
+            with (root / f"{word}.txt").open("a") as file:
+                file.write(f"{name}\n")
+    with pytest.raises(InputError, match=message):
+        splits(root)
+
+
+def test_names_without_an_image_are_counted(root):
+    write(root, split={**SPLIT, "t77": "val", "t78": "val"})
+    found, report = splits(root)
+    assert found == SPLIT
+    assert "2 lines of val.txt that name no image: t77, t78" in report["notes"]
+
+
+def test_two_lists_of_one_split_are_refused(root):
+    write(root)
+    write(root, names="{}_list.txt", split={"t1": "train"})
+    with pytest.raises(InputError, match="are both about train"):
+        splits(root)
+
+
+def test_a_single_list_is_no_split(root):
+    (root / "train.txt").write_text("t1\nt2\n")
+    assert set(splits(root)[0].values()) == {"train", "val", "test"}
