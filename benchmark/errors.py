@@ -5,7 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["GridbenchError", "InputError", "RunFailed", "in_words", "nearest", "on_a_screen"]
+__all__ = [
+    "AlreadyPrinted",
+    "GridbenchError",
+    "InputError",
+    "RunFailed",
+    "in_words",
+    "nearest",
+    "on_a_screen",
+]
 
 _LONGEST = 1600
 _TAIL = 500
@@ -25,6 +33,10 @@ class InputError(GridbenchError, ValueError):
 
 class RunFailed(GridbenchError, RuntimeError):
     """A run started and could not be finished (exit code 1)."""
+
+
+class AlreadyPrinted(GridbenchError):
+    """A command has printed what is wrong, and ends with exit code 1."""
 
 
 def on_a_screen(message: str) -> str:

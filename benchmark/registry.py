@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.metadata
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -17,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
-from gridbench.core.source import docstring, failing_line, first_line, module_file
-from gridbench.errors import InputError, nearest
+from gridbench.core.source import docstring, failing_line, first_line, module_file, raised_by_statement
+from gridbench.errors import InputError, in_words, nearest
 
 __all__ = [
     "DATASETS",
@@ -39,6 +40,11 @@ __all__ = [
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type[Any])
+
+
+# Names stand in lists separated by commas, in tables and in names of folders, of which a system allows 255 bytes:
+# a data set's (100), a method's, a loss's, and 30 for rate, seed and identity.
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,59}")
 
 
 class UnknownName(InputError):
@@ -107,7 +113,9 @@ class Registry(Generic[T]):
 
         Raises:
             DuplicateName: Another component has that name.
+            InputError: It cannot be a name.
         """
+        self._check_name(name, origin)
         with self._lock:
             place = _Place(module, attribute, origin, summary)
             known = self._places.get(name)
@@ -122,7 +130,7 @@ class Registry(Generic[T]):
 
         Raises:
             DuplicateName: Another component has that name.
-            InputError: The component lacks an attribute that its kind must have.
+            InputError: The component lacks an attribute that its kind must have, or it cannot be a name.
         """
         self._check(name, component, origin)
         self._discover()
@@ -145,6 +153,13 @@ class Registry(Generic[T]):
                 raise UnknownName(self._unknown(name))
             self._load(name, self._places[name])
         return self._loaded[name][0]
+
+    def packages(self) -> set[str]:
+        """Return the packages, and plug-ins, that components come from, whether or not they are imported."""
+        with self._lock:
+            modules = {place.module for place in self._places.values()}
+            modules |= {_qualified(component)[0] for component, _ in self._loaded.values()}
+        return {module.partition(".")[0] for module in modules}
 
     def names(self) -> list[str]:
         """Return every name in alphabetical order, without importing the components."""
@@ -209,18 +224,27 @@ class Registry(Generic[T]):
         try:
             module = importlib.import_module(place.module)
             component = cast(T, getattr(module, place.attribute) if place.attribute else module)
-        except Exception as error:
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and not raised_by_statement(error):
+                raise
             where = failing_line(error, module_file(place.module))
             raise InputError(
-                f"The {self.kind} {name!r} of {place.origin} cannot be imported: "
-                f"{type(error).__name__}: {error}{where}"
+                f"The {self.kind} {name!r} of {place.origin} cannot be imported: {in_words(error)}{where}"
             ) from error
         self._check(name, component, place.origin)
         with self._lock:
             self._enter(name, component, place.origin)
 
+    def _check_name(self, name: object, origin: str) -> None:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise InputError(
+                f"The name {str(name)[:100]!r} of a {self.kind} from {origin} cannot be used: take letters, digits, "
+                "dot, dash and underscore, 60 at most, and begin with a letter, a digit or an underscore."
+            )
+
     def _check(self, name: str, component: T, origin: str) -> None:
         """Refuse a component that lacks what its kind must have, or that goes by another name."""
+        self._check_name(name, origin)
         missing = [attribute for attribute in self.required if not hasattr(component, attribute)]
         if missing:
             raise InputError(f"The {self.kind} {name!r} from {origin} lacks {', '.join(missing)}.")
@@ -292,7 +316,7 @@ def snapshot() -> Iterator[None]:
 
 def _decorator(registry: Registry[Any], name: str | None) -> Callable[[C], C]:
     def enter(component: C) -> C:
-        chosen = name or component.__module__.rsplit(".", 1)[-1]
+        chosen = component.__module__.rsplit(".", 1)[-1] if name is None else name
         module = component.__module__
         origin = "gridbench" if module.startswith("gridbench.") else (module_file(module) or module)
         registry.register(component, chosen, origin)

@@ -16,7 +16,7 @@ from click.shell_completion import CompletionItem
 import gridbench
 from gridbench.core.percent import is_plain_number
 from gridbench.core.terminal import guarded
-from gridbench.errors import GridbenchError, RunFailed, in_words, nearest, on_a_screen
+from gridbench.errors import AlreadyPrinted, GridbenchError, RunFailed, in_words, nearest, on_a_screen
 
 __all__ = ["main"]
 
@@ -196,6 +196,7 @@ def _exit_code(words: Sequence[str], debug: bool) -> int:
         _call(words)
         return 0
     except click.exceptions.Exit as stop:
+        # click's own, after the text that --help or --version printed.
         return stop.exit_code
     except click.ClickException as error:
         error.show()
@@ -203,11 +204,7 @@ def _exit_code(words: Sequence[str], debug: bool) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("\nInterrupted. The same command goes on after the last finished epoch.", err=True)
         return 130
-    except SystemExit as stop:
-        if isinstance(stop.code, int) and stop.code > 0:
-            # click's own, for an output that nobody reads, and that of commands that found something.
-            return stop.code
-        click.echo("Error: a plug-in or a library ended the command with sys.exit.", err=True)
+    except (AlreadyPrinted, BrokenPipeError):
         return 1
     except BaseException as error:
         if debug:
@@ -222,13 +219,20 @@ def _call(words: Sequence[str]) -> None:
         RunFailed: Code of a plug-in failed, and nothing of gridbench's own caught it.
     """
     try:
-        cli.main(args=list(words), prog_name="gridbench", standalone_mode=False)
-    except (GridbenchError, KeyboardInterrupt):
-        raise
+        # Not `cli.main`, to which a command is done when anything in it raises click's Exit.
+        with cli.make_context("gridbench", list(words)) as context:
+            cli.invoke(context)
     except BaseException as error:
+        if isinstance(error, GridbenchError) and type(error).__module__.startswith("gridbench."):
+            raise
         # Without that module no plug-in was loaded, and importing it takes time.
         plugins = sys.modules.get("gridbench.core.plugins")
         fault = plugins.plugin_fault(error) if plugins else ""
+        ended = isinstance(error, SystemExit) or (
+            isinstance(error, click.exceptions.Exit) and plugins and plugins.loaded_plugins()
+        )
+        if ended and not fault:
+            fault = f"A plug-in or a library ended the command: {in_words(error)}"
         if not fault:
             raise
         raise RunFailed(fault) from error
@@ -237,8 +241,8 @@ def _call(words: Sequence[str]) -> None:
 def _explain(error: BaseException) -> int:
     """Print an error for the person at the keyboard and return the exit code."""
     if isinstance(error, GridbenchError):
-        click.echo(f"Error: {on_a_screen(str(error))}", err=True)
-        return error.exit_code
+        click.echo(f"Error: {on_a_screen(in_words(error))}", err=True)
+        return 2 if error.exit_code == 2 else 1
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{str(error.filename)[:200]}: " if error.filename else ""
         click.echo(f"Error: {where}{error.strerror}", err=True)

@@ -8,7 +8,6 @@ import os
 import platform
 import re
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import click
 
 from gridbench.cli.options import cache_option, runs_option
+from gridbench.errors import AlreadyPrinted
 
 __all__ = ["doctor"]
 
@@ -63,7 +63,7 @@ def doctor(runs: Path, cache: Path | None) -> None:
     problems = sum(finding.problem for finding in found)
     click.echo(f"{problems} problem{'s' * (problems != 1)} found" if problems else "nothing is wrong")
     if problems:
-        sys.exit(1)
+        raise AlreadyPrinted
 
 
 def _findings(runs: Path, cache: Path) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from gridbench.core.plugins import is_interrupt
 from gridbench.core.source import failing_line, module_file
 from gridbench.errors import GridbenchError, in_words
 
@@ -68,9 +69,9 @@ def carry_out(
             check(subject)
         except Violation as violation:
             yield Finding(title, name, str(violation))
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
+            if is_interrupt(error):
+                raise
             where = failing_line(error, module_file(owner.__module__))
             kind = f"{type(error).__name__}: " if isinstance(error, GridbenchError) else ""
             yield Finding(title, name, f"it raised {kind}{in_words(error)}{where}")

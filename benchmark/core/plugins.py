@@ -15,11 +15,18 @@ from types import CodeType
 from typing import Any, NoReturn
 
 from gridbench.core.files import LARGEST_JSON, read_bytes
-from gridbench.core.source import failing_line
+from gridbench.core.source import failing_line, raised_by_statement
 from gridbench.errors import InputError, in_words
 from gridbench.registry import PLUGIN_SOURCES, REGISTRIES
 
-__all__ = ["load_plugin", "loaded_plugins", "plugin_fault", "registered_from", "source_digest"]
+__all__ = [
+    "is_interrupt",
+    "load_plugin",
+    "loaded_plugins",
+    "plugin_fault",
+    "registered_from",
+    "source_digest",
+]
 
 _PREFIX = "gridbench_plugin_"
 # Told apart by their versions, not by their source.
@@ -87,14 +94,22 @@ def registered_from(file: Path) -> list[tuple[str, str]]:
 
 def plugin_fault(error: BaseException) -> str:
     """Return the line of a plug-in that raised an error, with the error; empty if no plug-in was involved."""
-    ours = Path(__file__).parents[1]
+    if isinstance(error, KeyboardInterrupt) and not raised_by_statement(error):
+        return ""
     files = set(map(str, PLUGIN_SOURCES))
     files |= {str(registry.origin(name)) for registry in REGISTRIES for name in registry}
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if frame.filename in files and not Path(frame.filename).is_relative_to(ours):
-            where = f"{frame.filename!r} failed in line {frame.lineno} ({frame.name})"
-            return f"The plug-in {where}: {in_words(error)}"
+    packages = set().union(*(registry.packages() for registry in REGISTRIES)) - _PLATFORM
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        file = frame.f_code.co_filename
+        package = str(frame.f_globals.get("__name__")).partition(".")[0]
+        if file in files or package in packages:
+            return f"The plug-in {file!r} failed in line {line} ({frame.f_code.co_name}): {in_words(error)}"
     return ""
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Tell whether an error is Ctrl-C, and not a KeyboardInterrupt that a plug-in raises itself."""
+    return isinstance(error, KeyboardInterrupt) and not plugin_fault(error)
 
 
 def source_digest(components: Iterable[Any]) -> str | None:
@@ -136,9 +151,9 @@ def _execute(file: Path, shown: Path) -> None:
     sys.modules[name] = module
     try:
         loader.exec_module(module)
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
+        if is_interrupt(error):
+            raise
         PLUGIN_SOURCES.pop(file, None)
         sys.modules.pop(name, None)
         if before is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dis
 import importlib
 import importlib.util
 import sys
@@ -10,7 +11,7 @@ import traceback
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
-__all__ = ["docstring", "failing_line", "first_line", "module_file"]
+__all__ = ["docstring", "failing_line", "first_line", "module_file", "raised_by_statement"]
 
 
 def module_file(module: str) -> str | None:
@@ -57,6 +58,16 @@ def failing_line(error: BaseException, file: str | None) -> str:
         elif Path(frame.filename).exists() and not any(map(Path(frame.filename).is_relative_to, machinery)):
             outside = place
     return inside or outside
+
+
+def raised_by_statement(error: BaseException) -> bool:
+    """Tell whether a `raise` raised an error; an interruption from the keyboard comes between other instructions."""
+    last = error.__traceback__
+    if last is None:
+        return False
+    while last.tb_next is not None:
+        last = last.tb_next
+    return last.tb_frame.f_code.co_code[last.tb_lasti] == dis.opmap["RAISE_VARARGS"]
 
 
 def docstring(module: str, attribute: str) -> str | None:

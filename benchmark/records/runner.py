@@ -18,7 +18,7 @@ from gridbench.config import RunConfig
 from gridbench.core.environment import choose_device, cpu_threads, describe_environment, peak_memory
 from gridbench.core.files import check_folder, file_hash, write_bytes, write_json
 from gridbench.core.machine import machine_label, resumed_on
-from gridbench.core.plugins import plugin_fault
+from gridbench.core.plugins import is_interrupt, plugin_fault
 from gridbench.datasets import default_cache
 from gridbench.errors import GridbenchError, RunFailed, in_words
 from gridbench.plan import Plan, make_plan
@@ -134,11 +134,11 @@ def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> Ru
     with cpu_threads(execution.threads):
         try:
             experiment = build(plan, device)
-        except (GridbenchError, KeyboardInterrupt):
+        except GridbenchError:
             raise
         except BaseException as error:
             fault = plugin_fault(error)
-            if isinstance(error, Exception) and not fault:
+            if isinstance(error, Exception | KeyboardInterrupt) and not fault:
                 raise
             raise RunFailed(f"The run failed before it began. {fault or in_words(error)}") from error
         with locked(execution.runs, folder):
@@ -151,10 +151,10 @@ def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> Ru
                 raise unwritable(execution.runs, error) from None
             try:
                 return _compute(experiment, folder, execution, build)
-            except KeyboardInterrupt:
-                raise
             # A plug-in may raise what is no Exception: sys.exit(0) must not look like a run that is done.
             except BaseException as error:
+                if is_interrupt(error):
+                    raise
                 raise _failed(error, folder, plan) from error
 
 

@@ -353,3 +353,43 @@ def together(*jobs) -> None:
         thread.join(10)
     assert not any(thread.is_alive() for thread in threads)
     assert failures == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        " ",
+        "..",
+        "../x",
+        "a/b",
+        "a\\b",
+        "-p",
+        "a b",
+        "a,b",
+        "a=b",
+        "x\n",
+        "\x1b[2J",
+        "é",
+        "x" * 61,
+        7,
+        None,
+    ],
+    ids=ascii,
+)
+def test_a_name_that_cannot_stand_in_a_folder_or_a_list_is_refused(registry, name):
+    with pytest.raises(InputError, match=r"cannot be used: take letters, digits, dot, dash and underscore"):
+        registry.register(thing("m", name="x"), name, "me")
+    with pytest.raises(InputError, match=r"cannot be used: take letters, digits, dot, dash and underscore"):
+        registry.place(name, "m", "Thing")
+    assert registry.names() == ["hammer"]
+
+
+@pytest.mark.parametrize(
+    "raised", ["SystemExit(0)", "GeneratorExit", "KeyboardInterrupt", "type('E', (BaseException,), {})()"]
+)
+def test_a_package_that_ends_the_process_while_it_is_imported_is_named(registry, folder, raised):
+    write(folder, "ends.py", f"raise {raised}\n")
+    registry.place("ends", "ends", "Thing", "ends 1.0")
+    with pytest.raises(InputError, match=r"'ends' of ends 1\.0 cannot be imported: .*ends\.py, line 1"):
+        registry.get("ends")

@@ -72,6 +72,15 @@ ODD = {
     "memory": "raise MemoryError",
     "recursion": "end()",
     "click abort": "import click; raise click.Abort",
+    "click exit": "import click; raise click.exceptions.Exit(0)",
+    "the end of the command": "import click; click.get_current_context().exit()",
+    "an interruption": "raise KeyboardInterrupt",
+    "a kind of interruption": "raise type('Stop', (KeyboardInterrupt,), {})",
+    "a click error of code 0": "import click; raise type('E', (click.ClickException,), {'exit_code': 0})('x')",
+    "an input error of code 0": "from gridbench.errors import InputError as E; e = E('x'); e.exit_code = 0; raise e",
+    "an error of its own": "from gridbench.errors import RunFailed as R; raise type('E', (R,), {'exit_code': 0})",
+    "a closed pipe": "raise BrokenPipeError(32, 'x')",
+    "an end of input": "raise EOFError",
     "input error": f"from gridbench.errors import InputError; raise InputError({OSC!r})",
 }
 RUN = ["--method", "hostile", "--dataset", "stripes", "--epochs", "1", "--backbone", "test_resnet",
@@ -104,3 +113,56 @@ def test_a_plugin_that_ends_the_process_is_a_run_that_failed(check, tmp_path, fu
 def test_whatever_a_plugin_raises_is_told(check, tmp_path, function, ending):
     write(tmp_path, function, ODD[ending])
     refused(check, tmp_path, "run", *RUN)
+
+
+PLANNED: dict[str, list[str]] = {
+    "sweep --dry-run": ["sweep", *RUN[:-4], "--dry-run", "--seeds", "2"],
+    "check": ["check", "hostile.py"],
+    "compare": ["compare", "hostile.py", "--quick"],
+    "audit": ["audit", *RUN[:-6], "--dry-run"],
+}
+
+
+@pytest.mark.parametrize(
+    "ending",
+    ["click exit", "the end of the command", "an interruption", "no code", "a click error of code 0"],
+)
+@pytest.mark.parametrize("function", ["module", "class body", "resolve"])
+@pytest.mark.parametrize("command", PLANNED)
+def test_a_plugin_that_ends_what_is_planned_is_told(check, tmp_path, command, function, ending):
+    write(tmp_path, function, ODD[ending])
+    assert "hostile.py" in refused(check, tmp_path, *PLANNED[command]).text
+
+
+NAMES = [
+    "",
+    " ",
+    ".",
+    "../x",
+    "a/b",
+    "-rf",
+    "--help",
+    "a,b",
+    "a=b",
+    "a b",
+    "x\n",
+    OSC,
+    "x" * 5000,
+    "$(id)",
+    "é",
+    "=1+1",
+    7,
+]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=lambda name: ascii(name)[:20])
+@pytest.mark.parametrize("kind", ["method", "loss", "noise", "dataset"])
+def test_a_name_that_is_none_is_refused(check, tmp_path, kind, name):
+    attributes = "step=0, describe=0, entries=0, task=0, corrupt=0, open=0, recipes=0"
+    (tmp_path / "hostile.py").write_text(
+        f"from gridbench import register_{kind} as register\n"
+        f"class Empty: {'; '.join(attributes.split(', '))}\n"
+        f"register({name!r})(Empty)\n",
+        encoding="utf-8",
+    )
+    assert "cannot be used: take letters" in check("list", "methods", "--plugin", "hostile.py").text

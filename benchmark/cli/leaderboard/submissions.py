@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -12,7 +11,7 @@ import click
 
 import gridbench
 from gridbench.cli.options import cache_option, device_option, quiet_option, threads_option
-from gridbench.errors import InputError
+from gridbench.errors import AlreadyPrinted, InputError
 
 if TYPE_CHECKING:
     from gridbench.leaderboard.bundles.submission import Submission
@@ -127,7 +126,7 @@ def verify_submission(
     for run in submission.runs:
         click.echo(f"{verdicts.get(run.stored.folder.name, 'submitted'):10} {run.stored.folder.name}")
     if "differs" in verdicts.values():
-        sys.exit(1)
+        raise AlreadyPrinted
 
 
 def _chosen(submission: Submission, asked: tuple[str, ...]) -> list[Run]:

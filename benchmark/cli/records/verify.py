@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from gridbench.cli.options import (
     quiet_option,
     threads_option,
 )
-from gridbench.errors import InputError
+from gridbench.errors import AlreadyPrinted, InputError
 
 if TYPE_CHECKING:
     from gridbench.leaderboard.records.runs import Run
@@ -94,7 +93,7 @@ def verify(
             click.echo(
                 "Differs. This gridbench and its data would compute another run, so nothing was computed."
             )
-            sys.exit(1)
+            raise AlreadyPrinted
         if (runs / plan.folder_name).resolve() == stored.folder.resolve():
             raise InputError(
                 f"The record lies in {runs} itself; name another folder for the new run with --runs."
@@ -116,7 +115,7 @@ def verify(
     words = {"equal": "Equal.", "within": "Within what machines differ by.", "differs": "Differs."}
     click.echo(f"{words[found.verdict]} {found.reason}")
     if found.verdict == "differs":
-        sys.exit(1)
+        raise AlreadyPrinted
 
 
 def _from_path(path: Path, values: Mapping[str, Any], file: Path | None) -> StoredRun | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import click
 
 from gridbench.cli.options import runs_option
 from gridbench.core.machine import NOT_RECORDED
-from gridbench.errors import InputError
+from gridbench.errors import AlreadyPrinted, InputError
 
 if TYPE_CHECKING:
     from gridbench.records.status import Report
@@ -69,7 +68,7 @@ def status(runs: Path, verify: bool, everything: bool, watch: bool, every: float
         report = look(runs, verify)
         click.echo(_json(report) if format_ == "json" else "\n".join(_lines(report, everything)))
     if any(run.needs_attention for run in report.found):
-        sys.exit(1)
+        raise AlreadyPrinted
 
 
 def _json(report: Report) -> str:
