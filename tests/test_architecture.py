@@ -28,6 +28,7 @@ COMMON = {"gridbench.errors", "gridbench.parameters", "gridbench.registry"}
 FILES_AND_TEXT = {
     "gridbench.core.csv_files",
     "gridbench.core.files",
+    "gridbench.core.json_files",
     "gridbench.core.terminal",
     "gridbench.core.zip_files",
 }

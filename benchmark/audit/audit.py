@@ -15,7 +15,8 @@ from gridbench.audit.calibration import calibrate
 from gridbench.audit.cross_validation import check_auditable, divide, predict_held_out
 from gridbench.audit.estimate import estimate_errors
 from gridbench.audit.expectation import expect, plant
-from gridbench.core.files import read_json, write_arrays, write_json
+from gridbench.core.files import write_arrays
+from gridbench.core.json_files import read_json, write_json
 from gridbench.core.streams import numpy_stream
 from gridbench.core.zip_files import read_arrays
 from gridbench.datasets import Archive

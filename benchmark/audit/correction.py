@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from gridbench.audit.ranking import Suspects
 from gridbench.core.csv_files import as_written
-from gridbench.core.files import LARGEST_TABLE, parse_json, read_text
+from gridbench.core.files import LARGEST_TABLE, read_text
+from gridbench.core.json_files import parse_json
 from gridbench.errors import InputError, nearest
 
 __all__ = ["ACCEPT", "REJECT", "UNSURE", "changes_of", "correct", "read_decisions", "replacement"]

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import math
 import os
-import re
 import stat
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gridbench.errors import InputError
 
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = [
     "FACTOR",
     "LARGEST_FILE",
-    "LARGEST_JSON",
     "LARGEST_TABLE",
     "LARGEST_TEXT",
     "UnsafeFile",
@@ -34,29 +31,18 @@ __all__ = [
     "file_hash",
     "limited",
     "open_file",
-    "parse_json",
     "read_bytes",
-    "read_json",
     "read_text",
     "write_arrays",
     "write_bytes",
-    "write_json",
 ]
 
-# The largest of each kind that real use needs, with room: a record's JSON is below 1 MB after 1,000 epochs, a label
-# table of 600,000 rows and 43 classes has 70 MB, weights of the largest ViT 2.5 GB.
+# The largest of each kind that real use needs, with room: a label table of 600,000 rows and 43 classes has 70 MB,
+# weights of the largest ViT 2.5 GB.
 LARGEST_TEXT = 2**20
-LARGEST_JSON = 8 * 2**20
 LARGEST_TABLE = 256 * 2**20
 LARGEST_FILE = 8 * 2**30
 
-DEEPEST_JSON = 40
-# Lists and objects: an epoch of a history takes about five, a decision of an audit one.
-MOST_NESTED = 200_000
-# Size of a short name, its number and the space between them; the Python object is ten times as large.
-BYTES_A_VALUE = 8
-LONGEST_NUMBER = 25
-LONGEST_TEXT = 100_000
 PIECE = 2**20
 FACTOR = "GRIDBENCH_LIMIT_FACTOR"
 
@@ -178,90 +164,6 @@ def read_text(path: Path, largest: int = LARGEST_TABLE, encoding: str = "utf-8")
     return read_bytes(path, largest).decode(encoding)
 
 
-def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        ValueError: It is not JSON, or holds what no record does.
-        OSError: It cannot be read.
-    """
-    return parse_json(read_bytes(path, largest), largest=largest)
-
-
-_QUOTES, _OPENING, _BRACKETS = b'"', b"[{", b"[]{}"
-_NO_STRUCTURE = bytes(set(range(256)) - set(_QUOTES + _BRACKETS))
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-
-
-def parse_json(content: bytes, strict: bool = False, largest: int = LARGEST_JSON) -> Any:
-    """Read JSON without deep or endless nesting, numbers of hundreds of digits and text that is no Unicode.
-
-    Args:
-        content: UTF-8 text.
-        strict: Whether NaN, numbers out of range and texts of 100,000 characters are refused, too.
-        largest: The most bytes that it may have, by which the number of its values is limited.
-
-    Raises:
-        ValueError: With the reason.
-    """
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        raise ValueError("it is no text") from None
-    longest = _check_structure(content, largest)
-    options: dict[str, Any] = {"parse_constant": _no_constant, "parse_float": _finite} if strict else {}
-    value = json.loads(text, parse_int=_integer, **options)
-    if strict and longest > LONGEST_TEXT:
-        raise ValueError(f"it holds a text of {longest:,} characters")
-    if _SURROGATE.search(content):
-        try:
-            json.dumps(value, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            raise ValueError("it holds text that is no Unicode") from None
-    return value
-
-
-def _check_structure(content: bytes, largest: int) -> int:
-    """Refuse JSON of too many values or levels before any value is made; return the bytes of its longest text, if long.
-
-    Raises:
-        ValueError: With the reason.
-    """
-    most, nested = limited(largest // BYTES_A_VALUE), limited(MOST_NESTED)
-    if content.count(b",") + content.count(b":") > most or content.count(_QUOTES) > 2 * most:
-        raise ValueError(f"it holds more than {most:,} values")
-    opened = content.count(b"[") + content.count(b"{")
-    if opened > nested:
-        raise ValueError(f"it holds more than {nested:,} lists and objects")
-    if opened <= DEEPEST_JSON and len(content) <= LONGEST_TEXT:
-        return 0
-    # Without escapes, every second piece between quotes is a text.
-    pieces = content.replace(b"\\\\", b"..").replace(b'\\"', b"..").split(_QUOTES)
-    depth = 0
-    for code in b"".join(pieces[::2]).translate(None, _NO_STRUCTURE):
-        depth += 1 if code in _OPENING else -1
-        if depth > DEEPEST_JSON:
-            raise ValueError("it is nested too deeply")
-    return max(map(len, pieces[1::2]), default=0)
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"it holds {name}, which is no number")
-
-
-def _integer(text: str) -> int:
-    if len(text) > LONGEST_NUMBER:
-        raise ValueError(f"it holds a number out of range, of {len(text):,} digits")
-    return int(text)
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if math.isinf(value):
-        raise ValueError("it holds a number out of range")
-    return value
-
-
 def file_hash(path: Path) -> str:
     """Return the sha256 of a regular file, read in pieces."""
     digest = hashlib.sha256()
@@ -352,12 +254,6 @@ def _new(path: Path) -> BinaryIO:
     except FileExistsError:
         path.unlink()
         return path.open("xb")
-
-
-def write_json(path: Path, value: Any) -> str:
-    """Write JSON with sorted keys and without NaN, atomically; return its sha256."""
-    text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
-    return write_bytes(path, (text + "\n").encode())
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> str:

@@ -14,7 +14,8 @@ from pathlib import Path
 from types import CodeType
 from typing import Any, NoReturn
 
-from gridbench.core.files import LARGEST_JSON, read_bytes
+from gridbench.core.files import read_bytes
+from gridbench.core.json_files import LARGEST_JSON
 from gridbench.core.source import failing_line, raised_by_statement
 from gridbench.errors import InputError, in_words
 from gridbench.registry import PLUGIN_SOURCES, REGISTRIES

@@ -19,7 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from gridbench.config import stored_config
-from gridbench.core.files import check_folder, check_free, read_bytes, write_bytes, write_json
+from gridbench.core.files import check_folder, check_free, read_bytes, write_bytes
+from gridbench.core.json_files import write_json
 from gridbench.datasets.dataset import Progress
 from gridbench.errors import InputError
 from gridbench.plan import Plan, make_plan

@@ -16,17 +16,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gridbench.core.files import (
-    LARGEST_FILE,
-    LARGEST_JSON,
-    file_hash,
-    parse_json,
-    read_bytes,
-    read_json,
-    write_arrays,
-    write_json,
-)
+from gridbench.core.files import LARGEST_FILE, file_hash, read_bytes, write_arrays
 from gridbench.core.identity import check_identity
+from gridbench.core.json_files import LARGEST_JSON, parse_json, read_json, write_json
 from gridbench.core.machine import NOT_RECORDED, machine_label
 from gridbench.core.zip_files import read_arrays
 

@@ -18,7 +18,8 @@ from safetensors.torch import load
 
 from gridbench.config import stored_config
 from gridbench.core.environment import choose_device, cpu_threads, describe_environment
-from gridbench.core.files import file_hash, read_bytes, read_json, write_bytes
+from gridbench.core.files import file_hash, read_bytes, write_bytes
+from gridbench.core.json_files import read_json
 from gridbench.core.machine import resumed_on
 from gridbench.datasets import default_cache
 from gridbench.datasets.dataset import Progress

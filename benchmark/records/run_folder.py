@@ -11,7 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from gridbench.core.files import check_folder, write_json
+from gridbench.core.files import check_folder
+from gridbench.core.json_files import write_json
 from gridbench.errors import GridbenchError, InputError, RunFailed
 from gridbench.plan import Plan
 from gridbench.records.record import StoredRun

@@ -16,7 +16,8 @@ import torch
 
 from gridbench.config import RunConfig
 from gridbench.core.environment import choose_device, cpu_threads, describe_environment, peak_memory
-from gridbench.core.files import check_folder, file_hash, write_bytes, write_json
+from gridbench.core.files import check_folder, file_hash, write_bytes
+from gridbench.core.json_files import write_json
 from gridbench.core.machine import machine_label, resumed_on
 from gridbench.core.plugins import is_interrupt, plugin_fault
 from gridbench.datasets import default_cache

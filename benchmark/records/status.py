@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gridbench.core.files import read_json
+from gridbench.core.json_files import read_json
 from gridbench.records.record import State, StoredRun, iter_records
 from gridbench.records.runtime import Estimate, Measured, duration
 from gridbench.records.sweep_manifest import DeclaredSweep, declared_sweeps

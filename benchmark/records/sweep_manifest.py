@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gridbench.core.files import check_folder, read_json, write_json
+from gridbench.core.files import check_folder
+from gridbench.core.json_files import read_json, write_json
 from gridbench.records.runtime import KIND
 
 __all__ = ["DeclaredRun", "DeclaredSweep", "declare", "declared_sweeps"]

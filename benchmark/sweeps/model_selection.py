@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gridbench.core.files import check_folder, write_json
+from gridbench.core.files import check_folder
+from gridbench.core.json_files import write_json
 from gridbench.leaderboard.records.metric_info import unit_of
 from gridbench.leaderboard.records.metric_names import HEADLINE
 from gridbench.records.record import read_record

@@ -18,7 +18,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from gridbench.core.files import LARGEST_TABLE, file_hash, read_bytes, read_json, write_bytes, write_json
+from gridbench.core.files import LARGEST_TABLE, file_hash, read_bytes, write_bytes
+from gridbench.core.json_files import read_json, write_json
 from gridbench.core.machine import NOT_RECORDED
 
 __all__ = [

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbench.core.files import LARGEST_TABLE, open_file, read_json, read_text
+from gridbench.core.files import LARGEST_TABLE, open_file, read_text
+from gridbench.core.json_files import read_json
 from gridbench.core.zip_files import check_array_header
 from gridbench.datasets.archive.arrayfile import file_sha256
 from gridbench.datasets.archive.indexing import (

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbench.core.files import LARGEST_TABLE, read_json
+from gridbench.core.files import LARGEST_TABLE
+from gridbench.core.json_files import read_json
 from gridbench.datasets.archive.arrayfile import file_sha256
 from gridbench.datasets.archive.layout import IGNORE, SPLITS, Layout
 from gridbench.datasets.archive.statistics import band_statistics

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from gridbench.core.files import read_json
+from gridbench.core.json_files import read_json
 from gridbench.errors import InputError
 from gridbench.leaderboard.bundles.checks import CONTENTS
 

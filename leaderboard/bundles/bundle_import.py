@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gridbench.core.files import check_folder, read_bytes, read_json
+from gridbench.core.files import check_folder, read_bytes
+from gridbench.core.json_files import read_json
 from gridbench.errors import InputError
 from gridbench.leaderboard.bundles.bundle import DONE, FILES
 from gridbench.leaderboard.bundles.checks import Bundle, check_content, opened, refuse

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from gridbench.core.files import LARGEST_FILE, LARGEST_JSON, limited, open_file, parse_json
+from gridbench.core.files import LARGEST_FILE, limited, open_file
+from gridbench.core.json_files import LARGEST_JSON, parse_json
 from gridbench.core.zip_files import ZIP_ERRORS, check_arrays, check_zip, read_member
 from gridbench.errors import InputError
 from gridbench.leaderboard.records.run import is_hash

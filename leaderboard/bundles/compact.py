@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gridbench.core.files import LARGEST_JSON, limited, parse_json
+from gridbench.core.files import limited
+from gridbench.core.json_files import LARGEST_JSON, parse_json
 from gridbench.errors import InputError
 from gridbench.leaderboard.bundles.checks import CONTENTS, opened, refuse
 from gridbench.records.record import RunRecord, check_result

@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gridbench.core.files import LARGEST_TEXT, parse_json
+from gridbench.core.files import LARGEST_TEXT
+from gridbench.core.json_files import parse_json
 from gridbench.errors import InputError
 from gridbench.leaderboard.bundles.bundle import pack_bundle
 from gridbench.leaderboard.bundles.bundle_import import import_bundle

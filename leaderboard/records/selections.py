@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gridbench.core.files import read_json
+from gridbench.core.json_files import read_json
 from gridbench.leaderboard.records.runs import Collection
 from gridbench.leaderboard.tables.cells import setting_text
 

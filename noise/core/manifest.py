@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gridbench.core.files import LARGEST_TABLE, read_json, write_bytes
+from gridbench.core.files import LARGEST_TABLE, write_bytes
+from gridbench.core.json_files import read_json
 from gridbench.core.labels import IGNORE
 from gridbench.core.zip_files import read_arrays
 from gridbench.errors import InputError

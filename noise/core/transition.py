@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gridbench.core.files import LARGEST_JSON, read_text
+from gridbench.core.files import read_text
+from gridbench.core.json_files import LARGEST_JSON
 from gridbench.errors import InputError
 from gridbench.noise.core.corruption import Corruption, Ints, scene_corruption
 from gridbench.noise.core.labels import checked_scene_labels

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gridbench.audit.exchange.images import Format, Labelled, Task
-from gridbench.core.files import LARGEST_TABLE, parse_json
+from gridbench.core.files import LARGEST_TABLE
+from gridbench.core.json_files import parse_json
 from gridbench.datasets.readers.formats.coco import coco_annotations
 from gridbench.errors import InputError
 

@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from gridbench.audit.exchange.images import Format, Labelled, Task
-from gridbench.core.files import LARGEST_TABLE, parse_json
+from gridbench.core.files import LARGEST_TABLE
+from gridbench.core.json_files import parse_json
 from gridbench.errors import InputError
 
 __all__ = ["FIFTYONE"]

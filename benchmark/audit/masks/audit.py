@@ -14,7 +14,8 @@ from gridbench.audit.audit import Folding, audit_folder, fold_of_images
 from gridbench.audit.cross_validation import train_folds
 from gridbench.audit.masks.certainty import rank_regions
 from gridbench.audit.masks.regions import Candidate
-from gridbench.core.files import read_json, write_arrays, write_json
+from gridbench.core.files import write_arrays
+from gridbench.core.json_files import read_json, write_json
 from gridbench.core.streams import numpy_stream
 from gridbench.core.zip_files import read_arrays
 from gridbench.datasets import Archive

@@ -94,7 +94,8 @@ def compare(
     from gridbench.audit.comparison import changes_between, retrain, share
     from gridbench.config import make_config
     from gridbench.core.console import Console
-    from gridbench.core.files import check_free, write_json
+    from gridbench.core.files import check_free
+    from gridbench.core.json_files import write_json
     from gridbench.core.progress import ProgressReporter
     from gridbench.datasets import default_cache
     from gridbench.leaderboard.formats.terminal import print_sheets

@@ -14,7 +14,8 @@ from typing import Any
 
 from filelock import FileLock
 
-from gridbench.core.files import file_hash, parse_json, read_bytes, write_bytes
+from gridbench.core.files import file_hash, read_bytes, write_bytes
+from gridbench.core.json_files import parse_json
 from gridbench.datasets import Archive
 from gridbench.datasets.archive.archive import INDEX
 from gridbench.datasets.archive.arrayfile import fsync_directory

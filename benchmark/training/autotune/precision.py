@@ -18,12 +18,12 @@ from typing import Any
 import torch
 
 from gridbench.config import RunConfig
-from gridbench.core import machine_cache
 from gridbench.core.environment import describe_environment
 from gridbench.core.machine import machine_label
 from gridbench.datasets.dataset import Progress
 from gridbench.plan import Plan, make_plan
 from gridbench.records.record import read_record
+from gridbench.training.autotune import machine_cache
 from gridbench.training.autotune.step_time import step_times
 from gridbench.training.building import spec_of
 

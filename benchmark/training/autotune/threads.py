@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from gridbench.config import RunConfig
-from gridbench.core import machine_cache
 from gridbench.core.cores import cores_here, end_with_parent, shares_of_cores, training_processes
 from gridbench.core.machine import describe_machine, machine_label
 from gridbench.plan import Plan
+from gridbench.training.autotune import machine_cache
 
 __all__ = ["fastest_threads", "fewest_good", "measure_steps", "steps_per_second", "thread_numbers"]
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gridbench.core.files import read_json, write_json
+from gridbench.core.json_files import read_json, write_json
 from gridbench.training.trackers import LoggedRun, scalars
 from gridbench.training.trackers.pictures import record_files, retrieved_pictures
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbench.core.files import parse_json
+from gridbench.core.json_files import parse_json
 from gridbench.datasets.archive.layout import IGNORE, GroupLayout, Sample
 from gridbench.datasets.readers.base import Outcome
 from gridbench.datasets.readers.bigearthnet.classes import (

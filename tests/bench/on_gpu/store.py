@@ -13,7 +13,8 @@ import torch
 from fair import machine
 
 from gridbench.core.environment import describe_environment
-from gridbench.core.files import read_json, write_bytes, write_json
+from gridbench.core.files import write_bytes
+from gridbench.core.json_files import read_json, write_json
 
 __all__ = ["Row", "Settings", "Store", "table"]
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gridbench.config import make_config
 from gridbench.core.environment import Memory, memory_of, ran_out_of_memory
-from gridbench.core.files import read_json
+from gridbench.core.json_files import read_json
 from gridbench.datasets import open_archive
 from gridbench.engines.placement import Placement, assign, runs_that_fit
 from gridbench.engines.ray.node import Order, carry_out

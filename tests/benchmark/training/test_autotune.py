@@ -5,12 +5,12 @@ import torch
 
 from gridbench import run
 from gridbench.config import make_config
-from gridbench.core import machine_cache
-from gridbench.core.files import read_json
+from gridbench.core.json_files import read_json
 from gridbench.errors import InputError, RunFailed
 from gridbench.plan import make_plan
 from gridbench.records.record import iter_records
 from gridbench.records.runner import Execution
+from gridbench.training.autotune import machine_cache
 from gridbench.training.autotune.precision import FILE, Chooser, plainest_fast
 from gridbench.training.autotune.step_time import step_times
 from gridbench.training.backbone import BackboneSpec

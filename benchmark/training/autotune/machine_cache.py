@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from gridbench.core.files import read_json, write_json
+from gridbench.core.json_files import read_json, write_json
 
 __all__ = ["get", "put"]
 
