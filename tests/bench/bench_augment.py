@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from fair import QUICK, compare
-from made_up import packed
+from helpers.fair import QUICK, compare
+from helpers.made_up import packed
 from torchvision.transforms import v2
 
 from gridbench.datasets.archive.layout import Sample

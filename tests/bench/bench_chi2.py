@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from fair import QUICK, Seconds, compare, figure, growth, machine
-from fresh import arguments, extra_peak, in_fresh_process
-from made_up import descriptors
+from helpers.fair import QUICK, Seconds, compare, figure, growth, machine
+from helpers.fresh import arguments, extra_peak, in_fresh_process
+from helpers.made_up import descriptors
 from sklearn.metrics.pairwise import additive_chi2_kernel
 
 from gridbench import metrics

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import rasterio
 import torch
-from fair import QUICK, compare, figure, growth
-from fresh import arguments, in_fresh_process, peak
-from made_up import packed
+from helpers.fair import QUICK, compare, figure, growth
+from helpers.fresh import arguments, in_fresh_process, peak
+from helpers.made_up import packed
 from PIL import Image
 from rasterio.enums import Resampling
 from torchvision.transforms import v2

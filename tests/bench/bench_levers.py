@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from fair import QUICK, compare, machine
+from helpers.fair import QUICK, compare, machine
 
 from gridbench.training.autotune.precision import plainest_fast
 from gridbench.training.autotune.step_time import step_times, stepper

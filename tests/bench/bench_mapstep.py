@@ -8,8 +8,8 @@ A mean teacher passes each batch through a second network without gradients.
 from __future__ import annotations
 
 import torch
-from fair import QUICK, compare
-from stepping import NETWORKS, SIDE, PaperSegmentation, stepper
+from helpers.fair import QUICK, compare
+from helpers.stepping import NETWORKS, SIDE, PaperSegmentation, stepper
 
 from gridbench.methods.grid import GRID
 from gridbench.methods.lnc import LNC

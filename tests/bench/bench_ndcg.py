@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from fair import QUICK, compare, figure, growth
+from helpers.fair import QUICK, compare, figure, growth
 from sklearn.metrics import ndcg_score
 
 from gridbench.metrics import ndcg_at_k

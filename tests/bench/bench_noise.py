@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fair import QUICK, compare, figure, growth
-from noise_loops import (
+from helpers.fair import QUICK, compare, figure, growth
+from helpers.noise_loops import (
     CLASSES,
     MAP_RATE,
     PIXEL_LOOPS,

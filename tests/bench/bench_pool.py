@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from fair import QUICK, Seconds, compare
-from made_up import packed
+from helpers.fair import QUICK, Seconds, compare
+from helpers.made_up import packed
 
 from gridbench.config import RunConfig, make_config
 from gridbench.datasets.archive.layout import Sample

@@ -7,8 +7,8 @@ keep memories of predictions, labels or noise.
 from __future__ import annotations
 
 import torch
-from fair import compare
-from stepping import NETWORKS, SIDE, stepper
+from helpers.fair import compare
+from helpers.stepping import NETWORKS, SIDE, stepper
 
 from gridbench.registry import LOSSES, METHODS
 

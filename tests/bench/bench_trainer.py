@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from fair import QUICK, compare
-from made_up import packed
+from helpers.fair import QUICK, compare
+from helpers.made_up import packed
 
 from gridbench.datasets.archive.archive import Archive
 from gridbench.datasets.archive.layout import Sample

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from fair import FOLDER
+from helpers.fair import FOLDER
 from on_gpu.runs import one_run, side_by_side, table_five
 from on_gpu.search import search
 from on_gpu.store import Settings, Store, table

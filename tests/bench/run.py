@@ -17,7 +17,7 @@ import time
 from itertools import groupby
 from pathlib import Path
 
-import fair
+from helpers import fair
 
 HERE = Path(__file__).resolve().parent
 

@@ -17,8 +17,8 @@ HERE = Path(__file__).resolve().parent
 
 
 def load(name: str):
-    """Import a file beside this one; it finds its neighbours by name while it is imported."""
-    spec = importlib.util.spec_from_file_location(f"gridbench_{name}", HERE / f"{name}.py")
+    """Import a file below this folder; it finds its neighbours by name while it is imported."""
+    spec = importlib.util.spec_from_file_location(f"gridbench_{name.replace('/', '_')}", HERE / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     sys.path.insert(0, str(HERE))
@@ -29,7 +29,7 @@ def load(name: str):
     return module
 
 
-fair, fresh, run = load("fair"), load("fresh"), load("run")
+fair, fresh, run = load("helpers/fair"), load("helpers/fresh"), load("run")
 
 
 class Machine:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from made_up import packed
+from helpers.made_up import packed
 from on_gpu.store import Settings
 
 from gridbench.config import make_config

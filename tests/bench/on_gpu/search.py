@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import torch
-from made_up import descriptors
+from helpers.made_up import descriptors
 from on_gpu.store import Row, Settings, Store
 
 from gridbench import metrics

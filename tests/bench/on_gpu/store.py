@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from fair import machine
+from helpers.fair import machine
 
 from gridbench.core.environment import describe_environment
 from gridbench.core.files import write_bytes

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from fair import compare
+from helpers.fair import compare
 from on_gpu.archive import experiment_of
 from on_gpu.store import Row, Settings, Store
 

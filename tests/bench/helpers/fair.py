@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
-from verdicts import HEADER, Comparison, Figure, row, seconds
+from helpers.verdicts import HEADER, Comparison, Figure, row, seconds
 
 QUICK = "--quick" in sys.argv
-FOLDER = Path(__file__).resolve().parents[2] / "bench"
+FOLDER = Path(__file__).resolve().parents[3] / "bench"
 OUTPUT = Path(os.environ.get("BENCH_OUTPUT") or (FOLDER / "quick" if QUICK else FOLDER))
 RESAMPLES = 5000
 

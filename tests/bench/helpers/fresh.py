@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from fair import QUICK
+from helpers.fair import QUICK
 
 __all__ = ["arguments", "extra_peak", "in_fresh_process", "peak"]
 

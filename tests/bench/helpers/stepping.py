@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from fair import QUICK
+from helpers.fair import QUICK
 
 from gridbench.methods.base import Batch, Context, Geometry, Loss, Method, Objective, Setup
 from gridbench.methods.tasks.segmentation import PAPER, Segmentation, SegmentationHead
