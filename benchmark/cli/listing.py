@@ -153,14 +153,13 @@ def metrics() -> None:
     from rich.table import Table
 
     from gridbench.core.console import Console
-    from gridbench.leaderboard.records.metric_info import unit_of
-    from gridbench.leaderboard.records.metric_names import METRICS
+    from gridbench.leaderboard.records.metric_info import METRICS
 
     table = Table(box=None, pad_edge=False)
     for column in ("name", "better", "what it is"):
         table.add_column(column, no_wrap=column == "name")
     for each in METRICS:
-        table.add_row(each.name, unit_of(each.name).better, f"{each.of}: {each.words}")
+        table.add_row(each.name, each.unit.better, f"{each.of}: {each.words}")
     console = Console()
     console.print(table)
     for prefix, images in (("validation/", "validation images"), ("unseen/", "validation images as queries")):

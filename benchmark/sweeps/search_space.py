@@ -11,7 +11,8 @@ from typing import Any
 
 from gridbench.core.streams import numpy_stream
 from gridbench.errors import InputError, nearest
-from gridbench.leaderboard.records.metric_names import HEADLINE, METRICS, VALIDATION, closest
+from gridbench.leaderboard.records.metric_info import METRICS, VALIDATION
+from gridbench.leaderboard.records.metric_names import HEADLINE, closest
 from gridbench.methods.base import Context, Loss, Method
 from gridbench.parameters import Specification, describe, parse, public_name
 from gridbench.sweeps.grid import pair_of, refusal

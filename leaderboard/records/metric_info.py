@@ -1,13 +1,14 @@
-"""The metrics of a record: names, units, and whether higher or lower is better."""
+"""The metrics of a record: names, descriptions, units, and whether higher or lower is better."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["Unit", "metrics_of", "shown", "unit_of"]
+__all__ = ["METRICS", "Metric", "Unit", "family_of", "metrics_of", "shown", "unit_of"]
 
 _SINGLE = ("memorised", "memorised_pixels", "predicted_prevalence", "true_prevalence", "noisy_images")
 
@@ -33,35 +34,89 @@ class Unit:
     better: Literal["higher", "lower", ""]
 
 
-_FRACTION = Unit("fraction", "percent", "%", 100.0, 1, "higher")
-_PREFIXES = {
-    "noise/": Unit("percent", "percent", "%", 1.0, 2, ""),
-    "seconds/": Unit("seconds", "seconds", "s", 1.0, 1, ""),
-    "memory/": Unit("bytes", "megabytes", "MB", 1e-6, 0, ""),
-    "parameters/": Unit("count", "count", "", 1.0, 0, ""),
-    "hamming": Unit("fraction", "percent", "%", 100.0, 1, "lower"),
-    "ece": Unit("fraction", "percent", "%", 100.0, 1, "lower"),
-    "memorised": Unit("fraction", "percent", "%", 100.0, 1, "lower"),
-    "predicted_prevalence": Unit("fraction", "percent", "%", 100.0, 1, ""),
-    "true_prevalence": Unit("fraction", "percent", "%", 100.0, 1, ""),
-    "noisy_images": Unit("fraction", "percent", "%", 100.0, 1, ""),
-}
-_SUFFIXES = {
-    "/prevalence": Unit("fraction", "percent", "%", 100.0, 1, ""),
-    "/selected_share": Unit("fraction", "percent", "%", 100.0, 1, ""),
-}
+_PERCENT = ("fraction", "percent", "%", 100.0, 1)
+HIGHER, LOWER, NEITHER = Unit(*_PERCENT, "higher"), Unit(*_PERCENT, "lower"), Unit(*_PERCENT, "")
+
+VALIDATION = "validation/"
+LABELS, SINGLE, MAPS = "scene labels", "single labels", "label maps"
 
 
-def unit_of(metric: str) -> Unit:
-    """Return the unit of a metric's name; a name of no special form is a rate stored as a fraction."""
-    metric = metric.removeprefix("validation/")
-    for prefix, unit in _PREFIXES.items():
-        if metric.startswith(prefix):
-            return unit
-    for suffix, unit in _SUFFIXES.items():
-        if metric.endswith(suffix):
-            return unit
-    return _FRACTION
+@dataclass(frozen=True)
+class Metric:
+    """A metric, or several that differ in a part of their name, which is in capitals.
+
+    Attributes:
+        name: Its name for test images.
+        of: Measured quantity: retrieval, predictions of a kind of labels, the training labels, or costs.
+        words: Description.
+        splits: Prefixes of the metric for images other than the test images.
+        unit: Its unit, and which direction is better.
+        printed: Name in print, without a cut-off; empty for the name itself.
+    """
+
+    name: str
+    of: str
+    words: str
+    splits: tuple[str, ...] = ()
+    unit: Unit = HIGHER
+    printed: str = ""
+
+
+_BOTH, _VAL = (VALIDATION, "unseen/"), (VALIDATION,)
+_RANKED, _NOISE = "retrieval", "training labels"
+METRICS = (
+    Metric("ndcg@K", _RANKED, "NDCG over shared labels; ndcg alone is that at each run's own k", _BOTH, printed="NDCG"),
+    Metric("map@K", _RANKED, "mean average precision; relevant is what shares a label", _BOTH, printed="mAP"),
+    Metric("precision@K", _RANKED, "share of relevant images among the first K", _BOTH, printed="P"),
+    Metric("recall@K", _RANKED, "share of the relevant images that is among the first K", _BOTH, printed="R"),
+    Metric("precision@1", _RANKED, "share of queries whose nearest image is relevant", _BOTH, printed="P"),
+    Metric("map@r", _RANKED, "mean average precision over the first R, the number of relevant images", _BOTH,
+           printed="mAP"),
+    Metric("map_macro", LABELS, "mean over classes of the average precision", _VAL, printed="mAP"),
+    Metric("map_micro", LABELS, "average precision over all pairs of image and class", _VAL, printed="micro mAP"),
+    Metric("f1_macro", f"{LABELS}, {SINGLE}, {MAPS}", "mean over classes of F1; labels at 0.5", _VAL,
+           printed="macro F1"),
+    Metric("f1_micro", LABELS, "F1 over all pairs of image and class, at 0.5", _VAL, printed="micro F1"),
+    Metric("f1_macro_tuned", LABELS, "f1_macro at thresholds chosen by class on validation",
+           printed="macro F1 (tuned thresholds)"),
+    Metric("f1_micro_tuned", LABELS, "f1_micro at thresholds chosen by class on validation",
+           printed="micro F1 (tuned thresholds)"),
+    Metric("hamming", LABELS, "share of pairs of image and class that are wrong, at 0.5", _VAL, LOWER, "Hamming loss"),
+    Metric("accuracy", SINGLE, "share of images whose class is right", _VAL, printed="accuracy"),
+    Metric("balanced_accuracy", SINGLE, "mean over classes of the recall", _VAL, printed="balanced accuracy"),
+    Metric("ece", f"{LABELS}, {SINGLE}", "expected calibration error, 15 bins", _VAL, LOWER, "ECE"),
+    Metric("miou", MAPS, "mean over classes of intersection over union", _VAL, printed="mIoU"),
+    Metric("pixel_accuracy", MAPS, "share of labelled pixels whose class is right", _VAL, printed="pixel accuracy"),
+    Metric("memorised", _NOISE, "wrong labels that the model predicts", unit=LOWER),
+    Metric("memorised_pixels", _NOISE, "wrongly labelled pixels whose wrong label the model predicts", unit=LOWER),
+    Metric("predicted_prevalence", _NOISE, "share of labels that the model predicts present", unit=NEITHER),
+    Metric("true_prevalence", _NOISE, "share of labels that are present", unit=NEITHER),
+    Metric("noisy_images", _NOISE, "share of training images with a wrong label", unit=NEITHER),
+    Metric("noise/realised", _NOISE, "realised noise rate", unit=Unit("percent", "percent", "%", 1.0, 2, "")),
+    Metric("detection/SCORE", _NOISE, "noisy images by the method: precision, recall, f1, auroc"),
+    Metric("loss_detection/SCORE", _NOISE, "noisy images by the loss: the same scores"),
+    Metric("sample_detection/LEVEL/WAY/SCORE", _NOISE, "wrong images and labels by the trained model"),
+    Metric("seconds/PHASE", "cost", "seconds of a phase, or total", unit=Unit("seconds", "seconds", "s", 1.0, 1, "")),
+    Metric("memory/peak", "cost", "largest memory", unit=Unit("bytes", "megabytes", "MB", 1e-6, 0, "")),
+    Metric("parameters/PART", "cost", "parameters: total, backbone", unit=Unit("count", "count", "", 1.0, 0, "")),
+)  # fmt: skip
+"""Every metric of a record, each with all that tables, figures and `gridbench list metrics` show of it."""
+
+_BY_FAMILY = {re.split("[@/]", metric.name)[0]: metric for metric in reversed(METRICS)}
+# A share of images is neither good nor bad, whatever it is a share of.
+_SHARES = ("/prevalence", "/selected_share")
+
+
+def family_of(name: str) -> Metric | None:
+    """Return the metric that a name belongs to, whatever its images, cut-off or part; None for an unknown name."""
+    split = next((prefix for prefix in _BOTH if name.startswith(prefix)), "")
+    return _BY_FAMILY.get(re.split("[@/]", name.removeprefix(split))[0])
+
+
+def unit_of(name: str) -> Unit:
+    """Return the unit of a metric's name; an unknown metric is a rate stored as a fraction, the higher the better."""
+    metric = family_of(name)
+    return NEITHER if name.endswith(_SHARES) else metric.unit if metric else HIGHER
 
 
 def shown(value: float, unit: Unit) -> float:

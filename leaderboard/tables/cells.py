@@ -10,13 +10,8 @@ from functools import cached_property
 from typing import Any, Literal
 
 from gridbench.errors import InputError
-from gridbench.leaderboard.records.metric_names import (
-    HEADLINE,
-    METRICS,
-    closest,
-    full_name,
-    why_missing,
-)
+from gridbench.leaderboard.records.metric_info import METRICS
+from gridbench.leaderboard.records.metric_names import HEADLINE, closest, full_name, why_missing
 from gridbench.leaderboard.records.runs import Collection, Run, Setting
 from gridbench.leaderboard.tables.text import clean
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from gridbench.leaderboard.records.metric_info import METRICS, family_of
 from gridbench.leaderboard.tables.sheet import Line, Sheet
 
 __all__ = [
-    "METRICS",
     "NAMES",
     "as_printed",
     "display_metric",
@@ -32,16 +32,8 @@ NAMES = {
 }  # fmt: skip
 """Registered name of a method or loss -> name in print."""
 
-_WORDS = {"em", "hill", "ls", "oracle", "random", "role", "sat", "untrained", "wan"}
+_WORDS = {"accuracy", "em", "hamming", "hill", "ls", "oracle", "random", "role", "sat", "untrained", "wan"}
 """Names that are English words, too: in a sentence they stay as they are."""
-
-METRICS = {
-    "ndcg": "NDCG", "map": "mAP", "map_macro": "mAP", "map_micro": "micro mAP", "precision": "P", "recall": "R",
-    "f1_macro": "macro F1", "f1_micro": "micro F1", "f1_macro_tuned": "macro F1 (tuned thresholds)",
-    "f1_micro_tuned": "micro F1 (tuned thresholds)", "hamming": "Hamming loss", "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy", "ece": "ECE", "miou": "mIoU", "pixel_accuracy": "pixel accuracy",
-}  # fmt: skip
-"""Name of a metric without its cut-off -> name in print."""
 
 _OTHERS = {
     "bigearthnet": "BigEarthNet", "dlrsd": "DLRSD", "labels pixel": "pixel labels", "labels scene": "scene labels",
@@ -50,7 +42,12 @@ _OTHERS = {
 _SPLITS = {"validation/": " (validation)", "unseen/": " (unseen queries)", "": ""}
 
 _CUT = r"(?:ndcg|map|precision|recall)@(?:\d+|r)"
-_METRIC = rf"(?:validation/|unseen/)?(?:{_CUT}|(?:map|f1)_(?:macro|micro)(?:_tuned)?|miou)"
+_SCORES = "|".join(
+    metric.name
+    for metric in METRICS
+    if metric.printed and metric.name not in _WORDS and "@" not in metric.name
+)
+_METRIC = rf"(?:validation/|unseen/)?(?:{_CUT}|{_SCORES})"
 _KNOWN = [*(name for name in NAMES if name not in _WORDS), *_OTHERS]
 _NAME = "|".join(sorted(_KNOWN, key=len, reverse=True))
 _TOKENS = re.compile(rf"`[^`]*`|(?<![\w./-])(?:(?P<metric>{_METRIC})|(?P<name>{_NAME}))(?![\w/@-])")
@@ -67,11 +64,12 @@ def display_metric(metric: str) -> str:
     >>> display_metric("ndcg@20"), display_metric("validation/miou"), display_metric("map@r")
     ('NDCG@20', 'mIoU (validation)', 'mAP@R')
     """
-    split = next(prefix for prefix in _SPLITS if metric.startswith(prefix))
-    name, at, k = metric.removeprefix(split).partition("@")
-    if name not in METRICS:
+    known = family_of(metric)
+    if known is None or not known.printed:
         return metric
-    return f"{METRICS[name]}{at}{k.upper()}{_SPLITS[split]}"
+    split = next(prefix for prefix in _SPLITS if metric.startswith(prefix))
+    _, at, k = metric.partition("@")
+    return f"{known.printed}{at}{k.upper()}{_SPLITS[split]}"
 
 
 def row_label(names: Sequence[str], headings: Sequence[str] = ("method", "loss")) -> str:

@@ -5,8 +5,8 @@ from click.testing import CliRunner
 
 from gridbench.cli.listing import listing
 from gridbench.errors import InputError
-from gridbench.leaderboard.records.metric_info import unit_of
-from gridbench.leaderboard.records.metric_names import METRICS, closest, full_name, is_prediction
+from gridbench.leaderboard.records.metric_info import METRICS, unit_of
+from gridbench.leaderboard.records.metric_names import closest, full_name, is_prediction
 from gridbench.leaderboard.records.runs import collect
 from gridbench.leaderboard.tables.cells import cells_of
 from gridbench.leaderboard.tables.table import tables_of
