@@ -15,6 +15,7 @@ from gridbench.audit.calibration import calibrate
 from gridbench.audit.cross_validation import check_auditable, divide, predict_held_out
 from gridbench.audit.estimate import estimate_errors
 from gridbench.audit.expectation import expect, plant
+from gridbench.audit.ranking import evidence_of_margins, shifted
 from gridbench.core.files import write_arrays
 from gridbench.core.json_files import read_json, write_json
 from gridbench.core.streams import numpy_stream
@@ -39,7 +40,7 @@ __all__ = [
 Array = npt.NDArray[Any]
 
 DOCUMENT, ARRAYS, FOLDS = "audit.json", "labels.npz", "folds"
-SCHEMA = 2
+SCHEMA = 3
 FOLDS_WANTED = 5
 OURS, CONFIDENT = "audit", "confident learning"
 
@@ -72,6 +73,7 @@ class Audit:
         before: (N, C) labels before noise was injected; None without injected noise.
         probabilities: (N, C) held-out predictions.
         scores: (N, C) probability that each label is wrong.
+        margins: (N, C), or (N, 1) of one label an image: mean margins of the given labels in training; None without.
     """
 
     folder: Path
@@ -81,6 +83,7 @@ class Audit:
     before: Array | None
     probabilities: Array
     scores: Array
+    margins: Array | None = None
 
     @property
     def injected(self) -> bool:
@@ -141,19 +144,21 @@ def audit_labels(plan: Plan, folding: Folding, root: Path, execution: Execution,
     fold_of, together = fold_of_images(plan, folding)
     folder = audit_folder(root, plan, fold_of, members)
     inside = replace(execution, runs=folder / FOLDS, keep="light")
-    probabilities, records = predict_held_out(plan, fold_of, inside, members)
+    held_out = predict_held_out(plan, fold_of, inside, members)
+    probabilities = held_out.probabilities
     positions = training_images(plan.archive, plan.config.train_size)
     corruption = corrupt_training_labels(plan)
     given = np.asarray(corruption.labels != 0, dtype=np.uint8)
     before = np.asarray(plan.archive.scene_labels[positions] != 0, dtype=np.uint8)
     rng = numpy_stream(plan.config.seed, "audit/bootstrap")
     estimate = estimate_errors(given, probabilities, rng)
-    expected = expect(estimate, given, probabilities, rng)
+    evidence = evidence_of_margins(estimate.scores, held_out.margins)
+    expected = expect(estimate, given, probabilities, rng, evidence)
     planted = plant(estimate, given, probabilities, expected.k, rng)
-    scores = estimate.scores
+    scores = shifted(estimate.scores, evidence)
     confident = confident_learning(given, probabilities)
     injected = bool(len(corruption.changed))
-    seconds = [sum(record.environment()["seconds"].values()) for record in records]
+    seconds = [sum(record.environment()["seconds"].values()) for record in held_out.records]
     document = {
         "schema": SCHEMA,
         "id": folder.name[-10:],
@@ -176,6 +181,7 @@ def audit_labels(plan: Plan, folding: Folding, root: Path, execution: Execution,
         "expected": asdict(expected),
         "planted": asdict(planted),
         "members": members,
+        "margins": held_out.margins is not None,
         "confident_learning_found": int(confident.found.sum()),
         "calibration": calibrate(given, before, {OURS: scores, CONFIDENT: confident.score})
         if injected
@@ -190,9 +196,12 @@ def audit_labels(plan: Plan, folding: Folding, root: Path, execution: Execution,
     }
     if injected:
         arrays["before"] = before
+    if held_out.margins is not None:
+        arrays["margins"] = held_out.margins
     write_arrays(folder / ARRAYS, arrays)
     write_json(folder / DOCUMENT, document)
-    return Audit(folder, document, positions, given, before if injected else None, probabilities, scores)
+    kept = before if injected else None
+    return Audit(folder, document, positions, given, kept, probabilities, scores, held_out.margins)
 
 
 def read_audit(folder: Path, open_archive: Callable[[str], Archive]) -> tuple[Audit, Archive]:
@@ -218,6 +227,7 @@ def read_audit(folder: Path, open_archive: Callable[[str], Archive]) -> tuple[Au
             arrays.get("before"),
             arrays["probabilities"],
             arrays["scores"],
+            arrays.get("margins"),
         )
         name, fingerprint = str(document["dataset"]), document["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gridbench.audit.estimate import CERTAIN, ENDS, Estimate, estimate_errors, scores_of
+from gridbench.audit.estimate import ENDS, Estimate, estimate_errors, evidence_of, scores_of
+from gridbench.audit.ranking import shifted
 
 __all__ = ["Expectation", "Planted", "advice", "expect", "plant", "points"]
 
@@ -59,22 +60,32 @@ class Expectation:
         return right, count - right
 
 
-def expect(estimate: Estimate, given: Array, probabilities: Array, rng: np.random.Generator) -> Expectation:
-    """Return what the list ordered by an estimate's scores is expected to hold.
+def expect(
+    estimate: Estimate,
+    given: Array,
+    probabilities: Array,
+    rng: np.random.Generator,
+    evidence: Floats | None = None,
+) -> Expectation:
+    """Return what the list ordered by an estimate's scores, and by evidence beside them, is expected to hold.
 
     Args:
         estimate: The fitted calibration curve and its resamples.
         given: (N, C) labels.
         probabilities: (N, C) that it was fitted to.
         rng: Draws how many of the uncertain labels turn out wrong.
+        evidence: (N, C) what else is added to the log-odds that each label is wrong.
     """
-    order = np.argsort(-estimate.scores, axis=None, kind="stable")
+    beside = np.zeros(estimate.scores.shape) if evidence is None else evidence
+    scores = shifted(estimate.scores, beside)
+    order = np.argsort(-scores, axis=None, kind="stable")
     order = order[: max(1, int(LONGEST * order.size))]
-    present = np.clip(np.asarray(probabilities, dtype=np.float64).ravel()[order], CERTAIN, 1 - CERTAIN)
-    odds, says = np.log(present) - np.log1p(-present), (np.asarray(given) != 0).ravel()[order]
-    usual = estimate.scores.ravel()[order]
+    odds, others = (values.ravel()[order] for values in evidence_of(probabilities))
+    says = (np.asarray(given) != 0).ravel()[order]
+    usual, beside = scores.ravel()[order], beside.ravel()[order]
     classes = order % estimate.scores.shape[1]
-    drawn = np.stack([scores_of(each[classes], odds, says) for each in estimate.drawn] or [usual])
+    curves = [shifted(scores_of(each[classes], odds, others, says), beside) for each in estimate.drawn]
+    drawn = np.stack(curves or [usual])
     ks = points(len(order))
     mean = np.cumsum(drawn, 1)[:, ks - 1] / ks
     spread = np.sqrt(np.cumsum(np.maximum(drawn * (1 - drawn), 0), 1)[:, ks - 1]) / ks
@@ -128,10 +139,11 @@ class Planted:
 def plant(
     estimate: Estimate, given: Array, probabilities: Array, ks: list[int], rng: np.random.Generator
 ) -> Planted:
-    """Corrupt a few labels on purpose, several times, and look for them with the same predictions.
+    """Corrupt a few labels on purpose, several times, and look for them with the same held-out predictions alone.
 
-    A held-out prediction does not depend on the image's own labels, so nothing is trained again. As many are
-    corrupted as are estimated to be wrong, 2 % at least, removed and added in equal number.
+    A held-out prediction does not depend on the image's own labels, so nothing is trained again; margins do depend on
+    them, and are left out. As many are corrupted as are estimated to be wrong, 2 % at least, removed and added in equal
+    number.
 
     Args:
         estimate: Of the labels as given.

@@ -43,7 +43,7 @@ SEPARATOR = ";"
 def list_table(audit: Audit, archive: Archive, suspects: Suspects) -> tuple[list[str], list[list[str]]]:
     """Return the header and a row for each suspicious label, the most suspicious first."""
     header = ["rank", "sample", "label", "kind", "score", "probability", "suggested", "given"]
-    header += ["injected"] if audit.injected else []
+    header += [*(["margin"] if audit.margins is not None else []), *(["injected"] if audit.injected else [])]
     names, classes = archive.names, archive.class_names
     rows = []
     for at in range(len(suspects)):
@@ -59,6 +59,8 @@ def list_table(audit: Audit, archive: Archive, suspects: Suspects) -> tuple[list
             SEPARATOR.join(classes[c] for c in replacement(given, seen, label, wrong)),
             SEPARATOR.join(classes[c] for c in np.flatnonzero(given)),
         ]
+        if audit.margins is not None:
+            row.append(f"{np.broadcast_to(audit.margins, audit.given.shape)[i, label]:.4f}")
         if audit.before is not None:
             row.append(str(int(given[label] != audit.before[i, label])))
         rows.append(row)

@@ -1,4 +1,4 @@
-"""Ranking of labels by the probability that they are wrong."""
+"""Ranking of labels by the probability that they are wrong, to whose log-odds margins in training add."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Suspects", "rank_labels"]
+__all__ = ["Suspects", "evidence_of_margins", "rank_labels", "shifted"]
 
 Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
+
+WEIGHT = 1.0
+"""What a margin one standard deviation below the mean adds to the log-odds of an error. Half and twice as much ranked
+the labels of `bluemarble` (SLNIR 10 and 30) and of one archive of Dubai about as well."""
+
+SMALLEST, HALVINGS, FARTHEST = 1e-12, 60, 40.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +42,40 @@ class Suspects:
     def first(self, count: int) -> Suspects:
         """Return the `count` most suspicious ones."""
         return Suspects(self.samples[:count], self.labels[:count], self.wrong[:count], self.scores[:count])
+
+
+def evidence_of_margins(scores: Floats, margins: Array | None) -> Floats:
+    """Return what margins in training (AUM) add to the log-odds that each label is wrong, (N, C).
+
+    Networks learn labels that agree with those of similar images early and by a wide margin, and wrong ones late if at
+    all (Pleiss et al., Identifying mislabeled data using the area under the margin ranking, NeurIPS 2020). The margins
+    are standardised over all labels, and a constant keeps the expected number of errors as it is.
+
+    Args:
+        scores: (N, C) probability that each label is wrong by held-out predictions alone.
+        margins: (N, C) or (N, 1) mean margins of the given labels; None adds nothing.
+    """
+    if margins is None or not float(np.std(margins)):
+        return np.zeros(scores.shape)
+    margins = np.asarray(margins, dtype=np.float64)
+    added = np.broadcast_to(WEIGHT * (margins.mean() - margins) / margins.std(), scores.shape)
+    low, high = -FARTHEST, FARTHEST
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if shifted(scores, added + middle).sum() > scores.sum() else (middle, high)
+    return added + low
+
+
+def shifted(scores: Floats, evidence: Floats) -> Floats:
+    """Return probabilities whose log-odds are moved by some evidence.
+
+    Example:
+        >>> shifted(np.array([0.5, 0.2]), np.array([0.0, np.log(4)])).tolist()
+        [0.5, 0.5]
+    """
+    bounded = np.clip(scores, SMALLEST, 1 - SMALLEST)
+    moved: Floats = bounded / (bounded + (1 - bounded) * np.exp(-evidence))
+    return np.where(evidence == 0, scores, moved)
 
 
 def rank_labels(given: Array, scores: Array, kind: str = "both") -> Suspects:

@@ -14,7 +14,7 @@ SUMS, COUNTS = "margins/sums", "margins/counts"
 
 
 class MarginSums:
-    """Sums the margins of each image's labels from the second epoch to the middle of the training.
+    """Sums the margins of each image's labels, by default from the second epoch to the middle of the training.
 
     Afterwards wrong labels are memorised too: Pleiss et al. (Identifying mislabeled data using the area under the
     margin ranking, NeurIPS 2020, Section 3.1) stop at the first drop of the learning rate, which a constant one lacks.
@@ -24,11 +24,14 @@ class MarginSums:
         num_samples: Number of training images N.
         epochs: Number of epochs of the run.
         device: Where the steps run.
+        whole: Whether all epochs are summed.
     """
 
-    def __init__(self, task: Task, num_samples: int, epochs: int, device: torch.device) -> None:
+    def __init__(
+        self, task: Task, num_samples: int, epochs: int, device: torch.device, whole: bool = False
+    ) -> None:
         self._task, self._device = task, device
-        self._epochs = range(1, max((epochs + 1) // 2, 2))
+        self._epochs = range(epochs) if whole else range(1, max((epochs + 1) // 2, 2))
         self._counts = torch.zeros(num_samples, device=device)
         self._sums: Tensor | None = None
 

@@ -33,6 +33,10 @@ def print_audit(found: Audit, listed: Path, page: Path, where: Sequence[str]) ->
         highlight=False,
     )
     console.print(f"Kept together in a fold: {document['together']}.", highlight=False)
+    if not document["margins"]:
+        console.print(
+            "Ranked without margins in training (AUM), which the method does not show.", highlight=False
+        )
     for words, name in (
         ("true labels that are missing", "missing"),
         ("given labels that are wrong", "wrong"),

@@ -97,6 +97,7 @@ def small_audit(small_archive, tmp_path):
             "expected": dataclasses.asdict(expected),
             "planted": dataclasses.asdict(plant(estimate, given, probabilities, expected.k, rng)),
             "members": 1,
+            "margins": True,
             "calibration": calibrate(given, before, {"audit": scores}) if injected else None,
         }
         return Audit(

@@ -1,4 +1,5 @@
-"""Simulated archives with known errors. Margins were chosen on `warped` and `scene_types`; `trained` tests them."""
+"""Simulated archives with known errors. Margins of intervals were chosen on `warped` and `scene_types`; `trained` tests
+them, and has margins of labels in training."""
 
 from collections import defaultdict
 
@@ -6,6 +7,7 @@ import numpy as np
 
 from gridbench.audit.estimate import estimate_errors
 from gridbench.audit.expectation import expect
+from gridbench.audit.ranking import evidence_of_margins, shifted
 
 RATES = (0, 0.01, 0.03, 0.08, 0.15, 0.25, 0.4)
 FOLDS = 5
@@ -43,7 +45,7 @@ def warped(rng, images, classes, kind, rate):
     evidence = rng.standard_normal((images, classes)) + skill * (true - 0.5)
     odds = skill * evidence + np.log(prevalence / (1 - prevalence))
     probabilities = sigmoid(odds * rng.uniform(0.5, 1.5) + rng.normal(0, 0.3))
-    return true, corrupt(rng, true, kind, rate), probabilities
+    return true, corrupt(rng, true, kind, rate), probabilities, None
 
 
 def scene_types(rng, images, classes, kind, rate):
@@ -77,7 +79,7 @@ def scene_types(rng, images, classes, kind, rate):
                     fit = ((seen[held] - mean) ** 2 / variance + np.log(variance)).sum(1)
                     odds = odds - sign * temper * fit / 2
             probabilities[held, c] = sigmoid(odds)
-    return true, given, probabilities
+    return true, given, probabilities, None
 
 
 def trained(rng, images, classes, kind, rate):
@@ -98,6 +100,7 @@ def trained(rng, images, classes, kind, rate):
     seen = np.concatenate([seen, np.tanh(seen[:, :half] * seen[:, size - half :]), np.ones((images, 1))], 1)
     fold, probabilities = rng.permutation(images) % FOLDS, np.zeros(true.shape)
     ridge = rng.choice([0.3, 3, 20]) * np.eye(seen.shape[1])
+    sign, margins = np.where(given, 1, -1), np.zeros(true.shape)
     for f in range(FOLDS):
         kept = fold != f
         for c in range(classes):
@@ -107,8 +110,9 @@ def trained(rng, images, classes, kind, rate):
                 slope = seen[kept].T @ (given[kept, c] - said) - ridge @ weights
                 bend = (seen[kept] * (said * (1 - said))[:, None]).T @ seen[kept] + ridge
                 weights += np.linalg.solve(bend, slope)
+                margins[kept, c] += seen[kept] @ weights / 8 / (FOLDS - 1)
             probabilities[~kept, c] = sigmoid(seen[~kept] @ weights)
-    return true, given, probabilities
+    return true, given, probabilities, sign * margins
 
 
 KINDS = {
@@ -125,7 +129,9 @@ def simulate(make, count, sizes=(200, 400, 1000), classes=(5, 10), resamples=100
         rng = np.random.default_rng(trial)
         kinds = KINDS[make]
         kind, rate = kinds[trial % len(kinds)], RATES[trial // len(kinds) % len(RATES)]
-        true, given, probabilities = make(rng, int(rng.choice(sizes)), int(rng.choice(classes)), kind, rate)
+        true, given, probabilities, margins = make(
+            rng, int(rng.choice(sizes)), int(rng.choice(classes)), kind, rate
+        )
         found = estimate_errors(given, probabilities, rng, resamples)
         truth = {
             "missing": (true & ~given).sum() / true.sum(),
@@ -136,8 +142,10 @@ def simulate(make, count, sizes=(200, 400, 1000), classes=(5, 10), resamples=100
             ends = getattr(found, name)
             for group in (name, f"{kind} noise", f"rate {rate}"):
                 held[group].append(ends.low <= value <= ends.high)
-        expected = expect(found, given, probabilities, rng)
-        wrong = (given != true).ravel()[np.argsort(-found.scores, axis=None, kind="stable")]
+        evidence = evidence_of_margins(found.scores, margins)
+        expected = expect(found, given, probabilities, rng, evidence)
+        scores = shifted(found.scores, evidence)
+        wrong = (given != true).ravel()[np.argsort(-scores, axis=None, kind="stable")]
         for share in (0.01, 0.05, 0.1):
             at = int(np.abs(np.array(expected.k) - share * wrong.size).argmin())
             precision = wrong[: expected.k[at]].mean()

@@ -57,6 +57,25 @@ def test_every_fold_has_an_identity_of_its_own(stripes_plan):
     assert len(ids) == 4
 
 
+def test_a_fold_that_kept_no_margins_is_another_run(stripes_plan):
+    part = fold_plan(stripes_plan(), np.array([0]))
+    former = {name: version for name, version in part.versions.items() if name != "margins"}
+    assert replace(part, versions=former).id != part.id
+
+
+def test_margins_are_of_the_networks_that_were_trained_on_the_image(stripes_plan, tmp_path):
+    plan = stripes_plan(epochs=1)
+    fold_of = fold_of_images(plan, Folding(3))[0]
+    found = predict_held_out(plan, fold_of, Execution(device="cpu", runs=tmp_path, keep="light"))
+    image = int(np.flatnonzero(fold_of == 2)[0])
+    shown = []
+    for record in found.records[:2]:
+        arrays = record.retrieval()
+        kept = [at for at in range(len(fold_of)) if at not in set(arrays["positions"].tolist())]
+        shown.append(arrays["margins"][kept.index(image)])
+    assert np.allclose(found.margins[image], np.mean(shown, 0), atol=1e-6)
+
+
 def test_an_audit_scores_every_label_and_tells_how_well(audited):
     audit, plan = audited
     count = len(plan.archive.indices("train"))
@@ -106,6 +125,7 @@ def test_an_interrupted_audit_goes_on_and_finds_the_same(audited, tmp_path):
     again = audit_labels(plan, Folding(2), tmp_path, execution)
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert np.array_equal(again.probabilities, audit.probabilities)
+    assert np.array_equal(again.scores, audit.scores)
 
 
 def test_test_images_are_never_looked_at(stripes_plan, tmp_path, monkeypatch):
@@ -225,7 +245,8 @@ def test_members_are_averaged_and_train_on_seeds_of_their_own(stripes_plan, tmp_
     plan = stripes_plan(epochs=1)
     fold_of, _ = fold_of_images(plan, Folding(2))
     execution = Execution(device="cpu", runs=tmp_path, keep="light")
-    both, records = predict_held_out(plan, fold_of, execution, members=2)
+    found = predict_held_out(plan, fold_of, execution, members=2)
+    both, records = found.probabilities, found.records
     assert [record.config["config"]["seed"] for record in records] == [0, 0, 1, 1]
     parts = [np.zeros_like(both), np.zeros_like(both)]
     for at, record in enumerate(records):

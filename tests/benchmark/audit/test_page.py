@@ -48,6 +48,7 @@ def test_injected_noise_is_told_and_measured(small_audit, small_archive):
     texts = [render_page(each, small_archive, ranked(each).first(5)) for each in (plain, noisy)]
     assert "put in on purpose" not in texts[0]
     assert "corrupted on purpose to test the list" in texts[0]
+    assert "(area under the margin)" in texts[0]
     assert "put in on purpose" in texts[1]
     assert "Prevalence is the precision of guessing" in texts[1]
 

@@ -51,6 +51,7 @@ def audit_of(archive, folder):
         "noise_rate": found.document(),
         "expected": asdict(expected),
         "planted": asdict(plant(found, given, probabilities, expected.k, rng)),
+        "margins": False,
         "calibration": None,
     }
     return Audit(folder, document, positions, given, None, probabilities, found.scores)

@@ -57,6 +57,7 @@ def test_from_labels_to_corrected_labels_that_are_read_back(cli, mine, tmp_path,
     folder = tmp_path / audit_folder(text)
     listed = rows(folder / "audit.csv")
     assert "Estimated given labels that are wrong" in text
+    assert len({float(row["margin"]) for row in listed}) > 50
     assert "Labels of mine to look at" in (folder / "audit.html").read_text(encoding="utf-8")
 
     first, second = listed[0], listed[1]

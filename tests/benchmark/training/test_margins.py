@@ -34,6 +34,13 @@ def test_margins_by_hand(task, expected):
     assert means[1].abs().sum() == 0
 
 
+def test_margins_of_the_whole_training_are_those_of_all_epochs():
+    sums = MarginSums(SingleLabel(3), 3, 10, CPU, whole=True)
+    for epoch, scale in ((0, 0.5), (9, 1.5)):
+        sums.add(*step(epoch, scale))
+    torch.testing.assert_close(sums.means()[[0, 2]], torch.tensor([[1.3], [-1.5]]))
+
+
 def test_a_checkpoint_goes_on_with_the_sums():
     whole, first, second = (MarginSums(SingleLabel(3), 3, 10, CPU) for _ in range(3))
     assert first.means() is None
