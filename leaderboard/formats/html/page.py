@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from importlib import metadata, resources
 from importlib.resources.abc import Traversable
@@ -15,9 +14,8 @@ from markupsafe import Markup
 
 from gridbench.core.terminal import escape
 from gridbench.leaderboard.formats.html.page_details import Budget, details_of
-from gridbench.leaderboard.records.metric_info import shown
+from gridbench.leaderboard.formats.json import document_of
 from gridbench.leaderboard.records.runs import Run
-from gridbench.leaderboard.tables.cells import Cell
 from gridbench.leaderboard.tables.report import Report
 from gridbench.leaderboard.tables.table import Table
 from gridbench.leaderboard.tables.text import clean
@@ -26,6 +24,7 @@ __all__ = ["inlined", "page_document", "render_page"]
 
 _SCRIPTS = ("common.js", "chart.js", "details.js", "table.js", "main.js")
 MOST_ROWS_WITH_STATISTICS = 200
+LONGEST_TEXT, LONGEST_NOTE = 300, 1000
 
 
 def render_page(report: Report, budget: Budget | None = None, title: str = "gridbench leaderboard") -> str:
@@ -105,45 +104,28 @@ def _by_importance(tables: Sequence[Table]) -> list[Run]:
 
 
 def _table(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
+    """Return a table as JSON has it, with where the page tells of each run in place of the settings."""
+    document = _cleaned(document_of(table))
+    for row, written in zip((*table.rows, *table.references), document["rows"], strict=True):
+        for cell, entry in zip(row.cells, written["entries"], strict=True):
+            if cell is not None:
+                del entry["settings"], entry["cell"]
+                keys = {seed: f"{run.origin}/{run.id}" for seed, run in cell.runs.items()}
+                entry["runs"] = {str(seed): places[key] for seed, key in keys.items() if key in places}
     return {
-        "title": clean(table.title, 300),
-        "metric": table.metric,
-        "unit": table.unit.shown,
+        **document,
+        "notes": [clean(note, LONGEST_NOTE) for note in table.notes],
         "symbol": table.unit.symbol,
-        "decimals": table.unit.decimals,
-        "better": table.unit.better,
-        "caption": table.caption,
-        "seeds": list(table.seeds),
-        "headings": [clean(text) for text in table.headings],
-        "over": table.over,
-        "columns": [clean(text) for text in table.columns],
-        "notes": [clean(note, 1000) for note in table.notes],
-        "rows": [
-            {
-                "names": [clean(name, 200) for name in row.names],
-                "note": row.note,
-                "reference": row.first.run.reference,
-                "cells": [_cell(cell, table, places) for cell in row.cells],
-            }
-            for row in (*table.rows, *table.references)
-        ],
     }
 
 
-def _cell(cell: Cell | None, table: Table, places: Mapping[str, int]) -> dict[str, Any] | None:
-    if cell is None:
-        return None
-    keys = {seed: f"{run.origin}/{run.id}" for seed, run in cell.runs.items()}
-    return {
-        "m": shown(cell.mean, table.unit),
-        "s": None if math.isnan(cell.std) else shown(cell.std, table.unit),
-        "n": cell.n,
-        "p": cell.place,
-        "w": None if cell.gap_closed is None else round(cell.gap_closed, 2),
-        "v": {str(seed): shown(value, table.unit) for seed, value in cell.values.items()},
-        "machine": clean(cell.text("machine"), 1000),
-        "r": {str(seed): places[key] for seed, key in keys.items() if key in places},
-    }
+def _cleaned(value: Any) -> Any:
+    """Return a document whose texts fit on a page."""
+    if isinstance(value, dict):
+        return {name: _cleaned(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_cleaned(each) for each in value]
+    return clean(value, LONGEST_TEXT) if isinstance(value, str) else value
 
 
 def _sheets(report: Report) -> tuple[list[Any], list[Any]]:

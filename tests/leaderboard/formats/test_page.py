@@ -45,14 +45,14 @@ class Tags(HTMLParser):
 def test_the_numbers_are_those_of_the_tables(study):
     report = report_of(study)
     (table,) = data_of(render_page(report))["tables"]
-    shown = {tuple(row["names"]): [cell and cell["m"] for cell in row["cells"]] for row in table["rows"]}
+    shown = {tuple(row["names"]): [cell["mean"] for cell in row["entries"]] for row in table["rows"]}
     assert shown["grid", "bce"] == [57.0, 51.0, 45.0]
     assert shown["elr", "bce"] == [56.0, 50.0, None]
     assert [row["reference"] for row in table["rows"]] == [False] * 3 + [True] * 3
-    grid = table["rows"][0]["cells"][1]
-    assert grid["v"] == {"0": 50.0, "1": 51.0, "2": 52.0}
-    assert grid["w"] == pytest.approx(35.63)
-    assert grid["p"] == "best"
+    grid = table["rows"][0]["entries"][1]
+    assert grid["values"] == {"0": 50.0, "1": 51.0, "2": 52.0}
+    assert grid["gap_closed"] == pytest.approx(35.6322)
+    assert grid["place"] == "best"
 
 
 def test_statistics_and_reported_numbers_are_on_the_page(runs, write_run):
@@ -164,9 +164,9 @@ def test_the_budget_is_kept_and_said(study):
     document = page_document(report_of(study), Budget(runs=4))
     assert len(document["details"]["runs"]) == 4
     assert document["details"]["left_out"].startswith("This page carries the details of 4 of 32 runs")
-    cells = [c for row in document["tables"][0]["rows"] for c in row["cells"] if c]
+    cells = [c for row in document["tables"][0]["rows"] for c in row["entries"] if c["n"]]
     # One seed of each of four cells, rather than all seeds of one.
-    assert sorted(len(cell["r"]) for cell in cells if cell["r"]) == [1, 1, 1, 1]
+    assert sorted(len(cell["runs"]) for cell in cells if cell["runs"]) == [1, 1, 1, 1]
 
 
 def test_pictures_are_kept_within_their_budget(runs, write_run):

@@ -24,8 +24,8 @@ const label = (names) => names.filter((name, at) => name && !(at === 1 && name =
 const written = (value, decimals) => (value === null || value === undefined ? "" : value.toFixed(decimals));
 
 function spoken(cell, table) {
-  const spread = cell.s === null ? "" : ` ± ${written(cell.s, table.decimals)}`;
-  return `${written(cell.m, table.decimals)}${spread} (n = ${cell.n})`;
+  const spread = cell.std === null ? "" : ` ± ${written(cell.std, table.decimals)}`;
+  return `${written(cell.mean, table.decimals)}${spread} (n = ${cell.n})`;
 }
 
 const tip = $("tip");

@@ -13,14 +13,14 @@ function openCell(table, row, cell, at) {
   hideTip();
   $("details-title").textContent = `${label(row.names)} · ${table.over} ${table.columns[at]}`;
   const holder = make("div");
-  const buttons = Object.keys(cell.v).map((seed) => make("button", {
+  const buttons = Object.keys(cell.values).map((seed) => make("button", {
     type: "button", "aria-pressed": "false",
     onclick: (event) => {
       for (const button of buttons) button.setAttribute("aria-pressed", String(button === event.currentTarget));
-      holder.replaceChildren(...runDetails(cell.r[seed], table, cell.v[seed], seed));
+      holder.replaceChildren(...runDetails(cell.runs[seed], table, cell.values[seed], seed));
       for (const drawer of drawers.splice(0)) drawer();
     },
-  }, `seed ${seed}: ${written(cell.v[seed], table.decimals)}`));
+  }, `seed ${seed}: ${written(cell.values[seed], table.decimals)}`));
   $("details-body").replaceChildren(make("p", {}, `${table.metric} (${table.unit}): ${spoken(cell, table)}; computed on: ${cell.machine}`), make("div", { class: "seeds" }, ...buttons), holder);
   dialog.showModal();
   if (buttons.length) buttons[0].click();

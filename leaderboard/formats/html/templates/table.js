@@ -10,7 +10,7 @@ function visibleRows() {
   const rows = table.rows.filter((row) => terms.every((term) => row.text.includes(term)));
   if (state.sort === null) return rows;
   const sign = state.up ? 1 : -1;
-  const key = (row) => (state.sort < table.headings.length ? row.names[state.sort] : row.cells[state.sort - table.headings.length]?.m ?? null);
+  const key = (row) => (state.sort < table.headings.length ? row.names[state.sort] : row.entries[state.sort - table.headings.length].mean);
   return [...rows].sort((a, b) => {
     const [x, y] = [key(a), key(b)];
     if (x === null || y === null) return (x === null) - (y === null);
@@ -34,26 +34,26 @@ function headCell(text, at, numeric) {
 
 function cellOf(row, cell, at) {
   const table = current();
-  if (!cell) return make("td", { class: "number missing" }, `—(0/${table.seeds.length})`);
-  const more = cell.n < table.seeds.length ? ` (${cell.n}/${table.seeds.length})` : "";
+  if (!cell.n) return make("td", { class: "number missing" }, `—(0/${cell.expected})`);
+  const more = cell.n < cell.expected ? ` (${cell.n}/${cell.expected})` : "";
   const where = `${label(row.names)}, ${table.over} ${table.columns[at]}`;
-  const place = { best: ", best of its column", second: ", second best of its column" }[cell.p] || "";
+  const place = { best: ", best of its column", second: ", second best of its column" }[cell.place] || "";
   const tell = (event) => {
     const box = event.currentTarget.getBoundingClientRect();
-    const seeds = Object.entries(cell.v).slice(0, 12).map(([seed, value]) => `seed ${seed}: ${written(value, table.decimals)}`);
-    const won = cell.w === null ? [] : [`gap closed: ${cell.w.toFixed(0)} % of the NDCG lost to noise`];
+    const seeds = Object.entries(cell.values).slice(0, 12).map(([seed, value]) => `seed ${seed}: ${written(value, table.decimals)}`);
+    const won = cell.gap_closed === null ? [] : [`gap closed: ${cell.gap_closed.toFixed(0)} % of the NDCG lost to noise`];
     showTip([where, ...seeds, ...won].join("\n"), box.left, box.bottom - 10);
   };
   return make("td", { class: "number" }, make("button", {
     type: "button", class: "cell", "aria-label": `${where}: ${spoken(cell, table)}${place}. Details`,
     onclick: () => openCell(table, row, cell, at), onpointerenter: tell, onfocus: tell, onpointerleave: hideTip, onblur: hideTip,
-  }, make("span", { class: cell.p || null }, written(cell.m, table.decimals)),
-  make("small", {}, `${cell.s === null ? "" : ` ± ${written(cell.s, table.decimals)}`}${more}`)));
+  }, make("span", { class: cell.place || null }, written(cell.mean, table.decimals)),
+  make("small", {}, `${cell.std === null ? "" : ` ± ${written(cell.std, table.decimals)}`}${more}`)));
 }
 
 function lineOf(row) {
   const names = row.names.map((name, at) => make("th", { scope: "row", title: name.length > 24 ? name : null }, at ? name : `${name} ${row.note}`.trim()));
-  return make("tr", {}, ...names, ...row.cells.map((cell, at) => cellOf(row, cell, at)));
+  return make("tr", {}, ...names, ...row.entries.map((cell, at) => cellOf(row, cell, at)));
 }
 
 function render() {
@@ -77,14 +77,14 @@ function renderCurves(rows) {
   const numeric = table.columns.length > 1 && table.columns.every((text) => text !== "" && Number.isFinite(Number(text)));
   $("curves").hidden = !numeric;
   if (!numeric) return;
-  const drawn = rows.filter((row) => row.cells.some(Boolean)).slice(0, MOST_CURVES);
+  const drawn = rows.filter((row) => row.entries.some((cell) => cell.n)).slice(0, MOST_CURVES);
   $("curves-caption").textContent = `${table.title}: mean and one standard deviation over seeds` +
     (rows.length > drawn.length ? `; the first ${drawn.length} rows as sorted and filtered` : "");
   const series = drawn.map((row, order) => ({
     name: label(row.names), row, style: look(order),
-    points: row.cells.map((cell, at) => ({
-      x: Number(table.columns[at]), y: cell ? cell.m : null, s: cell ? cell.s : null,
-      text: cell ? `${label(row.names)}\n${table.over} ${table.columns[at]}: ${spoken(cell, table)}` : "",
+    points: row.entries.map((cell, at) => ({
+      x: Number(table.columns[at]), y: cell.mean, s: cell.std ?? null,
+      text: cell.n ? `${label(row.names)}\n${table.over} ${table.columns[at]}: ${spoken(cell, table)}` : "",
     })),
   }));
   $("legend").replaceChildren(...series.map((one) => make("button", {
@@ -104,8 +104,8 @@ function focusLegend(name) {
 function csvOf(rows) {
   const table = current();
   const lines = [[...table.headings, table.over, "metric", "unit", "n", "mean", "std", "machine"]];
-  for (const row of rows) row.cells.forEach((cell, at) => {
-    if (cell) lines.push([...row.names, table.columns[at], table.metric, table.unit, cell.n, cell.m, cell.s ?? "", cell.machine]);
+  for (const row of rows) row.entries.forEach((cell, at) => {
+    if (cell.n) lines.push([...row.names, table.columns[at], table.metric, table.unit, cell.n, cell.mean, cell.std ?? "", cell.machine]);
   });
   return csvText(lines);
 }
