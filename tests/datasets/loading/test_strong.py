@@ -132,7 +132,7 @@ def test_blur_against_scipy(monkeypatch):
 
     only(monkeypatch)
     image = torch.randn(1, 1, 24, 24, generator=torch.Generator().manual_seed(0))
-    ours = gaussian_blur(image, torch.tensor([1.3]), 6)[0, 0].numpy()
+    ours = gaussian_blur(image.clone(), torch.tensor([1.3]), 6)[0, 0].numpy()
     theirs = gaussian_filter(image[0, 0].numpy(), 1.3, mode="mirror", radius=6)
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
@@ -153,3 +153,11 @@ def test_cut_out_hides_squares(monkeypatch):
 def test_a_strength_outside_its_range(strength):
     with pytest.raises(ValueError, match="allowed is 0 to 1"):
         strong_augment(torch.ones(1, 1, 4, 4), None, strength, np.random.default_rng(0))
+
+
+def test_what_is_given_stays_as_it_is(batch):
+    before = [each.clone() for each in batch]
+    images, maps = strong_augment(*batch, 1.0, np.random.default_rng(0))
+    assert not torch.equal(images, before[0])
+    assert not torch.equal(maps, before[1])
+    assert all(map(torch.equal, batch, before))
