@@ -16,6 +16,7 @@ from gridbench.audit.cross_validation import check_auditable, divide, predict_he
 from gridbench.audit.estimate import estimate_errors
 from gridbench.audit.expectation import expect, plant
 from gridbench.audit.ranking import evidence_of_margins, shifted
+from gridbench.audit.skill import skill_of_labels
 from gridbench.core.files import write_arrays
 from gridbench.core.json_files import read_json, write_json
 from gridbench.core.streams import numpy_stream
@@ -182,6 +183,7 @@ def audit_labels(plan: Plan, folding: Folding, root: Path, execution: Execution,
         "planted": asdict(planted),
         "members": members,
         "margins": held_out.margins is not None,
+        "skill": skill_of_labels(given, probabilities, fold_of),
         "confident_learning_found": int(confident.found.sum()),
         "calibration": calibrate(given, before, {OURS: scores, CONFIDENT: confident.score})
         if injected

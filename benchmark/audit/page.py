@@ -19,6 +19,7 @@ from gridbench.audit.expectation import Expectation, advice
 from gridbench.audit.export import split_names
 from gridbench.audit.pictures import THUMBNAIL, full_size, outline, reduced
 from gridbench.audit.ranking import Suspects
+from gridbench.audit.skill import warning
 from gridbench.core.files import write_bytes
 from gridbench.core.terminal import escape
 from gridbench.datasets import Archive
@@ -77,6 +78,7 @@ def render_page(audit: Audit, archive: Archive, suspects: Suspects) -> str:
         "advice": advice(expected),
         "planted": float(np.interp(expected.look, expected.k, audit.document["planted"]["recall"])),
         "outlined": archive.has_maps,
+        "warning": warning(audit.document["skill"]),
         "shown": len(suspects),
         "complete": len(archive) <= MOST_IMAGES_WITH_LABELS,
     }

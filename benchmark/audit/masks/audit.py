@@ -14,6 +14,7 @@ from gridbench.audit.audit import Folding, audit_folder, fold_of_images
 from gridbench.audit.cross_validation import train_folds
 from gridbench.audit.masks.certainty import rank_regions
 from gridbench.audit.masks.regions import Candidate
+from gridbench.audit.skill import skill_of_maps
 from gridbench.core.files import write_arrays
 from gridbench.core.json_files import read_json, write_json
 from gridbench.core.streams import numpy_stream
@@ -29,7 +30,7 @@ __all__ = ["MaskAudit", "audit_masks", "is_mask_audit", "read_mask_audit"]
 Array = npt.NDArray[Any]
 
 DOCUMENT, ARRAYS, FOLDS = "audit.json", "regions.npz", "folds"
-SCHEMA = 2
+SCHEMA = 3
 LARGEST = 4 * 2**30
 """Bytes of predictions, one for each class and pixel, that are held in memory at once."""
 
@@ -132,6 +133,7 @@ def audit_masks(
         },
         "expected": asdict(found.expected),
         "planted": found.planted,
+        "skill": skill_of_maps(seen, codes.argmax(1), fold_of),
         "members": members,
     }
     injected = None

@@ -11,6 +11,7 @@ from typing import Any
 import numpy.typing as npt
 
 from gridbench.audit.correction import ACCEPT, REJECT, UNSURE
+from gridbench.audit.exchange.geography import Feature, located
 from gridbench.audit.export import LIST, image_paths
 from gridbench.audit.masks.audit import MaskAudit
 from gridbench.audit.masks.regions import KINDS, SHIFTED
@@ -20,7 +21,15 @@ from gridbench.datasets import Archive
 from gridbench.datasets.archive.layout import Georeference
 from gridbench.errors import InputError
 
-__all__ = ["corrected_maps", "decided_findings", "list_rows", "mask_paths", "write_mask_list", "write_masks"]
+__all__ = [
+    "corrected_maps",
+    "decided_findings",
+    "list_rows",
+    "mask_features",
+    "mask_paths",
+    "write_mask_list",
+    "write_masks",
+]
 
 Array = npt.NDArray[Any]
 
@@ -48,6 +57,20 @@ def list_rows(audit: MaskAudit, archive: Archive) -> tuple[list[str], list[list[
             row.append(f"{audit.injected[at]:.2f}")
         rows.append(row)
     return header, rows
+
+
+def mask_features(audit: MaskAudit, archive: Archive, count: int) -> list[Feature]:
+    """Return the columns of the list, and the outlines, of the first findings in images whose place is known.
+
+    Raises:
+        InputError: There is none.
+    """
+    header, rows = list_rows(audit, archive)
+    found = [
+        (int(audit.positions[i]), dict(zip(header, row, strict=True)), one.pixels)
+        for i, row, one in zip(audit.images[:count], rows, audit.findings, strict=False)
+    ]
+    return located(archive, found, (audit.given.shape[1], audit.given.shape[2]))
 
 
 def write_mask_list(audit: MaskAudit, archive: Archive, count: int) -> Path:

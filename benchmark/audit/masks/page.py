@@ -17,6 +17,7 @@ from gridbench.audit.masks.audit import MaskAudit
 from gridbench.audit.masks.regions import KINDS, SHIFTED, Candidate
 from gridbench.audit.page import PAGE, address_beside, beside, filled, write_pictures
 from gridbench.audit.pictures import reduced
+from gridbench.audit.skill import warning
 from gridbench.core.files import write_bytes
 from gridbench.core.labels import IGNORE
 from gridbench.datasets import Archive
@@ -46,6 +47,7 @@ def render_mask_page(audit: MaskAudit, archive: Archive, count: int) -> str:
         "calibration": [],
         "advice": advice(Expectation(**audit.document["expected"])),
         "planted": 0.0,
+        "warning": warning(audit.document["skill"]),
         "outlined": True,
         "shown": shown,
         "complete": False,

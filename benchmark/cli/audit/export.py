@@ -21,8 +21,8 @@ __all__ = ["export"]
     type=click.Choice(["label-studio", "cvat", "coco", "fiftyone", "geojson", "gpkg"]),
     required=True,
     help="Label Studio's tasks with predictions, CVAT's XML for images 1.1, COCO's JSON with annotations of whole "
-    "images, or FiftyOne's plain JSON for image classification; of label maps of "
-    "georeferenced images, GeoJSON or GeoPackage.",
+    "images, or FiftyOne's plain JSON for image classification; of georeferenced images, GeoJSON or GeoPackage of "
+    "outlines in degrees: of findings in label maps, or of whole images with suspicious labels.",
 )
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE", help="Where to."
@@ -68,19 +68,27 @@ def export(
     """  # noqa: D301
     from gridbench.audit.audit import read_audit
     from gridbench.audit.exchange import export_suspects
+    from gridbench.audit.exchange.geography import GEOGRAPHIC, scene_features
     from gridbench.audit.masks.audit import is_mask_audit
     from gridbench.audit.ranking import rank_labels
     from gridbench.core.files import check_free, write_bytes
     from gridbench.datasets import default_cache
     from gridbench.datasets.open import open_archive
 
-    if is_mask_audit(audit) or kind in GEOGRAPHIC_FORMATS:
+    if is_mask_audit(audit):
         export_findings(audit, cache, kind=kind, out=out, top=top, force=force)
         return
     found, archive = read_audit(audit, lambda name: open_archive(name, cache or default_cache()))
     check_free([out], force)
     count = found.document["expected"]["look"] if top is None else top
     suspects = rank_labels(found.given, found.scores).first(max(1, count))
+    if kind in GEOGRAPHIC_FORMATS:
+        features = scene_features(found, archive, suspects)
+        write_bytes(out, GEOGRAPHIC[kind](features))
+        click.echo(
+            f"{out}: {len(features)} of {len(suspects)} suspicious labels, all whose coordinates are known."
+        )
+        return
     write_bytes(out, export_suspects(kind, found, archive, suspects, prefix, suffix))
     images = len({int(i) for i in suspects.samples})
     click.echo(f"{out}: {len(suspects)} suspicious labels of {images} images.")

@@ -38,6 +38,7 @@ def audit_label_maps(
 def print_mask_audit(found: MaskAudit, listed: Path, page: Path, where: Sequence[str]) -> None:
     """Print what was found in label maps, how far to go, and what to do next."""
     from gridbench.audit.expectation import Expectation, advice
+    from gridbench.audit.skill import warning
     from gridbench.core.console import Console
 
     document, console = found.document, Console()
@@ -52,6 +53,8 @@ def print_mask_audit(found: MaskAudit, listed: Path, page: Path, where: Sequence
         + ", ".join(f"{100 * row['found']:.0f} % of {name}" for name, row in document["planted"].items())
         + ".",
     ]
+    poor = warning(document["skill"])
+    lines[2:2] = [f"Warning: {poor}"] if poor else []
     if found.injected is not None:
         look = document["expected"]["look"]
         right = int((found.injected[:look] >= 0.5).sum())
@@ -131,22 +134,25 @@ def export_findings(
     folder: Path, cache: Path | None, *, kind: str, out: Path, top: int | None, force: bool
 ) -> None:
     """Write the findings of an audit of label maps as outlines in degrees."""
-    from gridbench.audit.masks.audit import is_mask_audit, read_mask_audit
-    from gridbench.audit.masks.geography import GEOGRAPHIC
+    from gridbench.audit.exchange.geography import GEOGRAPHIC
+    from gridbench.audit.masks.audit import read_mask_audit
+    from gridbench.audit.masks.correction import mask_features
     from gridbench.core.files import check_free, write_bytes
     from gridbench.datasets import default_cache
     from gridbench.datasets.open import open_archive
 
-    if not is_mask_audit(folder) or kind not in GEOGRAPHIC:
+    if kind not in GEOGRAPHIC:
         raise InputError(
-            f"--format is {kind!r}. Findings of label maps are exported as {' or '.join(GEOGRAPHIC_FORMATS)}, and "
-            "suspicious scene labels as label-studio, cvat, coco or fiftyone."
+            f"--format is {kind!r}. Findings of label maps are exported as {' or '.join(GEOGRAPHIC_FORMATS)} alone."
         )
     found, archive = read_mask_audit(folder, lambda name: open_archive(name, cache or default_cache()))
     check_free([out], force)
     count = max(1, found.document["expected"]["look"] if top is None else top)
-    write_bytes(out, GEOGRAPHIC[kind](found, archive, count))
-    click.echo(f"{out}: the first {min(count, len(found))} findings that lie in images of known coordinates.")
+    features = mask_features(found, archive, count)
+    write_bytes(out, GEOGRAPHIC[kind](features))
+    click.echo(
+        f"{out}: {len(features)} of the first {min(count, len(found))} findings, all whose coordinates are known."
+    )
 
 
 def _accepted(found: MaskAudit, archive: Archive, decisions: Path | None, top: str | None) -> list[int]:

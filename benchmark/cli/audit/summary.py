@@ -20,6 +20,7 @@ def print_audit(found: Audit, listed: Path, page: Path, where: Sequence[str]) ->
     from rich.table import Table
 
     from gridbench.audit.expectation import Expectation, advice
+    from gridbench.audit.skill import warning
     from gridbench.core.console import Console
 
     document = found.document
@@ -33,6 +34,9 @@ def print_audit(found: Audit, listed: Path, page: Path, where: Sequence[str]) ->
         highlight=False,
     )
     console.print(f"Kept together in a fold: {document['together']}.", highlight=False)
+    poor = warning(document["skill"])
+    if poor:
+        console.print(f"Warning: {poor}", highlight=False)
     if not document["margins"]:
         console.print(
             "Ranked without margins in training (AUM), which the method does not show.", highlight=False

@@ -30,6 +30,13 @@ def test_the_page_is_one_file_without_outside_addresses(small_audit, small_archi
     assert write_page(audit, small_archive, ranked(audit).first(20)).read_text(encoding="utf-8") == text
 
 
+def test_networks_that_learned_nothing_are_warned_of(small_audit, small_archive):
+    audit = small_audit()
+    assert "cannot be trusted" not in render_page(audit, small_archive, ranked(audit).first(5))
+    audit.document["skill"] = [0.4, 0.01]
+    assert "cannot be trusted: in fold 2 of 2" in render_page(audit, small_archive, ranked(audit).first(5))
+
+
 def test_its_data_say_what_is_suspected(small_audit, small_archive):
     audit = small_audit(injected=True)
     document = json.loads(json.dumps(page_document(audit, small_archive, ranked(audit).first(5))))

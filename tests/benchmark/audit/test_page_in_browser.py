@@ -52,6 +52,7 @@ def audit_of(archive, folder):
         "expected": asdict(expected),
         "planted": asdict(plant(found, given, probabilities, expected.k, rng)),
         "margins": False,
+        "skill": [0.5, 0.5],
         "calibration": None,
     }
     return Audit(folder, document, positions, given, None, probabilities, found.scores)
@@ -362,6 +363,7 @@ def test_regions_of_label_maps_are_decided_on_by_the_same_keys(open_page, browse
         "injected": None,
         "expected": expected,
         "planted": {"wrong regions": {"maps": 3, "found": 0.5}},
+        "skill": [0.5, 0.5],
     }
     audit = MaskAudit(
         tmp_path, document, positions, given, np.array([0, 1]), findings, np.array([0.9, 0.3]), None

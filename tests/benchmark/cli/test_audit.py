@@ -6,6 +6,8 @@ import csv
 import json
 import re
 import shlex
+import sqlite3
+import warnings
 
 import numpy as np
 import pytest
@@ -58,6 +60,10 @@ def test_from_labels_to_corrected_labels_that_are_read_back(cli, mine, tmp_path,
     listed = rows(folder / "audit.csv")
     assert "Estimated given labels that are wrong" in text
     assert len({float(row["margin"]) for row in listed}) > 50
+    assert len(json.loads((folder / "audit.json").read_text())["skill"]) == 2
+    code, _, messages = cli("audit", "export", folder, "--format", "geojson", "--out", "f.geojson", *mine)
+    assert code == 2
+    assert "coordinates are known" in messages
     assert "Labels of mine to look at" in (folder / "audit.html").read_text(encoding="utf-8")
 
     first, second = listed[0], listed[1]
@@ -304,3 +310,52 @@ def test_validation_and_test_labels_change_only_when_asked(cli, mine, tmp_path):
     assert sum(map(int, re.search(r"(\d+) labels added, (\d+)", text).groups())) == 90 - left
     text = cli(*every, "--splits", "all")[1]
     assert f"{left} validation and test labels change: scores on them cannot be compared" in text
+
+
+def test_findings_of_georeferenced_images_are_exported_with_their_outlines(cli, tmp_path):
+    import rasterio
+
+    rng = np.random.default_rng(0)
+    (tmp_path / "tiles").mkdir()
+    lines = ["file,red,green"]
+    for at in range(20):
+        labels = [at % 2, 1 - at % 2]
+        pixels = (rng.integers(0, 60, (3, 16, 16)) + 150 * np.reshape([*labels, 0], (3, 1, 1))).astype(
+            np.uint8
+        )
+        place = (
+            {"crs": "EPSG:4326", "transform": rasterio.Affine(0.01, 0, at, 0, -0.01, 40)} if at < 15 else {}
+        )
+        shape = {"driver": "GTiff", "count": 3, "height": 16, "width": 16, "dtype": "uint8"}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+            with rasterio.open(tmp_path / "tiles" / f"t{at:02}.tif", "w", **shape, **place) as target:
+                target.write(pixels)
+        lines.append(f"t{at:02}.tif,{labels[0]},{labels[1]}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    cache = ("--cache", tmp_path / "cache")
+    words = ("--data", "tiles", "--labels", "labels.csv", "--name", "tiles", "--quiet")
+    code, _, messages = cli("data", "prepare", "folder", *words, *cache)
+    assert code == 0, messages
+    code, text, messages = cli("audit", "--dataset", "tiles", "--splits", "all", *SHORT, *cache)
+    assert code == 0, messages
+    folder = audit_folder(text)
+    listed = rows(tmp_path / folder / "audit.csv")
+    words = ("audit", "export", folder, "--top", 40, *cache)
+    code, text, messages = cli(*words, "--format", "geojson", "--out", "f.geojson")
+    assert code == 0, messages
+    assert "30 of 40 suspicious labels" in text
+    features = json.loads((tmp_path / "f.geojson").read_text())["features"]
+    known = [row for row in listed if int(row["sample"][1:3]) < 15]
+    assert [each["properties"]["rank"] for each in features] == [int(row["rank"]) for row in known]
+    for each, row in zip(features, known, strict=True):
+        west = int(row["sample"][1:3])
+        ((ring,),) = each["geometry"]["coordinates"]
+        corners = {(west, 40), (west, 39.84), (west + 0.16, 39.84), (west + 0.16, 40)}
+        assert {tuple(np.round(point, 6)) for point in ring} == corners
+        assert (each["properties"]["label"], each["properties"]["kind"]) == (row["label"], row["kind"])
+    code, _, messages = cli(*words, "--format", "gpkg", "--out", "f.gpkg")
+    assert code == 0, messages
+    with sqlite3.connect(tmp_path / "f.gpkg") as base:
+        stored = base.execute("SELECT rank, sample, score FROM findings ORDER BY rank").fetchall()
+    assert stored == [(int(row["rank"]), row["sample"], float(row["score"])) for row in known]

@@ -8,8 +8,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from gridbench.audit.exchange.geography import feature_collection, geopackage
 from gridbench.audit.masks.audit import MaskAudit
-from gridbench.audit.masks.geography import feature_collection, geopackage
+from gridbench.audit.masks.correction import mask_features
 from gridbench.audit.masks.regions import WRONG, Candidate
 from gridbench.datasets.archive.layout import Georeference
 from gridbench.errors import InputError
@@ -41,7 +42,7 @@ def case(tmp_path, places):
 
 
 def test_a_region_with_a_hole_has_its_corners_in_degrees(tmp_path):
-    (feature,) = json.loads(feature_collection(*case(tmp_path, [PLACE, None]), 9))["features"]
+    (feature,) = json.loads(feature_collection(mask_features(*case(tmp_path, [PLACE, None]), 9)))["features"]
     assert feature["properties"]["finding"] == 1
     assert feature["properties"]["probability"] == 0.75
     ((outer, hole),) = feature["geometry"]["coordinates"]
@@ -63,7 +64,7 @@ def test_a_region_with_a_hole_has_its_corners_in_degrees(tmp_path):
 
 def test_a_geopackage_has_the_tables_of_the_specification(tmp_path):
     path = tmp_path / "f.gpkg"
-    path.write_bytes(geopackage(*case(tmp_path, [PLACE, None]), 9))
+    path.write_bytes(geopackage(mask_features(*case(tmp_path, [PLACE, None]), 9)))
     with sqlite3.connect(path) as base:
         assert base.execute("PRAGMA application_id").fetchone()[0] == int.from_bytes(b"GPKG", "big")
         assert base.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -82,4 +83,4 @@ def test_a_geopackage_has_the_tables_of_the_specification(tmp_path):
 
 def test_findings_that_lie_nowhere_are_refused(tmp_path):
     with pytest.raises(InputError, match="coordinates are known"):
-        feature_collection(*case(tmp_path, [None, None]), 9)
+        mask_features(*case(tmp_path, [None, None]), 9)

@@ -12,21 +12,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gridbench.audit.masks.audit import MaskAudit
-from gridbench.audit.masks.correction import list_rows
+from gridbench.audit.audit import Audit
+from gridbench.audit.export import list_table
+from gridbench.audit.ranking import Suspects
 from gridbench.datasets import Archive
 from gridbench.datasets.archive.layout import Georeference
 from gridbench.errors import InputError
 
-__all__ = ["GEOGRAPHIC", "feature_collection", "geopackage", "polygons"]
+__all__ = ["GEOGRAPHIC", "feature_collection", "geopackage", "located", "polygons", "scene_features"]
 
 Array = npt.NDArray[Any]
 Ring = list[list[float]]
+Feature = tuple[dict[str, Any], list[list[Ring]]]
+"""Properties of a finding, and its outlines: polygons of an outer ring and holes."""
 
 DIGITS = 8
 """Decimals of a degree: about a millimetre."""
 
-NUMBERS = ("finding", "pixels", "row", "column", "down", "across")
+KINDS: Mapping[str, type] = {
+    **dict.fromkeys(("rank", "finding", "pixels", "row", "column", "down", "across"), int),
+    **dict.fromkeys(("score", "probability", "margin", "injected"), float),
+}
+"""Columns of the lists that are numbers; the others are text."""
+
+TYPES = {int: "INTEGER", float: "REAL", str: "TEXT"}
 WGS84 = (
     'GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563]],PRIMEM["Greenwich",0],'
     'UNIT["degree",0.0174532925199433],AUTHORITY["EPSG","4326"]]'
@@ -55,35 +64,34 @@ def polygons(pixels: Array, shape: tuple[int, int], place: Georeference) -> list
     return found
 
 
-def feature_collection(audit: MaskAudit, archive: Archive, count: int) -> bytes:
-    """Return the first findings as a GeoJSON FeatureCollection."""
-    features = [
+def feature_collection(features: Sequence[Feature]) -> bytes:
+    """Return features as a GeoJSON FeatureCollection."""
+    rows = [
         {
             "type": "Feature",
             "properties": facts,
             "geometry": {"type": "MultiPolygon", "coordinates": outlines},
         }
-        for facts, outlines in _features(audit, archive, count)
+        for facts, outlines in features
     ]
-    return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False).encode()
+    return json.dumps({"type": "FeatureCollection", "features": rows}, ensure_ascii=False).encode()
 
 
-def geopackage(audit: MaskAudit, archive: Archive, count: int) -> bytes:
-    """Return the first findings as a GeoPackage with one layer, `findings`.
+def geopackage(features: Sequence[Feature]) -> bytes:
+    """Return features, at least one, as a GeoPackage with one layer, `findings`.
 
     A GeoPackage is an SQLite file of a few tables, which the standard library writes; no further library is needed.
     """
-    rows = list(_features(audit, archive, count))
-    columns = list(rows[0][0])
+    columns = list(features[0][0])
     words = [*columns, "geom"]
-    box = _box(outline for _, outlines in rows for outline in outlines)
+    box = _box(outline for _, outlines in features for outline in outlines)
     with sqlite3.connect(":memory:") as base:
         base.executescript(_TABLES)
         base.execute(
             "INSERT INTO gpkg_spatial_ref_sys VALUES ('WGS 84', 4326, 'EPSG', 4326, ?, 'longitude/latitude')",
             (WGS84,),
         )
-        kinds = [f'"{name}" {_type(name)}' for name in columns]
+        kinds = [f'"{name}" {TYPES[type(value)]}' for name, value in features[0][0].items()]
         base.execute(
             f"CREATE TABLE findings (fid INTEGER PRIMARY KEY, geom MULTIPOLYGON, {', '.join(kinds)})"
         )
@@ -98,7 +106,7 @@ def geopackage(audit: MaskAudit, archive: Archive, count: int) -> bytes:
         names = ", ".join(f'"{name}"' for name in words)
         base.executemany(
             f"INSERT INTO findings ({names}) VALUES ({', '.join('?' * len(words))})",
-            [(*facts.values(), _blob(outlines)) for facts, outlines in rows],
+            [(*facts.values(), _blob(outlines)) for facts, outlines in features],
         )
         base.commit()
         return base.serialize()
@@ -121,42 +129,48 @@ CREATE TABLE gpkg_geometry_columns (table_name TEXT NOT NULL, column_name TEXT N
 """
 
 
-def _features(
-    audit: MaskAudit, archive: Archive, count: int
-) -> Iterable[tuple[Mapping[str, Any], list[list[Ring]]]]:
-    """Return properties and outlines of the first findings of images whose place is known.
+def scene_features(audit: Audit, archive: Archive, suspects: Suspects) -> list[Feature]:
+    """Return the columns of the list, and the outline of the whole image, of suspicious labels whose place is known.
+
+    Raises:
+        InputError: There is none.
+    """
+    header, rows = list_table(audit, archive, suspects)
+    whole = np.arange(archive.image_size[0] * archive.image_size[1])
+    positions = audit.positions[suspects.samples].tolist()
+    words = [dict(zip(header, row, strict=True)) for row in rows]
+    return located(
+        archive, [(i, facts, whole) for i, facts in zip(positions, words, strict=True)], archive.image_size
+    )
+
+
+def located(
+    archive: Archive, found: Sequence[tuple[int, Mapping[str, str], Array]], shape: tuple[int, int]
+) -> list[Feature]:
+    """Return what was found in images whose coordinates are known.
+
+    Args:
+        archive: The archive.
+        found: Position in the archive, columns of the list, and positions of the pixels in the flat image.
+        shape: (H, W) of the images.
 
     Raises:
         InputError: There is none.
     """
     places: Sequence[Georeference | None] = archive.georeferences or [None] * len(archive)
-    header, rows = list_rows(audit, archive)
-    shape = (audit.given.shape[1], audit.given.shape[2])
-    found = []
-    for at in range(min(count, len(audit))):
-        place = places[int(audit.positions[audit.images[at]])]
+    features = []
+    for position, words, pixels in found:
+        place = places[position]
         if place is not None and place.crs is not None:
-            facts = {name: _value(name, word) for name, word in zip(header, rows[at], strict=True)}
-            found.append((facts, polygons(audit.findings[at].pixels, shape, place)))
-    if not found:
+            facts = {name: KINDS.get(name, str)(word) for name, word in words.items()}
+            features.append((facts, polygons(pixels, shape, place)))
+    if not features:
         raise InputError(
             f"No finding lies in an image of {archive.name!r} whose coordinates are known. They are kept of GeoTIFF "
             "and JPEG 2000 with a coordinate reference system; an archive that was prepared before has none: "
             "gridbench data prepare folder ... --force"
         )
-    return found
-
-
-def _value(name: str, word: str) -> Any:
-    if name in NUMBERS:
-        return int(word)
-    return float(word) if name in ("probability", "injected") else word
-
-
-def _type(name: str) -> str:
-    if name in NUMBERS:
-        return "INTEGER"
-    return "REAL" if name in ("probability", "injected") else "TEXT"
+    return features
 
 
 def _turned(ring: Any, outer: bool) -> Ring:
