@@ -1,70 +1,32 @@
-"""RunConfig: the one truth for CLI flags, YAML files, a run's identity and its stored copy."""
+"""RunConfig: the single definition of command-line options, YAML files, the identity of a run and its stored settings."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Literal, cast, get_args
 
 import pydantic
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from gridbench.config.setting import GROUPS, Setting, setting
 from gridbench.core.percent import plain_number
 
 __all__ = [
     "FIELDS",
-    "GROUPS",
     "MEASURABLE",
     "Protocol",
     "RunConfig",
-    "Setting",
     "flag_of",
     "is_switch",
 ]
 
 Protocol = Literal["paper", "authors_code"]
-GROUPS = ("data", "noise", "method", "recipe", "retrieval", "machine", "output")
-"""Groups of settings and command-line options, in the order of `--help`."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """How a field of RunConfig is shown on the command line.
-
-    Attributes:
-        group: One of GROUPS.
-        metavar: Placeholder of the value; empty: the allowed words, or N or X for a number.
-        unset: Where the value comes from when none is given: the recipe, the protocol.
-        flag: The option; empty: the field's name with dashes.
-        later: Whether the field came after runs were published: left out of their identity while unset.
-        measurable: Whether the value may be `auto`, the fastest by measurement.
-    """
-
-    group: str
-    metavar: str = ""
-    unset: str = ""
-    flag: str = ""
-    later: bool = False
-    measurable: bool = False
-
-
-def _setting(group: str, description: str, metavar: str = "", unset: str = "", **given: Any) -> Any:
-    """Return a field with its limits, its description and what the command line shows of it."""
-    shown: dict[str, Any] = {
-        name: given.pop(name) for name in ("flag", "later", "measurable") if name in given
-    }
-    shown |= {"group": group, "metavar": metavar, "unset": unset}
-    if "default_factory" not in given:
-        given.setdefault("default", None)
-    return Field(description=description, json_schema_extra=shown, **given)
-
 
 _data, _noise, _method, _recipe, _retrieval, _machine = (
-    functools.partial(_setting, group) for group in GROUPS[:-1]
+    functools.partial(setting, group) for group in GROUPS[:-1]
 )
-
 
 MOST_DECIMALS = 12
 
