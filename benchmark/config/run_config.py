@@ -1,4 +1,4 @@
-"""RunConfig: the single definition of command-line options, YAML files, the identity of a run and its stored settings."""
+"""RunConfig: the single definition of command-line options, YAML files, and the identity and settings of runs."""
 
 from __future__ import annotations
 

@@ -55,6 +55,12 @@ def test_metrics_in_print(metric, printed):
     assert display_metric(metric) == printed
 
 
+def test_scores_of_predictions_are_printed_in_sentences():
+    assert as_printed("validation/ece (percent) of grid") == "ECE (validation) (percent) of GRID"
+    assert as_printed("balanced_accuracy, f1_macro_tuned") == "balanced accuracy, macro F1 (tuned thresholds)"
+    assert as_printed("its accuracy and hamming") == "its accuracy and hamming"
+
+
 def test_words_of_english_paths_and_commands_stay():
     for text in ("a random choice", "grids", "runs/grid", "`run --method grid`", "ndcg", "a role"):
         assert as_printed(text) == text
