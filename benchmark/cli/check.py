@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gridbench.cli.options import parse_assignments, plugin_option
+from gridbench.core.terminal import say
 from gridbench.errors import RunFailed
 
 if TYPE_CHECKING:
@@ -30,8 +31,10 @@ __all__ = ["check"]
 def check(what: str, parameters: tuple[str, ...], losses: tuple[str, ...]) -> None:
     """Check whether a method, loss, noise model or data set does all that the harness relies on.
 
+    FILE_OR_NAME is a plug-in file, all of whose components are checked, or a registered name.
+
     \b
-    FILE_OR_NAME is a plug-in file, all of whose components are checked, or a registered name. Examples:
+    Examples:
       gridbench check my_method.py
       gridbench check grid
     """  # noqa: D301
@@ -47,16 +50,16 @@ def check(what: str, parameters: tuple[str, ...], losses: tuple[str, ...]) -> No
     components = load_plugin(path) if path.suffix == ".py" or path.is_file() else components_named(what)
     failed = 0
     for kind, name in components:
-        click.echo(f"{kind} {name}")
+        say(f"{kind} {name}")
         # Images of a few pixels: more threads would only wait for each other.
         with cpu_threads(1):
             findings = list(check_component(kind, name, given, losses))
         for line in _lines(findings):
-            click.echo(f"  {line}")
+            say(f"  {line}")
         failed += sum(not finding.passed for finding in findings)
     if failed:
         raise RunFailed(f"{failed} check{'s' if failed > 1 else ''} failed.")
-    click.echo("All checks passed.")
+    say("All checks passed.")
 
 
 def _lines(findings: list[Finding]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from gridbench.cli.options import option
+from gridbench.core.terminal import say
 
 if TYPE_CHECKING:
     from gridbench.sweeps.grid import Sweep
@@ -113,9 +114,9 @@ def print_summary(planned: Sweep, runs: Path, retry_failed: bool, every: bool) -
 
     if every:
         for item in planned.items:
-            click.echo(f"{item.state:10} {item.label}")
+            say(f"{item.state:10} {item.label}", indent=11)
     for what, why in planned.left_out:
-        click.echo(f"left out   {what}: {why}")
+        say(f"left out   {what}: {why}")
     counts = Counter(item.state for item in planned.items)
     todo = planned.todo(retry_failed)
     states = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
@@ -124,6 +125,4 @@ def print_summary(planned: Sweep, runs: Path, retry_failed: bool, every: bool) -
         cost = Measured(runs).estimate(item.plan.config.canonical() for item in todo)
         summary += f"; time: {cost.words()}"
     failed = counts["failed"] if not retry_failed else 0
-    click.echo(
-        f"{summary}." + (f" {failed} failed before; --retry-failed tries them again." if failed else "")
-    )
+    say(f"{summary}." + (f" {failed} failed before; --retry-failed tries them again." if failed else ""))

@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 
 from gridbench.cli.options import cache_option, runs_option
+from gridbench.core.terminal import say
 from gridbench.errors import AlreadyPrinted
 
 __all__ = ["doctor"]
@@ -58,10 +59,10 @@ def doctor(runs: Path, cache: Path | None) -> None:
 
     found = []
     for finding in _findings(runs, cache or default_cache()):
-        click.echo(f"{'PROBLEM ' if finding.problem else ''}{finding.topic + ':':10} {finding.text}")
+        say(f"{'PROBLEM ' if finding.problem else ''}{finding.topic + ':':10} {finding.text}", indent=11)
         found.append(finding)
     problems = sum(finding.problem for finding in found)
-    click.echo(f"{problems} problem{'s' * (problems != 1)} found" if problems else "nothing is wrong")
+    say(f"{problems} problem{'s' * (problems != 1)} found" if problems else "nothing is wrong")
     if problems:
         raise AlreadyPrinted
 

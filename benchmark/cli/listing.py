@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from gridbench.cli.options import plugin_option
+from gridbench.core.terminal import say
 
 __all__ = ["listing"]
 
@@ -44,22 +45,20 @@ def _print_component(console: Any, registry: Any, name: str) -> None:
     from gridbench.parameters import describe
 
     component = registry.get(name)
-    console.print(f"{name}: {registry.summary(name)}", highlight=False)
+    say(f"{name}: {registry.summary(name)}")
     losses = getattr(component, "losses", None)
     if losses:
-        console.print(
-            "supports " + ("every loss" if losses == ("*",) else ", ".join(losses)), highlight=False
-        )
+        say("supports " + ("every loss" if losses == ("*",) else ", ".join(losses)))
     if recipe := getattr(component, "recipe", None):
         settings = ", ".join(f"{setting} {value}" for setting, value in recipe.items())
-        console.print(f"its own recipe (--recipe own): {settings}", highlight=False, soft_wrap=True)
+        say(f"its own recipe (--recipe own): {settings}")
     if kinds := getattr(component, "kinds", None):
         from gridbench.noise.core.model import KINDS
 
-        console.print("corrupts " + ", ".join(KINDS.get(kind, kind) for kind in kinds), highlight=False)
+        say("corrupts " + ", ".join(KINDS.get(kind, kind) for kind in kinds))
     rows = describe(component.Parameters) if hasattr(component, "Parameters") else []
     if not rows:
-        console.print("no parameters")
+        say("no parameters")
         return
     table = Table(box=None, pad_edge=False)
     for column in ("parameter", "default", "allowed", "what it is", "default from"):
@@ -74,9 +73,7 @@ def _print_component(console: Any, registry: Any, name: str) -> None:
             values = ", ".join(
                 f"{value:g}" if isinstance(value, float) else str(value) for value in spec.search
             )
-            console.print(
-                f"gridbench sweep --select {parameter} tries {values}", highlight=False, soft_wrap=True
-            )
+            say(f"sweep --select {parameter} tries {values}", indent=2)
 
 
 @listing.command()
@@ -120,11 +117,8 @@ def _print_catalogue() -> None:
     console.print(table)
     if others.row_count:
         console.print(others)
-    console.print(f"plain training with one loss (1F 1B): {', '.join(sorted(BUILT_IN))}", highlight=False)
-    console.print(
-        "passes: forward (F) and backward (B) of a step. told: knows the noise rate if a parameter is slnir.",
-        highlight=False,
-    )
+    say(f"plain training with one loss (1F 1B): {', '.join(sorted(BUILT_IN))}")
+    say("passes: forward (F) and backward (B) of a step. told: knows the noise rate if a parameter is slnir.")
 
 
 @listing.command()
@@ -164,7 +158,7 @@ def metrics() -> None:
     console.print(table)
     for prefix, images in (("validation/", "validation images"), ("unseen/", "validation images as queries")):
         first, *_, last = (each.name for each in METRICS if prefix in each.splits)
-        console.print(f"{prefix}{first} to {prefix}{last}: the same for {images}", highlight=False)
+        say(f"{prefix}{first} to {prefix}{last}: the same for {images}")
 
 
 @listing.command()
@@ -182,7 +176,7 @@ def datasets(cache: str | None) -> None:
     _print_registry(DATASETS, None)
     folder = Path(cache) if cache else default_cache()
     prepared = [name for name in prepared_names(folder) if name not in DATASETS]
-    click.echo(f"prepared in {folder}: {', '.join(prepared) or 'none'}")
+    say(f"prepared in {folder}: {', '.join(prepared) or 'none'}")
 
 
 @listing.command()
@@ -252,12 +246,12 @@ def parameters(
     output_stride: int | None,
     tasks: tuple[str, ...],
 ) -> None:
-    r"""Count trainable parameters: backbone, discriminative only, generative only, and both (GRID).
+    """Count trainable parameters: backbone, discriminative only, generative only, and both (GRID).
 
     \b
     The defaults are the paper's network on DLRSD; the one on BigEarthNet:
       gridbench list parameters --classes 19 --bands 10 --size 120
-    """
+    """  # noqa: D301
     from rich.table import Table
 
     from gridbench.core.console import Console

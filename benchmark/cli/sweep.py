@@ -20,6 +20,7 @@ from gridbench.cli.options import (
     runs_option,
     typed_command,
 )
+from gridbench.core.terminal import say
 from gridbench.errors import RunFailed
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def sweep(
       gridbench sweep --method grid,bce,oracle --slnir 0:60:10 --seeds 5
       gridbench sweep --method grid --slnir 30 -p lambda=0:90:10 --seeds 3
       gridbench sweep --method grid --slnir 10:60:10 -p lambda=slnir --seeds 3
-      gridbench sweep --method grid,bce --noise swap,missing,confusable --slnir 30 --seeds 3
+      gridbench sweep --method grid,bce --noise swap,missing,confusable \\
+        --slnir 30 --seeds 3
       gridbench sweep --config sweep.yaml --dry-run
 
     Lists may be given for dataset, method, loss, noise, slnir, distance, seed, parameters, and whatever of the recipe
@@ -84,8 +86,10 @@ def sweep(
     declares some. The score is NDCG, or another of validation that --metric names (gridbench list metrics).
 
     \b
-      gridbench sweep --method grid,elr,jocor --slnir 0:60:10 --seeds 3 --select lambda
-      gridbench sweep --method grid,elr,fl,asl --slnir 30 --seeds 3 --select all --trials 20
+      gridbench sweep --method grid,elr,jocor --slnir 0:60:10 --seeds 3 \\
+        --select lambda
+      gridbench sweep --method grid,elr,fl,asl --slnir 30 --seeds 3 \\
+        --select all --trials 20
     """  # noqa: D301
     from gridbench.core.progress import ProgressReporter
     from gridbench.datasets.archive.building import nothing_built
@@ -118,6 +122,6 @@ def _print_selections(planned: PlannedSweep) -> None:
     for method, loss in asked:
         if (method, loss) not in tuned:
             who = " + ".join(dict.fromkeys(filter(None, (method, loss))))
-            click.echo(f"Nothing to select for {who}: it has none of these parameters, and ran as it is.")
+            say(f"Nothing to select for {who}: it has none of these parameters, and ran as it is.")
     for selection, path in selections:
-        click.echo("\n".join([*describe_selection(selection), f"    written to {path}"]))
+        say("\n".join([*describe_selection(selection), f"    written to {path}"]))

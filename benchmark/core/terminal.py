@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-__all__ = ["escape", "guarded"]
+__all__ = ["escape", "guarded", "say", "wrapped"]
 
 # Controls of ASCII and Latin-1 but tab and newline, soft hyphens, zero-width characters, marks and overrides of the
 # direction of writing, invisible operators, tags, and halves of surrogate pairs.
@@ -22,6 +25,64 @@ _ACTS = re.compile(
 def escape(text: str) -> str:
     r"""Return text in which every character that acts on a terminal is written out, such as `\u001b`."""
     return _ACTS.sub(_written, text)
+
+
+def say(text: str, indent: int = 0, err: bool = False) -> None:
+    """Print text, its lines wrapped where a terminal, or the variable COLUMNS, sets a width.
+
+    Args:
+        text: What is printed.
+        indent: Number of blanks before a continued line; 0 for as many as its first line has.
+        err: Whether it goes to standard error.
+    """
+    stream = sys.stderr if err else sys.stdout
+    # Output that goes to a file or another program keeps one finding a line.
+    known = "COLUMNS" in os.environ or (stream is not None and stream.isatty())
+    print(
+        wrapped(text, shutil.get_terminal_size().columns, indent) if known else text, file=stream, flush=True
+    )
+
+
+def wrapped(text: str, width: int, indent: int = 0) -> str:
+    """Return text whose lines are broken at blanks, never inside a word or a command.
+
+    Args:
+        text: Lines of any length. The word `gridbench` begins a command, which is kept whole, to be copied.
+        width: Characters of a line; only a longer word or command exceeds it.
+        indent: Number of blanks before a continued line; 0 for as many as its first line has.
+
+    Examples:
+        >>> print(wrapped("one two three: gridbench run --method grid", 14))
+        one two three:
+        gridbench run --method grid
+    """
+    return "\n".join(_broken(line, width, indent) for line in text.split("\n"))
+
+
+_COMMAND = re.compile(r"(?<!\S)gridbench .*")
+
+
+def _broken(line: str, width: int, indent: int) -> str:
+    if len(line) <= width:
+        return line
+    command = _COMMAND.search(line)
+    if command and len(command[0]) > width:
+        # It would not fit on a line of its own, either.
+        before = line[: command.start()]
+        return (before if len(before) <= width else f"{_broken(before, width, indent)} ") + command[0]
+    joined = _COMMAND.sub(lambda match: match[0].replace(" ", "\0"), line)
+    # A long word, such as a hash, is indented as far as it fits.
+    longest = max(map(len, joined.split()), default=0)
+    indent = min(indent or len(line) - len(line.lstrip()), max(width - longest, 2))
+    return textwrap.fill(
+        joined,
+        width,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+        expand_tabs=False,
+    ).replace("\0", " ")
 
 
 def _written(match: re.Match[str]) -> str:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+from gridbench.core.terminal import wrapped
 from gridbench.leaderboard.tables.sheet import Line, Mark, Sheet
 from gridbench.leaderboard.tables.text import clean
 
@@ -27,15 +28,20 @@ def print_sheets(sheets: Sequence[Sheet], console: Console) -> None:
         if sheet.title and at:
             console.print()
         if sheet.title:
-            console.print(Text(clean(sheet.title, 300), style="bold"), soft_wrap=True)
-        console.print(Text(clean(sheet.caption, 1000)), soft_wrap=True)
+            _print_text(clean(sheet.title, 300), console, "bold")
+        _print_text(clean(sheet.caption, 1000), console)
         if sheet.lines or sheet.references:
             grid = _grid(sheet, stacked=False)
             if _width(grid, console) > console.width:
                 grid = _grid(sheet, stacked=True)
             _print_whole(grid, console)
         for note in sheet.notes:
-            console.print(Text(clean(note, 1000), style="dim"), soft_wrap=True)
+            _print_text(clean(note, 1000), console, "dim")
+
+
+def _print_text(text: str, console: Console, style: str = "") -> None:
+    # rich would cut a word, such as a path, that is longer than a line.
+    console.print(Text(wrapped(text, console.width), style=style), soft_wrap=True)
 
 
 def _width(grid: Grid, console: Console) -> int:
@@ -70,7 +76,5 @@ def _texts(line: Line, stacked: bool) -> list[Text]:
 
 def _text(mark: Mark, stacked: bool) -> Text:
     value = Text(clean(mark.text), style="dim" if mark.faint else _STYLE[mark.place])
-    rest = " ".join(filter(None, [f"±{mark.spread}" if mark.spread else "", mark.extra]))
-    if not rest:
-        return value
-    return Text("\n" if stacked else " ").join([value, Text(rest)])
+    rest = [Text(part) for part in (f"±{mark.spread}" if mark.spread else "", mark.extra) if part]
+    return Text("\n" if stacked else " ").join([value, *rest])

@@ -24,6 +24,7 @@ from gridbench.cli.options import (
     quiet_option,
     threads_option,
 )
+from gridbench.core.terminal import say
 from gridbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -148,7 +149,8 @@ def audit(
       gridbench audit --dataset mine
       gridbench audit --dataset mine --slnir 10
       gridbench audit --dataset mine --loss pce
-      gridbench audit apply audits/FOLDER --decisions decisions.csv --out corrected
+      gridbench audit apply audits/FOLDER --decisions decisions.csv \\
+        --out corrected
       gridbench audit compare mine mine-corrected
     """  # noqa: D301
     if context.invoked_subcommand:
@@ -252,7 +254,7 @@ def _print_duration(plan: Plan, fold_of: Any, members: int, device: str, threads
         found = measure_duration(plan, fold_of, members, choose_device(device))
     config, minutes = plan.config, found.seconds / 60
     time = f"{minutes:.0f} min" if minutes >= 2 else f"{found.seconds:.0f} s"
-    click.echo(
+    say(
         f"{len(fold_of)} images of {config.dataset}; {found.networks} networks ({config.backbone}, {config.method}), "
         f"each {found.steps} optimiser steps of {config.batch_size} images ({config.epochs} epochs).\n"
         f"About {time} here, by timing a few steps. Nothing was written."

@@ -13,6 +13,7 @@ import click
 
 from gridbench.cli.audit.masks import apply_to_masks
 from gridbench.cli.options import cache_option
+from gridbench.core.terminal import say
 from gridbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -148,8 +149,10 @@ def apply(
     some) and classes.csv instead.
 
     \b
-      gridbench audit apply audits/FOLDER --decisions decisions.csv --out corrected
-      gridbench data prepare folder --data my/archive --labels corrected/labels.csv --name mine-corrected
+      gridbench audit apply audits/FOLDER --decisions decisions.csv \\
+        --out corrected
+      gridbench data prepare folder --data my/archive \\
+        --labels corrected/labels.csv --name mine-corrected
     """  # noqa: D301
     from gridbench.audit.audit import read_audit
     from gridbench.audit.correction import correct
@@ -189,11 +192,11 @@ def apply(
     if splits == "train":
         changes = sorted(set(changes) - set(elsewhere))
         if elsewhere:
-            click.echo(
+            say(
                 f"{len(elsewhere)} changes of validation and test labels were left out; --splits all makes them."
             )
     elif elsewhere:
-        click.echo(
+        say(
             f"{len(elsewhere)} validation and test labels change: scores on them cannot be compared with those on "
             f"{archive.name}."
         )
@@ -212,22 +215,22 @@ def apply(
     write_bytes(out / "labels.csv", table)
     empty = int((labels.sum(1) == 0).sum())
     added = sum(found.given[i, c] == 0 for i, c in changes)
-    click.echo(f"{out / 'labels.csv'}: {added} labels added, {len(changes) - added} taken away.")
+    say(f"{out / 'labels.csv'}: {added} labels added, {len(changes) - added} taken away.")
     if unused:
-        click.echo(f"{unused} rows of {original} are of no image of {archive.name}; they stay as they were.")
+        say(f"{unused} rows of {original} are of no image of {archive.name}; they stay as they were.")
     if empty:
-        click.echo(f"{empty} images are left without a label; `data prepare folder` leaves them out.")
+        say(f"{empty} images are left without a label; `data prepare folder` leaves them out.")
     if found.injected:
         truth = archive.scene_labels if archive.clean_scene_labels is None else archive.clean_scene_labels
         write_bytes(out / "clean_labels.csv", label_table(archive, truth))
-        click.echo(f"{out / 'clean_labels.csv'}: the labels before noise was injected.")
+        say(f"{out / 'clean_labels.csv'}: the labels before noise was injected.")
     if images:
-        click.echo(f"{write_images(archive, out / 'images')} images written to {out / 'images'}.")
+        say(f"{write_images(archive, out / 'images')} images written to {out / 'images'}.")
     words = ["gridbench", "data", "prepare", "folder", "--data", str(out) if images else "YOUR-FOLDER"]
     words += [] if images else ["--labels", str(out / "labels.csv")]
     words += ["--clean-labels", str(out / "clean_labels.csv")] if found.injected else []
     words += ["--name", f"{archive.name}-corrected", *([] if cache is None else ["--cache", str(cache)])]
-    click.echo(f"Next: {shlex.join(words)}")
+    say(f"Next: {shlex.join(words)}")
 
 
 def _refuse_options_of_labels() -> None:
@@ -277,9 +280,7 @@ def _decided(
     else:
         decided = import_decisions(kind, decisions, found.given, names, archive.class_names, prefix)
     counts = {word: sum(each == word for each in decided.values()) for word in (ACCEPT, REJECT, UNSURE)}
-    click.echo(
-        f"{decisions}: {counts[ACCEPT]} labels to change, {counts[REJECT]} to keep, {counts[UNSURE]} unsure."
-    )
+    say(f"{decisions}: {counts[ACCEPT]} labels to change, {counts[REJECT]} to keep, {counts[UNSURE]} unsure.")
     return decided
 
 
@@ -308,7 +309,7 @@ def _changes(
             )
         unseen = [pair for pair in first if pair not in decided]
         mended = round(sum(float(found.scores[pair]) for pair in unseen))
-        click.echo(
+        say(
             f"Changed unseen: {len(unseen)} labels; expected to mend {mended} and to break {len(unseen) - mended}."
         )
         chosen |= set(unseen)

@@ -21,6 +21,7 @@ from gridbench.cli.options import (
     threads_option,
 )
 from gridbench.config import FIELDS
+from gridbench.core.terminal import say
 
 if TYPE_CHECKING:
     from gridbench.audit.comparison import Changes, Shared
@@ -119,7 +120,7 @@ def compare(
         changes, shared = changes_between(one, two), share(one, two, first[0].kind)
         _print_changes(before, after, changes, shared)
         config = first[0].config
-        click.echo(
+        say(
             f"{2 * len(wanted)} runs: {config.method} ({config.backbone}, {config.epochs} epochs) on either archive, "
             f"seed{'s' if len(wanted) > 1 else ''} {', '.join(wanted)}; records in {runs}."
         )
@@ -169,10 +170,10 @@ def _scored_on(shared: Shared) -> str:
 
 def _print_changes(before: str, after: str, changes: Changes, shared: Shared) -> None:
     both, gone, more = changes.images
-    click.echo(
+    say(
         f"Images: {both} in both, {gone} in {before} alone, {more} in {after} alone; {changes.moved} in another split."
     )
-    click.echo(
+    say(
         f"Classes: {len(changes.classes)} in both"
         + _named(f"in {before} alone", changes.dropped)
         + _named(f"in {after} alone", changes.introduced)
@@ -181,20 +182,18 @@ def _print_changes(before: str, after: str, changes: Changes, shared: Shared) ->
     for split, count in changes.changed.items():
         added, removed = changes.added[split], changes.removed[split]
         if count:
-            click.echo(
+            say(
                 f"Labels of {split}: {sum(added.values())} added ({_by_class(added)}), {sum(removed.values())} removed "
                 f"({_by_class(removed)}), on {count} images."
             )
     if not any(changes.changed.values()):
-        click.echo("Labels: the same on all images that are in both.")
+        say("Labels: the same on all images that are in both.")
     if changes.relabelled:
-        click.echo(f"Label maps: {changes.relabelled} differ.")
+        say(f"Label maps: {changes.relabelled} differ.")
     if not shared.same_classes:
-        click.echo(
-            "The classes differ, so predictions are not compared; retrieval is, by the common classes."
-        )
+        say("The classes differ, so predictions are not compared; retrieval is, by the common classes.")
     if any(shared.left_out.values()):
-        click.echo(
+        say(
             "Not scored, since their labels differ: "
             + ", ".join(f"{count} images of {split}" for split, count in shared.left_out.items() if count)
             + "."

@@ -9,6 +9,7 @@ import click
 
 from gridbench.cli.audit.masks import GEOGRAPHIC_FORMATS, export_findings
 from gridbench.cli.options import cache_option
+from gridbench.core.terminal import say
 
 __all__ = ["export"]
 
@@ -64,7 +65,8 @@ def export(
 
     \b
       gridbench audit export audits/FOLDER --format cvat --out suspects.xml
-      gridbench audit apply audits/FOLDER --decisions annotations.xml --from cvat --out corrected
+      gridbench audit apply audits/FOLDER --decisions annotations.xml \\
+        --from cvat --out corrected
     """  # noqa: D301
     from gridbench.audit.audit import read_audit
     from gridbench.audit.exchange import export_suspects
@@ -85,14 +87,12 @@ def export(
     if kind in GEOGRAPHIC_FORMATS:
         features = scene_features(found, archive, suspects)
         write_bytes(out, GEOGRAPHIC[kind](features))
-        click.echo(
-            f"{out}: {len(features)} of {len(suspects)} suspicious labels, all whose coordinates are known."
-        )
+        say(f"{out}: {len(features)} of {len(suspects)} suspicious labels, all whose coordinates are known.")
         return
     write_bytes(out, export_suspects(kind, found, archive, suspects, prefix, suffix))
     images = len({int(i) for i in suspects.samples})
-    click.echo(f"{out}: {len(suspects)} suspicious labels of {images} images.")
+    say(f"{out}: {len(suspects)} suspicious labels of {images} images.")
     words = ["gridbench", "audit", "apply", str(audit), "--decisions", "YOUR-FILE", "--from", kind]
     words += ["--prefix", prefix] if prefix else []
     words += ["--out", "corrected", *([] if cache is None else ["--cache", str(cache)])]
-    click.echo(f"Next: label them there, export in the same format, and: {shlex.join(words)}")
+    say(f"Next: label them there, export in the same format, and: {shlex.join(words)}")

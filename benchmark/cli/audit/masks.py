@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from gridbench.core.terminal import say
 from gridbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,9 +38,8 @@ def print_mask_audit(found: MaskAudit, listed: Path, page: Path, where: Sequence
     """Print what was found in label maps, how far to go, and what to do next."""
     from gridbench.audit.expectation import Expectation, advice
     from gridbench.audit.skill import warning
-    from gridbench.core.console import Console
 
-    document, console = found.document, Console()
+    document = found.document
     config = document["config"]
     lines = [
         f"Audited {document['regions']} regions in the label maps of {document['images']} images of "
@@ -77,7 +75,7 @@ def print_mask_audit(found: MaskAudit, listed: Path, page: Path, where: Sequence
     )
     lines.append(f"Next:   open the page, decide, export decisions.csv, and: {command}")
     for line in lines:
-        console.print(line, highlight=False, soft_wrap=True)
+        say(line)
 
 
 def apply_to_masks(
@@ -119,15 +117,15 @@ def apply_to_masks(
     rows = [["name", "value"], *([name, str(c)] for c, name in enumerate(archive.class_names))]
     write_bytes(table, csv_text(rows).encode())
     changed = int((maps != archive.label_maps).sum())
-    click.echo(
+    say(
         f"{masks}: {count} masks, {len(accepted)} findings accepted, {changed} pixels differ from the archive."
     )
     if images:
-        click.echo(f"{write_images(archive, out / 'images')} images written to {out / 'images'}.")
+        say(f"{write_images(archive, out / 'images')} images written to {out / 'images'}.")
     words = ["gridbench", "data", "prepare", "folder", "--data", str(out) if images else "YOUR-FOLDER"]
     words += [] if images else ["--masks", str(masks), "--classes", str(table)]
     words += ["--name", f"{archive.name}-corrected", *([] if cache is None else ["--cache", str(cache)])]
-    click.echo(f"Next: {shlex.join(words)}")
+    say(f"Next: {shlex.join(words)}")
 
 
 def export_findings(
@@ -150,7 +148,7 @@ def export_findings(
     count = max(1, found.document["expected"]["look"] if top is None else top)
     features = mask_features(found, archive, count)
     write_bytes(out, GEOGRAPHIC[kind](features))
-    click.echo(
+    say(
         f"{out}: {len(features)} of the first {min(count, len(found))} findings, all whose coordinates are known."
     )
 
@@ -178,7 +176,7 @@ def _accepted(found: MaskAudit, archive: Archive, decisions: Path | None, top: s
             )
         unseen = [at for at in range(count) if at not in decided]
         mended = round(float(found.scores[unseen].sum()))
-        click.echo(
+        say(
             f"Changed unseen: {len(unseen)} findings; expected to mend {mended} and to break {len(unseen) - mended}."
         )
         accepted += unseen
@@ -194,7 +192,7 @@ def _maps(found: MaskAudit, archive: Archive, accepted: Sequence[int], splits: s
     training = set(archive.indices("train").tolist())
     inside = [at for at in accepted if int(found.positions[found.images[at]]) in training]
     if splits == "train" and len(inside) < len(accepted):
-        click.echo(
+        say(
             f"{len(accepted) - len(inside)} changes of validation and test maps were left out; --splits all makes them."
         )
     maps = np.array(archive.label_maps)

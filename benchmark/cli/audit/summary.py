@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gridbench.cli.options import typed_command
+from gridbench.core.terminal import say
 
 if TYPE_CHECKING:
     from gridbench.audit.audit import Audit
@@ -26,38 +27,30 @@ def print_audit(found: Audit, listed: Path, page: Path, where: Sequence[str]) ->
     document = found.document
     config, rate = document["config"], document["noise_rate"]
     loss = "" if config["loss"] == config["method"] else f" with {config['loss']}"
-    console = Console()
-    console.print(
+    say(
         f"Audited {document['labels']} labels of {document['images']} training images of {document['dataset']}: "
         f"{len(document['folds'])} folds of {min(document['folds'])} to {max(document['folds'])} images, "
-        f"{config['method']}{loss}, {config['epochs']} epochs, {document['seconds']:.0f} s.",
-        highlight=False,
+        f"{config['method']}{loss}, {config['epochs']} epochs, {document['seconds']:.0f} s."
     )
-    console.print(f"Kept together in a fold: {document['together']}.", highlight=False)
+    say(f"Kept together in a fold: {document['together']}.")
     poor = warning(document["skill"])
     if poor:
-        console.print(f"Warning: {poor}", highlight=False)
+        say(f"Warning: {poor}")
     if not document["margins"]:
-        console.print(
-            "Ranked without margins in training (AUM), which the method does not show.", highlight=False
-        )
+        say("Ranked without margins in training (AUM), which the method does not show.")
     for words, name in (
         ("true labels that are missing", "missing"),
         ("given labels that are wrong", "wrong"),
         ("all yes or no labels in error", "errors"),
     ):
         value, low, high = (100 * each for each in rate[name])
-        console.print(
-            f"Estimated {words}: {value:.1f} % (95 % interval {low:.1f} to {high:.1f})", highlight=False
-        )
-    console.print(advice(Expectation(**document["expected"])).replace(". ", ".\n"), highlight=False)
+        say(f"Estimated {words}: {value:.1f} % (95 % interval {low:.1f} to {high:.1f})")
+    say(advice(Expectation(**document["expected"])).replace(". ", ".\n"))
     if document["calibration"]:
-        console.print(_calibration(document, Table))
-    console.print(f"List:   {listed}\nPage:   {page}", highlight=False, soft_wrap=True)
+        Console().print(_calibration(document, Table))
+    say(f"List:   {listed}\nPage:   {page}")
     if found.injected:
-        console.print(
-            "The labels hold noise that was put in on purpose; to correct your own, audit without --slnir."
-        )
+        say("The labels hold noise that was put in on purpose; to correct your own, audit without --slnir.")
     else:
         unseen = document["expected"]["change"]
         apply_it = [
@@ -70,12 +63,10 @@ def print_audit(found: Audit, listed: Path, page: Path, where: Sequence[str]) ->
             "--out",
             "corrected",
         ]
-        console.print(
+        say(
             "Next:   open the page, decide, export"
             + (f"; or unseen: {shlex.join([*apply_it, *where])}" if unseen else "")
-            + f"\nHow good is the list? {typed_command()} --slnir 10",
-            highlight=False,
-            soft_wrap=True,
+            + f"\nHow good is the list? {typed_command()} --slnir 10"
         )
 
 

@@ -22,6 +22,7 @@ from gridbench.cli.options import (
     runs_option,
 )
 from gridbench.core.percent import is_plain_number
+from gridbench.core.terminal import say
 from gridbench.errors import InputError, RunFailed
 
 if TYPE_CHECKING:
@@ -120,10 +121,12 @@ def compare(
 ) -> None:
     """Check a method, run it on exactly the cells of the baselines, and show its place among them.
 
-    \b
     FILE_OR_NAME is a plug-in file or a registered method. It sees the corrupted labels, the initial network, the seeds
     and the settings that the baselines had; the same command again goes on where it stopped. Where the baselines were
-    computed on another machine, plain training is computed here too, and the method is paired with that. Examples:
+    computed on another machine, plain training is computed here too, and the method is paired with that.
+
+    \b
+    Examples:
       gridbench compare my_method.py --quick
       gridbench compare my_method.py --slnir 0,30,60 --seeds 5
       gridbench compare grid -p lambda=40
@@ -278,6 +281,4 @@ def _check(method: str, parameters: dict[str, str], loss: str) -> None:
             f"The method {method!r} does not do what a comparison relies on (gridbench check tells more):\n"
             + "\n".join(dict.fromkeys(failed))
         )
-    click.echo(
-        f"Checked: {method} passes all {len({finding.check for finding in findings})} conformance checks."
-    )
+    say(f"Checked: {method} passes all {len({finding.check for finding in findings})} conformance checks.")

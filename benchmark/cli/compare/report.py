@@ -8,9 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from gridbench.core.machine import NOT_RECORDED
+from gridbench.core.terminal import say
 from gridbench.errors import RunFailed
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def announce(
         f"SLNIR {rate}: seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
         for rate, seeds in baselines.plain.items()
     )
-    click.echo(f"{method} with {loss} on {config.dataset}, on the cells of the baselines ({cells}).")
+    say(f"{method} with {loss} on {config.dataset}, on the cells of the baselines ({cells}).")
     seconds = baselines.seconds()
     spent = seconds and f"{seconds / len(items) * len(todo) / 60:.1f} core-minutes"
     cost = f" Where the baselines were made, plain training took {spent} for as many." if spent else ""
@@ -51,7 +50,7 @@ def announce(
     more = f"; {failed} failed before, try them again with --retry-failed" if failed else ""
     state = f"{len(todo)} to compute{more}.{cost}" if todo else f"all there already{more}."
     beside = f" and {len(control)} of plain {loss} as their control" if control else ""
-    click.echo(f"{len(items)} run{'s' if len(items) > 1 else ''}{beside}, {state}")
+    say(f"{len(items)} run{'s' if len(items) > 1 else ''}{beside}, {state}")
 
 
 def explain_control(
@@ -61,14 +60,14 @@ def explain_control(
     there = sorted({run.machine for seeds in baselines.plain.values() for run in seeds.values()})
     if control:
         recorded = "; ".join("a machine that they do not record" if m == NOT_RECORDED else m for m in there)
-        click.echo(
+        say(
             f"The baselines were computed on {recorded}.\n"
             f"Runs are computed on {here or 'the machines of the engine'}.\n"
             "The same seed trains otherwise on another machine (docs/machines.md), so plain training is computed here, "
             "too, once for all methods, and the method is paired with it."
         )
     elif todo:
-        click.echo("The baselines were computed on this machine, so their plain training is the control.")
+        say("The baselines were computed on this machine, so their plain training is the control.")
 
 
 def placed(
@@ -184,33 +183,31 @@ def close(
     mine, theirs = _median_seconds(own), _median_seconds(beside or shipped)
     if mine is not None and theirs is not None:
         where = "beside it" if beside else "where the baselines were made. Compare times only on one machine"
-        click.echo(f"Training took {mine:.1f} s a run (median); plain training {theirs:.1f} s {where}.")
+        say(f"Training took {mine:.1f} s a run (median); plain training {theirs:.1f} s {where}.")
     expected, found = len(items) + len(control), len(own) + len(beside)
     if found < expected:
-        click.echo(
+        say(
             f"{expected - found} of {expected} runs are missing; "
             f"gridbench status --runs {shlex.quote(str(runs))} says why."
         )
     if control and (several := sorted({run.machine for run in (*own, *beside)}))[1:]:
-        click.echo(f"The runs here are of several machines, which are never paired: {'; '.join(several)}.")
+        say(f"The runs here are of several machines, which are never paired: {'; '.join(several)}.")
     seeds = min(map(len, baselines.plain.values()))
     if quick:
-        click.echo(
-            "One seed at one noise rate shows that it runs, and nothing yet about which method is better."
-        )
-        click.echo(f"Next: {again}")
+        say("One seed at one noise rate shows that it runs, and nothing yet about which method is better.")
+        say(f"Next: {again}")
     elif seeds < ENOUGH_SEEDS:
-        click.echo(f"{seeds} seeds resolve nothing; {ENOUGH_SEEDS} can.")
-        click.echo(f"Next: {again} --seeds {ENOUGH_SEEDS}")
+        say(f"{seeds} seeds resolve nothing; {ENOUGH_SEEDS} can.")
+        say(f"Next: {again} --seeds {ENOUGH_SEEDS}")
     else:
         if metric is None:
-            click.echo(
+            say(
                 "To choose among variants of a method, compare them by --metric validation/ndcg: test scores choose "
                 "nothing."
             )
-        click.echo(f"As a page: {again} --out comparison.html")
+        say(f"As a page: {again} --out comparison.html")
         name = items[0].plan.config.method
-        click.echo(
+        say(
             f"To publish: gridbench leaderboard export {name}.zip "
             f"--runs {shlex.quote(str(runs))} --filter method={name}"
         )

@@ -11,6 +11,7 @@ import click
 from gridbench.cli.data.prepare import prepare
 from gridbench.cli.data.report import packed_lines, report_lines
 from gridbench.cli.options import cache_option, quiet_option
+from gridbench.core.terminal import say
 
 if TYPE_CHECKING:
     from gridbench.datasets.archive.archive import Archive
@@ -69,7 +70,7 @@ def list_(cache: Path | None) -> None:
     for name in unfinished_names(folder):
         table.add_row(name, *[""] * 6, "unfinished: the same prepare command goes on")
     Console().print(table)
-    click.echo(f"in {folder}")
+    say(f"in {folder}")
 
 
 @data.command()
@@ -96,9 +97,7 @@ def verify(name: str, cache: Path | None, quiet: bool) -> None:
     archive = _open(name, cache)
     with ProgressReporter(quiet) as progress:
         archive.verify(progress.build)
-    click.echo(
-        f"{name}: all {len(archive)} images are as they were packed, fingerprint {archive.fingerprint}"
-    )
+    say(f"{name}: all {len(archive)} images are as they were packed, fingerprint {archive.fingerprint}")
 
 
 @data.command()
@@ -154,7 +153,7 @@ def info(name: str, sheet: Path | None, count: int, format_: str, cache: Path | 
     else:
         _print(archive, facts, largest, source, single)
     if sheet is not None:
-        click.echo(f"contact sheet: {sheet}", err=format_ == "json")
+        say(f"contact sheet: {sheet}", err=format_ == "json")
 
 
 def _open(name: str, cache: Path | None) -> Archive:
@@ -224,7 +223,7 @@ def _print(
     rows.append(("on disk", f"{facts.bytes / 1e6:.1f} MB in {archive.directory}"))
     rows.append(("fingerprint", archive.fingerprint))
     for label, text in rows:
-        click.echo(f"{label:20} {text}")
+        say(f"{label:20} {text}", indent=21)
     table = Table(box=None, pad_edge=False)
     columns = ["class", *facts.splits]
     if facts.maps is not None:
@@ -240,4 +239,4 @@ def _print(
         table.add_row(*cells)
     Console().print(table)
     for line in [*packed_lines(archive), *report_lines(archive.report)]:
-        click.echo(line)
+        say(line)

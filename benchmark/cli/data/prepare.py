@@ -20,6 +20,7 @@ from gridbench.cli.data.prepare_options import (
     shared,
 )
 from gridbench.cli.data.report import packed_lines, plan_lines, report_lines
+from gridbench.core.terminal import say
 from gridbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,9 +36,8 @@ __all__ = ["prepare"]
 def prepare() -> None:
     """Read an archive from disk, check it, and pack it under a name.
 
-    \b
     Afterwards `gridbench run --dataset NAME` works. The same command again goes on where it was interrupted.
-    """  # noqa: D301
+    """
 
 
 @prepare.command()
@@ -45,11 +45,13 @@ def prepare() -> None:
 def folder(data: Path, name: str, **given: Any) -> None:
     """Pack your own images, with a table of labels, masks, or both.
 
-    \b
     --data holds images/ and labels.csv (columns file, labels, and if you like split, group; or one column of 0 and 1
     for each class) or masks/ and classes.txt (one name a line) or classes.csv (name, value, color).
+
+    \b
       gridbench data prepare folder --data my/archive --name mine
-      gridbench data prepare folder --data dubai --name dubai --tile 128 --classes colours.csv --group-pattern 't(\\d)$'
+      gridbench data prepare folder --data dubai --name dubai --tile 128 \\
+        --classes colours.csv --group-pattern 't(\\d)$'
     """  # noqa: D301
     from gridbench.datasets.readers.folder.folder import plan_folder
     from gridbench.datasets.readers.folder.options import FolderOptions
@@ -82,7 +84,8 @@ def dlrsd(data: tuple[Path, ...], name: str, **given: Any) -> None:
     """Pack DLRSD: photographs of UC Merced, label maps, multi-labels.
 
     \b
-      gridbench data prepare dlrsd --data DLRSD --data UCMerced_LandUse --name dlrsd
+      gridbench data prepare dlrsd --data DLRSD --data UCMerced_LandUse \\
+        --name dlrsd
     """  # noqa: D301
     from gridbench.datasets.readers.landuse.dlrsd import plan_dlrsd
     from gridbench.datasets.readers.landuse.plan import LandUseOptions
@@ -97,7 +100,8 @@ def ucmerced(data: tuple[Path, ...], name: str, **given: Any) -> None:
     """Pack UC Merced with its multi-labels.
 
     \b
-      gridbench data prepare ucmerced --data UCMerced_LandUse --data multilabels --name ucmerced
+      gridbench data prepare ucmerced --data UCMerced_LandUse \\
+        --data multilabels --name ucmerced
     """  # noqa: D301
     from gridbench.datasets.readers.landuse.plan import LandUseOptions
     from gridbench.datasets.readers.landuse.ucmerced import plan_ucmerced
@@ -123,7 +127,8 @@ def bigearthnet(data: tuple[Path, ...], name: str, **given: Any) -> None:
 
     \b
       gridbench data prepare bigearthnet --data BigEarthNet-v1.0 --name ben
-      gridbench data prepare bigearthnet --data v1 --data v2 --pixels v1 --maps --split paper --name ben-maps
+      gridbench data prepare bigearthnet --data v1 --data v2 --pixels v1 \\
+        --maps --split paper --name ben-maps
     """  # noqa: D301
     from gridbench.datasets.readers.bigearthnet.bigearthnet import BigEarthNetOptions, plan_bigearthnet
 
@@ -158,7 +163,8 @@ def parquet(data: Path, name: str, **given: Any) -> None:
     """Pack Parquet files with encoded images and labels, as the Hugging Face hub has them.
 
     \b
-      gridbench data prepare parquet --data my/dataset/data --name mine --resize 64
+      gridbench data prepare parquet --data my/dataset/data --name mine \\
+        --resize 64
     """  # noqa: D301
     from gridbench.datasets.readers.formats.parquet_images import plan_parquet
 
@@ -182,7 +188,8 @@ def arrays(name: str, **given: Any) -> None:
     """Pack an array of images with labels beside it, such as CIFAR-10 with the labels of CIFAR-10N.
 
     \b
-      gridbench data prepare arrays --images cifar10.npy --labels cifar10n.npz --label-column worse_label \\
+      gridbench data prepare arrays --images cifar10.npy \\
+        --labels cifar10n.npz --label-column worse_label \\
         --clean-column clean_label --name cifar10n
     """  # noqa: D301
     from gridbench.datasets.readers.formats.arrays import ArrayOptions, plan_arrays
@@ -219,7 +226,7 @@ def _run(name: str, common: dict[str, Any], make_plan: Callable[[Progress], Plan
         click.echo("Interrupted; the same command goes on from here.", err=True)
         raise
     if archive is None:
-        click.echo("\n".join(plan_lines(plan, name)))
+        say("\n".join(plan_lines(plan, name)))
     else:
         _print(archive, ["--cache", str(common["cache"])] if common["cache"] else [])
 
@@ -228,13 +235,11 @@ def _print(archive: Archive, cache: Sequence[str]) -> None:
     splits = ", ".join(f"{split} {len(archive.indices(split))}" for split in ("train", "val", "test"))
     height, width = archive.image_size
     maps = ", label maps" if archive.has_maps else ""
-    click.echo(
-        f"{archive.name}: {len(archive)} images of {height} x {width} x {archive.bands}, {splits}{maps}"
-    )
+    say(f"{archive.name}: {len(archive)} images of {height} x {width} x {archive.bands}, {splits}{maps}")
     for line in [*report_lines(archive.report), *packed_lines(archive)]:
-        click.echo(line)
-    click.echo(f"in {archive.directory}")
+        say(line)
+    say(f"in {archive.directory}")
     look = ["gridbench", "data", "info", archive.name, "--sheet", f"{archive.name}.png", *cache]
-    click.echo(f"look at it: {shlex.join(look)}")
+    say(f"look at it: {shlex.join(look)}")
     if len(archive.indices("test")):
-        click.echo(f"train on it: {shlex.join(['gridbench', 'run', '--dataset', archive.name, *cache])}")
+        say(f"train on it: {shlex.join(['gridbench', 'run', '--dataset', archive.name, *cache])}")

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 import gridbench
+from gridbench.core.terminal import say
 from gridbench.errors import InputError
 
 __all__ = ["export_bundle", "import_records"]
@@ -88,13 +89,11 @@ def export_bundle(
         content = pack_bundle(found.runs, gridbench.__version__, weights)
     write_bytes(target, content)
     kilobytes = len(content) / 1000
-    click.echo(f"Wrote {target} with {len(found.runs)} records, {kilobytes:,.0f} kB.")
+    say(f"Wrote {target} with {len(found.runs)} records, {kilobytes:,.0f} kB.")
     if found.left_out:
-        click.echo(
-            f"Left out {len(found.left_out)} unfinished, failed or damaged; gridbench status tells more."
-        )
+        say(f"Left out {len(found.left_out)} unfinished, failed or damaged; gridbench status tells more.")
     if compact:
-        click.echo(f"Next: gridbench leaderboard --runs {shlex.quote(str(target))}")
+        say(f"Next: gridbench leaderboard --runs {shlex.quote(str(target))}")
 
 
 def _origin_of(file: Path) -> str:
@@ -111,5 +110,5 @@ def import_records(bundle: Path, runs: str, origin: str | None) -> None:
 
     done = import_bundle(bundle, Path(runs), origin or bundle.stem)
     known = f", {done.known} were there already" if done.known else ""
-    click.echo(f"{done.new} records are now in {done.folder}{known}.")
-    click.echo(f"Next: gridbench leaderboard --runs {shlex.quote(runs)}")
+    say(f"{done.new} records are now in {done.folder}{known}.")
+    say(f"Next: gridbench leaderboard --runs {shlex.quote(runs)}")

@@ -11,6 +11,7 @@ import click
 
 import gridbench
 from gridbench.cli.options import cache_option, device_option, quiet_option, threads_option
+from gridbench.core.terminal import say
 from gridbench.errors import AlreadyPrinted, InputError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def submit(bundle: Path, runs: tuple[str, ...], filters: tuple[str, ...], plugin
     findings = []
     for path in plugins:
         for kind, name in load_plugin(path):
-            click.echo(f"checking the {kind} {name}")
+            say(f"checking the {kind} {name}")
             with cpu_threads(1):
                 for finding in check_component(kind, name):
                     row = {"check": finding.check, "subject": finding.subject, "reason": finding.reason}
@@ -66,10 +67,10 @@ def submit(bundle: Path, runs: tuple[str, ...], filters: tuple[str, ...], plugin
     content = pack_submission(found.runs, plugins, findings, gridbench.__version__)
     write_bytes(bundle, content)
     failed = sum(bool(row["reason"]) for row in findings)
-    click.echo(
+    say(
         f"Wrote {bundle}: {len(found.runs)} records, {len(plugins)} plug-ins, {_checks(len(findings), failed)}."
     )
-    click.echo(f"Next: gridbench leaderboard verify {bundle}")
+    say(f"Next: gridbench leaderboard verify {bundle}")
 
 
 @click.command("verify")
@@ -100,12 +101,14 @@ def verify_submission(
 ) -> None:
     """Check a submission, and compute chosen runs of it again.
 
-    \b
     Without --recompute nothing of the bundle is run: hashes, identities, scores and the plug-in's hash are checked, and
     what passes is "submitted". Runs that were computed again with the same numbers, or within what machines differ by,
     are "verified". Exit code 1: a run differs.
+
+    \b
       gridbench leaderboard verify mine.zip
-      gridbench leaderboard verify mine.zip --recompute bluemarble-mine-bce-slnir30-seed0 --run-plugin
+      gridbench leaderboard verify mine.zip \\
+        --recompute bluemarble-mine-bce-slnir30-seed0 --run-plugin
     """  # noqa: D301
     from gridbench.leaderboard.bundles.submission import opened_submission
 
@@ -124,7 +127,7 @@ def verify_submission(
         settings = {"cache": cache, "device": device, "threads": threads}
         verdicts = _recomputed(submission, chosen, Path(name) / "again", settings, quiet) if chosen else {}
     for run in submission.runs:
-        click.echo(f"{verdicts.get(run.stored.folder.name, 'submitted'):10} {run.stored.folder.name}")
+        say(f"{verdicts.get(run.stored.folder.name, 'submitted'):10} {run.stored.folder.name}")
     if "differs" in verdicts.values():
         raise AlreadyPrinted
 
@@ -146,22 +149,22 @@ def _describe(submission: Submission) -> None:
         (str(run.settings.get("method")), str(run.settings.get("slnir"))) for run in submission.runs
     )
     machines = sorted({run.stored.machine for run in submission.runs})
-    click.echo(
+    say(
         f"{len(submission.runs)} records, packed by gridbench {submission.version}; hashes, identities and scores "
         "are right"
     )
-    click.echo(
+    say(
         "cells: "
         + ", ".join(f"{method} at {rate} % (n = {n})" for (method, rate), n in sorted(cells.items()))
     )
     for machine in machines:
-        click.echo(f"machine: {machine}")
+        say(f"machine: {machine}")
     for path in submission.plugins:
-        click.echo(
+        say(
             f"plug-in: {path.name}, {len(path.read_text(encoding='utf-8').splitlines())} lines, the one of the records"
         )
     failed = [row for row in submission.findings if row.get("reason")]
-    click.echo(f"conformance, as reported: {_checks(len(submission.findings), len(failed))}")
+    say(f"conformance, as reported: {_checks(len(submission.findings), len(failed))}")
 
 
 def _checks(total: int, failed: int) -> str:
@@ -198,5 +201,5 @@ def _recomputed(
         found = verify_records(stored, fresh)
         same = fresh.id == stored.id and found.verdict != "differs"
         verdicts[stored.folder.name] = "verified" if same else "differs"
-        click.echo(f"{stored.folder.name}: {found.reason}")
+        say(f"{stored.folder.name}: {found.reason}")
     return verdicts

@@ -12,6 +12,7 @@ import click
 from gridbench.cli.noise.estimate import estimate
 from gridbench.cli.noise.tables import tables
 from gridbench.cli.options import cache_option, parse_assignments, plugin_option, quiet_option
+from gridbench.core.terminal import say
 from gridbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def noise() -> None:
     \b
     Examples:
       gridbench noise apply --dataset bluemarble --slnir 30 --out noisy
-      gridbench noise inspect noisy --dataset bluemarble --figure table.png --examples examples.png
+      gridbench noise inspect noisy --dataset bluemarble --figure table.png \\
+        --examples examples.png
       gridbench noise verify noisy --dataset bluemarble
     """  # noqa: D301
 
@@ -101,10 +103,10 @@ def apply(
     corruption = corrupt_training_labels(plan)
     manifest = plan.noise.manifest(corruption, plan)
     write_files(out, plan.archive, manifest, corruption.labels)
-    click.echo(_headline(manifest.summary()))
+    say(_headline(manifest.summary()))
     words = ["gridbench", "noise", "inspect", str(out), "--dataset", plan.archive.name]
     words += [] if cache is None else ["--cache", str(cache)]
-    click.echo(f"Wrote {out}\nNext:  {shlex.join(words)}")
+    say(f"Wrote {out}\nNext:  {shlex.join(words)}")
 
 
 @noise.command()
@@ -175,7 +177,7 @@ def inspect(
     else:
         _print(summary, names, histogram)
     for line in written:
-        click.echo(line, err=format_ == "json")
+        say(line, err=format_ == "json")
 
 
 @noise.command()
@@ -194,9 +196,9 @@ def verify(folder: Path, dataset: str | None, cache: Path | None) -> None:
     archive = _open(dataset or _dataset_of(folder), cache)
     noisy = noisy_labels(manifest, archive)
     compared = check_files(folder, archive, manifest, noisy)
-    click.echo(_headline(manifest.summary()))
+    say(_headline(manifest.summary()))
     files = f", and so do {compared} label files" if compared else ""
-    click.echo(f"{folder} follows from {archive.name} (fingerprint {archive.fingerprint[:12]}){files}.")
+    say(f"{folder} follows from {archive.name} (fingerprint {archive.fingerprint[:12]}){files}.")
 
 
 def _open(name: str, cache: Path | None) -> Archive:
@@ -236,12 +238,12 @@ def _print(summary: dict[str, Any], names: list[str], histogram: dict[str, int])
 
     from gridbench.core.console import Console
 
-    click.echo(_headline(summary))
+    say(_headline(summary))
     per_image = ", ".join(f"{count}: {images}" for count, images in histogram.items())
-    click.echo(f"changes an image     {per_image or 'none'}")
-    click.echo(f"seed of the noise    {'unknown' if summary['seed'] is None else summary['seed']}")
-    click.echo(f"archive              {summary['fingerprint'] or 'unknown'}")
-    click.echo(f"hash of the changes  {summary['sha256']}")
+    say(f"changes an image     {per_image or 'none'}", indent=21)
+    say(f"seed of the noise    {'unknown' if summary['seed'] is None else summary['seed']}", indent=21)
+    say(f"archive              {summary['fingerprint'] or 'unknown'}", indent=21)
+    say(f"hash of the changes  {summary['sha256']}", indent=21)
     table = Table(box=None, pad_edge=False)
     table.add_column("class")
     for column in (UNITS[summary["kind"]], "changed", "realised", "away", "to"):

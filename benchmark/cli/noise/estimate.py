@@ -12,6 +12,7 @@ import click
 
 from gridbench.cli.options import cache_option
 from gridbench.core.csv_files import csv_text
+from gridbench.core.terminal import say
 from gridbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,8 +48,10 @@ def estimate(
 
     \b
     Examples:
-      gridbench noise estimate --clean checked.csv --noisy labels.csv --out table.csv
-      gridbench run --noise class_dependent --noise-parameter table=table.csv --slnir 30
+      gridbench noise estimate --clean checked.csv --noisy labels.csv \\
+        --out table.csv
+      gridbench run --noise class_dependent \\
+        --noise-parameter table=table.csv --slnir 30
     """  # noqa: D301
     from gridbench.core.files import write_bytes
     from gridbench.noise.core.transition import estimate_transition
@@ -64,14 +67,14 @@ def estimate(
     table = estimate_transition(before, after)
     write_bytes(out, _csv(names, table))
     kept = float((table.diagonal() * before.sum(axis=0)).sum() / max(int(before.sum()), 1))
-    click.echo(
+    say(
         f"{len(before)} images, {len(names)} classes, {int(before.sum())} clean labels; "
         f"{100 * (1 - kept):.2f} % of them became another"
     )
-    click.echo(f"Wrote {out}")
+    say(f"Wrote {out}")
     own = math.floor(round(10_000 * (1 - kept), 6)) / 100
     parameter = shlex.quote(f"table={out}")
-    click.echo(f"Next:  gridbench run --noise class_dependent --noise-parameter {parameter} --slnir {own:g}")
+    say(f"Next:  gridbench run --noise class_dependent --noise-parameter {parameter} --slnir {own:g}")
 
 
 def _from_files(clean: Path, noisy: Path) -> tuple[Sequence[str], npt.NDArray[Any], npt.NDArray[Any]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gridbench.cli.options import cache_option
+from gridbench.core.terminal import say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +39,8 @@ def tables(dataset: str | None, level: str, train_size: int | None, cache: Path 
     \b
     Examples:
       gridbench noise tables --dataset bluemarble --train-size 600
-      gridbench run --loss ce --noise class_dependent --noise-parameter table=cifar10n_worst
+      gridbench run --loss ce --noise class_dependent \\
+        --noise-parameter table=cifar10n_worst \\
         --noise-parameter classes=frequency --slnir 40
     """  # noqa: D301
     import numpy as np
@@ -63,7 +65,7 @@ def tables(dataset: str | None, level: str, train_size: int | None, cache: Path 
             cells.append("too few classes" if placed is None else f"{own_rate(placed, counts):.2f} %")
         shown.add_row(name, *cells)
     Console().print(shown)
-    click.echo("Sources and licences: docs/noise.md")
+    say("Sources and licences: docs/noise.md")
 
 
 def _counts(dataset: str, level: str, train_size: int | None, cache: Path | None) -> npt.NDArray[np.int64]:

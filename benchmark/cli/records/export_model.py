@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from gridbench.cli.options import cache_option, plugin_option, quiet_option
+from gridbench.core.terminal import say
 
 __all__ = ["export_model"]
 
@@ -30,8 +31,8 @@ def export_model(record: Path, out: Path | None, cache: Path | None, force: bool
     Nothing is uploaded: `huggingface-cli upload OWNER/NAME FOLDER` is yours to type.
 
     \b
-      gridbench export-model runs/bluemarble-grid-bce-slnir30-seed0-1a2b3c4d5e --out my-model
-      python -c 'import timm; timm.create_model("local-dir:my-model", pretrained=True)'
+      gridbench export-model runs/bluemarble-grid-bce-slnir30-seed0-1a2b3c4d5e
+      python -c 'import timm; timm.create_model("local-dir:DIR", pretrained=True)'
     """  # noqa: D301
     from gridbench.core.progress import ProgressReporter
     from gridbench.datasets import default_cache
@@ -40,6 +41,6 @@ def export_model(record: Path, out: Path | None, cache: Path | None, force: bool
     target = out or Path(f"{record.absolute().name}-model")
     with ProgressReporter(quiet) as progress:
         export(record, target, cache or default_cache(), progress.build, force)
-    click.echo(f"Written: {target} (config.json, model.safetensors, README.md). Load it with")
-    click.echo(f"  timm.create_model({f'local-dir:{target}'!r}, pretrained=True)")
-    click.echo(f"or upload it yourself: huggingface-cli upload OWNER/NAME {shlex.quote(str(target))}")
+    say(f"Written: {target} (config.json, model.safetensors, README.md). Load it with")
+    say(f"  timm.create_model({f'local-dir:{target}'!r}, pretrained=True)")
+    say(f"or upload it yourself: huggingface-cli upload OWNER/NAME {shlex.quote(str(target))}")

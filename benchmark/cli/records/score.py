@@ -33,7 +33,8 @@ def score(run: Path, runs: Path | None, cache: Path | None, device: str, quiet: 
     result is the record of the run with the new settings, beside it.
 
     \b
-      gridbench score runs/bluemarble-grid-bce-slnir30-seed0-1a2b3c4d5e --distance cosine
+      gridbench score runs/bluemarble-grid-bce-slnir30-seed0-1a2b3c4d5e \\
+        --distance cosine
     """  # noqa: D301
     changes = {name: value for name, value in given.items() if value is not None}
     if not changes:

@@ -19,6 +19,7 @@ from gridbench.cli.options import (
     quiet_option,
     threads_option,
 )
+from gridbench.core.terminal import say
 from gridbench.errors import AlreadyPrinted, InputError
 
 if TYPE_CHECKING:
@@ -67,9 +68,11 @@ def verify(
 ) -> None:
     """Recompute the run of a record on this machine, and show where the two start to differ.
 
-    \b
     METHOD_OR_RECORD is a method of the shipped records, or a run folder, or its config.json. Exit code 0: all is equal,
-    or the difference is within what machines differ by. 1: it is not. Examples:
+    or the difference is within what machines differ by. 1: it is not.
+
+    \b
+    Examples:
       gridbench verify bce --slnir 30 --seed 0
       gridbench verify runs/bluemarble-bce-slnir30-seed0-1106ebbe1b
     """  # noqa: D301
@@ -87,12 +90,10 @@ def verify(
     config = stored_config(stored.config["config"])
     with ProgressReporter(quiet) as progress:
         plan = make_plan(config, cache or default_cache(), progress.build)
-        click.echo(f"{stored.folder.name}")
+        say(f"{stored.folder.name}")
         if plan.id != stored.id:
             _print(plan_lines(stored.config, plan.document()))
-            click.echo(
-                "Differs. This gridbench and its data would compute another run, so nothing was computed."
-            )
+            say("Differs. This gridbench and its data would compute another run, so nothing was computed.")
             raise AlreadyPrinted
         if (runs / plan.folder_name).resolve() == stored.folder.resolve():
             raise InputError(
@@ -113,7 +114,7 @@ def verify(
     found = verify_records(stored, fresh)
     _print(found.lines)
     words = {"equal": "Equal.", "within": "Within what machines differ by.", "differs": "Differs."}
-    click.echo(f"{words[found.verdict]} {found.reason}")
+    say(f"{words[found.verdict]} {found.reason}")
     if found.verdict == "differs":
         raise AlreadyPrinted
 
@@ -215,4 +216,4 @@ def _print(lines: Sequence[Line]) -> None:
         table.add_row(line.what, line.there, line.here, line.outcome)
     Console(highlight=False).print(table)
     for line in lines[len(beside) :]:
-        click.echo(f"The record's machine: {line.there}\nThis machine:         {line.here}")
+        say(f"The record's machine: {line.there}\nThis machine:         {line.here}", indent=22)

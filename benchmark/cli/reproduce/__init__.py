@@ -18,6 +18,7 @@ from gridbench.cli.options import (
     runs_option,
     typed_command,
 )
+from gridbench.core.terminal import say
 from gridbench.errors import InputError, RunFailed
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def reproduce(
         for shown in chosen:
             for name in datasets_for(shown, dataset):
                 source = source_of(name, where, progress.build)
-                click.echo(f"{shown.name}: {shown.title}, on {name}")
+                say(f"{shown.name}: {shown.title}, on {name}")
                 if dry_run:
                     _print_plan(shown, source, wanted, epochs, runs, where)
                     continue
@@ -137,18 +138,18 @@ def _print_plan(
 
     for part in shown.parts:
         words = [f"{name.removeprefix('parameters.')} {values}" for name, values in part.items()]
-        click.echo(f"  {'; '.join(words)}; seeds {','.join(seeds)}")
+        say(f"  {'; '.join(words)}; seeds {','.join(seeds)}")
     if not shown.parts:
-        click.echo("  no runs: the networks are built and counted")
+        say("  no runs: the networks are built and counted")
     elif source.archive is not None:
         print_summary(make_sweep(_settings(shown, source, seeds, epochs), runs, cache), runs, False, False)
     else:
         needed = requirements(shown, source, seeds, epochs)
-        click.echo(f"  {len(needed)} runs; time: {Measured(runs).estimate(needed).words()}.")
+        say(f"  {len(needed)} runs; time: {Measured(runs).estimate(needed).words()}.")
     for line in cautions(shown, source, seeds, epochs):
-        click.echo(f"  {line}")
+        say(f"  {line}")
     if shown.parts and source.missing:
-        click.echo(f"  {source.missing}")
+        say(f"  {source.missing}")
 
 
 def _compute(
@@ -199,7 +200,7 @@ def _show(
     # Files first: who reads the tables may close them early.
     written = _write("-".join(filter(None, (shown.name, own))), sheets, figures, out)
     _print(sheets)
-    click.echo(f"Written to {out}: {', '.join(written)}")
+    say(f"Written to {out}: {', '.join(written)}")
 
 
 def _print(sheets: list[Sheet]) -> None:

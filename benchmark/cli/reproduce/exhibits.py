@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
+from gridbench.core.terminal import say
 
 WIDEST = 200
 """Columns of a list that goes to no terminal."""
@@ -53,7 +53,7 @@ def print_list(
             table.add_row(shown.name, shown.title, name, labels, str(len(needed)), _time(cost), _memory(cost))
     console = Console() if sys.stdout.isatty() else Console(width=WIDEST)
     console.print(table)
-    click.echo(
+    say(
         f"Runs are counted for {len(seeds)} seeds; tables and figures share those that are equal. Time (one run at a "
         f"time) and memory (of a process that may have computed several) are those of finished runs in {str(runs)!r}; "
         "what nothing was measured for is unknown."
@@ -62,7 +62,7 @@ def print_list(
         if source.missing:
             facts = ARCHIVES[name]
             size = f"{facts.images:,} images, about {facts.bytes / 1e9:.1f} GB packed with label maps"
-            click.echo(f"{name} ({size}) is not prepared: {facts.prepare}")
+            say(f"{name} ({size}) is not prepared: {facts.prepare}")
 
 
 def _time(cost: Estimate) -> str:

@@ -21,6 +21,7 @@ from gridbench.cli.options import (
     runs_option,
     threads_option,
 )
+from gridbench.core.terminal import say
 from gridbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -82,8 +83,10 @@ def run(
 ) -> None:
     """Corrupt the training labels, train a method, retrieve, and score the ranking.
 
+    The same command again resumes an unfinished run, and does nothing when it is done.
+
     \b
-    The same command again resumes an unfinished run, and does nothing when it is done. Examples:
+    Examples:
       gridbench run --method grid --loss bce --slnir 30
       gridbench run --method grid --slnir 30 -p lambda=40 --seed 1
       gridbench run --config my.yaml --epochs 10
@@ -135,10 +138,10 @@ def _print_plan(config: RunConfig, execution: Execution) -> None:
     folder = execution.runs / plan.folder_name
     state = read_record(folder).state if folder.exists() else "not started"
     for name, value in plan.config.canonical().items():
-        click.echo(f"{name:18} {value}")
+        say(f"{name:18} {value}", indent=19)
     for name, value in plan.resolved.items():
-        click.echo(f"{name:18} {value} in this run")
-    click.echo(f"{'id':18} {plan.id}\n{'cell':18} {plan.cell}\n{'folder':18} {folder}\n{'state':18} {state}")
+        say(f"{name:18} {value} in this run", indent=19)
+    say(f"{'id':18} {plan.id}\n{'cell':18} {plan.cell}\n{'folder':18} {folder}\n{'state':18} {state}")
 
 
 def print_result(
@@ -204,13 +207,11 @@ def print_result(
     table = Table(title=title, show_header=False, title_justify="left")
     for row in rows:
         table.add_row(*row)
-    console = Console()
-    console.print(table)
+    Console().print(table)
     if record.config["note"]:
-        console.print(f"Note: {record.config['note']}", highlight=False)
-    console.print(f"Machine: {record.machine}", highlight=False, soft_wrap=True)
-    console.print(f"Record: {record.folder}", highlight=False, soft_wrap=True)
-    console.print(f"Next:   {_next_command(record, typed or {}, cache)}", highlight=False, soft_wrap=True)
+        say(f"Note: {record.config['note']}")
+    say(f"Machine: {record.machine}", indent=9)
+    say(f"Record: {record.folder}\nNext:   {_next_command(record, typed or {}, cache)}", indent=8)
 
 
 def _noisy_images(result: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import click
+from gridbench.core.terminal import say
 
 if TYPE_CHECKING:
     from gridbench.records.record import RunRecord
@@ -62,11 +62,11 @@ def print_profile(record: RunRecord) -> None:
     Console().print(table)
     profile = environment.get("profile") or {}
     if rates := profile.get("learning_rate"):
-        click.echo("Learning rate at the end of each epoch: " + ", ".join(f"{rate:.3g}" for rate in rates))
+        say("Learning rate at the end of each epoch: " + ", ".join(f"{rate:.3g}" for rate in rates))
     if any(phase == "training" for phase, *_ in rows):
-        click.echo("This record tells no phases of training; --force --profile runs anew and measures them.")
+        say("This record tells no phases of training; --force --profile runs anew and measures them.")
     elif profile and not profile.get("synchronised"):
-        click.echo(
+        say(
             f"Measured on {environment.get('device')} without waiting for it, so a phase may hold another's work; "
             "--force --profile runs anew and waits."
         )

@@ -10,6 +10,7 @@ import click
 
 from gridbench.cli.options import runs_option
 from gridbench.core.machine import NOT_RECORDED
+from gridbench.core.terminal import say
 from gridbench.errors import AlreadyPrinted, InputError
 
 if TYPE_CHECKING:
@@ -66,7 +67,10 @@ def status(runs: Path, verify: bool, everything: bool, watch: bool, every: float
         report = watch_runs(lambda: look(runs, verify), lambda report: _lines(report, everything), every)
     else:
         report = look(runs, verify)
-        click.echo(_json(report) if format_ == "json" else "\n".join(_lines(report, everything)))
+        if format_ == "json":
+            click.echo(_json(report))
+        else:
+            say("\n".join(_lines(report, everything)), indent=11)
     if any(run.needs_attention for run in report.found):
         raise AlreadyPrinted
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import click
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -14,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gridbench.core.console import Console
+from gridbench.core.terminal import say
 
 __all__ = ["picture", "watch_runs"]
 
@@ -52,13 +52,13 @@ def watch_runs(
                     live.update(picture(report), refresh=True)
         else:
             told = lines(report)
-            click.echo("\n".join(told))
+            say("\n".join(told), indent=11)
             while not _over(report):
                 time.sleep(every)
                 report = look()
                 if lines(report) != told:
                     told = lines(report)
-                    click.echo("\n".join(["", *told]))
+                    say("\n".join(["", *told]), indent=11)
     except KeyboardInterrupt:
         console.print()
     return report

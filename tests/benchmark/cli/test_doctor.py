@@ -47,7 +47,7 @@ def test_folders_without_room_or_permission(doctor, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     code, output, _ = doctor("--runs", tmp_path / "full", "--cache", tmp_path / "file" / "below")
     assert code == 1
-    assert "it cannot be written, name another one with --cache" in output
+    assert "it cannot be written, name another one with --cache" in " ".join(output.split())
     monkeypatch.setattr("gridbench.cli.doctor.ENOUGH_ROOM", 2**80)
     code, output, _ = doctor()
     assert code == 1

@@ -1,0 +1,101 @@
+"""What is printed fits into 80 columns, and no word of it is cut."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import click
+import pytest
+
+import gridbench.cli
+from gridbench.core.terminal import wrapped
+
+COMMAND = re.compile(r"(^|\s)gridbench .*")
+
+
+@pytest.fixture
+def lines(command, monkeypatch, tmp_path):
+    """Call a command on a terminal of 80 columns; returns its lines, which must fit."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")
+
+    def call(*words):
+        # Tables are wider where they go to a file.
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        _, output, messages = command(*words)
+        shown = output.splitlines()
+        assert shown, messages
+        # A command is not broken, so that it can be copied; nor is a word that is longer than a line.
+        wide = [line for line in shown if len(line.rstrip()) > 80 and len(line.split()) > 1]
+        assert [line for line in wide if not COMMAND.search(line)] == []
+        return shown
+
+    return call
+
+
+def every_command(group=gridbench.cli.cli, path=()):
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        yield (*path, name)
+        if isinstance(found, click.Group):
+            yield from every_command(found, (*path, name))
+
+
+def test_the_help_of_every_command_fits(lines):
+    found = list(every_command())
+    assert len(found) > 35
+    for words in found:
+        assert lines(*words, "--help")[0].startswith("Usage: ")
+
+
+def test_what_is_there_is_listed_within_the_width(lines, finished, cache, settings, monkeypatch):
+    for method in ("bce", "grid"):
+        record = finished(method=method, slnir=30)
+    monkeypatch.setenv("GRIDBENCH_CACHE", str(cache))
+    small = [word for name, value in settings.items() for word in (f"--{name.replace('_', '-')}", value)]
+    for text in (
+        "list methods",
+        "list methods grid",
+        "list methods jocor",
+        "list losses",
+        "list losses asl",
+        "list noise",
+        "list noise class_dependent",
+        "list metrics",
+        "list datasets",
+        "list parameters --backbone test_resnet --task classification",
+        "data list",
+        "data info stripes",
+        "data verify stripes",
+        "doctor",
+        "status --all",
+        "leaderboard",
+        "leaderboard --baselines --statistics",
+        "reproduce list",
+        "noise tables --dataset stripes --level scene",
+        "noise apply --dataset stripes --slnir 30 --train-size 0 --out noisy",
+        "noise inspect noisy --dataset stripes",
+        "noise verify noisy --dataset stripes",
+        "audit --dataset stripes --backbone test_resnet --folds 2 --epochs 1 --batch-size 16 --quiet",
+    ):
+        lines(*text.split())
+    for command in ("run", "sweep"):
+        lines(command, "--method", "grid", "--slnir", 60, *small, "--dry-run")
+    lines("run", "--method", "grid", "--slnir", 30, *small)
+    lines("score", record.folder, "--distance", "euclidean")
+
+
+def test_no_word_and_no_command_is_cut():
+    long = "x" * 30
+    text = f"topic      some words, {long}\n  now you do gridbench run -h\nNext: gridbench run --method grid --loss bce"
+    assert wrapped(text, 24, 11).splitlines() == [
+        "topic      some words,",
+        f"  {long}",
+        "  now you do",
+        "        gridbench run -h",
+        "Next: gridbench run --method grid --loss bce",
+    ]
+    assert wrapped("one two three", 10, 4) == "one two\n    three"
