@@ -23,7 +23,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-arithmetic test-hostile test-trackers test-lowest docs catalogue check bench bench-gpu wheel clean
+.PHONY: help install demo test test-arithmetic test-hostile test-trackers test-docs test-lowest docs catalogue check bench bench-gpu wheel clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ test-trackers: $(VENV)/.trackers  ## Run the tests of logging to W&B and MLflow,
 $(VENV)/.trackers: $(LINKS)
 	$(PIP) install -c constraints.txt --no-build-isolation -e '.[wandb,mlflow]' --config-settings editable_mode=strict
 	@touch $@
+
+test-docs: install  ## Run the commands of the documentation, those that train for hours as dry runs
+	$(ONE_THREAD) $(BIN)/pytest -n $(JOBS) tests/check_docs.py $(PYTEST_ARGS)
 
 docs: $(VENV)/.docs  ## Build the documentation as a site in build/site; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q
