@@ -166,7 +166,8 @@ def takes_dry_run(words: list[str]) -> bool:
 
 
 def as_run(words: list[str]) -> list[str]:
-    """Return the words of a command that does not train for hours."""
+    """Return the words of a command that does not train for hours, on an archive that is there."""
+    words = ["bluemarble" if word == "dlrsd" and words[0] == "sweep" else word for word in words]
     if words[0] != "check" and (
         "--dry-run" in words or words[:2] == ["data", "prepare"] or not takes_dry_run(words)
     ):
@@ -203,8 +204,10 @@ def test_commands_run(page, prepared, tmp_path, warm):
     for block in blocks(page, "python"):
         if named := re.match(r"# (?:[\w/]+/)?(\w+\.py)\n", block):
             (tmp_path / named[1]).write_text(block, encoding="utf-8")
-    done = warm(folder=tmp_path, lines=lines, environment={"GRIDBENCH_CACHE": str(tmp_path / "cache")})
-    assert done.returncode == 0, "\n".join(map(str, lines)) + done.stdout + done.stderr
+    environment = {"GRIDBENCH_CACHE": str(tmp_path / "cache")}
+    for words in lines:
+        done = warm(*words, folder=tmp_path, environment=environment)
+        assert done.returncode == 0, f"{words}\n{done.stdout}{done.stderr}"
 
 
 @pytest.mark.parametrize("page", has_blocks("yaml"), ids=name_of)
