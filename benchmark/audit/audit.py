@@ -15,6 +15,7 @@ from gridbench.audit.calibration import calibrate
 from gridbench.audit.cross_validation import check_auditable, divide, predict_held_out
 from gridbench.audit.estimate import estimate_errors
 from gridbench.audit.expectation import expect, plant
+from gridbench.audit.masks.stored import check_label_audit
 from gridbench.audit.ranking import evidence_of_margins, shifted
 from gridbench.audit.skill import skill_of_labels
 from gridbench.core.files import write_arrays
@@ -237,6 +238,10 @@ def read_audit(folder: Path, open_archive: Callable[[str], Archive]) -> tuple[Au
             f"There is no finished audit in {str(folder)!r}: {error}. Make one with: gridbench audit --help"
         ) from None
     archive = open_archive(name)
+    try:
+        check_label_audit(document, arrays, archive)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"The audit in {str(folder)!r} is damaged: {error}. Audit again.") from None
     if fingerprint not in (archive.fingerprint, archive.as_training().fingerprint):
         raise InputError(
             f"The archive {name!r} is not the one that was audited in {str(folder)!r}: it was packed anew since. "

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from gridbench.core.files import limited, read_bytes, write_bytes
 
-__all__ = ["LARGEST_JSON", "parse_json", "read_json", "write_json"]
+__all__ = ["LARGEST_JSON", "MOST_ANNOTATED", "parse_json", "read_json", "write_json"]
 
 LARGEST_JSON = 8 * 2**20
 """Largest file in bytes: a record's JSON is below 1 MB after 1,000 epochs."""
@@ -18,6 +18,8 @@ LARGEST_JSON = 8 * 2**20
 DEEPEST_JSON = 40
 # Lists and objects: an epoch of a history takes about five, a decision of an audit one.
 MOST_NESTED = 200_000
+# An annotation takes an object, and the lists of its outline and box.
+MOST_ANNOTATED = 1_000_000
 # Size of a short name, its number and the space between them; the Python object is ten times as large.
 BYTES_A_VALUE = 8
 LONGEST_NUMBER = 25
@@ -39,13 +41,16 @@ _NO_STRUCTURE = bytes(set(range(256)) - set(_QUOTES + _BRACKETS))
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-def parse_json(content: bytes, strict: bool = False, largest: int = LARGEST_JSON) -> Any:
+def parse_json(
+    content: bytes, strict: bool = False, largest: int = LARGEST_JSON, nested: int = MOST_NESTED
+) -> Any:
     """Read JSON without deep or endless nesting, numbers of hundreds of digits and text that is no Unicode.
 
     Args:
         content: UTF-8 text.
         strict: Whether NaN, numbers out of range and texts of 100,000 characters are refused, too.
         largest: The most bytes that it may have, by which the number of its values is limited.
+        nested: The most lists and objects that it may hold.
 
     Raises:
         ValueError: With the reason.
@@ -54,7 +59,7 @@ def parse_json(content: bytes, strict: bool = False, largest: int = LARGEST_JSON
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         raise ValueError("it is no text") from None
-    longest = _check_structure(content, largest)
+    longest = _check_structure(content, largest, nested)
     options: dict[str, Any] = {"parse_constant": _no_constant, "parse_float": _finite} if strict else {}
     value = json.loads(text, parse_int=_integer, **options)
     if strict and longest > LONGEST_TEXT:
@@ -67,13 +72,13 @@ def parse_json(content: bytes, strict: bool = False, largest: int = LARGEST_JSON
     return value
 
 
-def _check_structure(content: bytes, largest: int) -> int:
+def _check_structure(content: bytes, largest: int, nested: int) -> int:
     """Refuse JSON of too many values or levels before any value is made; return the bytes of its longest text, if long.
 
     Raises:
         ValueError: With the reason.
     """
-    most, nested = limited(largest // BYTES_A_VALUE), limited(MOST_NESTED)
+    most, nested = limited(largest // BYTES_A_VALUE), limited(nested)
     if content.count(b",") + content.count(b":") > most or content.count(_QUOTES) > 2 * most:
         raise ValueError(f"it holds more than {most:,} values")
     opened = content.count(b"[") + content.count(b"{")

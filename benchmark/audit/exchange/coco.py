@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gridbench.audit.exchange.images import Format, Labelled, Task
 from gridbench.core.files import LARGEST_TABLE
-from gridbench.core.json_files import parse_json
+from gridbench.core.json_files import MOST_ANNOTATED, parse_json
 from gridbench.datasets.readers.formats.coco import coco_annotations
 from gridbench.errors import InputError
 
@@ -41,7 +41,7 @@ def _write(tasks: Sequence[Task], classes: Sequence[str], audit: str) -> bytes:
 
 
 def _read(path: Path, content: bytes) -> list[Labelled]:
-    value = parse_json(content, largest=LARGEST_TABLE)
+    value = parse_json(content, largest=LARGEST_TABLE, nested=MOST_ANNOTATED)
     lists = ("images", "annotations", "categories")
     if not isinstance(value, dict) or not all(
         isinstance(value.get(key), list) and all(isinstance(row, dict) for row in value[key]) for key in lists

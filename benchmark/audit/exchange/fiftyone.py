@@ -9,7 +9,7 @@ from typing import Any
 
 from gridbench.audit.exchange.images import Format, Labelled, Task
 from gridbench.core.files import LARGEST_TABLE
-from gridbench.core.json_files import parse_json
+from gridbench.core.json_files import MOST_ANNOTATED, parse_json
 from gridbench.errors import InputError
 
 __all__ = ["FIFTYONE"]
@@ -36,7 +36,7 @@ def _attributes(task: Task, label: str) -> dict[str, str]:
 
 
 def _read(path: Path, content: bytes) -> list[Labelled]:
-    value = parse_json(content, largest=LARGEST_TABLE)
+    value = parse_json(content, largest=LARGEST_TABLE, nested=MOST_ANNOTATED)
     labels = value.get("labels") if isinstance(value, dict) else None
     classes = value.get("classes") if isinstance(value, dict) else None
     if not isinstance(labels, dict) or not (

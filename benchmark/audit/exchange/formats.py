@@ -84,7 +84,7 @@ def import_decisions(
     """
     try:
         found = EXCHANGE_FORMATS[name].read(path, read_bytes(path, LARGEST_TABLE))
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(f"The {name} file {str(path)!r} cannot be read: {error}.") from None
     if not found:
         raise InputError(f"{path} holds no image that somebody has labelled, so there is nothing to apply.")

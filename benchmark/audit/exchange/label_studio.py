@@ -9,7 +9,7 @@ from typing import Any
 
 from gridbench.audit.exchange.images import Format, Labelled, Task
 from gridbench.core.files import LARGEST_TABLE
-from gridbench.core.json_files import parse_json
+from gridbench.core.json_files import MOST_ANNOTATED, parse_json
 from gridbench.errors import InputError
 
 __all__ = ["LABEL_STUDIO"]
@@ -43,7 +43,7 @@ def _task(task: Task, audit: str) -> dict[str, Any]:
 
 def _read(path: Path, content: bytes) -> list[Labelled]:
     """Read tasks of the full or the minimal export; tasks that nobody has submitted are left out."""
-    tasks = parse_json(content, largest=LARGEST_TABLE)
+    tasks = parse_json(content, largest=LARGEST_TABLE, nested=MOST_ANNOTATED)
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise InputError(f"{path} is no export of Label Studio: a list of tasks.")
     found = []

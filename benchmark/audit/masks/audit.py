@@ -14,6 +14,7 @@ from gridbench.audit.audit import Folding, audit_folder, fold_of_images
 from gridbench.audit.cross_validation import train_folds
 from gridbench.audit.masks.certainty import rank_regions
 from gridbench.audit.masks.regions import Candidate
+from gridbench.audit.masks.stored import check_mask_audit
 from gridbench.audit.skill import skill_of_maps
 from gridbench.core.files import write_arrays
 from gridbench.core.json_files import read_json, write_json
@@ -171,19 +172,23 @@ def read_mask_audit(folder: Path, open_archive: Callable[[str], Archive]) -> tup
         document = read_json(folder / DOCUMENT)
         if (document["schema"], document["level"]) != (SCHEMA, "pixel"):
             raise ValueError("it is of another format")
-        audit = _audit(folder, document, read_arrays(folder / ARRAYS))
+        arrays = read_arrays(folder / ARRAYS)
         name, fingerprint = str(document["dataset"]), document["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"There is no finished audit in {str(folder)!r}: {error}. Make one with: gridbench audit --help"
         ) from None
     archive = open_archive(name)
+    try:
+        check_mask_audit(document, arrays, archive)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"The audit in {str(folder)!r} is damaged: {error}. Audit again.") from None
     if fingerprint not in (archive.fingerprint, archive.as_training().fingerprint):
         raise InputError(
             f"The archive {name!r} is not the one that was audited in {str(folder)!r}: it was packed anew since. "
             "Audit it again."
         )
-    return audit, archive
+    return _audit(folder, document, arrays), archive
 
 
 def _in_whole_map(one: Candidate, corner: tuple[int, int], width: int, whole: int) -> Candidate:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gridbench.core.files import LARGEST_TABLE
+from gridbench.core.json_files import MOST_ANNOTATED, parse_json
 from gridbench.datasets.readers.files import FileIndex
 from gridbench.datasets.readers.formats.coco import coco_annotations
 from gridbench.datasets.readers.formats.cvat import cvat_annotations
@@ -19,7 +20,7 @@ from gridbench.datasets.readers.source_files import Unreadable, read_bytes
 from gridbench.datasets.readers.tables import LabelTable, TableOptions
 from gridbench.datasets.readers.tables.label_table import interpret_table
 from gridbench.datasets.readers.tables.rows import RawTable, table_of_records
-from gridbench.errors import InputError
+from gridbench.errors import InputError, in_words
 
 __all__ = ["ANNOTATION_SUFFIXES", "annotation_table", "read_annotations"]
 
@@ -88,18 +89,18 @@ def _read(path: Path) -> Annotations | RawTable:
         raise InputError(f"{error}.") from error
     start = content[:256].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     if start == b"<":
-        return cvat_annotations(path, content)
+        return _understood(cvat_annotations, path, content)
     try:
         value = _json(path, content)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no JSON: {error}.") from error
     if isinstance(value, dict) and {"images", "annotations", "categories"} <= value.keys():
-        return coco_annotations(path, value)
+        return _understood(coco_annotations, path, value)
     if isinstance(value, list) and value and all(isinstance(task, dict) for task in value):
         if any(_STUDIO_KEYS & row.keys() or isinstance(row.get("data"), dict) for row in value) or any(
             _is_nested(cell) for row in value for cell in row.values()
         ):
-            return studio_annotations(path, value)
+            return _understood(studio_annotations, path, value)
         return table_of_records(path, value)
     raise InputError(
         f"{path} is no export that is read: COCO (images, annotations, categories), a list of Label Studio tasks, a "
@@ -107,10 +108,25 @@ def _read(path: Path) -> Annotations | RawTable:
     )
 
 
+def _understood(read: Callable[[Path, Any], Annotations], path: Path, content: Any) -> Annotations:
+    """Return what a reader makes of an export, in which an entry may be of any other form than the tool's.
+
+    Raises:
+        InputError: It is.
+    """
+    try:
+        return read(path, content)
+    except InputError:
+        raise
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise InputError(f"{path} has an entry that no export has: {in_words(error)}.") from error
+
+
 def _json(path: Path, content: bytes) -> Any:
+    text = content.removeprefix(b"\xef\xbb\xbf")
     if path.suffix.lower() == ".jsonl":
-        return [json.loads(line) for line in content.decode("utf-8-sig").splitlines() if line.strip()]
-    return json.loads(content)
+        text = b"[" + b",".join(line for line in text.splitlines() if line.strip()) + b"]"
+    return parse_json(text, largest=LARGEST_TABLE, nested=MOST_ANNOTATED)
 
 
 def _is_nested(cell: object) -> bool:

@@ -93,7 +93,8 @@ def _runs_of_text(text: str) -> list[int]:
     while place < len(text):
         value, shift, more = 0, 0, True
         while more:
-            if place >= len(text):
+            # Twelve characters hold more than any mask has pixels.
+            if place >= len(text) or shift > 60:
                 return [-1]
             code = ord(text[place]) - 48
             value |= (code & 31) << shift
@@ -119,4 +120,5 @@ def _numbers(value: Any, count: int | None = None) -> TypeGuard[list[Any]]:
         and (count is None or len(value) == count)
         and bool(value)
         and all(isinstance(each, int | float) and not isinstance(each, bool) for each in value)
+        and all(abs(each) <= 2**53 for each in value)
     )

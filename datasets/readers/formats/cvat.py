@@ -5,6 +5,8 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+from gridbench.core.files import limited
+from gridbench.core.json_files import MOST_ANNOTATED
 from gridbench.datasets.readers.formats.drawn import Annotations, Drawn, ellipse, rectangle
 from gridbench.errors import InputError
 
@@ -21,14 +23,19 @@ def cvat_annotations(path: Path, content: bytes) -> Annotations:
     Raises:
         InputError: It is no such XML, or an entry is not what it should be.
     """
+    if content.count(b"<") > limited(2 * MOST_ANNOTATED) or content.count(b"=") > limited(8 * MOST_ANNOTATED):
+        raise InputError(
+            f"{path} holds more than {limited(MOST_ANNOTATED):,} images and labels; it is not read."
+        )
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
         raise InputError(
             f"{path} declares a document type or entities, which no export does; it is not read."
         )
     try:
-        root = ElementTree.fromstring(content)
-    except ElementTree.ParseError as error:
-        raise InputError(f"{path} is no XML: {error}.") from error
+        # As text: what an encoding declares could hide entities from the look above.
+        root = ElementTree.fromstring(content.decode("utf-8-sig"))
+    except (ElementTree.ParseError, ValueError) as error:
+        raise InputError(f"{path} is no XML in UTF-8: {error}.") from error
     if root.tag != "annotations" or not root.findall("image"):
         raise InputError(f"{path} is no export of CVAT for images 1.1: it has no <annotations> with <image>.")
     listed = [name.text or "" for name in root.iterfind("meta//label/name")]
@@ -40,7 +47,7 @@ def cvat_annotations(path: Path, content: bytes) -> Annotations:
             raise InputError(f"{path}: the image {image.get('id')} has no name or that of another: {name!r}.")
         images[name] = [_cvat_object(path, each) for each in image if each.get("label") is not None]
         height, width = image.get("height", ""), image.get("width", "")
-        if height.isdigit() and width.isdigit():
+        if all(side.isascii() and side.isdecimal() and len(side) < 10 for side in (height, width)):
             sizes[name] = (int(height), int(width))
     used = {each.label for drawn in images.values() for each in drawn}
     names = tuple(dict.fromkeys([*listed, *sorted(used)]))
@@ -53,7 +60,10 @@ def _cvat_object(path: Path, each: ElementTree.Element) -> Drawn:
     label = each.get("label", "")
 
     def number(key: str, default: str = "") -> float:
-        return float(each.get(key, default))
+        value = float(each.get(key, default))
+        if not abs(value) <= 2**31:
+            raise ValueError(f"{key} is out of range")
+        return value
 
     try:
         level, degrees = int(number("z_order", "0")), number("rotation", "0")

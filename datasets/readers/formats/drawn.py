@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 __all__ = ["Annotations", "Drawn", "Outlines", "ellipse", "rectangle"]
 
 _CORNERS_OF_AN_ELLIPSE = 64
+_FARTHEST = 2**31
+# As many as a picture may have; see `gridbench.datasets.readers.raster_header`.
+_MOST_PIXELS = 2**27
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,13 @@ class Drawn:
     by_rows: bool = False
     level: int = 0
     is_box: bool = field(default=False, compare=False)
+
+    def __post_init__(self) -> None:
+        numbers = (*self.origin, *(self.size or ()), *(at for outline in self.polygons for at in outline))
+        if not all(abs(number) <= _FARTHEST for number in numbers):
+            raise ValueError(f"{self.label!r:.80} has coordinates out of range")
+        if self.size is not None and self.size[0] * self.size[1] > _MOST_PIXELS:
+            raise ValueError(f"{self.label!r:.80} has a mask of {self.size[0]:,} x {self.size[1]:,} pixels")
 
     @property
     def has_area(self) -> bool:
