@@ -71,13 +71,14 @@ class StoredRun:
 
     def epochs(self) -> list[dict[str, Any]]:
         """Return one dictionary per epoch."""
-        rows: list[dict[str, Any]] = parse_json(self.content("history.json"))
+        rows = parse_json(self.content("history.json"))
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise ValueError("history.json is no list of epochs")
         return rows
 
     def environment(self) -> dict[str, Any]:
         """Return versions, device and seconds per phase."""
-        environment: dict[str, Any] = parse_json(self.content("environment.json"))
-        return environment
+        return self._object("environment.json")
 
     @cached_property
     def machine(self) -> str:
@@ -89,8 +90,13 @@ class StoredRun:
 
     def noise(self) -> dict[str, Any]:
         """Return the summary of the noise manifest."""
-        noise: dict[str, Any] = parse_json(self.content("noise.json"))
-        return noise
+        return self._object("noise.json")
+
+    def _object(self, name: str) -> dict[str, Any]:
+        value = parse_json(self.content(name))
+        if not isinstance(value, dict):
+            raise ValueError(f"{name} is no object")
+        return value
 
     def retrieval(self) -> dict[str, np.ndarray[Any, Any]]:
         """Return per-query scores, top-k indices and thumbnails."""

@@ -23,9 +23,11 @@ def cvat_annotations(path: Path, content: bytes) -> Annotations:
     Raises:
         InputError: It is no such XML, or an entry is not what it should be.
     """
-    if content.count(b"<") > limited(2 * MOST_ANNOTATED) or content.count(b"=") > limited(8 * MOST_ANNOTATED):
+    # A box has nine attributes, and the text of a tag may hold the sign too.
+    tags, attributes = content.count(b"<"), content.count(b"=")
+    if tags > limited(2 * MOST_ANNOTATED) or attributes > 1000 + 16 * tags:
         raise InputError(
-            f"{path} holds more than {limited(MOST_ANNOTATED):,} images and labels; it is not read."
+            f"{path} holds more than {limited(MOST_ANNOTATED):,} images and labels, or more attributes than those have."
         )
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
         raise InputError(
