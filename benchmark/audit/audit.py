@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gridbench.audit.calibration import calibrate
+from gridbench.audit.correction import replacement
 from gridbench.audit.cross_validation import check_auditable, divide, predict_held_out
 from gridbench.audit.estimate import estimate_errors
 from gridbench.audit.expectation import expect, plant
 from gridbench.audit.masks.stored import check_label_audit
-from gridbench.audit.ranking import evidence_of_margins, shifted
+from gridbench.audit.ranking import Suspects, evidence_of_margins, rank_labels, shifted
 from gridbench.audit.skill import skill_of_labels
 from gridbench.core.files import write_arrays
 from gridbench.core.json_files import read_json, write_json
@@ -24,6 +25,7 @@ from gridbench.core.streams import numpy_stream
 from gridbench.core.zip_files import read_arrays
 from gridbench.datasets import Archive
 from gridbench.datasets.archive.groups import groupings_of
+from gridbench.datasets.archive.single_labels import with_single_labels
 from gridbench.errors import InputError
 from gridbench.metrics.confident import confident_learning
 from gridbench.plan import Plan
@@ -92,6 +94,19 @@ class Audit:
         """Whether the audited labels hold noise that was put in on purpose."""
         return self.before is not None
 
+    @property
+    def exclusive(self) -> bool:
+        """Whether each image has exactly one label, so that a finding replaces it by another."""
+        return bool(self.document["level"] == "single")
+
+    def ranked(self, kind: str = "both") -> Suspects:
+        """Return the labels in the order of their suspicion; see `rank_labels`."""
+        return rank_labels(self.given, self.scores, "wrong" if self.exclusive else kind)
+
+    def instead(self, i: int, label: int, wrong: bool) -> list[int]:
+        """Return the classes that image `i` should have instead of a wrong label; see `replacement`."""
+        return replacement(self.given[i], self.probabilities[i], label, wrong, self.exclusive)
+
 
 def fold_of_images(plan: Plan, folding: Folding) -> tuple[Array, str]:
     """Divide the training images of a plan, the same way for the same seed.
@@ -153,16 +168,18 @@ def audit_labels(plan: Plan, folding: Folding, root: Path, execution: Execution,
     given = np.asarray(corruption.labels != 0, dtype=np.uint8)
     before = np.asarray(plan.archive.scene_labels[positions] != 0, dtype=np.uint8)
     rng = numpy_stream(plan.config.seed, "audit/bootstrap")
-    estimate = estimate_errors(given, probabilities, rng)
+    single = plan.kind == "single"
+    estimate = estimate_errors(given, probabilities, rng, exclusive=single)
     evidence = evidence_of_margins(estimate.scores, held_out.margins)
-    expected = expect(estimate, given, probabilities, rng, evidence)
-    planted = plant(estimate, given, probabilities, expected.k, rng)
-    scores = shifted(estimate.scores, evidence)
-    confident = confident_learning(given, probabilities)
+    expected = expect(estimate, given, probabilities, rng, evidence, single)
+    planted = plant(estimate, given, probabilities, expected.k, rng, single)
+    scores = np.where(given, 1, not single) * shifted(estimate.scores, evidence)
+    confident = confident_learning(given, probabilities, single)
     injected = bool(len(corruption.changed))
     seconds = [sum(record.environment()["seconds"].values()) for record in held_out.records]
     document = {
         "schema": SCHEMA,
+        "level": plan.kind,
         "id": folder.name[-10:],
         "config": plan.config.canonical(),
         "dataset": plan.archive.name,
@@ -186,7 +203,7 @@ def audit_labels(plan: Plan, folding: Folding, root: Path, execution: Execution,
         "margins": held_out.margins is not None,
         "skill": skill_of_labels(given, probabilities, fold_of),
         "confident_learning_found": int(confident.found.sum()),
-        "calibration": calibrate(given, before, {OURS: scores, CONFIDENT: confident.score})
+        "calibration": calibrate(given, before, {OURS: scores, CONFIDENT: confident.score}, single)
         if injected
         else None,
     }
@@ -247,4 +264,4 @@ def read_audit(folder: Path, open_archive: Callable[[str], Archive]) -> tuple[Au
             f"The archive {name!r} is not the one that was audited in {str(folder)!r}: it was packed anew since. "
             "Audit it again."
         )
-    return audit, archive
+    return audit, with_single_labels(archive) if audit.exclusive else archive

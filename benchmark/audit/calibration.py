@@ -46,13 +46,16 @@ def precision_and_recall(truth: Array, scores: Array) -> dict[str, Any]:
     return {"labels": count, "corrupted": total, "prevalence": prevalence, "rows": rows}
 
 
-def calibrate(given: Array, before: Array, rankings: Mapping[str, Array]) -> dict[str, Any]:
+def calibrate(
+    given: Array, before: Array, rankings: Mapping[str, Array], exclusive: bool = False
+) -> dict[str, Any]:
     """Score rankings of labels against what was done to the labels on purpose.
 
     Args:
         given: (N, C) labels as the audit saw them.
         before: (N, C) labels before they were corrupted.
         rankings: Name -> (N, C) scores.
+        exclusive: Whether each image has exactly one label, so that only the given ones are ranked.
 
     Returns:
         Kind (`all`, `wrong` of the given labels, `missing` of the others) -> name -> `precision_and_recall`.
@@ -62,4 +65,5 @@ def calibrate(given: Array, before: Array, rankings: Mapping[str, Array]) -> dic
     return {
         kind: {name: precision_and_recall(truth[where], scores[where]) for name, scores in rankings.items()}
         for kind, where in kinds.items()
+        if kind == "wrong" or not exclusive
     }

@@ -40,7 +40,9 @@ def changes_of(suspects: Suspects) -> list[Change]:
     return list(zip(suspects.samples.tolist(), suspects.labels.tolist(), strict=True))
 
 
-def replacement(given: Array, probabilities: Array, label: int, wrong: bool) -> list[int]:
+def replacement(
+    given: Array, probabilities: Array, label: int, wrong: bool, exclusive: bool = False
+) -> list[int]:
     """Return the classes that an image should have instead of a wrong label, or the one that it lacks.
 
     Args:
@@ -48,11 +50,15 @@ def replacement(given: Array, probabilities: Array, label: int, wrong: bool) -> 
         probabilities: (C,) what the model sees in it.
         label: The suspicious class.
         wrong: Whether it is given.
+        exclusive: Whether the image has exactly one label.
 
     Returns:
         For a missing label that class; for a wrong one the classes that the model takes for present (above one half)
-        and that are not given, the most probable first; often none.
+        and that are not given, the most probable first; often none. Of one label an image the most probable other
+        class.
     """
+    if exclusive:
+        return [int(np.where(given != 0, -1.0, probabilities).argmax())]
     if not wrong:
         return [label]
     absent = np.flatnonzero((given == 0) & (probabilities > PROBABLE))

@@ -15,7 +15,6 @@ import torch
 from gridbench.audit.masks.log_odds import code_probabilities
 from gridbench.errors import InputError
 from gridbench.evaluation.retrieval import MAPS_TOGETHER, TOGETHER, predict
-from gridbench.methods.pairing import LEVELS
 from gridbench.plan import Plan
 from gridbench.records.record import RunRecord
 from gridbench.records.runner import Execution, execute
@@ -177,11 +176,6 @@ def check_auditable(plan: Plan) -> None:
         raise InputError(
             f"The method {plan.config.method!r} does not learn from the labels as they are, so it cannot audit them. "
             "Take another --method, such as bce."
-        )
-    if plan.kind == "single":
-        raise InputError(
-            f"The loss {plan.loss.name!r} learns from {LEVELS[plan.kind]}; an audit is of scene labels or of label "
-            "maps. Take a loss of scene labels (--loss bce) or of label maps (--loss pce)."
         )
     if plan.kind == "pixel" and plan.loss.task.predicts != "pixels":
         raise InputError(

@@ -89,7 +89,11 @@ class Estimate:
 
 
 def estimate_errors(
-    given: Any, probabilities: Any, rng: np.random.Generator, resamples: int = RESAMPLES
+    given: Any,
+    probabilities: Any,
+    rng: np.random.Generator,
+    resamples: int = RESAMPLES,
+    exclusive: bool = False,
 ) -> Estimate:
     """Fit P(given = 1 | s) = a + (1 - a - m) sigmoid(b + k s) to held-out log-odds s by maximum a posteriori.
 
@@ -105,12 +109,13 @@ def estimate_errors(
         probabilities: (N, C) in [0, 1], from models that have not seen the image.
         rng: Decides the resampled images.
         resamples: How many times.
+        exclusive: Whether each image has exactly one label: then only given labels have scores above 0.
 
     Returns:
         Rates with 95 % intervals, and the probability that each entry is wrong.
     """
     labels = np.asarray(given) != 0
-    odds, others = evidence_of(probabilities)
+    odds, others = evidence_of(probabilities, exclusive)
     place, cells = _cells(odds, others)
     weights = np.ones((1 + resamples, len(labels)))
     weights[1:] = rng.exponential(size=(resamples, len(labels)))
@@ -140,15 +145,16 @@ def estimate_errors(
         Interval(float(v), float(np.clip(a, 0, v)), float(np.clip(b, v, 1)))
         for v, a, b in zip(rates[0], low, high, strict=True)
     )
-    scores = scores_of(shared[0], odds, others, labels)
+    scores = np.where(labels | (not exclusive), scores_of(shared[0], odds, others, labels), 0.0)
     return Estimate(missing, wrong, errors, scores, shared[0], found[1:])
 
 
-def evidence_of(probabilities: Any) -> tuple[Floats, Floats]:
+def evidence_of(probabilities: Any, exclusive: bool = False) -> tuple[Floats, Floats]:
     """Return held-out log-odds (N, C), and for each label how much else is predicted in its image.
 
     Args:
         probabilities: (N, C) in [0, 1].
+        exclusive: Whether each image has exactly one label, so that its other classes say nothing more.
 
     Returns:
         Log-odds, and the log-odds of another class: of the mean probability of the image's other classes, drawn a
@@ -157,7 +163,8 @@ def evidence_of(probabilities: Any) -> tuple[Floats, Floats]:
     present = np.clip(np.asarray(probabilities, dtype=np.float64), CERTAIN, 1 - CERTAIN)
     there = present.sum(1, keepdims=True) - present
     others = np.log(there + 0.5) - np.log(present.shape[1] - 1 - there + 0.5)
-    return np.log(present) - np.log1p(-present), others - others.mean()
+    odds = np.log(present) - np.log1p(-present)
+    return odds, np.zeros(odds.shape) if exclusive else others - others.mean()
 
 
 def _cells(odds: Floats, others: Floats) -> tuple[Array, Floats]:

@@ -66,6 +66,7 @@ def expect(
     probabilities: Array,
     rng: np.random.Generator,
     evidence: Floats | None = None,
+    exclusive: bool = False,
 ) -> Expectation:
     """Return what the list ordered by an estimate's scores, and by evidence beside them, is expected to hold.
 
@@ -75,12 +76,14 @@ def expect(
         probabilities: (N, C) that it was fitted to.
         rng: Draws how many of the uncertain labels turn out wrong.
         evidence: (N, C) what else is added to the log-odds that each label is wrong.
+        exclusive: Whether each image has exactly one label, so that only given ones are listed.
     """
     beside = np.zeros(estimate.scores.shape) if evidence is None else evidence
     scores = shifted(estimate.scores, beside)
     order = np.argsort(-scores, axis=None, kind="stable")
-    order = order[: max(1, int(LONGEST * order.size))]
-    odds, others = (values.ravel()[order] for values in evidence_of(probabilities))
+    listed = len(scores) if exclusive else order.size
+    order = order[: max(1, int(LONGEST * listed))]
+    odds, others = (values.ravel()[order] for values in evidence_of(probabilities, exclusive))
     says = (np.asarray(given) != 0).ravel()[order]
     usual, beside = scores.ravel()[order], beside.ravel()[order]
     classes = order % estimate.scores.shape[1]
@@ -137,7 +140,12 @@ class Planted:
 
 
 def plant(
-    estimate: Estimate, given: Array, probabilities: Array, ks: list[int], rng: np.random.Generator
+    estimate: Estimate,
+    given: Array,
+    probabilities: Array,
+    ks: list[int],
+    rng: np.random.Generator,
+    exclusive: bool = False,
 ) -> Planted:
     """Corrupt a few labels on purpose, several times, and look for them with the same held-out predictions alone.
 
@@ -151,7 +159,10 @@ def plant(
         probabilities: (N, C) held-out predictions.
         ks: Lengths of the list.
         rng: Decides which.
+        exclusive: Whether each image has exactly one label: then another one takes its place.
     """
+    if exclusive:
+        return _plant_exclusive(estimate, np.asarray(given) != 0, probabilities, ks, rng)
     flat = (np.asarray(given) != 0).ravel()
     each = max(1, round(max(estimate.errors.value, LEAST_PLANTED) * flat.size / 2))
     sides = [np.flatnonzero(flat), np.flatnonzero(~flat)]
@@ -167,3 +178,22 @@ def plant(
         rise += again.errors.value - estimate.errors.value
     share = len(picked) / flat.size
     return Planted(share, rise / PLANTINGS, (recall / PLANTINGS).tolist())
+
+
+def _plant_exclusive(
+    estimate: Estimate, given: Array, probabilities: Array, ks: list[int], rng: np.random.Generator
+) -> Planted:
+    """Give some images of one label each another one, and look for these."""
+    count, classes = given.shape
+    each = min(max(1, round(max(estimate.wrong.value, LEAST_PLANTED) * count)), count) if classes > 1 else 0
+    recall, rise = np.zeros(len(ks)), 0.0
+    for _ in range(PLANTINGS if each else 0):
+        picked = rng.permutation(count)[:each]
+        where = given.argmax(1)
+        where[picked] = (where[picked] + rng.integers(1, classes, each)) % classes
+        again = estimate_errors(np.eye(classes)[where], probabilities, rng, 0, exclusive=True)
+        rank = np.empty(count, dtype=np.int64)
+        rank[np.argsort(-again.scores.max(1), kind="stable")] = np.arange(count)
+        recall += [(rank[picked] < k).mean() for k in ks]
+        rise += again.wrong.value - estimate.wrong.value
+    return Planted(each / count, rise / PLANTINGS, (recall / PLANTINGS).tolist())

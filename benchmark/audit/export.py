@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from gridbench.audit.audit import Audit
-from gridbench.audit.correction import replacement
 from gridbench.audit.exchange.images import ImageNames
 from gridbench.audit.ranking import Suspects
 from gridbench.core.csv_files import csv_text
@@ -56,7 +55,7 @@ def list_table(audit: Audit, archive: Archive, suspects: Suspects) -> tuple[list
             "wrong" if wrong else "missing",
             f"{suspects.scores[at]:.4f}",
             f"{seen[label]:.4f}",
-            SEPARATOR.join(classes[c] for c in replacement(given, seen, label, wrong)),
+            SEPARATOR.join(classes[c] for c in audit.instead(i, label, wrong)),
             SEPARATOR.join(classes[c] for c in np.flatnonzero(given)),
         ]
         if audit.margins is not None:

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from gridbench.audit.audit import Audit
-from gridbench.audit.correction import replacement
 from gridbench.audit.examples import alike, typical
 from gridbench.audit.expectation import Expectation, advice
 from gridbench.audit.export import split_names
@@ -171,7 +170,8 @@ def _suspect(audit: Audit, suspects: Suspects, at: int, place: Mapping[int, int]
         "label": label,
         "wrong": wrong,
         "score": round(float(suspects.scores[at]), 3),
-        "instead": replacement(audit.given[i], audit.probabilities[i], label, wrong) if wrong else [],
+        "instead": audit.instead(i, label, wrong) if wrong else [],
+        "replaced": audit.exclusive,
     }
 
 

@@ -51,7 +51,10 @@ def export_suspects(
             image = archive.names[audit.positions[i]]
             given = [classes[k] for k in np.flatnonzero(audit.given[i])]
             found[i] = Task(image, f"{prefix}{image}{suffix}", archive.image_size, given)
-        found[i].suspects.append(Suspected(classes[c], bool(suspects.wrong[at]), float(suspects.scores[at])))
+        score = float(suspects.scores[at])
+        found[i].suspects.append(Suspected(classes[c], bool(suspects.wrong[at]), score))
+        if audit.exclusive:
+            found[i].suspects.extend(Suspected(classes[k], False, score) for k in audit.instead(i, c, True))
     return EXCHANGE_FORMATS[name].write(list(found.values()), list(classes), str(audit.document["id"]))
 
 

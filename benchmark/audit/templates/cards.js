@@ -25,6 +25,8 @@ function store() {
 const chance = (score) => (score > 0.99 ? "over 99 %" : `${Math.round(100 * score)} %`);
 const names = (labels) => labels.map((label) => data.classes[label]).join(", ");
 
+const changeOf = (suspect) => suspect.ask || (suspect.replaced ? `${data.classes[suspect.label]} becomes ${names(suspect.instead)}`
+  : `${suspect.wrong ? "take away" : "add"}: ${data.classes[suspect.label]}`);
 const kindOf = (suspect) => suspect.kind || (suspect.wrong ? "wrong" : "missing");
 
 function fits(suspect) {
@@ -38,8 +40,8 @@ function cardOf(suspect, at) {
   const image = data.images[suspect.image];
   const decided = decisions.get(suspect.key) || "";
   const question = suspect.kind ? `${suspect.kind}?` : suspect.wrong ? "Wrong label?" : "Missing label?";
-  const change = suspect.ask || `${suspect.wrong ? "take away" : "add"}: ${data.classes[suspect.label]}`;
-  const instead = suspect.wrong && suspect.instead.length ? `seen instead: ${names(suspect.instead.slice(0, 3))}` : "";
+  const change = changeOf(suspect);
+  const instead = suspect.wrong && suspect.instead.length && !suspect.replaced ? `seen instead: ${names(suspect.instead.slice(0, 3))}` : "";
   return make("article", {
     class: `card ${decided}`, role: "option", id: `card-${at}`, "aria-selected": at === state.at ? "true" : "false",
     onclick: () => { choose(at, false); $("cards").focus({ preventScroll: true }); },

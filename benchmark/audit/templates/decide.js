@@ -59,7 +59,8 @@ function labelRows() {
     if (decisions.get(suspect.key) !== "accept") continue;
     const set = sets[data.images[suspect.image].row];
     if (suspect.wrong) set.delete(suspect.label);
-    else set.add(suspect.label);
+    if (suspect.replaced) suspect.instead.forEach((label) => set.add(label));
+    if (!suspect.wrong) set.add(suspect.label);
   }
   return files.map((file, at) => [file, splits[at], ...data.classes.map((_, label) => Number(sets[at].has(label)))]);
 }

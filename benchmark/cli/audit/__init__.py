@@ -141,6 +141,8 @@ def audit(
     down the list it is worth going. The same command again resumes, or only writes the files anew. With --slnir, noise
     is put on top of the labels, and the tables tell how well it is found: a test on your own archive.
 
+    Where every image has exactly one label, a finding is that another class should take its place (plain ce).
+
     With --loss pce, or another loss of label maps, the maps are audited: connected regions that are probably of another
     class, missing and spurious objects, and displaced maps, one finding each. `apply` writes corrected masks then.
 
@@ -158,7 +160,6 @@ def audit(
     from gridbench.audit.audit import Folding, audit_labels, fold_of_images
     from gridbench.audit.export import write_list
     from gridbench.audit.page import write_page
-    from gridbench.audit.ranking import rank_labels
     from gridbench.core.progress import ProgressReporter
     from gridbench.datasets import default_cache
     from gridbench.records.runner import Execution
@@ -187,7 +188,7 @@ def audit(
     if plan.kind == "pixel":
         print_mask_audit(*regions, where)
         return
-    ranked = rank_labels(found.given, found.scores)
+    ranked = found.ranked()
     listed = write_list(found, plan.archive, ranked.first(10 * top))
     page = write_page(found, plan.archive, ranked.first(top))
     print_audit(found, listed, page, where)
@@ -198,7 +199,7 @@ audit.add_command(compare)
 audit.add_command(export)
 
 
-_METHODS = {"pixel": "pce"}
+_METHODS = {"pixel": "pce", "single": "ce"}
 """Level of labels -> method of an audit, for other levels than scene labels."""
 
 
@@ -206,6 +207,7 @@ def _plan(values: dict[str, Any], cache: Path, building: Any, splits: str) -> Pl
     """Plan a run on all audited images; what the user left open is chosen for audits, not for retrieval."""
     from gridbench.audit.budget import BACKBONE
     from gridbench.config import make_config
+    from gridbench.datasets.archive.single_labels import single_label_source
     from gridbench.methods.pairing import losses_at
     from gridbench.plan import make_plan
 
@@ -222,6 +224,11 @@ def _plan(values: dict[str, Any], cache: Path, building: Any, splits: str) -> Pl
     if splits == "all" and values.get("train_size"):
         raise InputError("--splits all audits every image; leave out --train-size.")
     plan = make_plan(make_config({**usual, **values}), cache, building)
+    if (
+        not {"method", "loss", "level"} & values.keys()
+        and single_label_source(plan.archive) == "scene labels"
+    ):
+        plan = make_plan(make_config({**usual, **values, "method": _METHODS["single"]}), cache, building)
     return replace(plan, archive=plan.archive.as_training()) if splits == "all" else plan
 
 

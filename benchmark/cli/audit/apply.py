@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,8 @@ from gridbench.core.terminal import say
 from gridbench.errors import InputError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from gridbench.audit.audit import Audit
     from gridbench.datasets import Archive
 
@@ -185,6 +187,10 @@ def apply(
             f"The labels audited in {str(audit)!r} hold noise that was put in on purpose (--slnir), so corrected ones "
             "would not be yours. Audit again without --slnir, or say --with-injected-noise for an experiment."
         )
+    if found.exclusive and kind != "both":
+        raise InputError(
+            f"--kind is {kind!r}; each image of this audit has one label, so a finding is of both kinds."
+        )
     decided = _decided(found, archive, decisions, kind_of_file, prefix)
     changes = _changes(found, decided, top, kind, beyond_line)
     training = set(archive.indices("train").tolist())
@@ -202,6 +208,8 @@ def apply(
         )
     labels = archive.scene_labels.copy()
     labels[found.positions] = correct(found.given, changes)
+    if found.exclusive:
+        _check_single(labels, archive)
     targets = [out / "labels.csv"]
     targets += [out / "clean_labels.csv"] if found.injected else []
     targets += [out / "images"] if images else []
@@ -231,6 +239,20 @@ def apply(
     words += ["--clean-labels", str(out / "clean_labels.csv")] if found.injected else []
     words += ["--name", f"{archive.name}-corrected", *([] if cache is None else ["--cache", str(cache)])]
     say(f"Next: {shlex.join(words)}")
+
+
+def _check_single(labels: NDArray[Any], archive: Archive) -> None:
+    """Refuse corrected labels of which an image has several or none.
+
+    Raises:
+        InputError: With the first image.
+    """
+    for i, count in enumerate(labels.sum(1).tolist()):
+        if count != 1:
+            raise InputError(
+                f"With these decisions the image {archive.names[i]!r} would have {count} labels; each image of this "
+                "audit has exactly one. Decide for one label of it."
+            )
 
 
 def _refuse_options_of_labels() -> None:
@@ -289,13 +311,12 @@ def _changes(
 ) -> list[tuple[int, int]]:
     """Return the (image, class) pairs to turn over."""
     from gridbench.audit.correction import ACCEPT, changes_of
-    from gridbench.audit.ranking import rank_labels
 
     chosen = {pair for pair, word in decided.items() if word == ACCEPT}
     if top is not None:
-        ranked = rank_labels(found.given, found.scores, kind)
+        ranked = found.ranked(kind)
         line = found.document["expected"]["change"]
-        certain = set(changes_of(rank_labels(found.given, found.scores).first(line)))
+        certain = set(changes_of(found.ranked().first(line)))
         if top == "auto":
             first = [pair for pair in changes_of(ranked.first(line)) if pair in certain]
         else:
@@ -313,6 +334,10 @@ def _changes(
             f"Changed unseen: {len(unseen)} labels; expected to mend {mended} and to break {len(unseen) - mended}."
         )
         chosen |= set(unseen)
+    if found.exclusive:
+        # Somebody who names another label of an image in an annotation tool has chosen what takes the place.
+        added = {i for i, c in chosen if not found.given[i, c]}
+        chosen |= {(i, k) for i, c in chosen if i not in added for k in found.instead(i, c, True)}
     return sorted(chosen)
 
 

@@ -72,7 +72,6 @@ def export(
     from gridbench.audit.exchange import export_suspects
     from gridbench.audit.exchange.geography import GEOGRAPHIC, scene_features
     from gridbench.audit.masks.audit import is_mask_audit
-    from gridbench.audit.ranking import rank_labels
     from gridbench.core.files import check_free, write_bytes
     from gridbench.datasets import default_cache
     from gridbench.datasets.open import open_archive
@@ -83,7 +82,7 @@ def export(
     found, archive = read_audit(audit, lambda name: open_archive(name, cache or default_cache()))
     check_free([out], force)
     count = found.document["expected"]["look"] if top is None else top
-    suspects = rank_labels(found.given, found.scores).first(max(1, count))
+    suspects = found.ranked().first(max(1, count))
     if kind in GEOGRAPHIC_FORMATS:
         features = scene_features(found, archive, suspects)
         write_bytes(out, GEOGRAPHIC[kind](features))

@@ -43,6 +43,8 @@ def print_audit(found: Audit, listed: Path, page: Path, where: Sequence[str]) ->
         ("given labels that are wrong", "wrong"),
         ("all yes or no labels in error", "errors"),
     ):
+        if found.exclusive and name != "wrong":
+            continue
         value, low, high = (100 * each for each in rate[name])
         say(f"Estimated {words}: {value:.1f} % (95 % interval {low:.1f} to {high:.1f})")
     say(advice(Expectation(**document["expected"])).replace(". ", ".\n"))

@@ -98,6 +98,7 @@ def small_audit(small_archive, tmp_path):
             "planted": dataclasses.asdict(plant(estimate, given, probabilities, expected.k, rng)),
             "members": 1,
             "margins": True,
+            "level": "scene",
             "skill": [0.5, 0.5],
             "calibration": calibrate(given, before, {"audit": scores}) if injected else None,
         }

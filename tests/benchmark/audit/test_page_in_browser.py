@@ -52,6 +52,7 @@ def audit_of(archive, folder):
         "expected": asdict(expected),
         "planted": asdict(plant(found, given, probabilities, expected.k, rng)),
         "margins": False,
+        "level": "scene",
         "skill": [0.5, 0.5],
         "calibration": None,
     }
