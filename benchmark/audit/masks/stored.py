@@ -34,6 +34,13 @@ def check_label_audit(document: Mapping[str, Any], arrays: Mapping[str, Array], 
     for name in ("probabilities", "scores"):
         _require(arrays[name].shape == shape, f"{name} has the shape {arrays[name].shape}, not {shape}")
         _require(_is_share(arrays[name]), f"{name} holds what is no probability")
+    _require(document["level"] in ("scene", "single"), "its level is neither scene nor single")
+    if document["level"] == "single":
+        _require((arrays["given"].sum(1) == 1).all(), "given has images without exactly one label")
+    if "margins" in arrays:
+        margins = arrays["margins"]
+        fits = margins.shape in (shape, (shape[0], 1)) and margins.dtype.kind == "f"
+        _require(fits and np.isfinite(margins).all(), "margins are no numbers of the labels")
     _check_expected(document, arrays["scores"].size)
 
 
