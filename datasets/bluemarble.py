@@ -118,6 +118,20 @@ class BlueMarble:
     recipes: ClassVar[Mapping[str, Recipe]] = {
         "scene": Recipe("test_resnet", 120, 64, 1e-3, 600, 20, None, None, True, 0.0),
         "pixel": Recipe("test_resnet", 120, 32, 1e-3, 300, 20, 8, None, False, 0.0),
+        "single": Recipe(
+            "test_resnet",
+            120,
+            64,
+            1e-3,
+            600,
+            20,
+            None,
+            None,
+            True,
+            0.0,
+            memory_format="channels_last",
+            fused=True,
+        ),
     }
 
     @property
