@@ -233,6 +233,8 @@ def work(
     for path in plugins:
         load_plugin(path)
     execution = replace(execution, progress=_Reporter(pipe))
+    # What is loaded stays: to look through it after every run took a seventh of a short one.
+    gc.freeze()
     while True:
         try:
             values = pipe.recv()

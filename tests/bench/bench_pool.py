@@ -14,6 +14,7 @@ from helpers.fair import QUICK, Seconds, compare
 from helpers.made_up import packed
 
 from gridbench.config import RunConfig, make_config
+from gridbench.core.cores import training_processes
 from gridbench.datasets.archive.layout import Sample
 from gridbench.engines.local import LocalPool
 from gridbench.records.runner import Execution
@@ -46,6 +47,8 @@ def sweep(folder: Path, configs: list[RunConfig], workers: int) -> Seconds:
 
 def main() -> None:
     """Run the comparison."""
+    # Loads torch once for both, as a command does; the first round would count it for two processes alone.
+    training_processes()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         packed(folder / "archives" / NAME, SIDE, CLASSES, SPLIT, partial(samples))
