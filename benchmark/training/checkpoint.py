@@ -213,8 +213,10 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, part: str = "optimizer")
                     value, dtype=torch.float64
                 )
     for index, group in enumerate(optimizer.param_groups):
-        # Some optimisers count their steps by group.
-        if isinstance(group.get("step"), int):
+        # Some optimisers count their steps by group, in a number or, as timm's Lamb, in a tensor.
+        if isinstance(group.get("step"), Tensor):
+            found[f"{part}.group/{index}/step:Tensor"] = group["step"]
+        elif isinstance(group.get("step"), int):
             found[f"{part}.group/{index}/step"] = torch.tensor(group["step"])
     return found
 
@@ -236,3 +238,5 @@ def restore_optimizer(
     for index, group in enumerate(optimizer.param_groups):
         if f"{part}.group/{index}/step" in tensors:
             group["step"] = int(tensors[f"{part}.group/{index}/step"])
+        elif f"{part}.group/{index}/step:Tensor" in tensors:
+            group["step"] = tensors[f"{part}.group/{index}/step:Tensor"].clone()

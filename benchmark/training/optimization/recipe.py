@@ -22,6 +22,7 @@ OPTIMIZERS = (
     "adan",
     "adagrad",
     "adadelta",
+    "lamb",
     "lars",
     "lion",
     "rmsprop",
