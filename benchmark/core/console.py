@@ -38,12 +38,14 @@ class Console(rich.console.Console):
 
     def print(self, *objects: Any, **settings: Any) -> None:
         """Print objects; a table is as wide as its longest words need, even where the terminal is narrower."""
-        width = self.width
-        for table in objects:
-            if isinstance(table, Table):
-                self.width = max(self.width, _fit(table, width))
+        size = self.size
+        widths = [_fit(table, size.width) for table in objects if isinstance(table, Table)]
+        if widths:
+            # Of both, since rich takes 80 columns for a dumb terminal of which it knows the width alone.
+            self.size = rich.console.ConsoleDimensions(max(size.width, *widths), size.height)
         super().print(*objects, **settings)
-        self.width = width
+        if widths:
+            self.size = size
 
     def render(self, renderable: Any, options: Any = None) -> Iterable[Segment]:
         """Render something, its texts escaped."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -22,7 +22,8 @@ _STYLE = {"": "", "best": "bold", "second": "underline"}
 def print_sheets(sheets: Sequence[Sheet], console: Console) -> None:
     """Print every sheet; the best value of a column in bold, the second best underlined.
 
-    A sheet that is wider than the console puts the spread below the mean; no number is ever cut off.
+    A sheet that is wider than the console puts the spread below the mean, and divides its columns among several
+    tables where that is not enough; no number is ever cut off.
     """
     for at, sheet in enumerate(sheets):
         if sheet.title and at:
@@ -31,10 +32,10 @@ def print_sheets(sheets: Sequence[Sheet], console: Console) -> None:
             _print_text(clean(sheet.title, 300), console, "bold")
         _print_text(clean(sheet.caption, 1000), console)
         if sheet.lines or sheet.references:
-            grid = _grid(sheet, stacked=False)
-            if _width(grid, console) > console.width:
-                grid = _grid(sheet, stacked=True)
-            _print_whole(grid, console)
+            for part, grid in enumerate(_grids(sheet, console)):
+                if part:
+                    console.print()
+                _print_whole(grid, console)
         for note in sheet.notes:
             _print_text(clean(note, 1000), console, "dim")
 
@@ -48,30 +49,46 @@ def _width(grid: Grid, console: Console) -> int:
     return console.measure(grid, options=console.options.update(max_width=UNBOUNDED)).maximum
 
 
+def _grids(sheet: Sheet, console: Console) -> list[Grid]:
+    """Return a table, or several of some columns each, that fit the console."""
+    every = range(len(sheet.columns))
+    whole = _grid(sheet, every, stacked=False)
+    if _width(whole, console) <= console.width or not every:
+        return [whole]
+    parts: list[list[int]] = [[]]
+    for at in every:
+        if parts[-1] and _width(_grid(sheet, [*parts[-1], at], stacked=True), console) > console.width:
+            parts.append([])
+        parts[-1].append(at)
+    return [_grid(sheet, part, stacked=True) for part in parts]
+
+
 def _print_whole(grid: Grid, console: Console) -> None:
     """Print a table at its own width: a terminal that is narrower wraps lines, but no number is cut off."""
-    width, console.width = console.width, max(console.width, _width(grid, console))
+    size = console.size
+    # Of both, since rich takes 80 columns for a dumb terminal of which it knows the width alone.
+    console.size = ConsoleDimensions(max(size.width, _width(grid, console)), size.height)
     console.print(grid)
-    console.width = width
+    console.size = size
 
 
-def _grid(sheet: Sheet, stacked: bool) -> Grid:
+def _grid(sheet: Sheet, columns: Sequence[int], stacked: bool) -> Grid:
     grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in sheet.headings:
         grid.add_column(Text(clean(name)), no_wrap=True)
-    for name in sheet.columns:
-        grid.add_column(Text(clean(name)), justify="right", no_wrap=True)
+    for at in columns:
+        grid.add_column(Text(clean(sheet.columns[at])), justify="right", no_wrap=True)
     for line in sheet.lines:
-        grid.add_row(*_texts(line, stacked))
+        grid.add_row(*_texts(line, columns, stacked))
     if sheet.references:
         grid.add_section()
     for line in sheet.references:
-        grid.add_row(*_texts(line, stacked), style="dim")
+        grid.add_row(*_texts(line, columns, stacked), style="dim")
     return grid
 
 
-def _texts(line: Line, stacked: bool) -> list[Text]:
-    return [*(Text(clean(name, 36)) for name in line[0]), *(_text(mark, stacked) for mark in line[1])]
+def _texts(line: Line, columns: Sequence[int], stacked: bool) -> list[Text]:
+    return [*(Text(clean(name, 36)) for name in line[0]), *(_text(line[1][at], stacked) for at in columns)]
 
 
 def _text(mark: Mark, stacked: bool) -> Text:

@@ -39,7 +39,7 @@ def print_list(
     measured = Measured(runs)
     sources: dict[str, Source] = {}
     table = Table(box=None, pad_edge=False)
-    for column in ("name", "what it shows", "archive", "labels", "runs", "time", "memory, at most"):
+    for column in ("name", "what it shows", "archive", "labels", "runs", "time", "memory\nat most"):
         table.add_column(
             column, justify="right" if column == "runs" else "left", no_wrap=column != "what it shows"
         )

@@ -17,7 +17,7 @@ from gridbench.leaderboard.formats.markdown import render_markdown
 from gridbench.leaderboard.formats.terminal import print_sheets
 from gridbench.leaderboard.records.runs import Collection, collect
 from gridbench.leaderboard.tables.report import Report
-from gridbench.leaderboard.tables.sheet import sheets_of
+from gridbench.leaderboard.tables.sheet import Mark, Sheet, sheets_of
 from gridbench.leaderboard.tables.table import tables_of
 
 LATEX = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx}\begin{document}"
@@ -125,6 +125,22 @@ def test_a_narrow_terminal_keeps_every_number(study):
     assert "51.0" in text
     assert max(len(line) for line in text.splitlines() if "57.0" in line) <= 48
     assert "57.0" in terminal(tables(study), width=10)
+
+
+@pytest.mark.parametrize("term", ["xterm", "dumb"])
+def test_a_table_that_is_too_wide_is_divided_between_its_columns(monkeypatch, term):
+    monkeypatch.setenv("TERM", term)
+    columns = tuple(f"column {at}" for at in range(9))
+    lines = tuple(((name, "bce"), tuple(Mark(f"{name}{at}.123456") for at in range(9))) for name in "pq")
+    console = Console(file=io.StringIO(), width=60, force_terminal=term == "dumb")
+    print_sheets([Sheet("", "", ("method", "loss"), columns, lines)], console)
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= 60
+    assert all(f"{name}{at}.123456" in text for name in "pq" for at in range(9))
+    assert all(name in text for name in columns)
+    parts = [part for part in text.split("\n\n") if part.strip()]
+    assert len(parts) > 1
+    assert all(part.count("bce") == 2 for part in parts)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
