@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,13 @@ from gridbench.audit.correction import replacement
 from gridbench.audit.cross_validation import check_auditable, divide, predict_held_out
 from gridbench.audit.estimate import estimate_errors
 from gridbench.audit.expectation import expect, plant
-from gridbench.audit.masks.stored import check_label_audit
 from gridbench.audit.ranking import Suspects, evidence_of_margins, rank_labels, shifted
 from gridbench.audit.skill import skill_of_labels
-from gridbench.core.files import write_arrays
-from gridbench.core.json_files import read_json, write_json
+from gridbench.audit.stored import FOLDS, common_facts, read_stored, write_stored
 from gridbench.core.streams import numpy_stream
-from gridbench.core.zip_files import read_arrays
 from gridbench.datasets import Archive
 from gridbench.datasets.archive.groups import groupings_of
 from gridbench.datasets.archive.single_labels import with_single_labels
-from gridbench.errors import InputError
 from gridbench.metrics.confident import confident_learning
 from gridbench.plan import Plan
 from gridbench.records.runner import Execution
@@ -43,8 +39,6 @@ __all__ = [
 
 Array = npt.NDArray[Any]
 
-DOCUMENT, ARRAYS, FOLDS = "audit.json", "labels.npz", "folds"
-SCHEMA = 3
 FOLDS_WANTED = 5
 OURS, CONFIDENT = "audit", "confident learning"
 
@@ -175,31 +169,14 @@ def audit_labels(plan: Plan, folding: Folding, root: Path, execution: Execution,
     planted = plant(estimate, given, probabilities, expected.k, rng, single)
     scores = np.where(given, 1, not single) * shifted(estimate.scores, evidence)
     confident = confident_learning(given, probabilities, single)
-    injected = bool(len(corruption.changed))
-    seconds = [sum(record.environment()["seconds"].values()) for record in held_out.records]
-    document = {
-        "schema": SCHEMA,
-        "level": plan.kind,
-        "id": folder.name[-10:],
-        "config": plan.config.canonical(),
-        "dataset": plan.archive.name,
-        "fingerprint": plan.archive.fingerprint,
-        "images": len(given),
+    seconds = sum(sum(record.environment()["seconds"].values()) for record in held_out.records)
+    document = common_facts(plan, folder, fold_of, together, corruption, seconds, members)
+    injected = document["injected"] is not None
+    document |= {
         "labels": int(given.sum()),
-        "folds": np.bincount(fold_of).tolist(),
-        "together": together,
-        "seconds": round(sum(seconds), 1),
-        "injected": {
-            "slnir": str(plan.config.slnir),
-            "noise": plan.config.noise,
-            "realised": corruption.realised,
-        }
-        if injected
-        else None,
         "noise_rate": estimate.document(),
         "expected": asdict(expected),
         "planted": asdict(planted),
-        "members": members,
         "margins": held_out.margins is not None,
         "skill": skill_of_labels(given, probabilities, fold_of),
         "confident_learning_found": int(confident.found.sum()),
@@ -218,50 +195,33 @@ def audit_labels(plan: Plan, folding: Folding, root: Path, execution: Execution,
         arrays["before"] = before
     if held_out.margins is not None:
         arrays["margins"] = held_out.margins
-    write_arrays(folder / ARRAYS, arrays)
-    write_json(folder / DOCUMENT, document)
-    kept = before if injected else None
-    return Audit(folder, document, positions, given, kept, probabilities, scores, held_out.margins)
+    write_stored(folder, document, arrays)
+    return _audit(folder, document, arrays)
 
 
-def read_audit(folder: Path, open_archive: Callable[[str], Archive]) -> tuple[Audit, Archive]:
-    """Read a finished audit and open the archive that it is of.
+def read_audit(folder: Path, cache: Path | None) -> tuple[Audit, Archive]:
+    """Read a finished audit of scene labels or single labels, and open the archive that it is of.
 
     Args:
         folder: The audit's folder.
-        open_archive: Opens an archive by its name.
+        cache: The cache folder of the archive; None for the user's own.
 
     Raises:
         InputError: There is no finished audit, or the archive has changed since.
     """
-    try:
-        document = read_json(folder / DOCUMENT)
-        arrays = read_arrays(folder / ARRAYS)
-        if document["schema"] != SCHEMA:
-            raise ValueError(f"its format is {document['schema']!r}, not {SCHEMA}")
-        audit = Audit(
-            folder,
-            document,
-            arrays["positions"],
-            arrays["given"],
-            arrays.get("before"),
-            arrays["probabilities"],
-            arrays["scores"],
-            arrays.get("margins"),
-        )
-        name, fingerprint = str(document["dataset"]), document["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"There is no finished audit in {str(folder)!r}: {error}. Make one with: gridbench audit --help"
-        ) from None
-    archive = open_archive(name)
-    try:
-        check_label_audit(document, arrays, archive)
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"The audit in {str(folder)!r} is damaged: {error}. Audit again.") from None
-    if fingerprint not in (archive.fingerprint, archive.as_training().fingerprint):
-        raise InputError(
-            f"The archive {name!r} is not the one that was audited in {str(folder)!r}: it was packed anew since. "
-            "Audit it again."
-        )
+    document, arrays, archive = read_stored(folder, False, cache)
+    audit = _audit(folder, document, arrays)
     return audit, with_single_labels(archive) if audit.exclusive else archive
+
+
+def _audit(folder: Path, document: dict[str, Any], arrays: Mapping[str, Array]) -> Audit:
+    return Audit(
+        folder,
+        document,
+        arrays["positions"],
+        arrays["given"],
+        arrays.get("before"),
+        arrays["probabilities"],
+        arrays["scores"],
+        arrays.get("margins"),
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,24 +13,19 @@ from gridbench.audit.audit import Folding, audit_folder, fold_of_images
 from gridbench.audit.cross_validation import train_folds
 from gridbench.audit.masks.certainty import rank_regions
 from gridbench.audit.masks.regions import Candidate
-from gridbench.audit.masks.stored import check_mask_audit
 from gridbench.audit.skill import skill_of_maps
-from gridbench.core.files import write_arrays
-from gridbench.core.json_files import read_json, write_json
+from gridbench.audit.stored import FOLDS, common_facts, read_stored, write_stored
 from gridbench.core.streams import numpy_stream
-from gridbench.core.zip_files import read_arrays
 from gridbench.datasets import Archive
 from gridbench.errors import InputError
 from gridbench.plan import Plan
 from gridbench.records.runner import Execution
 from gridbench.training.corrupt import corrupt_training_labels, training_images
 
-__all__ = ["MaskAudit", "audit_masks", "is_mask_audit", "read_mask_audit"]
+__all__ = ["MaskAudit", "audit_masks", "read_mask_audit"]
 
 Array = npt.NDArray[Any]
 
-DOCUMENT, ARRAYS, FOLDS = "audit.json", "regions.npz", "folds"
-SCHEMA = 3
 LARGEST = 4 * 2**30
 """Bytes of predictions, one for each class and pixel, that are held in memory at once."""
 
@@ -113,29 +107,11 @@ def audit_masks(
     found = rank_regions(seen, codes, numpy_stream(plan.config.seed, "audit/regions"))
     findings = [_in_whole_map(one, (top, left), width, given.shape[2]) for one in found.findings]
     changed = given != np.asarray(plan.archive.label_maps)[positions] if len(corruption.changed) else None
-    document = {
-        "schema": SCHEMA,
-        "level": "pixel",
-        "id": folder.name[-10:],
-        "config": plan.config.canonical(),
-        "dataset": plan.archive.name,
-        "fingerprint": plan.archive.fingerprint,
-        "images": len(given),
+    document = common_facts(plan, folder, fold_of, together, corruption, seconds, members) | {
         "regions": found.regions,
-        "folds": np.bincount(fold_of).tolist(),
-        "together": together,
-        "seconds": round(seconds, 1),
-        "injected": None
-        if changed is None
-        else {
-            "slnir": str(plan.config.slnir),
-            "noise": plan.config.noise,
-            "realised": corruption.realised,
-        },
         "expected": asdict(found.expected),
         "planted": found.planted,
         "skill": skill_of_maps(seen, codes.argmax(1), fold_of),
-        "members": members,
     }
     injected = None
     if changed is not None:
@@ -144,50 +120,21 @@ def audit_masks(
         ]
         injected = np.array(shares, dtype=np.float64)
     audit = MaskAudit(folder, document, positions, given, found.images, findings, found.scores, injected)
-    write_arrays(folder / ARRAYS, _arrays(audit))
-    write_json(folder / DOCUMENT, document)
+    write_stored(folder, document, _arrays(audit))
     return audit
 
 
-def is_mask_audit(folder: Path) -> bool:
-    """Return whether a folder holds an audit of label maps."""
-    try:
-        document = read_json(folder / DOCUMENT)
-    except (OSError, ValueError):
-        return False
-    return isinstance(document, dict) and document.get("level") == "pixel"
-
-
-def read_mask_audit(folder: Path, open_archive: Callable[[str], Archive]) -> tuple[MaskAudit, Archive]:
+def read_mask_audit(folder: Path, cache: Path | None) -> tuple[MaskAudit, Archive]:
     """Read a finished audit of label maps and open the archive that it is of.
 
     Args:
         folder: The audit's folder.
-        open_archive: Opens an archive by its name.
+        cache: The cache folder of the archive; None for the user's own.
 
     Raises:
         InputError: There is no finished audit, or the archive has changed since.
     """
-    try:
-        document = read_json(folder / DOCUMENT)
-        if (document["schema"], document["level"]) != (SCHEMA, "pixel"):
-            raise ValueError("it is of another format")
-        arrays = read_arrays(folder / ARRAYS)
-        name, fingerprint = str(document["dataset"]), document["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"There is no finished audit in {str(folder)!r}: {error}. Make one with: gridbench audit --help"
-        ) from None
-    archive = open_archive(name)
-    try:
-        check_mask_audit(document, arrays, archive)
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"The audit in {str(folder)!r} is damaged: {error}. Audit again.") from None
-    if fingerprint not in (archive.fingerprint, archive.as_training().fingerprint):
-        raise InputError(
-            f"The archive {name!r} is not the one that was audited in {str(folder)!r}: it was packed anew since. "
-            "Audit it again."
-        )
+    document, arrays, archive = read_stored(folder, True, cache)
     return _audit(folder, document, arrays), archive
 
 

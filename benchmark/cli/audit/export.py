@@ -71,15 +71,13 @@ def export(
     from gridbench.audit.audit import read_audit
     from gridbench.audit.exchange import export_suspects
     from gridbench.audit.exchange.geography import GEOGRAPHIC, scene_features
-    from gridbench.audit.masks.audit import is_mask_audit
+    from gridbench.audit.stored import is_mask_audit
     from gridbench.core.files import check_free, write_bytes
-    from gridbench.datasets import default_cache
-    from gridbench.datasets.open import open_archive
 
     if is_mask_audit(audit):
         export_findings(audit, cache, kind=kind, out=out, top=top, force=force)
         return
-    found, archive = read_audit(audit, lambda name: open_archive(name, cache or default_cache()))
+    found, archive = read_audit(audit, cache)
     check_free([out], force)
     count = found.document["expected"]["look"] if top is None else top
     suspects = found.ranked().first(max(1, count))

@@ -1,11 +1,11 @@
-"""`gridbench audit` for label maps: prints the findings and writes corrected masks."""
+"""`gridbench audit` for label maps: the audit, its summary, and the export of its findings."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gridbench.core.terminal import say
 from gridbench.errors import InputError
@@ -13,11 +13,10 @@ from gridbench.errors import InputError
 if TYPE_CHECKING:
     from gridbench.audit.audit import Folding
     from gridbench.audit.masks.audit import MaskAudit
-    from gridbench.datasets import Archive
     from gridbench.plan import Plan
     from gridbench.records.runner import Execution
 
-__all__ = ["GEOGRAPHIC_FORMATS", "apply_to_masks", "audit_label_maps", "export_findings", "print_mask_audit"]
+__all__ = ["GEOGRAPHIC_FORMATS", "audit_label_maps", "export_findings", "print_mask_audit"]
 
 GEOGRAPHIC_FORMATS = ("geojson", "gpkg")
 
@@ -78,56 +77,6 @@ def print_mask_audit(found: MaskAudit, listed: Path, page: Path, where: Sequence
         say(line)
 
 
-def apply_to_masks(
-    folder: Path,
-    cache: Path | None,
-    *,
-    decisions: Path | None,
-    top: str | None,
-    splits: str,
-    out: Path,
-    images: bool,
-    force: bool,
-    with_injected_noise: bool,
-) -> None:
-    """Write corrected masks from an audit of label maps, and the table of their classes."""
-    from gridbench.audit.export import write_images
-    from gridbench.audit.masks.audit import read_mask_audit
-    from gridbench.audit.masks.correction import mask_paths, write_masks
-    from gridbench.core.csv_files import csv_text
-    from gridbench.core.files import check_folder, check_free, write_bytes
-    from gridbench.datasets import default_cache
-    from gridbench.datasets.open import open_archive
-
-    found, archive = read_mask_audit(folder, lambda name: open_archive(name, cache or default_cache()))
-    if found.injected is not None and not with_injected_noise:
-        raise InputError(
-            f"The maps audited in {str(folder)!r} hold noise that was put in on purpose (--slnir), so corrected ones "
-            "would not be yours. Audit again without --slnir, or say --with-injected-noise for an experiment."
-        )
-    accepted = _accepted(found, archive, decisions, top)
-    maps = _maps(found, archive, accepted, splits)
-    masks, table = out / "masks", out / "classes.csv"
-    targets = [masks, table, *([out / "images"] if images else [])]
-    for path in (out, masks, *{path.parent for path in mask_paths(archive, masks)}):
-        check_folder(path)
-    check_free(targets, force)
-    out.mkdir(parents=True, exist_ok=True)
-    count = write_masks(archive, maps, masks)
-    rows = [["name", "value"], *([name, str(c)] for c, name in enumerate(archive.class_names))]
-    write_bytes(table, csv_text(rows).encode())
-    changed = int((maps != archive.label_maps).sum())
-    say(
-        f"{masks}: {count} masks, {len(accepted)} findings accepted, {changed} pixels differ from the archive."
-    )
-    if images:
-        say(f"{write_images(archive, out / 'images')} images written to {out / 'images'}.")
-    words = ["gridbench", "data", "prepare", "folder", "--data", str(out) if images else "YOUR-FOLDER"]
-    words += [] if images else ["--masks", str(masks), "--classes", str(table)]
-    words += ["--name", f"{archive.name}-corrected", *([] if cache is None else ["--cache", str(cache)])]
-    say(f"Next: {shlex.join(words)}")
-
-
 def export_findings(
     folder: Path, cache: Path | None, *, kind: str, out: Path, top: int | None, force: bool
 ) -> None:
@@ -136,14 +85,12 @@ def export_findings(
     from gridbench.audit.masks.audit import read_mask_audit
     from gridbench.audit.masks.correction import mask_features
     from gridbench.core.files import check_free, write_bytes
-    from gridbench.datasets import default_cache
-    from gridbench.datasets.open import open_archive
 
     if kind not in GEOGRAPHIC:
         raise InputError(
             f"--format is {kind!r}. Findings of label maps are exported as {' or '.join(GEOGRAPHIC_FORMATS)} alone."
         )
-    found, archive = read_mask_audit(folder, lambda name: open_archive(name, cache or default_cache()))
+    found, archive = read_mask_audit(folder, cache)
     check_free([out], force)
     count = max(1, found.document["expected"]["look"] if top is None else top)
     features = mask_features(found, archive, count)
@@ -151,50 +98,3 @@ def export_findings(
     say(
         f"{out}: {len(features)} of the first {min(count, len(found))} findings, all whose coordinates are known."
     )
-
-
-def _accepted(found: MaskAudit, archive: Archive, decisions: Path | None, top: str | None) -> list[int]:
-    """Return the positions of the findings to apply.
-
-    Raises:
-        InputError: `--top` is neither auto nor a number up to where errors are certain.
-    """
-    from gridbench.audit.correction import ACCEPT
-    from gridbench.audit.masks.correction import decided_findings
-
-    decided = {} if decisions is None else decided_findings(decisions, found, archive)
-    accepted = [at for at, word in decided.items() if word == ACCEPT]
-    if top is not None:
-        line = found.document["expected"]["change"]
-        count = (
-            line if top == "auto" else int(top) if top.isascii() and top.isdecimal() and len(top) < 10 else -1
-        )
-        if not 0 <= count <= line or (not count and top != "auto"):
-            raise InputError(
-                f"--top is {top!r}. Of this list, the first {line} findings are errors with a probability that "
-                "certainly exceeds one half; take --top auto, or decide about more on the page."
-            )
-        unseen = [at for at in range(count) if at not in decided]
-        mended = round(float(found.scores[unseen].sum()))
-        say(
-            f"Changed unseen: {len(unseen)} findings; expected to mend {mended} and to break {len(unseen) - mended}."
-        )
-        accepted += unseen
-    return sorted(set(accepted))
-
-
-def _maps(found: MaskAudit, archive: Archive, accepted: Sequence[int], splits: str) -> Any:
-    """Return the label maps of the whole archive with what was accepted, in the training split or in all."""
-    import numpy as np
-
-    from gridbench.audit.masks.correction import corrected_maps
-
-    training = set(archive.indices("train").tolist())
-    inside = [at for at in accepted if int(found.positions[found.images[at]]) in training]
-    if splits == "train" and len(inside) < len(accepted):
-        say(
-            f"{len(accepted) - len(inside)} changes of validation and test maps were left out; --splits all makes them."
-        )
-    maps = np.array(archive.label_maps)
-    maps[found.positions] = corrected_maps(found, inside if splits == "train" else accepted)
-    return maps

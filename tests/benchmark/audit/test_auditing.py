@@ -17,7 +17,6 @@ from gridbench.audit.audit import (
 from gridbench.audit.budget import epochs_of, measure_duration
 from gridbench.audit.cross_validation import FoldExperiment, fold_plan, predict_held_out
 from gridbench.datasets.loading.batches import EvaluationSet
-from gridbench.datasets.open import open_archive
 from gridbench.errors import InputError, RunFailed
 from gridbench.evaluation.retrieval import predict
 from gridbench.records.runner import Execution
@@ -160,22 +159,22 @@ def test_mirror_images_are_averaged_only_where_training_mirrors(stripes_plan):
 
 def test_reading_an_audit(audited, cache, tmp_path):
     audit, _ = audited
-    read, archive = read_audit(audit.folder, lambda name: open_archive(name, cache))
+    read, archive = read_audit(audit.folder, cache)
     assert archive.name == "stripes"
     assert np.array_equal(read.given, audit.given)
     assert read.injected
     assert read.document == audit.document
     with pytest.raises(InputError, match="There is no finished audit"):
-        read_audit(tmp_path, lambda name: open_archive(name, cache))
+        read_audit(tmp_path, cache)
     changed = tmp_path / "changed"
     shutil.copytree(audit.folder, changed)
     text = (changed / "audit.json").read_text().replace(archive.fingerprint, "0" * 64)
     (changed / "audit.json").write_text(text)
     with pytest.raises(InputError, match="packed anew since"):
-        read_audit(changed, lambda name: open_archive(name, cache))
+        read_audit(changed, cache)
     (changed / "audit.json").write_text("{}")
     with pytest.raises(InputError, match="There is no finished audit"):
-        read_audit(changed, lambda name: open_archive(name, cache))
+        read_audit(changed, cache)
 
 
 @pytest.mark.parametrize(

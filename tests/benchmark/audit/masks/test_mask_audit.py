@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 from gridbench.audit.audit import Folding
-from gridbench.audit.masks.audit import audit_masks, is_mask_audit, read_mask_audit
+from gridbench.audit.masks.audit import audit_masks, read_mask_audit
 from gridbench.audit.masks.correction import corrected_maps, decided_findings, list_rows, write_mask_list
 from gridbench.audit.masks.page import render_mask_page
+from gridbench.audit.stored import is_mask_audit
 from gridbench.cli import main
 from gridbench.datasets.open import open_archive
 from gridbench.errors import InputError
@@ -47,7 +48,7 @@ def decisions_file(path, rows):
 def test_the_folder_holds_what_was_found(mask_audited, cache):
     found, archive = mask_audited
     assert is_mask_audit(found.folder)
-    again, _ = read_mask_audit(found.folder, lambda name: open_archive(name, cache))
+    again, _ = read_mask_audit(found.folder, cache)
     assert len(again) == len(found) > 0
     assert np.array_equal(again.scores, found.scores)
     for one, other in zip(found.findings, again.findings, strict=True):

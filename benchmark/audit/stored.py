@@ -1,25 +1,132 @@
-"""Checks of an audit's arrays as they are read: what is in the folder may come from somebody else."""
+"""The folder of an audit: what every audit stores, and checks of what is read, which may come from somebody else."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gridbench.audit.masks.regions import KINDS
+from gridbench.core.files import write_arrays
+from gridbench.core.json_files import read_json, write_json
 from gridbench.core.labels import IGNORE
+from gridbench.core.zip_files import read_arrays
 from gridbench.datasets import Archive
+from gridbench.datasets.open import open_archive
+from gridbench.errors import InputError
+from gridbench.noise.core.corruption import Corruption
+from gridbench.plan import Plan
 
-__all__ = ["check_label_audit", "check_mask_audit"]
+__all__ = ["FOLDS", "common_facts", "is_mask_audit", "read_stored", "write_stored"]
 
 Array = npt.NDArray[Any]
+
+DOCUMENT, FOLDS = "audit.json", "folds"
+ARRAYS = {"scene": "labels.npz", "single": "labels.npz", "pixel": "regions.npz"}
+"""Level of labels -> file of the arrays."""
+SCHEMA = 3
 FACTS = 6
 """Numbers that describe a finding; see `gridbench.audit.masks.audit`."""
 
 
-def check_label_audit(document: Mapping[str, Any], arrays: Mapping[str, Array], archive: Archive) -> None:
+def common_facts(
+    plan: Plan,
+    folder: Path,
+    fold_of: Array,
+    together: str,
+    corruption: Corruption,
+    seconds: float,
+    members: int,
+) -> dict[str, Any]:
+    """Return what audit.json states of every audit, of labels and of label maps.
+
+    Args:
+        plan: The plan of a run on all audited images.
+        folder: The audit's folder.
+        fold_of: (N,) fold of each image.
+        together: In words, which images were kept together in a fold.
+        corruption: The audited labels, and what was changed in them on purpose.
+        seconds: Duration of all folds.
+        members: Networks for each fold.
+    """
+    injected = {
+        "slnir": str(plan.config.slnir),
+        "noise": plan.config.noise,
+        "realised": corruption.realised,
+    }
+    return {
+        "schema": SCHEMA,
+        "level": plan.kind,
+        "id": folder.name[-10:],
+        "config": plan.config.canonical(),
+        "dataset": plan.archive.name,
+        "fingerprint": plan.archive.fingerprint,
+        "images": len(fold_of),
+        "folds": np.bincount(fold_of).tolist(),
+        "together": together,
+        "seconds": round(seconds, 1),
+        "injected": injected if len(corruption.changed) else None,
+        "members": members,
+    }
+
+
+def write_stored(folder: Path, document: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+    """Write an audit to its folder; audit.json comes last, so that an audit that has it is complete."""
+    write_arrays(folder / ARRAYS[document["level"]], dict(arrays))
+    write_json(folder / DOCUMENT, document)
+
+
+def is_mask_audit(folder: Path) -> bool:
+    """Return whether a folder holds an audit of label maps."""
+    try:
+        document = read_json(folder / DOCUMENT)
+    except (OSError, ValueError):
+        return False
+    return isinstance(document, dict) and document.get("level") == "pixel"
+
+
+def read_stored(
+    folder: Path, masks: bool, cache: Path | None
+) -> tuple[dict[str, Any], dict[str, Array], Archive]:
+    """Read the document and the arrays of a finished audit, and open the archive that it is of.
+
+    Args:
+        folder: The audit's folder.
+        masks: Whether an audit of label maps is wanted, or one of labels.
+        cache: The cache folder of the archive; None for the user's own.
+
+    Raises:
+        InputError: There is no such finished audit, it is damaged, or the archive has changed since.
+    """
+    try:
+        document = read_json(folder / DOCUMENT)
+        if document["schema"] != SCHEMA:
+            raise ValueError(f"its format is {document['schema']!r}, not {SCHEMA}")
+        if (document["level"] == "pixel") is not masks:
+            raise ValueError(f"it is of {'scene labels' if masks else 'label maps'}")
+        arrays = read_arrays(folder / ARRAYS["pixel" if masks else "scene"])
+        name, fingerprint = str(document["dataset"]), document["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"There is no finished audit in {str(folder)!r}: {error}. Make one with: gridbench audit --help"
+        ) from None
+    archive = open_archive(name, cache)
+    try:
+        (_check_regions if masks else _check_labels)(document, arrays, archive)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"The audit in {str(folder)!r} is damaged: {error}. Audit again.") from None
+    if fingerprint not in (archive.fingerprint, archive.as_training().fingerprint):
+        raise InputError(
+            f"The archive {name!r} is not the one that was audited in {str(folder)!r}: it was packed anew since. "
+            "Audit it again."
+        )
+    return document, arrays, archive
+
+
+def _check_labels(document: Mapping[str, Any], arrays: Mapping[str, Array], archive: Archive) -> None:
     """Refuse an audit of scene labels whose numbers do not fit each other or the archive.
 
     Raises:
@@ -44,7 +151,7 @@ def check_label_audit(document: Mapping[str, Any], arrays: Mapping[str, Array], 
     _check_expected(document, arrays["scores"].size)
 
 
-def check_mask_audit(document: Mapping[str, Any], arrays: Mapping[str, Array], archive: Archive) -> None:
+def _check_regions(document: Mapping[str, Any], arrays: Mapping[str, Array], archive: Archive) -> None:
     """Refuse an audit of label maps whose numbers do not fit each other or the archive.
 
     Raises:

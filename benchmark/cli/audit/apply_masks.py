@@ -1,0 +1,95 @@
+"""Corrected masks from an audit of label maps, and the table of their classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gridbench.cli.audit.corrected import Request
+from gridbench.core.terminal import say
+from gridbench.errors import InputError
+
+if TYPE_CHECKING:
+    from gridbench.audit.masks.audit import MaskAudit
+    from gridbench.datasets import Archive
+
+__all__ = ["apply_to_masks"]
+
+
+def apply_to_masks(request: Request) -> None:
+    """Write corrected masks from an audit of label maps, and the table of their classes.
+
+    Raises:
+        InputError: The audit or the decisions do not fit, or files are in the way.
+    """
+    from gridbench.audit.masks.audit import read_mask_audit
+    from gridbench.audit.masks.correction import mask_paths, write_masks
+    from gridbench.core.csv_files import csv_text
+    from gridbench.core.files import check_folder, check_free, write_bytes
+
+    out = request.out
+    found, archive = read_mask_audit(request.folder, request.cache)
+    request.refuse_injected(found.injected is not None, "maps")
+    accepted = _accepted(found, archive, request.decisions, request.top)
+    maps = _maps(found, archive, accepted, request.splits)
+    masks, table = out / "masks", out / "classes.csv"
+    for path in (out, masks, *{path.parent for path in mask_paths(archive, masks)}):
+        check_folder(path)
+    check_free([masks, table, *([out / "images"] if request.images else [])], request.force)
+    out.mkdir(parents=True, exist_ok=True)
+    count = write_masks(archive, maps, masks)
+    rows = [["name", "value"], *([name, str(c)] for c, name in enumerate(archive.class_names))]
+    write_bytes(table, csv_text(rows).encode())
+    changed = int((maps != archive.label_maps).sum())
+    say(
+        f"{masks}: {count} masks, {len(accepted)} findings accepted, {changed} pixels differ from the archive."
+    )
+    request.finish(archive, ["--masks", str(masks), "--classes", str(table)])
+
+
+def _accepted(found: MaskAudit, archive: Archive, decisions: Path | None, top: str | None) -> list[int]:
+    """Return the positions of the findings to apply.
+
+    Raises:
+        InputError: `--top` is neither auto nor a number up to where errors are certain.
+    """
+    from gridbench.audit.correction import ACCEPT
+    from gridbench.audit.masks.correction import decided_findings
+
+    decided = {} if decisions is None else decided_findings(decisions, found, archive)
+    accepted = [at for at, word in decided.items() if word == ACCEPT]
+    if top is not None:
+        line = found.document["expected"]["change"]
+        count = (
+            line if top == "auto" else int(top) if top.isascii() and top.isdecimal() and len(top) < 10 else -1
+        )
+        if not 0 <= count <= line or (not count and top != "auto"):
+            raise InputError(
+                f"--top is {top!r}. Of this list, the first {line} findings are errors with a probability that "
+                "certainly exceeds one half; take --top auto, or decide about more on the page."
+            )
+        unseen = [at for at in range(count) if at not in decided]
+        mended = round(float(found.scores[unseen].sum()))
+        say(
+            f"Changed unseen: {len(unseen)} findings; expected to mend {mended} and to break {len(unseen) - mended}."
+        )
+        accepted += unseen
+    return sorted(set(accepted))
+
+
+def _maps(found: MaskAudit, archive: Archive, accepted: Sequence[int], splits: str) -> Any:
+    """Return the label maps of the whole archive with what was accepted, in the training split or in all."""
+    import numpy as np
+
+    from gridbench.audit.masks.correction import corrected_maps
+
+    training = set(archive.indices("train").tolist())
+    inside = [at for at in accepted if int(found.positions[found.images[at]]) in training]
+    if splits == "train" and len(inside) < len(accepted):
+        say(
+            f"{len(accepted) - len(inside)} changes of validation and test maps were left out; --splits all makes them."
+        )
+    maps = np.array(archive.label_maps)
+    maps[found.positions] = corrected_maps(found, inside if splits == "train" else accepted)
+    return maps
