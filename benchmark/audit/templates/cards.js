@@ -3,6 +3,8 @@ const KEY = `gridbench audit ${data.id}`;
 /* Findings of label maps have a number, a kind and overlays; suspicious labels have none of these. */
 const WHAT = data.suspects.some((suspect) => suspect.finding) ? "map" : "label";
 const WORDS = { accept: `accepted: the ${WHAT} changes`, reject: `rejected: the ${WHAT} stays`, unsure: `unsure: the ${WHAT} stays for now` };
+/* Single labels are all of one kind, so their page has no list of kinds. */
+const FILTERS = ["class", "kind", "state"];
 const state = { at: 0, limit: PAGE, shown: [], undo: [], kept: true };
 const decisions = new Map(Object.entries(stored()));
 
@@ -30,7 +32,7 @@ const changeOf = (suspect) => suspect.ask || (suspect.replaced ? `${data.classes
 const kindOf = (suspect) => suspect.kind || (suspect.wrong ? "wrong" : "missing");
 
 function fits(suspect) {
-  const [label, kind, wanted] = ["class", "kind", "state"].map((id) => $(id).value);
+  const [label, kind, wanted] = FILTERS.map((id) => $(id)?.value ?? "");
   const decided = decisions.get(suspect.key);
   return (label === "" || suspect.label === Number(label)) && (kind === "" || kind === kindOf(suspect))
     && (wanted === "" || (wanted === "open" ? !decided : decided === wanted));

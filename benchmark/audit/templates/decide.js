@@ -81,7 +81,7 @@ if ($("labels")) {
 $("controls").addEventListener("submit", (event) => event.preventDefault());
 const there = [...new Set(data.suspects.map((suspect) => suspect.label))].sort((a, b) => a - b);
 $("class").append(make("option", { value: "" }, "all"), ...there.map((label) => make("option", { value: label }, data.classes[label])));
-for (const id of ["class", "kind", "state"]) {
-  $(id).addEventListener("change", () => { Object.assign(state, { at: 0, limit: PAGE }); render(); });
+for (const id of FILTERS) {
+  $(id)?.addEventListener("change", () => { Object.assign(state, { at: 0, limit: PAGE }); render(); });
 }
 render();

@@ -69,41 +69,59 @@ def small_archive(tmp_path_factory):
 
 
 @pytest.fixture
-def small_audit(small_archive, tmp_path):
-    """An audit of that archive made by hand: nothing was trained."""
+def audit_by_hand(tmp_path):
+    """Make an audit of an archive's training labels from given predictions: nothing is trained."""
 
-    def make(injected=False):
-        rng = np.random.default_rng(1)
-        positions = small_archive.indices("train")
-        before = np.array(small_archive.scene_labels[positions])
-        given = before.copy()
-        if injected:
-            given[0] = 1 - given[0]
-        probabilities = np.where(before, 0.9, 0.1) + rng.uniform(-0.08, 0.08, before.shape)
-        estimate = estimate_errors(given, probabilities, rng, 20)
+    def make(archive, probabilities, rng, given=None, level="scene", **document):
+        positions, single = archive.indices("train"), level == "single"
+        before = np.array(archive.scene_labels[positions])
+        injected = given is not None
+        given = before if given is None else given
+        estimate = estimate_errors(given, probabilities, rng, 20, exclusive=single)
         scores = estimate.scores
-        expected = expect(estimate, given, probabilities, rng)
-        document = {
+        expected = expect(estimate, given, probabilities, rng, exclusive=single)
+        planted = plant(estimate, given, probabilities, expected.k, rng, exclusive=single)
+        facts = {
             "id": "abc1234567",
-            "dataset": "small",
-            "fingerprint": small_archive.fingerprint,
+            "dataset": archive.name,
+            "fingerprint": archive.fingerprint,
             "images": len(given),
             "labels": int(given.sum()),
-            "folds": [12, 12],
-            "together": f"what {HOSTILE!r} finds",
+            "folds": [len(given) // 2] * 2,
+            "together": "nothing",
             "config": {"method": "bce", "loss": "bce", "epochs": 5},
             "injected": {"slnir": "30", "noise": "swap", "realised": 30.0} if injected else None,
             "noise_rate": estimate.document(),
             "expected": dataclasses.asdict(expected),
-            "planted": dataclasses.asdict(plant(estimate, given, probabilities, expected.k, rng)),
+            "planted": dataclasses.asdict(planted),
             "members": 1,
             "margins": True,
-            "level": "scene",
+            "level": level,
             "skill": [0.5, 0.5],
-            "calibration": calibrate(given, before, {"audit": scores}) if injected else None,
+            "calibration": calibrate(given, before, {"audit": scores}, single) if injected else None,
         }
-        return Audit(
-            tmp_path, document, positions, given, before if injected else None, probabilities, scores
+        kept = before if injected else None
+        return Audit(tmp_path, facts | document, positions, given, kept, probabilities, scores)
+
+    return make
+
+
+@pytest.fixture
+def small_audit(small_archive, audit_by_hand):
+    """An audit of that archive made by hand."""
+
+    def make(injected=False):
+        rng = np.random.default_rng(1)
+        given = np.array(small_archive.scene_labels[small_archive.indices("train")])
+        probabilities = np.where(given, 0.9, 0.1) + rng.uniform(-0.08, 0.08, given.shape)
+        if injected:
+            given[0] = 1 - given[0]
+        return audit_by_hand(
+            small_archive,
+            probabilities,
+            rng,
+            given if injected else None,
+            together=f"what {HOSTILE!r} finds",
         )
 
     return make

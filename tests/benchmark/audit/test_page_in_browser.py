@@ -1,15 +1,11 @@
 """The page driven in a real browser: keys, filters, undo, exports, what is kept, narrow and dark."""
 
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gridbench.audit.audit import Audit
-from gridbench.audit.estimate import estimate_errors
-from gridbench.audit.expectation import expect, plant
 from gridbench.audit.page import render_page, write_page
 from gridbench.audit.ranking import Suspects, rank_labels
 from gridbench.datasets.archive.layout import GroupLayout, Layout, Sample
@@ -32,31 +28,6 @@ def large(target, side=300):
         maps = np.repeat([[0] * (side // 2) + [1] * (side // 2)], side, axis=0).astype(np.uint8)
         writer.write(i, Sample((checks,), np.ones(2, np.uint8), maps))
     writer.finish("large", "folder", {"failed": []})
-
-
-def audit_of(archive, folder):
-    """An audit by hand of an archive's training labels."""
-    rng = np.random.default_rng(0)
-    positions = archive.indices("train")
-    given, probabilities = np.array(archive.scene_labels[positions]), rng.random((len(positions), 2))
-    found = estimate_errors(given, probabilities, rng, 5)
-    expected = expect(found, given, probabilities, rng)
-    document = {
-        "id": "1",
-        "images": len(given),
-        "folds": [2, 2],
-        "together": "nothing",
-        "config": {"method": "bce", "loss": "bce", "epochs": 1},
-        "injected": None,
-        "noise_rate": found.document(),
-        "expected": asdict(expected),
-        "planted": asdict(plant(found, given, probabilities, expected.k, rng)),
-        "margins": False,
-        "level": "scene",
-        "skill": [0.5, 0.5],
-        "calibration": None,
-    }
-    return Audit(folder, document, positions, given, None, probabilities, found.scores)
 
 
 @pytest.fixture
@@ -226,9 +197,10 @@ def test_decisions_stay_when_the_page_is_opened_again(visit):
     assert page.inner_text("#count").startswith("2 of 30 decided")
 
 
-def test_large_images_lie_beside_the_page(browser, tmp_path):
+def test_large_images_lie_beside_the_page(browser, audit_by_hand, tmp_path):
     archive = build_once(tmp_path / "archives" / "large", lambda target: large(target))
-    audit = audit_of(archive, tmp_path)
+    rng = np.random.default_rng(0)
+    audit = audit_by_hand(archive, rng.random((4, 2)), rng)
     path = write_page(audit, archive, rank_labels(audit.given, audit.scores).first(4))
     page = browser.new_page()
     trouble = []
