@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from gridbench.audit.audit import Audit
-from gridbench.audit.examples import alike, typical
 from gridbench.audit.expectation import Expectation, advice
 from gridbench.audit.export import split_names
 from gridbench.audit.pictures import THUMBNAIL, full_size, outline, reduced
@@ -38,6 +37,11 @@ __all__ = [
 PAGE, PICTURES = "audit.html", "pictures"
 MOST_IMAGES_WITH_LABELS = 50_000
 """Above this the page exports decisions only, and the command line makes corrected labels from them."""
+
+EXAMPLES = 3
+"""Images shown beside a suspicious one: typical of each class, and with similar predictions."""
+
+CERTAIN = 1e-3
 
 _SHARED, _OWN = ("common.js",), ("cards.js", "look.js", "decide.js")
 
@@ -115,8 +119,8 @@ def filled(facts: Mapping[str, Any], data: Mapping[str, Any], pictures: bool) ->
 def page_document(audit: Audit, archive: Archive, suspects: Suspects) -> dict[str, Any]:
     """Return everything that the page's script reads."""
     shown = np.unique(suspects.samples)
-    examples = typical(audit.given, audit.scores, audit.probabilities)
-    neighbours = alike(audit.probabilities, shown)
+    examples = _typical(audit.given, audit.scores, audit.probabilities)
+    neighbours = _alike(audit.probabilities, shown)
     others = {i for each in (*examples, *neighbours) for i in each}.difference(shown.tolist())
     place = {int(i): at for at, i in enumerate([*shown, *sorted(others)])}
     images = [_image(audit, archive, i) for i in place]
@@ -140,6 +144,42 @@ def page_document(audit: Audit, archive: Archive, suspects: Suspects) -> dict[st
         },
         "table": _table(audit, archive) if len(archive) <= MOST_IMAGES_WITH_LABELS else None,
     }
+
+
+def _typical(
+    given: npt.NDArray[Any], scores: npt.NDArray[Any], probabilities: npt.NDArray[Any]
+) -> list[list[int]]:
+    """Return for each class three images that have it, are predicted to, and have no suspicious label.
+
+    Args:
+        given: (N, C) labels.
+        scores: (N, C) probability that each label is wrong.
+        probabilities: (N, C) held-out predictions.
+    """
+    worst = scores.max(1)
+    found = []
+    for c in range(given.shape[1]):
+        having = np.flatnonzero(given[:, c])
+        order = np.lexsort((-probabilities[having, c], worst[having] > np.median(worst)))
+        found.append(having[order][:EXAMPLES].tolist())
+    return found
+
+
+def _alike(probabilities: npt.NDArray[Any], images: npt.NDArray[Any]) -> list[list[int]]:
+    """Return for each of some images the three others whose held-out log-odds are nearest.
+
+    Args:
+        probabilities: (N, C) held-out predictions.
+        images: (n,) which images.
+    """
+    present = np.clip(np.asarray(probabilities, dtype=np.float64), CERTAIN, 1 - CERTAIN)
+    odds = np.log(present) - np.log1p(-present)
+    found = []
+    for i in images:
+        distances = np.abs(odds - odds[i]).sum(1)
+        distances[i] = np.inf
+        found.append(np.argsort(distances, kind="stable")[: min(EXAMPLES, len(odds) - 1)].tolist())
+    return found
 
 
 def _image(audit: Audit, archive: Archive, i: int) -> dict[str, Any]:
