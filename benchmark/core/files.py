@@ -10,6 +10,7 @@ import hashlib
 import io
 import math
 import os
+import shlex
 import stat
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ __all__ = [
     "UnsafeFile",
     "check_folder",
     "check_free",
+    "check_target",
     "file_hash",
     "limited",
     "open_file",
@@ -208,7 +210,8 @@ def check_target(path: Path) -> None:
         raise UnsafeFile(f"{path} is {_kind(found.st_mode)}, which is not replaced; name another file")
     if not found.st_mode & 0o222:
         raise UnsafeFile(
-            f"{path} is read-only, so it is not replaced; name another file, or: chmod u+w {path}"
+            f"{path} is read-only, so it is not replaced; name another file, or: "
+            f"chmod u+w {shlex.quote(str(path))}"
         )
 
 

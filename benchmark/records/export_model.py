@@ -7,7 +7,8 @@ model.safetensors. It is written here so that its content does not depend on tim
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -19,12 +20,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from gridbench.config import stored_config
-from gridbench.core.files import check_folder, check_free, read_bytes, write_bytes
-from gridbench.core.json_files import write_json
+from gridbench.core.files import check_folder, check_free, check_target, write_bytes
+from gridbench.core.terminal import escape
 from gridbench.datasets.dataset import Progress
 from gridbench.errors import InputError
 from gridbench.plan import Plan, make_plan
-from gridbench.records.record import RunRecord, read_record
+from gridbench.records.recompute import wrong_numbers
+from gridbench.records.record import DONE, RunRecord, read_record
 from gridbench.records.runner import WEIGHTS
 from gridbench.training.backbone import TimmBackbone, build_backbone
 from gridbench.training.building import spec_of
@@ -60,36 +62,62 @@ def export_model(
             f"The run in {source} cannot be rebuilt: gridbench, its data or a plug-in has changed since. "
             "Load its plug-in with --plugin if it has one."
         )
-    backbone = _network(plan, source / WEIGHTS)
-    files = [target / name for name in ("config.json", "model.safetensors", "README.md")]
-    check_folder(target)
-    check_free(files, force)
-    target.mkdir(parents=True, exist_ok=True)
+    if wrong := wrong_numbers(stored):
+        raise InputError(f"The record in {source} contradicts itself: {'; '.join(wrong)}.")
+    weights = stored.content(WEIGHTS)
+    backbone = _network(plan, weights)
     config = _timm_config(plan, backbone)
-    write_json(files[0], config)
-    # Not copied by name, which would write through a link that is there.
-    write_bytes(files[1], read_bytes(source / WEIGHTS))
-    _compare(backbone, target, config)
-    write_bytes(files[2], _card(stored, plan, config).encode())
+    files = {
+        "config.json": json.dumps(config, indent=1, sort_keys=True, ensure_ascii=False).encode(),
+        "model.safetensors": weights,
+        "README.md": _card(stored, plan, config).encode(),
+    }
+    _check_target(target, source, files, force)
+    _compare(backbone, files, config)
+    target.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        write_bytes(target / name, content)
 
 
-def _compare(backbone: TimmBackbone, target: Path, config: Mapping[str, Any]) -> None:
-    """Load the folder by timm, and see that it gives the same descriptors of random images."""
+def _check_target(target: Path, source: Path, names: Iterable[str], force: bool) -> None:
+    """Refuse a folder before anything is written to it.
+
+    Raises:
+        InputError: It is a run's, or no folder, or holds something that is not replaced.
+    """
+    check_folder(target)
+    if target.resolve() == source.resolve() or (target / DONE).exists():
+        raise InputError(
+            f"{target} is the folder of a run, whose settings would be replaced. Name another: --out"
+        )
+    files = [target / name for name in names]
+    check_free(files, force)
+    for file in files:
+        check_target(file)
+
+
+def _compare(backbone: TimmBackbone, files: Mapping[str, bytes], config: Mapping[str, Any]) -> None:
+    """Load the files by timm, and see that it gives the same descriptors of random images."""
     import timm
 
     images = torch.rand(
         2, *config["pretrained_cfg"]["input_size"], generator=torch.Generator().manual_seed(0)
     )
-    loaded = timm.create_model(f"local-dir:{target}", pretrained=True).eval()
+    with tempfile.TemporaryDirectory(prefix="gridbench-export-") as folder:
+        for name, content in files.items():
+            (Path(folder) / name).write_bytes(content)
+        loaded = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
     with torch.no_grad():
-        same = torch.equal(backbone.model.eval()(images), loaded(images))
-    if not same:
+        expected, found = backbone.model.eval()(images), loaded(images)
+    if not found.isfinite().all():
+        raise InputError("The network's descriptors are not finite; nothing was written.")
+    if not torch.equal(expected, found):
         raise InputError(
-            f"timm builds another network from {target} than the run had; nothing in it can be relied on."
+            "timm builds another network from these files than the run had; nothing was written."
         )
 
 
-def _network(plan: Plan, weights: Path) -> TimmBackbone:
+def _network(plan: Plan, weights: bytes) -> TimmBackbone:
     """Build the run's backbone, and see that the weights of its descriptor network are those of a timm model."""
     if plan.config.backbone is None:
         raise InputError(f"The method {plan.config.method!r} has no network to export.")
@@ -97,7 +125,12 @@ def _network(plan: Plan, weights: Path) -> TimmBackbone:
         replace(spec_of(plan), pretrained=False, weights=None, compiled=False, frozen=False)
     )
     try:
-        backbone.model.load_state_dict(load(read_bytes(weights)))
+        tensors = load(weights)
+        # torch would convert them.
+        types = {name: tensor.dtype for name, tensor in backbone.model.state_dict().items()}
+        for name in (name for name in tensors.keys() & types.keys() if tensors[name].dtype != types[name]):
+            raise InputError(f"The weights of {name!r} are {tensors[name].dtype}, not {types[name]}.")
+        backbone.model.load_state_dict(tensors)
     except (RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise InputError(
@@ -153,8 +186,12 @@ def _bytes(plan: Plan) -> bool:
 
 def _card(stored: RunRecord, plan: Plan, config: Mapping[str, Any]) -> str:
     """Return the model card: what the network is for, its scores, how it was trained, and how it is loaded."""
-    settings, result = stored.config["config"], stored.result
-    k = settings["k"]
+    settings, k = stored.config["config"], stored.config["config"]["k"]
+    realised = (stored.result.get("noise") or {}).get("realised")
+    if isinstance(realised, bool) or not isinstance(realised, int | float):
+        raise InputError(f"The result in {stored.folder} tells no realised noise rate.")
+    # Whatever another machine is called stays a line of plain text.
+    machine = escape(" ".join(stored.machine.split())).replace("`", "'")
     scores = {
         f"test NDCG@{k}": f"ndcg@{k}",
         f"validation NDCG@{k}": f"validation/ndcg@{k}",
@@ -188,7 +225,7 @@ def _card(stored: RunRecord, plan: Plan, config: Mapping[str, Any]) -> str:
 
 A network that maps an image to a descriptor of {config["num_features"]} numbers for image retrieval, trained with
 gridbench {version("gridbench")} on labels of which {settings["slnir"]} % were corrupted
-({settings["noise"]}; realised: {result["noise"]["realised"]:.2f} %).
+({settings["noise"]}; realised: {realised:.2f} %).
 Descriptors are compared by the {settings["distance"]} distance.
 
 | score | of this run |
@@ -214,7 +251,7 @@ with torch.no_grad():
 ## Training
 
 - Run: `{stored.id}`
-- Machine: {stored.machine}
+- Machine: `{machine}`
 - Command: `gridbench run --config config.json`, where config.json is the record's, or these settings:
 
 ```json

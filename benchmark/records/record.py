@@ -23,6 +23,7 @@ from gridbench.core.machine import NOT_RECORDED, machine_label
 from gridbench.core.zip_files import read_arrays
 
 __all__ = [
+    "DONE",
     "SCHEMA",
     "RunRecord",
     "State",
