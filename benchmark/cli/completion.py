@@ -104,7 +104,13 @@ VALUES: dict[tuple[str, str], Callable[[click.Context], Iterable[str]]] = {
 }
 
 
-_NO_WORDS_OF_A_SHELL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@=:-]*")
+_PLAIN_WORD = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.+@=:-]*")
+
+
+def _is_plain(name: str) -> bool:
+    """Return whether a shell takes a name, or every part of a path, as it is; hidden files are not offered."""
+    parts = name.removeprefix("/").split("/")
+    return all(map(_PLAIN_WORD.fullmatch, parts)) and not parts[-1].startswith(".")
 
 
 class _Names(click.types.StringParamType):
@@ -128,8 +134,7 @@ class _Names(click.types.StringParamType):
         fitting = [
             name
             for name in self._values(ctx)
-            if _NO_WORDS_OF_A_SHELL.fullmatch(name.rpartition("/")[2])
-            and (name.startswith(last) or name.rpartition("/")[2].startswith(last))
+            if _is_plain(name) and (name.startswith(last) or name.rpartition("/")[2].startswith(last))
         ]
         # A shell forgets what it was offered before an item that stands for its files.
         return [*others, *(CompletionItem(f"{before}{comma}{name}") for name in fitting)]

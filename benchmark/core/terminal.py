@@ -12,19 +12,29 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-__all__ = ["escape", "guarded", "say", "wrapped"]
+__all__ = ["escape", "guarded", "one_line", "say", "wrapped"]
 
 # Controls of ASCII and Latin-1 but tab and newline, soft hyphens, zero-width characters, marks and overrides of the
-# direction of writing, invisible operators, tags, and halves of surrogate pairs.
+# direction of writing, invisible operators, fillers, variation selectors, tags, and halves of surrogate pairs.
 _ACTS = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e0fff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 
 
 def escape(text: str) -> str:
     r"""Return text in which every character that acts on a terminal is written out, such as `\u001b`."""
     return _ACTS.sub(_written, text)
+
+
+def one_line(text: str) -> str:
+    r"""Return text of somebody else as a part of a line, with line feeds and tabs written out, too.
+
+    >>> one_line("a\nb")
+    'a\\nb'
+    """
+    return escape(text).replace("\n", r"\n").replace("\t", r"\t")
 
 
 def say(text: str, indent: int = 0, err: bool = False) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -80,6 +82,23 @@ def declare(folder: Path, command: str, runs: Iterable[DeclaredRun]) -> Path:
     return file
 
 
+def _command(text: str) -> str:
+    """Return a command line, or a call in Python, that does nothing but compute a sweep: people repeat what is shown.
+
+    Raises:
+        ValueError: It would do something else.
+        SyntaxError: It is no call.
+    """
+    if text.startswith("gridbench.sweep("):
+        same = f"gridbench.sweep({ast.literal_eval(text[len('gridbench.sweep(') : -1])!r})"
+    else:
+        words = shlex.split(text)
+        same = shlex.join(words) if words[:1] == ["gridbench"] else ""
+    if text != same or not text.isprintable():
+        raise ValueError("it does not repeat a sweep")
+    return text
+
+
 def declared_sweeps(folder: Path) -> list[DeclaredSweep]:
     """Return the sweeps declared in a folder of runs, sorted by file name; unreadable manifests are skipped."""
     found = []
@@ -92,7 +111,7 @@ def declared_sweeps(folder: Path) -> list[DeclaredSweep]:
                 DeclaredRun(str(run["folder"]), str(run["label"]), dict(run["config"]))
                 for run in content["runs"]
             )
-            found.append(DeclaredSweep(file, str(content["command"]), runs))
-        except (OSError, ValueError, LookupError, TypeError):
+            found.append(DeclaredSweep(file, _command(content["command"]), runs))
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, SyntaxError, RecursionError):
             continue
     return found

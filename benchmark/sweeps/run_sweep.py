@@ -181,7 +181,9 @@ def sweep(
     execution = execution or Execution(keep="light")
     with progress or ProgressReporter(quiet=True) as shown:
         planned = plan_sweep(settings, execution, computing or Computing(EngineChoice(workers=0)), shown)
-        planned.compute(f"gridbench.sweep({dict(settings)!r})", shown, retry_failed)
+        # Paths as text, so that the call holds nothing but literals.
+        plain = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
+        planned.compute(f"gridbench.sweep({plain!r})", shown, retry_failed)
     folders = (execution.runs / item.plan.folder_name for item in planned.sweep.items)
     stored = [read_record(folder) for folder in folders if folder.exists()]
     records = tuple(record for record in stored if isinstance(record, RunRecord))

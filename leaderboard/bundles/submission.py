@@ -97,14 +97,20 @@ def _wrong_plugins(runs: Sequence[Run], sources: Mapping[str, bytes]) -> Iterato
     if len(sources) > MOST_PLUGINS:
         yield f"there are {len(sources)} plug-in files; a submission has {MOST_PLUGINS} at most"
         return
-    hashes = sorted(hashlib.sha256(content).hexdigest() for content in sources.values())
+    names: dict[str, str] = {}
+    for name, content in sources.items():
+        names.setdefault(hashlib.sha256(content).hexdigest(), name)
+    if len(names) < len(sources):
+        yield "it holds a plug-in twice"
     possible = {
-        hashlib.sha256("".join(chosen).encode()).hexdigest()
-        for count in range(1, len(hashes) + 1)
-        for chosen in itertools.combinations(hashes, count)
+        hashlib.sha256("".join(chosen).encode()).hexdigest(): chosen
+        for count in range(1, len(names) + 1)
+        for chosen in itertools.combinations(sorted(names), count)
     }
+    unused = set(names)
     for run in runs:
-        used = run.stored.config.get("plugin")
+        used = str(run.stored.config.get("plugin") or "")
+        unused -= set(possible.get(used, ()))
         if used and used not in possible:
             what = (
                 "another plug-in than the one in the bundle"
@@ -112,6 +118,7 @@ def _wrong_plugins(runs: Sequence[Run], sources: Mapping[str, bytes]) -> Iterato
                 else "a plug-in that is not in the bundle"
             )
             yield f"{run.stored.folder.name}: it was computed with {what}"
+    yield from (f"{names[digest]}: no record was computed with it" for digest in sorted(unused))
 
 
 @contextmanager

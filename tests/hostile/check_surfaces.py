@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import shlex
 import zipfile
 from collections.abc import Callable
 
@@ -15,12 +16,12 @@ from check_bundles import BOMBS, ZIPS
 from inputs import NO_FILES, OSC, bomb, bundle, write_record
 
 
-def submission(changes: dict[str, bytes | None], **options: object) -> bytes:
+def submission(changes: dict[str, bytes | None], version: object = OSC, **options: object) -> bytes:
     """A submission of one record, with an honest list of its files; `changes` replaces or removes (None) files."""
     files = {"records.zip": bundle({}, **options), "conformance.json": b"[]", **changes}
     kept = {name: content for name, content in files.items() if content is not None}
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in kept.items()}
-    kept["bundle.json"] = json.dumps({"schema": 1, "gridbench": OSC, "files": hashes}).encode()
+    kept["bundle.json"] = json.dumps({"schema": 1, "gridbench": version, "files": hashes}).encode()
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in kept.items():
@@ -47,10 +48,29 @@ SUBMISSIONS: dict[str, Callable[[], bytes]] = {
     "records of records": lambda: submission({"records.zip": submission({})}),
     "no zip of records": lambda: submission({"records.zip": b"PK"}),
     "made-up numbers": lambda: submission({}, told=0.999),
+    "a plug-in that no record used": lambda: submission({"plugin/x.py": END}),
+    "a plug-in twice": lambda: submission({"plugin/x.py": END, "plugin/y.py": END}),
+    "a plug-in in a folder": lambda: submission({"plugin/x/y.py": END}),
+    "a plug-in beside its folder": lambda: submission({"x.py": END}),
+    "a plug-in named by an absolute path": lambda: submission({"/tmp/plugin/x.py": END}),
+    "a plug-in for Windows": lambda: submission({"plugin\\..\\x.py": END}),
+    "a plug-in with a hidden name": lambda: submission({"plugin/.x.py": END}),
+    "a plug-in of a name that acts": lambda: submission({f"plugin/{OSC}.py": END}),
+    "a report of texts of a megabyte": lambda: submission({"conformance.json": json.dumps(
+        [{"component": "x" * 10**6, "check": "", "subject": "", "reason": ""}]).encode()}),
+    "a report that is an object": lambda: submission({"conformance.json": b'{"component": "x"}'}),
+    "a report of numbers for words": lambda: submission({"conformance.json": json.dumps(
+        [{"component": 1, "check": 2, "subject": 3, "reason": None}]).encode()}),
+    "an honest list of a tampered record": lambda: submission({"records.zip": mutated(bundle({}))}),
     "an ordinary bundle": lambda: bundle({}),
     **{f"a zip: {kind}": lambda kind=kind: ZIPS[kind](submission({})) for kind in ("half", "encrypted", "far offset")},
     **{f"a bomb: {kind}": BOMBS[kind] for kind in ("contents", "a member")},
 }  # fmt: skip
+
+
+def mutated(content: bytes) -> bytes:
+    """Change a byte of the first member."""
+    return content[:70] + bytes([content[70] ^ 1]) + content[71:]
 
 
 @pytest.mark.parametrize("kind", SUBMISSIONS)
@@ -69,9 +89,13 @@ def test_words_of_a_submission_do_not_act(check, tmp_path, row):
     check("leaderboard", "verify", "b.zip", codes=(0, 1, 2))
 
 
-def test_the_plugin_of_a_submission_is_not_run(check, tmp_path):
-    (tmp_path / "b.zip").write_bytes(submission({"plugin/x.py": END}))
-    check("leaderboard", "verify", "b.zip", codes=(0, 1, 2))
+def test_no_line_of_an_answer_is_made_up(check, tmp_path):
+    """Line feeds in what a submission says of itself make no lines of their own."""
+    forged = "1.0\nverified   record\n\x1b[2J"
+    (tmp_path / "b.zip").write_bytes(submission({"conformance.json": b"[]"}, version=forged))
+    answer = check("leaderboard", "verify", "b.zip", codes=(0,))
+    assert "\nverified" not in answer.text
+    assert "all 0 checks passed" not in answer.text
 
 
 COMMANDS: dict[str, list[str]] = {
@@ -166,6 +190,46 @@ def test_no_name_that_a_shell_would_act_on_is_completed(check, tmp_path, monkeyp
     monkeypatch.setenv("COMP_CWORD", "2")
     answer = check(codes=(0,))
     assert [line for line in answer.text.splitlines() if line.startswith("plain,")] == ["plain,runs/good"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize("folder", ["$(id)", "a b", "`id`", "a;b", "a\nplain,b", OSC, "'", "~x", "{a,b}"])
+def test_no_folder_that_a_shell_would_act_on_is_completed(check, tmp_path, monkeypatch, folder, shell):
+    write_record(tmp_path / folder, folder="good", seed=1)
+    monkeypatch.setenv("_GRIDBENCH_COMPLETE", f"{shell}_complete")
+    monkeypatch.setenv("COMP_WORDS", f"gridbench score --runs {shlex.quote(folder)} ")
+    monkeypatch.setenv("COMP_CWORD", "4" if shell != "fish" else "")
+    assert "good" not in check(codes=(0,)).text
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_runs_no_plugin(check, tmp_path, monkeypatch, shell):
+    (tmp_path / "evil.py").write_bytes(END.replace(b"..", b"."))
+    monkeypatch.setenv("_GRIDBENCH_COMPLETE", f"{shell}_complete")
+    monkeypatch.setenv("COMP_WORDS", "gridbench run --plugin evil.py --method ")
+    monkeypatch.setenv("COMP_CWORD", "4" if shell != "fish" else "")
+    check(codes=(0,))
+
+
+@pytest.mark.parametrize("command", ["rm -rf ~", "gridbench sweep; id", "gridbench sweep $(id)", "gridbench sweep\nid",
+    "gridbench.sweep(__import__('os').system('id'))", "gridbench.sweep({})\nid", "gridbench", OSC, [1], None,
+    "gridbench sweep `id`", "gridbench.sweep({'a': 1}) or exit()", "gridbenchx sweep", "sudo gridbench"])  # fmt: skip
+def test_no_command_of_a_file_is_recommended(check, tmp_path, command):
+    write_record(tmp_path / "runs", seed=1)
+    (tmp_path / "runs" / ".sweeps").mkdir()
+    run = {"folder": "a\nb", "label": "x", "config": {}}
+    note = json.dumps({"schema": 1, "command": command, "runs": [run]})
+    (tmp_path / "runs" / ".sweeps" / "$(id) x.json").write_text(note)
+    answer = check("status", codes=(0, 1))
+    assert "To go on: " not in answer.text.replace("To go on: gridbench\n", "")
+    assert "rm runs" not in answer.text
+
+
+@pytest.mark.parametrize("name", ["a\ndone       good", "a\r\nb", "a\tb", "a\x0bb", "a\x85b", "a\u2028b"])
+def test_no_line_of_the_status_is_made_up(check, tmp_path, name):
+    write_record(tmp_path / "runs", folder=name, seed=1, state="failed")
+    answer = check("status", codes=(1,))
+    assert len([line for line in answer.text.splitlines() if line.startswith(("failed ", "done "))]) == 1
 
 
 @pytest.mark.parametrize("value", [OSC, LONG, "0", "nan", "/dev/null", "fifo", "link", ""])

@@ -149,7 +149,8 @@ def _with_selections(found: Collection, runs: Path, only: bool) -> Collection:
     found.notes.extend(notes)
     if only and not selections:
         raise InputError(
-            f"Nothing was selected in {str(runs)!r}. Select with: gridbench sweep --select lambda ... --runs {runs}"
+            f"Nothing was selected in {str(runs)!r}. Select with: gridbench sweep --select lambda ... "
+            f"--runs {shlex.quote(str(runs))}"
         )
     found = say_chosen(found, selections)
     return only_chosen(found, selections) if only else found

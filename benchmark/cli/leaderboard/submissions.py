@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -70,7 +71,7 @@ def submit(bundle: Path, runs: tuple[str, ...], filters: tuple[str, ...], plugin
     say(
         f"Wrote {bundle}: {len(found.runs)} records, {len(plugins)} plug-ins, {_checks(len(findings), failed)}."
     )
-    say(f"Next: gridbench leaderboard verify {bundle}")
+    say(f"Next: gridbench leaderboard verify {shlex.quote(str(bundle))}")
 
 
 @click.command("verify")
@@ -145,13 +146,16 @@ def _chosen(submission: Submission, asked: tuple[str, ...]) -> list[Run]:
 
 
 def _describe(submission: Submission) -> None:
+    from gridbench.leaderboard.tables.text import clean
+
     cells = Counter(
-        (str(run.settings.get("method")), str(run.settings.get("slnir"))) for run in submission.runs
+        (clean(str(run.settings.get("method"))), clean(str(run.settings.get("slnir"))))
+        for run in submission.runs
     )
-    machines = sorted({run.stored.machine for run in submission.runs})
+    machines = sorted({clean(run.stored.machine, 200) for run in submission.runs})
     say(
-        f"{len(submission.runs)} records, packed by gridbench {submission.version}; hashes, identities and scores "
-        "are right"
+        f"{len(submission.runs)} records, packed by gridbench {clean(submission.version)}; hashes, identities and "
+        "scores are right"
     )
     say(
         "cells: "
@@ -168,6 +172,8 @@ def _describe(submission: Submission) -> None:
 
 
 def _checks(total: int, failed: int) -> str:
+    if not total:
+        return "no checks"
     return f"{failed} of {total} checks failed" if failed else f"all {total} checks passed"
 
 

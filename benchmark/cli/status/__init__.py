@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import click
 
 from gridbench.cli.options import runs_option
 from gridbench.core.machine import NOT_RECORDED
-from gridbench.core.terminal import say
+from gridbench.core.terminal import one_line, say
 from gridbench.errors import AlreadyPrinted, InputError
 
 if TYPE_CHECKING:
@@ -116,12 +117,14 @@ def _lines(report: Report, everything: bool) -> list[str]:
             continue
         reached = f" after epoch {run.epoch} of {run.epochs}" if run.epoch is not None else ""
         reason = " ".join(run.reason.split())[:LONGEST_REASON]
-        lines.append(f"{run.state:10} {run.folder.name}{reached}" + (f": {reason}" if reason else ""))
-    lines += [f"running    {name} on another machine" for name in report.elsewhere]
+        lines.append(
+            f"{run.state:10} {one_line(run.folder.name)}{reached}" + (f": {reason}" if reason else "")
+        )
+    lines += [f"running    {one_line(name)} on another machine" for name in report.elsewhere]
     machines = Counter(run.machine for run in report.found if run.machine)
     if set(machines) - {NOT_RECORDED}:
         lines += [
-            f"machine    {label}: {count} run{'s' if count > 1 else ''}"
+            f"machine    {one_line(label)}: {count} run{'s' if count > 1 else ''}"
             for label, count in machines.most_common()
         ]
     if len(machines) > 1:
@@ -133,5 +136,7 @@ def _lines(report: Report, everything: bool) -> list[str]:
         lines.append("The same command again sets a damaged run aside and computes it anew.")
     for sweep in report.sweeps:
         if sweep.left and not sweep.running:
-            lines.append(f"To go on: {sweep.command}\nTo forget this sweep: rm {sweep.file}")
-    return [*lines, *(f"set aside  {path}" for path in report.aside)]
+            lines.append(
+                f"To go on: {sweep.command}\nTo forget this sweep: rm {shlex.quote(str(sweep.file))}"
+            )
+    return [*lines, *(f"set aside  {one_line(str(path))}" for path in report.aside)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import secrets
+import shlex
 import shutil
 import socket
 import sys
@@ -94,7 +95,7 @@ def _check_token_file() -> None:
     if os.name == "posix" and (found.st_mode & 0o077 or found.st_uid != os.getuid()):
         raise InputError(
             f"Others can read the cluster's token in {path}, or it is theirs, and whoever has it can run code on every "
-            f"node. Make another token, and keep it to yourself: chmod 600 {path}"
+            f"node. Make another token, and keep it to yourself: chmod 600 {shlex.quote(str(path))}"
         )
 
 
