@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import io
+import re
+import zipfile
 from collections.abc import Callable
 
 import numpy as np
@@ -131,3 +134,90 @@ def test_a_damaged_table_is_refused(check, tmp_path, kind):
     name, content = TABLES[kind]
     (tmp_path / name).write_bytes(content())
     assert check("noise", "estimate", "--clean", name, "--noisy", name, "--out", "out.csv").seconds < 3
+
+
+def sheet(*cells: str) -> bytes:
+    """A workbook of a header, a row that is right, and these cells below it."""
+    rows = [["file", "x"], ["a", "1"]]
+    text = "".join(
+        f'<row r="{i}">'
+        + "".join(
+            f'<c r="{"AB"[j]}{i}" t="inlineStr"><is><t>{cell}</t></is></c>' for j, cell in enumerate(row)
+        )
+        + "</row>"
+        for i, row in enumerate(rows, start=1)
+    )
+    return workbook(SHEET.format(f'{text}<row r="3">{"".join(cells)}</row>'))
+
+
+NAME = '<c r="A3" t="inlineStr"><is><t>b</t></is></c>'
+FORMULAS: dict[str, Callable[[], bytes]] = {
+    "never computed": lambda: sheet(NAME, '<c r="B3"><f>1+1</f></c>'),
+    "never computed, as text": lambda: sheet(NAME, '<c r="B3" t="str"><f>HYPERLINK("http://a")</f></c>'),
+    "of a range": lambda: sheet(NAME, '<c r="B3"><f t="array" ref="B3:B9">A1:A9*2</f></c>'),
+    "a table of data": lambda: sheet(NAME, '<c r="B3"><f t="dataTable" ref="B3:B9" r1="A1"/></c>'),
+    "shared": lambda: sheet(NAME, '<c r="B3"><f t="shared" si="0" ref="B3:B4">1+1</f></c>'),
+    "an error": lambda: sheet(NAME, '<c r="B3" t="e"><f>1/0</f><v>#DIV/0!</v></c>'),
+    "a reference that is gone": lambda: sheet(NAME, '<c r="B3" t="e"><f>#REF!A1</f><v>#REF!</v></c>'),
+    "in the header": lambda: sheet('<c r="A1"><f>A2</f></c>'),
+    "of a megabyte": lambda: sheet(NAME, f'<c r="B3"><f>"{"x" * 10**6}"</f></c>'),
+    "of controls": lambda: sheet(NAME, '<c r="B3"><f>"&#x202e;&#x200b;&#x9b;"</f></c>'),
+    "of another program": lambda: sheet(NAME, "<c r=\"B3\"><f>cmd|' /C calc'!A0</f></c>"),
+    "entities in UTF-16": lambda: utf16(),
+}
+
+
+def utf16() -> bytes:
+    """A workbook whose sheet declares entities in UTF-16, in which no search for bytes finds them."""
+    with zipfile.ZipFile(io.BytesIO(workbook(SHEET))) as old:
+        entries = {name: old.read(name) for name in old.namelist()}
+    text = (
+        '<?xml version="1.0" encoding="UTF-16"?>'
+        + f"<!DOCTYPE a [{LAUGHS}]>"
+        + SHEET[len(XML) :].format("&l9;")
+    )
+    entries["xl/worksheets/sheet1.xml"] = text.encode("utf-16")
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kind", FORMULAS)
+def test_a_formula_without_a_value_is_refused(check, tmp_path, kind):
+    (tmp_path / "x.xlsx").write_bytes(FORMULAS[kind]())
+    answer = check("noise", "estimate", "--clean", "x.xlsx", "--noisy", "x.xlsx", "--out", "out.csv")
+    assert "object at" not in answer.text
+    assert len(answer.text) < 2000
+
+
+ACTING = [
+    '=HYPERLINK("http://a")',
+    "@SUM(1)",
+    "+cmd|' /C calc'!A0",
+    "-1+1",
+    "a;=1+1;b",
+    "a\t=1",
+    "a|@SUM(1)",
+    "\u200b=1",
+]
+CELL = re.compile(r"[^;\t|\n]+")
+
+
+@pytest.mark.parametrize("names", [ACTING, [f" {name}" for name in ACTING], [f"'{name}" for name in ACTING]])
+def test_names_of_classes_act_in_no_table_that_is_written(check, tmp_path, names):
+    """What comes in from a table of labels goes out with an apostrophe, and comes in again as it was."""
+    out = io.StringIO()
+    labels = ([f"i{i}", *(int(i % 8 == j) for j in range(8))] for i in range(16))
+    csv.writer(out).writerows([["file", *names], *labels])
+    (tmp_path / "x.csv").write_text(out.getvalue())
+    for at in range(2):
+        name = f"{'x' * (at + 1)}.csv"
+        if at:
+            (tmp_path / name).write_text(out.getvalue())
+        check("noise", "estimate", "--clean", name, "--noisy", name, "--out", f"{at}.csv", codes=(0,))
+    text = (tmp_path / "0.csv").read_text()
+    (header, *_), cells = list(csv.reader(io.StringIO(text))), CELL.findall(text)
+    assert len(header) == 9
+    assert not [cell for cell in cells if re.match(r"[\s\"\u200b]*[=@+]|[\s\"]*-\D", cell.split(",")[0])]

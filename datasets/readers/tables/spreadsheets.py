@@ -45,9 +45,10 @@ def read_workbook(path: Path) -> Iterator[list[str]]:
         InputError: It cannot be read, or a formula in it was never computed.
     """
     import openpyxl
+    from openpyxl.cell.cell import ERROR_CODES
     from openpyxl.utils import get_column_letter
 
-    total = gap = 0
+    total, gap, errors = 0, 0, frozenset(ERROR_CODES)
     before: object = None
     books: list[Any] = []
     try:
@@ -67,11 +68,21 @@ def read_workbook(path: Path) -> Iterator[list[str]]:
             total += len(row)
             check_cells(path, total)
             for column, (cell, formula) in enumerate(zip(row, formulas, strict=True), start=1):
-                if cell is None and formula is not None:
+                if cell is formula or (cell is not None and cell not in errors):
+                    continue
+                # A formula of a range is an object, whose text is the formula.
+                text, place = (
+                    str(formula if isinstance(formula, str) else getattr(formula, "text", "of a data table")),
+                    get_column_letter(column),
+                )
+                if cell is None:
                     raise InputError(
-                        f"{path}: the cell {get_column_letter(column)}{number} holds the formula {formula}, "
-                        "which was never computed. "
+                        f"{path}: the cell {place}{number} holds the formula {text:.200}, which was never computed. "
                         "Open and save the workbook in a spreadsheet program, or write the values."
+                    )
+                if text != cell:
+                    raise InputError(
+                        f"{path}: the formula {text:.200} in the cell {place}{number} gives {cell}."
                     )
             yield [cell_text(cell) for cell in row]
     except InputError:

@@ -60,11 +60,13 @@ $("theme").addEventListener("click", () => {
 });
 
 // Text that a spreadsheet would run as a formula, as in core/csv_files.py.
-const FORMULA = /^[\s'\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|^[\t\r]/;
+const FORMULA = /^[\s'\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|^'*[\t\r]/;
+const LATER = /([;\t\r\n|])(?![+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?:[;\t\r\n|]|$))(?=[\s'\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20])/g;
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
 function csvText(rows) {
   const cell = (value) => {
-    const text = FORMULA.test(value) && !NUMBER.test(value) ? `'${value}` : String(value);
+    const inside = String(value).replace(LATER, "$1'");
+    const text = FORMULA.test(value) && !NUMBER.test(value) ? `'${inside}` : inside;
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   return rows.map((row) => row.map(cell).join(",")).join("\n") + "\n";
