@@ -79,16 +79,13 @@ def _directories(file: BinaryIO, most: int) -> list[Directory]:
 
 def _tags(file: BinaryIO, table: bytes, order: str, large: bool) -> Directory:
     tags: dict[int, tuple[int, ...] | bytes] = {}
-    entry, inline, count_code = (20, 8, "Q") if large else (12, 4, "I")
-    for start in range(0, len(table), entry):
-        tag, kind, count = struct.unpack_from(f"{order}HH{count_code}", table, start)
+    inline, count_code = (8, "Q") if large else (4, "I")
+    for tag, kind, count, raw in struct.iter_unpack(f"{order}HH{count_code}{inline}s", table):
         if tag not in _READ or kind not in _SIZES:
             continue
         if count > _MOST_NUMBERS:
             raise ValueError(f"its tag {tag} has {count} values")
         code, width = _SIZES[kind]
-        where = start + entry - inline
-        raw = table[where : where + inline]
         if count * width > inline:
             file.seek(struct.unpack(f"{order}{'Q' if large else 'I'}", raw)[0])
             raw = file.read(count * width)
