@@ -42,28 +42,31 @@ class Records:
     """The records of both files.
 
     Raises:
-        ValueError: They are of several machines, whose runs must not be paired.
+        ValueError: Those of one level of labels are of several machines, whose runs must not be paired.
     """
 
     def __init__(self) -> None:
         self.runs = collect(BASELINES, STUDIES).runs
-        machines = sorted({run.machine for run in self.runs})
-        if len(machines) > 1:
-            raise ValueError(f"the records are of several machines, which are never paired: {machines}")
+        for level in (False, True):
+            machines = sorted(
+                {run.machine for run in self.runs if (run.settings["kind"] == "single") is level}
+            )
+            if len(machines) > 1:
+                raise ValueError(f"these records are of several machines, which are never paired: {machines}")
 
-    def find(self, slnir: int, noise: str = "swap", **where: str) -> dict[int, Run]:
+    def find(self, slnir: float, noise: str = "swap", **where: str) -> dict[int, Run]:
         """Return seed -> run of the one cell with these settings.
 
         Raises:
             ValueError: The settings belong to more than one cell.
         """
-        conditions = {"slnir": str(slnir), "noise": noise, **where}
+        conditions = {"slnir": f"{slnir:g}", "noise": noise, **where}
         found = [r for r in self.runs if all(_plain(r.settings.get(k)) == v for k, v in conditions.items())]
         if len({run.cell for run in found}) > 1:
             raise ValueError(f"{conditions} is more than one cell")
         return {run.seed: run for run in found}
 
-    def seeds(self, metric: str, slnir: int, noise: str = "swap", **where: str) -> dict[int, float]:
+    def seeds(self, metric: str, slnir: float, noise: str = "swap", **where: str) -> dict[int, float]:
         """Return seed -> value, in percent where it is a share."""
         scale = 100 if unit_of(metric).recorded == "fraction" else 1
         found = {seed: run.metric(metric) for seed, run in self.find(slnir, noise, **where).items()}

@@ -47,7 +47,7 @@ def reasoning(records: Records) -> Figure:
             label=name,
             error_kw={"linewidth": 0.8, "capsize": 2},
         )
-    nothing = statistics.mean(records.seeds(TEST, 0, method="untrained").values())
+    nothing = statistics.mean(records.seeds(TEST, 0, method="untrained", kind="scene").values())
     panel.axhline(nothing, color=GREY, linestyle=":", linewidth=1, label="untrained")
     panel.set_ylim(bottom=35)
     panel.set_ylabel("NDCG@20 (%)\naxis cut")

@@ -17,6 +17,7 @@ from cost import cost
 from evidence import BASELINES, BCE, HERE, PCE, STUDIES, TOLD, TOLD_PCE, Records
 from matplotlib.figure import Figure
 from pictures import found_over_epochs, heads_over_epochs, reasoning
+from single import single
 from tables import ablation, detection, first_table, lambdas, methods, noise_models
 from why import why
 
@@ -33,6 +34,7 @@ TABLES: dict[str, Callable[[Records], list[str]]] = {
     "lambda.md": lambdas,
     "methods.md": methods,
     "noise-models.md": noise_models,
+    "single-labels.md": single,
     "why.md": why,
 }
 PICTURES: dict[str, Callable[[Records], Figure]] = {

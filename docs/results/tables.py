@@ -44,8 +44,8 @@ SCENE: dict[str, Where] = {
     "jocor": JOCOR,
     "grid (lambda 20)": DEFAULT,
     "grid (lambda auto, ours)": AUTO,
-    "untrained": {"method": "untrained"},
-    "random": {"method": "random"},
+    "untrained": {"method": "untrained", "kind": "scene"},
+    "random": {"method": "random", "kind": "scene"},
 }
 PIXEL: dict[str, Where] = {
     "pce": PCE,
