@@ -98,7 +98,7 @@ def _differences(records: Records, columns: Sequence[Column], metric: str) -> li
         [
             [
                 tuple(records.seeds(metric, rate, noise, **where) for where in (SINGLE[name], CE))
-                for _, rate, noise in COLUMNS
+                for _, rate, noise in columns
             ]
             for name in names
         ]

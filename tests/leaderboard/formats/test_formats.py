@@ -132,7 +132,7 @@ def test_a_table_that_is_too_wide_is_divided_between_its_columns(monkeypatch, te
     monkeypatch.setenv("TERM", term)
     columns = tuple(f"column {at}" for at in range(9))
     lines = tuple(((name, "bce"), tuple(Mark(f"{name}{at}.123456") for at in range(9))) for name in "pq")
-    console = Console(file=io.StringIO(), width=60, force_terminal=term == "dumb")
+    console = Console(file=io.StringIO(), width=60, height=25, force_terminal=term == "dumb")
     print_sheets([Sheet("", "", ("method", "loss"), columns, lines)], console)
     text = console.file.getvalue()
     assert max(map(len, text.splitlines())) <= 60
