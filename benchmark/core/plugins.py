@@ -8,7 +8,7 @@ import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType
@@ -164,7 +164,7 @@ def _execute(file: Path, shown: Path) -> None:
 
 
 def _guard_exit() -> None:
-    """Let `os._exit` in this process raise, so that a plug-in cannot end a run as if it were done."""
+    """Let `os._exit` and `os.exec...` in this process raise, so that a plug-in cannot end a run as if it were done."""
     real, process = os._exit, os.getpid()
     if hasattr(real, "guards"):
         return
@@ -175,9 +175,19 @@ def _guard_exit() -> None:
         raise SystemExit(f"os._exit({status}) was called: the plug-in ended the process")
 
     leave.guards = real  # type: ignore[attr-defined]
-    os._exit = leave
     # The same function by the name of the module that it comes from: posix, or nt.
-    vars(sys.modules[os.name])["_exit"] = leave
+    vars(os)["_exit"] = vars(sys.modules[os.name])["_exit"] = leave
+    # All functions of their kind end in one of these.
+    for name in ("execv", "execve"):
+        replaced = functools.partial(_exec, getattr(os, name), process)
+        vars(os)[name] = vars(sys.modules[os.name])[name] = replaced
+
+
+def _exec(real: Callable[..., NoReturn], process: int, *words: Any) -> NoReturn:
+    """Refuse to replace this process by another program; a process that was forked from it may be."""
+    if os.getpid() != process:
+        real(*words)
+    raise SystemExit("os.exec was called: the plug-in ended the process")
 
 
 def _modules(component: Any) -> set[str]:

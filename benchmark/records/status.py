@@ -241,7 +241,7 @@ def is_held(runs: Path, name: str) -> bool:
     from filelock import FileLock, Timeout
 
     path = runs / ".locks" / f"{name}.lock"
-    if not path.exists():
+    if path.is_symlink() or not path.is_file():
         return False
     try:
         with FileLock(path, timeout=0):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -82,6 +83,20 @@ def declare(folder: Path, command: str, runs: Iterable[DeclaredRun]) -> Path:
     return file
 
 
+_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@=-]{0,199}")
+
+
+def _name(folder: str) -> str:
+    """Return the name of a run's folder, which leads nowhere else.
+
+    Raises:
+        ValueError: It is a path, or none that gridbench makes.
+    """
+    if not _FOLDER.fullmatch(folder):
+        raise ValueError("it names no folder of a run")
+    return folder
+
+
 def _command(text: str) -> str:
     """Return a command line, or a call in Python, that does nothing but compute a sweep: people repeat what is shown.
 
@@ -108,7 +123,7 @@ def declared_sweeps(folder: Path) -> list[DeclaredSweep]:
             if content["schema"] != SCHEMA:
                 continue
             runs = tuple(
-                DeclaredRun(str(run["folder"]), str(run["label"]), dict(run["config"]))
+                DeclaredRun(_name(run["folder"]), str(run["label"]), dict(run["config"]))
                 for run in content["runs"]
             )
             found.append(DeclaredSweep(file, _command(content["command"]), runs))

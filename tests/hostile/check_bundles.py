@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from inputs import OSC, bomb, bundle
+from inputs import OSC, bomb, bundle, npz, record_files
 
 
 def npy(header: bytes, version: bytes = b"\x01\x00", body: bytes = b"") -> bytes:
@@ -65,6 +65,14 @@ def test_a_damaged_array_is_refused(check, tmp_path, header):
     check("noise", "inspect", ".")
 
 
+def arrays(count: int) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for i in range(count):
+            archive.writestr(f"test.ndcg@{i}.npy", b"")
+    return out.getvalue()
+
+
 BOMBS: dict[str, Callable[[], bytes]] = {
     "arrays": lambda: bundle({"retrieval.npz": bomb("test.ndcg@20.npy", 300)}),
     "weights": lambda: bundle({"weights.safetensors": b"\0" * (150 * 2**20)}),
@@ -72,6 +80,10 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "contents": lambda: bomb("bundle.json", 300),
     "a member": lambda: bomb("record/config.json", 300),
     "records": lambda: bomb("records.jsonl", 300),
+    "20,000 arrays": lambda: bundle({"retrieval.npz": arrays(20_000)}),
+    "an array within arrays": lambda: bundle({"retrieval.npz": npy(HEADERS[6], body=bundle({}))}),
+    "a text of 7 MB": lambda: bundle({"config.json": b'{"config": "' + b"x" * 7_000_000 + b'"}'}),
+    "a history of 2 million epochs": lambda: bundle({"history.json": b"[" + b"{}," * 2_000_000 + b"{}]"}),
 }
 
 
@@ -247,4 +259,47 @@ OTHERS: dict[str, Callable[[], bytes]] = {
 def test_an_odd_bundle_is_refused(check, tmp_path, kind, words):
     (tmp_path / "b.zip").write_bytes(OTHERS[kind]())
     assert check(*words, "b.zip").seconds < 5
+    assert not (tmp_path / "runs" / "imported" / "b").exists()
+
+
+def told(**values: object) -> bytes:
+    """A bundle of a record whose result says this, too."""
+    result = json.loads(record_files()["result.json"])
+    return bundle({"result.json": json.dumps({**result, **values}).encode()})
+
+
+def scores(*values: float, kind: str = "f4", name: str = "test.ndcg@20") -> bytes:
+    return bundle({"retrieval.npz": npz(**{name: np.array(values, dtype=kind)})})
+
+
+METRICS = {"ndcg@20": 0.5}
+MADE_UP: dict[str, Callable[[], bytes]] = {
+    "a metric without queries": lambda: told(metrics={**METRICS, "map@20": 0.9}),
+    "of another k": lambda: told(metrics={**METRICS, "ndcg@7": 0.9}),
+    "of validation": lambda: told(metrics={**METRICS, "validation/ndcg@20": 0.9}),
+    "of unseen queries": lambda: told(metrics={**METRICS, "unseen/map@r": 0.9}),
+    "above one": lambda: told(metrics={**METRICS, "accuracy": 1.5}),
+    "of detection": lambda: told(detection={"precision": 0.9}),
+    "of detection by samples": lambda: told(sample_detection={"image": {"loss": {"auroc": 0.9}}}),
+    "noise that is no number": lambda: told(noise={"realised": "0"}),
+    "noise below nothing": lambda: told(noise={"realised": -1}),
+    "memorised above one": lambda: told(memorised=2),
+    "seconds of text": lambda: told(seconds={"train": "1"}),
+    "parameters below nothing": lambda: told(parameters={"total": -1}),
+    "queries above one": lambda: scores(1.5, -0.5),
+    "a query that is no number": lambda: scores(np.nan, 0.5),
+    "queries of infinity": lambda: scores(np.inf, 0.5),
+    "queries of complex numbers": lambda: scores(0.5, 0.5, kind="c8"),
+    "queries of text": lambda: scores(0.5, 0.5, kind="U3"),
+    "no queries": lambda: scores(),
+    "queries of dates": lambda: bundle({"retrieval.npz": npz(**{"test.ndcg@20": np.array([1, 2], "M8[s]")})}),
+    "queries in a table": lambda: bundle({"retrieval.npz": npz(**{"test.ndcg@20": np.full((2, 2), 0.5)})}),
+    "only queries of another split": lambda: scores(0.5, 0.5, name="validation.ndcg@20"),
+}
+
+
+@pytest.mark.parametrize("kind", MADE_UP)
+def test_numbers_that_follow_from_nothing_are_refused(check, tmp_path, kind):
+    (tmp_path / "b.zip").write_bytes(MADE_UP[kind]())
+    check("leaderboard", "import", "b.zip")
     assert not (tmp_path / "runs" / "imported" / "b").exists()

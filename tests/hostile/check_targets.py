@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -101,3 +102,17 @@ def test_a_folder_that_becomes_a_link_loses_nothing(tmp_path):
     with pytest.raises(UnsafeFile, match="is a link"):
         run_folder.clear_leftovers(folder)
     assert (victim / "result.json").read_text() == "kept"
+
+
+@pytest.mark.parametrize("name", ["../../precious/notes", "../x", "/tmp/x", "a/b", "..", "", "\\x", "a\0b"])
+def test_a_note_of_a_sweep_leads_to_no_lock_elsewhere(check, tmp_path, name):
+    """Taking a lock creates, and by older libraries empties, its file."""
+    write_record(tmp_path / "runs", seed=1)
+    (tmp_path / "x.lock").write_text("kept")
+    for folder in (".sweeps", ".locks"):
+        (tmp_path / "runs" / folder).mkdir()
+    run = {"folder": name, "label": "x", "config": {}}
+    note = json.dumps({"schema": 1, "command": "gridbench sweep", "runs": [run]})
+    (tmp_path / "runs" / ".sweeps" / "a.json").write_text(note)
+    assert name == "" or "sweep " not in check("status", codes=(0, 1)).text
+    assert (tmp_path / "x.lock").read_text() == "kept"
