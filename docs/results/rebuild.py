@@ -23,6 +23,7 @@ from why import why
 
 from gridbench.leaderboard.figures.style import rendered
 
+FIGURES = HERE / "figures"
 QUICK_START = HERE.parent / "quick-start.md"
 BEGIN, END = "<!-- docs/results/rebuild.py writes from here -->", "<!-- to here -->"
 
@@ -44,10 +45,10 @@ PICTURES: dict[str, Callable[[Records], Figure]] = {
     "why.png": heads_over_epochs,
 }
 SCENE_FIGURES = {
-    "*ndcg@20-over-noise.png": "ndcg-over-noise.png",
-    "*losses-grid-bce.png": "losses.png",
+    "*ndcg@20-over-noise.png": FIGURES / "ndcg-over-noise.png",
+    "*losses-grid-bce.png": FIGURES / "losses.png",
 }
-"""What the leaderboard draws of the baselines trained with BCE -> its name here."""
+"""What the leaderboard draws of the baselines trained with BCE -> its file here."""
 
 
 def between_marks(text: str, lines: Sequence[str]) -> str:
@@ -66,14 +67,14 @@ def pages(records: Records) -> dict[Path, str]:
     }
 
 
-def leaderboard(words: Sequence[str | Path], wanted: Mapping[str, str]) -> None:
-    """Let `gridbench leaderboard` write files of the baselines, and take the wanted ones: pattern -> name here."""
+def leaderboard(words: Sequence[str | Path], wanted: Mapping[str, Path]) -> None:
+    """Let `gridbench leaderboard` write files of the baselines, and take the wanted ones: pattern -> file here."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "gridbench", "leaderboard", "--baselines", *words]
         subprocess.run(command, check=True, cwd=folder, capture_output=True)
-        for pattern, name in wanted.items():
+        for pattern, file in wanted.items():
             (found,) = Path(folder).glob(pattern)
-            shutil.copy(found, HERE / name)
+            shutil.copy(found, file)
 
 
 def main() -> None:
@@ -82,8 +83,8 @@ def main() -> None:
     for file, text in pages(records).items():
         file.write_text(text, encoding="utf-8")
     for name, picture in PICTURES.items():
-        (HERE / name).write_bytes(rendered(picture(records), "png"))
-    leaderboard(["--statistics", "--out", "table.md"], {"table.md": "leaderboard.md"})
+        (FIGURES / name).write_bytes(rendered(picture(records), "png"))
+    leaderboard(["--statistics", "--out", "table.md"], {"table.md": HERE / "leaderboard.md"})
     leaderboard(["--filter", "loss=bce", "--filter", "method!=oracle", "--figures", "."], SCENE_FIGURES)
     print(f"Rebuilt from {len(records.runs)} records in {BASELINES.name} and {STUDIES.name}.")
 

@@ -63,8 +63,8 @@ def detection(records: Records) -> list[str]:
         "What the scores are: [detection](../detection.md). Default recipe, the paper's noise.",
         "## In mini-batches, over the epochs (Figs. 2 and 4)",
         "The paper's measure, with its setting: lambda is the noise rate. Scene level (BCE), then pixel level (PCE).",
-        "![Precision of detection over the epochs, scene level](detection.png)",
-        "![Precision of detection over the epochs, pixel level](detection-pixel.png)",
+        "![Precision of detection over the epochs, scene level](figures/detection.png)",
+        "![Precision of detection over the epochs, pixel level](figures/detection-pixel.png)",
         "## At the end of a run",
         "Percent, mean ± sample standard deviation over n seeds; lambda at its defaults, 20 at scene level and 10 at "
         "pixel level. Each number is `gridbench leaderboard --baselines --metric sample_detection/LEVEL/WAY/SCORE`.",
@@ -173,7 +173,7 @@ def ablation(records: Records) -> list[str]:
         "NDCG@20 in percent, mean ± sample standard deviation over n seeds; default recipe, lambda 20. Only the "
         "hybrid, which is GRID, chooses samples. What `generative` and `joint` train the backbone with is our "
         "reading: the paper does not say ([protocols](../protocols.md)).",
-        "![Kinds of reasoning](ablation.png)",
+        "![Kinds of reasoning](figures/ablation.png)",
     )
     for title, metric in (("Validation", VALIDATION), ("Test", TEST)):
         lines += [f"## {title}", "", *over_rates(records, MODES, metric)]

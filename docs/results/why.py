@@ -45,7 +45,7 @@ def why(records: Records) -> list[str]:
         "mini-batches; 50 knows nothing of an image beyond the class prior. The generative head is read at the "
         "latent mean. Pull: mean length of a sample's gradient on its descriptor, which is what a head would send "
         "to the backbone.",
-        "![Both heads over the epochs](why.png)",
+        "![Both heads over the epochs](figures/why.png)",
     )
     for slnir in (30, 60):
         logs = {name: records.epochs(name, slnir, **PROBE) for name in LOGGED}
