@@ -3,100 +3,20 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import pytest
 
 from gridbench.records.record import iter_records
 
-METHOD = '''
-"""A method that overrides every hook, and ends the process where the environment says."""
-
-import copy
-import os
-import signal
-from dataclasses import replace
-
-import torch
-
-from gridbench import register_method
-from gridbench.methods.base import ParameterGroup
-from gridbench.methods.plain import Plain
-
-visits = {}
-
-
-def moment(name):
-    visits[name] = visits.get(name, 0) + 1
-    if os.environ.get("KILL_IN") == f"{name} {visits[name]}":
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-@register_method()
-class Everything(Plain):
-    """Relabels, draws by its own losses, follows a second view, averages its weights, and has variables of images."""
-
-    losses = ("bce",)
-    views = ("weak", "strong")
-
-    def __init__(self, setup, parameters=None):
-        super().__init__(setup, parameters)
-        self.average = copy.deepcopy(self.backbone).requires_grad_(False)
-        self.offsets = torch.nn.Parameter(torch.zeros(setup.num_samples, setup.num_classes))
-        self.register_buffer("current", torch.zeros(setup.num_samples, setup.num_classes))
-        self.register_buffer("loss_of", torch.zeros(setup.num_samples))
-
-    @property
-    def descriptor_network(self):
-        return self.average
-
-    def parameter_groups(self):
-        networks = [*self.backbone.parameters(), *self.head.parameters()]
-        return [ParameterGroup("networks", networks), ParameterGroup("offsets", [self.offsets], lr=5.0)]
-
-    def start(self, train):
-        self.current.copy_(train.scene_labels)
-        moment("start")
-
-    def on_epoch_start(self, epoch, train):
-        self.current.mul_(0.9)
-        found = train.apply(self.losses_of, views=("strong",))
-        self.loss_of.copy_(found)
-        moment("epoch")
-
-    def losses_of(self, batch):
-        moment("pass")
-        return self.objective.per_sample(self.predict(batch.images), batch)
-
-    def sampler(self, epoch, train):
-        moment("sampler")
-        order = self.loss_of.argsort(stable=True)
-        return [order[:24], order[24:]] if epoch else None
-
-    def step(self, batch):
-        self.current[batch.indices] += 0.01
-        moment("step")
-        labels = (self.current[batch.indices] + self.offsets[batch.indices]).sigmoid()
-        output = super().step(replace(batch, scene_labels=labels))
-        other = self.predict(batch.views[1].images).sigmoid()
-        return replace(output, loss=output.loss + (output.prediction.sigmoid() - other).square().mean())
-
-    @torch.no_grad()
-    def after_step(self):
-        moment("update")
-        for old, new in zip(self.average.state_dict().values(), self.backbone.state_dict().values(), strict=True):
-            old.lerp_(new, 0.1) if old.is_floating_point() else old.copy_(new)
-        moment("after")
-'''
+EVERY_HOOK = Path(__file__).parents[1] / "every_hook.py"
 
 
 @pytest.fixture(scope="module")
-def words(cache, tmp_path_factory):
-    plugin = tmp_path_factory.mktemp("plugin") / "everything.py"
-    plugin.write_text(METHOD, encoding="utf-8")
-
+def words(cache):
     def make(runs):
         return ["run", "--runs", runs, "--cache", cache, "--dataset", "stripes", "--backbone", "test_resnet",
-                "--plugin", plugin, "--method", "everything", "--slnir", 30, "--epochs", 3, "--batch-size", 16,
+                "--plugin", EVERY_HOOK, "--method", "every_hook", "--slnir", 30, "--epochs", 3, "--batch-size", 16,
                 "--train-size", 0, "--k", 5, "--device", "cpu", "--threads", 1, "--quiet"]  # fmt: skip
 
     return make

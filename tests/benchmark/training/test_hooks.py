@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,12 +12,14 @@ from gridbench import register_method
 from gridbench.conformance.findings import first_difference
 from gridbench.conformance.fixtures import Workbench
 from gridbench.conformance.subject import Subject, state_of, train
+from gridbench.core.plugins import load_plugin
 from gridbench.core.streams import numpy_stream
 from gridbench.errors import InputError, RunFailed
 from gridbench.evaluation.training_view import WholeTrainingSet, draw_batch
 from gridbench.methods.base import Batch, Geometry, Method, ParameterGroup, View
 from gridbench.methods.hooks import check_sampling
 from gridbench.methods.plain import Plain
+from gridbench.registry import METHODS
 
 
 @pytest.fixture(scope="module")
@@ -307,55 +310,9 @@ def test_a_group_that_is_not_the_methods_is_refused_before_training(subject):
         subject(parameter_groups=lambda self: [ParameterGroup("a", [stranger])]).fresh()
 
 
-class Everything(Plain):
-    """Keeps labels, a moving average and variables of each image, with momentum, and draws clean and noisy images."""
-
-    views = ("weak", "strong")
-
-    def __init__(self, setup, parameters=None):
-        super().__init__(setup, parameters)
-        self.teacher = copy.deepcopy(self.backbone).requires_grad_(False)
-        self.offsets = torch.nn.Parameter(torch.zeros(setup.num_samples, setup.num_classes))
-        self.register_buffer("targets", torch.zeros(setup.num_samples, setup.num_classes))
-        self.register_buffer("losses_of", torch.zeros(setup.num_samples))
-
-    @property
-    def descriptor_network(self):
-        return self.teacher
-
-    def parameter_groups(self):
-        networks = [*self.backbone.parameters(), *self.head.parameters()]
-        offsets = ParameterGroup("offsets", [self.offsets], lr=0.5, momentum=0.9)
-        return [ParameterGroup("networks", networks, lr_factor=2.0), offsets]
-
-    def start(self, train):
-        self.targets.copy_(train.scene_labels)
-
-    def on_epoch_start(self, epoch, train):
-        self.targets.mul_(0.9).add_(torch.rand(self.targets.shape, generator=train.generator), alpha=0.01)
-        self.losses_of.copy_(train.apply(self._losses, views=("strong",)))
-
-    def sampler(self, epoch, train):
-        order = self.losses_of.argsort(stable=True)
-        return [None, [order[:9], order[9:]], self.losses_of.exp()][epoch % 3]
-
-    def _losses(self, batch):
-        return self.objective.per_sample(self.predict(batch.images), batch)
-
-    def step(self, batch):
-        explained = (self.targets[batch.indices] + self.offsets[batch.indices]).sigmoid()
-        output = super().step(replace(batch, scene_labels=explained))
-        other = self.predict(batch.views[1].images).sigmoid()
-        return replace(output, loss=output.loss + (output.prediction.sigmoid() - other).square().mean())
-
-    @torch.no_grad()
-    def after_step(self):
-        for old, new in zip(self.teacher.parameters(), self.backbone.parameters(), strict=True):
-            old.lerp_(new, 0.1)
-
-
 def test_all_hooks_together_are_resumed_to_the_same_bits(subject):
-    hooked = subject(base=Everything)
+    load_plugin(Path(__file__).parents[1] / "every_hook.py")
+    hooked = subject(base=METHODS.get("every_hook"))
     experiment, state = hooked.trained
     assert not first_difference(state, hooked.resumed()[1])
     assert experiment.method.offsets.any()
