@@ -20,8 +20,10 @@ from gridbench.datasets.archive.indexing import (
     CLEAN_LABEL_MAPS,
     CLEAN_SCENE_LABELS,
     GEOREFERENCES,
+    GROUPS,
     INDEX,
     LABEL_MAPS,
+    NAMES,
     SCENE_LABELS,
     SPLIT,
     check_arrays,
@@ -36,9 +38,7 @@ from gridbench.errors import InputError, nearest
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["GROUPS", "INDEX", "Archive", "Group"]
-
-GROUPS = "sample_groups.json"
+__all__ = ["INDEX", "Archive", "Group"]
 
 # Memory-mapped files are never read as a whole, so their size is not limited.
 _ANY_SIZE = 2**60
@@ -152,7 +152,7 @@ class Archive:
 
     @property
     def has_maps(self) -> bool:
-        """Whether every pixel has a class."""
+        """Whether images have label maps."""
         return self.label_maps is not None
 
     @property
@@ -174,10 +174,10 @@ class Archive:
     def names(self) -> list[str]:
         """Name of each sample in packed order."""
         try:
-            names = read_text(self.directory / "names.txt", LARGEST_TABLE).split("\n")[:-1]
+            names = read_text(self.directory / NAMES, LARGEST_TABLE).split("\n")[:-1]
         except (OSError, ValueError) as error:
             raise _damaged(self.directory, f"its names cannot be read ({error})") from error
-        return self._one_each(names, "names.txt")
+        return self._one_each(names, NAMES)
 
     @functools.cached_property
     def sample_groups(self) -> list[str] | None:

@@ -22,8 +22,10 @@ __all__ = [
     "CLEAN_LABEL_MAPS",
     "CLEAN_SCENE_LABELS",
     "GEOREFERENCES",
+    "GROUPS",
     "INDEX",
     "LABEL_MAPS",
+    "NAMES",
     "SCENE_LABELS",
     "SCHEMA",
     "SOURCES",
@@ -42,6 +44,8 @@ CLEAN_SCENE_LABELS = "clean_scene_labels.npy"
 LABEL_MAPS = "label_maps.npy"
 CLEAN_LABEL_MAPS = "clean_label_maps.npy"
 SPLIT = "split.npy"
+NAMES = "names.txt"
+GROUPS = "sample_groups.json"
 SOURCES = "sources.npy"
 """(N, 32) uint8, sha256 over each sample's source files: known, but no part of the content."""
 

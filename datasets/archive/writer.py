@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbench.core.files import write_bytes
-from gridbench.datasets.archive.archive import GROUPS
 from gridbench.datasets.archive.arrayfile import RowFile, fsync_directory, write_array
 from gridbench.datasets.archive.building import build_once
 from gridbench.datasets.archive.indexing import (
     CLEAN_LABEL_MAPS,
     CLEAN_SCENE_LABELS,
     GEOREFERENCES,
+    GROUPS,
     INDEX,
     LABEL_MAPS,
+    NAMES,
     SCENE_LABELS,
     SCHEMA,
     SOURCES,
@@ -36,6 +38,8 @@ from gridbench.datasets.progress import Progress, silent
 from gridbench.errors import InputError
 
 __all__ = ["ArchiveWriter", "build_once", "packed_order"]
+
+Check = Callable[[NDArray[Any]], NDArray[np.uint8]]
 
 _JOURNAL = "journal.npy"
 _PLAN = "plan.json"
@@ -147,10 +151,6 @@ class ArchiveWriter:
         """Note that a sample does not belong in the archive."""
         self._note(int(self._place[position]), _LEFT_OUT)
 
-    def _note(self, row: int, state: int) -> None:
-        self._state[row] = state
-        self._pending.append(row)
-
     def name_of(self, position: int) -> str:
         """Return the name of a sample."""
         return self._names[int(self._place[position])]
@@ -204,16 +204,17 @@ class ArchiveWriter:
             file.close()
         write_array(self.folder / SPLIT, split)
         names = "".join(f"{self._names[i]}\n" for i in kept)
-        write_bytes(self.folder / "names.txt", names.encode("utf-8"))
-        files = [*(file.path.name for file in self._files()), SPLIT, "names.txt"]
-        if self._sample_groups is not None:
-            words = json.dumps([self._sample_groups[i] for i in kept], ensure_ascii=False)
-            write_bytes(self.folder / GROUPS, words.encode("utf-8"))
-            files.append(GROUPS)
-        if self._georeferences is not None:
-            words = json.dumps([self._georeferences[i] for i in kept], ensure_ascii=False)
-            write_bytes(self.folder / GEOREFERENCES, words.encode("utf-8"))
-            files.append(GEOREFERENCES)
+        write_bytes(self.folder / NAMES, names.encode("utf-8"))
+        files = [*(file.path.name for file in self._files()), SPLIT, NAMES]
+        optional: dict[str, Sequence[Any] | None] = {
+            GROUPS: self._sample_groups,
+            GEOREFERENCES: self._georeferences,
+        }
+        for file_name, values in optional.items():
+            if values is not None:
+                text = json.dumps([values[i] for i in kept.tolist()], ensure_ascii=False)
+                write_bytes(self.folder / file_name, text.encode("utf-8"))
+                files.append(file_name)
         progress(0, 0, "computing statistics and hashes")
         facts = {"name": name, "kind": kind, "plan": self.plan, "report": dict(report)}
         index = make_index(self.folder, self.layout, files, len(kept), train, facts)
@@ -226,7 +227,12 @@ class ArchiveWriter:
         for file in [*self._files(), self._journal]:
             file.close()
 
+    def _note(self, row: int, state: int) -> None:
+        self._state[row] = state
+        self._pending.append(row)
+
     def _begin(self) -> None:
+        """Make the folder, or keep that of an earlier attempt with the same plan."""
         path = self.folder / _PLAN
         text = self.plan.encode()
         if self.folder.exists() and not (path.is_file() and path.read_bytes() == text):
@@ -247,18 +253,17 @@ class ArchiveWriter:
                 raise ValueError(f"its images are {images.dtype.name}, and archives hold whole numbers")
             file.write(row, images)
         self._labels.write(row, _binary(sample.scene_labels))
-        if (self._maps is None) != (sample.label_map is None):
-            raise ValueError("a label map is missing or was not expected")
-        if self._maps is not None and sample.label_map is not None:
-            self._maps.write(row, _classes(sample.label_map, len(self.layout.class_names)))
-        if (self._clean is None) != (sample.clean_scene_labels is None):
-            raise ValueError("its clean labels are missing or were not expected")
-        if self._clean is not None and sample.clean_scene_labels is not None:
-            self._clean.write(row, _binary(sample.clean_scene_labels))
-        if (self._clean_maps is None) != (sample.clean_label_map is None):
-            raise ValueError("its clean label map is missing or was not expected")
-        if self._clean_maps is not None and sample.clean_label_map is not None:
-            self._clean_maps.write(row, _classes(sample.clean_label_map, len(self.layout.class_names)))
+        classes = functools.partial(_classes, count=len(self.layout.class_names))
+        optional: tuple[tuple[str, RowFile | None, NDArray[Any] | None, Check], ...] = (
+            ("label map", self._maps, sample.label_map, classes),
+            ("clean labels", self._clean, sample.clean_scene_labels, _binary),
+            ("clean label map", self._clean_maps, sample.clean_label_map, classes),
+        )
+        for what, target, values, checked in optional:
+            if (target is None) != (values is None):
+                raise ValueError(f"{what} missing or not expected")
+            if target is not None and values is not None:
+                target.write(row, checked(values))
         if self._sources is not None:
             self._sources.write(row, np.frombuffer(sample.source, dtype=np.uint8))
 
