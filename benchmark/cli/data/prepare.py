@@ -57,9 +57,7 @@ def folder(data: Path, name: str, **given: Any) -> None:
     from gridbench.datasets.readers.folder.options import FolderOptions
 
     common, options = _divide(given)
-    low_high = options.pop("value_range")
-    bands = _band_numbers(options.pop("bands"))
-    chosen = FolderOptions(**options, value_range=tuple(low_high) if low_high else None, bands=bands)
+    chosen = FolderOptions(**{**options, "bands": _band_numbers(options["bands"])})
     _run(name, common, lambda progress: plan_folder(data, chosen, progress))
 
 
@@ -139,9 +137,8 @@ def bigearthnet(data: tuple[Path, ...], name: str, **given: Any) -> None:
 def _embedded_options(options: dict[str, Any]) -> EmbeddedOptions:
     from gridbench.datasets.readers.formats.embedded import EmbeddedOptions
 
-    low_high = options.pop("value_range")
-    chosen = {key: options.pop(key) for key in ("resize", "split", "nodata", "max_pixels")}
-    return EmbeddedOptions(**chosen, value_range=tuple(low_high) if low_high else None)
+    names = ("resize", "split", "nodata", "max_pixels", "value_range")
+    return EmbeddedOptions(**{name: options.pop(name) for name in names})
 
 
 @prepare.command()

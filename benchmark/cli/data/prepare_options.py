@@ -62,22 +62,30 @@ land_use_options = _with(
     )
 )
 
-image_options = _with(
-    (
-        click.option(
-            "--resize", type=click.IntRange(min=8), metavar="N", help="Resize images to N px a side."
-        ),
-        click.option(
-            "--split", help="Shares of train, val, test.  [default: 70/10/20, or what the files say]"
-        ),
-        click.option(
-            "--nodata", default="drop", show_default=True, metavar="drop|mean|VALUE", help="As for folder."
-        ),
-        click.option("--max-pixels", type=click.IntRange(min=1), metavar="N", help="As for folder."),
-        click.option("--value-range", nargs=2, type=float, metavar="LOW HIGH", help="As for folder."),
-        shared(),
-    )
+_resize = click.option(
+    "--resize", type=click.IntRange(min=8), metavar="N", help="Resize images to N px a side."
 )
+_split = click.option(
+    "--split", help="Shares of train, val, test.  [default: 70/10/20, or what the files say]"
+)
+_value_range = click.option(
+    "--value-range", nargs=2, type=float, metavar="LOW HIGH", help="Stretch this range to 16 bits."
+)
+_nodata = click.option(
+    "--nodata",
+    default="drop",
+    show_default=True,
+    metavar="drop|mean|VALUE",
+    help="Pixels that are NaN or declared as no data: leave their image or tile out, or fill them.",
+)
+_max_pixels = click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Read images of up to N pixels.  [default: 134217728]",
+)
+
+image_options = _with((_resize, _split, _nodata, _max_pixels, _value_range, shared()))
 
 folder_options = _with(
     (
@@ -159,9 +167,7 @@ folder_options = _with(
         click.option(
             "--pad", is_flag=True, help="Fill up the tiles at the edges instead of leaving them out."
         ),
-        click.option(
-            "--resize", type=click.IntRange(min=8), metavar="N", help="Resize images to N px a side."
-        ),
+        _resize,
         click.option(
             "--min-cover",
             type=click.FloatRange(0, 1),
@@ -172,32 +178,17 @@ folder_options = _with(
             type=click.FloatRange(0, 1),
             help="Share that must have a class.  [default: 0]",
         ),
-        click.option(
-            "--value-range", nargs=2, type=float, metavar="LOW HIGH", help="Stretch this range to 16 bits."
-        ),
-        click.option(
-            "--split", help="Shares of train, val, test.  [default: 70/10/20, or what the table says]"
-        ),
+        _value_range,
+        _split,
         click.option(
             "--group-pattern",
             metavar="REGEX",
             help="What of an image's name is its group; groups stay together.",
         ),
-        click.option(
-            "--nodata",
-            default="drop",
-            show_default=True,
-            metavar="drop|mean|VALUE",
-            help="Pixels that are NaN or declared as no data: leave their image or tile out, or fill them.",
-        ),
+        _nodata,
         click.option(
             "--bands", metavar="LIST", help="Bands to take, counted from 1, such as 1,2,3.  [default: all]"
         ),
-        click.option(
-            "--max-pixels",
-            type=click.IntRange(min=1),
-            metavar="N",
-            help="Read images of up to N pixels.  [default: 134217728]",
-        ),
+        _max_pixels,
     )
 )
