@@ -114,12 +114,12 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
     method: type[Method] = METHODS.get(config.method)
     loss = chosen_loss(method, config.loss, config.level)
     config = own_recipe(method, config)
-    literal = config.protocol == "authors_code"
+    as_published = config.protocol == "authors_code"
     noise = _noise_for(config)
-    of_method = {**(method.authors_code if literal else {}), **config.parameters}
-    ours, theirs = _split_parameters(method, loss, of_method)
-    asked = parse(method.Parameters, ours, f"method {config.method!r}")
-    loss_parameters = parse(loss.Parameters, theirs, f"loss {loss.name!r}") if loss else None
+    given = {**(method.authors_code if as_published else {}), **config.parameters}
+    of_method, of_loss = _split_parameters(method, loss, given)
+    asked = parse(method.Parameters, of_method, f"method {config.method!r}")
+    loss_parameters = parse(loss.Parameters, of_loss, f"loss {loss.name!r}") if loss else None
     method_parameters = method.resolve(asked, Context(loss, float(config.slnir)))
     words, resolved = _tied(asked, method_parameters)
 
@@ -131,7 +131,7 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
             "Give another --cache."
         ) from error
     published = PUBLISHED_NOISE.get(archive.kind, {}).get(config.noise)
-    if literal and published and not config.noise_parameters:
+    if as_published and published and not config.noise_parameters:
         config = config.model_copy(update={"noise": published[0], "noise_parameters": dict(published[1])})
         noise = _noise_for(config)
     kind = loss.task.annotation if loss else config.level or "scene"
@@ -205,10 +205,10 @@ def _split_parameters(
     method: type[Method], loss: type[Loss] | None, given: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Assign parameters that only the loss has to the loss, and all others, known or not, to the method."""
-    of_method = {row[0] for row in describe(method.Parameters)}
-    of_loss = {row[0] for row in describe(loss.Parameters)} if loss else set()
-    theirs = {name: value for name, value in given.items() if name in of_loss - of_method}
-    return {name: value for name, value in given.items() if name not in theirs}, theirs
+    known_to_method = {row[0] for row in describe(method.Parameters)}
+    known_to_loss = {row[0] for row in describe(loss.Parameters)} if loss else set()
+    of_loss = {name: value for name, value in given.items() if name in known_to_loss - known_to_method}
+    return {name: value for name, value in given.items() if name not in of_loss}, of_loss
 
 
 def _tied(asked: Any, resolved: Any) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -162,14 +162,46 @@ def judge_training_set(
     if not all(np.isfinite(part).all() for part in parts):
         reason = "the trained model's losses are not all finite in evaluation mode"
         return Verdict(present, {"image": None, "label": None, "reasons": {"image": reason}}, {})
-    rng = numpy_stream(seed, "detection")
-    given, exclusive = samples.scene_labels != 0, objective.task.predicts == "single"
     losses, there = seen.get("label/loss"), seen.get("label/there")
-    items = np.ones(given.shape, dtype=bool) if there is None else there
-    ways = {"method": _Way(ours.get("images"), ours.get("labels")), "loss": _Way(seen.get("loss"), losses)}
-    reasons: dict[str, str] = {}
+    items = np.ones(samples.scene_labels.shape, dtype=bool) if there is None else there
+    ways, reasons = _ways(method, samples, seen, items, objective.task.predicts == "single")
+    ways["method"] = _Way(ours.get("images"), ours.get("labels"))
+    rng = numpy_stream(seed, "detection")
+    ways["random"] = _Way(rng.random(len(items)), rng.random(int(items.sum())))
     if ways["method"].images is None:
         reasons["method"] = "it has no opinion of its own about samples"
+    arrays: dict[str, Array] = {}
+    percents = dict.fromkeys(WAYS, slnir) | {"method": opinion and opinion.noisy_percent}
+    chosen = {way: each.found_images(percents[way]) for way, each in ways.items()}
+    scores = {way: each.images for way, each in ways.items()}
+    document: dict[str, Any] = {"image": _scored("image", samples.noisy, scores, chosen, arrays)}
+    document["label"] = None
+    if losses is None or losses.shape != samples.wrong.shape:
+        reasons["label"] = objective.task.no_labels
+    else:
+        wrong = samples.wrong[items]
+        chosen = {way: each.found_labels(items, int(wrong.sum())) for way, each in ways.items()}
+        scores = {way: each.of_items(items) for way, each in ways.items()}
+        arrays["label.items"] = items
+        document["label"] = _scored("label", wrong, scores, chosen, arrays)
+    return Verdict(present, {**document, "reasons": reasons}, arrays)
+
+
+def _ways(
+    method: Method, samples: LabelledSet, seen: _Collected, items: Array, exclusive: bool
+) -> tuple[dict[str, _Way], dict[str, str]]:
+    """Return the output of each detector but `method` and `random`, and the reasons for those that have none.
+
+    Args:
+        method: The trained method.
+        samples: The training images and the ground truth about their labels.
+        seen: Output of its head on them.
+        items: (N, C) bool, the labels that are scored.
+        exclusive: Whether each image has exactly one label.
+    """
+    given = samples.scene_labels != 0
+    reasons: dict[str, str] = {}
+    ways = {"loss": _Way(seen.get("loss"), seen.get("label/loss"))}
     if samples.margins is None:
         reasons["aum"] = "no margins of the given labels were seen in training"
     else:
@@ -189,23 +221,7 @@ def judge_training_set(
         ways["topofilter"] = _Way(_mean(outside, items), outside, outside & items)
     if "softmin" in seen.parts:
         ways["softmin"] = _Way(seen.get("softmin"), seen.get("label/softmin"))
-    ways["random"] = _Way(rng.random(len(given)), rng.random(int(items.sum())))
-
-    arrays: dict[str, Array] = {}
-    percents = dict.fromkeys(WAYS, slnir) | {"method": opinion and opinion.noisy_percent}
-    chosen = {way: each.found_images(percents[way]) for way, each in ways.items()}
-    scores = {way: each.images for way, each in ways.items()}
-    document: dict[str, Any] = {"image": _scored("image", samples.noisy, scores, chosen, arrays)}
-    document["label"] = None
-    if losses is None or losses.shape != samples.wrong.shape:
-        reasons["label"] = objective.task.no_labels
-    else:
-        wrong = samples.wrong[items]
-        chosen = {way: each.found_labels(items, int(wrong.sum())) for way, each in ways.items()}
-        scores = {way: each.of_items(items) for way, each in ways.items()}
-        arrays["label.items"] = items
-        document["label"] = _scored("label", wrong, scores, chosen, arrays)
-    return Verdict(present, {**document, "reasons": reasons}, arrays)
+    return ways, reasons
 
 
 def centre_of(maps: Array, crop: int) -> Array:
