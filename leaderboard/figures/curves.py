@@ -29,6 +29,7 @@ from gridbench.leaderboard.tables.cells import Cell, count_text, order_of
 from gridbench.leaderboard.tables.display_names import as_printed, display_metric, row_label
 from gridbench.leaderboard.tables.matching import Counterparts
 from gridbench.leaderboard.tables.table import Row, Table
+from gridbench.leaderboard.tables.text import with_unit
 from gridbench.records.record import StoredRun
 
 __all__ = ["band_of", "detection_curves", "last_value", "loss_curves", "noise_curves"]
@@ -112,7 +113,9 @@ def detection_curves(table: Table) -> list[tuple[str, Figure]]:
             "top-k by loss of plain training",
         )
         _level(panel, last_value(first, "detection", "prevalence"), ":", "random choice")
-        panel.set_title(f"{as_printed(table.over)} {column}", loc="left")
+        panel.set_title(with_unit(as_printed(table.over), column), loc="left")
+    # No share exceeds 100 %, though a band of one standard deviation may.
+    panels[0].set_ylim(top=min(panels[0].get_ylim()[1], 101))
     for panel in panels[len(shown_columns) :]:
         panel.set_axis_off()
     for panel in panels[max(0, len(shown_columns) - across) : len(shown_columns)]:
@@ -147,14 +150,12 @@ def loss_curves(table: Table) -> list[tuple[str, Figure]]:
         looks = _graded([column for column, _ in cells])
         for panel, (name, title) in zip(panels, _LOSSES.items(), strict=True):
             for column, band in bands[name]:
-                _band(panel, band, looks[column], column, 1)
+                _band(panel, band, looks[column], with_unit(as_printed(table.over), column), 1)
             panel.set_title(title, loc="left")
             panel.set_xlabel("epoch")
         panels[0].set_ylabel("mean loss")
         spread = _spread([cell for _, cell in cells])
-        title = (
-            as_printed(f"{table.title}: ") + f"{row_label(key)}; lines: {as_printed(table.over)}; {spread}"
-        )
+        title = f"{as_printed(table.title)}: {row_label(key)}; {spread}"
         figure.suptitle(wrapped(title, PAGE), x=0.01, ha="left")
         legend_outside(figure)
         figures[key] = (row_label(row.names, table.headings), figure)

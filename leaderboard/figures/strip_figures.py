@@ -12,6 +12,7 @@ from gridbench.leaderboard.figures.strips import Picture, Strip, strips_of
 from gridbench.leaderboard.figures.style import PAGE, new_figure, styled, wrapped
 from gridbench.leaderboard.tables.display_names import as_printed, row_label
 from gridbench.leaderboard.tables.table import Row, Table
+from gridbench.leaderboard.tables.text import with_unit
 
 __all__ = ["strip_figures"]
 
@@ -70,7 +71,7 @@ def _figure(table: Table, at: int, query: int, found: list[tuple[Row, int, list[
     panel.set_aspect("equal")
     marked = any(strips[query].query.labels for _, _, strips in found)
     said = "; ✗ shares no label with the query" if marked else "; the records keep no labels of the pictures"
-    title = as_printed(f"{table.title}, {table.over} {table.columns[at]}{said}")
+    title = as_printed(f"{table.title}, {with_unit(table.over, table.columns[at])}{said}")
     panel.set_title(wrapped(title, PAGE), loc="left")
     return figure
 

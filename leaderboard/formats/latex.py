@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tabulate import tabulate
 
@@ -12,6 +13,9 @@ from gridbench.leaderboard.tables.sheet import Line, Mark, Sheet
 from gridbench.leaderboard.tables.text import clean
 
 __all__ = ["render_latex"]
+
+NARROW = 10
+"""Characters of the longest heading of a column that is left on one line: about the width of a value and its spread."""
 
 _PLACE = {"": "{}", "best": r"\textbf{{{}}}", "second": r"\underline{{{}}}"}
 # A table wider than the page is scaled down to it.
@@ -27,16 +31,33 @@ _SPECIAL = {
 
 def render_latex(sheets: Sequence[Sheet]) -> str:
     """Write every sheet as a table float; best values bold, second best underlined, references below a rule."""
-    return "% Needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs,graphicx}.\n" + "\n".join(
-        _sheet(sheet_as_printed(sheet)) for sheet in sheets
+    parts, title = [], ""
+    for sheet in sheets:
+        # What belongs to the table above may float away from it.
+        title = sheet.title or title
+        parts.append(_sheet(sheet_as_printed(replace(_without_empty_columns(sheet), title=title))))
+    return "% Needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs,graphicx}.\n" + "\n".join(parts)
+
+
+def _without_empty_columns(sheet: Sheet) -> Sheet:
+    full = [
+        at
+        for at in range(len(sheet.columns))
+        if any(marks[at].text for _, marks in (*sheet.lines, *sheet.references))
+    ]
+    columns = tuple(sheet.columns[at] for at in full)
+    lines, references = (
+        tuple((names, tuple(marks[at] for at in full)) for names, marks in part)
+        for part in (sheet.lines, sheet.references)
     )
+    return replace(sheet, columns=columns, lines=lines, references=references)
 
 
 def _sheet(sheet: Sheet) -> str:
     title = _escape(sheet.title, 300) + ": " if sheet.title else ""
     parts = [
         r"\begin{table}[htbp]",
-        r"\centering\small\setlength{\tabcolsep}{4pt}",
+        r"\centering\small\setlength{\tabcolsep}{4pt}\setlength{\belowcaptionskip}{5pt}",
         rf"\caption{{{title}{_escape(sheet.caption, 1000)}.}}",
         *([_FIT, _tabular(sheet) + "}"] if sheet.lines or sheet.references else []),
         *(rf"\par\smallskip{{\footnotesize {_escape(note, 1000)}\par}}" for note in sheet.notes),
@@ -47,7 +68,7 @@ def _sheet(sheet: Sheet) -> str:
 
 def _tabular(sheet: Sheet) -> str:
     lines = [*map(_line, sheet.lines), *map(_line, sheet.references)]
-    head = [_escape(text) for text in (*sheet.headings, *sheet.columns)]
+    head = [*map(_escape, sheet.headings), *map(_heading, sheet.columns)]
     align = ["left"] * len(sheet.headings) + ["right"] * len(sheet.columns)
     plain = tabulate(lines, headers=head, tablefmt="latex_raw", colalign=align, disable_numparse=True)
     rules = iter([r"\toprule", r"\midrule", r"\bottomrule"])
@@ -57,11 +78,22 @@ def _tabular(sheet: Sheet) -> str:
     return "\n".join(rows)
 
 
+def _heading(text: str) -> str:
+    """Break the heading of a column in two where that makes the column narrower."""
+    if len(text) <= NARROW or " " not in text:
+        return _escape(text)
+    blanks = [at for at, char in enumerate(text) if char == " "]
+    middle = min(blanks, key=lambda at: abs(at - len(text) / 2))
+    return rf"\shortstack[r]{{{_escape(text[:middle])}\\{_escape(text[middle + 1 :])}}}"
+
+
 def _line(line: Line) -> list[str]:
     return [*(_escape(name) for name in line[0]), *map(_mark, line[1])]
 
 
 def _mark(mark: Mark) -> str:
+    if mark.faint:
+        return rf"{{\scriptsize {_escape(mark.text)}}}"
     value = _PLACE[mark.place].format(_escape(mark.text)) if mark.text else ""
     spread = rf"{{\scriptsize$\pm${mark.spread}}}" if mark.spread else ""
     extra = rf"~{{\scriptsize {_escape(mark.extra)}}}" if mark.extra else ""

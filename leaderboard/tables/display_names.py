@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from gridbench.leaderboard.records.metric_info import METRICS, family_of
 from gridbench.leaderboard.tables.sheet import Line, Sheet
+from gridbench.leaderboard.tables.text import with_unit
 
 __all__ = [
     "NAMES",
@@ -90,7 +91,7 @@ def row_label(names: Sequence[str], headings: Sequence[str] = ("method", "loss")
     for heading, text in known.items():
         if heading not in ("method", "loss") and text:
             number = re.fullmatch(r"-?[\d.]+(?:e-?\d+)?|true|false", text)
-            parts.append(f"{as_printed(heading)} {text}" if number else as_printed(text))
+            parts.append(with_unit(as_printed(heading), text) if number else as_printed(text))
     label = ", ".join(filter(None, parts))
     return label if len(label) <= 48 else label[:47] + "…"
 

@@ -74,7 +74,7 @@ def sheets_of(table: Table) -> list[Sheet]:
         for row in table.rows
         if any(cell is not None and cell.gap_closed is not None for cell in row.cells)
     )
-    caption = "Gap closed (%): share of the NDCG lost to noise that the method recovers"
+    caption = f"Gap closed (%) by {table.over}: share of the NDCG lost to noise that the method recovers"
     return [values, *([Sheet("", caption, table.headings, table.columns, shares)] if shares else [])]
 
 

@@ -20,6 +20,7 @@ from gridbench.leaderboard.tables.rows import (
     reference_order,
     with_places,
 )
+from gridbench.leaderboard.tables.text import with_unit
 
 __all__ = ["COLUMNS", "ROWS", "Row", "Table", "common_columns", "heading", "means_over", "tables_of"]
 
@@ -214,7 +215,7 @@ def _spot(cell: Cell, rows: Iterable[str], columns: Iterable[str]) -> tuple[tupl
 def _mixed(line: Mapping[tuple[str, ...], Cell], over: Sequence[str]) -> str:
     """Return a note on the cells of a row that average runs of several machines."""
     said = [
-        f"{' · '.join(column)}: "
+        f"{with_unit(_over(over), ' · '.join(column))}: "
         + ", ".join(
             f"seed{'s' * (len(seeds) > 1)} {_listed(seeds)} on {name}"
             for name, seeds in cell.machines.items()
@@ -222,7 +223,7 @@ def _mixed(line: Mapping[tuple[str, ...], Cell], over: Sequence[str]) -> str:
         for column, cell in line.items()
         if len(cell.machines) > 1
     ]
-    return f"averages runs of several machines, at {_over(over)} {'; '.join(said)}" if said else ""
+    return f"averages runs of several machines, at {'; '.join(said)}" if said else ""
 
 
 def _listed(seeds: Iterable[int]) -> str:

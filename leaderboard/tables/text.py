@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 
 from gridbench.leaderboard.records.metric_info import Unit, shown
 
-__all__ = ["clean", "interval_text", "number", "p_text", "signed", "unsigned"]
+__all__ = ["clean", "interval_text", "number", "p_text", "signed", "unsigned", "with_unit"]
 
 LONGEST = 60
 
@@ -40,6 +41,17 @@ def p_text(p_value: float) -> str:
     if math.isnan(p_value):
         return ""
     return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def with_unit(headings: str, values: str) -> str:
+    """Return values beside what they are of, before their unit; both are joined by dots where there are several.
+
+    >>> with_unit("SLNIR (%)", "30"), with_unit("noise · SLNIR (%)", "swap · 30")
+    ('SLNIR 30 %', 'noise swap, SLNIR 30 %')
+    """
+    pairs = zip(headings.split(" · "), values.split(" · "), strict=False)
+    parts = [(re.fullmatch(r"(.*?)(?: \((.*)\))?", heading), value) for heading, value in pairs]
+    return ", ".join(f"{part[1]} {value} {part[2] or ''}".rstrip() for part, value in parts if part)
 
 
 def clean(text: str, longest: int = LONGEST) -> str:

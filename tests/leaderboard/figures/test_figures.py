@@ -127,7 +127,7 @@ def test_detection_stands_beside_top_k_and_chance(runs, write_run):
         add_history(write_run(runs, method="bce", slnir=slnir), plain)
     ((name, figure),) = detection_curves(table_of(runs))
     assert name == "detection"
-    assert [panel.get_title(loc="left") for panel in figure.axes] == ["SLNIR (%) 30", "SLNIR (%) 60"]
+    assert [panel.get_title(loc="left") for panel in figure.axes] == ["SLNIR 30 %", "SLNIR 60 %"]
     lines = {line.get_label(): list(line.get_ydata()) for line in figure.axes[0].lines}
     assert lines["GRID (BCE)"] == pytest.approx([60, 70])
     assert lines["top-k by loss of plain training"] == pytest.approx([40, 40])

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -154,6 +155,19 @@ def test_names_from_records_are_only_text(runs, write_run, name):
     assert "[bold]" not in name or name in plain
     cell = next(csv.reader(io.StringIO(csv_of(found).splitlines()[1])))[1]
     assert not cell.startswith(("=", "+", "-", "@"))
+
+
+def test_latex_has_narrow_headings_no_empty_column_and_a_title_above_each_table():
+    lines = ((("grid",), (Mark("1.0"), Mark(""), Mark("—(0/3)", faint=True))),)
+    values = Sheet("mine", "scores", ("method",), ("0", "30", "resolved at SLNIR"), lines)
+    text = render_latex([values, replace(values, title="", caption="gaps")])
+    rows = [" ".join(row.split()) for row in text.splitlines()]
+    assert rows.count(r"Method & 0 & \shortstack[r]{Resolved\\at SLNIR} \\") == 2
+    assert rows.count(r"GRID & 1.0 & {\scriptsize ---(0/3)} \\") == 2
+    assert [row for row in rows if row.startswith(r"\caption")] == [
+        r"\caption{mine: scores.}",
+        r"\caption{mine: gaps.}",
+    ]
 
 
 @pytest.mark.skipif(

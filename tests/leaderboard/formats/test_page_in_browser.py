@@ -82,13 +82,13 @@ def test_hovering_a_number_or_a_curve_tells_more(visit, study):
     page = visit(study)
     page.locator("#table .cell").nth(1).hover()
     tip = page.inner_text("#tip")
-    assert "grid · bce, SLNIR (%) 30" in tip
+    assert "grid · bce, SLNIR 30 %" in tip
     assert "seed 1: 51.0" in tip
     assert "gap closed: 36 %" in tip
     page.mouse.move(1, 1)
     assert page.is_hidden("#tip")
     page.locator("#chart .point").nth(1).hover()
-    assert page.inner_text("#tip") == "grid · bce\nSLNIR (%) 30: 51.0 ± 1.0 (n = 3)"
+    assert page.inner_text("#tip") == "grid · bce\nSLNIR 30 %: 51.0 ± 1.0 (n = 3)"
 
 
 def test_a_curve_can_be_put_away(visit, study):
@@ -102,7 +102,7 @@ def test_a_curve_can_be_put_away(visit, study):
 def test_details_of_a_run(visit, detailed):
     page = visit(detailed)
     page.locator("#table .cell").nth(1).click()
-    assert page.inner_text("#details-title") == "grid · bce · SLNIR (%) 30"
+    assert page.inner_text("#details-title") == "grid · bce · SLNIR 30 %"
     body = page.inner_text("#details-body")
     assert page.locator("#details h3").first.inner_text() == "Command"
     assert "gridbench run --dataset bluemarble --method grid" in page.locator("#details code").inner_text()
@@ -129,9 +129,9 @@ def test_everything_works_from_the_keyboard(visit, detailed):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.className") == "cell":
             break
-    assert "grid · bce, SLNIR (%) 0: 57.0 ± 1.0" in page.evaluate("document.activeElement.ariaLabel")
+    assert "grid · bce, SLNIR 0 %: 57.0 ± 1.0" in page.evaluate("document.activeElement.ariaLabel")
     page.keyboard.press("ArrowRight")
-    assert "SLNIR (%) 30" in page.inner_text("#tip")
+    assert "SLNIR 30 %" in page.inner_text("#tip")
     page.keyboard.press("Enter")
     assert page.evaluate("document.getElementById('details').open")
     page.keyboard.press("Escape")
@@ -140,7 +140,7 @@ def test_everything_works_from_the_keyboard(visit, detailed):
     page.locator("#chart svg").focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
-    assert "SLNIR (%) 30: 51.0" in page.inner_text("#tip")
+    assert "SLNIR 30 %: 51.0" in page.inner_text("#tip")
     head(page, "30").focus()
     page.keyboard.press("Enter")
     assert page.locator("#table th[aria-sort]").count() == 1

@@ -39,7 +39,7 @@ def test_other_settings_stand_beside_the_name():
         row_label(("grid", "bce", "20", "joint"), ("method", "loss", "lambda", "mode"))
         == "GRID (BCE), λ 20, joint"
     )
-    assert row_label(("30",), ("SLNIR (%)",)) == "SLNIR (%) 30"
+    assert row_label(("30",), ("SLNIR (%)",)) == "SLNIR 30 %"
     assert len(row_label(("x" * 99, "bce"))) == 48
 
 

@@ -284,7 +284,7 @@ def test_a_cell_that_mixes_machines_says_so(runs, write_run):
     assert notes == {"bce": "", "grid": "[1]"}
     both, mixed = table.notes
     assert both.startswith("Computed on 2 machines, of which the runs are never paired: EPYC")
-    assert mixed.startswith("[1] averages runs of several machines, at SLNIR (%) 30: seeds 0, 2 on EPYC")
+    assert mixed.startswith("[1] averages runs of several machines, at SLNIR 30 %: seeds 0, 2 on EPYC")
     assert "seed 1 on Xeon" in mixed
 
 

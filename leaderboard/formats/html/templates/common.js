@@ -21,6 +21,15 @@ function draw(tag, attributes = {}, ...children) {
 
 const label = (names) => names.filter((name, at) => name && !(at === 1 && name === names[0])).join(" · ");
 
+/* Values before their unit: "SLNIR (%)" and "30" give "SLNIR 30 %". */
+function withUnit(headings, values) {
+  const found = values.split(" · ");
+  return headings.split(" · ").map((heading, at) => {
+    const [, name, unit] = /^(.*?)(?: \((.*)\))?$/.exec(heading);
+    return [name, found[at], unit].filter(Boolean).join(" ");
+  }).join(", ");
+}
+
 const written = (value, decimals) => (value === null || value === undefined ? "" : value.toFixed(decimals));
 
 function spoken(cell, table) {

@@ -11,7 +11,7 @@ function section(title, ...children) {
 
 function openCell(table, row, cell, at) {
   hideTip();
-  $("details-title").textContent = `${label(row.names)} · ${table.over} ${table.columns[at]}`;
+  $("details-title").textContent = `${label(row.names)} · ${withUnit(table.over, table.columns[at])}`;
   const holder = make("div");
   const buttons = Object.keys(cell.values).map((seed) => make("button", {
     type: "button", "aria-pressed": "false",

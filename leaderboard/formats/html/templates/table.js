@@ -36,7 +36,7 @@ function cellOf(row, cell, at) {
   const table = current();
   if (!cell.n) return make("td", { class: "number missing" }, `—(0/${cell.expected})`);
   const more = cell.n < cell.expected ? ` (${cell.n}/${cell.expected})` : "";
-  const where = `${label(row.names)}, ${table.over} ${table.columns[at]}`;
+  const where = `${label(row.names)}, ${withUnit(table.over, table.columns[at])}`;
   const place = { best: ", best of its column", second: ", second best of its column" }[cell.place] || "";
   const tell = (event) => {
     const box = event.currentTarget.getBoundingClientRect();
@@ -84,7 +84,7 @@ function renderCurves(rows) {
     name: label(row.names), row, style: look(order),
     points: row.entries.map((cell, at) => ({
       x: Number(table.columns[at]), y: cell.mean, s: cell.std ?? null,
-      text: cell.n ? `${label(row.names)}\n${table.over} ${table.columns[at]}: ${spoken(cell, table)}` : "",
+      text: cell.n ? `${label(row.names)}\n${withUnit(table.over, table.columns[at])}: ${spoken(cell, table)}` : "",
     })),
   }));
   $("legend").replaceChildren(...series.map((one) => make("button", {
