@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from gridbench.config import stored_config
+from gridbench.config.command_line import command_of
 from gridbench.core.files import check_folder, check_free, check_target, write_bytes
 from gridbench.core.terminal import escape
 from gridbench.datasets.dataset import Progress
@@ -184,6 +185,16 @@ def _bytes(plan: Plan) -> bool:
     return all(group.pixels.dtype == np.uint8 for group in plan.archive.groups)
 
 
+def _labels(settings: Mapping[str, Any], realised: float) -> str:
+    """Say how many labels were corrupted, and by which noise model."""
+    if not realised:
+        return "labels that were not corrupted"
+    return (
+        f"labels of which {settings['slnir']} % were corrupted\nby the noise model {settings['noise']} "
+        f"(realised: {realised:.2f} %)"
+    )
+
+
 def _card(stored: RunRecord, plan: Plan, config: Mapping[str, Any]) -> str:
     """Return the model card: what the network is for, its scores, how it was trained, and how it is loaded."""
     settings, k = stored.config["config"], stored.config["config"]["k"]
@@ -223,9 +234,8 @@ def _card(stored: RunRecord, plan: Plan, config: Mapping[str, Any]) -> str:
 
 # {config["architecture"]} trained by {name} on {settings["dataset"]}
 
-A network that maps an image to a descriptor of {config["num_features"]} numbers for image retrieval, trained with
-gridbench {version("gridbench")} on labels of which {settings["slnir"]} % were corrupted
-({settings["noise"]}; realised: {realised:.2f} %).
+A network that maps an image to a descriptor of {config["num_features"]} numbers for image retrieval, trained by
+gridbench {version("gridbench")} on {_labels(settings, realised)}.
 Descriptors are compared by the {settings["distance"]} distance.
 
 | score | of this run |
@@ -252,10 +262,10 @@ with torch.no_grad():
 
 - Run: `{stored.id}`
 - Machine: `{machine}`
-- Command: `gridbench run --config config.json`, where config.json is the record's, or these settings:
+- Command:
 
-```json
-{json.dumps(settings, indent=1, sort_keys=True)}
+```bash
+{escape(command_of(stored.config))}
 ```
 
 The images of {settings["dataset"]} have a licence of their own, which may say what this network may be used for.

@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from typing import Any, Literal
 
+from gridbench.config.command_line import setting_text
 from gridbench.errors import InputError
 from gridbench.leaderboard.records.metric_info import METRICS
 from gridbench.leaderboard.records.metric_names import HEADLINE, closest, full_name, why_missing
@@ -211,15 +212,6 @@ def order_of(value: Setting) -> tuple[int, Decimal, str]:
     except InvalidOperation:
         return (2, Decimal(0), str(value))
     return (1, number, "") if number.is_finite() else (2, Decimal(0), str(value))
-
-
-def setting_text(value: Setting) -> str:
-    """Return a setting as people write it: nothing for None, `true`, 0.001, 30."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
 def _resolve(run: Run, metric: str | None) -> str:

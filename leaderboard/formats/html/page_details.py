@@ -5,31 +5,23 @@ from __future__ import annotations
 import base64
 import io
 import math
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from gridbench.config.command_line import command_of, setting_text
 from gridbench.leaderboard.figures.strips import Picture, Strip, strips_of
 from gridbench.leaderboard.records.metric_info import unit_of
 from gridbench.leaderboard.records.runs import Run, flatten
-from gridbench.leaderboard.tables.cells import setting_text
 from gridbench.leaderboard.tables.text import clean, number
 
-__all__ = ["Budget", "command_of", "details_of"]
+__all__ = ["Budget", "details_of"]
 
 LONGEST_HISTORY = 60
 LONGEST_VALUE = 200
 LONGEST_COMMAND = 4000
-
-
-_FIRST = ("dataset", "method", "loss", "slnir", "seed", "parameters")
-"""What stands first in a command."""
-
-_ON_BY_DEFAULT = ("flips", "move_maps")
-"""Switches that an option turns off; the others are off unless they are given."""
 
 
 @dataclass(frozen=True)
@@ -91,32 +83,6 @@ def details_of(runs: Sequence[Run], budget: Budget) -> tuple[dict[str, Any], dic
     return details, {_key(run): at for at, run in enumerate(chosen)}
 
 
-def command_of(run: Run) -> str:
-    """Return the command that computes a run, with every setting of its record, whatever is the default today."""
-    config = dict(run.stored.config["config"])
-    if config.get("noise_seed") == config.get("seed"):  # it follows the seed
-        del config["noise_seed"]
-    words = ["gridbench", "run"]
-    for name in dict.fromkeys([*(name for name in _FIRST if name in config), *config]):
-        value, flag = config[name], "--" + name.replace("_", "-")
-        if isinstance(value, Mapping):
-            flag = "-p" if name == "parameters" else "--noise-parameter"
-            words += [
-                word
-                for key, one in value.items()
-                if one is not None
-                for word in (flag, f"{key}={setting_text(one)}")
-            ]
-        elif value is False:
-            words += [flag.replace("--", "--no-", 1)] if name in _ON_BY_DEFAULT else []
-        elif value is True:
-            words.append(flag)
-        elif value is not None:
-            words += [flag, setting_text(value)]
-    plugin = "--plugin FILE " if run.stored.config.get("plugin") else ""
-    return shlex.join(words).replace("gridbench run ", f"gridbench run {plugin}", 1)
-
-
 def _key(run: Run) -> str:
     return f"{run.origin}/{run.id}"
 
@@ -135,7 +101,7 @@ def _run(run: Run, common: Mapping[str, str], environments: _Environments) -> di
     texts = {name: setting_text(value) for name, value in run.settings.items() if name not in common}
     environment, timing = _environment(run)
     return {
-        "command": clean(command_of(run), LONGEST_COMMAND),
+        "command": clean(command_of(run.stored.config), LONGEST_COMMAND),
         "folder": _short(run.stored.folder.name),
         "id": run.id[:16],
         "origin": _short(run.origin),

@@ -66,7 +66,13 @@ def test_timm_alone_gives_the_same_descriptors(record, cache, tmp_path, capsys):
     assert np.abs(found - kept).max() <= 1e-6 * max(1, np.abs(kept).max())
     card = (tmp_path / "model" / "README.md").read_text()
     assert f"| test NDCG@5 | {100 * record.metrics['ndcg@5']:.2f} % |" in card
-    for part in (record.id, record.machine, f"{record.result['noise']['realised']:.2f} %", "library_name"):
+    for part in (
+        record.id,
+        record.machine,
+        f"{record.result['noise']['realised']:.2f} %",
+        "library_name",
+        "gridbench run --d",
+    ):
         assert part in card
     written = json.loads((tmp_path / "model" / "config.json").read_text())
     assert written["pretrained_cfg"]["mean"] == pytest.approx(archive.mean / 255)

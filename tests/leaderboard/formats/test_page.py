@@ -10,9 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from gridbench.cli.run import run as run_command
+from gridbench.config.command_line import command_of
 from gridbench.errors import InputError
 from gridbench.leaderboard.formats.html.page import page_document, render_page
-from gridbench.leaderboard.formats.html.page_details import Budget, command_of
+from gridbench.leaderboard.formats.html.page_details import Budget
 from gridbench.leaderboard.records.runs import collect, flatten, shipped_records
 from gridbench.leaderboard.tables.cells import setting_text
 from gridbench.leaderboard.tables.report import Report
@@ -133,7 +134,7 @@ def test_the_command_of_a_number_gives_every_setting_of_its_record(monkeypatch):
     monkeypatch.setattr(runner, "run", stop)
     found = collect(shipped_records()).runs
     for run in (found[0], found[-1], next(run for run in found if run.settings["method"] == "grid")):
-        words = shlex.split(command_of(run))
+        words = shlex.split(command_of(run.stored.config))
         assert words[:2] == ["gridbench", "run"]
         CliRunner().invoke(run_command, words[2:])
         recorded = run.stored.config["config"]
