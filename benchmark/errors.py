@@ -10,6 +10,7 @@ __all__ = [
     "GridbenchError",
     "InputError",
     "RunFailed",
+    "counted",
     "in_words",
     "nearest",
     "on_a_screen",
@@ -56,6 +57,21 @@ def in_words(error: BaseException) -> str:
     except BaseException:
         message = "its message cannot be read"
     return message if isinstance(error, GridbenchError) else f"{type(error).__name__}: {message}"
+
+
+def counted(number: int | None, noun: str, plural: str = "") -> str:
+    """Return a number with its noun in the singular or plural.
+
+    Args:
+        number: Number of things.
+        noun: The noun in the singular.
+        plural: Its plural, unless that is the noun with an s.
+
+    Examples:
+        >>> counted(1, "record"), counted(0, "record"), counted(2, "class", "classes")
+        ('1 record', '0 records', '2 classes')
+    """
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

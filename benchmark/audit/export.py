@@ -21,7 +21,7 @@ from gridbench.datasets.readers.tables.columns import binary, find_columns
 from gridbench.datasets.readers.tables.key_column import TableOptions
 from gridbench.datasets.readers.tables.label_cells import SEPARATORS, divide_cells
 from gridbench.datasets.readers.tables.rows import RawTable, read_raw_table
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 
 __all__ = [
     "LIST",
@@ -121,7 +121,7 @@ def original_table(archive: Archive, labels: Array, path: Path, options: TableOp
     missing = [name for i, name in enumerate(archive.names) if i not in rows]
     if missing or len(rows) < sum(map(bool, found)):
         what = (
-            f"no row of its own for {len(missing)} images, such as {missing[0]!r}"
+            f"no row of its own for {counted(len(missing), 'image')}, such as {missing[0]!r}"
             if missing
             else "several rows for one"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from click.shell_completion import CompletionItem
 
 import gridbench
 from gridbench.core.percent import is_plain_number
-from gridbench.core.terminal import guarded
+from gridbench.core.terminal import guarded, say
 from gridbench.errors import AlreadyPrinted, GridbenchError, RunFailed, in_words, nearest, on_a_screen
 
 __all__ = ["main"]
@@ -63,7 +64,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "listing",
         "List methods, losses, noise models, data sets or backbones.",
     ),
-    "doctor": ("gridbench.cli.doctor", "doctor", "Say what is here and what is missing for what."),
+    "doctor": ("gridbench.cli.doctor", "doctor", "Report versions, devices, folders and what is missing."),
     "completion": ("gridbench.cli.completion", "completion", "Print the script by which a shell completes."),
 }
 
@@ -199,10 +200,12 @@ def _exit_code(words: Sequence[str], debug: bool) -> int:
         # click's own, after the text that --help or --version printed.
         return stop.exit_code
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        say(shown.getvalue().rstrip(), err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("\nInterrupted. The same command goes on after the last finished epoch.", err=True)
+        say("\nInterrupted. The same command goes on after the last finished epoch.", err=True)
         return 130
     except (AlreadyPrinted, BrokenPipeError):
         return 1
@@ -241,14 +244,14 @@ def _call(words: Sequence[str]) -> None:
 def _explain(error: BaseException) -> int:
     """Print an error for the person at the keyboard and return the exit code."""
     if isinstance(error, GridbenchError):
-        click.echo(f"Error: {on_a_screen(in_words(error))}", err=True)
+        say(f"Error: {on_a_screen(in_words(error))}", err=True)
         return 2 if error.exit_code == 2 else 1
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{str(error.filename)[:200]}: " if error.filename else ""
-        click.echo(f"Error: {where}{error.strerror}", err=True)
+        say(f"Error: {where}{error.strerror}", err=True)
         return 2
     if isinstance(error, MemoryError):
-        click.echo(f"Error: there is not enough memory. {error}".rstrip(), err=True)
+        say(f"Error: there is not enough memory. {error}".rstrip(), err=True)
         return 1
-    click.echo(f"Error: {in_words(error)}\nThis looks like a defect; run again with --debug.", err=True)
+    say(f"Error: {in_words(error)}\nThis looks like a defect; run again with --debug.", err=True)
     return 1

@@ -9,7 +9,7 @@ import click
 
 from gridbench.cli.options import parse_assignments, plugin_option
 from gridbench.core.terminal import say
-from gridbench.errors import RunFailed
+from gridbench.errors import RunFailed, counted
 
 if TYPE_CHECKING:
     from gridbench.conformance import Finding
@@ -58,7 +58,7 @@ def check(what: str, parameters: tuple[str, ...], losses: tuple[str, ...]) -> No
             say(f"  {line}")
         failed += sum(not finding.passed for finding in findings)
     if failed:
-        raise RunFailed(f"{failed} check{'s' if failed > 1 else ''} failed.")
+        raise RunFailed(f"{counted(failed, 'check')} failed.")
     say("All checks passed.")
 
 

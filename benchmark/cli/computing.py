@@ -12,6 +12,7 @@ import click
 
 from gridbench.cli.options import option
 from gridbench.core.terminal import say
+from gridbench.errors import counted
 
 if TYPE_CHECKING:
     from gridbench.sweeps.grid import Sweep
@@ -120,9 +121,9 @@ def print_summary(planned: Sweep, runs: Path, retry_failed: bool, every: bool) -
     counts = Counter(item.state for item in planned.items)
     todo = planned.todo(retry_failed)
     states = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
-    summary = f"{len(planned.items)} runs: {states}. To compute: {len(todo)}"
+    summary = f"{counted(len(planned.items), 'run')}: {states}. To compute: {len(todo)}"
     if todo:
         cost = Measured(runs).estimate(item.plan.config.canonical() for item in todo)
         summary += f"; time: {cost.words()}"
     failed = counts["failed"] if not retry_failed else 0
-    say(f"{summary}." + (f" {failed} failed before; --retry-failed tries them again." if failed else ""))
+    say(f"{summary}." + (f" {failed} failed before; --retry-failed tries again." if failed else ""))

@@ -16,13 +16,13 @@ import click
 
 from gridbench.cli.options import cache_option, runs_option
 from gridbench.core.terminal import say
-from gridbench.errors import AlreadyPrinted
+from gridbench.errors import AlreadyPrinted, counted
 
 __all__ = ["doctor"]
 
 # Optional libraries: (module, extra or package, feature that needs it).
 OPTIONAL = (
-    ("numba", "gridbench[fast]", "chi-square distances at full speed"),
+    ("numba", "gridbench[fast]", "fast chi-square distances"),
     ("ray", "gridbench[ray]", "--engine ray"),
     ("tensorboard", "gridbench[tensorboard]", "--log tensorboard"),
     ("wandb", "gridbench[wandb]", "--log wandb"),
@@ -62,7 +62,7 @@ def doctor(runs: Path, cache: Path | None) -> None:
         say(f"{'PROBLEM ' if finding.problem else ''}{finding.topic + ':':10} {finding.text}", indent=11)
         found.append(finding)
     problems = sum(finding.problem for finding in found)
-    say(f"{problems} problem{'s' * (problems != 1)} found" if problems else "nothing is wrong")
+    say(f"{counted(problems, 'problem')} found." if problems else "No problem found.")
     if problems:
         raise AlreadyPrinted
 
@@ -122,7 +122,7 @@ def _machine() -> Iterator[Finding]:
     limits = [
         f"{name}={os.environ[name]}" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS") if name in os.environ
     ]
-    cores = f"{len(cores_here())} of {os.cpu_count()} cores may be used; a run takes 1 thread, or --threads"
+    cores = f"{len(cores_here())} of {os.cpu_count()} cores available; a run uses 1 thread, or --threads"
     yield Finding("threads", "; ".join([cores, *limits]))
     devices = []
     for name in all_devices():
@@ -138,7 +138,7 @@ def _archives(cache: Path) -> str:
     from gridbench.datasets.cache import prepared_names, unfinished_names
 
     names, unfinished = prepared_names(cache), unfinished_names(cache)
-    packed = f"{len(names)} archive{'s' * (len(names) != 1)}" + (f" ({', '.join(names)})" if names else "")
+    packed = f"{counted(len(names), 'archive')}" + (f" ({', '.join(names)})" if names else "")
     return packed + (f", half packed: {', '.join(unfinished)}" if unfinished else "")
 
 
@@ -146,22 +146,20 @@ def _records(runs: Path) -> str:
     from gridbench.records.record import iter_records
 
     states = [stored.state for stored in iter_records(runs)] if runs.is_dir() else []
-    return f"{states.count('done')} finished runs" + (
-        f", {len(states) - states.count('done')} others: gridbench status"
-        if states.count("done") < len(states)
-        else ""
-    )
+    done = states.count("done")
+    others = f" and {len(states) - done} unfinished or failed" if done < len(states) else ""
+    return counted(done, "finished run") + others
 
 
 def _folder(topic: str, folder: Path, content: str) -> Iterator[Finding]:
     """Report whether a folder is writable, and its free space."""
     there = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(there).free
-    text = f"{folder}, {content}, {free / 2**30:.1f} GiB free"
+    text = f"{folder}: {content}; {free / 2**30:.1f} GiB free"
     if not there.is_dir() or not os.access(there, os.W_OK):
-        yield Finding(topic, f"{text}; it cannot be written, name another one with --{topic}", problem=True)
+        yield Finding(topic, f"{text}; not writable, so choose another folder with --{topic}", problem=True)
     elif free < ENOUGH_ROOM:
-        yield Finding(topic, f"{text}: {ENOUGH_ROOM / 2**30:.0f} GiB are needed at times", problem=True)
+        yield Finding(topic, f"{text}, of which a sweep may need {ENOUGH_ROOM / 2**30:.0f}", problem=True)
     else:
         yield Finding(topic, text)
 
@@ -170,6 +168,6 @@ def _missing() -> Iterator[Finding]:
     """List missing optional dependencies with their purpose."""
     for module, package, purpose in OPTIONAL:
         if importlib.util.find_spec(module) is None:
-            yield Finding("optional", f"no {module}, for {purpose}: pip install '{package}'")
+            yield Finding("optional", f"{module} is not installed, for {purpose}: pip install '{package}'")
     if not any(map(shutil.which, ("g++", "clang++", "cl"))):
-        yield Finding("optional", "no C++ compiler, for --compile on a CPU: install g++ or clang++")
+        yield Finding("optional", "no C++ compiler was found; --compile on a CPU needs g++ or clang++")

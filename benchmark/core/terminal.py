@@ -57,7 +57,8 @@ def wrapped(text: str, width: int, indent: int = 0) -> str:
     """Return text whose lines are broken at blanks, never inside a word or a command.
 
     Args:
-        text: Lines of any length. The word `gridbench` begins a command, which is kept whole, to be copied.
+        text: Lines of any length. Commands and quoted texts are kept whole, to be copied; a command begins with
+            `gridbench` or `pip install` and ends at the next mark of punctuation that a blank follows.
         width: Characters of a line; only a longer word or command exceeds it.
         indent: Number of blanks before a continued line; 0 for as many as its first line has.
 
@@ -69,18 +70,23 @@ def wrapped(text: str, width: int, indent: int = 0) -> str:
     return "\n".join(_broken(line, width, indent) for line in text.split("\n"))
 
 
-_COMMAND = re.compile(r"(?<!\S)gridbench .*")
+_QUOTED = r"""(?<![^\s=:(\[])(?:'[^'\n]*'|"[^"\n]*")"""
+_PROGRAM = r"(?<![^\s(])(?:gridbench|hf|pip install|rm|unzip) "
+_COMMAND = re.compile(rf"{_PROGRAM}(?:{_QUOTED}|\.\.\.|[^\s).,;:]|[).,;:]+(?!\s|$)| (?!$))+")
+_KEPT = re.compile(f"{_COMMAND.pattern}|{_QUOTED}")
 
 
 def _broken(line: str, width: int, indent: int) -> str:
     if len(line) <= width:
         return line
-    command = _COMMAND.search(line)
-    if command and len(command[0]) > width:
+    command = next((match for match in _COMMAND.finditer(line) if len(match[0]) > width), None)
+    if command:
         # It would not fit on a line of its own, either.
-        before = line[: command.start()]
-        return (before if len(before) <= width else f"{_broken(before, width, indent)} ") + command[0]
-    joined = _COMMAND.sub(lambda match: match[0].replace(" ", "\0"), line)
+        before, after = line[: command.start()], line[command.end() :]
+        first = (before if len(before) <= width else f"{_broken(before, width, indent)} ") + command[0]
+        mark, _, rest = after.partition(" ")
+        return first + mark + ("\n" + _broken(rest, width, indent) if rest.strip() else "")
+    joined = _KEPT.sub(lambda match: match[0].replace(" ", "\0"), line)
     # A long word, such as a hash, is indented as far as it fits.
     longest = max(map(len, joined.split()), default=0)
     indent = min(indent or len(line) - len(line.lstrip()), max(width - longest, 2))

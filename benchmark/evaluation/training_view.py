@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gridbench.core.streams import numpy_stream, torch_stream
 from gridbench.datasets.loading.batches import TrainingBatch, TrainingSet, ahead
+from gridbench.errors import counted
 from gridbench.evaluation.retrieval import MAPS_TOGETHER, TOGETHER
 from gridbench.methods.base import Averages, Batch, Entries, Geometry, Method, View, mean_of_valid
 from gridbench.methods.hooks import check_views
@@ -93,7 +94,8 @@ class WholeTrainingSet:
                     if not isinstance(tensor, Tensor) or tensor.shape[:1] != batch.indices.shape:
                         shape = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
                         raise ValueError(
-                            f"a pass over the training set returned {shape} for {len(batch.indices)} images; it must "
+                            f"a pass over the training set returned {shape} for "
+                            f"{counted(len(batch.indices), 'image')}; it must "
                             "return a tensor of the shape (B, ...), or several"
                         )
                 parts.append(tuple(tensor.cpu() for tensor in tensors))

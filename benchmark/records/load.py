@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gridbench.errors import InputError, nearest
+from gridbench.errors import InputError, counted, nearest
 from gridbench.records.record import RunRecord, iter_records, read_record
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def load(folder: str | os.PathLike[str]) -> LoadedRun:
         return LoadedRun(path, "done", "", stored.config, stored.result, stored.hashes)
     if not stored.config and path.is_dir() and (below := [each.folder.name for each in iter_records(path)]):
         raise InputError(
-            f"The folder {str(path)!r} holds {len(below)} runs; load one of them, such as "
+            f"The folder {str(path)!r} holds {counted(len(below), 'run')}; load one, such as "
             f"{str(path / below[0])!r}, or all their numbers with gridbench.leaderboard.load."
         )
     if not path.is_dir():

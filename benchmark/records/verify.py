@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from gridbench.core.machine import NOT_RECORDED
+from gridbench.errors import counted
 from gridbench.records.record import StoredRun
 
 __all__ = ["BOUND", "BOUND_SOURCE", "Line", "Verification", "digits_shared", "plan_lines", "verify_records"]
@@ -172,7 +173,9 @@ def _epochs(there: Sequence[Mapping[str, Any]], here: Sequence[Mapping[str, Any]
     if not theirs and not ours:
         return []
     if len(theirs) != len(ours):
-        return [Line("losses", f"{len(theirs)} epochs", f"{len(ours)} epochs", "differs")]
+        return [
+            Line("losses", f"{counted(len(theirs), 'epoch')}", f"{counted(len(ours), 'epoch')}", "differs")
+        ]
     most = COMPACT_DIGITS if all(float(f"{value:.{COMPACT_DIGITS}g}") == value for value in theirs) else 17
     digits = f" to {most} digits" if most < 17 else ""
     if most < 17:
@@ -188,7 +191,10 @@ def _epochs(there: Sequence[Mapping[str, Any]], here: Sequence[Mapping[str, Any]
             ]
     return [
         Line(
-            f"losses of {len(ours)} epochs{digits}", f"{theirs[-1]:.{most}g}", f"{ours[-1]:.{most}g}", "equal"
+            f"losses of {counted(len(ours), 'epoch')}{digits}",
+            f"{theirs[-1]:.{most}g}",
+            f"{ours[-1]:.{most}g}",
+            "equal",
         )
     ]
 

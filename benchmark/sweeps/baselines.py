@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbench.config import make_config, stored_config
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 from gridbench.leaderboard.records.runs import Run
 from gridbench.plan import Plan, make_plan
 from gridbench.records.record import StoredRun, read_record
@@ -63,7 +63,9 @@ class Baselines:
                 known = ", ".join(map(str, self.plain))
                 raise InputError(f"The baselines have no SLNIR {rate}. They have: {known}.")
             if isinstance(seeds, int) and seeds > len(there):
-                raise InputError(f"The baselines have {len(there)} seeds at SLNIR {rate}, not {seeds}.")
+                raise InputError(
+                    f"The baselines have {counted(len(there), 'seed')} at SLNIR {rate}, not {seeds}."
+                )
             wanted = list(there)[:seeds] if seeds is None or isinstance(seeds, int) else seeds
             missing = [seed for seed in wanted if seed not in there]
             if missing:

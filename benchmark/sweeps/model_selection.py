@@ -12,6 +12,7 @@ from typing import Any
 
 from gridbench.core.files import check_folder
 from gridbench.core.json_files import write_json
+from gridbench.errors import counted
 from gridbench.leaderboard.records.metric_info import unit_of
 from gridbench.leaderboard.records.metric_names import HEADLINE
 from gridbench.records.record import read_record
@@ -181,7 +182,7 @@ def describe_selection(selection: Selection) -> list[str]:
     if chosen is None:
         waiting = sum(trial.unfinished for trial in selection.trials)
         lines.append(
-            f"    nothing yet: {waiting} tries have runs to be computed"
+            f"    nothing yet: {counted(waiting, 'try', 'tries')} with runs to be computed"
             if waiting
             else f"    nothing: no try has {selection.metric} of all its runs"
             if any(UNKNOWN in trial.missing.values() for trial in selection.trials)
@@ -192,10 +193,10 @@ def describe_selection(selection: Selection) -> list[str]:
     ):
         values = ", ".join(f"{name} {_short(value)}" for name, value in trial.parameters.items())
         if trial.missing:
-            lines.append(f"    {values}: left out, {len(trial.missing)} of its runs are not done")
+            lines.append(f"    {values}: left out, {len(trial.missing)} of its runs not done")
             continue
         mark = "->" if trial is chosen else "  "
-        lines.append(f" {mark} {values}: {100 * trial.mean:.2f} % (n = {len(trial.scores)} runs)")
+        lines.append(f" {mark} {values}: {100 * trial.mean:.2f} % ({counted(len(trial.scores), 'run')})")
     return lines
 
 

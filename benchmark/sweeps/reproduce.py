@@ -14,7 +14,7 @@ from gridbench.datasets import Archive, Recipe, open_archive
 from gridbench.datasets.cache import prepared_names
 from gridbench.datasets.dataset import Progress
 from gridbench.datasets.open import recipes_of
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 from gridbench.leaderboard.figures.bars import ablation_panels, count_bars
 from gridbench.leaderboard.figures.curves import detection_curves, loss_curves, noise_curves
 from gridbench.leaderboard.figures.sensitivity import sensitivity_maps
@@ -130,15 +130,11 @@ def cautions(shown: Exhibit, source: Source, seeds: Sequence[str], epochs: int |
             if 2 * epochs < max(full)
             else "the numbers are those of a shorter training"
         )
-        said.append(f"{_count(epochs, 'epoch')} instead of the recipe's {of}: {what}.")
+        said.append(f"{counted(epochs, 'epoch')} instead of the recipe's {of}: {what}.")
     if shown.parts and len(seeds) < FEWEST_SEEDS:
-        few = _count(len(seeds), "seed")
+        few = counted(len(seeds), "seed")
         said.append(f"{few}: with fewer than {FEWEST_SEEDS}, no difference between methods is resolved.")
     return said
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def counts_of(source: Source) -> list[ParameterCounts]:

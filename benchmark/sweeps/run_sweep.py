@@ -14,7 +14,7 @@ from gridbench.core.progress import ProgressReporter
 from gridbench.datasets import default_cache
 from gridbench.engines.base import Engine, Event
 from gridbench.engines.choice import EngineChoice
-from gridbench.errors import InputError, RunFailed, nearest
+from gridbench.errors import InputError, RunFailed, counted, nearest
 from gridbench.leaderboard.records.metric_names import full_name
 from gridbench.records.record import RunRecord, read_record
 from gridbench.records.run_folder import unwritable
@@ -54,7 +54,7 @@ class Computing:
         failures = _watch(engine, todo, progress, self.max_failures)
         if failures:
             raise RunFailed(
-                f"{failures} runs failed; their folders say why. Try them again with --retry-failed. "
+                f"{counted(failures, 'run')} failed; gridbench status says why. Try again with --retry-failed. "
                 "All others are intact."
             )
 
@@ -84,7 +84,7 @@ def _watch(engine: Engine, todo: Sequence[Item], progress: ProgressReporter, max
                 )
             progress.show("sweep", sum(share.values()), len(todo), f"{finished} finished, {failures} failed")
             if max_failures and failures >= max_failures:
-                progress.say(f"Stopped after {failures} failures.")
+                progress.say(f"Stopped after {counted(failures, 'failure')}.")
                 break
     return failures
 

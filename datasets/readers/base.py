@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from gridbench.datasets.archive.layout import Georeference, Layout, Sample
+from gridbench.errors import counted
 
 __all__ = ["LazyUnits", "Outcome", "Plan", "Unit", "first_lines", "listed"]
 
@@ -118,10 +119,10 @@ def first_lines(lines: Sequence[str], what: str, most: int = _MOST_LINES) -> lis
     return shown if len(lines) <= most else [*shown, f"  and {len(lines) - most} more {what}"]
 
 
-def listed(what: str, names: Sequence[str], shown: int = 5) -> list[str]:
-    """Return one sentence that counts names and shows the first few; none when there are none."""
+def listed(noun: str, what: str, names: Sequence[str], plural: str = "", shown: int = 5) -> list[str]:
+    """Return one sentence that counts names, as `counted` does, and shows the first; none when there are none."""
     if not names:
         return []
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
     words = [name if len(name) <= _WIDEST else f"{name[: _WIDEST - 3]}..." for name in names[:shown]]
-    return [f"{len(names)} {what}: {', '.join(words)}{more}"]
+    return [f"{counted(len(names), noun, plural)} {what}: {', '.join(words)}{more}"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gridbench.datasets.readers.masks.codebook import colours_of
 from gridbench.datasets.readers.raster import LIMITS, Limits, Raster, Shape, Unreadable, read_raster
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 
 __all__ = [
     "Form",
@@ -265,17 +265,18 @@ def _peculiarities(
     turned = sum(shape.orientation != 1 for shape in shapes)
     if turned:
         notes.append(
-            f"{turned} images are turned upright, as their EXIF orientation says; so is a mask with one"
+            f"{counted(turned, 'image')} turned upright, as the EXIF orientation says; so is a mask with one"
         )
     transparent = sum(shape.alpha for shape in shapes)
     if transparent and chosen is None:
         first = next(shape for shape in shapes if shape.alpha)
         without = ",".join(str(band + 1) for band in range(first.bands))
         notes.append(
-            f"{transparent} images declare a band as transparency (alpha) that holds more than 0 and its largest "
+            f"{counted(transparent, 'image')} with a band declared as transparency (alpha) that holds more than 0 "
+            "and its largest "
             f"number: it is read as a band; --bands {without} leaves it out"
             if alpha
-            else f"{transparent} images declare a band as transparency (alpha): it is not read; "
+            else f"{counted(transparent, 'image')} with a band declared as transparency (alpha): it is not read; "
             f"--bands {without},{first.bands + 1} reads it"
         )
     scalings = Counter(

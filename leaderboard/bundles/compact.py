@@ -22,7 +22,7 @@ import numpy as np
 
 from gridbench.core.files import limited
 from gridbench.core.json_files import LARGEST_JSON, parse_json
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 from gridbench.leaderboard.bundles.checks import CONTENTS, opened, refuse
 from gridbench.records.record import RunRecord, check_result
 
@@ -147,7 +147,9 @@ def read_compact(path: Path) -> list[CompactRun]:
         histories = _Histories(bundle.read(HISTORIES, LARGEST))
         lines = bundle.read(RECORDS, LARGEST).splitlines()
         if len(lines) != len(histories):
-            raise ValueError(f"it has {len(lines)} records and {len(histories)} histories")
+            raise ValueError(
+                f"it has {counted(len(lines), 'record')} and {counted(len(histories), 'history', 'histories')}"
+            )
     found, reasons = [], []
     for at, line in enumerate(lines):
         name = f"record {at + 1}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbench.core.json_files import read_json
+from gridbench.errors import counted
 from gridbench.leaderboard.records.runs import Collection
 from gridbench.leaderboard.tables.cells import setting_text
 
@@ -80,7 +81,8 @@ def _chosen(document: Mapping[str, Any]) -> Chosen:
     values = ", ".join(f"{name} = {setting_text(value)}" for name, value in document["chosen"].items())
     rates, seeds = (", ".join(map(str, document[name])) for name in ("slnir", "seeds"))
     words = (
-        f"{values} was chosen by {document['metric']} out of {len(document['trials'])} tries, one choice for all "
+        f"{values} was chosen by {document['metric']} out of {counted(len(document['trials']), 'try', 'tries')}, "
+        "one choice for all "
         f"noise rates (mean over SLNIR {rates} and seeds {seeds}); test scores were not read"
     )
     tried = frozenset(str(cell) for trial in document["trials"] for cell in trial["cells"])

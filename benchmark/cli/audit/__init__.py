@@ -25,7 +25,7 @@ from gridbench.cli.options import (
     threads_option,
 )
 from gridbench.core.terminal import say
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 
 if TYPE_CHECKING:
     from gridbench.plan import Plan
@@ -262,7 +262,9 @@ def _print_duration(plan: Plan, fold_of: Any, members: int, device: str, threads
     config, minutes = plan.config, found.seconds / 60
     time = f"{minutes:.0f} min" if minutes >= 2 else f"{found.seconds:.0f} s"
     say(
-        f"{len(fold_of)} images of {config.dataset}; {found.networks} networks ({config.backbone}, {config.method}), "
-        f"each {found.steps} optimiser steps of {config.batch_size} images ({config.epochs} epochs).\n"
+        f"{counted(len(fold_of), 'image')} of {config.dataset}; {counted(found.networks, 'network')} "
+        f"({config.backbone}, {config.method}), "
+        f"each {counted(found.steps, 'optimiser step')} of {counted(config.batch_size, 'image')} "
+        f"({counted(config.epochs, 'epoch')}).\n"
         f"About {time} here, by timing a few steps. Nothing was written."
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gridbench.cli.audit.choice import chosen_changes, decided_labels
 from gridbench.cli.audit.corrected import Request
 from gridbench.core.terminal import say
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,11 +86,11 @@ def apply_to_labels(request: Request, options: LabelOptions) -> None:
     write_bytes(out / "labels.csv", table)
     empty = int((labels.sum(1) == 0).sum())
     added = sum(found.given[i, c] == 0 for i, c in changes)
-    say(f"{out / 'labels.csv'}: {added} labels added, {len(changes) - added} taken away.")
+    say(f"{out / 'labels.csv'}: {counted(added, 'label')} added, {len(changes) - added} taken away.")
     if unused:
-        say(f"{unused} rows of {original} are of no image of {archive.name}; they stay as they were.")
+        say(f"Left unchanged: {counted(unused, 'row')} of {original} for no image of {archive.name}.")
     if empty:
-        say(f"{empty} images are left without a label; `data prepare folder` leaves them out.")
+        say(f"Without a label now: {counted(empty, 'image')}, which `data prepare folder` leaves out.")
     clean = []
     if found.injected:
         clean = ["--clean-labels", str(out / "clean_labels.csv")]
@@ -108,11 +108,11 @@ def _in_splits(
     inside = [pair for pair in changes if int(found.positions[pair[0]]) in training]
     others = len(changes) - len(inside)
     if others and splits == "train":
-        say(f"{others} changes of validation and test labels were left out; --splits all makes them.")
+        say(f"Left out: {counted(others, 'change')} of validation and test labels; --splits all makes them.")
     elif others:
         say(
-            f"{others} validation and test labels change: scores on them cannot be compared with those on "
-            f"{archive.name}."
+            f"Changed: {counted(others, 'label')} of validation and test images; "
+            f"scores on them cannot be compared with those on {archive.name}."
         )
     return inside if splits == "train" else changes
 

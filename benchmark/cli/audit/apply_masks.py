@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridbench.cli.audit.corrected import Request
 from gridbench.core.terminal import say
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 
 if TYPE_CHECKING:
     from gridbench.audit.masks.audit import MaskAudit
@@ -43,7 +43,8 @@ def apply_to_masks(request: Request) -> None:
     write_bytes(table, csv_text(rows).encode())
     changed = int((maps != archive.label_maps).sum())
     say(
-        f"{masks}: {count} masks, {len(accepted)} findings accepted, {changed} pixels differ from the archive."
+        f"{masks}: {counted(count, 'mask')}, {counted(len(accepted), 'finding')} accepted, "
+        f"{counted(changed, 'pixel')} changed."
     )
     request.finish(archive, ["--masks", str(masks), "--classes", str(table)])
 
@@ -72,7 +73,8 @@ def _accepted(found: MaskAudit, archive: Archive, decisions: Path | None, top: s
         unseen = [at for at in range(count) if at not in decided]
         mended = round(float(found.scores[unseen].sum()))
         say(
-            f"Changed unseen: {len(unseen)} findings; expected to mend {mended} and to break {len(unseen) - mended}."
+            f"Changed unseen: {counted(len(unseen), 'finding')}; expected to mend {mended} and to break "
+            f"{len(unseen) - mended}."
         )
         accepted += unseen
     return sorted(set(accepted))
@@ -88,7 +90,8 @@ def _maps(found: MaskAudit, archive: Archive, accepted: Sequence[int], splits: s
     inside = [at for at in accepted if int(found.positions[found.images[at]]) in training]
     if splits == "train" and len(inside) < len(accepted):
         say(
-            f"{len(accepted) - len(inside)} changes of validation and test maps were left out; --splits all makes them."
+            f"Left out: {counted(len(accepted) - len(inside), 'change')} of validation and test maps; --splits all "
+            "makes them."
         )
     maps = np.array(archive.label_maps)
     maps[found.positions] = corrected_maps(found, inside if splits == "train" else accepted)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gridbench.core.terminal import say
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 
 if TYPE_CHECKING:
     from gridbench.audit.audit import Audit
@@ -33,7 +33,9 @@ def decided_labels(
     else:
         decided = import_decisions(kind, decisions, found.given, names, archive.class_names, prefix)
     counts = {word: sum(each == word for each in decided.values()) for word in (ACCEPT, REJECT, UNSURE)}
-    say(f"{decisions}: {counts[ACCEPT]} labels to change, {counts[REJECT]} to keep, {counts[UNSURE]} unsure.")
+    say(
+        f"{decisions}: {counted(counts[ACCEPT], 'label')} to change, {counts[REJECT]} to keep, {counts[UNSURE]} unsure."
+    )
     return decided
 
 
@@ -62,7 +64,8 @@ def chosen_changes(
         unseen = [pair for pair in first if pair not in decided]
         mended = round(sum(float(found.scores[pair]) for pair in unseen))
         say(
-            f"Changed unseen: {len(unseen)} labels; expected to mend {mended} and to break {len(unseen) - mended}."
+            f"Changed unseen: {counted(len(unseen), 'label')}; expected to mend {mended} and to break "
+            f"{len(unseen) - mended}."
         )
         chosen |= set(unseen)
     if found.exclusive:

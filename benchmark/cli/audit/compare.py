@@ -22,6 +22,7 @@ from gridbench.cli.options import (
 )
 from gridbench.config import FIELDS
 from gridbench.core.terminal import say
+from gridbench.errors import counted
 
 if TYPE_CHECKING:
     from gridbench.audit.comparison import Changes, Shared
@@ -121,7 +122,8 @@ def compare(
         _print_changes(before, after, changes, shared)
         config = first[0].config
         say(
-            f"{2 * len(wanted)} runs: {config.method} ({config.backbone}, {config.epochs} epochs) on either archive, "
+            f"{2 * len(wanted)} runs: {config.method} ({config.backbone}, {counted(config.epochs, 'epoch')}) on "
+            "either archive, "
             f"seed{'s' if len(wanted) > 1 else ''} {', '.join(wanted)}; records in {runs}."
         )
         if dry_run:
@@ -137,7 +139,7 @@ def compare(
             execution,
         )
     shown = [{name: side[name] for name in side if _is_shown(name)} for side in scores]
-    title = f"{after} against {before}: {config.method}, {config.backbone}, {config.epochs} epochs"
+    title = f"{after} against {before}: {config.method}, {config.backbone}, {counted(config.epochs, 'epoch')}"
     print_sheets([side_by_side_sheet(title, _scored_on(shared), *shown)], Console(highlight=False))
     if out is not None:
         document = {
@@ -151,7 +153,7 @@ def compare(
             "scores": dict(zip(("before", "after"), scores, strict=True)),
         }
         write_json(out, document)
-        click.echo(f"Wrote {out}", err=True)
+        say(f"Wrote {out}", err=True)
 
 
 def _is_shown(metric: str) -> bool:
@@ -184,7 +186,7 @@ def _print_changes(before: str, after: str, changes: Changes, shared: Shared) ->
         if count:
             say(
                 f"Labels of {split}: {sum(added.values())} added ({_by_class(added)}), {sum(removed.values())} removed "
-                f"({_by_class(removed)}), on {count} images."
+                f"({_by_class(removed)}), on {counted(count, 'image')}."
             )
     if not any(changes.changed.values()):
         say("Labels: the same on all images that are in both.")
@@ -195,7 +197,9 @@ def _print_changes(before: str, after: str, changes: Changes, shared: Shared) ->
     if any(shared.left_out.values()):
         say(
             "Not scored, since their labels differ: "
-            + ", ".join(f"{count} images of {split}" for split, count in shared.left_out.items() if count)
+            + ", ".join(
+                f"{counted(count, 'image')} of {split}" for split, count in shared.left_out.items() if count
+            )
             + "."
         )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gridbench.core.terminal import say
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 
 if TYPE_CHECKING:
     from gridbench.datasets import Archive
@@ -68,7 +68,7 @@ class Request:
 
         if self.images:
             target = self.out / "images"
-            say(f"{write_images(archive, target)} images written to {target}.")
+            say(f"{counted(write_images(archive, target), 'image')} written to {target}.")
         words = ["gridbench", "data", "prepare", "folder", "--data"]
         words += [str(self.out)] if self.images else ["YOUR-FOLDER", *own_images]
         words += [*always, "--name", f"{archive.name}-corrected"]

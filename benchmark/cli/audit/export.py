@@ -10,6 +10,7 @@ import click
 from gridbench.cli.audit.masks import GEOGRAPHIC_FORMATS, export_findings
 from gridbench.cli.options import cache_option
 from gridbench.core.terminal import say
+from gridbench.errors import counted
 
 __all__ = ["export"]
 
@@ -84,11 +85,13 @@ def export(
     if kind in GEOGRAPHIC_FORMATS:
         features = scene_features(found, archive, suspects)
         write_bytes(out, GEOGRAPHIC[kind](features))
-        say(f"{out}: {len(features)} of {len(suspects)} suspicious labels, all whose coordinates are known.")
+        say(
+            f"{out}: {len(features)} of {counted(len(suspects), 'suspicious label')}, all whose coordinates are known."
+        )
         return
     write_bytes(out, export_suspects(kind, found, archive, suspects, prefix, suffix))
     images = len({int(i) for i in suspects.samples})
-    say(f"{out}: {len(suspects)} suspicious labels of {images} images.")
+    say(f"{out}: {counted(len(suspects), 'suspicious label')} of {counted(images, 'image')}.")
     words = ["gridbench", "audit", "apply", str(audit), "--decisions", "YOUR-FILE", "--from", kind]
     words += ["--prefix", prefix] if prefix else []
     words += ["--out", "corrected", *([] if cache is None else ["--cache", str(cache)])]

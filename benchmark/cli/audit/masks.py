@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gridbench.core.terminal import say
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 
 if TYPE_CHECKING:
     from gridbench.audit.audit import Folding
@@ -41,11 +41,12 @@ def print_mask_audit(found: MaskAudit, listed: Path, page: Path, where: Sequence
     document = found.document
     config = document["config"]
     lines = [
-        f"Audited {document['regions']} regions in the label maps of {document['images']} images of "
+        f"Audited {counted(document['regions'], 'region')} in the label maps of "
+        f"{counted(document['images'], 'image')} of "
         f"{document['dataset']}: {len(document['folds'])} folds, {config['method']} with {config['loss']}, "
-        f"{config['epochs']} epochs, {document['seconds']:.0f} s.",
+        f"{counted(config['epochs'], 'epoch')}, {document['seconds']:.0f} s.",
         f"Kept together in a fold: {document['together']}.",
-        f"{len(found)} findings. {advice(Expectation(**document['expected']))}",
+        f"{counted(len(found), 'finding')}. {advice(Expectation(**document['expected']))}",
         "Of errors planted on purpose, the list would show before it stops: "
         + ", ".join(f"{100 * row['found']:.0f} % of {name}" for name, row in document["planted"].items())
         + ".",
@@ -96,5 +97,6 @@ def export_findings(
     features = mask_features(found, archive, count)
     write_bytes(out, GEOGRAPHIC[kind](features))
     say(
-        f"{out}: {len(features)} of the first {min(count, len(found))} findings, all whose coordinates are known."
+        f"{out}: {len(features)} of the first {counted(min(count, len(found)), 'finding')}, all whose coordinates "
+        "are known."
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gridbench.core.machine import NOT_RECORDED
 from gridbench.core.terminal import say
-from gridbench.errors import RunFailed
+from gridbench.errors import RunFailed, counted
 
 if TYPE_CHECKING:
     from gridbench.leaderboard.records.runs import Run
@@ -47,10 +47,10 @@ def announce(
     spent = seconds and f"{seconds / len(items) * len(todo) / 60:.1f} core-minutes"
     cost = f" Where the baselines were made, plain training took {spent} for as many." if spent else ""
     failed = sum(item.state == "failed" for item in (*items, *control))
-    more = f"; {failed} failed before, try them again with --retry-failed" if failed else ""
+    more = f"; {failed} failed before, tried again with --retry-failed" if failed else ""
     state = f"{len(todo)} to compute{more}.{cost}" if todo else f"all there already{more}."
     beside = f" and {len(control)} of plain {loss} as their control" if control else ""
-    say(f"{len(items)} run{'s' if len(items) > 1 else ''}{beside}, {state}")
+    say(f"{counted(len(items), 'run')}{beside}, {state}")
 
 
 def explain_control(
@@ -187,7 +187,7 @@ def close(
     expected, found = len(items) + len(control), len(own) + len(beside)
     if found < expected:
         say(
-            f"{expected - found} of {expected} runs are missing; "
+            f"Missing: {expected - found} of {counted(expected, 'run')}; "
             f"gridbench status --runs {shlex.quote(str(runs))} says why."
         )
     if control and (several := sorted({run.machine for run in (*own, *beside)}))[1:]:
@@ -197,7 +197,7 @@ def close(
         say("One seed at one noise rate shows that it runs, and nothing yet about which method is better.")
         say(f"Next: {again}")
     elif seeds < ENOUGH_SEEDS:
-        say(f"{seeds} seeds resolve nothing; {ENOUGH_SEEDS} can.")
+        say(f"{counted(seeds, 'seed')} cannot resolve any difference; {ENOUGH_SEEDS} can.")
         say(f"Next: {again} --seeds {ENOUGH_SEEDS}")
     else:
         if metric is None:

@@ -12,6 +12,7 @@ from gridbench.cli.data.prepare import prepare
 from gridbench.cli.data.report import packed_lines, report_lines
 from gridbench.cli.options import cache_option, quiet_option
 from gridbench.core.terminal import say
+from gridbench.errors import counted
 
 if TYPE_CHECKING:
     from gridbench.datasets.archive.archive import Archive
@@ -208,14 +209,19 @@ def _print(
     ]
     if facts.maps is not None:
         disagree = (
-            f"{facts.maps.disagreeing_images} images in {facts.maps.disagreeing_labels} labels"
+            f"{counted(facts.maps.disagreeing_images, 'image')} in {counted(facts.maps.disagreeing_labels, 'label')}"
             if facts.maps.disagreeing_images
             else "nowhere"
         )
         rows.append(("maps", f"{100 * facts.maps.ignored_share:.2f} % of the pixels without a class"))
         rows.append(("labels against maps", f"differ: {disagree}"))
     if facts.clean_differences is not None:
-        rows.append(("clean labels", f"differ from the training labels in {facts.clean_differences} places"))
+        rows.append(
+            (
+                "clean labels",
+                f"differ from the training labels in {counted(facts.clean_differences, 'place')}",
+            )
+        )
     if facts.wrong_pixels is not None:
         rows.append(
             ("clean maps", f"differ from the training maps in {100 * facts.wrong_pixels:.2f} % of the pixels")

@@ -21,7 +21,7 @@ from gridbench.cli.data.prepare_options import (
 )
 from gridbench.cli.data.report import packed_lines, plan_lines, report_lines
 from gridbench.core.terminal import say
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 
 if TYPE_CHECKING:
     from gridbench.datasets.archive.archive import Archive
@@ -220,7 +220,7 @@ def _run(name: str, common: dict[str, Any], make_plan: Callable[[Progress], Plan
                 again = shlex.join(["gridbench", *sys.argv[1:], "--force"])
                 archive = pack(plan, cache, name, common["workers"], progress.build, common["force"], again)
     except KeyboardInterrupt:
-        click.echo("Interrupted; the same command goes on from here.", err=True)
+        say("Interrupted; the same command goes on from here.", err=True)
         raise
     if archive is None:
         say("\n".join(plan_lines(plan, name)))
@@ -232,7 +232,9 @@ def _print(archive: Archive, cache: Sequence[str]) -> None:
     splits = ", ".join(f"{split} {len(archive.indices(split))}" for split in ("train", "val", "test"))
     height, width = archive.image_size
     maps = ", label maps" if archive.has_maps else ""
-    say(f"{archive.name}: {len(archive)} images of {height} x {width} x {archive.bands}, {splits}{maps}")
+    say(
+        f"{archive.name}: {counted(len(archive), 'image')} of {height} x {width} x {archive.bands}, {splits}{maps}"
+    )
     for line in [*report_lines(archive.report), *packed_lines(archive)]:
         say(line)
     say(f"in {archive.directory}")

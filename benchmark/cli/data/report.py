@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from gridbench.errors import counted
+
 if TYPE_CHECKING:
     from gridbench.datasets.archive.archive import Archive
     from gridbench.datasets.readers.base import Plan
@@ -23,7 +25,7 @@ def plan_lines(plan: Plan, name: str) -> list[str]:
     first = plan.layout.groups[0]
     sizes = f"{first.height} x {first.width} x {sum(len(group.bands) for group in plan.layout.groups)}"
     bands = "; ".join(f"{', '.join(group.bands)} ({group.dtype})" for group in plan.layout.groups)
-    lines = [f"{name} would have {len(plan.names)} images of {sizes}, {splits}{maps}"]
+    lines = [f"{name} would have {counted(len(plan.names), 'image')} of {sizes}, {splits}{maps}"]
     return [*lines, f"bands: {bands}", *report_lines(dict(plan.report)), "nothing was packed (--dry-run)"]
 
 

@@ -14,6 +14,7 @@ from click.core import ParameterSource
 
 from gridbench.cli.leaderboard.sharing import export_bundle, import_records
 from gridbench.cli.leaderboard.submissions import submit, verify_submission
+from gridbench.core.terminal import say
 from gridbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -220,7 +221,7 @@ def write_report(text: str, out: Path | None) -> None:
     if not out.parent.is_dir():
         raise InputError(f"There is no folder {str(out.parent)!r} to write {out.name!r} to.")
     write_bytes(out, text.encode())
-    click.echo(f"Wrote {out}", err=True)
+    say(f"Wrote {out}", err=True)
 
 
 def _draw(report: Report, folder: Path) -> None:
@@ -233,7 +234,7 @@ def _draw(report: Report, folder: Path) -> None:
     for name, figure in figures_of(report):
         for suffix in ("pdf", "svg", "png"):
             write_bytes(folder / f"{name}.{suffix}", rendered(figure, suffix))
-        click.echo(f"Wrote {folder / name}.pdf, .svg and .png", err=True)
+        say(f"Wrote {folder / name}.pdf, .svg and .png", err=True)
 
 
 def _say(found: Collection) -> None:
@@ -242,11 +243,11 @@ def _say(found: Collection) -> None:
 
     broken = [item for item in found.left_out if item.state == "corrupt"]
     for item in broken[:MOST_REPORTED]:
-        click.echo(f"Left out {clean(item.folder.name)}: {clean(item.reason, 200)}", err=True)
+        say(f"Left out {clean(item.folder.name)}: {clean(item.reason, 200)}", err=True)
     if len(broken) > MOST_REPORTED:
-        click.echo(f"... and {len(broken) - MOST_REPORTED} more that are damaged.", err=True)
+        say(f"... and {len(broken) - MOST_REPORTED} more that are damaged.", err=True)
     others = len(found.left_out) - len(broken)
     if others:
-        click.echo(f"{others} unfinished or failed; gridbench status tells more.", err=True)
+        say(f"{others} unfinished or failed; gridbench status tells more.", err=True)
     for note in found.notes[:MOST_REPORTED]:
-        click.echo(clean(note, 300), err=True)
+        say(clean(note, 300), err=True)

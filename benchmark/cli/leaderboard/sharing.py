@@ -11,7 +11,7 @@ import click
 
 import gridbench
 from gridbench.core.terminal import say
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 
 __all__ = ["export_bundle", "import_records"]
 
@@ -89,7 +89,7 @@ def export_bundle(
         content = pack_bundle(found.runs, gridbench.__version__, weights)
     write_bytes(target, content)
     kilobytes = len(content) / 1000
-    say(f"Wrote {target} with {len(found.runs)} records, {kilobytes:,.0f} kB.")
+    say(f"Wrote {target} with {counted(len(found.runs), 'record')}, {kilobytes:,.0f} kB.")
     if found.left_out:
         say(f"Left out {len(found.left_out)} unfinished, failed or damaged; gridbench status tells more.")
     if compact:
@@ -109,6 +109,6 @@ def import_records(bundle: Path, runs: str, origin: str | None) -> None:
     from gridbench.leaderboard.bundles.bundle_import import import_bundle
 
     done = import_bundle(bundle, Path(runs), origin or bundle.stem)
-    known = f", {done.known} were there already" if done.known else ""
-    say(f"{done.new} records are now in {done.folder}{known}.")
+    known = f", {done.known} already there" if done.known else ""
+    say(f"{counted(done.new, 'record')} added to {done.folder}{known}.")
     say(f"Next: gridbench leaderboard --runs {shlex.quote(runs)}")

@@ -13,7 +13,7 @@ import click
 import gridbench
 from gridbench.cli.options import cache_option, device_option, quiet_option, threads_option
 from gridbench.core.terminal import say
-from gridbench.errors import AlreadyPrinted, InputError
+from gridbench.errors import AlreadyPrinted, InputError, counted
 
 if TYPE_CHECKING:
     from gridbench.leaderboard.bundles.submission import Submission
@@ -69,7 +69,8 @@ def submit(bundle: Path, runs: tuple[str, ...], filters: tuple[str, ...], plugin
     write_bytes(bundle, content)
     failed = sum(bool(row["reason"]) for row in findings)
     say(
-        f"Wrote {bundle}: {len(found.runs)} records, {len(plugins)} plug-ins, {_checks(len(findings), failed)}."
+        f"Wrote {bundle}: {counted(len(found.runs), 'record')}, {counted(len(plugins), 'plug-in')}, "
+        f"{_checks(len(findings), failed)}."
     )
     say(f"Next: gridbench leaderboard verify {shlex.quote(str(bundle))}")
 
@@ -122,8 +123,8 @@ def verify_submission(
         if any(run.stored.config.get("plugin") for run in chosen) and not run_plugin:
             files = ", ".join(path.name for path in submission.plugins)
             raise InputError(
-                f"These runs need the bundle's plug-in ({files}), which is code. Read it (unzip -p BUNDLE "
-                "'plugin/*'), then say --run-plugin."
+                f"These runs need the bundle's plug-in ({files}), which is code. Read it "
+                f"(unzip -p {shlex.quote(str(bundle))} 'plugin/*'), then add --run-plugin."
             )
         settings = {"cache": cache, "device": device, "threads": threads}
         verdicts = _recomputed(submission, chosen, Path(name) / "again", settings, quiet) if chosen else {}
@@ -154,8 +155,8 @@ def _describe(submission: Submission) -> None:
     )
     machines = sorted({clean(run.stored.machine, 200) for run in submission.runs})
     say(
-        f"{len(submission.runs)} records, packed by gridbench {clean(submission.version)}; hashes, identities and "
-        "scores are right"
+        f"{counted(len(submission.runs), 'record')}, packed by gridbench {clean(submission.version)}; hashes, "
+        "identities and scores are right"
     )
     say(
         "cells: "
@@ -165,7 +166,8 @@ def _describe(submission: Submission) -> None:
         say(f"machine: {machine}")
     for path in submission.plugins:
         say(
-            f"plug-in: {path.name}, {len(path.read_text(encoding='utf-8').splitlines())} lines, the one of the records"
+            f"plug-in: {path.name}, {counted(len(path.read_text(encoding='utf-8').splitlines()), 'line')}, the one "
+            "that the records name"
         )
     failed = [row for row in submission.findings if row.get("reason")]
     say(f"conformance, as reported: {_checks(len(submission.findings), len(failed))}")
@@ -173,8 +175,8 @@ def _describe(submission: Submission) -> None:
 
 def _checks(total: int, failed: int) -> str:
     if not total:
-        return "no checks"
-    return f"{failed} of {total} checks failed" if failed else f"all {total} checks passed"
+        return "no conformance checks, since there is no plug-in"
+    return f"{failed} of {counted(total, 'check')} failed" if failed else f"all {total} checks passed"
 
 
 def _recomputed(

@@ -13,7 +13,7 @@ import click
 from gridbench.cli.options import cache_option
 from gridbench.core.csv_files import csv_text
 from gridbench.core.terminal import say
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +68,8 @@ def estimate(
     write_bytes(out, _csv(names, table))
     kept = float((table.diagonal() * before.sum(axis=0)).sum() / max(int(before.sum()), 1))
     say(
-        f"{len(before)} images, {len(names)} classes, {int(before.sum())} clean labels; "
+        f"{counted(len(before), 'image')}, {counted(len(names), 'class', 'classes')}, "
+        f"{counted(int(before.sum()), 'clean label')}; "
         f"{100 * (1 - kept):.2f} % of them became another"
     )
     say(f"Wrote {out}")

@@ -28,7 +28,7 @@ __all__ = ["export_model"]
 def export_model(record: Path, out: Path | None, cache: Path | None, force: bool, quiet: bool) -> None:
     """Write the network of a finished run so that timm alone loads it, with a model card.
 
-    Nothing is uploaded: `huggingface-cli upload OWNER/NAME FOLDER` is yours to type.
+    Nothing is uploaded: `hf upload OWNER/NAME FOLDER` is yours to type.
 
     \b
       gridbench export-model runs/bluemarble-grid-bce-slnir30-seed0-1a2b3c4d5e
@@ -43,4 +43,4 @@ def export_model(record: Path, out: Path | None, cache: Path | None, force: bool
         export(record, target, cache or default_cache(), progress.build, force)
     say(f"Written: {target} (config.json, model.safetensors, README.md). Load it with")
     say(f"  timm.create_model({f'local-dir:{target}'!r}, pretrained=True)")
-    say(f"or upload it yourself: huggingface-cli upload OWNER/NAME {shlex.quote(str(target))}")
+    say(f"or upload it yourself: hf upload OWNER/NAME {shlex.quote(str(target))}")

@@ -19,7 +19,7 @@ from gridbench.cli.options import (
     typed_command,
 )
 from gridbench.core.terminal import say
-from gridbench.errors import InputError, RunFailed
+from gridbench.errors import InputError, RunFailed, counted
 
 if TYPE_CHECKING:
     from gridbench.core.progress import ProgressReporter
@@ -115,7 +115,7 @@ def reproduce(
                     ids = _compute(shown, source, wanted, epochs, execution, how, progress, retry_failed)
                 except RunFailed as error:
                     failed.append(error)
-                    click.echo(f"Error: {error}", err=True)
+                    say(f"Error: {error}", err=True)
                     continue
                 _show(shown, source, ids, wanted, epochs, runs, out)
     if failed:
@@ -145,7 +145,7 @@ def _print_plan(
         print_summary(make_sweep(_settings(shown, source, seeds, epochs), runs, cache), runs, False, False)
     else:
         needed = requirements(shown, source, seeds, epochs)
-        say(f"  {len(needed)} runs; time: {Measured(runs).estimate(needed).words()}.")
+        say(f"  {counted(len(needed), 'run')}; time: {Measured(runs).estimate(needed).words()}.")
     for line in cautions(shown, source, seeds, epochs):
         say(f"  {line}")
     if shown.parts and source.missing:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gridbench.core.terminal import say
+from gridbench.errors import counted
 
 WIDEST = 200
 """Columns of a list that goes to no terminal."""
@@ -54,7 +55,8 @@ def print_list(
     console = Console() if sys.stdout.isatty() else Console(width=WIDEST)
     console.print(table)
     say(
-        f"Runs are counted for {len(seeds)} seeds; tables and figures share those that are equal. Time (one run at a "
+        f"Runs are counted for {counted(len(seeds), 'seed')}; tables and figures share those that are equal. Time "
+        "(one run at a "
         f"time) and memory (of a process that may have computed several) are those of finished runs in {str(runs)!r}; "
         "what nothing was measured for is unknown."
     )

@@ -12,7 +12,7 @@ import click
 from gridbench.cli.options import runs_option
 from gridbench.core.machine import NOT_RECORDED
 from gridbench.core.terminal import one_line, say
-from gridbench.errors import AlreadyPrinted, InputError
+from gridbench.errors import AlreadyPrinted, InputError, counted
 
 if TYPE_CHECKING:
     from gridbench.records.status import Report
@@ -124,8 +124,7 @@ def _lines(report: Report, everything: bool) -> list[str]:
     machines = Counter(run.machine for run in report.found if run.machine)
     if set(machines) - {NOT_RECORDED}:
         lines += [
-            f"machine    {one_line(label)}: {count} run{'s' if count > 1 else ''}"
-            for label, count in machines.most_common()
+            f"machine    {one_line(label)}: {counted(count, 'run')}" for label, count in machines.most_common()
         ]
     if len(machines) > 1:
         lines.append("Runs of different machines are never paired: the same seed trains otherwise there.")

@@ -21,6 +21,7 @@ from gridbench.config import RunConfig
 from gridbench.core.environment import describe_environment
 from gridbench.core.machine import machine_label
 from gridbench.datasets.dataset import Progress
+from gridbench.errors import counted
 from gridbench.plan import Plan, make_plan
 from gridbench.records.record import read_record
 from gridbench.training.autotune import machine_cache
@@ -134,7 +135,7 @@ class Chooser:
     def _tell(self, plan: Plan, chosen: str, how: str, times: Mapping[str, float]) -> None:
         """Report the measurements and the choice, omitting repeated messages."""
         config = plan.config
-        threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
+        threads = f", {counted(torch.get_num_threads(), 'thread')}" if self.device.type == "cpu" else ""
         lines = [f"{config.backbone}, batch {config.batch_size}, {self.device}{threads} ({how}):"]
         plainest = next(iter(times.values()), 0.0)
         lines += [

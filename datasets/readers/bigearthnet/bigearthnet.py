@@ -24,7 +24,7 @@ from gridbench.datasets.readers.bigearthnet.metadata import Metadata, PatchRow, 
 from gridbench.datasets.readers.bigearthnet.split import Patch, assign_splits
 from gridbench.datasets.readers.bigearthnet.unit import BANDS, PatchUnit, band_file, map_file, read_patch_unit
 from gridbench.datasets.readers.raster import Unreadable, quick_raster_access, read_shape
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 
 __all__ = ["BigEarthNetOptions", "plan_bigearthnet"]
 
@@ -186,7 +186,7 @@ def _names_on_disk(files: BigEarthNetFiles, choice: _Choice, notes: list[str]) -
         absent = Counter(rows[name].split or "no split" for name in set(rows) - set(there))
         parts = ", ".join(f"{split} {count}" for split, count in sorted(absent.items()))
         notes.append(
-            f"{len(rows) - len(there)} of the {len(rows)} patches of the metadata are not there: {parts}"
+            f"not there: {len(rows) - len(there)} of the {len(rows)} patches of the metadata: {parts}"
         )
     return there
 
@@ -205,7 +205,7 @@ def _joined(names: Sequence[str], choice: _Choice, notes: list[str]) -> list[Pat
             lost.append(name)
         else:
             patches.append(Patch(name, v1_name, row))
-    notes += listed("patches that are not in the metadata of version 2, left out", lost)
+    notes += listed("patch", "missing from the metadata of version 2, left out", lost, "patches")
     return patches
 
 
@@ -216,7 +216,9 @@ def _without_excluded(
     for path, names in excluded_names(files.folders, options.exclude).items():
         before = len(kept)
         kept = [patch for patch in kept if patch.name not in names and patch.v1_name not in names]
-        notes.append(f"{before - len(kept)} patches left out because {path.name} lists them")
+        notes.append(
+            f"{counted(before - len(kept), 'patch', 'patches')} left out because {path.name} lists them"
+        )
     return kept
 
 

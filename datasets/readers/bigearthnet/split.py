@@ -11,7 +11,7 @@ from gridbench.datasets.archive.layout import SPLITS
 from gridbench.datasets.readers.bigearthnet.lists import find_split_lists, paper_lists
 from gridbench.datasets.readers.bigearthnet.metadata import PatchRow
 from gridbench.datasets.readers.splitting import parse_shares, split_by_shares
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 
 __all__ = ["OWN", "PAPER", "Patch", "assign_splits"]
 
@@ -114,13 +114,9 @@ def _from_lists(
         parts = ", ".join(
             f"{split} {missing[split]} of {len(lists[split])}" for split in SPLITS if missing[split]
         )
-        notes.append(
-            f"{sum(missing.values())} of the {len(split_of)} patches of {what} are not there: {parts}"
-        )
+        notes.append(f"not there: {sum(missing.values())} of the {len(split_of)} patches of {what}: {parts}")
     if len(patches) > len(found):
-        notes.append(
-            f"{len(patches) - len(found)} patches that are there are in none of {what}, and left out"
-        )
+        notes.append(f"left out: {counted(len(patches) - len(found), 'patch', 'patches')} in none of {what}")
     return found
 
 

@@ -9,7 +9,7 @@ from gridbench.datasets.readers.folder.options import DEFAULT_SPLIT, FolderOptio
 from gridbench.datasets.readers.folder.sources import FolderSources
 from gridbench.datasets.readers.folder.split_lists import read_split_lists
 from gridbench.datasets.readers.splitting import parse_shares, split_by_shares
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 
 __all__ = ["groups_of", "split_of"]
 
@@ -83,6 +83,6 @@ def split_of(
         sources.reading.append(f"split: the lists {lists}")
         return [split[key] for key in owners]
     shares = options.split or DEFAULT_SPLIT
-    kept = "" if groups is None else f", {len(set(groups))} groups kept together"
+    kept = "" if groups is None else f", {counted(len(set(groups)), 'group')} kept together"
     sources.reading.append(f"split: shares {shares} by the images' names{kept}")
     return split_by_shares(owners, parse_shares(shares), groups if groups is not None else list(owners))

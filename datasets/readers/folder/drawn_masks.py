@@ -14,7 +14,7 @@ from gridbench.datasets.readers.folder.options import FolderOptions
 from gridbench.datasets.readers.formats.drawing import Drawing
 from gridbench.datasets.readers.formats.drawn import Outlines
 from gridbench.datasets.readers.tables.class_table import ClassTable
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 
 __all__ = ["drawing_digest", "drawings_of", "with_background"]
 
@@ -76,7 +76,9 @@ def _sentences(outlines: Sequence[Outlines], options: FolderOptions) -> list[str
         f"  pixels outside of all are {outside} (--background NAME)",
     ]
     if without:
-        lines.append(f"  {without} labels of whole images, lines, points or brush strokes cannot be drawn")
+        lines.append(
+            f"  not drawn: {counted(without, 'label')} of whole images, lines, points or brush strokes"
+        )
     return lines
 
 

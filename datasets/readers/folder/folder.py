@@ -125,7 +125,7 @@ def _units(
         units += _in_parts(unit, shape, len(names), len(parts))
         names += parts
         owners += [key] * len(parts)
-    sources.notes += listed("images smaller than a tile, left out", small)
+    sources.notes += listed("image", "smaller than a tile, left out", small)
     if used < area:
         sources.notes.append(
             f"tiles of {treatment.size[0]} px leave out {100 * (1 - used / area):.1f} % of the images' "
@@ -269,7 +269,7 @@ def _label_lines(
         "classes",
     )
     never = [name for c, name in enumerate(names) if not any(counts[word][c] for word in SPLITS)]
-    sources.notes += listed("classes without an image", never)
+    sources.notes += listed("class", "without an image", never, "classes")
     return lines
 
 

@@ -17,7 +17,7 @@ from gridbench.datasets.readers.splitting import SPLIT_WORDS
 from gridbench.datasets.readers.tables import LabelTable, TableOptions, read_label_table
 from gridbench.datasets.readers.tables.label_table import refuse_alike
 from gridbench.datasets.readers.tables.rows import TABLE_SUFFIXES
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 
 __all__ = ["LABEL_FILES", "MatchedTable", "folder_labels", "label_files", "match_tables", "other_tables"]
 
@@ -165,7 +165,8 @@ def _joined(paths: Sequence[Path], parts: Sequence[tuple[str, LabelTable, dict[s
     if len(parts) > _LISTED_TABLES:
         more = sum(len(table.keys) for _, table, _ in parts[_LISTED_TABLES:])
         reading += (
-            f"  and {len(parts) - _LISTED_TABLES} more tables of {more} rows, read by the names of the columns",
+            f"  and {counted(len(parts) - _LISTED_TABLES, 'more table')} of {counted(more, 'row')}, read by the "
+            "names of the columns",
         )
     joined = LabelTable(
         keys,
@@ -203,6 +204,8 @@ def folder_labels(found: FoundFiles, class_names: Sequence[str] | None) -> Match
     labels = np.zeros((len(folders), len(names)), dtype=np.uint8)
     labels[np.arange(len(folders)), [names.index(folder) for folder in folders]] = 1
     columns = {"split": [found.split[key] for key in parts]} if found.split else {}
-    reading = (f"labels: the folder of each image, {len(set(folders))} classes, one label an image",)
+    reading = (
+        f"labels: the folder of each image, {counted(len(set(folders)), 'class', 'classes')}, one label an image",
+    )
     table = LabelTable(list(parts), names, labels, columns, (), reading)
     return MatchedTable(table, {key: row for row, key in enumerate(parts)})

@@ -78,7 +78,7 @@ def find_files(root: Path, options: FolderOptions) -> FoundFiles:
         others = [path for path in files if path not in known]
         endings = sorted({path.suffix.lower() or path.name for path in others})
         if image_folder != root and others:
-            found.notes += listed(f"files in {image_folder} that are no images", endings)
+            found.notes += listed("other kind", f"of files in {image_folder}, passed over", endings)
     if not found.images:
         where = " or ".join(str(image_folder) for _, image_folder, _ in pairs)
         raise InputError(f"There is no image below {where}; name the folder with --images DIR.")

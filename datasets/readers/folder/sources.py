@@ -23,7 +23,7 @@ from gridbench.datasets.readers.folder.split_lists import LIST_SUFFIXES, find_sp
 from gridbench.datasets.readers.formats.drawing import Drawing
 from gridbench.datasets.readers.tables import TableOptions
 from gridbench.datasets.readers.tables.class_table import ClassTable, read_class_table, with_codes
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 
 __all__ = ["FolderSources", "find_sources", "keep_complete"]
 
@@ -146,7 +146,7 @@ def find_sources(root: Path, options: FolderOptions) -> FolderSources:
         sources.notes.append("outlines are read as scene labels; --draw-masks draws them as label maps")
     if class_file is not None:
         ignored = f", {', '.join(options.ignore_classes)} ignored" if options.ignore_classes else ""
-        sources.reading.append(f"classes: {class_file.name}, {len(table.names)} names{ignored}")
+        sources.reading.append(f"classes: {class_file.name}, {counted(len(table.names), 'name')}{ignored}")
     return sources
 
 
@@ -201,15 +201,15 @@ def keep_complete(sources: FolderSources) -> list[str]:
             set(matched.table.keys) - {matched.table.keys[row] for row in matched.row_of.values()}
         )
         lacking = [key for key in keys if key not in matched.row_of]
-        sources.notes += listed(f"rows of the {what} without an image", absent)
-        sources.notes += listed(f"images without {what}, left out", lacking)
+        sources.notes += listed("row", f"of the {what} without an image", absent)
+        sources.notes += listed("image", f"without {what}, left out", lacking)
         keys = [key for key in keys if key in matched.row_of]
     for what, masks in (("mask", sources.masks), ("clean mask", sources.clean_masks)):
         if masks is None:
             continue
-        sources.notes += listed(f"{what}s without an image", sorted(set(masks) - set(sources.images)))
+        sources.notes += listed(what, "without an image", sorted(set(masks) - set(sources.images)))
         sources.notes += listed(
-            f"images without a {what}, left out", [key for key in keys if key not in masks]
+            "image", f"without a {what}, left out", [key for key in keys if key not in masks]
         )
         keys = [key for key in keys if key in masks]
     if not keys:

@@ -11,7 +11,7 @@ from gridbench.datasets.readers.base import listed
 from gridbench.datasets.readers.files import FileIndex
 from gridbench.datasets.readers.splitting import SPLIT_WORDS
 from gridbench.datasets.readers.tables.rows import read_text
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 
 __all__ = ["LIST_SUFFIXES", "find_split_lists", "is_name_list", "read_split_lists"]
 
@@ -110,12 +110,13 @@ def read_split_lists(
             raise InputError(
                 f"{path} names no image. Images are called {', '.join(index.examples())}; {_INSTEAD}"
             )
-        notes += listed(f"lines of {path.name} that name no image", unknown)
+        notes += listed("line", f"of {path.name} without an image", unknown)
     lacking = [key for key in needed if key not in split]
     if lacking:
         names = ", ".join(path.name for path in lists)
         raise InputError(
-            f"{len(lacking)} of {len(needed)} images are in none of {names}: {', '.join(lacking[:5])}. Add them, move "
+            f"{len(lacking)} of {counted(len(needed), 'image')} in none of {names}: {', '.join(lacking[:5])}. Add "
+            "them, move "
             f"them elsewhere, {_INSTEAD}"
         )
     return split, notes

@@ -20,7 +20,7 @@ from gridbench.datasets.readers.source_files import Unreadable, read_bytes
 from gridbench.datasets.readers.tables import LabelTable, TableOptions
 from gridbench.datasets.readers.tables.label_table import interpret_table
 from gridbench.datasets.readers.tables.rows import RawTable, table_of_records
-from gridbench.errors import InputError, in_words
+from gridbench.errors import InputError, counted, in_words
 
 __all__ = ["ANNOTATION_SUFFIXES", "annotation_table", "read_annotations"]
 
@@ -63,9 +63,15 @@ def annotation_table(
                 )
             labels[row, place[each.label]] = 1
     without = sum(not drawn for drawn in found.images.values())
-    notes = [*found.notes, *([f"{without} images of {path.name} have no annotation"] if without else [])]
+    notes = [
+        *found.notes,
+        *([f"{counted(without, 'image')} of {path.name} without an annotation"] if without else []),
+    ]
     count = sum(map(len, found.images.values()))
-    line = f"labels: {path.name}, {found.kind}: {count} annotations of {len(names)} classes in {len(keys)} images"
+    line = (
+        f"labels: {path.name}, {found.kind}: {counted(count, 'annotation')} of "
+        f"{counted(len(names), 'class', 'classes')} in {counted(len(keys), 'image')}"
+    )
     outlines = [Outlines(tuple(drawn), found.sizes.get(image)) for image, drawn in found.images.items()]
     return LabelTable(keys, names, labels, {}, tuple(notes), (line,), False, outlines)
 

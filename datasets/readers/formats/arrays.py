@@ -21,7 +21,7 @@ from gridbench.datasets.readers.raster import Raster, Shape
 from gridbench.datasets.readers.source_files import Unreadable, open_regular
 from gridbench.datasets.readers.tables import read_rows
 from gridbench.datasets.readers.tables.class_table import read_class_table
-from gridbench.errors import InputError, nearest
+from gridbench.errors import InputError, counted, nearest
 
 __all__ = ["ArrayOptions", "plan_arrays"]
 
@@ -100,7 +100,7 @@ def plan_arrays(where: ArrayOptions, options: EmbeddedOptions, progress: Progres
     for what, array in (("labels", given), ("clean labels", clean)):
         if array is not None and len(array) != len(images):
             raise InputError(
-                f"{where.labels} has {len(array)} {what}, and {where.images} has {len(images)} images."
+                f"{where.labels} has {len(array)} {what}, and {where.images} has {counted(len(images), 'image')}."
             )
     table = None if where.classes is None else read_class_table(where.classes)
     names = table.names if table else _class_names([array for array in (given, clean) if array is not None])
@@ -110,7 +110,8 @@ def plan_arrays(where: ArrayOptions, options: EmbeddedOptions, progress: Progres
     report = {
         "reading": [
             f"images: {where.images.name}, {len(images)} of {shape} {images.dtype.name}",
-            f"labels: {where.labels.name}{'' if where.column is None else f', {where.column}'}, {len(names)} classes",
+            f"labels: {where.labels.name}{'' if where.column is None else f', {where.column}'}, "
+            f"{counted(len(names), 'class', 'classes')}",
             *(
                 []
                 if where.clean_column is None

@@ -28,7 +28,7 @@ from gridbench.datasets.readers.splitting import SPLIT_WORDS, read_split
 from gridbench.datasets.readers.tables.key_column import TableOptions
 from gridbench.datasets.readers.tables.label_table import interpret_table
 from gridbench.datasets.readers.tables.rows import RawTable
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 
 __all__ = ["plan_parquet"]
 
@@ -142,7 +142,7 @@ def plan_parquet(
     limits = limits_for(options.max_pixels)
     report: dict[str, Any] = {
         "reading": [
-            f"images: the column {image!r} of {len(paths)} Parquet files, {len(names)} rows",
+            f"images: the column {image!r} of {counted(len(paths), 'Parquet file')}, {counted(len(names), 'row')}",
             *labels.reading,
         ],
         "notes": list(labels.notes),

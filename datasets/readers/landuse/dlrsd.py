@@ -40,9 +40,9 @@ def plan_dlrsd(roots: Sequence[Path], options: LandUseOptions) -> Plan:
         )
     both = sorted(set(files.photographs) & set(files.maps))
     files.notes += listed(
-        "photographs without a label map, left out", sorted(set(files.photographs) - set(both))
+        "photograph", "without a label map, left out", sorted(set(files.photographs) - set(both))
     )
-    files.notes += listed("label maps without a photograph, left out", sorted(set(files.maps) - set(both)))
+    files.notes += listed("label map", "without a photograph, left out", sorted(set(files.maps) - set(both)))
     with quick_raster_access():
         base, notes = index_base([files.maps[name] for name in both], options.map_base)
     files.notes += notes

@@ -9,7 +9,7 @@ from pathlib import Path
 from gridbench.datasets.readers.files import raster_files
 from gridbench.datasets.readers.landuse.classes import parse_name
 from gridbench.datasets.readers.source_files import digest_of, format_of
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 
 __all__ = ["LandUseFiles", "find_files"]
 
@@ -78,7 +78,7 @@ def find_files(roots: Sequence[Path]) -> LandUseFiles:
             "agricultural00.tif, in the 21 scenes."
         )
     if others:
-        files.notes.append(f"{others} files that are no images of UC Merced, passed over")
+        files.notes.append(f"passed over: {counted(others, 'file')} with the name of no UC Merced image")
     return files
 
 

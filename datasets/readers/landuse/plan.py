@@ -21,7 +21,7 @@ from gridbench.datasets.readers.landuse.labels import (
 )
 from gridbench.datasets.readers.landuse.unit import LandUseUnit, read_landuse_unit
 from gridbench.datasets.readers.raster import Unreadable, quick_raster_access, read_shape
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 
 __all__ = ["LandUseOptions", "plan_land_use"]
 
@@ -73,9 +73,9 @@ def plan_land_use(
             roots, sorted(files.photographs), options, trust, files.notes
         )
         absent = [name for name in names if name not in chosen.labels]
-        files.notes += listed("images without scene labels, left out", absent)
+        files.notes += listed("image", "without scene labels, left out", absent)
         unseen = sorted(set(chosen.labels) - set(files.photographs))
-        files.notes += listed("rows of scene labels without an image", unseen)
+        files.notes += listed("row", "of scene labels without an image", unseen)
         names = [name for name in names if name in chosen.labels]
     if not names:
         raise InputError("No image has everything that it needs: " + "; ".join(files.notes) + ".")
@@ -116,7 +116,7 @@ def _reading(
         lines.append(f"label maps: {plain}{said}; 255 is no class")
     if chosen is not None:
         lines.append(
-            f"labels: {chosen.path.name}, {len(chosen.labels)} rows, {len(CLASS_NAMES)} classes by name"
+            f"labels: {chosen.path.name}, {counted(len(chosen.labels), 'row')}, {len(CLASS_NAMES)} classes by name"
         )
     else:
         lines.append("labels: the classes of the label maps (--labels-from-maps)")
@@ -158,7 +158,9 @@ def _labels(
                 "listed": differences[:_LISTED_DISAGREEMENTS],
             }
         )
-        verdict = f"differs in {len(differences)} labels" if differences else "agrees in every label"
+        verdict = (
+            f"differs in {counted(len(differences), 'label')}" if differences else "agrees in every label"
+        )
         notes.append(f"{other.path.name} {verdict} with {sources[0].path.name}, which is used")
     return sources[0], rows
 

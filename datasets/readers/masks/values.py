@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gridbench.datasets.readers.masks.codebook import Codebook, Colour, MaskContent
 from gridbench.datasets.readers.tables.class_table import ClassTable
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 
 __all__ = ["MaskReading", "interpret_masks"]
 
@@ -201,7 +201,9 @@ def _from_bands(content: MaskContent, table: ClassTable, what: str) -> MaskReadi
     count = len(table.names)
     if len(content.files) > 1 or len(content.bands) > 1 or set(content.bands) != {count}:
         kinds = _counted(content.files)
-        bands = ", ".join(f"{n} bands ({files} files)" for n, files in content.bands.items())
+        bands = ", ".join(
+            f"{counted(n, 'band')} ({counted(files, 'file')})" for n, files in content.bands.items()
+        )
         raise InputError(
             f"The {what} have a band for each class ({bands}; {kinds}), and there are {count} classes. "
             "Give as many bands as "
@@ -285,7 +287,7 @@ def _counted(kinds: Mapping[str, int]) -> str:
         "colours": "in colours",
         "bands": "with a band for each class",
     }
-    return ", ".join(f"{n} files {words[kind]}" for kind, n in kinds.items() if n)
+    return ", ".join(f"{counted(n, 'file')} {words[kind]}" for kind, n in kinds.items() if n)
 
 
 def _percent(share: float) -> str:

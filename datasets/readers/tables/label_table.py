@@ -19,7 +19,7 @@ from gridbench.datasets.readers.tables.key_column import TableOptions, shortened
 from gridbench.datasets.readers.tables.label_cells import divide_cells
 from gridbench.datasets.readers.tables.label_checks import folded_name
 from gridbench.datasets.readers.tables.rows import RawTable, read_raw_table
-from gridbench.errors import InputError, nearest
+from gridbench.errors import InputError, counted, nearest
 
 __all__ = ["LabelTable", "interpret_table", "read_label_table", "refuse_alike"]
 
@@ -140,7 +140,7 @@ def _class_columns(
                 "if the column is no class, name those that are with --label-columns."
             )
         labels[:, c] = [values[cell] == 1 for cell in cells]
-        columns.reasons[i] = f"class, 1 in {int(labels[:, c].sum())} rows"
+        columns.reasons[i] = f"class, 1 in {counted(int(labels[:, c].sum()), 'row')}"
     if len(used) == 1 and not labels.all() and class_names is None:
         raise InputError(
             f"{table.path} has one column of 0 and 1, {names[0]!r}, so images with 0 would have no label. "
@@ -175,18 +175,18 @@ def _other_columns(table: RawTable, columns: Columns) -> dict[str, list[str]]:
             )
         refuse_alike(sorted(set(words)), f"groups of {table.path}", str.casefold)
         columns.reasons[columns.group] = (
-            f"group: {len(set(words))} different ones, kept together by the split"
+            f"group: {counted(len(set(words)), 'group')}, kept together by the split"
         )
         others["group"] = words
     return others
 
 
 def _reading(table: RawTable, columns: Columns, files: FileIndex | None) -> tuple[str, ...]:
-    lines = [f"{table.path.name}: {len(table.rows)} rows, columns divided by {table.divided_by}"]
+    lines = [f"{table.path.name}: {counted(len(table.rows), 'row')}, columns divided by {table.divided_by}"]
     matched = (
         ""
         if files is None
-        else f", {sum(bool(files.find(c)) for c in table.column(columns.key))} rows name an image"
+        else f"; there is an image for {counted(sum(bool(files.find(c)) for c in table.column(columns.key)), 'row')}"
     )
     columns.reasons[columns.key] = f"name of the image file{matched}"
     width = min(max(len(name) for name in table.header), 30)

@@ -13,6 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from gridbench.core.terminal import escape
+from gridbench.errors import counted
 from gridbench.leaderboard.formats.html.page_details import Budget, details_of
 from gridbench.leaderboard.formats.json import document_of
 from gridbench.leaderboard.records.runs import Run
@@ -148,10 +149,10 @@ def _summary(report: Report) -> str:
         (run.origin, run.id) for table in report.tables for cell in table.cells for run in cell.runs.values()
     }
     methods = {cell.text("method") for table in report.tables for cell in table.cells}
-    parts = [f"{len(runs)} runs", f"{len(methods)} methods", f"{len(report.tables)} tables"]
+    parts = [counted(len(runs), "run"), counted(len(methods), "method"), counted(len(report.tables), "table")]
     if report.found.left_out:
-        parts.append(f"{len(report.found.left_out)} unfinished, failed or damaged runs left out")
-    return ", ".join(part if not part.startswith("1 ") else part.removesuffix("s") for part in parts)
+        parts.append(f"{counted(len(report.found.left_out), 'unfinished, failed or damaged run')} left out")
+    return ", ".join(parts)
 
 
 def _footer(details: Mapping[str, Any]) -> str:

@@ -28,7 +28,7 @@ def command(capsys: pytest.CaptureFixture[str]) -> Call:
 
 @pytest.fixture
 def cli(command: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
-    """Call gridbench in an empty folder with a wide terminal."""
+    """Call gridbench in an empty folder with a terminal that is wider than any message."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("COLUMNS", "2000")
     return command

@@ -75,7 +75,7 @@ def test_from_labels_to_corrected_labels_that_are_read_back(cli, mine, tmp_path,
     words = ("audit", "apply", folder, "--decisions", "decisions.csv", "--out", "fixed", *mine)
     code, text, messages = cli(*words)
     assert code == 0, messages
-    assert re.search(r"(1 labels added, 0|0 labels added, 1) taken away", text)
+    assert re.search(r"(1 label added, 0|0 labels added, 1) taken away", text)
 
     prepare = ("data", "prepare", "folder", "--data", "mine", "--labels", "fixed/labels.csv")
     code, text, messages = cli(*prepare, "--name", "fixed", "--quiet", *mine)
@@ -112,7 +112,7 @@ def test_from_labels_to_corrected_labels_that_are_read_back(cli, mine, tmp_path,
     words = ("audit", "apply", folder, "--decisions", "coco.json", "--from", "coco", "--out", "coco", *mine)
     code, text, messages = cli(*words, "--labels", "mine/labels.csv")
     assert code == 0, messages
-    assert "1 labels to change, 0 to keep" in text
+    assert "1 label to change, 0 to keep" in text
     labels, original = rows(tmp_path / "coco" / "labels.csv"), rows(tmp_path / "mine" / "labels.csv")
     image, label = (
         document[key][gone[of] - 1] for key, of in (("images", "image_id"), ("categories", "category_id"))
@@ -153,14 +153,14 @@ def test_the_first_of_the_list_can_be_changed_unseen(cli, mine, tmp_path):
         )
         assert code == 0, messages
         assert re.search(r"expected to mend \d+ and to break \d+", text)
-        assert sum(map(int, re.search(r"(\d+) labels added, (\d+)", text).groups())) == count
+        assert sum(map(int, re.search(r"(\d+) labels? added, (\d+)", text).groups())) == count
     (tmp_path / "d.csv").write_text(
         f"sample,label,decision\n{listed[0]['sample']},{listed[0]['label']},reject\n"
     )
     text = cli(
         "audit", "apply", folder, "--top", 3, "--beyond-line", "--decisions", "d.csv", "--out", "fixed", *mine
     )[1]
-    assert sum(map(int, re.search(r"(\d+) labels added, (\d+)", text).groups())) == 2
+    assert sum(map(int, re.search(r"(\d+) labels? added, (\d+)", text).groups())) == 2
     code, text, _ = cli(
         "audit", "apply", folder, "--top", 2, "--kind", "missing", "--beyond-line", "--out", "fixed", *mine
     )
@@ -196,10 +196,10 @@ def test_the_recipe_is_one_for_audits_unless_the_user_says_otherwise(cli, mine, 
     words = [*SHORT[:2], *SHORT[4:]]
     text = cli("audit", "--dataset", "mine", "--slnir", 10, *SHORT, *mine)[1]
     assert "42 training images" in text
-    assert "bce, 1 epochs" in text
+    assert "bce, 1 epoch" in text
     code, text, messages = cli("audit", "--dataset", "mine", "--method", "grid", *words, "--epochs", 1, *mine)
     assert code == 0, messages
-    assert "grid with bce, 1 epochs" in text
+    assert "grid with bce, 1 epoch" in text
 
 
 def test_networks_whose_descriptors_can_be_negative_audit_too(cli, mine):
@@ -305,11 +305,11 @@ def test_validation_and_test_labels_change_only_when_asked(cli, mine, tmp_path):
     assert cli(*exported)[0] == 2
     every = ("audit", "apply", folder, "--top", "50%", "--beyond-line", "--out", "fixed", "--force", *mine)
     text = cli(*every)[1]
-    left = int(re.search(r"(\d+) changes of validation and test labels were left out", text)[1])
+    left = int(re.search(r"Left out: (\d+) changes? of validation and test labels", text)[1])
     assert left > 0
-    assert sum(map(int, re.search(r"(\d+) labels added, (\d+)", text).groups())) == 90 - left
+    assert sum(map(int, re.search(r"(\d+) labels? added, (\d+)", text).groups())) == 90 - left
     text = cli(*every, "--splits", "all")[1]
-    assert f"{left} validation and test labels change: scores on them cannot be compared" in text
+    assert f"Changed: {left} labels of validation and test images; scores on them cannot be compared" in text
 
 
 def test_findings_of_georeferenced_images_are_exported_with_their_outlines(cli, tmp_path):

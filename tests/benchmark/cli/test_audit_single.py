@@ -33,7 +33,7 @@ def folders(cli, tmp_path):
 def test_a_folder_for_each_class_is_audited_as_single_labels_and_a_label_is_replaced(cli, folders, tmp_path):
     code, text, messages = cli("audit", "--dataset", "mine", *SHORT, *folders)
     assert code == 0, messages
-    assert "ce, 1 epochs" in text
+    assert "ce, 1 epoch" in text
     assert "Estimated given labels that are wrong" in text
     assert "missing" not in text
     folder = tmp_path / audit_folder(text)

@@ -93,7 +93,7 @@ def test_a_method_runs_on_exactly_the_cells_and_stands_in_its_place(compare, sma
     assert any(line.startswith("random") for line in lines)
     assert "n = 2, seeds 0, 1" in out
     assert "not enough seeds" in out
-    assert "2 seeds resolve nothing; 5 can." in out
+    assert "2 seeds cannot resolve any difference; 5 can." in out
     assert " 40 " not in out, "a variant of GRID stands among the baselines"
     table = out[: out.index("small bce against the baselines")]
     assert " 60" not in table.replace("seeds", "")

@@ -17,7 +17,7 @@ def doctor(cli, tmp_path, monkeypatch):
 def test_a_healthy_machine(doctor, tmp_path):
     code, output, _ = doctor()
     lines = dict(line.split(":", 1) for line in output.splitlines() if ":" in line)
-    assert (code, output.splitlines()[-1]) == (0, "nothing is wrong")
+    assert (code, output.splitlines()[-1]) == (0, "No problem found.")
     assert lines.keys() >= {"gridbench", "libraries", "CPU", "threads", "devices", "cache", "runs"}
     assert str(tmp_path / "cache") in lines["cache"]
     assert f"torch {importlib.metadata.version('torch')}" in lines["libraries"]
@@ -40,22 +40,22 @@ def test_what_every_run_needs(doctor, monkeypatch, required, said):
     code, output, _ = doctor()
     assert code == 1
     assert said in output
-    assert output.splitlines()[-1] == "1 problem found"
+    assert output.splitlines()[-1] == "1 problem found."
 
 
 def test_folders_without_room_or_permission(doctor, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     code, output, _ = doctor("--runs", tmp_path / "full", "--cache", tmp_path / "file" / "below")
     assert code == 1
-    assert "it cannot be written, name another one with --cache" in " ".join(output.split())
+    assert "not writable, so choose another folder with --cache" in " ".join(output.split())
     monkeypatch.setattr("gridbench.cli.doctor.ENOUGH_ROOM", 2**80)
     code, output, _ = doctor()
     assert code == 1
-    assert output.splitlines()[-1] == "2 problems found"
+    assert output.splitlines()[-1] == "2 problems found."
 
 
 def test_what_is_optional_is_named_with_its_purpose(doctor, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     code, output, _ = doctor()
     assert code == 0
-    assert "no numba, for chi-square distances at full speed: pip install 'gridbench[fast]'" in output
+    assert "numba is not installed, for fast chi-square distances: pip install 'gridbench[fast]'" in output

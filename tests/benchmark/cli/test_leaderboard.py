@@ -168,10 +168,10 @@ def test_records_can_be_handed_over_and_taken_in(write, tmp_path):
     write(seed=0, ndcg=0.5)
     write(seed=1, ndcg=0.6)
     runs, bundle = str(tmp_path / "runs"), str(tmp_path / "friend.zip")
-    assert "with 1 records" in run("export", bundle, "--runs", runs, "--filter", "seed=1").output
+    assert "with 1 record" in run("export", bundle, "--runs", runs, "--filter", "seed=1").output
     done = run("import", bundle, "--runs", str(tmp_path / "mine"))
     assert done.exit_code == 0, done.output
-    assert "1 records are now in" in done.output
+    assert "1 record added to" in done.output
     assert "60.0" in run("--runs", str(tmp_path / "mine")).stdout
     assert isinstance(run("import", bundle, "--runs", runs, "--origin", "../x").exception, InputError)
 

@@ -97,7 +97,7 @@ def test_a_dry_run_tells_the_time_from_measured_runs_and_what_is_unknown(cli, sh
     assert "4 runs: 1 done, 3 new. To compute: 3; time: about " in out
     assert "for 1 of them; nothing like the other 2 was measured here" in out
     _, out, _ = cli(*short, "--config", yaml("method: bce\n"), "--dry-run")
-    assert out.strip().endswith("1 runs: 1 done. To compute: 0.")
+    assert out.strip().endswith("1 run: 1 done. To compute: 0.")
 
 
 def test_lambda_is_selected_on_validation_and_the_leaderboard_says_so(cli, short, yaml, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 
 import click
@@ -11,7 +12,7 @@ import pytest
 import gridbench.cli
 from gridbench.core.terminal import wrapped
 
-COMMAND = re.compile(r"(^|\s)gridbench .*")
+COMMAND = re.compile(r"(^|[\s(])gridbench .*")
 
 
 @pytest.fixture
@@ -86,6 +87,47 @@ def test_what_is_there_is_listed_within_the_width(lines, finished, cache, settin
         lines(command, "--method", "grid", "--slnir", 60, *small, "--dry-run")
     lines("run", "--method", "grid", "--slnir", 30, *small)
     lines("score", record.folder, "--distance", "euclidean")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "leaderboard --runs 'none here'",
+        "leaderboard --runs . --only-chosen",
+        "run --method grit --loss bce",
+        "run --method grid --loss bce --slnir 300",
+        "run --slnr 30",
+        "data prepare folder --data .",
+        "rum",
+    ],
+)
+def test_errors_fit(command, monkeypatch, tmp_path, words):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    code, _, messages = command(*shlex.split(words))
+    assert code == 2
+    assert len(messages) > 40
+    wide = [line for line in messages.splitlines() if len(line) > 80]
+    assert [line for line in wide if not COMMAND.search(line)] == []
+    monkeypatch.delenv("COLUMNS")
+    assert " ".join(command(*shlex.split(words))[2].split()) == " ".join(messages.split())
+
+
+def test_commands_and_quoted_texts_are_kept_whole():
+    quoted = "The file 'my data/labels and more.csv' has no row for 'a b', such as the classes' own."
+    assert wrapped(quoted, 30).splitlines() == [
+        "The file",
+        "'my data/labels and more.csv'",
+        "has no row for 'a b', such as",
+        "the classes' own.",
+    ]
+    command = "gridbench sweep --select lambda ... --runs 'my runs'"
+    text = f"Select with: {command}, or list them (gridbench list methods), and so on."
+    assert wrapped(text, 40).splitlines() == [
+        f"Select with: {command},",
+        "or list them (gridbench list methods),",
+        "and so on.",
+    ]
 
 
 def test_no_word_and_no_command_is_cut():

@@ -81,7 +81,7 @@ def gridbench(installed, tmp_path, cache, warm):
             f"main({[str(word) for word in words]!r})",
         ]
         script.write_text("\n".join(lines), encoding="utf-8")
-        environment = {"COLUMNS": "120", "GRIDBENCH_CACHE": str(cache)}
+        environment = {"COLUMNS": "2000", "GRIDBENCH_CACHE": str(cache)}
         return warm(folder=tmp_path, environment=environment, script=str(script))
 
     return call
@@ -92,7 +92,7 @@ def here(tmp_path, cache, capsys, monkeypatch):
     """Run the command line in this process, which does not have the package; returns (exit code, output, messages)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GRIDBENCH_CACHE", str(cache))
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("COLUMNS", "2000")
 
     def call(*words):
         code = 0

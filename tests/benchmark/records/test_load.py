@@ -53,7 +53,7 @@ def test_what_a_record_has_not_is_told_with_the_reason(go, cache):
         record.predictions("test")
     with pytest.raises(InputError, match="--keep light"):
         record.model(cache)
-    with pytest.raises(InputError, match="holds 1 runs; load one of them"):
+    with pytest.raises(InputError, match="holds 1 run; load one"):
         gridbench.load(record.folder.parent)
     with pytest.raises(InputError, match=f"Did you mean '{record.folder.name}'"):
         gridbench.load(f"{record.folder}x")

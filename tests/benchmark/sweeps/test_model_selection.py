@@ -124,7 +124,7 @@ def test_nothing_is_chosen_while_runs_are_to_be_computed(plan, runs):
     (selection,) = select(made.items, runs, SEARCH)
     assert selection.chosen is None
     assert selection.document()["chosen"] is None
-    assert "1 tries have runs to be computed" in describe_selection(selection)[1]
+    assert "1 try with runs to be computed" in describe_selection(selection)[1]
 
 
 def test_nothing_is_chosen_when_every_try_failed(plan, runs):
@@ -159,7 +159,7 @@ def test_the_record_says_what_was_chosen_from_what_by_which_score(plan, runs):
     assert [trial["parameters"]["lambda"] for trial in document["trials"]] == [10.0, 20.0, 30.0]
     assert set(document["chosen_cells"]) == {i.plan.cell for i in made.items if lam(i) == 30}
     told = "\n".join(describe_selection(selection))
-    assert "-> lambda 30: 30.00 % (n = 4 runs)" in told
+    assert "-> lambda 30: 30.00 % (4 runs)" in told
 
 
 def by(metric):

@@ -62,7 +62,7 @@ def test_failures_raise_at_the_end_and_leave_the_other_records(sweep, tmp_path, 
         raise RuntimeError("out of luck")
 
     monkeypatch.setattr(BCE, "entries", broken)
-    with pytest.raises(RunFailed, match="1 runs failed"):
+    with pytest.raises(RunFailed, match="1 run failed"):
         sweep(method=["bce", "random"], epochs=1)
     (folder,) = (path.parent for path in (tmp_path / "runs").glob("*/done"))
     assert folder.name.startswith("stripes-random-")

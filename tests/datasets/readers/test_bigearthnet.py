@@ -339,7 +339,7 @@ def test_the_lists_beside_the_archive_are_its_split(one, tmp_path):
     notes = " | ".join(archive.report["notes"])
     assert "1 of the 6 patches of the lists" in notes
     assert "test 1 of 2" in notes
-    assert "1 patches that are there are in none of" in notes
+    assert "left out: 1 patch in none of" in notes
 
 
 def test_a_folder_of_lists_may_be_named(one, tmp_path):
@@ -362,7 +362,7 @@ def test_the_papers_lists_decide_when_they_know_patches(one, tmp_path):
     archive = packed(one, tmp_path)
     assert split_of(archive) == {name: split for split, name in known.items()}
     notes = " | ".join(archive.report["notes"])
-    assert "14829 of the 14832 patches of the paper's lists are not there" in notes
+    assert "not there: 14829 of the 14832 patches of the paper's lists" in notes
     assert "train 7760 of 7761, val 3507 of 3508, test 3562 of 3563" in notes
 
 
@@ -381,7 +381,7 @@ def test_lists_of_snow_and_clouds_leave_patches_out(one, tmp_path):
     (tmp_path / "mine.csv").write_text(V1[1] + "\n")
     archive = packed(one, tmp_path, split="50/25/25", exclude=(tmp_path / "mine.csv",))
     assert sorted(archive.names) == sorted(V1[2:])
-    assert "1 patches left out because patches_with_seasonal_snow.csv lists them" in archive.report["notes"]
+    assert "1 patch left out because patches_with_seasonal_snow.csv lists them" in archive.report["notes"]
 
 
 # Version 2
@@ -441,7 +441,7 @@ def test_negative_numbers_in_a_band_are_listed(two, tmp_path):
 def test_patches_of_the_metadata_that_are_not_there_are_counted(two, tmp_path):
     shutil.rmtree(two / "BigEarthNet-S2" / TILE / V2[3])
     archive = packed(two, tmp_path)
-    assert "1 of the 4 patches of the metadata are not there: test 1" in archive.report["notes"]
+    assert "not there: 1 of the 4 patches of the metadata: test 1" in archive.report["notes"]
 
 
 def test_version_2_without_metadata_says_what_is_needed(two):
@@ -469,7 +469,7 @@ def test_pixels_of_version_1_with_maps_of_version_2_are_joined_by_name_alone(one
         np.testing.assert_array_equal(archive.label_maps[i], classes_of_codes(reference(V1.index(name))))
         np.testing.assert_array_equal(archive.scene_labels[i], multi_hot(V1_LABELS[V1.index(name)]))
     assert any(
-        "2 patches that are not in the metadata of version 2, left out" in n for n in archive.report["notes"]
+        "2 patches missing from the metadata of version 2, left out" in n for n in archive.report["notes"]
     )
 
 

@@ -129,8 +129,8 @@ def test_masks_and_images_that_lack_each_other_are_counted(root, tmp_path):
     (root / "images" / "im01.png").unlink()
     archive = packed(root, tmp_path)
     assert len(archive) == 10
-    assert "1 masks without an image: im01" in archive.report["notes"]
-    assert "1 images without a mask, left out: im00" in archive.report["notes"]
+    assert "1 mask without an image: im01" in archive.report["notes"]
+    assert "1 image without a mask, left out: im00" in archive.report["notes"]
 
 
 def test_a_label_that_no_class_has_is_refused_with_the_nearest(root):
@@ -458,7 +458,7 @@ def test_large_images_are_cut_into_tiles_side_by_side(large, tmp_path):
     whole = image_of(1, 43).transpose(2, 0, 1)
     np.testing.assert_array_equal(images["part_0t1_r001_c000"], whole[:, 16:32, :16])
     np.testing.assert_array_equal(maps["part_0t1_r001_c001"], mask_of(1, 43)[16:32, 16:32])
-    assert "1 images smaller than a tile, left out: part_2t2" in archive.report["notes"]
+    assert "1 image smaller than a tile, left out: part_2t2" in archive.report["notes"]
 
 
 def test_a_class_counts_from_the_cover_and_tiles_from_the_labelled_share(large, tmp_path):

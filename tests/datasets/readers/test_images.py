@@ -158,7 +158,7 @@ def test_image_and_mask_are_seen_the_same_way(tmp_path, drawn):
     assert archive.image_size == (24, 16)
     for i, name in enumerate(archive.names):
         np.testing.assert_array_equal(archive.label_maps[i], pixels[name][0] > 0)
-    assert "6 images are turned upright" in said(archive)
+    assert "6 images turned upright" in said(archive)
     assert ("drawn on the stored image" in said(archive)) == (drawn == "stored")
 
 

@@ -247,8 +247,8 @@ def test_what_lacks_its_partner_is_left_out_and_counted(original, tmp_path):
     notes = archive.report["notes"]
     assert "1 photographs without a label map, left out: beach08" in notes
     assert "1 label maps without a photograph, left out: airplane03" in notes
-    assert "1 rows of scene labels without an image: airplane03" in notes
-    assert "1 files that are no images of UC Merced, passed over" in notes
+    assert "1 row of scene labels without an image: airplane03" in notes
+    assert "passed over: 1 file with the name of no UC Merced image" in notes
 
 
 # Label maps
@@ -398,7 +398,7 @@ def test_every_disagreement_between_label_files_is_reported(original, tmp_path):
         }
     ]
     assert sources["LandUse_multilabels.mat"]["disagreements"] == 0
-    assert any("LandUse_Multilabeled.txt differs in 1 labels" in note for note in archive.report["notes"])
+    assert any("LandUse_Multilabeled.txt differs in 1 label " in note for note in archive.report["notes"])
 
 
 def test_a_matrix_alone_is_read_transposed_or_not(original, tmp_path):

@@ -76,7 +76,7 @@ def bundle(call, tmp_path, cache, monkeypatch):
 def test_a_round_trip(call, bundle, cache, tmp_path):
     code, said = call("leaderboard", "verify", bundle, "--cache", cache)
     assert code == 0
-    assert "1 records" in said
+    assert "1 record" in said
     assert "handed at 30 % (n = 1)" in said
     assert "plug-in: handed.py" in said
     assert "\nsubmitted  stripes-handed" in said

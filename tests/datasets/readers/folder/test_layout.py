@@ -161,7 +161,7 @@ def test_linked_folders_are_entered_and_other_files_counted(root, tmp_path):
     (root / "images" / "notes.xml").write_text("<x/>")
     archive = packed(root, tmp_path)
     assert len(archive) == 6
-    assert any("no images: .xml" in note for note in archive.report["notes"])
+    assert any("passed over: .xml" in note for note in archive.report["notes"])
 
 
 def test_names_that_are_not_utf_8_are_refused(root):
@@ -305,10 +305,10 @@ def test_the_reading_says_what_became_of_every_column_and_class(tmp_path):
     assert plan(root).report["reading"][1:] == [
         "labels: labels.csv: 6 rows, columns divided by commas",
         "  index   not used",
-        "  file    name of the image file, 6 rows name an image",
+        "  file    name of the image file; there is an image for 6 rows",
         "  labels  labels, divided by semicolons",
         "  split   split: train 2, val 2, test 2",
-        "  group   group: 2 different ones, kept together by the split",
+        "  group   group: 2 groups, kept together by the split",
         "  score   not used",
         "classes: 2, images of each in train / val / test",
         "  a  2 / 2 / 2",
@@ -354,7 +354,7 @@ def test_mlrsnet_has_a_table_for_each_scene_in_an_order_of_its_own(tmp_path):
     archive = packed(root, tmp_path)
     assert labels_found(archive) == truth
     assert archive.class_names == ("sand", "sea", "trees")
-    assert "  and 1 more tables of 3 rows, read by the names of the columns" in archive.report["reading"]
+    assert "  and 1 more table of 3 rows, read by the names of the columns" in archive.report["reading"]
 
 
 @pytest.mark.parametrize("nested", [True, False])

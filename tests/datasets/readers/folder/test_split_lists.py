@@ -90,7 +90,7 @@ def test_a_table_with_a_split_and_shares_come_before_lists(root):
     ("change", "message"),
     [
         ({"t3": "val"}, r"val\.txt, line \d: t3 is in train\.txt, too"),
-        ({"t3": None}, r"1 of 10 images are in none of train\.txt, val\.txt, test\.txt: t3"),
+        ({"t3": None}, r"1 of 10 images in none of train\.txt, val\.txt, test\.txt: t3"),
     ],
 )
 def test_an_image_in_two_lists_or_in_none_is_refused(root, change, message):
@@ -110,7 +110,7 @@ def test_names_without_an_image_are_counted(root):
     write(root, split={**SPLIT, "t77": "val", "t78": "val"})
     found, report = splits(root)
     assert found == SPLIT
-    assert "2 lines of val.txt that name no image: t77, t78" in report["notes"]
+    assert "2 lines of val.txt without an image: t77, t78" in report["notes"]
 
 
 def test_two_lists_of_one_split_are_refused(root):

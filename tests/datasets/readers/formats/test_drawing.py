@@ -126,7 +126,7 @@ def test_an_export_becomes_label_maps_and_scene_labels(root, tmp_path):
     assert archive.report["findings"] == {"left out: no scene label": 1}
     text = "\n".join(plan.report["reading"])
     assert "masks: drawn from 1 boxes, 1 outlines, 1 run lengths (filled as rectangles)" in text
-    assert "1 labels of whole images, lines, points or brush strokes cannot be drawn" in text
+    assert "not drawn: 1 label of whole images, lines, points or brush strokes" in text
     assert "pixels outside of all are no class" in text
 
 
