@@ -20,11 +20,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from gridbench.config import stored_config
-from gridbench.config.command_line import command_of
 from gridbench.core.files import check_folder, check_free, check_target, write_bytes
 from gridbench.core.terminal import escape
 from gridbench.datasets.dataset import Progress
 from gridbench.errors import InputError
+from gridbench.leaderboard.records.command_line import command_of
 from gridbench.plan import Plan, make_plan
 from gridbench.records.recompute import wrong_numbers
 from gridbench.records.record import DONE, RunRecord, read_record

@@ -9,8 +9,8 @@ from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from typing import Any, Literal
 
-from gridbench.config.command_line import setting_text
 from gridbench.errors import InputError
+from gridbench.leaderboard.records.command_line import setting_text
 from gridbench.leaderboard.records.metric_info import METRICS
 from gridbench.leaderboard.records.metric_names import HEADLINE, closest, full_name, why_missing
 from gridbench.leaderboard.records.runs import Collection, Run, Setting

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from gridbench.config.command_line import command_of, setting_text
 from gridbench.leaderboard.figures.strips import Picture, Strip, strips_of
+from gridbench.leaderboard.records.command_line import command_of, setting_text
 from gridbench.leaderboard.records.metric_info import unit_of
 from gridbench.leaderboard.records.runs import Run, flatten
 from gridbench.leaderboard.tables.text import clean, number

@@ -208,7 +208,7 @@ def test_clean_masks_need_noisy_ones_of_the_same_images(root, tmp_path):
         wide = SIDE + (i == 3)
         Image.fromarray(np.zeros((SIDE, wide), np.uint8)).save(root / "truth" / f"im{i:02d}.png")
     archive = packed(root, tmp_path, clean_masks=root / "truth")
-    assert "images without a clean mask, left out" in " ".join(archive.report["notes"])
+    assert "1 image without a clean mask, left out" in " ".join(archive.report["notes"])
     assert "im03.png" in archive.report["failed"][0]["file"]
     (root / "masks").rename(root / "unused")
     label_csv(root, [f"im{i:02d}.png,road" for i in range(12)])

@@ -245,8 +245,8 @@ def test_what_lacks_its_partner_is_left_out_and_counted(original, tmp_path):
     archive = packed(plan_dlrsd([original], LandUseOptions()), tmp_path)
     check_content(archive, [name for name in NAMES if name not in ("airplane03", "beach08")])
     notes = archive.report["notes"]
-    assert "1 photographs without a label map, left out: beach08" in notes
-    assert "1 label maps without a photograph, left out: airplane03" in notes
+    assert "1 photograph without a label map, left out: beach08" in notes
+    assert "1 label map without a photograph, left out: airplane03" in notes
     assert "1 row of scene labels without an image: airplane03" in notes
     assert "passed over: 1 file with the name of no UC Merced image" in notes
 

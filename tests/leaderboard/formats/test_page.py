@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from gridbench.cli.run import run as run_command
-from gridbench.config.command_line import command_of
 from gridbench.errors import InputError
 from gridbench.leaderboard.formats.html.page import page_document, render_page
 from gridbench.leaderboard.formats.html.page_details import Budget
+from gridbench.leaderboard.records.command_line import command_of
 from gridbench.leaderboard.records.runs import collect, flatten, shipped_records
 from gridbench.leaderboard.tables.cells import setting_text
 from gridbench.leaderboard.tables.report import Report

@@ -2,6 +2,8 @@ const dialog = $("details");
 $("close").addEventListener("click", () => dialog.close());
 dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
 
+/* An option is not broken at its hyphens. */
+const unbroken = (command) => command.split(" ").flatMap((word) => [make("span", {}, word), " "]);
 const breakable = (name) => name.split(/(?<=[/_])/).flatMap((part) => [part, make("wbr", {})]);
 const pairs = (entries) => make("dl", { class: "pairs" }, ...entries.map(([name, value]) => make("div", {}, make("dt", {}, ...breakable(name)), make("dd", {}, String(value)))));
 
@@ -37,7 +39,7 @@ function runDetails(at, table, value, seed) {
   const environment = Object.entries(data.details.environments[run.environment] ?? {});
   const copy = make("button", { type: "button", onclick: () => navigator.clipboard?.writeText(run.command).then(() => { copy.textContent = "Copied"; }, () => {}) }, "Copy");
   const parts = [
-    section("Command", make("div", { class: "command" }, make("code", {}, run.command), copy)),
+    section("Command", make("div", { class: "command" }, make("code", {}, ...unbroken(run.command)), copy)),
     section("Run", pairs([["folder", run.folder], ["id", run.id], ...(run.origin ? [["origin", run.origin]] : []), ["seed", seed], ["machine", run.machine]])),
     section("Metrics", pairs(Object.entries(run.metrics))),
     section("Settings", pairs(own), make("details", {}, make("summary", {}, `${common.length} settings that all runs of this page share`), pairs(common))),

@@ -1,4 +1,4 @@
-"""The command line of a run, as it is typed (a leaf)."""
+"""The command that computes a run again, from its record."""
 
 from __future__ import annotations
 
