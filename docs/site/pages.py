@@ -35,6 +35,16 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     )
 
 
+def on_page_content(html: str, **_: Any) -> str:
+    """Mark the options in code among words, so that they are not broken after their hyphens."""
+    return re.sub(r"<code>([^<]*)</code>", _options, html)
+
+
+def _options(match: re.Match[str]) -> str:
+    marked = re.sub(r"(?<![\w-])--?[\w-]+", r'<span class="option">\g<0></span>', match[1])
+    return f"<code>{marked}</code>"
+
+
 def _link(match: re.Match[str]) -> str:
     target, anchor = match[1], match[2] or ""
     if target.startswith("docs/"):

@@ -151,7 +151,10 @@ def opened_submission(path: Path, folder: Path) -> Iterator[Submission]:
         (folder / "plugin").mkdir()
         for name, content in sources.items():
             (folder / name).write_bytes(content)
-        home = import_bundle(folder / RECORDS, folder / "runs", "submitted").folder
+        try:
+            home = import_bundle(folder / RECORDS, folder / "runs", "submitted").folder
+        except InputError as error:
+            raise InputError(str(error).replace(str(folder / RECORDS), str(path / RECORDS))) from None
         runs = collect(home).runs
         wrong = list(_wrong_plugins(runs, sources))
         if wrong:

@@ -145,6 +145,7 @@ def test_what_was_tampered_with_is_refused(call, bundle, change, reason, tmp_pat
     code, said = call("leaderboard", "verify", bundle)
     assert code == 2
     assert reason in said
+    assert str(bundle) in said.replace("\n", "")
     assert not (tmp_path / "mark").exists()
 
 
