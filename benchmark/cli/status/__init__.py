@@ -124,7 +124,8 @@ def _lines(report: Report, everything: bool) -> list[str]:
     machines = Counter(run.machine for run in report.found if run.machine)
     if set(machines) - {NOT_RECORDED}:
         lines += [
-            f"machine    {one_line(label)}: {counted(count, 'run')}" for label, count in machines.most_common()
+            f"machine    {one_line(label)}: {counted(count, 'run')}"
+            for label, count in machines.most_common()
         ]
     if len(machines) > 1:
         lines.append("Runs of different machines are never paired: the same seed trains otherwise there.")

@@ -172,7 +172,7 @@ def test_a_file_with_a_wrong_record_is_refused_whole(packed, change, reason):
         ({"method.py": b"print()"}, "has no place"),
         ({"../outside": b""}, "has no place"),
         ({"a/config.json": b"{}"}, "gridbench leaderboard import"),
-        ({"records.jsonl": b"[" * 5000 + b"\n"}, "records and"),
+        ({"records.jsonl": b"[" * 5000 + b"\n"}, "1 record and"),
         ({"bundle.json": b'{"schema":1,"kind":"compact","files":[]}'}, "another format"),
         ({"bundle.json": b'{"schema":9,"kind":"compact","files":{}}'}, "another format"),
         ({"bundle.json": b"[]"}, "another format"),
