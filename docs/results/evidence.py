@@ -16,6 +16,8 @@ HERE = Path(__file__).resolve().parent
 BASELINES = HERE.parents[1] / "leaderboard" / "records" / "baselines" / "bluemarble.zip"
 STUDIES = HERE / "studies.zip"
 """Records of `bluemarble` that are no baselines: other noise models, other parameters, methods of studies."""
+SEVERAL = HERE / "several-labels.zip"
+"""Records of every method for several labels an image, all of one machine and of one recipe, which is its own."""
 
 _HEADS = {"mode": "hybrid", "kl_reduction": "sum", "kl_weight": "1", "epsilon": "sample"}
 GRID = {"method": "grid", "loss": "bce", **{f"parameters.{name}": value for name, value in _HEADS.items()}}
@@ -39,14 +41,14 @@ Where = Mapping[str, str]
 
 
 class Records:
-    """The records of both files.
+    """The records of one or more files: unless given, the baselines and the studies.
 
     Raises:
         ValueError: Those of one level of labels are of several machines, whose runs must not be paired.
     """
 
-    def __init__(self) -> None:
-        self.runs = collect(BASELINES, STUDIES).runs
+    def __init__(self, *files: Path) -> None:
+        self.runs = collect(*(files or (BASELINES, STUDIES))).runs
         for level in (False, True):
             machines = sorted(
                 {run.machine for run in self.runs if (run.settings["kind"] == "single") is level}

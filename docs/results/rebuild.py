@@ -17,6 +17,7 @@ from cost import cost
 from evidence import BASELINES, BCE, HERE, PCE, STUDIES, TOLD, TOLD_PCE, Records
 from matplotlib.figure import Figure
 from pictures import found_over_epochs, heads_over_epochs, reasoning
+from several import several, side_by_side
 from single import single
 from tables import ablation, detection, first_table, lambdas, methods, noise_models
 from why import why
@@ -35,6 +36,7 @@ TABLES: dict[str, Callable[[Records], list[str]]] = {
     "lambda.md": lambdas,
     "methods.md": methods,
     "noise-models.md": noise_models,
+    "several-labels.md": several,
     "single-labels.md": single,
     "why.md": why,
 }
@@ -42,6 +44,7 @@ PICTURES: dict[str, Callable[[Records], Figure]] = {
     "ablation.png": reasoning,
     "detection.png": lambda records: found_over_epochs(records, TOLD, BCE),
     "detection-pixel.png": lambda records: found_over_epochs(records, TOLD_PCE, PCE),
+    "several-labels.png": side_by_side,
     "why.png": heads_over_epochs,
 }
 SCENE_FIGURES = {

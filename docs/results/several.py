@@ -1,0 +1,152 @@
+"""Every method for several labels an image under one noise: retrieval beside prediction."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+
+from evidence import (
+    RESOLVED,
+    SEVERAL,
+    TEST,
+    UNSEEN,
+    VALIDATION,
+    Records,
+    Seeds,
+    Where,
+    compared,
+    prose,
+    table,
+    told,
+)
+from matplotlib.figure import Figure
+from scipy.stats import kendalltau
+
+from gridbench.leaderboard.figures.style import GREY, PAGE, legend_outside, looks_of, new_figure, styled
+from gridbench.methods.catalogue import CATALOGUE
+
+MAP = "map_macro"
+PLAIN: Where = {"method": "bce", "loss": "bce"}
+REFERENCES = ("oracle", "untrained", "random")
+SCORES: Mapping[str, str] = {
+    "NDCG@20": TEST,
+    "NDCG@20, unseen queries": UNSEEN,
+    "mAP": MAP,
+    "macro F1": "f1_macro",
+    "ECE": "ece",
+    "remembered": "memorised",
+}
+RATES = (0, 30, 60)
+
+
+def methods_of(records: Records) -> list[str]:
+    """Return the names of the trained methods, the best on validation NDCG at SLNIR 30 first."""
+    names = {str(run.settings["method"]) for run in records.runs} - set(REFERENCES)
+    return sorted(names, key=lambda name: (-_mean(records.seeds(VALIDATION, 30, method=name)), name))
+
+
+def several(_: Records) -> list[str]:
+    """Return the page of the comparison; its records are a file of their own, with a recipe of their own."""
+    records = Records(SEVERAL)
+    names = methods_of(records)
+    lines = prose(
+        "# The methods for several labels an image, side by side on `bluemarble`",
+        "Percent, mean ± sample standard deviation over n seeds; every method at its documented defaults with the loss "
+        "that it comes with, the default recipe for scene labels with the images in memory as channels last and the "
+        "fused kernel of Adam (`--memory-format channels_last --fused`), the paper's noise. NDCG is of the "
+        "descriptors, mAP (mean over classes), F1 (at 0.5) and ECE are of the head of labels against clean labels; "
+        "`remembered` is the share of injected labels that the trained network predicts. No method is told the noise "
+        "rate or sees a clean label, but `oracle`, which trains on the clean labels. Rows are ordered by NDCG@20 on "
+        "**validation** at SLNIR 30. `mlt`, `hlc` and `nar` are reconstructions in part "
+        "([methods](../methods.md) says what had to be decided).",
+        "![Retrieval and prediction of every method](figures/several-labels.png)",
+        RESOLVED,
+    )
+    for rate in RATES:
+        if records.find(rate, **PLAIN):
+            lines += [f"## SLNIR {rate}", "", *_scores(records, names, rate)]
+            lines += [
+                f"### Minus `bce` of the same seed, SLNIR {rate}",
+                "",
+                *_differences(records, names, rate),
+            ]
+            lines += _orders(records, names, rate)
+    return lines
+
+
+def _mean(values: Seeds) -> float:
+    return statistics.mean(values.values())
+
+
+def _scores(records: Records, names: list[str], rate: int) -> list[str]:
+    rows = []
+    for name in (*names, *REFERENCES):
+        values = [records.seeds(metric, rate, method=name) for metric in SCORES.values()]
+        paper = CATALOGUE[name].paper if name in CATALOGUE else "loss alone"
+        rows.append([name, paper, *map(told, values), str(len(values[0]))])
+    return table(["", "paper", *SCORES, "n"], rows)
+
+
+def _differences(records: Records, names: list[str], rate: int) -> list[str]:
+    others = [name for name in names if name != "bce"]
+    metrics = {title: SCORES[title] for title in ("NDCG@20", "mAP")}
+    texts = compared(
+        [
+            [
+                (records.seeds(metric, rate, method=name), records.seeds(metric, rate, **PLAIN))
+                for metric in metrics.values()
+            ]
+            for name in others
+        ]
+    )
+    return table(["", *metrics], [[f"{name} - bce", *row] for name, row in zip(others, texts, strict=True)])
+
+
+def _orders(records: Records, names: list[str], rate: int) -> list[str]:
+    retrieval, prediction = (
+        [_mean(records.seeds(metric, rate, method=name)) for name in names] for metric in (TEST, MAP)
+    )
+    test = kendalltau(retrieval, prediction)
+    return prose(
+        f"Kendall's tau between the orders of the {len(names)} means by test NDCG@20 and by test mAP is "
+        f"{test.statistic:+.2f} (p = {test.pvalue:.2g})."
+    )
+
+
+@styled
+def side_by_side(_: Records) -> Figure:
+    """Draw test NDCG and test mAP of every method at SLNIR 30, in the order of the page."""
+    records = Records(SEVERAL)
+    names = methods_of(records)[::-1]
+    figure, panels = new_figure(1, 2, PAGE, 4.6)
+    look = looks_of(("mean",))["mean"]
+    for panel, title in zip(panels, ("NDCG@20", "mAP"), strict=True):
+        values = [records.seeds(SCORES[title], 30, method=name) for name in names]
+        panel.errorbar(
+            [_mean(each) for each in values],
+            range(len(names)),
+            xerr=[statistics.stdev(each.values()) if len(each) > 1 else 0.0 for each in values],
+            fmt="o",
+            markersize=3,
+            linewidth=0.8,
+            capsize=2,
+            color=look.colour,
+            label="mean ± one SD",
+        )
+        for reference, dash in (("bce", "-"), ("oracle", "--"), ("untrained", ":")):
+            seeds = records.seeds(SCORES[title], 30, method=reference)
+            if seeds:
+                panel.axvline(_mean(seeds), color=GREY, linestyle=dash, linewidth=1, label=reference)
+        panel.set_yticks(range(len(names)), names if panel is panels[0] else [""] * len(names))
+        panel.set_xlabel(f"test {title} (%)")
+        panel.grid(visible=False, axis="x")
+    n = sorted({len(records.seeds(TEST, 30, method=name)) for name in names})
+    figure.suptitle(
+        f"bluemarble · scene labels, SLNIR 30 %; n = {' to '.join(map(str, n))} seeds; "
+        "ordered by NDCG@20 on validation",
+        x=0.01,
+        ha="left",
+        fontsize=8,
+    )
+    legend_outside(figure)
+    return figure
