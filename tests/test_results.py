@@ -11,8 +11,9 @@ from gridbench.cli import main
 from gridbench.config import make_config
 from gridbench.conformance import check_component
 from gridbench.core.plugins import load_plugin, source_digest
+from gridbench.methods.pairing import losses_of
 from gridbench.records.runner import Execution, run
-from gridbench.registry import METHODS
+from gridbench.registry import LOSSES, METHODS
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 
@@ -56,6 +57,16 @@ def test_the_oracle_is_plain_training_without_noise(scripts):
         assert len(clean) >= 3
         for rate in (0, 30, 60):
             assert records.seeds(evidence.TEST, rate, method="oracle", loss=plain["loss"]) == clean
+
+
+def test_the_page_of_several_labels_leaves_no_method_out(scripts):
+    evidence, several = scripts("evidence"), scripts("several")
+    learning = {
+        name
+        for name in METHODS.names()
+        if any(LOSSES.get(loss).task.annotation == "scene" for loss in losses_of(METHODS.get(name)))
+    }
+    assert set(several.methods_of(evidence.Records(evidence.SEVERAL))) == learning - {"oracle"}
 
 
 def test_a_setting_of_several_cells_is_no_cell(scripts):
