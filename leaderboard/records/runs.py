@@ -201,6 +201,8 @@ def _settings(config: Mapping[str, Any]) -> tuple[dict[str, Setting], int]:
             raise ValueError(f"its {name[:40]} has {len(str(value))} characters, more than {LONGEST_NAME}")
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"its {name} is {value}")
+        if value is not None and not isinstance(value, str | int | float):
+            raise ValueError(f"its {name} is of the type {type(value).__name__}")
     return settings, seed
 
 

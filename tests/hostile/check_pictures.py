@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import struct
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from inputs import bomb
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
@@ -100,3 +103,116 @@ def test_a_hostile_picture_is_left_out(check, tmp_path, kind):
     (tmp_path / "mine" / "labels.csv").write_text("file,x,y\n" + rows)
     words = ["data", "prepare", "folder", "--data", "mine", "--name", "n", "--cache", "c", "--workers", "1"]
     check(*words, codes=(0, 2))
+
+
+RAW = (
+    '<VRTDataset rasterXSize="4" rasterYSize="1"><VRTRasterBand dataType="Byte" band="1" subClass="VRTRawRasterBand">'
+    '<SourceFilename relativetoVRT="0">{}</SourceFilename><ImageOffset>0</ImageOffset></VRTRasterBand></VRTDataset>'
+)
+HERE = RAW.format("precious/notes.json").encode()
+PROGRAMS: dict[str, Callable[[], bytes]] = {
+    "a VRT after a mark of order": lambda: b"\xef\xbb\xbf" + HERE,
+    "a VRT after blanks": lambda: b" \n\t" * 3000 + HERE,
+    "a VRT in UTF-16": lambda: HERE.decode().encode("utf-16"),
+    "a packed VRT": lambda: gzip.compress(HERE),
+    "a VRT behind a PNG": lambda: png() + HERE,
+    "a VRT in a text of a PNG": lambda: png(chunk(b"tEXt", b"xml:GDAL\0" + HERE)),
+    "a VRT in a tag of a TIFF": lambda: (
+        tiff([*SHAPE, *STRIPS[:3], (279, 4, 1, 64), (42112, 2, len(HERE), 200)]) + HERE
+    ),
+    "a pipeline": lambda: (
+        b'{"type": "gdal_streamed_alg", "command_line": "gdal raster convert precious/notes.json x"}'
+    ),
+    "an index of tiles": lambda: (
+        b"<GDALTileIndexDataset><IndexDataset>precious</IndexDataset></GDALTileIndexDataset>"
+    ),
+    "a map service": lambda: (
+        b'<GDAL_WMS><Service name="TMS"><ServerUrl>http://127.0.0.1:1/x</ServerUrl></Service></GDAL_WMS>'
+    ),
+    "a coverage service": lambda: b"<WCS_GDAL><ServiceURL>http://127.0.0.1:1/x</ServiceURL></WCS_GDAL>",
+    "a drawing": lambda: b'<svg><image href="file:///etc/passwd"/></svg>',
+    "a document": lambda: b"%PDF-1.4\n1 0 obj<</F(/etc/passwd)/S/Launch>>endobj",
+    "HDF5 with outer files": lambda: b"\x89HDF\r\n\x1a\n" + bytes(500),
+    "netCDF": lambda: b"CDF\x01" + bytes(100),
+    "FITS": lambda: b"SIMPLE  =                    T" + b" " * 3000,
+    "an archive of files": lambda: bomb("precious/notes.json", 1),
+    "an empty PostScript": lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(/etc/passwd)run",
+    "a picture of Windows that is a VRT": lambda: b"BM" + HERE,
+    "an icon": lambda: b"\0\0\1\0\1\0" + bytes(40),
+}
+
+
+def own(folder: Path, more: dict[str, bytes]) -> None:
+    """Write seven pictures with a table of labels, of which `more` replaces or adds some."""
+    from PIL import Image
+
+    (folder / "mine" / "images").mkdir(parents=True)
+    for i in range(7):
+        Image.new("L", (8, 8), 30 * i).save(folder / "mine" / "images" / f"i{i}.png")
+    for name, content in more.items():
+        (folder / "mine" / "images" / name).write_bytes(content)
+    rows = "".join(f"i{i}.png,{i % 2},{1 - i % 2}\n" for i in range(7))
+    (folder / "mine" / "labels.csv").write_text("file,x,y\n" + rows)
+
+
+OWN = ["data", "prepare", "folder", "--data", "mine", "--name", "n", "--cache", "c", "--workers", "1"]
+
+
+def no_secrets(folder: Path) -> None:
+    """The first bytes of the file that a picture names are in no file that was packed."""
+    assert not [
+        path for path in (folder / "c").rglob("*") if path.is_file() and b"mine"[::-1] in path.read_bytes()
+    ]
+    assert not [path for path in (folder / "c").rglob("*.npy") if b"mine" in path.read_bytes()]
+
+
+@pytest.mark.parametrize("kind", PROGRAMS)
+@pytest.mark.parametrize("name", ["i6.png", "i6.tif"])
+def test_a_picture_that_is_a_program_reads_no_file(check, tmp_path, kind, name):
+    own(tmp_path, {name: PROGRAMS[kind]()})
+    check(*OWN, codes=(0, 2))
+    no_secrets(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".aux.xml", ".ovr", ".msk", ".wld", ".tfw", ".vrt", ".xml", ".rrd"])
+@pytest.mark.parametrize("form", ["TIFF", "PNG"])
+def test_no_file_beside_a_picture_is_read(check, tmp_path, suffix, form):
+    import os
+
+    own(tmp_path, {})
+    images = tmp_path / "mine" / "images"
+    (images / f"i6.png{suffix}").write_bytes(HERE)
+    os.mkfifo(images / f"i5.png{suffix}")
+    os.mkfifo(images / f"i5{suffix}")
+    check(*OWN, codes=(0, 2))
+    no_secrets(tmp_path)
+
+
+PLACES = [
+    "/vsicurl/http://127.0.0.1:1/x.tif", "vrt://i0.png?bands=1", "/etc/passwd", "../../precious/notes.json",
+    "GTIFF_DIR:1:i0.png", "/dev/zero", "/proc/self/environ", "/vsizip/x.zip/a.png", 'NETCDF:"x":y', "$HOME/a.png",
+    "https://127.0.0.1:1/a.png", "\\\\host\\share\\a.png", "file:///etc/passwd", "~/.ssh/id_rsa",
+    "i0.png\0", "/dev/fd/0",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_table_names_no_file_elsewhere(check, tmp_path, place):
+    own(tmp_path, {})
+    table = tmp_path / "mine" / "labels.csv"
+    table.write_text(table.read_text().replace("i6.png", f'"{place}"' if '"' not in place else place))
+    check(*OWN, codes=(0, 2))
+    no_secrets(tmp_path)
+
+
+@pytest.mark.parametrize("kind", PROGRAMS)
+def test_a_mask_that_is_a_program_reads_no_file(check, tmp_path, kind):
+    own(tmp_path, {})
+    (tmp_path / "mine" / "labels.csv").unlink()
+    (tmp_path / "mine" / "classes.txt").write_text("a\nb\n")
+    (tmp_path / "mine" / "masks").mkdir()
+    for i in range(7):
+        content = (tmp_path / "mine" / "images" / "i0.png").read_bytes() if i else PROGRAMS[kind]()
+        (tmp_path / "mine" / "masks" / f"i{i}.png").write_bytes(content)
+    check(*OWN, codes=(0, 2))
+    no_secrets(tmp_path)

@@ -109,3 +109,32 @@ def test_a_value_that_cannot_be_stops_no_folder(check, tmp_path, field, value):
     for words in (["leaderboard", "--format", "csv"], ["status"], ["leaderboard", "--format", "json"]):
         answer = check(*words, codes=(0, 1))
         assert "730" not in answer.text
+
+
+ODD: list[object] = [5e-324, -0.0, 2**63, 1.5, "\x00", "x" * 90_000, [[1]], {"a": {"b": 1}}, ["x"] * 50_000, "1e400",
+                     "NaN", {"": 1}, {"a\nb": "=1"}, "../x", 0]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ODD, ids=lambda value: ascii(value)[:20])
+@pytest.mark.parametrize(
+    "field", ["k", "parameters", "epochs", "dataset_fingerprint", "versions", "plugin", "noise"]
+)
+def test_a_setting_that_cannot_be_stops_no_folder(check, tmp_path, field, value):
+    runs = tmp_path / "runs"
+    write_record(runs, seed=1)
+    bad = write_record(runs, seed=2, folder="bad")
+    document, result = (json.loads((bad / name).read_text()) for name in ("config.json", "result.json"))
+    place = document["config"] if field in document["config"] else document
+    place[field] = value
+    try:
+        document |= RECORDS["identities"](document["config"], document)
+    except (TypeError, AttributeError):
+        document |= {"id": "0" * 64, "cell": "0" * 64}
+    result["id"] = document["id"]
+    for name, content in (("config.json", document), ("result.json", result)):
+        (bad / name).write_text(json.dumps(content))
+    digest = hashlib.sha256((bad / "result.json").read_bytes()).hexdigest()
+    (bad / "done").write_text(json.dumps({"schema": 1, "files": {"result.json": digest}}))
+    assert "50.0" in check("leaderboard", "--format", "csv", codes=(0,)).text
+    check("status", "--verify", codes=(0, 1))
+    check("leaderboard", "--format", "html", "--out", "o.html", codes=(0,))
