@@ -126,6 +126,93 @@ WORDS: list[list[str]] = [
     [*RUN, "--runs", "/proc/nothing"],
     [*RUN, "--runs", "/dev/null"],
     ["leaderboard", "export", "/proc/x.zip", "--runs", "runs"],
+    *(
+        [*RUN, f"--{name}", word]
+        for name, words in {
+            "epochs": ["0", "-1", "1.5", "", "1e3"],
+            "k": ["0", "-5", "9" * 30],
+            "batch-size": ["0", "-1"],
+            "learning-rate": ["-1", "nan", "inf", "0x1"],
+            "crop": ["-1", "1.5"],
+            "threads": ["0", "-1", "x"],
+            "train-size": ["-1", "x"],
+            "seed": ["0x1", "9" * 40],
+            "noise-seed": ["-1", "x"],
+            "slnir": ["-1", "101", "30%", "30,40", "", "-0.0001"],
+            "precision": ["", "float7"],
+            "distance": ["", OSC],
+            "output-stride": ["0", "7", "-1"],
+            "keep": ["", "everything"],
+            "backbone": ["", "resnet18;id", "resnet18/../x", "timm/", "a" * 300],
+            "dataset": ["", ".", "..", "/", "x/y"],
+        }.items()
+        for word in words
+    ),
+    *(
+        ["sweep", "--method", "bce", "--dataset", "stripes", *words]
+        for words in (
+            ["--seeds", "-1"],
+            ["--seeds", "5:1"],
+            ["--seeds", "0:10:0"],
+            ["--seeds", "0:1e9"],
+            ["--slnir", "0:60:0"],
+            ["--slnir", "60:0:10"],
+            ["--slnir", "0:60:1e-9"],
+            ["--slnir", ","],
+            ["--workers", "-1"],
+            ["--workers", "1e9"],
+            ["--engine", "x"],
+            ["--method", ","],
+            ["--method", "bce,,bce"],
+        )
+    ),
+    *(
+        ["data", "prepare", "folder", "--data", ".", "--name", *words]
+        for words in (
+            ["n", "--split", "1/1"],
+            ["n", "--split", "-1/1/1"],
+            ["n", "--split", "nan/1/1"],
+            ["n", "--split", "1/1/1/1"],
+            ["n", "--split", "\u0661/1/1"],
+            ["n", "--max-pixels", "0"],
+            ["n", "--max-pixels", "-1"],
+            ["n", "--bands", "0"],
+            ["n", "--bands", "1,1"],
+            ["n", "--bands", "1:9999999999"],
+            ["n", "--value-range", "5", "1"],
+            ["n", "--tile", "-8"],
+            ["n", "--value-range", "nan", "1"],
+            ["n", "--nodata", "x"],
+            ["n", "--resize", "1" * 30],
+            ["n", "--workers", "0"],
+            ["n", "--min-cover", "nan"],
+            ["n", "--min-cover", "-1"],
+            ["../n"],
+            [""],
+            ["."],
+            ["a/b"],
+            ["-"],
+            [OSC],
+            ["x" * 300],
+        )
+    ),
+    *(
+        ["leaderboard", "--baselines", *words]
+        for words in (
+            ["--filter", "="],
+            ["--filter", "slnir=nan"],
+            ["--filter", "slnir>x"],
+            ["--metric", ""],
+            ["--format", "x"],
+            ["--filter", "slnir=1=2"],
+            ["--metric", "x" * 9000],
+            ["--filter", "method~(a+)+$"],
+        )
+    ),
+    *(
+        ["audit", "apply", ".", "--out", "o", "--top", top]
+        for top in ("-1", "0%", "nan", "101%", "1e9", "", "%", "5 %%")
+    ),
 ]
 
 
