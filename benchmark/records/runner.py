@@ -313,6 +313,11 @@ def _resumed(
         return again, ()
 
 
+def _encodable(text: str) -> str:
+    """Return text of a plug-in, whose half surrogate pairs no file can hold, with these written out."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def _failed(error: BaseException, folder: Path, plan: Plan) -> GridbenchError:
     """Record a failure in the run folder and return the error for the user."""
     full = no_room(error)
@@ -328,8 +333,8 @@ def _failed(error: BaseException, folder: Path, plan: Plan) -> GridbenchError:
     document = {
         "schema": 1,
         "id": plan.id,
-        "message": message,
-        "traceback": traceback.format_exc(),
+        "message": _encodable(message),
+        "traceback": _encodable(traceback.format_exc()),
         "files": {WEIGHTS: file_hash(weights)} if weights.is_file() else {},
     }
     where = f"The traceback is in {folder / FAILED}."

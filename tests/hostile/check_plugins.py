@@ -87,6 +87,7 @@ ODD = {
     "a group of ends": "raise BaseExceptionGroup('x', [SystemExit(0), KeyboardInterrupt()])",
     "a group of errors": "raise ExceptionGroup('x', [ValueError(i) for i in range(1000)])",
     "an end within a list": "[sys.exit(0) for _ in [1]]",
+    "half a surrogate pair": "raise ValueError(chr(0xd800))",
     "causes without end": "e = None\n    for i in range(3000): f = ValueError(i); f.__cause__ = e; e = f\n    raise e",
     "an error without a class of its own": "raise type('', (Exception,), {})",
     "an end while it is printed": "end = lambda s: sys.exit(0)\n    raise type('E', (Exception,), {'__str__': end})",
