@@ -55,7 +55,7 @@ def several(_: Records) -> list[str]:
         "that it comes with, the default recipe for scene labels with the images in memory as channels last and the "
         "fused kernel of Adam (`--memory-format channels_last --fused`), the paper's noise. NDCG is of the "
         "descriptors, mAP (mean over classes), F1 (at 0.5) and ECE are of the head of labels against clean labels; "
-        "`remembered` is the share of injected labels that the trained network predicts. No method is told the noise "
+        "`remembered` is the share of injected labels that the trained network predicts. No method is given the noise "
         "rate or sees a clean label, but `oracle`, which trains on the clean labels. Rows are ordered by NDCG@20 on "
         "**validation** at SLNIR 30. `mlt`, `hlc` and `nar` are reconstructions in part "
         "([methods](../methods.md) says what had to be decided).",
