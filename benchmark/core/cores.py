@@ -1,4 +1,4 @@
-"""The CPU cores that this process may use, their division among workers, and how workers start (a leaf)."""
+"""The CPU cores that this process may use, their division among workers, and how workers start."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from gridbench.errors import RunFailed, in_words
+
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext, SpawnContext
+    from multiprocessing.process import BaseProcess
 
-__all__ = ["cores_here", "end_with_parent", "shares_of_cores", "training_processes"]
+__all__ = ["cores_here", "end_with_parent", "shares_of_cores", "start_process", "training_processes"]
 
 # A loaded plug-in cannot call it any more (core/plugins.py); this module is imported before any.
 _leave = os._exit
@@ -62,6 +65,21 @@ def training_processes() -> ForkServerContext | SpawnContext:
         else:
             os.environ["PYTHONSAFEPATH"] = before
     return context
+
+
+def start_process(process: BaseProcess) -> None:
+    """Start a process of `training_processes`.
+
+    Raises:
+        RunFailed: The system does not let it start, or has ended the one that it is forked from.
+    """
+    try:
+        process.start()
+    except (EOFError, OSError) as error:
+        raise RunFailed(
+            f"No worker process can be started ({in_words(error)}), perhaps for lack of memory or processor time. "
+            "What is done stays done; --workers 0 starts none."
+        ) from error
 
 
 def end_with_parent() -> None:

@@ -7,6 +7,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -14,7 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from gridbench.config import RunConfig
-from gridbench.core.cores import cores_here, end_with_parent, shares_of_cores, training_processes
+from gridbench.core.cores import (
+    cores_here,
+    end_with_parent,
+    shares_of_cores,
+    start_process,
+    training_processes,
+)
 from gridbench.core.environment import all_devices, memory_of, ran_out_of_memory
 from gridbench.core.plugins import load_plugin, loaded_plugins
 from gridbench.engines.base import Event
@@ -89,7 +96,9 @@ class LocalPool:
                         index = todo.waiting.popleft()
                         todo.tries[index] = todo.tries.get(index, 0) + 1
                         worker.index, worker.since = index, None
-                        worker.pipe.send(configs[index].model_dump(mode="json"))
+                        # A worker that has died cannot take it, and is found by the end of its pipe.
+                        with suppress(OSError):
+                            worker.pipe.send(configs[index].model_dump(mode="json"))
                 yield from self._listen(todo)
         finally:
             for worker in todo.workers:
@@ -176,7 +185,7 @@ class LocalPool:
             args=(theirs, execution, self._shares[slot], loaded_plugins(), dict(os.environ)),
             daemon=True,
         )
-        process.start()
+        start_process(process)
         theirs.close()
         return _Worker(process, ours, slot, device)
 

@@ -26,11 +26,14 @@ __all__ = [
     "clear_leftovers",
     "free_name",
     "locked",
+    "make_ready",
     "no_room",
     "prepare",
     "unwritable",
 ]
 
+# Folders beside the runs: locks, notes of sweeps (sweep_manifest), selections (model_selection).
+OWN = (".locks", ".sweeps", "selections")
 DAMAGED, REPLACED = "damaged", "replaced"
 # `gridbench status` looks at a lock by taking it for a moment.
 LOCK_SECONDS = 1.0
@@ -55,6 +58,20 @@ class NoRoom(RunFailed):
     """The disk is full; the run can be resumed once there is space."""
 
 
+def make_ready(runs: Path) -> None:
+    """Make the folder that locks are written to; sweeps do so before they start a process.
+
+    Raises:
+        InputError: A folder of notes is a link, or the runs folder cannot be written.
+    """
+    for name in OWN:
+        check_folder(runs / name)
+    try:
+        (runs / OWN[0]).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(runs, error) from None
+
+
 @contextmanager
 def locked(runs: Path, folder: Path) -> Iterator[None]:
     """Lock a run folder against other processes.
@@ -62,11 +79,10 @@ def locked(runs: Path, folder: Path) -> Iterator[None]:
     Raises:
         InputError: Another process holds it, it is a link, or the runs folder cannot be written.
     """
-    for own in (folder, runs / ".locks"):
-        check_folder(own)
+    check_folder(folder)
+    make_ready(runs)
     try:
-        (runs / ".locks").mkdir(parents=True, exist_ok=True)
-        lock = FileLock(runs / ".locks" / f"{folder.name}.lock", timeout=LOCK_SECONDS)
+        lock = FileLock(runs / OWN[0] / f"{folder.name}.lock", timeout=LOCK_SECONDS)
         lock.acquire()
     except Timeout:
         raise RunBusy(

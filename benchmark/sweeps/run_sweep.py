@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from gridbench.config import RunConfig
-from gridbench.core.files import check_folder
 from gridbench.core.progress import ProgressReporter
 from gridbench.datasets import default_cache
 from gridbench.engines.base import Engine, Event
@@ -17,11 +16,11 @@ from gridbench.engines.choice import EngineChoice
 from gridbench.errors import InputError, RunFailed, counted, nearest
 from gridbench.leaderboard.records.metric_names import full_name
 from gridbench.records.record import RunRecord, read_record
-from gridbench.records.run_folder import unwritable
+from gridbench.records.run_folder import make_ready, unwritable
 from gridbench.records.runner import Execution
 from gridbench.records.sweep_manifest import DeclaredRun, declare
 from gridbench.sweeps.grid import AXES, Item, Sweep, expand, make_sweep, seeds_of, several
-from gridbench.sweeps.model_selection import FOLDER, Selection, select, write_selection
+from gridbench.sweeps.model_selection import Selection, select, write_selection
 from gridbench.sweeps.search_space import EVERY, Search, tries_of
 
 __all__ = ["Computing", "PlannedSweep", "SweepResult", "declare_items", "plan_sweep", "sweep"]
@@ -48,8 +47,10 @@ class Computing:
         """Compute runs and show what happens.
 
         Raises:
+            InputError: A folder of notes is a link, or the runs folder cannot be written.
             RunFailed: Some failed, or there is no room left to write; all that finished are whole.
         """
+        make_ready(execution.runs)
         engine = self.engine.make(execution, [item.plan for item in todo], self.time_limit, progress.say)
         failures = _watch(engine, todo, progress, self.max_failures)
         if failures:
@@ -114,13 +115,12 @@ class PlannedSweep:
             retry_failed: Try failed runs again.
 
         Raises:
-            UnsafeFile: The folder that the selection is written to is a link.
+            InputError: A folder of notes is a link, or the runs folder cannot be written.
             RunFailed: Some runs failed, or the disk is full; all that finished are whole.
         """
-        if self.search is not None:
-            check_folder(self.execution.runs / FOLDER)
         todo = self.sweep.todo(retry_failed)
         if todo:
+            make_ready(self.execution.runs)
             declare_items(self.sweep.items, self.execution.runs, command)
             self.computing.compute(self.execution, todo, progress)
 

@@ -198,21 +198,20 @@ def _in_parallel(
     """Yield units as they are read, with few in flight, so that memory does not grow with the archive."""
     waiting = iter(units)
     flying: dict[Future[list[Outcome | Unreadable]], list[Unit]] = {}
-    while True:
-        while len(flying) < 2 * workers and (chunk := list(itertools.islice(waiting, _UNITS_AT_A_TIME))):
-            flying[pool.submit(_attempt_all, read, [unit.argument for unit in chunk])] = chunk
-        if not flying:
-            return
-        finished, _ = wait(flying, return_when=FIRST_COMPLETED)
-        for future in finished:
-            try:
-                outcomes = future.result()
-            except BrokenProcessPool as error:
-                raise RunFailed(
-                    "A reading process was killed, perhaps for lack of memory. The same command goes on from here; "
-                    "--workers 1 needs least."
-                ) from error
-            yield from zip(flying.pop(future), outcomes, strict=True)
+    try:
+        while True:
+            while len(flying) < 2 * workers and (chunk := list(itertools.islice(waiting, _UNITS_AT_A_TIME))):
+                flying[pool.submit(_attempt_all, read, [unit.argument for unit in chunk])] = chunk
+            if not flying:
+                return
+            finished, _ = wait(flying, return_when=FIRST_COMPLETED)
+            for future in finished:
+                yield from zip(flying.pop(future), future.result(), strict=True)
+    except BrokenProcessPool as error:
+        raise RunFailed(
+            "A reading process was killed, perhaps for lack of memory. The same command goes on from here; "
+            "--workers 1 needs least."
+        ) from error
 
 
 def _attempt_all(read: Callable[[Any], Outcome], arguments: list[Any]) -> list[Outcome | Unreadable]:

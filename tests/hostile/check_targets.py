@@ -81,13 +81,17 @@ def test_an_archive_is_not_packed_through_a_link(check, tmp_path, name):
 SWEEP = ["sweep", "--method", "grid", "--dataset", "stripes", "--epochs", "1", "--seeds", "1"]
 
 
+@pytest.mark.parametrize("kind", ["link to a folder", "dangling link", "loop", "fifo", "device", "socket"])
 @pytest.mark.parametrize(
     ("name", "more"), [(".locks", []), (".sweeps", []), ("selections", ["--select", "lambda"])]
 )
-def test_notes_are_not_written_through_a_link(check, tmp_path, name, more):
+def test_notes_are_written_to_no_target_but_a_folder(check, tmp_path, name, more, kind):
+    """It is looked at before a process is started, which would import torch first."""
     (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / name).symlink_to(tmp_path / "precious")
-    assert "is a link" in check(*SWEEP, *more, codes=(1, 2)).text
+    TARGETS[kind](tmp_path / "runs" / name)
+    answer = check(*SWEEP, *more)
+    assert "not a folder of gridbench's own" in " ".join(answer.text.split())
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [name]
 
 
 def test_a_folder_that_becomes_a_link_loses_nothing(tmp_path):

@@ -8,12 +8,20 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from gridbench.config import RunConfig
-from gridbench.core.cores import cores_here, end_with_parent, shares_of_cores, training_processes
+from gridbench.core.cores import (
+    cores_here,
+    end_with_parent,
+    shares_of_cores,
+    start_process,
+    training_processes,
+)
 from gridbench.core.machine import describe_machine, machine_label
+from gridbench.errors import RunFailed
 from gridbench.plan import Plan
 from gridbench.training.autotune import machine_cache
 
@@ -85,19 +93,20 @@ def steps_per_second(plan: Plan, cache: Path, threads: int, processes: int) -> f
     start = context.Barrier(processes)
     config = plan.config
     small = {**config.model_dump(mode="json"), "slnir": "0", "epochs": 1, "train_size": _few(plan)}
-    pipes, children = [], []
-    for share in shares_of_cores(processes):
-        ours, theirs = context.Pipe()
-        child = context.Process(
-            target=measure_steps, args=(theirs, start, small, str(cache), threads, share), daemon=True
-        )
-        child.start()
-        theirs.close()
-        pipes.append(ours)
-        children.append(child)
+    pipes: list[Connection] = []
+    children: list[BaseProcess] = []
     try:
+        for share in shares_of_cores(processes):
+            ours, theirs = context.Pipe()
+            child: BaseProcess = context.Process(
+                target=measure_steps, args=(theirs, start, small, str(cache), threads, share), daemon=True
+            )
+            start_process(child)
+            children.append(child)
+            theirs.close()
+            pipes.append(ours)
         return sum(_steps(pipe) for pipe in pipes)
-    except (EOFError, OSError):
+    except (EOFError, OSError, RunFailed):
         return 0.0
     finally:
         for child in children:

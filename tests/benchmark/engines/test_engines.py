@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbench.config import make_config
+from gridbench.core.cores import start_process
 from gridbench.core.environment import Memory, memory_of, ran_out_of_memory
 from gridbench.core.json_files import read_json
 from gridbench.datasets import open_archive
@@ -46,6 +47,16 @@ class Store:
 @pytest.fixture
 def store():
     return Store()
+
+
+@pytest.mark.parametrize("error", [EOFError("unexpected EOF"), BrokenPipeError(32, "Broken pipe")])
+def test_a_process_that_cannot_be_started_is_a_failure_of_the_run(error):
+    class Process:
+        def start(self):
+            raise error
+
+    with pytest.raises(RunFailed, match=r"No worker process can be started .*--workers 0 starts none"):
+        start_process(Process())
 
 
 # Shipping

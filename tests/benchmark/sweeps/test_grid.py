@@ -209,6 +209,19 @@ def test_a_killed_worker_loses_its_place_and_not_its_run(tmp_path, cache, settin
     assert resumed.result == whole.result
 
 
+def test_a_worker_that_dies_before_it_takes_a_run_is_replaced(tmp_path, cache, settings, monkeypatch):
+    def start(process):
+        process.start()
+        process.kill()
+        process.join()
+
+    monkeypatch.setattr("gridbench.engines.local.start_process", start)
+    execution = Execution(runs=tmp_path / "runs", cache=cache)
+    events = list(LocalPool(execution, 1, ("cpu",)).compute([make_config({**settings, "method": "bce"})]))
+    assert [event.kind for event in events] == ["again", "again", "failed"]
+    assert "its process died" in events[-1].detail
+
+
 DRIVER = """
 import sys
 from pathlib import Path
