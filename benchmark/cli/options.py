@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable
@@ -15,6 +16,7 @@ from gridbench.errors import InputError
 
 __all__ = [
     "GroupedCommand",
+    "OutputFile",
     "cache_option",
     "collect",
     "config_options",
@@ -56,6 +58,27 @@ class GroupedCommand(click.Command):
             if records:
                 with formatter.section(group.capitalize()):
                     formatter.write_dl(records)
+
+
+class OutputFile(click.Path):
+    """A file to write: refused before anything is computed where it cannot be written, or is none to replace."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Path:
+        """Return the path.
+
+        Raises:
+            InputError: Its folder does not exist, or a link, a device or a read-only file has its name.
+        """
+        from gridbench.core.files import check_target
+
+        path = Path(os.fsdecode(super().convert(value, parameter, context)))
+        if not path.parent.is_dir():
+            raise InputError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to.")
+        check_target(path)
+        return path
 
 
 option = functools.partial(click.option, cls=_GroupedOption)

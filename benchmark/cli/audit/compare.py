@@ -11,6 +11,7 @@ import click
 
 from gridbench.cli.options import (
     GroupedCommand,
+    OutputFile,
     cache_option,
     collect,
     config_options,
@@ -59,7 +60,7 @@ SHOWN = ("ndcg@", "map@r", "unseen/ndcg@", "map_macro", "f1_macro", "hamming", "
 )
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile(),
     metavar="FILE",
     help="Write changes and scores to this JSON file, too.",
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from gridbench.cli.audit.masks import GEOGRAPHIC_FORMATS, export_findings
-from gridbench.cli.options import cache_option
+from gridbench.cli.options import OutputFile, cache_option
 from gridbench.core.terminal import say
 from gridbench.errors import counted
 
@@ -26,9 +26,7 @@ __all__ = ["export"]
     "images, or FiftyOne's plain JSON for image classification; of georeferenced images, GeoJSON or GeoPackage of "
     "outlines in degrees: of findings in label maps, or of whole images with suspicious labels.",
 )
-@click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE", help="Where to."
-)
+@click.option("--out", type=OutputFile(), required=True, metavar="FILE", help="Where to.")
 @click.option(
     "--top",
     type=click.IntRange(min=1),

@@ -14,6 +14,7 @@ from gridbench.cli.computing import computing_of, computing_options
 from gridbench.cli.leaderboard import FORMATS, format_of, report_text, write_report
 from gridbench.cli.options import (
     GroupedCommand,
+    OutputFile,
     cache_option,
     option,
     parse_assignments,
@@ -93,7 +94,7 @@ __all__ = ["compare"]
 @click.option(
     "--format", "format_", type=click.Choice(FORMATS), help="[default: as --out ends, else terminal]"
 )
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the tables to this file.")
+@click.option("--out", type=OutputFile(), help="Write the tables to this file.")
 @plugin_option
 @runs_option
 @cache_option

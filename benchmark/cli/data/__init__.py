@@ -10,7 +10,7 @@ import click
 
 from gridbench.cli.data.prepare import prepare
 from gridbench.cli.data.report import packed_lines, report_lines
-from gridbench.cli.options import cache_option, quiet_option
+from gridbench.cli.options import OutputFile, cache_option, quiet_option
 from gridbench.core.terminal import say
 from gridbench.errors import counted
 
@@ -105,7 +105,7 @@ def verify(name: str, cache: Path | None, quiet: bool) -> None:
 @click.argument("name")
 @click.option(
     "--sheet",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile(),
     metavar="FILE",
     help="Write a contact sheet (PNG): images of every class, with labels and maps.",
 )
@@ -121,8 +121,6 @@ def info(name: str, sheet: Path | None, count: int, format_: str, cache: Path | 
     from gridbench.datasets.archive.single_labels import single_label_source, single_labels
     from gridbench.datasets.archive.summary import describe
 
-    if sheet is not None and not sheet.parent.is_dir():
-        raise click.UsageError(f"There is no folder {sheet.parent} for the contact sheet.")
     archive = _open(name, cache)
     facts = describe(archive)
     largest = _largest_rates(archive)

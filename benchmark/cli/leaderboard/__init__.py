@@ -14,6 +14,7 @@ from click.core import ParameterSource
 
 from gridbench.cli.leaderboard.sharing import export_bundle, import_records
 from gridbench.cli.leaderboard.submissions import submit, verify_submission
+from gridbench.cli.options import OutputFile
 from gridbench.core.terminal import say
 from gridbench.errors import InputError
 
@@ -69,7 +70,7 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option(
     "--figures", type=click.Path(file_okay=False, path_type=Path), help="Draw every figure into this folder."
 )
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
+@click.option("--out", type=OutputFile(), help="Write to this file.")
 @click.pass_context
 def leaderboard(
     context: click.Context,
@@ -208,18 +209,12 @@ def _printed(sheets: Sequence[Sheet], to_screen: bool) -> str:
 
 
 def write_report(text: str, out: Path | None) -> None:
-    """Print a report, or write it to a file.
-
-    Raises:
-        InputError: The file's folder does not exist.
-    """
+    """Print a report, or write it to a file."""
     from gridbench.core.files import write_bytes
 
     if out is None:
         click.echo(text, nl=False)
         return
-    if not out.parent.is_dir():
-        raise InputError(f"There is no folder {str(out.parent)!r} to write {out.name!r} to.")
     write_bytes(out, text.encode())
     say(f"Wrote {out}", err=True)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 import gridbench
+from gridbench.cli.options import OutputFile
 from gridbench.core.terminal import say
 from gridbench.errors import InputError, counted
 
@@ -17,10 +18,8 @@ __all__ = ["export_bundle", "import_records"]
 
 
 @click.command("export")
-@click.argument("bundle", type=click.Path(dir_okay=False, path_type=Path), required=False)
-@click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="The same as BUNDLE."
-)
+@click.argument("bundle", type=OutputFile(), required=False)
+@click.option("--out", type=OutputFile(), metavar="FILE", help="The same as BUNDLE.")
 @click.option(
     "--runs",
     multiple=True,
@@ -67,8 +66,6 @@ def export_bundle(
         raise InputError("Name the file to write once: gridbench leaderboard export FILE, or --out FILE.")
     if weights and compact:
         raise InputError("--compact packs no weights; leave --weights or --compact out.")
-    if not target.parent.is_dir():
-        raise InputError(f"There is no folder {str(target.parent)!r} to write {target.name!r} to.")
     conditions = [parse_condition("origin="), *map(parse_condition, filters)]
     found = keep(collect(*map(Path, runs)), conditions)
     if compact:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import gridbench
-from gridbench.cli.options import cache_option, device_option, quiet_option, threads_option
+from gridbench.cli.options import OutputFile, cache_option, device_option, quiet_option, threads_option
 from gridbench.core.terminal import say
 from gridbench.errors import AlreadyPrinted, InputError, counted
 
@@ -23,7 +23,7 @@ __all__ = ["submit", "verify_submission"]
 
 
 @click.command()
-@click.argument("bundle", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("bundle", type=OutputFile())
 @click.option(
     "--runs", multiple=True, default=("runs",), show_default="runs", metavar="DIR", help="Folder of records."
 )

@@ -11,7 +11,7 @@ import click
 
 from gridbench.cli.noise.estimate import estimate
 from gridbench.cli.noise.tables import tables
-from gridbench.cli.options import cache_option, parse_assignments, plugin_option, quiet_option
+from gridbench.cli.options import OutputFile, cache_option, parse_assignments, plugin_option, quiet_option
 from gridbench.core.terminal import say
 from gridbench.errors import InputError
 
@@ -114,13 +114,13 @@ def apply(
 @click.option("--dataset", metavar="NAME", help="Archive that the classes are named by.")
 @click.option(
     "--figure",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile(),
     metavar="FILE",
     help="Write the transition table as a figure (PNG).",
 )
 @click.option(
     "--examples",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile(),
     metavar="FILE",
     help="Write example images, their labels before and after and what changed as a figure (PNG).",
 )
@@ -149,9 +149,6 @@ def inspect(
     manifest = Manifest.load(folder)
     classes = len(manifest.positives)
     names = [f"class {c}" for c in range(classes)]
-    for file in (figure, examples):
-        if file is not None and not file.parent.is_dir():
-            raise click.UsageError(f"There is no folder {file.parent} for the figure.")
     archive = None
     if dataset is not None or examples is not None:
         archive = _open(dataset or _dataset_of(folder), cache)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gridbench.cli.options import cache_option
+from gridbench.cli.options import OutputFile, cache_option
 from gridbench.core.csv_files import csv_text
 from gridbench.core.terminal import say
 from gridbench.errors import InputError, counted
@@ -33,7 +33,7 @@ _file = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--out",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile(),
     metavar="FILE",
     help="Output file (CSV).",
 )
@@ -58,8 +58,6 @@ def estimate(
 
     if (dataset is None) == (clean is None and noisy is None) or (clean is None) != (noisy is None):
         raise click.UsageError("Give either --clean and --noisy, or --dataset.")
-    if not out.parent.is_dir():
-        raise click.UsageError(f"There is no folder {out.parent} for the table.")
     if clean is not None and noisy is not None:
         names, before, after = _from_files(clean, noisy)
     else:

@@ -355,8 +355,8 @@ def test_bad_input_is_explained(applied, noise, tmp_path):
         ((*apply, "much"), "slnir"),
         (("verify", "noisy"), "--dataset NAME"),
         (("verify", "."), "There is no noise manifest at"),
-        (("inspect", "noisy", "--figure", "nowhere/table.png"), "There is no folder nowhere"),
-        (("inspect", "noisy", "--examples", "nowhere/images.png"), "There is no folder nowhere"),
+        (("inspect", "noisy", "--figure", "nowhere/table.png"), "There is no folder 'nowhere'"),
+        (("inspect", "noisy", "--examples", "nowhere/images.png"), "There is no folder 'nowhere'"),
     ]
     for words, message in cases:
         code, _, messages = noise(*words)
