@@ -60,7 +60,7 @@ def detection(records: Records) -> list[str]:
     """How well noisy images and wrong labels are found, over the epochs and at the end of training."""
     lines = prose(
         "# Detection on `bluemarble`",
-        "What the scores are: [detection](../detection.md). Default recipe, the paper's noise.",
+        "What the scores are: [detection](../scores.md#detection-of-noisy-samples). Default recipe, the paper's noise.",
         "## In mini-batches, over the epochs (Figs. 2 and 4)",
         "The paper's measure, with its setting: lambda is the noise rate. Scene level (BCE), then pixel level (PCE).",
         "![Precision of detection over the epochs, scene level](figures/detection.png)",
