@@ -7,11 +7,13 @@ import io
 import re
 from collections.abc import Iterable
 
+from gridbench.core.terminal import INVISIBLE
+
 __all__ = ["as_written", "csv_text", "harmless"]
 
 # Spreadsheets pass over white space, apostrophes and invisible characters before they look for a formula, and some
 # take full-width signs for the plain ones. Tab and carriage return begin a new cell or line in others.
-_INVISIBLE = r"[\s'\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
+_INVISIBLE = rf"[\s'\x00-\x1f\x7f-\x9f{INVISIBLE}]"
 _SIGN = r"[=+\-@\uff1d\uff0b\uff0d\uff20]"
 _FORMULA = re.compile(rf"{_INVISIBLE}*{_SIGN}|'*[\t\r]")
 # Where semicolons or tabs divide the cells, quotes inside a cell do not hold it together.

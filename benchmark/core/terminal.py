@@ -12,15 +12,21 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-__all__ = ["escape", "guarded", "one_line", "say", "wrapped"]
+__all__ = ["INVISIBLE", "escape", "guarded", "one_line", "say", "wrapped"]
 
-# Controls of ASCII and Latin-1 but tab and newline, soft hyphens, zero-width characters, marks and overrides of the
-# direction of writing, invisible operators, fillers, variation selectors, tags, and halves of surrogate pairs.
-_ACTS = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
-    "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff"
-    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+INVISIBLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    "\u2800\ufff9-\ufffb\U00013430-\U0001343f\U00016fe4\U0001d159"
 )
+r"""Characters without a shape, as ranges inside the brackets of a regular expression.
+
+The first two lines are Unicode's property Default_Ignorable_Code_Point (DerivedCoreProperties.txt, 16.0): soft hyphens,
+fillers, zero-width characters, overrides of the direction of writing, variation selectors and tags. The third has the
+blank of Braille, annotations, joiners of hieroglyphs, Khitan's filler and the note without a head.
+"""
+# With them controls of ASCII and Latin-1 but tab and newline, separators of lines, and halves of surrogate pairs.
+_ACTS = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{INVISIBLE}]")
 
 
 def escape(text: str) -> str:

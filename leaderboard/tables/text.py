@@ -6,6 +6,7 @@ import math
 import re
 import unicodedata
 
+from gridbench.core.terminal import escape
 from gridbench.leaderboard.records.metric_info import Unit, shown
 
 __all__ = ["clean", "interval_text", "number", "p_text", "signed", "unsigned", "with_unit"]
@@ -55,6 +56,11 @@ def with_unit(headings: str, values: str) -> str:
 
 
 def clean(text: str, longest: int = LONGEST) -> str:
-    """Return text from a record without control characters and cut to a length that a table bears."""
-    plain = "".join(" " if unicodedata.category(char)[0] == "C" else char for char in text[: longest + 1])
+    r"""Return text from a record on one line, what does not show written out, cut to a length that a table bears.
+
+    >>> clean("a\tb\u3164")
+    'a b\\u3164'
+    """
+    blank = "".join(" " if unicodedata.category(char) == "Cc" else char for char in text[: longest + 1])
+    plain = escape(blank)
     return plain if len(plain) <= longest else plain[: longest - 1] + "…"

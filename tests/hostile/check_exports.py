@@ -41,6 +41,15 @@ PAYLOADS = [
     "\u2066\u202ea",
     "\U000e0041",
     "a\0b",
+    "a;=1+1;b",
+    "a\n=1+1",
+    "a|@SUM(1)",
+    "\u3164=1",
+    "a\ufe0f\u034f\u115f",
+    "\r\n\r\n",
+    "\x1b[8m",
+    "\x1b_G\x1b\\",
+    "\x1bP+q\x1b\\",
 ]
 FORMS = ["terminal", "csv", "json", "html", "latex", "markdown"]
 TAG = re.compile(r"<(script|img|style|!--)", re.IGNORECASE)
@@ -61,9 +70,10 @@ def test_words_of_records_act_in_no_export(check, tmp_path, place, form):
     text = (tmp_path / f"out.{form}").read_text(encoding="utf-8")
     # Nearly all of these words are those of records that count.
     assert answer.text.count("Left out") < 5
-    assert not set(text) & set("\x1b\x9b\x07\0\u202e\u2066")
+    assert not set(text) & set("\x1b\x9b\x07\0\u202e\u2066\u3164\u034f\u115f\ufe0f")
     if form == "csv":
         cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row]
+        cells += [part for cell in cells for part in re.split(r"[;|\t\n]", cell)[1:]]
         assert not [c for c in cells if c[:1] in "=+-@\t\r" and c and not NUMBER.fullmatch(c)]
     if form == "json":
         json.loads(text)

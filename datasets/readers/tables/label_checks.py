@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
+from gridbench.core.terminal import INVISIBLE
 from gridbench.errors import InputError
 
 __all__ = [
@@ -30,7 +31,7 @@ _OF_ONE_NAME = "'\u2019\"()[]{}%#"
 @lru_cache(maxsize=10_000)
 def folded_name(name: str) -> str:
     """Return a name in a form in which spellings that differ in case, blanks, dashes or underscores are equal."""
-    visible = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
+    visible = unicodedata.normalize("NFKC", re.sub(f"[{INVISIBLE}]", "", name))
     return re.sub(r"[\s_-]+", " ", visible).strip().casefold()
 
 

@@ -69,8 +69,8 @@ $("theme").addEventListener("click", () => {
 });
 
 // Text that a spreadsheet would run as a formula, as in core/csv_files.py.
-const FORMULA = /^[\s'\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|^'*[\t\r]/;
-const LATER = /([;\t\r\n|])(?![+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?:[;\t\r\n|]|$))(?=[\s'\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20])/g;
+const FORMULA = /^[\s'\x00-\x1f\x7f-\x9f\p{DI}\u2800\ufff9-\ufffb\u{13430}-\u{1343f}\u{16fe4}\u{1d159}]*[=+\-@\uff1d\uff0b\uff0d\uff20]|^'*[\t\r]/u;
+const LATER = /([;\t\r\n|])(?![+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?:[;\t\r\n|]|$))(?=[\s'\x00-\x1f\x7f-\x9f\p{DI}\u2800\ufff9-\ufffb\u{13430}-\u{1343f}\u{16fe4}\u{1d159}]*[=+\-@\uff1d\uff0b\uff0d\uff20])/gu;
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
 function csvText(rows) {
   const cell = (value) => {
