@@ -171,7 +171,9 @@ def test_the_word_none_may_be_a_class_or_not(tmp_path):
         read(tmp_path, "file,labels", lambda i: ["water", "none"][i % 2])
 
 
-@pytest.mark.parametrize("other", ["Water", "wa\u200bter", "\uff37ater", " water", "w\u00adater", "w\u3164ater"])
+@pytest.mark.parametrize(
+    "other", ["Water", "wa\u200bter", "\uff37ater", " water", "w\u00adater", "w\u3164ater"]
+)
 def test_names_that_look_alike_are_one_class_or_refused(tmp_path, other):
     def row(i):
         return ["water", other][i % 2]
