@@ -20,14 +20,16 @@ from gridbench.audit.ranking import Suspects
 from gridbench.audit.skill import warning
 from gridbench.core.files import write_bytes
 from gridbench.core.terminal import escape
-from gridbench.datasets import Archive
+from gridbench.datasets import Archive, default_cache
 from gridbench.leaderboard.formats.html.page import inlined
 
 __all__ = [
     "PAGE",
     "address_beside",
+    "apply_command",
     "beside",
     "filled",
+    "next_command",
     "page_document",
     "render_page",
     "write_page",
@@ -138,12 +140,29 @@ def page_document(audit: Audit, archive: Archive, suspects: Suspects) -> dict[st
         "expected": audit.document["expected"],
         "injected": audit.injected,
         "next": {
-            "labels.csv": "Next: gridbench data prepare folder --data YOUR-FOLDER --labels labels.csv",
-            "decisions.csv": f"Next: gridbench audit apply {shlex.quote(str(audit.folder))} --decisions decisions.csv "
-            "--out corrected",
+            "labels.csv": next_command(
+                archive,
+                *("data", "prepare", "folder", "--data", "YOUR-FOLDER", "--labels", "labels.csv"),
+                *("--name", f"{archive.name}-corrected"),
+            ),
+            "decisions.csv": apply_command(archive, audit.folder),
         },
         "table": _table(audit, archive) if len(archive) <= MOST_IMAGES_WITH_LABELS else None,
     }
+
+
+def next_command(archive: Archive, *words: str) -> str:
+    """Return a gridbench command on an archive, quoted as it must be typed."""
+    cache = archive.directory.parent.parent
+    where = [] if cache == default_cache() else ["--cache", str(cache)]
+    return f"Next: {shlex.join(['gridbench', *words, *where])}"
+
+
+def apply_command(archive: Archive, folder: Path) -> str:
+    """Return the command that applies the decisions which a page exports."""
+    return next_command(
+        archive, "audit", "apply", str(folder), "--decisions", "decisions.csv", "--out", "corrected"
+    )
 
 
 def _typical(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import colorsys
 import io
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy.typing as npt
 from gridbench.audit.expectation import Expectation, advice
 from gridbench.audit.masks.audit import MaskAudit
 from gridbench.audit.masks.regions import KINDS, SHIFTED, Candidate
-from gridbench.audit.page import PAGE, address_beside, beside, filled, write_pictures
+from gridbench.audit.page import PAGE, address_beside, apply_command, beside, filled, write_pictures
 from gridbench.audit.pictures import reduced
 from gridbench.audit.skill import warning
 from gridbench.core.files import write_bytes
@@ -104,10 +103,7 @@ def _document(audit: MaskAudit, archive: Archive, shown: int) -> dict[str, Any]:
         "typical": [[] for _ in archive.class_names],
         "expected": audit.document["expected"],
         "injected": audit.document["injected"] is not None,
-        "next": {
-            "decisions.csv": f"Next: gridbench audit apply {shlex.quote(str(audit.folder))} --decisions decisions.csv "
-            "--out corrected"
-        },
+        "next": {"decisions.csv": apply_command(archive, audit.folder)},
         "table": None,
     }
 

@@ -63,7 +63,12 @@ function cardOf(suspect, at) {
 function count() {
   const all = [...decisions.values()];
   const accepted = all.filter((word) => word === "accept").length;
-  $("progress").value = all.length;
+  // Progress is measured to the stopping line, since nobody should go through the whole list.
+  const goal = data.suspects.slice(0, data.expected.look || data.suspects.length);
+  const open = goal.filter((suspect) => !decisions.has(suspect.key)).length;
+  $("progress").max = goal.length;
+  $("progress").value = goal.length - open;
+  $("left").textContent = !data.expected.look ? "" : open ? `${open} to go above the stopping line.` : "All above the stopping line are decided: export them.";
   const unsure = all.filter((word) => word === "unsure").length;
   $("count").textContent = `${all.length} of ${data.suspects.length} decided: ${accepted} accepted, ${all.length - accepted - unsure} rejected, ${unsure} unsure; ${state.shown.length} shown`;
   $("kept").textContent = state.kept ? "Decisions are kept in this browser." : "This browser keeps no decisions: export before you close the page.";
@@ -104,7 +109,7 @@ function refresh(at) {
 function choose(at, scroll = true) {
   const before = state.at;
   state.at = Math.max(0, Math.min(at, state.shown.length - 1));
-  if (state.at >= state.limit) { state.limit += PAGE; render(); } else { refresh(before); refresh(state.at); }
+  if (state.at >= state.limit) { state.limit = PAGE * Math.ceil((state.at + 1) / PAGE); render(); } else { refresh(before); refresh(state.at); }
   const card = point();
   if (scroll && card) card.scrollIntoView({ block: "nearest" });
 }

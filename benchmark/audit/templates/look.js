@@ -86,15 +86,16 @@ function drawCurve() {
   const x = (count) => CURVE.left + (CURVE.width - CURVE.left - CURVE.right) * Math.min(1, count / last);
   const y = (share) => CURVE.top + (CURVE.height - CURVE.top - CURVE.bottom) * (1 - share);
   const path = (rows, values) => rows.map((at) => `${x(k[at]).toFixed(1)},${y(values[at]).toFixed(1)}`).join(" ");
+  const beside = (at) => (at < CURVE.width / 2 ? { x: at + 4 } : { x: at - 4, "text-anchor": "end" });
   const nodes = [0, 0.5, 1].flatMap((share) => [
     draw("line", { class: "axis", x1: CURVE.left, x2: CURVE.width - CURVE.right, y1: y(share), y2: y(share) }),
     draw("text", { x: 2, y: y(share) + 4 }, `${100 * share} %`)]);
   nodes.push(draw("polygon", { class: "band", points: `${path(kept, low)} ${path([...kept].reverse(), high)}` }));
   nodes.push(draw("polyline", { class: "mean", points: path(kept, precision) }));
   nodes.push(draw("line", { class: "stop", x1: x(look), x2: x(look), y1: CURVE.top, y2: y(0) }),
-    draw("text", { x: Math.min(x(look) + 4, CURVE.width - 60), y: CURVE.top + 10 }, "stop here"));
+    draw("text", { ...beside(x(look)), y: CURVE.top + 10 }, "stop here"));
   const here = shownSuspect() ? shownSuspect().rank + 1 : 0;
   nodes.push(draw("line", { class: "here", x1: x(here), x2: x(here), y1: CURVE.top, y2: y(0) }),
-    draw("text", { x: Math.min(x(here) + 4, CURVE.width - 80), y: CURVE.height - 8, id: "here" }, `you are here: ${here}`));
+    draw("text", { ...beside(x(here)), y: CURVE.height - 8, id: "here" }, `you are here: ${here}`));
   $("curve").replaceChildren(...nodes);
 }

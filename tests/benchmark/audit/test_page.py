@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import shlex
 
 import numpy as np
 import pytest
@@ -48,6 +49,9 @@ def test_its_data_say_what_is_suspected(small_audit, small_archive):
     row = int(audit.positions[0])
     assert document["table"]["labels"][row] == np.flatnonzero(audit.given[0]).tolist()
     assert len(document["table"]["names"]) == len(small_archive)
+    where = f"--cache {shlex.quote(str(small_archive.directory.parent.parent))}"
+    assert document["next"]["labels.csv"].endswith(f"--labels labels.csv --name small-corrected {where}")
+    assert document["next"]["decisions.csv"].endswith(f"--decisions decisions.csv --out corrected {where}")
 
 
 def test_injected_noise_is_told_and_measured(small_audit, small_archive):

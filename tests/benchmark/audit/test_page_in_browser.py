@@ -34,8 +34,9 @@ def large(target, side=300):
 def visit(open_page, small_audit, small_archive):
     """Open the page of an audit."""
 
-    def show(injected=False, **look):
+    def show(injected=False, line=None, **look):
         audit = small_audit(injected)
+        audit.document["expected"]["look"] = audit.document["expected"]["look"] if line is None else line
         text = render_page(audit, small_archive, rank_labels(audit.given, audit.scores).first(30))
         page = open_page(text, "Labels of small to look at", ".card", **look)
         page.audit = audit
@@ -60,6 +61,7 @@ def test_deciding_by_keys_with_undo_and_a_count(visit):
     assert chosen(page) == "card-3"
     assert page.inner_text("#count").startswith("3 of 30 decided: 2 accepted, 1 rejected, 0 unsure")
     assert page.evaluate("document.getElementById('progress').value") == 3
+    assert page.inner_text("#left") == ""
     page.keyboard.press("u")
     assert states(page)[:3] == ["accept", "reject", ""]
     assert chosen(page) == "card-2"
@@ -71,6 +73,17 @@ def test_deciding_by_keys_with_undo_and_a_count(visit):
         page.keyboard.press("u")
     assert set(states(page)) == {""}
     assert page.is_disabled("#undo")
+
+
+def test_progress_is_measured_to_the_stopping_line(visit):
+    page = visit(line=3)
+    page.keyboard.press("r")
+    assert page.inner_text("#left") == "2 to go above the stopping line."
+    assert page.evaluate("document.getElementById('progress').position") == pytest.approx(1 / 3)
+    for _ in range(3):
+        page.keyboard.press("r")
+    assert page.inner_text("#left") == "All above the stopping line are decided: export them."
+    assert page.evaluate("document.getElementById('progress').position") == 1
 
 
 def test_moving_by_keys_and_by_the_mouse(visit):
@@ -173,6 +186,11 @@ def test_five_hundred_cards_are_there_in_two_seconds_and_all_can_be_reached(
         took.append(page.evaluate("performance.getEntriesByType('navigation')[0].domComplete"))
     # The fastest of three, since other processes slow a browser down.
     assert min(took) < 2000
+    page.keyboard.press("End")
+    assert chosen(page) == "card-499"
+    assert page.text_content("#here") == "you are here: 500"
+    here, curve = page.locator("#here").bounding_box(), page.locator("#curve").bounding_box()
+    assert here["x"] + here["width"] <= curve["x"] + curve["width"]
     while page.is_visible("#more"):
         page.locator("#more").click()
     assert page.locator(".card").count() == 500
