@@ -16,7 +16,7 @@ from gridbench.audit.masks.log_odds import code_probabilities
 from gridbench.errors import InputError
 from gridbench.evaluation.retrieval import MAPS_TOGETHER, TOGETHER, predict
 from gridbench.plan import Plan
-from gridbench.records.record import RunRecord
+from gridbench.records.record import RunRecord, read_record
 from gridbench.records.runner import Execution, execute
 from gridbench.training.experiment import Experiment, Outcome
 from gridbench.training.margins import MarginSums
@@ -275,4 +275,8 @@ def train_folds(plan: Plan, fold_of: Array, execution: Execution, members: int =
                 part = replace(
                     execution, progress=ProgressPart(at, members * folds, execution.progress.epoch)
                 )
-            yield execute(fold_plan(seeded, held), part, partial(FoldExperiment, held=held))
+            one = fold_plan(seeded, held)
+            if isinstance(read_record(execution.runs / one.folder_name, verify=True), RunRecord):
+                # What a run says of a finished one is not for audits, which have no --force.
+                part = replace(part, say=lambda line: None)
+            yield execute(one, part, partial(FoldExperiment, held=held))

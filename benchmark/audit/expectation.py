@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from gridbench.audit.estimate import ENDS, Estimate, estimate_errors, evidence_of, scores_of
 from gridbench.audit.ranking import shifted
+from gridbench.errors import counted
 
-__all__ = ["Expectation", "Planted", "advice", "expect", "plant", "points"]
+__all__ = ["Expectation", "Planted", "advice", "expect", "leading", "plant", "points"]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -106,18 +107,29 @@ def expect(
     )
 
 
+def leading(count: int, noun: str, plural: str = "") -> str:
+    """Return the beginning of a list in words.
+
+    >>> leading(1, "label"), leading(3, "label")
+    ('the first label', 'the first 3 labels')
+    """
+    return f"the first {noun}" if count == 1 else f"the first {counted(count, noun, plural)}"
+
+
 def advice(expected: Expectation) -> str:
     """Return advice in words: how many labels to review, and how many may be changed without review."""
     right, _ = expected.mended(expected.look)
     look = (
-        f"Look at the first {expected.look}: about {right} errors are expected among them; "
+        f"Look at {leading(expected.look, 'entry', 'entries')} of the list: about {counted(right, 'error')} "
+        f"{'is' if right == 1 else 'are'} expected there; "
         "further down fewer than one in five."
         if expected.look
         else "In no part of the list is one label in five expected to be an error."
     )
     right, wrong = expected.mended(expected.change)
     change = (
-        f"Changing the first {expected.change} unseen is expected to mend {right} and to break {wrong}."
+        f"Changing {leading(expected.change, 'entry', 'entries')} unseen is expected to mend {right} and to "
+        f"break {wrong}."
         if expected.change
         else "None should be changed unseen: of no label is it certain that it is more probably wrong than right."
     )

@@ -110,8 +110,9 @@ def read_stored(
         arrays = read_arrays(folder / ARRAYS["pixel" if masks else "scene"])
         name, fingerprint = str(document["dataset"]), document["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else error
         raise InputError(
-            f"There is no finished audit in {str(folder)!r}: {error}. Make one with: gridbench audit --help"
+            f"There is no finished audit in {str(folder)!r}: {reason}. Make one with: gridbench audit --dataset NAME"
         ) from None
     archive = open_archive(name, cache)
     try:

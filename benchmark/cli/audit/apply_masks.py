@@ -56,6 +56,7 @@ def _accepted(found: MaskAudit, archive: Archive, decisions: Path | None, top: s
         InputError: `--top` is neither auto nor a number up to where errors are certain.
     """
     from gridbench.audit.correction import ACCEPT
+    from gridbench.audit.expectation import leading
     from gridbench.audit.masks.correction import decided_findings
 
     decided = {} if decisions is None else decided_findings(decisions, found, archive)
@@ -67,8 +68,10 @@ def _accepted(found: MaskAudit, archive: Archive, decisions: Path | None, top: s
         )
         if not 0 <= count <= line or (not count and top != "auto"):
             raise InputError(
-                f"--top is {top!r}. Of this list, the first {line} findings are errors with a probability that "
-                "certainly exceeds one half; take --top auto, or decide about more on the page."
+                f"--top is {top!r}; allowed is auto, or a number up to {line} here: "
+                + (f"only {leading(line, 'finding')} of the list" if line else "no finding of the list")
+                + (" is an error" if line <= 1 else " are errors")
+                + " with a probability that certainly exceeds one half. Decide about more on the page."
             )
         unseen = [at for at in range(count) if at not in decided]
         mended = round(float(found.scores[unseen].sum()))

@@ -44,6 +44,7 @@ def chosen_changes(
 ) -> list[tuple[int, int]]:
     """Return the (image, class) pairs to turn over."""
     from gridbench.audit.correction import ACCEPT, changes_of
+    from gridbench.audit.expectation import leading
 
     chosen = {pair for pair, word in decided.items() if word == ACCEPT}
     if top is not None:
@@ -55,7 +56,8 @@ def chosen_changes(
         else:
             first = changes_of(ranked.first(_count(top, len(ranked))))
         if not beyond and not certain.issuperset(first):
-            allowed = f"Of the list, only the first {line} are" if line else "No label of the list is"
+            few = f"Of the list, only {leading(line, 'label')} {'is' if line == 1 else 'are'}"
+            allowed = few if line else "No label of the list is"
             raise InputError(
                 f"--top is {top!r}. {allowed} wrong with a probability that certainly exceeds one half; "
                 "changing more unseen may break more labels than it mends. Decide about them on the page, "

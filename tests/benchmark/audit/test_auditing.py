@@ -96,7 +96,9 @@ def test_the_same_audit_again_trains_nothing(audited, monkeypatch):
         raise AssertionError("a fold was trained again")
 
     monkeypatch.setattr("gridbench.training.trainer.Trainer.train_epoch", never)
-    again = audit_labels(plan, Folding(2), audit.folder.parent, Execution(device="cpu"))
+    said = []
+    again = audit_labels(plan, Folding(2), audit.folder.parent, Execution(device="cpu", say=said.append))
+    assert said == []
     assert again.folder == audit.folder
     assert again.document == audit.document
     assert np.array_equal(again.scores, audit.scores)
