@@ -14,7 +14,7 @@ from gridbench.audit.audit import Audit
 from gridbench.audit.exchange.images import ImageNames
 from gridbench.audit.ranking import Suspects
 from gridbench.core.csv_files import csv_text
-from gridbench.core.files import write_bytes
+from gridbench.core.files import open_file, write_bytes
 from gridbench.datasets import Archive
 from gridbench.datasets.archive.layout import SPLITS
 from gridbench.datasets.readers.tables.columns import binary, find_columns
@@ -37,6 +37,7 @@ Array = npt.NDArray[Any]
 
 LIST = "audit.csv"
 SEPARATOR = ";"
+LONGEST_HEADER = 2**20
 
 
 def list_table(audit: Audit, archive: Archive, suspects: Suspects) -> tuple[list[str], list[list[str]]]:
@@ -139,7 +140,13 @@ def original_table(archive: Archive, labels: Array, path: Path, options: TableOp
         words = split_names(archive)
         splits = {row: words[i] for i, row in rows.items()}
         header, cells = [*header, "split"], [[*row, splits.get(at, "")] for at, row in enumerate(cells)]
-    return _csv([header, *cells]), len(cells) - len(rows)
+    return csv_text([header, *cells], _end_of_lines(path)).encode(), len(cells) - len(rows)
+
+
+def _end_of_lines(path: Path) -> str:
+    """Return what ends the lines of a table, so that a comparison of both files shows the corrections alone."""
+    with open_file(path) as file:
+        return "\r\n" if file.readline(LONGEST_HEADER).endswith(b"\r\n") else "\n"
 
 
 def _write_flags(

@@ -43,10 +43,10 @@ def as_written(text: str) -> str:
     return next((one for one in found if harmless(one) == text), text)
 
 
-def csv_text(rows: Iterable[Iterable[object]]) -> str:
-    """Write rows as CSV with plain line feeds; every cell is harmless, headers too."""
+def csv_text(rows: Iterable[Iterable[object]], end: str = "\n") -> str:
+    """Write rows as CSV with plain line feeds, or another end of lines; every cell is harmless, headers too."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv.writer(out, lineterminator=end)
     for row in rows:
         writer.writerow([harmless(cell) if isinstance(cell, str) else cell for cell in row])
     return out.getvalue()

@@ -300,6 +300,8 @@ def test_a_corrected_table_keeps_the_rows_and_columns_of_the_original(small_arch
         assert (new == f"{old},{splits[i]}") == (i != 0)
     again = tmp_path / "corrected.csv"
     again.write_bytes(content)
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert original_table(small_archive, corrected, path, options)[0] == content.replace(b"\n", b"\r\n")
     assert original_table(small_archive, labels, path, options)[0] != content
     with pytest.raises(InputError, match="is not the label that was audited"):
         original_table(small_archive, labels, again, options)
