@@ -45,8 +45,8 @@ def audit(tmp_path, cache):
         folder = tmp_path / "a"
         folder.mkdir()
         (folder / ("regions.npz" if maps else "labels.npz")).write_bytes(npz(**arrays))
-        content = {"schema": 2, "id": "abc", "dataset": "stripes", "fingerprint": archive.fingerprint}
-        content |= {"expected": {"change": 1, "look": 2}, **({"level": "pixel"} if maps else {})}
+        content = {"schema": 3, "id": "abc", "dataset": "stripes", "fingerprint": archive.fingerprint}
+        content |= {"expected": {"change": 1, "look": 2}, "level": "pixel" if maps else "scene"}
         (folder / "audit.json").write_text(json.dumps(content | (document or {})))
 
     return write
