@@ -23,6 +23,7 @@ from gridbench.core.streams import numpy_stream
 from gridbench.datasets import Archive
 from gridbench.datasets.archive.groups import groupings_of
 from gridbench.datasets.archive.single_labels import with_single_labels
+from gridbench.errors import InputError, counted
 from gridbench.metrics.confident import confident_learning
 from gridbench.plan import Plan
 from gridbench.records.runner import Execution
@@ -148,18 +149,23 @@ def audit_labels(plan: Plan, folding: Folding, root: Path, execution: Execution,
         The audit, written to its folder.
 
     Raises:
-        InputError: The method or loss cannot audit labels, or the images cannot be divided.
+        InputError: The method or loss cannot audit labels, the images cannot be divided, or all have the same labels.
         RunFailed: A fold started and could not be finished; the same command goes on.
     """
     check_auditable(plan)
     fold_of, together = fold_of_images(plan, folding)
     folder = audit_folder(root, plan, fold_of, members)
-    inside = replace(execution, runs=folder / FOLDS, keep="light")
-    held_out = predict_held_out(plan, fold_of, inside, members)
-    probabilities = held_out.probabilities
     positions = training_images(plan.archive, plan.config.train_size)
     corruption = corrupt_training_labels(plan)
     given = np.asarray(corruption.labels != 0, dtype=np.uint8)
+    if (given == given[0]).all():
+        raise InputError(
+            f"All {counted(len(given), 'image')} of {plan.archive.name!r} that would be audited have the same labels, "
+            "so none contradicts another. Audit an archive whose labels differ."
+        )
+    inside = replace(execution, runs=folder / FOLDS, keep="light")
+    held_out = predict_held_out(plan, fold_of, inside, members)
+    probabilities = held_out.probabilities
     before = np.asarray(plan.archive.scene_labels[positions] != 0, dtype=np.uint8)
     rng = numpy_stream(plan.config.seed, "audit/bootstrap")
     single = plan.kind == "single"

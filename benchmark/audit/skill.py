@@ -31,13 +31,15 @@ def skill_of_labels(given: Array, probabilities: Array, fold_of: Array) -> list[
 
     Returns:
         For each fold 1 - B / B0: 1 where every label is predicted, 0 or less where a network knows no more than how
-        frequent each class is (Wilks, Statistical methods in the atmospheric sciences, 2011, Section 8.4).
+        frequent each class is, 0 where there is no more to know, B0 = 0 (Wilks, Statistical methods in the
+        atmospheric sciences, 2011, Section 8.4).
     """
     labels, found = np.asarray(given) != 0, []
     for fold in range(int(fold_of.max()) + 1):
         held = fold_of == fold
         usual = np.square(labels[held] - labels[~held].mean(0)).mean()
-        found.append(1 - float(np.square(labels[held] - probabilities[held]).mean() / max(usual, SMALLEST)))
+        lost = np.square(labels[held] - probabilities[held]).mean()
+        found.append(1 - float(lost / usual) if usual > SMALLEST else 0.0)
     return found
 
 
@@ -50,15 +52,16 @@ def skill_of_maps(maps: Array, predicted: Array, fold_of: Array) -> list[float]:
         fold_of: (N,) fold of each image.
 
     Returns:
-        For each fold 1 - E / E0, of the error rates of the network and of saying the commonest class everywhere.
+        For each fold 1 - E / E0, of the error rates of the network and of saying the commonest class everywhere; 0
+        where E0 is 0.
     """
     found = []
     for fold in range(int(fold_of.max()) + 1):
         held, elsewhere = maps[fold_of == fold], maps[fold_of != fold]
         commonest = np.bincount(elsewhere[elsewhere != IGNORE].ravel(), minlength=1).argmax()
         known = held != IGNORE
-        usual = max(int((held[known] != commonest).sum()), SMALLEST)
-        found.append(1 - float((held != predicted[fold_of == fold])[known].sum() / usual))
+        usual = int((held[known] != commonest).sum())
+        found.append(1 - float((held != predicted[fold_of == fold])[known].sum() / usual) if usual else 0.0)
     return found
 
 

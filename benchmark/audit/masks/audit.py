@@ -15,6 +15,7 @@ from gridbench.audit.masks.certainty import rank_regions
 from gridbench.audit.masks.regions import Candidate
 from gridbench.audit.skill import skill_of_maps
 from gridbench.audit.stored import FOLDS, common_facts, read_stored, write_stored
+from gridbench.core.labels import IGNORE
 from gridbench.core.streams import numpy_stream
 from gridbench.datasets import Archive
 from gridbench.errors import InputError
@@ -74,7 +75,8 @@ def audit_masks(
         The audit, written to its folder.
 
     Raises:
-        InputError: The method or loss cannot audit maps, the images cannot be divided, or there are too many.
+        InputError: The method or loss cannot audit maps, the images cannot be divided, there are too many, or their
+            maps hold a single class.
         RunFailed: A fold started and could not be finished; the same command goes on.
     """
     fold_of, together = fold_of_images(plan, folding)
@@ -82,6 +84,11 @@ def audit_masks(
     positions = training_images(plan.archive, plan.config.train_size)
     corruption = corrupt_training_labels(plan)
     given = np.asarray(corruption.labels)
+    if len(np.unique(given[given != IGNORE])) < 2:
+        raise InputError(
+            f"The label maps of {plan.archive.name!r} that would be audited hold one class or none, so no region "
+            "contradicts another. Audit an archive whose maps hold several."
+        )
     needed = given.size * plan.archive.num_classes
     if needed > LARGEST:
         raise InputError(

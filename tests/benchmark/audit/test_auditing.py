@@ -1,5 +1,6 @@
 """An audit end to end: held out means held out, the same labels as a run, resumable, and never the test split."""
 
+import copy
 import shutil
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from gridbench.audit.audit import (
 )
 from gridbench.audit.budget import epochs_of, measure_duration
 from gridbench.audit.cross_validation import FoldExperiment, fold_plan, predict_held_out
+from gridbench.audit.masks.audit import audit_masks
 from gridbench.datasets.loading.batches import EvaluationSet
 from gridbench.errors import InputError, RunFailed
 from gridbench.evaluation.retrieval import predict
@@ -87,6 +89,20 @@ def test_an_audit_scores_every_label_and_tells_how_well(audited):
     assert audit.document["noise_rate"]["errors"][0] > 0
     assert audit.document["images"] == count
     assert audit.folder.name.startswith("stripes-bce-slnir20-seed0-")
+
+
+@pytest.mark.parametrize("loss", ["bce", "pce"])
+def test_labels_that_are_all_the_same_are_refused_before_anything_is_trained(stripes_plan, tmp_path, loss):
+    plan = stripes_plan(method=loss)
+    archive = copy.copy(plan.archive)
+    archive.scene_labels = np.ones_like(archive.scene_labels)
+    archive.label_maps = np.where(np.arange(len(archive))[:, None, None] % 2, 2, 255) * np.ones_like(
+        archive.label_maps
+    )
+    audit = audit_masks if loss == "pce" else audit_labels
+    with pytest.raises(InputError, match="contradicts another"):
+        audit(replace(plan, archive=archive), Folding(2), tmp_path, Execution(device="cpu"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_same_audit_again_trains_nothing(audited, monkeypatch):
