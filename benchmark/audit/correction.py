@@ -17,12 +17,23 @@ from gridbench.core.files import LARGEST_TABLE, read_text
 from gridbench.core.json_files import parse_json
 from gridbench.errors import InputError, nearest
 
-__all__ = ["ACCEPT", "REJECT", "UNSURE", "changes_of", "correct", "read_decisions", "replacement"]
+__all__ = [
+    "ACCEPT",
+    "REJECT",
+    "UNSURE",
+    "changes_of",
+    "check_once",
+    "correct",
+    "read_decisions",
+    "replacement",
+]
 
 Array = npt.NDArray[Any]
 Change = tuple[int, int]
 
 ACCEPT, REJECT, UNSURE = "accept", "reject", "unsure"
+WRONG, MISSING = "wrong", "missing"
+"""Kinds of suspicious labels: given ones, and others."""
 COLUMNS = ("sample", "label", "decision")
 PROBABLE = 0.5
 
@@ -65,19 +76,23 @@ def replacement(
     return [int(c) for c in absent[np.argsort(-probabilities[absent], kind="stable")]]
 
 
-def read_decisions(path: Path, names: Sequence[str], class_names: Sequence[str]) -> dict[Change, str]:
-    """Read decisions that the page exported: a .csv or .json of sample, label and decision.
+def read_decisions(
+    path: Path, names: Sequence[str], class_names: Sequence[str], given: Array
+) -> dict[Change, str]:
+    """Read decisions that the page exported: a .csv or .json of sample, label, decision and, if it says so, kind.
 
     Args:
         path: The file.
         names: Names of the audited images.
-        class_names: Names of the classes.
+        class_names: Names of the C classes.
+        given: (N, C) the audited labels.
 
     Returns:
         (image, class) -> `"accept"`, `"reject"` or `"unsure"`.
 
     Raises:
-        InputError: The file cannot be read, or names an image, a class or a decision that there is not.
+        InputError: The file cannot be read, names an image, a class or a decision that there is not, decides twice
+            about a label, or takes one for given that is not.
     """
     places = {name: i for i, name in enumerate(names)}
     classes = {name: i for i, name in enumerate(class_names)}
@@ -90,8 +105,26 @@ def read_decisions(path: Path, names: Sequence[str], class_names: Sequence[str])
             raise InputError(f"{path}: there is no class {label!r}.{nearest(label, classes)}")
         if decision not in (ACCEPT, REJECT, UNSURE):
             raise InputError(f"{path}: the decision {decision!r} must be {ACCEPT}, {REJECT} or {UNSURE}.")
-        decisions[places[sample], classes[label]] = decision
+        pair = places[sample], classes[label]
+        check_once(path, f"the label {label!r} of {sample!r}", decisions.setdefault(pair, decision), decision)
+        kind = WRONG if given[pair] else MISSING
+        if row.get("kind") not in (None, "", kind):
+            raise InputError(
+                f"{path}: {label!r} of {sample!r} has the kind {str(row['kind'])!r:.40}, but this audit's label "
+                f"{'is given' if kind == WRONG else 'is not given'}, so it can only be {kind}. Are these decisions of "
+                "another audit, such as one of the labels before they were corrected?"
+            )
     return decisions
+
+
+def check_once(path: Path, what: str, before: str, decision: str) -> None:
+    """Refuse two decisions about the same thing that differ.
+
+    Raises:
+        InputError: They differ.
+    """
+    if before != decision:
+        raise InputError(f"{path}: about {what} there are two decisions, {before} and {decision}. Keep one.")
 
 
 def _rows(path: Path) -> list[Mapping[str, Any]]:

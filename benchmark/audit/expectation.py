@@ -120,8 +120,8 @@ def advice(expected: Expectation) -> str:
     """Return advice in words: how many labels to review, and how many may be changed without review."""
     right, _ = expected.mended(expected.look)
     look = (
-        f"Look at {leading(expected.look, 'entry', 'entries')} of the list: about {counted(right, 'error')} "
-        f"{'is' if right == 1 else 'are'} expected there; "
+        f"Look at {leading(expected.look, 'entry', 'entries')} of the list: "
+        f"{f'about {right} errors are' if right > 1 else 'about one error is'} expected there; "
         "further down fewer than one in five."
         if expected.look
         else "In no part of the list is one label in five expected to be an error."

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from gridbench.audit.correction import ACCEPT, REJECT, UNSURE
+from gridbench.audit.correction import ACCEPT, REJECT, UNSURE, check_once
 from gridbench.audit.exchange.geography import Feature, located
 from gridbench.audit.export import LIST, image_paths
 from gridbench.audit.masks.audit import MaskAudit
@@ -87,9 +87,13 @@ def decided_findings(path: Path, audit: MaskAudit, archive: Archive) -> dict[int
     Raises:
         InputError: The file cannot be read, or names a finding or a decision that there is not.
     """
+    this = f"gridbench audit {audit.document['id']}"
     try:
         lines = csv.DictReader(io.StringIO(read_text(path, LARGEST_TABLE, "utf-8-sig"), newline=""))
-        rows = [[as_written(str(line[column])) for column in COLUMNS] for line in lines]
+        rows = [
+            (*(as_written(str(line[column])) for column in COLUMNS), line.get("audit") or this)
+            for line in lines
+        ]
         if not rows:
             raise ValueError("it holds no decision")
     except KeyError as error:
@@ -98,8 +102,13 @@ def decided_findings(path: Path, audit: MaskAudit, archive: Archive) -> dict[int
         ) from None
     except (OSError, ValueError, csv.Error) as error:
         raise InputError(f"The decisions {str(path)!r} cannot be read: {error}.") from None
-    decisions = {}
-    for sample, number, decision in rows:
+    decisions: dict[int, str] = {}
+    for sample, number, decision, made_for in rows:
+        if made_for != this:
+            raise InputError(
+                f"{path}: these are decisions of {made_for!r:.60}; {str(audit.folder)!r} is {this!r}, whose findings "
+                "have other numbers. Give the folder of their audit, or decide again."
+            )
         at = int(number) - 1 if number.isascii() and number.isdecimal() and len(number) < 10 else -1
         if not 0 <= at < len(audit):
             raise InputError(f"{path}: the finding {number!r} must be a number from 1 to {len(audit)}.")
@@ -110,7 +119,7 @@ def decided_findings(path: Path, audit: MaskAudit, archive: Archive) -> dict[int
             )
         if decision not in (ACCEPT, REJECT, UNSURE):
             raise InputError(f"{path}: the decision {decision!r} must be {ACCEPT}, {REJECT} or {UNSURE}.")
-        decisions[at] = decision
+        check_once(path, f"the finding {number}", decisions.setdefault(at, decision), decision)
     return decisions
 
 

@@ -49,7 +49,9 @@ function save(name, text) {
 
 function decisionRows() {
   const decided = data.suspects.filter((suspect) => decisions.has(suspect.key));
-  return decided.map((suspect) => [data.images[suspect.image].name, suspect.finding || data.classes[suspect.label], decisions.get(suspect.key)]);
+  const rows = decided.map((suspect) => [data.images[suspect.image].name, suspect.finding || data.classes[suspect.label], decisions.get(suspect.key), suspect.finding ? KEY : kindOf(suspect)]);
+  // So that decisions of another audit are noticed: findings have other numbers there, and corrected labels another kind.
+  return [["sample", WHAT === "map" ? "finding" : "label", "decision", WHAT === "map" ? "audit" : "kind"], ...rows];
 }
 
 function labelRows() {
@@ -73,7 +75,7 @@ $("close").addEventListener("click", () => $("look").close());
 for (const word of ["accept", "reject", "unsure"]) $(`look-${word}`).addEventListener("click", () => decide(word));
 $("undo").addEventListener("click", undo);
 $("more").addEventListener("click", () => { state.limit += PAGE; render(); });
-$("decisions").addEventListener("click", () => save("decisions.csv", csvText([["sample", WHAT === "map" ? "finding" : "label", "decision"], ...decisionRows()])));
+$("decisions").addEventListener("click", () => save("decisions.csv", csvText(decisionRows())));
 if ($("labels")) {
   const name = data.injected ? "labels-with-injected-noise.csv" : "labels.csv";
   $("labels").addEventListener("click", () => save(name, csvText([["file", "split", ...data.classes], ...labelRows()])));

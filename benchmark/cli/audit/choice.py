@@ -29,7 +29,7 @@ def decided_labels(
         return {}
     names = [archive.names[i] for i in found.positions]
     if kind == "page":
-        decided = read_decisions(decisions, names, archive.class_names)
+        decided = read_decisions(decisions, names, archive.class_names, found.given)
     else:
         decided = import_decisions(kind, decisions, found.given, names, archive.class_names, prefix)
     counts = {word: sum(each == word for each in decided.values()) for word in (ACCEPT, REJECT, UNSURE)}

@@ -10,6 +10,7 @@ from gridbench.audit.ranking import rank_labels
 from gridbench.errors import InputError
 
 NAMES, CLASSES = ["a", "b, c"], ["water", "field"]
+GIVEN = np.array([[1, 0], [1, 1]])
 
 
 def test_changes_turn_labels_over_and_leave_the_original():
@@ -36,15 +37,17 @@ def test_what_to_put_instead_of_a_label():
 def test_decisions_from_both_kinds_of_file(tmp_path):
     expected = {(0, 1): "accept", (1, 0): "reject"}
     table = tmp_path / "decisions.csv"
-    table.write_text('sample,label,decision\na,field,accept\n"b, c",water,reject\n', encoding="utf-8-sig")
-    assert read_decisions(table, NAMES, CLASSES) == expected
+    table.write_text(
+        'sample,label,decision,kind\na,field,accept,missing\n"b, c",water,reject,\n', encoding="utf-8-sig"
+    )
+    assert read_decisions(table, NAMES, CLASSES, GIVEN) == expected
     rows = [
         {"sample": "a", "label": "field", "decision": "accept"},
         {"sample": "b, c", "label": "water", "decision": "reject"},
     ]
     document = tmp_path / "decisions.json"
     document.write_text(json.dumps({"decisions": rows}))
-    assert read_decisions(document, NAMES, CLASSES) == expected
+    assert read_decisions(document, NAMES, CLASSES, GIVEN) == expected
 
 
 @pytest.mark.parametrize(
@@ -55,6 +58,17 @@ def test_decisions_from_both_kinds_of_file(tmp_path):
         ("d.csv", "sample,label,decision\na,field,maybe\n", "'maybe' must be accept, reject or unsure"),
         ("d.csv", "sample,label\na,field\n", "lacks the columns"),
         ("d.csv", "sample,label,decision\na\n", "no class 'None'"),
+        (
+            "d.csv",
+            "sample,label,decision\na,field,accept\na,field,reject\n",
+            "two decisions, accept and reject",
+        ),
+        (
+            "d.csv",
+            "sample,label,decision,kind\na,field,accept,wrong\n",
+            "not given, so it can only be missing",
+        ),
+        ("d.csv", "sample,label,decision,kind\na,water,reject,no\n", "is given, so it can only be wrong"),
         ("d.json", "[", "cannot be read"),
         ("d.json", '{"decisions": 3}', "lacks the columns"),
         ("d.json", "[" * 100_000, "cannot be read"),
@@ -63,9 +77,9 @@ def test_decisions_from_both_kinds_of_file(tmp_path):
 def test_decisions_that_cannot_be_used(tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=message):
-        read_decisions(tmp_path / name, NAMES, CLASSES)
+        read_decisions(tmp_path / name, NAMES, CLASSES, GIVEN)
 
 
 def test_decisions_that_are_not_there(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
-        read_decisions(tmp_path / "none.csv", NAMES, CLASSES)
+        read_decisions(tmp_path / "none.csv", NAMES, CLASSES, GIVEN)

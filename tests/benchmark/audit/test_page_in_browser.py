@@ -252,7 +252,7 @@ def test_the_exports_hold_what_was_decided(visit, small_archive, tmp_path):
     shutil.copy(file, tmp_path / name)
     audit = page.audit
     names = [small_archive.names[i] for i in audit.positions]
-    decided = read_decisions(tmp_path / name, names, small_archive.class_names)
+    decided = read_decisions(tmp_path / name, names, small_archive.class_names, audit.given)
     ranked = rank_labels(audit.given, audit.scores)
     first = list(zip(ranked.samples[:3].tolist(), ranked.labels[:3].tolist(), strict=True))
     assert decided == dict(zip(first, ("accept", "reject", "accept"), strict=True))
@@ -372,9 +372,9 @@ def test_regions_of_label_maps_are_decided_on_by_the_same_keys(open_page, browse
     page.keyboard.press("Enter")
     _, file = exported(page, "#decisions")
     assert file.read_text().splitlines() == [
-        "sample,finding,decision",
-        f"{archive.names[positions[0]]},1,accept",
-        f"{archive.names[positions[1]]},2,unsure",
+        "sample,finding,decision,audit",
+        f"{archive.names[positions[0]]},1,accept,gridbench audit 1",
+        f"{archive.names[positions[1]]},2,unsure,gridbench audit 1",
     ]
     page.select_option("#kind", "shifted boundary")
     assert page.locator(".card").count() == 1

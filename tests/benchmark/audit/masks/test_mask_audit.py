@@ -41,7 +41,7 @@ def cli(capsys):
 
 
 def decisions_file(path, rows):
-    path.write_text("sample,finding,decision\n" + "".join(f"{','.join(row)}\n" for row in rows))
+    path.write_text("sample,finding,decision,audit\n" + "".join(f"{','.join(row)}\n" for row in rows))
     return path
 
 
@@ -83,6 +83,7 @@ def test_the_page_shows_regions_and_overlays(mask_audited):
         (("?", "1", "accept"), "of another audit"),
         ((None, "0", "accept"), "must be a number from 1"),
         ((None, "1", "yes"), "must be accept, reject or unsure"),
+        ((None, "1", "accept", "gridbench audit 0123456789"), "decisions of 'gridbench audit 0123456789'"),
     ],
 )
 def test_decisions_that_do_not_fit_are_refused(mask_audited, tmp_path, row, words):
@@ -90,6 +91,14 @@ def test_decisions_that_do_not_fit_are_refused(mask_audited, tmp_path, row, word
     first = archive.names[found.positions[found.images[0]]]
     path = decisions_file(tmp_path / "d.csv", [tuple(first if each is None else each for each in row)])
     with pytest.raises(InputError, match=words):
+        decided_findings(path, found, archive)
+
+
+def test_two_decisions_about_a_finding_are_refused(mask_audited, tmp_path):
+    found, archive = mask_audited
+    first = archive.names[found.positions[found.images[0]]]
+    path = decisions_file(tmp_path / "d.csv", [(first, "1", word) for word in ("accept", "reject")])
+    with pytest.raises(InputError, match="two decisions, accept and reject"):
         decided_findings(path, found, archive)
 
 
