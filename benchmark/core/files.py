@@ -6,6 +6,7 @@ Every limit below is multiplied by the environment variable GRIDBENCH_LIMIT_FACT
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import math
@@ -46,6 +47,7 @@ LARGEST_TABLE = 256 * 2**20
 LARGEST_FILE = 8 * 2**30
 
 PIECE = 2**20
+_READ_ONLY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 FACTOR = "GRIDBENCH_LIMIT_FACTOR"
 
 
@@ -67,20 +69,24 @@ def limited(limit: int) -> int:
     Raises:
         InputError: The variable holds no number above 0.
     """
-    given = os.environ.get(FACTOR, "1")
+    return int(limit * _factor(os.environ.get(FACTOR, "1")))
+
+
+@functools.lru_cache(maxsize=1)
+def _factor(given: str) -> float:
     try:
         factor = float(given)
     except ValueError:
         factor = math.nan
     if not 0 < factor < 1e6:
         raise InputError(f"{FACTOR} is {given!r}; it must be a number above 0, such as 4.")
-    return int(limit * factor)
+    return factor
 
 
 # Reading
 
 
-def open_file(path: Path, largest: int = LARGEST_FILE) -> BinaryIO:
+def open_file(path: Path | str, largest: int = LARGEST_FILE) -> BinaryIO:
     """Open a regular file of limited size for reading; never blocks.
 
     Args:
@@ -91,27 +97,38 @@ def open_file(path: Path, largest: int = LARGEST_FILE) -> BinaryIO:
         UnsafeFile: It is a folder, a device, a named pipe or a socket, or larger than that.
         OSError: It cannot be opened.
     """
-    _require_regular(path, path.stat(), largest)
-    # Between the two looks a file may have been replaced; a pipe then blocks neither opening nor reading.
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    handle, _ = _open_regular(path, largest)
     try:
-        found = os.fstat(handle)
-        _require_regular(path, found, largest)
-        if not found.st_size and not _is_empty(handle):
-            raise UnsafeFile(f"{path} is not a regular file: it holds more than its size tells")
         return os.fdopen(handle, "rb")
     except BaseException:
         os.close(handle)
         raise
 
 
-def _require_regular(path: Path, found: os.stat_result, largest: int) -> None:
+def _open_regular(path: Path | str, largest: int) -> tuple[int, int]:
+    """Return the descriptor and the size in bytes of a regular file of limited size."""
+    most = limited(largest)
+    # Opening a device may have an effect of its own, so that it is looked at first.
+    _require_regular(path, os.stat(path), most)  # noqa: PTH116
+    # In between, the file may have been replaced; a pipe then blocks neither opening nor reading.
+    handle = os.open(path, _READ_ONLY)
+    try:
+        found = os.fstat(handle)
+        _require_regular(path, found, most)
+        if not found.st_size and not _is_empty(handle):
+            raise UnsafeFile(f"{path} is not a regular file: it holds more than its size tells")
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle, found.st_size
+
+
+def _require_regular(path: Path | str, found: os.stat_result, most: int) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise UnsafeFile(f"{path} is {_kind(found.st_mode)}, not a regular file")
-    if found.st_size > limited(largest):
+    if found.st_size > most:
         raise UnsafeFile(
-            f"{path} has {found.st_size:,} bytes; such a file may have {limited(largest):,} "
-            f"(to raise the limit: {FACTOR}=4)"
+            f"{path} has {found.st_size:,} bytes; such a file may have {most:,} (to raise the limit: {FACTOR}=4)"
         )
 
 
@@ -135,20 +152,24 @@ def _kind(mode: int) -> str:
     return kinds.get(stat.S_IFMT(mode), "something else")
 
 
-def read_bytes(path: Path, largest: int = LARGEST_FILE) -> bytes:
+def read_bytes(path: Path | str, largest: int = LARGEST_FILE) -> bytes:
     """Return the content of a regular file of limited size.
 
     Raises:
         UnsafeFile: It is none, or larger than `largest`.
         OSError: It cannot be read.
     """
-    with open_file(path, largest) as file:
-        size = os.fstat(file.fileno()).st_size
-        # Files of /proc say that they are empty, and some never end.
-        content: bytes | None = file.read(size + 1)
-    if content is None or len(content) > size:
+    handle, size = _open_regular(path, largest)
+    pieces, left = [], size + 1
+    try:
+        while left and (piece := os.read(handle, left)):
+            pieces.append(piece)
+            left -= len(piece)
+    finally:
+        os.close(handle)
+    if not left:
         raise UnsafeFile(f"{path} is not a regular file: it holds more than its size tells")
-    return content
+    return b"".join(pieces)
 
 
 def read_text(path: Path, largest: int = LARGEST_TABLE, encoding: str = "utf-8") -> str:

@@ -200,7 +200,7 @@ class ArchiveWriter:
             if len(kept) < file.rows:
                 progress(0, 0, f"closing gaps in {file.path.name}")
                 file.keep(kept)
-            file.sync()
+                file.sync()
             file.close()
         write_array(self.folder / SPLIT, split)
         names = "".join(f"{self._names[i]}\n" for i in kept)

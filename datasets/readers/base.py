@@ -30,7 +30,7 @@ class Unit:
     argument: Any
 
     @property
-    def files(self) -> tuple[Path, ...]:
+    def files(self) -> tuple[Path | str, ...]:
         """The source files, none where the reader does not list them."""
         return tuple(getattr(self.argument, "files", ()))
 

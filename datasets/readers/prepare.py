@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import multiprocessing
 import os
 import re
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbench.core.cores import end_with_parent
-from gridbench.core.files import write_bytes
+from gridbench.core.json_files import read_json, write_json
 from gridbench.datasets.archive.archive import Archive
 from gridbench.datasets.archive.building import build_once
 from gridbench.datasets.archive.indexing import INDEX
@@ -33,8 +32,7 @@ from gridbench.registry import DATASETS
 
 __all__ = ["check_name", "default_workers", "prepare"]
 
-_FINDINGS = "findings.json"
-_STATE = "state.txt"
+_PROGRESS = "progress.json"
 _UNITS_AT_A_TIME = 8
 _UNITS_WORTH_PROCESSES = 400
 _BYTES_WORTH_PROCESSES = 100_000_000
@@ -115,14 +113,10 @@ def prepare(
 
 def _pack(plan: Plan, folder: Path, name: str, workers: int, state: str, progress: Progress) -> None:
     settings = {"kind": plan.kind, **plan.settings}
-    begun = folder / _STATE
-    if folder.exists() and not (begun.is_file() and begun.read_text(encoding="ascii") == state):
-        shutil.rmtree(folder)
+    findings = _earlier_findings(folder, state)
     writer = ArchiveWriter(
         folder, plan.layout, plan.names, plan.split, settings, plan.groups, plan.georeferences
     )
-    write_bytes(begun, state.encode())
-    findings = _earlier_findings(folder)
     failures: list[dict[str, str]] = []
     earlier = writer.done
     todo = (unit for unit in plan.units if not all(earlier[p] for p in unit.positions))
@@ -138,11 +132,11 @@ def _pack(plan: Plan, folder: Path, name: str, workers: int, state: str, progres
                     findings.update(outcome.findings)
                     failures += _write(writer, unit, outcome)
                 if writer.commit_when_due():
-                    _keep_findings(folder, findings)
+                    _keep_progress(folder, state, findings)
                 progress(min(done, total), total, f"packing {name}")
     except BaseException:
         writer.close()
-        _keep_findings(folder, findings)
+        _keep_progress(folder, state, findings)
         raise
     if writer.written == 0:
         writer.close()
@@ -158,8 +152,7 @@ def _pack(plan: Plan, folder: Path, name: str, workers: int, state: str, progres
         "settings": dict(plan.settings),
         "sources": {"state": state, "left_out": left_out_digest(plan.units, writer.present)},
     }
-    (folder / _FINDINGS).unlink(missing_ok=True)
-    begun.unlink()
+    (folder / _PROGRESS).unlink(missing_ok=True)
     writer.finish(name, plan.kind, report, progress)
 
 
@@ -234,10 +227,16 @@ def _start_worker() -> None:
     end_with_parent()
 
 
-def _earlier_findings(folder: Path) -> Counter[str]:
-    path = folder / _FINDINGS
-    return Counter(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else Counter()
+def _earlier_findings(folder: Path, state: str) -> Counter[str]:
+    """Return what an earlier attempt noted about the files; what was packed from files that have changed is removed."""
+    path = folder / _PROGRESS
+    earlier = read_json(path) if path.is_file() else {}
+    if earlier.get("state") == state:
+        return Counter(earlier["findings"])
+    if folder.exists():
+        shutil.rmtree(folder)
+    return Counter()
 
 
-def _keep_findings(folder: Path, findings: Counter[str]) -> None:
-    write_bytes(folder / _FINDINGS, json.dumps(findings).encode())
+def _keep_progress(folder: Path, state: str, findings: Counter[str]) -> None:
+    write_json(folder / _PROGRESS, {"state": state, "findings": findings})

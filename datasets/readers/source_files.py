@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from gridbench.core.files import UnsafeFile, open_file
+from gridbench.core import files
 
 __all__ = [
     "IN_MEMORY",
@@ -85,37 +85,43 @@ def format_of(path: Path) -> str | None:
         return None
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path | str) -> BinaryIO:
     """Open a file for reading bytes if it is a regular file or a link to one; anything else is never opened.
 
     Raises:
         Unreadable: It is missing, empty, or no regular file.
     """
     try:
-        file = open_file(path, _ANY_SIZE)
-    except (FileNotFoundError, NotADirectoryError):
-        raise Unreadable(path, "is missing") from None
-    except UnsafeFile as error:
-        raise Unreadable(path, str(error).removeprefix(f"{path} ")) from error
+        file = files.open_file(path, _ANY_SIZE)
     except (OSError, ValueError) as error:
-        raise Unreadable(path, getattr(error, "strerror", None) or str(error)) from error
+        raise _unreadable(path, error) from error
     if os.fstat(file.fileno()).st_size == 0:
         file.close()
         raise Unreadable(path, "is empty")
     return file
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path | str, largest: int = _ANY_SIZE) -> bytes:
     """Return the bytes of a regular file.
 
     Raises:
-        Unreadable: It is missing, empty, no regular file, or cannot be read.
+        Unreadable: It is missing, empty, no regular file, has more than `largest` bytes, or cannot be read.
     """
-    with open_regular(path) as file:
-        try:
-            return file.read()
-        except OSError as error:
-            raise Unreadable(path, error.strerror or str(error)) from error
+    try:
+        content = files.read_bytes(path, largest)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    if not content:
+        raise Unreadable(path, "is empty")
+    return content
+
+
+def _unreadable(path: Path | str, error: OSError | ValueError) -> Unreadable:
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return Unreadable(path, "is missing")
+    if isinstance(error, files.UnsafeFile):
+        return Unreadable(path, str(error).removeprefix(f"{path} "))
+    return Unreadable(path, getattr(error, "strerror", None) or str(error))
 
 
 def contents_of(paths: Sequence[Path]) -> tuple[dict[Path, bytes], bytes]:
@@ -141,7 +147,7 @@ def contents_of(paths: Sequence[Path]) -> tuple[dict[Path, bytes], bytes]:
     return contents, digest.digest()
 
 
-def digest_of(paths: Iterable[Path]) -> bytes:
+def digest_of(paths: Iterable[Path | str]) -> bytes:
     """Return the sha256 over the bytes of some files, one after the other.
 
     Raises:
@@ -151,7 +157,7 @@ def digest_of(paths: Iterable[Path]) -> bytes:
     facts = []
     for path in listed:
         try:
-            state = path.stat()
+            state = os.stat(path)  # noqa: PTH116
         except (OSError, ValueError):
             raise Unreadable(path, "is missing") from None
         facts.append((state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino))
@@ -160,7 +166,7 @@ def digest_of(paths: Iterable[Path]) -> bytes:
 
 # A large image is read in parts, each of which has the hash of the whole file.
 @functools.lru_cache(maxsize=4)
-def _digest(paths: tuple[Path, ...], facts: tuple[tuple[int, ...], ...]) -> bytes:
+def _digest(paths: tuple[Path | str, ...], facts: tuple[tuple[int, ...], ...]) -> bytes:
     digest = hashlib.sha256()
     for path in paths:
         with open_regular(path) as file:

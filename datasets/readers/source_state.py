@@ -20,6 +20,9 @@ from gridbench.errors import InputError
 
 __all__ = ["SourceState", "left_out_digest", "refuse_changed_sources", "state_of"]
 
+# A sparse file may have terabytes, and was left out without being read.
+_MOST_HASHED = 1 << 30
+
 
 class SourceState(NamedTuple):
     """The files of a plan as the file system describes them.
@@ -37,18 +40,19 @@ def state_of(units: Iterable[Unit]) -> SourceState:
     """Look at the files of all units without opening them."""
     digest = hashlib.sha256()
     total = 0
-    here = Path.cwd()
+    here = f"{Path.cwd()}{os.sep}"
     for unit in units:
+        lines = []
         for path in unit.files:
             try:
-                state = path.stat()
+                state = os.stat(path)  # noqa: PTH116
             except (OSError, ValueError):
-                digest.update(f"{path!s}\0missing\n".encode(errors="surrogateescape"))
+                lines.append(f"{path}\0missing\n")
                 continue
             total += state.st_size
             facts = (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
-            name = path if path.is_absolute() else f"{here}{os.sep}{path}"
-            digest.update(f"{name!s}\0{facts}\n".encode(errors="surrogateescape"))
+            lines.append(f"{path if os.path.isabs(path) else f'{here}{path}'}\0{facts}\n")  # noqa: PTH117
+        digest.update("".join(lines).encode(errors="surrogateescape"))
     return SourceState(digest.hexdigest(), total)
 
 
@@ -60,12 +64,14 @@ def left_out_digest(units: Sequence[Unit], present: NDArray[np.bool_]) -> str:
         present: (N,) whether the sample at each of the plan's positions was written.
 
     Returns:
-        sha256 in hex over the first position and the content's hash of each such unit.
+        sha256 in hex over the first position and the content's hash of each such unit; above a gigabyte, its state.
     """
     digest = hashlib.sha256()
-    for unit in units:
+    for unit in () if present.all() else units:
         if not present[list(unit.positions)].any():
-            digest.update(f"{unit.positions[:1]} ".encode() + _content(unit))
+            state = state_of([unit])
+            content = _content(unit) if state.bytes <= _MOST_HASHED else state.digest.encode()
+            digest.update(f"{unit.positions[:1]} ".encode() + content)
     return digest.hexdigest()
 
 

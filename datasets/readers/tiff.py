@@ -6,9 +6,8 @@ as long as reading it. Directories are also read before GDAL sees a file, so tha
 
 from __future__ import annotations
 
-import io
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import BinaryIO
 
 import numpy as np
@@ -31,6 +30,13 @@ class Tag:
 _READ = frozenset(value for name, value in vars(Tag).items() if name.isupper())
 _SIZES = {1: ("B", 1), 2: ("s", 1), 3: ("H", 2), 4: ("I", 4), 16: ("Q", 8)}
 _BLACK_IS_ZERO = 1
+_DEFAULTS: Directory = {Tag.SAMPLES: (1,), Tag.FORMAT: (1,), Tag.PREDICTOR: (1,), Tag.ORIENTATION: (1,)}
+_PLAIN: Directory = {
+    Tag.BITS: (16,),
+    Tag.COMPRESSION: (1,),
+    Tag.PHOTOMETRIC: (_BLACK_IS_ZERO,),
+    **_DEFAULTS,
+}
 _MOST_NUMBERS = 1 << 22
 
 
@@ -44,21 +50,26 @@ def read_directories(file: BinaryIO, most: int) -> list[Directory]:
     Raises:
         ValueError: It is no TIFF, or a directory lies outside the file or follows itself.
     """
+
+    def read(place: int, size: int) -> bytes:
+        file.seek(place)
+        return file.read(size)
+
     try:
-        return _directories(file, most)
-    except struct.error as error:
+        return _directories(read, most)
+    except (struct.error, OverflowError) as error:
         raise ValueError(f"its directories are damaged ({error})") from error
 
 
-def _directories(file: BinaryIO, most: int) -> list[Directory]:
-    file.seek(0)
-    head = file.read(16)
+def _directories(read: Callable[[int, int], bytes], most: int) -> list[Directory]:
+    """Return the directories of what `read(place, size)` gives the bytes of."""
+    head = read(0, 16)
     order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
     if not order:
         raise ValueError("it is no TIFF")
     (version,) = struct.unpack_from(f"{order}H", head, 2)
     large = version == 43
-    word, entry = (f"{order}Q", 20) if large else (f"{order}I", 12)
+    word, entry, size = (f"{order}Q", 20, 8) if large else (f"{order}I", 12, 2)
     (place,) = struct.unpack_from(word, head, 8 if large else 4)
     found: list[Directory] = []
     seen: set[int] = set()
@@ -66,18 +77,17 @@ def _directories(file: BinaryIO, most: int) -> list[Directory]:
         if place in seen:
             raise ValueError("its directories go round in a circle")
         seen.add(place)
-        file.seek(place)
-        size = 8 if large else 2
-        (entries,) = struct.unpack(f"{order}{'Q' if large else 'H'}", file.read(size))
+        (entries,) = struct.unpack(f"{order}{'Q' if large else 'H'}", read(place, size))
         if entries > 65535:
             raise ValueError(f"a directory has {entries} entries")
-        table = file.read(entries * entry)
-        (place,) = struct.unpack(word, file.read(struct.calcsize(word)))
-        found.append(_tags(file, table, order, large))
+        length = entries * entry
+        block = read(place + size, length + struct.calcsize(word))
+        (place,) = struct.unpack_from(word, block, length)
+        found.append(_tags(read, block[:length], order, large))
     return found
 
 
-def _tags(file: BinaryIO, table: bytes, order: str, large: bool) -> Directory:
+def _tags(read: Callable[[int, int], bytes], table: bytes, order: str, large: bool) -> Directory:
     tags: dict[int, tuple[int, ...] | bytes] = {}
     inline, count_code = (8, "Q") if large else (4, "I")
     for tag, kind, count, raw in struct.iter_unpack(f"{order}HH{count_code}{inline}s", table):
@@ -87,8 +97,7 @@ def _tags(file: BinaryIO, table: bytes, order: str, large: bool) -> Directory:
             raise ValueError(f"its tag {tag} has {count} values")
         code, width = _SIZES[kind]
         if count * width > inline:
-            file.seek(struct.unpack(f"{order}{'Q' if large else 'I'}", raw)[0])
-            raw = file.read(count * width)
+            raw = read(struct.unpack(f"{order}{count_code}", raw)[0], count * width)
         if kind == 2:
             tags[tag] = raw[:count]
         else:
@@ -97,7 +106,7 @@ def _tags(file: BinaryIO, table: bytes, order: str, large: bool) -> Directory:
 
 
 def decode_plain_tiff(content: bytes) -> NDArray[np.uint16] | None:
-    """Return the (H, W) pixels of a file, or None when it is not of the plainest kind or not whole.
+    """Return the (H, W) pixels of a file, to be read only, or None when it is not of the plainest kind or not whole.
 
     Args:
         content: All bytes of the file.
@@ -105,24 +114,24 @@ def decode_plain_tiff(content: bytes) -> NDArray[np.uint16] | None:
     if content[:4] != b"II*\x00":
         return None
     try:
-        (tags,) = read_directories(io.BytesIO(content), 2)
+        (tags,) = _directories(lambda place, size: content[place : place + size], 2)
         return _decode(content, tags)
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, struct.error):
         return None
 
 
 def _decode(content: bytes, tags: Directory) -> NDArray[np.uint16] | None:
-    expected = {Tag.BITS: (16,), Tag.COMPRESSION: (1,), Tag.PHOTOMETRIC: (_BLACK_IS_ZERO,)}
-    defaults = {Tag.SAMPLES: (1,), Tag.FORMAT: (1,), Tag.PREDICTOR: (1,), Tag.ORIENTATION: (1,)}
-    if any(tags[tag] != value for tag, value in expected.items()) or Tag.TILE_OFFSETS in tags:
-        return None
-    if any(tags.get(tag, value) != value for tag, value in defaults.items()):
+    if not _PLAIN.items() <= {**_DEFAULTS, **tags}.items() or Tag.TILE_OFFSETS in tags:
         return None
     (width,), (height,) = tags[Tag.WIDTH], tags[Tag.HEIGHT]
     offsets, counts = tags[Tag.OFFSETS], tags[Tag.COUNTS]
     if len(offsets) != len(counts) or sum(counts) != 2 * width * height:
         return None
-    if any(offset + count > len(content) for offset, count in zip(offsets, counts, strict=True)):
+    ends = [offset + count for offset, count in zip(offsets, counts, strict=True)]
+    if max(ends) > len(content):
         return None
-    strips = b"".join(content[offset : offset + count] for offset, count in zip(offsets, counts, strict=True))
-    return np.frombuffer(strips, dtype="<u2").astype(np.uint16).reshape(height, width)
+    if list(offsets[1:]) == ends[:-1]:
+        strips = memoryview(content)[offsets[0] : ends[-1]]
+    else:
+        strips = memoryview(b"".join(map(content.__getitem__, map(slice, offsets, ends))))
+    return np.frombuffer(strips, dtype="<u2").astype(np.uint16, copy=False).reshape(height, width)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from gridbench.datasets.readers.bigearthnet.classes import (
     multi_hot,
 )
 from gridbench.datasets.readers.raster import Unreadable, read_raster
-from gridbench.datasets.readers.source_files import read_bytes
+from gridbench.datasets.readers.source_files import IN_MEMORY, read_bytes
 from gridbench.datasets.readers.tiff import decode_plain_tiff
 
 __all__ = [
@@ -32,7 +33,6 @@ __all__ = [
     "finish_patch",
     "map_file",
     "read_patch_unit",
-    "v1_labels",
 ]
 
 BANDS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -40,6 +40,9 @@ BANDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("20m", ("B05", "B06", "B07", "B8A", "B11", "B12")),
 )
 """The ten bands in the paper's order, by resolution; those of 60 m are not used."""
+
+
+_ENDING = ".tif"
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,17 @@ class PatchUnit:
     map_labels: tuple[int, ...] | None
 
     @property
-    def files(self) -> tuple[Path, ...]:
+    def files(self) -> tuple[str, ...]:
         """The band files, the JSON of labels and the reference map."""
-        bands = (band_file(self.folder, band) for group in self.groups for band in group.bands)
-        return (*bands, *(path for path in (self.labels_file, self.reference_map) if path is not None))
+        # As texts: making a Path takes longer than looking at its file.
+        start = str(band_file(self.folder, ""))[: -len(_ENDING)]
+        bands = (f"{start}{band}{_ENDING}" for group in self.groups for band in group.bands)
+        return (*bands, *(str(path) for path in (self.labels_file, self.reference_map) if path is not None))
 
 
 def band_file(folder: Path, band: str) -> Path:
     """Return the file of one band in a patch's folder."""
-    return folder / f"{folder.name}_{band}.tif"
+    return folder / f"{folder.name}_{band}{_ENDING}"
 
 
 def map_file(folder: Path) -> Path:
@@ -91,25 +96,27 @@ def read_patch_unit(unit: PatchUnit) -> Outcome:
     """
     images = []
     digest = hashlib.sha256()
+    files = iter(unit.files)
     for group in unit.groups:
         pixels = np.empty((len(group.bands), group.height, group.width), dtype=np.uint16)
-        for row, band in enumerate(group.bands):
-            path = band_file(unit.folder, band)
-            content = read_bytes(path)
+        for row, path in enumerate(itertools.islice(files, len(group.bands))):
+            content = read_bytes(path, IN_MEMORY)
             digest.update(content)
             plain = decode_plain_tiff(content)
-            found = read_raster(path).pixels if plain is None else plain
+            found = read_raster(Path(path), content=content).pixels if plain is None else plain
             pixels[row] = as_unsigned(found, (group.height, group.width), path)
         images.append(pixels)
     labels = unit.labels
     if unit.labels_file is not None:
+        content = read_bytes(unit.labels_file, IN_MEMORY)
+        digest.update(content)
         if labels is None:
-            labels = v1_labels(unit.labels_file)
-        digest.update(read_bytes(unit.labels_file))
+            labels = _v1_labels(content, unit.labels_file)
     codes = None
     if unit.reference_map is not None:
-        digest.update(read_bytes(unit.reference_map))
-        codes = read_raster(unit.reference_map).pixels
+        content = read_bytes(unit.reference_map, IN_MEMORY)
+        digest.update(content)
+        codes = read_raster(unit.reference_map, content=content).pixels
     return finish_patch(
         tuple(images),
         labels,
@@ -189,16 +196,16 @@ def as_unsigned(pixels: NDArray[np.generic], size: tuple[int, int], name: Path |
     return np.asarray(pixels[0])
 
 
-def v1_labels(path: Path) -> tuple[int, ...]:
+def _v1_labels(content: bytes, path: Path) -> tuple[int, ...]:
     """Return the (19,) scene labels of a patch's JSON.
 
     Raises:
-        Unreadable: It is missing, no such JSON, or has a label that is none of the 43.
+        Unreadable: It is no such JSON, or has a label that is none of the 43.
     """
     try:
-        content: Any = parse_json(read_bytes(path))
-        return tuple(int(value) for value in multi_hot(content["labels"]))
+        found: Any = parse_json(content)
+        return tuple(int(value) for value in multi_hot(found["labels"]))
     except UnknownLabel as error:
         raise Unreadable(path, str(error)) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise Unreadable(path, f"is no JSON with labels ({error})") from error

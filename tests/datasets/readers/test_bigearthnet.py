@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import json
+import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -268,7 +269,7 @@ def test_version_1_from_the_folder_above_or_itself(one, tmp_path, where):
 
 def test_damaged_patches_of_version_1_are_listed_and_left_out(one, tmp_path):
     root = one / "BigEarthNet-v1.0"
-    for i, name in enumerate([f"S2A_MSIL2A_20170613T101031_{n}_1" for n in range(5)]):
+    for i, name in enumerate([f"S2A_MSIL2A_20170613T101031_{n}_1" for n in range(6)]):
         shutil.copytree(root / V1[0], root / name)
         for path in list((root / name).iterdir()):
             path.rename(path.with_name(path.name.replace(V1[0], name)))
@@ -283,18 +284,22 @@ def test_damaged_patches_of_version_1_are_listed_and_left_out(one, tmp_path):
             path.write_bytes(path.read_bytes()[:-10])
         if i == 4:
             (root / name / f"{name}_labels_metadata.json").write_text('{"labels": ["Atlantis"]}')
+        if i == 5:
+            # Sparse, so that it takes no room on the disk.
+            os.truncate(root / name / f"{name}_B03.tif", 100 * 2**30)
     archive = packed(one, tmp_path, split="60/20/20")
     assert sorted(archive.names) == sorted(V1)
     check_pixels(archive, V1, 0)
     reasons = {
         Path(row["file"]).name.split("20170613T101031_")[1]: row["reason"] for row in archive.report["failed"]
     }
-    assert archive.report["failed_count"] == 5
+    assert archive.report["failed_count"] == 6
     assert reasons["0_1_labels_metadata.json"] == "is missing"
     assert reasons["1_1_B8A.tif"] == "is missing"
     assert reasons["2_1_B02.tif"] == "is empty"
     assert reasons["3_1_B12.tif"] == "is cut short"
     assert "'Atlantis'" in reasons["4_1_labels_metadata.json"]
+    assert reasons["5_1_B03.tif"].startswith("has 107,374,182,400 bytes; such a file may have 67,108,864")
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"labels": 3}', "{}", "\x00"])

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import io
+import struct
+
 import numpy as np
 import pytest
 import rasterio
@@ -7,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbench.datasets.readers.raster import quick_raster_access, read_raster
-from gridbench.datasets.readers.tiff import decode_plain_tiff
+from gridbench.datasets.readers.tiff import decode_plain_tiff, read_directories
 
 PIXELS = np.random.default_rng(0).integers(0, 65536, (1, 37, 23)).astype(np.uint16)
 
@@ -70,6 +73,12 @@ def test_a_file_that_is_cut_short_is_never_decoded(tmp_path_factory, share):
 def test_any_bytes_are_no_error(content):
     assert decode_plain_tiff(content) is None
     assert decode_plain_tiff(b"II*\x00" + content) is None
+
+
+def test_a_directory_beyond_any_file_is_damage():
+    for place in (2**63, 2**64 - 1):
+        with pytest.raises(ValueError):
+            read_directories(io.BytesIO(b"II+\0" + struct.pack("<HHQ", 8, 0, place)), 2)
 
 
 def test_the_real_bands_are_plain_and_equal(samples):
