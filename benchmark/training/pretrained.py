@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import re
-import socket
+import ssl
 import threading
+import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from gridbench.core.files import file_hash
 from gridbench.core.identity import LOCAL
@@ -145,21 +146,23 @@ def _cached(repository: str, files: tuple[str, ...], revision: str | None) -> Pa
 
 def _fetched(repository: str, files: tuple[str, ...], revision: str | None, name: str) -> Path:
     from huggingface_hub import constants, hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     problem: object = "HF_HUB_OFFLINE is set"
-    # The hub's own client tries six times, which takes a minute.
-    if not constants.HF_HUB_OFFLINE and _answers(constants.ENDPOINT):
+    asked = f"{constants.ENDPOINT}/{repository}/resolve/{revision or 'main'}/{CONFIG}"
+    # The hub's own client tries each file six times, which takes half a minute.
+    if not constants.HF_HUB_OFFLINE and _answers(asked):
         for file in files:
             try:
                 return Path(hf_hub_download(repository, file, revision=revision))
-            except EntryNotFoundError as error:
-                problem = error
             except Exception as error:
                 problem = error
-                break
+                # Where a file is missing the next may be there; LocalEntryNotFoundError means that the network failed.
+                if not isinstance(error, EntryNotFoundError) or isinstance(error, LocalEntryNotFoundError):
+                    break
     elif not constants.HF_HUB_OFFLINE:
         problem = f"{constants.ENDPOINT} does not answer"
+    problem = str(problem).strip().rstrip(".")
     raise InputError(
         f"The published weights of {name!r} are not in {constants.HF_HUB_CACHE} and cannot be fetched: {problem}. "
         f"Fetch them where there is a network (hf download {repository} {files[0]}) and copy that folder here, start "
@@ -167,24 +170,29 @@ def _fetched(repository: str, files: tuple[str, ...], revision: str | None, name
     )
 
 
-def _answers(endpoint: str) -> bool:
-    """Return within seconds whether a server, or the proxy in front of it, accepts connections."""
-    parts = urlsplit(endpoint)
-    proxy = urllib.request.getproxies().get(parts.scheme)
-    if proxy and not urllib.request.proxy_bypass(parts.hostname or ""):
-        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+def _answers(url: str) -> bool:
+    """Return within seconds whether a server answers, through the proxy if one is set, and with what is no failure."""
     answered = threading.Event()
 
-    def connect() -> None:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
+    def ask() -> None:
         try:
-            socket.create_connection((parts.hostname or "", port), timeout=SECONDS_TO_ANSWER).close()
-        except (OSError, ValueError):
+            urllib.request.urlopen(
+                urllib.request.Request(url, method="HEAD"), timeout=SECONDS_TO_ANSWER
+            ).close()
+        except urllib.error.HTTPError as error:
+            # What is missing or forbidden is for the hub's client to say; 407 is a proxy's.
+            if error.code >= 500 or error.code == 407:
+                return
+        except urllib.error.URLError as error:
+            # The hub's client may know certificates that Python does not.
+            if not isinstance(error.reason, ssl.SSLError):
+                return
+        except (OSError, ValueError, HTTPException):
             return
         answered.set()
 
     # Looking up a name has no limit of time.
-    thread = threading.Thread(target=connect, daemon=True)
+    thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(SECONDS_TO_ANSWER)
     return answered.is_set()

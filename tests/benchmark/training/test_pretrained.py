@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
 
 import pytest
@@ -108,6 +110,45 @@ def test_a_name_that_is_never_resolved_is_waited_for_for_seconds_only(hub, monke
     with pytest.raises(InputError, match="does not answer"):
         published_weights("test_resnet")
     assert time.monotonic() - before < 1
+
+
+ANSWERS = {
+    "closed": b"",
+    "of no HTTP": b"\x16\x03\x01\r\n\r\n",
+    "unavailable": b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
+    "of a proxy": b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
+    "missing": b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+    "forbidden": b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+    "of a portal": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nlogin",
+    "none": None,
+}
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_a_server_that_cannot_be_what_was_asked_for_is_reported_within_seconds(hub, monkeypatch, kind):
+    """Something on the way, such as a proxy or a portal, takes the connection."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        open_ones = []
+        while True:
+            connection, _ = server.accept()
+            open_ones.append(connection)
+            if ANSWERS[kind] is not None:
+                connection.recv(4096)
+                connection.sendall(ANSWERS[kind])
+                connection.close()
+
+    threading.Thread(target=serve, daemon=True).start()
+    endpoint = f"http://127.0.0.1:{server.getsockname()[1]}"
+    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+    files = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
+    monkeypatch.setattr("gridbench.training.pretrained.SECONDS_TO_ANSWER", 0.3)
+    before = time.monotonic()
+    with pytest.raises(InputError, match=r"cannot be fetched: .*hf download timm/test_resnet\.r160_in1k"):
+        published_weights("test_resnet")
+    assert time.monotonic() - before < 5
 
 
 @pytest.mark.parametrize("name", ["densenet264d", "nothing"])
