@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from gridbench.metrics.detection import detection_scores
 from gridbench.noise.core.manifest import Manifest
 from gridbench.records.record import StoredRun, is_group
 
-__all__ = ["is_ranked", "wrong_numbers"]
+__all__ = ["is_ranked", "outside_of_classes", "wrong_numbers"]
 
 # Scores of single queries are kept as float32, whose rounding moves a mean of rates by at most 2**-24.
 TOLERANCE = 1e-6
@@ -27,6 +27,15 @@ MACRO_MEANS = {
     "f1_tuned": "f1_macro_tuned",
     "iou": "miou",
     "recall": "balanced_accuracy",
+}
+# Counted over all classes at once, each is an average of the scores of single classes with unknown weights: the
+# accuracy of their recall, weighted by images; F1, to which the share of right pixels is equal where every pixel is
+# of one class, weighted by what is predicted or true.
+BETWEEN = {
+    "accuracy": "recall",
+    "f1_micro": "f1",
+    "f1_micro_tuned": "f1_tuned",
+    "pixel_accuracy": "f1",
 }
 _RANKED = re.compile(r"(?:validation/|unseen/)?(?:ndcg|map|precision|recall)@(?:\d+|r)")
 _SCORES = re.compile(r"(test|validation|unseen)\.((?:ndcg|map|precision|recall)@(?:\d+|r))")
@@ -97,6 +106,30 @@ def _predictions(stored: StoredRun) -> Iterator[str]:
             if not math.isclose(told, mean, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
                 metric = prefix + MACRO_MEANS[name]
                 yield f"{metric} is {told:.6g}, but the scores of its classes have the mean {mean:.6g}"
+        yield from outside_of_classes(metrics, prefix, _of_classes(document, split))
+
+
+def outside_of_classes(
+    metrics: Mapping[str, float], prefix: str, classes: Mapping[str, Sequence[float | None]]
+) -> Iterator[str]:
+    """Yield the scores over all classes that no weights give from the scores of single ones.
+
+    Args:
+        metrics: Name -> score from 0 to 1.
+        prefix: What the names of a split begin with.
+        classes: Name -> C scores, None for a class without a positive.
+    """
+    for metric, name in BETWEEN.items():
+        values, told = classes.get(name) or [], metrics.get(prefix + metric)
+        known = [value for value in values if value is not None]
+        if told is None or not known:
+            continue
+        # What is predicted of a class that is nowhere counts against F1; recall does not know of it.
+        low = 0.0 if len(known) < len(values) and name != "recall" else min(known)
+        if not low - TOLERANCE <= told <= max(known) + TOLERANCE:
+            yield (
+                f"{prefix}{metric} is {told:.6g}, but the {name} of its classes is from {low:.6g} to {max(known):.6g}"
+            )
 
 
 def _of_classes(document: Any, split: str) -> dict[str, list[float | None]]:
@@ -113,9 +146,13 @@ def _of_classes(document: Any, split: str) -> dict[str, list[float | None]]:
     if not isinstance(scores, dict) or not scores.keys() <= MACRO_MEANS.keys():
         raise ValueError("the scores of classes have unknown names")
     for values in scores.values():
-        numbers = [value for value in values if value is not None] if isinstance(values, list) else [None]
+        numbers: list[Any] = (
+            [value for value in values if value is not None] if isinstance(values, list) else [None]
+        )
         if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers):
             raise ValueError("the scores of classes are no numbers")
+        if not all(0 <= value <= 1 + TOLERANCE for value in numbers):
+            raise ValueError("the scores of classes must be from 0 to 1")
     return scores
 
 
@@ -170,7 +207,16 @@ def _history(stored: StoredRun) -> Iterator[str]:
 
 
 def _unfounded(stored: StoredRun) -> Iterator[str]:
-    """Yield the scores of detection that the record keeps nothing to compute from."""
+    """Yield the scores of predictions and detection that the record keeps nothing to compute from."""
+    for prefix, split in SCORED.items():
+        classes = _of_classes(stored.result.get("predictions"), split)
+        for name, metric in (*MACRO_MEANS.items(), *((name, metric) for metric, name in BETWEEN.items())):
+            told = prefix + metric
+            # F1 and the share of right pixels have other classes in records of scene labels and of label maps.
+            if told in stored.result["metrics"] and not any(
+                value is not None for value in classes.get(name, [])
+            ):
+                yield f"{told} has a value, and result.json has no {name} of single classes"
     kept = _kept(stored)
     for level in ("image", "label"):
         for way, scores in ((stored.result.get("sample_detection") or {}).get(level) or {}).items():

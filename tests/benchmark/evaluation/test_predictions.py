@@ -15,7 +15,8 @@ from gridbench.evaluation.retrieval import Splits
 from gridbench.methods.tasks.classification import Classification
 from gridbench.methods.tasks.cooccurrence import Cooccurrence
 from gridbench.methods.tasks.segmentation import Segmentation
-from gridbench.records.recompute import wrong_numbers
+from gridbench.metrics.predictions import LabelScores, MapScores, SingleLabelScores
+from gridbench.records.recompute import outside_of_classes, wrong_numbers
 from gridbench.records.record import read_record
 from gridbench.records.runner import Execution
 
@@ -112,6 +113,60 @@ def test_a_macro_mean_that_was_edited_is_found(go):
     assert edited.state == "corrupt"
     forged = type(record)(record.folder, "done", "", record.config, result, record.hashes)
     assert any(reason.startswith("map_macro is") for reason in wrong_numbers(forged))
+
+
+def forged(record, metrics=None, **of_classes):
+    """Return a record that says other numbers, its hashes made anew."""
+    result = json.loads((record.folder / "result.json").read_text())
+    result["metrics"] |= metrics or {}
+    result["predictions"]["test"]["per_class"] |= of_classes
+    return type(record)(record.folder, "done", "", record.config, result, record.hashes)
+
+
+def test_a_score_over_all_classes_lies_between_those_of_single_classes(go):
+    record = go(keep="light", method="bce")
+    f1 = [value for value in record.result["predictions"]["test"]["per_class"]["f1"] if value is not None]
+    assert min(f1) <= record.metrics["f1_micro"] <= max(f1)
+    (reason,) = wrong_numbers(forged(record, {"f1_micro": 0.999}))
+    assert reason.startswith("f1_micro is 0.999, but the f1 of its classes is from ")
+    (reason,) = wrong_numbers(forged(record, f1=[1.5, *f1[1:]]))
+    assert reason == "predictions: the scores of classes must be from 0 to 1"
+
+
+def test_scores_without_those_of_single_classes_are_refused_of_others(go):
+    record = go(keep="light", method="bce")
+    assert wrong_numbers(record, needed=True) == []
+    empty = forged(record)
+    empty.result["predictions"]["test"]["per_class"] = {}
+    assert wrong_numbers(empty) == []
+    reasons = wrong_numbers(empty, needed=True)
+    assert "map_macro has a value, and result.json has no average_precision of single classes" in reasons
+    assert "f1_micro has a value, and result.json has no f1 of single classes" in reasons
+    assert wrong_numbers(forged(record, {"miou": 0.9}), needed=True) == [
+        "miou has a value, and result.json has no iou of single classes"
+    ]
+
+
+@pytest.mark.parametrize("kind", ["labels", "single", "maps"])
+@pytest.mark.parametrize("seed", range(8))
+def test_the_bounds_hold_for_scores_of_random_predictions(kind, seed):
+    """Of torchmetrics, with classes that are nowhere and with pixels that count nowhere."""
+    rng, classes = np.random.default_rng(seed), 4
+    there = 3 if seed % 2 else classes
+    if kind == "labels":
+        scores = LabelScores(classes)
+        given, true = rng.random((30, classes)), rng.random((30, classes)) < 0.3
+        true[:, there:] = False
+    elif kind == "single":
+        scores = SingleLabelScores(classes)
+        given, true = rng.dirichlet(np.ones(classes), 30), rng.integers(0, there, 30)
+    else:
+        scores = MapScores(classes)
+        given, true = rng.integers(0, classes, (2, 6, 6)), rng.integers(0, there, (2, 6, 6))
+        true[rng.random(true.shape) < 0.2] = 255
+    scores.update(torch.from_numpy(given), torch.from_numpy(true.astype(np.int64)))
+    found = scores.compute()
+    assert list(outside_of_classes(found.values, "", found.per_class)) == []
 
 
 def scored(task, output, labels=None, maps=None):
