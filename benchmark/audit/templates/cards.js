@@ -66,7 +66,7 @@ function count() {
   // Progress is measured to the stopping line, since nobody should go through the whole list.
   const goal = data.suspects.slice(0, data.expected.look || data.suspects.length);
   const open = goal.filter((suspect) => !decisions.has(suspect.key)).length;
-  $("progress").max = goal.length;
+  $("progress").max = goal.length || 1;
   $("progress").value = goal.length - open;
   $("left").textContent = !data.expected.look ? "" : open ? `${open} to go above the stopping line.` : "All above the stopping line are decided: export them.";
   const unsure = all.filter((word) => word === "unsure").length;

@@ -80,6 +80,7 @@ const whileLooking = () => { if ($("look").open) showLook(); };
 /* What to expect along the list: precision with its interval, the stopping line, and where the chosen card stands. */
 const CURVE = { width: 640, height: 170, left: 40, right: 10, top: 14, bottom: 26 };
 function drawCurve() {
+  if (!data.suspects.length) return;
   const { k, precision, low, high, look } = data.expected;
   const last = Math.min(k[k.length - 1], Math.max(data.suspects.length, 2));
   const kept = k.map((_, at) => at).filter((at) => k[at] <= last);

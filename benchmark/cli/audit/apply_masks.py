@@ -68,7 +68,7 @@ def _accepted(found: MaskAudit, archive: Archive, decisions: Path | None, top: s
         )
         if not 0 <= count <= line or (not count and top != "auto"):
             raise InputError(
-                f"--top is {top!r}; allowed is auto, or a number up to {line} here: "
+                f"--top is {top!r}; allowed is auto{f', or a number from 1 to {line}' if line else ''}: "
                 + (f"only {leading(line, 'finding')} of the list" if line else "no finding of the list")
                 + (" is an error" if line <= 1 else " are errors")
                 + " with a probability that certainly exceeds one half. Decide about more on the page."

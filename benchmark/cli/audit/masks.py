@@ -46,7 +46,9 @@ def print_mask_audit(found: MaskAudit, listed: Path, page: Path, where: Sequence
         f"{document['dataset']}: {len(document['folds'])} folds, {config['method']} with {config['loss']}, "
         f"{counted(config['epochs'], 'epoch')}, {document['seconds']:.0f} s.",
         f"Kept together in a fold: {document['together']}.",
-        f"{counted(len(found), 'finding')}. {advice(Expectation(**document['expected']))}",
+        f"{counted(len(found), 'finding')}. {advice(Expectation(**document['expected']))}"
+        if len(found)
+        else "No finding: no region of the maps contradicts what the networks see.",
         "Of errors planted on purpose, the list would show before it stops: "
         + ", ".join(f"{100 * row['found']:.0f} % of {name}" for name, row in document["planted"].items())
         + ".",
@@ -73,7 +75,8 @@ def print_mask_audit(found: MaskAudit, listed: Path, page: Path, where: Sequence
             *where,
         ]
     )
-    lines.append(f"Next:   open the page, decide, export decisions.csv, and: {command}")
+    if len(found):
+        lines.append(f"Next:   open the page, decide, export decisions.csv, and: {command}")
     for line in lines:
         say(line)
 

@@ -1,6 +1,7 @@
 """The page driven in a real browser: keys, filters, undo, exports, what is kept, narrow and dark."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -378,3 +379,15 @@ def test_regions_of_label_maps_are_decided_on_by_the_same_keys(open_page, browse
     ]
     page.select_option("#kind", "shifted boundary")
     assert page.locator(".card").count() == 1
+
+    empty = {"k": [0], "precision": [0.0], "low": [0.0], "high": [0.0], "change": 0, "look": 0}
+    none = replace(
+        audit,
+        images=audit.images[:0],
+        findings=[],
+        scores=audit.scores[:0],
+        document=document | {"expected": empty},
+    )
+    page = open_page(render_mask_page(none, archive, 9), "Label maps of large to look at", "#nothing")
+    assert "there is nothing to decide" in page.inner_text("header")
+    assert not page.locator("#curve").count()
