@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -10,15 +11,40 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gridbench.datasets.archive.archive import Archive
-from gridbench.datasets.loading.buffers import Buffers
 from gridbench.datasets.loading.crops import Crops, cut_images, cut_tensors, to_device
 from gridbench.datasets.loading.doubling import WORTH_COMPILING, double, has_numba
 from gridbench.datasets.loading.upsampling import upsample
 
-__all__ = ["DevicePixels", "HostPixels", "Pixels", "hold"]
+__all__ = ["Buffers", "DevicePixels", "HostPixels", "Pixels", "hold"]
 
 HOST_BYTES = 1 << 30
 DEVICE_SHARE = 0.25
+_KEPT = 4
+# Within `take` a kept array is known to the list and to the call that counts its holders.
+_UNHELD = 2
+
+
+class Buffers:
+    """Arrays that are handed out again once no tensor over them is left: allocating costs more than filling them.
+
+    A tensor made by `torch.from_numpy` holds a reference to its array until its storage is freed, whoever
+    shares that storage; so the reference count tells whether an array is still in use.
+    """
+
+    def __init__(self) -> None:
+        self._arrays: list[NDArray[np.float32]] = []
+
+    def take(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Return an unused, uninitialised float32 array of the given shape."""
+        arrays = self._arrays
+        for i in range(len(arrays)):
+            if sys.getrefcount(arrays[i]) <= _UNHELD and arrays[i].shape == shape:
+                return arrays[i]
+        fresh = np.empty(shape, dtype=np.float32)
+        if len(arrays) >= _KEPT:
+            del arrays[0]
+        arrays.append(fresh)
+        return fresh
 
 
 class Pixels(ABC):

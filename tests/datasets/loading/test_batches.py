@@ -11,7 +11,7 @@ from gridbench.datasets.archive.layout import GroupLayout, Layout, Sample
 from gridbench.datasets.archive.writer import ArchiveWriter
 from gridbench.datasets.loading.augmentation import Augmentation, draw_crops
 from gridbench.datasets.loading.batches import EvaluationSet, TrainingSet, ahead, batches_of
-from gridbench.datasets.loading.buffers import Buffers
+from gridbench.datasets.loading.storage import Buffers
 from gridbench.errors import InputError
 
 CPU = torch.device("cpu")
