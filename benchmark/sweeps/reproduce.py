@@ -21,7 +21,7 @@ from gridbench.leaderboard.figures.sensitivity import sensitivity_maps
 from gridbench.leaderboard.paper.reproduced import detection_sheets, loss_sheets, paper_sheets
 from gridbench.leaderboard.records.runs import Collection as RunCollection
 from gridbench.leaderboard.records.runs import collect
-from gridbench.leaderboard.tables.sheet import Mark, Sheet, sheets_of
+from gridbench.leaderboard.tables.sheet import Sheet, SheetCell, sheets_of
 from gridbench.leaderboard.tables.table import Table, tables_of
 from gridbench.registry import DATASETS, LOSSES
 from gridbench.sweeps.grid import pair_of
@@ -260,11 +260,11 @@ def _counted(shown: Exhibit, source: Source) -> tuple[list[Sheet], dict[str, Fig
             (task,),
             (
                 *(
-                    Mark(f"{number:,}")
+                    SheetCell(f"{number:,}")
                     for number in (row.backbone, row.discriminative, row.generative, row.hybrid)
                 ),
-                Mark(f"{100 * row.backbone / row.hybrid:.1f}"),
-                Mark(f"+{100 * (row.hybrid / row.discriminative - 1):.1f}"),
+                SheetCell(f"{100 * row.backbone / row.hybrid:.1f}"),
+                SheetCell(f"+{100 * (row.hybrid / row.discriminative - 1):.1f}"),
             ),
         )
         for task, row in counts.items()

@@ -11,7 +11,7 @@ from gridbench.leaderboard.stats.comparison import Comparison, Standing, compare
 from gridbench.leaderboard.stats.statistics import CONFIDENCE, Interval
 from gridbench.leaderboard.tables.cells import Cell
 from gridbench.leaderboard.tables.report import Report
-from gridbench.leaderboard.tables.sheet import Mark, Sheet
+from gridbench.leaderboard.tables.sheet import Sheet, SheetCell
 from gridbench.leaderboard.tables.table import Table
 
 __all__ = ["document_of", "render_json", "report_document", "sheet_document"]
@@ -52,8 +52,8 @@ def sheet_document(sheet: Sheet) -> dict[str, Any]:
         "headings": list(sheet.headings),
         "columns": list(sheet.columns),
         "rows": [
-            {"names": list(names), "values": [_spoken(mark) for mark in marks]}
-            for names, marks in (*sheet.lines, *sheet.references)
+            {"names": list(names), "values": [_spoken(cell) for cell in cells]}
+            for names, cells in (*sheet.lines, *sheet.references)
         ],
         "notes": list(sheet.notes),
     }
@@ -104,8 +104,8 @@ def _cell(cell: Cell | None, table: Table) -> dict[str, Any]:
     }
 
 
-def _spoken(mark: Mark) -> str:
-    return " ".join(filter(None, [mark.text, f"± {mark.spread}" if mark.spread else "", mark.extra]))
+def _spoken(cell: SheetCell) -> str:
+    return " ".join(filter(None, [cell.text, f"± {cell.spread}" if cell.spread else "", cell.extra]))
 
 
 def _comparison(one: Comparison, unit: Unit) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from tabulate import tabulate
 
 from gridbench.leaderboard.tables.display_names import sheet_as_printed
-from gridbench.leaderboard.tables.sheet import Line, Mark, Sheet
+from gridbench.leaderboard.tables.sheet import Sheet, SheetCell, SheetRow
 from gridbench.leaderboard.tables.text import clean
 
 __all__ = ["render_latex"]
@@ -87,16 +87,16 @@ def _heading(text: str) -> str:
     return rf"\shortstack[r]{{{_escape(text[:middle])}\\{_escape(text[middle + 1 :])}}}"
 
 
-def _line(line: Line) -> list[str]:
-    return [*(_escape(name) for name in line[0]), *map(_mark, line[1])]
+def _line(line: SheetRow) -> list[str]:
+    return [*(_escape(name) for name in line[0]), *map(_cell, line[1])]
 
 
-def _mark(mark: Mark) -> str:
-    if mark.faint:
-        return rf"{{\scriptsize {_escape(mark.text)}}}"
-    value = _PLACE[mark.place].format(_escape(mark.text)) if mark.text else ""
-    spread = rf"{{\scriptsize$\pm${mark.spread}}}" if mark.spread else ""
-    extra = rf"~{{\scriptsize {_escape(mark.extra)}}}" if mark.extra else ""
+def _cell(cell: SheetCell) -> str:
+    if cell.faint:
+        return rf"{{\scriptsize {_escape(cell.text)}}}"
+    value = _PLACE[cell.place].format(_escape(cell.text)) if cell.text else ""
+    spread = rf"{{\scriptsize$\pm${cell.spread}}}" if cell.spread else ""
+    extra = rf"~{{\scriptsize {_escape(cell.extra)}}}" if cell.extra else ""
     return value + spread + extra
 
 

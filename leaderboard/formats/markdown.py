@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from gridbench.leaderboard.tables.sheet import Line, Mark, Sheet
+from gridbench.leaderboard.tables.sheet import Sheet, SheetCell, SheetRow
 from gridbench.leaderboard.tables.text import clean
 
 __all__ = ["render_markdown"]
@@ -36,13 +36,13 @@ def _sheet(sheet: Sheet) -> str:
     return "\n\n".join(parts)
 
 
-def _line(line: Line) -> list[str]:
-    return [*(_escape(name) for name in line[0]), *map(_mark, line[1])]
+def _line(line: SheetRow) -> list[str]:
+    return [*(_escape(name) for name in line[0]), *map(_cell, line[1])]
 
 
-def _mark(mark: Mark) -> str:
-    value = _PLACE[mark.place].format(_escape(mark.text))
-    return " ".join(filter(None, [value, f"± {mark.spread}" if mark.spread else "", _escape(mark.extra)]))
+def _cell(cell: SheetCell) -> str:
+    value = _PLACE[cell.place].format(_escape(cell.text))
+    return " ".join(filter(None, [value, f"± {cell.spread}" if cell.spread else "", _escape(cell.extra)]))
 
 
 def _escape(text: str, longest: int = 60) -> str:

@@ -10,7 +10,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from gridbench.core.terminal import wrapped
-from gridbench.leaderboard.tables.sheet import Line, Mark, Sheet
+from gridbench.leaderboard.tables.sheet import Sheet, SheetCell, SheetRow
 from gridbench.leaderboard.tables.text import clean
 
 __all__ = ["print_sheets"]
@@ -87,11 +87,11 @@ def _grid(sheet: Sheet, columns: Sequence[int], stacked: bool) -> Grid:
     return grid
 
 
-def _texts(line: Line, columns: Sequence[int], stacked: bool) -> list[Text]:
+def _texts(line: SheetRow, columns: Sequence[int], stacked: bool) -> list[Text]:
     return [*(Text(clean(name, 36)) for name in line[0]), *(_text(line[1][at], stacked) for at in columns)]
 
 
-def _text(mark: Mark, stacked: bool) -> Text:
-    value = Text(clean(mark.text), style="dim" if mark.faint else _STYLE[mark.place])
-    rest = [Text(part) for part in (f"±{mark.spread}" if mark.spread else "", mark.extra) if part]
+def _text(cell: SheetCell, stacked: bool) -> Text:
+    value = Text(clean(cell.text), style="dim" if cell.faint else _STYLE[cell.place])
+    rest = [Text(part) for part in (f"±{cell.spread}" if cell.spread else "", cell.extra) if part]
     return Text("\n" if stacked else " ").join([value, *rest])

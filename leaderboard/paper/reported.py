@@ -11,7 +11,7 @@ from itertools import groupby
 
 from gridbench.leaderboard.records.metric_info import shown
 from gridbench.leaderboard.tables.cells import Cell, order_of
-from gridbench.leaderboard.tables.sheet import Mark, Sheet
+from gridbench.leaderboard.tables.sheet import Sheet, SheetCell
 from gridbench.leaderboard.tables.table import Table
 from gridbench.leaderboard.tables.text import number as written
 from gridbench.leaderboard.tables.text import signed
@@ -156,7 +156,9 @@ def _reported(numbers: Sequence[Reported]) -> Sheet:
         f"{first.metric} (percent) by SLNIR (%), as printed; no seeds and no spread are given",
         ("method", "loss", *names),
         tuple(rates),
-        tuple((row, tuple(Mark(f"{values[rate]:.1f}") for rate in rates)) for row, values in rows.items()),
+        tuple(
+            (row, tuple(SheetCell(f"{values[rate]:.1f}") for rate in rates)) for row, values in rows.items()
+        ),
         notes=(first.citation,),
     )
 
@@ -179,12 +181,12 @@ def against_reported(tables: Sequence[Table]) -> list[Sheet]:
 def _beside(table: Table, pairs: Sequence[tuple[Cell, Reported]]) -> Sheet:
     lines = []
     for cell, number in pairs:
-        measured = Mark(written(cell.mean, table.unit), written(cell.std, table.unit), f"(n = {cell.n})")
+        measured = SheetCell(written(cell.mean, table.unit), written(cell.std, table.unit), f"(n = {cell.n})")
         difference = signed(shown(cell.mean, table.unit) - number.value, 1)
         spread = own_spread(number)
         texts = [f"{number.value:.1f}", difference, "" if spread is None else f"{spread:.1f}"]
         names = (cell.text("method"), cell.text("loss"), cell.text("slnir"), f"Table {number.table}")
-        lines.append((names, (measured, *map(Mark, texts))))
+        lines.append((names, (measured, *map(SheetCell, texts))))
     citations = dict.fromkeys(number.citation for _, number in pairs)
     return Sheet(
         f"{table.title}: measured beside reported",

@@ -12,7 +12,7 @@ from gridbench.leaderboard.paper.reported import Reported, own_spread, reported_
 from gridbench.leaderboard.records.metric_info import shown, unit_of
 from gridbench.leaderboard.tables.cells import Cell, order_of
 from gridbench.leaderboard.tables.matching import Counterparts
-from gridbench.leaderboard.tables.sheet import Mark, Sheet, seeds_short
+from gridbench.leaderboard.tables.sheet import Sheet, SheetCell, seeds_short
 from gridbench.leaderboard.tables.table import Table
 from gridbench.leaderboard.tables.text import number as written
 from gridbench.leaderboard.tables.text import signed
@@ -32,7 +32,7 @@ Column = tuple[str, str, tuple[tuple[str, float], ...]]
 Place = tuple[Column, str]
 """Column and noise rate."""
 
-_NOTHING = Mark("—", faint=True)
+_NOTHING = SheetCell("—", faint=True)
 
 
 def paper_sheets(roman: str, tables: Sequence[Table], comparable: bool) -> list[Sheet]:
@@ -60,7 +60,7 @@ def paper_sheets(roman: str, tables: Sequence[Table], comparable: bool) -> list[
     }
     names = tuple(_headings(columns))
 
-    def sheet(title: str, caption: str, marks: Mapping[Place, Mark], notes: Sequence[str] = ()) -> Sheet:
+    def sheet(title: str, caption: str, marks: Mapping[Place, SheetCell], notes: Sequence[str] = ()) -> Sheet:
         lines = (((rate,), tuple(marks.get((c, rate), _NOTHING) for c in columns)) for rate in rates)
         return Sheet(title, caption, ("SLNIR (%)",), names, tuple(lines), notes=tuple(notes))
 
@@ -75,14 +75,14 @@ def paper_sheets(roman: str, tables: Sequence[Table], comparable: bool) -> list[
         sheet(
             f"Reported, not measured: {first.dataset}, {first.source}, Table {first.table}",
             f"{first.metric} (percent), as printed; no seeds and no spread are given",
-            {key: Mark(f"{number.value:.1f}") for key, number in reported.items()},
+            {key: SheetCell(f"{number.value:.1f}") for key, number in reported.items()},
             [first.citation],
         ),
     ]
     if not comparable:
         return [*sheets, _cost(first.dataset, measured, reported, columns, rates, names)]
     differences = {
-        key: Mark(signed(shown(cell.mean, unit_of(cell.metric)) - reported[key].value, 1))
+        key: SheetCell(signed(shown(cell.mean, unit_of(cell.metric)) - reported[key].value, 1))
         for key, cell in measured.items()
         if cell.metric == reported[key].metric
     }
@@ -103,7 +103,7 @@ def detection_sheets(tables: Sequence[Table]) -> list[Sheet]:
     sheets = []
     for table in tables:
         known = Counterparts(table.cells)
-        lines: dict[tuple[str, ...], dict[str, Mark]] = {}
+        lines: dict[tuple[str, ...], dict[str, SheetCell]] = {}
         for row in table.rows:
             for column, cell in table.line(row).items():
                 band = band_of(cell, "detection", "precision")
@@ -134,7 +134,7 @@ def loss_sheets(tables: Sequence[Table]) -> list[Sheet]:
     """Tabulate the last points of the loss curves: both heads on all samples, and the hybrid."""
     sheets = []
     for table in tables:
-        lines: dict[tuple[str, ...], dict[str, Mark]] = {}
+        lines: dict[tuple[str, ...], dict[str, SheetCell]] = {}
         for row in table.rows:
             for column, cell in table.line(row).items():
                 for name, words in LOSSES.items():
@@ -153,7 +153,7 @@ def _last_epochs(
     caption: str,
     headings: tuple[str, ...],
     columns: Sequence[str],
-    lines: Mapping[tuple[str, ...], Mapping[str, Mark]],
+    lines: Mapping[tuple[str, ...], Mapping[str, SheetCell]],
 ) -> list[Sheet]:
     rows = tuple(
         (names, tuple(marks.get(column, _NOTHING) for column in columns)) for names, marks in lines.items()
@@ -161,9 +161,9 @@ def _last_epochs(
     return [Sheet(title, caption, headings, tuple(columns), rows)] if rows else []
 
 
-def _last(band: pd.DataFrame, n: int, scale: float = 100, decimals: int = 1) -> Mark:
+def _last(band: pd.DataFrame, n: int, scale: float = 100, decimals: int = 1) -> SheetCell:
     last = band[band["mean"].notna()].iloc[-1] * scale
-    return Mark(f"{last['mean']:.{decimals}f}", f"{last['std']:.{decimals}f}" if n > 1 else "")
+    return SheetCell(f"{last['mean']:.{decimals}f}", f"{last['std']:.{decimals}f}" if n > 1 else "")
 
 
 def _column(number: Reported) -> Column:
@@ -190,7 +190,7 @@ def _headings(columns: Sequence[Column]) -> list[str]:
 
 def _measured(
     tables: Sequence[Table], cells: Mapping[Place, Cell], rates: Sequence[str]
-) -> dict[Place, Mark]:
+) -> dict[Place, SheetCell]:
     unit = tables[0].unit
     expected = max(len(table.seeds) for table in tables)
     marks = {}
@@ -203,7 +203,7 @@ def _measured(
         }
         best = max(values.values(), default=math.nan) if len(own) > 1 else math.nan
         for place, cell in own.items():
-            marks[place] = Mark(
+            marks[place] = SheetCell(
                 written(cell.mean, unit),
                 written(cell.std, unit),
                 seeds_short(cell, expected),
@@ -226,8 +226,8 @@ def _cost(
     for column in columns:
         pair = [cells.get((column, rate)) for rate in (clean, noisy)]
         known = [shown(cell.mean, unit_of(cell.metric)) for cell in pair if cell is not None]
-        here.append(Mark(signed(known[1] - known[0], 1)) if len(known) == 2 else _NOTHING)
-        there.append(Mark(signed(reported[column, noisy].value - reported[column, clean].value, 1)))
+        here.append(SheetCell(signed(known[1] - known[0], 1)) if len(known) == 2 else _NOTHING)
+        there.append(SheetCell(signed(reported[column, noisy].value - reported[column, clean].value, 1)))
     return Sheet(
         f"Change from SLNIR {clean} to {noisy}, each on its own archive",
         "points; the two archives differ, so the numbers above are not subtracted from each other",

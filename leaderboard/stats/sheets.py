@@ -16,7 +16,7 @@ from gridbench.leaderboard.stats.statistics import (
     holm_corrected,
     paired_interval,
 )
-from gridbench.leaderboard.tables.sheet import Mark, Sheet
+from gridbench.leaderboard.tables.sheet import Sheet, SheetCell
 from gridbench.leaderboard.tables.table import Row, Table, common_columns
 from gridbench.leaderboard.tables.text import interval_text, p_text, signed, unsigned
 
@@ -65,7 +65,7 @@ def _sheet(table: Table, against: str | None) -> Sheet:
             texts.append(_resolved(one))
         texts += [unsigned(one.area * table.unit.scale, table.unit.decimals)] if areas else []
         texts += [unsigned(one.drop * 100, 1)] if drops else []
-        lines.append((one.row.names, tuple(map(Mark, texts))))
+        lines.append((one.row.names, tuple(map(SheetCell, texts))))
     return Sheet(
         table.title,
         f"Statistics of {table.metric} ({table.unit.shown}) over seeds {', '.join(map(str, table.seeds))}",
@@ -132,7 +132,7 @@ def _ranking(table: Table, standing: Standing) -> Sheet:
         table.headings,
         ("mean rank",),
         tuple(
-            (names, (Mark(f"{rank:.2f}"),))
+            (names, (SheetCell(f"{rank:.2f}"),))
             for names, rank in zip(standing.names, standing.ranks, strict=True)
         ),
         notes=tuple(notes),
@@ -180,7 +180,7 @@ def shift_sheet(table: Table, here: Row, there: Row) -> Sheet:
         f"{table.over}",
         table.headings[:2],
         (*table.columns, "all", "95 % interval of all"),
-        ((here.names[:2], tuple(map(Mark, texts))),),
+        ((here.names[:2], tuple(map(SheetCell, texts))),),
         notes=(
             f"Here: {machines[0]}. There: {machines[1]}. Settings, seeds, labels and initial weights are the same and "
             "the arithmetic differs, so runs of the two are never paired.",
@@ -210,7 +210,7 @@ def difference_sheet(table: Table, own: Row, others: Sequence[Row]) -> Sheet:
             *_pooled_texts(pooled, table.unit),
             unsigned(one.wins * 100, 0),
         ]
-        lines.append((one.row.names, tuple(map(Mark, texts))))
+        lines.append((one.row.names, tuple(map(SheetCell, texts))))
     name = " ".join(filter(None, own.names))
     return Sheet(
         f"{name} against the baselines",
@@ -247,15 +247,15 @@ def side_by_side_sheet(title: str, caption: str, before: Curve, after: Curve) ->
     for name, interval in zip(names, intervals, strict=True):
         unit = units[name]
         marks = [_mean_of(list(side[name].values()), unit) for side in (before, after)]
-        lines.append(((name,), (*marks, *map(Mark, _pooled_texts(interval, unit)))))
+        lines.append(((name,), (*marks, *map(SheetCell, _pooled_texts(interval, unit)))))
     heads = ("before", "after", "better by", "95 % interval", "p (Holm)", "verdict")
     return Sheet(title, caption, ("score (%)",), heads, tuple(lines), notes=(VERDICTS,))
 
 
-def _mean_of(values: Sequence[float], unit: Unit) -> Mark:
+def _mean_of(values: Sequence[float], unit: Unit) -> SheetCell:
     scaled = [value * unit.scale for value in values]
     spread = f"{stdev(scaled):.{unit.decimals}f}" if len(scaled) > 1 else ""
-    return Mark(f"{mean(scaled):.{unit.decimals}f}", spread)
+    return SheetCell(f"{mean(scaled):.{unit.decimals}f}", spread)
 
 
 def _single(interval: Interval | None, unit: Unit) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gridbench.leaderboard.records.metric_info import METRICS, family_of
-from gridbench.leaderboard.tables.sheet import Line, Sheet
+from gridbench.leaderboard.tables.sheet import Sheet, SheetRow
 from gridbench.leaderboard.tables.text import with_unit
 
 __all__ = [
@@ -127,7 +127,7 @@ def sheet_as_printed(sheet: Sheet) -> Sheet:
     """Return a sheet with names as papers print them, method and loss in one column."""
     merged = sheet.headings[:2] == ("method", "loss")
 
-    def line(one: Line) -> Line:
+    def line(one: SheetRow) -> SheetRow:
         names, marks = one
         head, rest = (row_label(names[:2]), names[2:]) if merged else (as_printed(names[0]), names[1:])
         return (head, *map(as_printed, rest)), marks

@@ -9,12 +9,12 @@ from gridbench.leaderboard.tables.cells import Cell
 from gridbench.leaderboard.tables.table import Row, Table
 from gridbench.leaderboard.tables.text import number
 
-__all__ = ["Line", "Mark", "Sheet", "seeds_short", "sheets_of"]
+__all__ = ["Sheet", "SheetCell", "SheetRow", "seeds_short", "sheets_of"]
 
 
 @dataclass(frozen=True)
-class Mark:
-    """One place of a sheet.
+class SheetCell:
+    """One cell of a sheet, as text.
 
     Attributes:
         text: The value, or what stands for it.
@@ -31,8 +31,8 @@ class Mark:
     faint: bool = False
 
 
-Line = tuple[tuple[str, ...], tuple[Mark, ...]]
-"""The texts that head a line of a sheet, and its values."""
+SheetRow = tuple[tuple[str, ...], tuple[SheetCell, ...]]
+"""The texts that head a row of a sheet, and its cells."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Sheet:
     caption: str
     headings: tuple[str, ...]
     columns: tuple[str, ...]
-    lines: tuple[Line, ...]
-    references: tuple[Line, ...] = ()
+    lines: tuple[SheetRow, ...]
+    references: tuple[SheetRow, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -65,8 +65,10 @@ def sheets_of(table: Table) -> list[Sheet]:
         f"{table.metric} ({table.unit.shown}) by {table.over}; {table.caption}",
         table.headings,
         table.columns,
-        tuple((_names(row), tuple(_mark(cell, table) for cell in row.cells)) for row in table.rows),
-        tuple((_names(row), tuple(_mark(cell, table) for cell in row.cells)) for row in table.references),
+        tuple((_names(row), tuple(_sheet_cell(cell, table) for cell in row.cells)) for row in table.rows),
+        tuple(
+            (_names(row), tuple(_sheet_cell(cell, table) for cell in row.cells)) for row in table.references
+        ),
         table.notes,
     )
     shares = tuple(
@@ -87,12 +89,14 @@ def _names(row: Row) -> tuple[str, ...]:
     return (f"{row.names[0]} {row.note}".rstrip(), *row.names[1:])
 
 
-def _mark(cell: Cell | None, table: Table) -> Mark:
+def _sheet_cell(cell: Cell | None, table: Table) -> SheetCell:
     seeds, unit = len(table.seeds), table.unit
     if cell is None:
-        return Mark(f"—(0/{seeds})", faint=True)
-    return Mark(number(cell.mean, unit), number(cell.std, unit), seeds_short(cell, seeds), cell.place)
+        return SheetCell(f"—(0/{seeds})", faint=True)
+    return SheetCell(number(cell.mean, unit), number(cell.std, unit), seeds_short(cell, seeds), cell.place)
 
 
-def _share(cell: Cell | None) -> Mark:
-    return Mark("" if cell is None or cell.gap_closed is None else f"{cell.gap_closed:.0f}".replace("-", "−"))
+def _share(cell: Cell | None) -> SheetCell:
+    return SheetCell(
+        "" if cell is None or cell.gap_closed is None else f"{cell.gap_closed:.0f}".replace("-", "−")
+    )

@@ -18,7 +18,7 @@ from gridbench.leaderboard.formats.markdown import render_markdown
 from gridbench.leaderboard.formats.terminal import print_sheets
 from gridbench.leaderboard.records.runs import Collection, collect
 from gridbench.leaderboard.tables.report import Report
-from gridbench.leaderboard.tables.sheet import Mark, Sheet, sheets_of
+from gridbench.leaderboard.tables.sheet import Sheet, SheetCell, sheets_of
 from gridbench.leaderboard.tables.table import tables_of
 
 LATEX = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx}\begin{document}"
@@ -132,7 +132,7 @@ def test_a_narrow_terminal_keeps_every_number(study):
 def test_a_table_that_is_too_wide_is_divided_between_its_columns(monkeypatch, term):
     monkeypatch.setenv("TERM", term)
     columns = tuple(f"column {at}" for at in range(9))
-    lines = tuple(((name, "bce"), tuple(Mark(f"{name}{at}.123456") for at in range(9))) for name in "pq")
+    lines = tuple(((name, "bce"), tuple(SheetCell(f"{name}{at}.123456") for at in range(9))) for name in "pq")
     console = Console(file=io.StringIO(), width=60, height=25, force_terminal=term == "dumb")
     print_sheets([Sheet("", "", ("method", "loss"), columns, lines)], console)
     text = console.file.getvalue()
@@ -158,7 +158,7 @@ def test_names_from_records_are_only_text(runs, write_run, name):
 
 
 def test_latex_has_narrow_headings_no_empty_column_and_a_title_above_each_table():
-    lines = ((("grid",), (Mark("1.0"), Mark(""), Mark("—(0/3)", faint=True))),)
+    lines = ((("grid",), (SheetCell("1.0"), SheetCell(""), SheetCell("—(0/3)", faint=True))),)
     values = Sheet("mine", "scores", ("method",), ("0", "30", "resolved at SLNIR"), lines)
     text = render_latex([values, replace(values, title="", caption="gaps")])
     rows = [" ".join(row.split()) for row in text.splitlines()]

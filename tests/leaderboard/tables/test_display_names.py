@@ -10,7 +10,7 @@ from gridbench.leaderboard.tables.display_names import (
     row_label,
     sheet_as_printed,
 )
-from gridbench.leaderboard.tables.sheet import Mark, Sheet
+from gridbench.leaderboard.tables.sheet import Sheet, SheetCell
 from gridbench.methods.catalogue import CATALOGUE
 from gridbench.methods.losses import BUILT_IN
 
@@ -70,7 +70,7 @@ def test_words_of_english_paths_and_commands_stay():
 def test_a_sheet_has_method_and_loss_in_one_column():
     sheet = Sheet(
         "dlrsd · labels scene", "ndcg@20 (percent)", ("method", "loss", "lambda"), ("verdict", "p (Holm)"),
-        ((("grid [1]", "bce", "20"), (Mark("1"), Mark("2"))),), notes=("[1] grid differs",),
+        ((("grid [1]", "bce", "20"), (SheetCell("1"), SheetCell("2"))),), notes=("[1] grid differs",),
     )  # fmt: skip
     printed = sheet_as_printed(sheet)
     assert (printed.title, printed.caption) == ("DLRSD · scene labels", "NDCG@20 (percent)")
