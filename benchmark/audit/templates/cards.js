@@ -24,7 +24,7 @@ function store() {
 }
 
 /* No estimate is certain. */
-const chance = (score) => (score > 0.99 ? "over 99 %" : `${Math.round(100 * score)} %`);
+const chance = (score) => (score > 0.99 ? "over 99 %" : score < 0.01 ? "under 1 %" : `${Math.round(100 * score)} %`);
 const names = (labels) => labels.map((label) => data.classes[label]).join(", ");
 
 const changeOf = (suspect) => suspect.ask || (suspect.replaced ? `${data.classes[suspect.label]} becomes ${names(suspect.instead)}`

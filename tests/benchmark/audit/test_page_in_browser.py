@@ -189,6 +189,7 @@ def test_five_hundred_cards_are_there_in_two_seconds_and_all_can_be_reached(
     assert min(took) < 2000
     page.keyboard.press("End")
     assert chosen(page) == "card-499"
+    assert "under 1 % probable" in page.inner_text("#card-499")
     assert page.text_content("#here") == "you are here: 500"
     here, curve = page.locator("#here").bounding_box(), page.locator("#curve").bounding_box()
     assert here["x"] + here["width"] <= curve["x"] + curve["width"]
