@@ -55,8 +55,8 @@ def print_mask_audit(found: MaskAudit, listed: Path, page: Path, where: Sequence
     ]
     poor = warning(document["skill"])
     lines[2:2] = [f"Warning: {poor}"] if poor else []
-    if found.injected is not None:
-        look = document["expected"]["look"]
+    look = document["expected"]["look"]
+    if found.injected is not None and look:
         right = int((found.injected[:look] >= 0.5).sum())
         lines.append(
             f"Of the first {look}, {right} were changed on purpose (--slnir); your own errors count as false."
