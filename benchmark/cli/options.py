@@ -17,6 +17,7 @@ from gridbench.errors import InputError
 __all__ = [
     "GroupedCommand",
     "OutputFile",
+    "OutputFolder",
     "cache_option",
     "collect",
     "config_options",
@@ -78,6 +79,26 @@ class OutputFile(click.Path):
         if not path.parent.is_dir():
             raise InputError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to.")
         check_target(path)
+        return path
+
+
+class OutputFolder(click.Path):
+    """A folder to write into: refused before anything is computed where it is a link, a device or a named pipe."""
+
+    def __init__(self) -> None:
+        super().__init__(file_okay=False, path_type=Path)
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Path:
+        """Return the path.
+
+        Raises:
+            InputError: It is no folder.
+        """
+        from gridbench.core.files import check_folder
+
+        path = Path(os.fsdecode(value))
+        check_folder(path)
+        super().convert(value, parameter, context)
         return path
 
 

@@ -28,11 +28,24 @@ WRITERS: dict[str, list[str]] = {
     "compact": ["leaderboard", "export", "--compact", "--out", "out"],
     "estimate": ["noise", "estimate", "--clean", "a.csv", "--noisy", "a.csv", "--out", "out"],
     "sheet": ["data", "info", "stripes", "--sheet", "out"],
+    "submission": ["leaderboard", "submit", "out"],
+    "LaTeX": ["leaderboard", "--format", "latex", "--out", "out"],
+    "JSON": ["leaderboard", "--format", "json", "--out", "out"],
+    "figures": ["leaderboard", "--figures", "out"],
+    "noise": ["noise", "apply", "--dataset", "stripes", "--slnir", "30", "--out", "out"],
+    "drawing": ["noise", "inspect", "runs", "--figure", "out"],
+    "examples": ["noise", "inspect", "runs", "--examples", "out"],
+    "reproduction": ["reproduce", "figure2", "--dry-run", "--out", "out"],
+    "comparison": ["compare", "bce", "--dry-run", "--out", "out"],
 }
+# These are folders, which may be there already.
+FOLDERS = [("figures", "folder"), ("noise", "folder"), ("reproduction", "folder")]
 
 
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize(
+    ("writer", "target"),
+    [(writer, target) for writer in WRITERS for target in TARGETS if (writer, target) not in FOLDERS],
+)
 def test_a_target_that_is_no_file_of_ones_own_is_refused(check, tmp_path, writer, target):
     write_record(tmp_path / "runs", seed=1)
     (tmp_path / "a.csv").write_text("file,x,y\na,1,0\nb,0,1\n")
@@ -61,7 +74,7 @@ def test_an_import_follows_no_link(check, tmp_path, place):
     check("leaderboard", "import", "b.zip", "--origin", "friend")
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("writer", ["table", "page", "bundle", "compact", "estimate", "sheet"])
 def test_a_hard_link_is_replaced_and_not_written_through(check, tmp_path, writer):
     write_record(tmp_path / "runs", seed=1)
     (tmp_path / "a.csv").write_text("file,x,y\na,1,0\nb,0,1\n")
@@ -106,6 +119,35 @@ def test_a_folder_that_becomes_a_link_loses_nothing(tmp_path):
     with pytest.raises(UnsafeFile, match="is a link"):
         run_folder.clear_leftovers(folder)
     assert (victim / "result.json").read_text() == "kept"
+
+
+SETTINGS = {
+    "method": "bce",
+    "loss": "bce",
+    "dataset": "stripes",
+    "epochs": 1,
+    "backbone": "test_resnet",
+    "train_size": 0,
+    "batch_size": 16,
+}
+RUN = [word for name, value in SETTINGS.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+PLACES = [".locks/{}.lock", "{}/config.json", "{}/checkpoint.json", "{}/noise.npz", "{}"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("kind", ["link", "fifo"])
+def test_a_run_writes_through_no_link_in_its_folder(check, tmp_path, cache, place, kind):
+    """It replaces the link, or sets the folder aside; what the link leads to stays, as `check` looks after."""
+    from gridbench.config import make_config
+    from gridbench.plan import make_plan
+
+    name = make_plan(make_config(SETTINGS), cache).folder_name
+    target = tmp_path / "runs" / place.format(name)
+    target.parent.mkdir(parents=True)
+    TARGETS[kind](target) if kind == "fifo" else target.symlink_to(tmp_path / "precious" / "notes.json")
+    check("status", codes=(0, 1))
+    done = check("run", *RUN, codes=(0, 2), memory=None)
+    assert done.code == (2 if place in (PLACES[0], PLACES[-1]) else 0)
 
 
 @pytest.mark.parametrize("name", ["../../precious/notes", "../x", "/tmp/x", "a/b", "..", "", "\\x", "a\0b"])

@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from gridbench.cli.leaderboard.sharing import export_bundle, import_records
 from gridbench.cli.leaderboard.submissions import submit, verify_submission
-from gridbench.cli.options import OutputFile
+from gridbench.cli.options import OutputFile, OutputFolder
 from gridbench.core.terminal import say
 from gridbench.errors import InputError
 
@@ -67,9 +67,7 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
 )
 @click.option("--selected", is_flag=True, help="Hide what a sweep's --select tried and did not choose.")
 @click.option("--reported", is_flag=True, help="Add the tables that papers report, set apart.")
-@click.option(
-    "--figures", type=click.Path(file_okay=False, path_type=Path), help="Draw every figure into this folder."
-)
+@click.option("--figures", type=OutputFolder(), help="Draw every figure into this folder.")
 @click.option("--out", type=OutputFile(), help="Write to this file.")
 @click.pass_context
 def leaderboard(

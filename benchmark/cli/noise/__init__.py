@@ -11,7 +11,14 @@ import click
 
 from gridbench.cli.noise.estimate import estimate
 from gridbench.cli.noise.tables import tables
-from gridbench.cli.options import OutputFile, cache_option, parse_assignments, plugin_option, quiet_option
+from gridbench.cli.options import (
+    OutputFile,
+    OutputFolder,
+    cache_option,
+    parse_assignments,
+    plugin_option,
+    quiet_option,
+)
 from gridbench.core.terminal import say
 from gridbench.errors import InputError
 
@@ -50,7 +57,7 @@ noise.add_command(tables)
 @click.option(
     "--out",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=OutputFolder(),
     metavar="DIR",
     help="Output folder.",
 )

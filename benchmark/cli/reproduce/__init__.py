@@ -11,6 +11,7 @@ import click
 from gridbench.cli.computing import computing_of, computing_options, print_summary
 from gridbench.cli.options import (
     GroupedCommand,
+    OutputFolder,
     cache_option,
     keep_option,
     option,
@@ -49,7 +50,7 @@ __all__ = ["reproduce"]
 @cache_option
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=OutputFolder(),
     default=Path("reproduced"),
     show_default=True,
     metavar="DIR",
