@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 
 import pytest
 from inputs import NO_FILES, OSC, RECORDS, write_record
@@ -138,3 +139,35 @@ def test_a_setting_that_cannot_be_stops_no_folder(check, tmp_path, field, value)
     assert "50.0" in check("leaderboard", "--format", "csv", codes=(0,)).text
     check("status", "--verify", codes=(0, 1))
     check("leaderboard", "--format", "html", "--out", "o.html", codes=(0,))
+
+
+DONE: list[object] = [
+    {"files": {"result.json": "0" * 64, "../../precious/notes.json": "0" * 64}},
+    {"files": {"": ""}},
+    {"files": {"result.json": None}},
+    {"schema": 2, "files": {}},
+    {"files": {f"x{i}.npz": "0" * 64 for i in range(20_000)}},
+    {"files": "result.json"},
+    {"files": {"result.json": ["0" * 64]}},
+]
+
+
+@pytest.mark.parametrize("value", DONE, ids=lambda value: ascii(value)[:30])
+def test_a_list_of_files_that_cannot_be_stops_no_folder(check, tmp_path, value):
+    write_record(tmp_path / "runs", seed=1)
+    bad = write_record(tmp_path / "runs", seed=2, folder="bad")
+    (bad / "done").write_text(json.dumps(value))
+    assert "bad" in check("status", "--verify", codes=(1,)).text
+    assert "50.0" in check("leaderboard", "--format", "csv", codes=(0,)).text
+
+
+@pytest.mark.parametrize(
+    "name", [b"\xff\xfe", b"\xed\xa0\x80", b"x" * 255, b"\xc2\x9b31m", b"a\xcc\x81" * 60]
+)
+def test_a_folder_whose_name_is_no_text_stops_no_other(check, tmp_path, name):
+    write_record(tmp_path / "runs", seed=1)
+    write_record(tmp_path / "runs", seed=2, folder="bad")
+    (tmp_path / "runs" / "bad").rename(tmp_path / "runs" / os.fsdecode(name))
+    assert "50.0" in check("leaderboard", "--format", "csv", codes=(0,)).text
+    check("status", "--verify", "--format", "json", codes=(0, 1))
+    check("leaderboard", "export", "out.zip", codes=(0, 2))

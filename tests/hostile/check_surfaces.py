@@ -239,3 +239,32 @@ def test_a_doctor_tells_of_any_environment(check, tmp_path, monkeypatch, variabl
     (tmp_path / "link").symlink_to("precious")
     monkeypatch.setenv(variable, value)
     check("doctor", codes=(0, 1, 2))
+
+
+SWEEP = ["sweep", "--method", "bce", "--dataset", "stripes", "--seeds", "1", "--engine", "ray", "--address"]
+
+
+ADDRESSES = [
+    "", OSC, LONG, "ray://127.0.0.1:1", "http://127.0.0.1:1", "0.0.0.0:0", "127.0.0.1:99999", "127.0.0.1:-1", "$(id)",
+    "/dev/null", "auto\n", "local:1", "127.0.0.1:\u0661", "[::1]:1", "a b:1", "-x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_address_that_is_none_is_refused(check, tmp_path, monkeypatch, address):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert check(*SWEEP[:-1], f"--address={address}", memory=None).seconds < 8
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "zero", "dangling", "empty", "readable", "link", "large"])
+def test_a_token_that_is_none_is_refused(check, tmp_path, monkeypatch, kind):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
+    more = {
+        "empty": lambda path: (path.write_text(""), path.chmod(0o600)),
+        "readable": lambda path: (path.write_text("a" * 64), path.chmod(0o644)),
+        "link": lambda path: path.symlink_to(tmp_path / "precious" / "notes.json"),
+        "large": lambda path: (path.write_text("a" * 10**7), path.chmod(0o600)),
+    }
+    {**NO_FILES, **more}[kind](tmp_path / "token")
+    check(*SWEEP, "127.0.0.1:1", memory=None)

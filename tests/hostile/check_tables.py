@@ -121,6 +121,12 @@ TABLES: dict[str, tuple[str, Callable[[], bytes]]] = {
             SHEET.format("".join(f'<row r="{i}"><c r="XFD{i}"><v>1</v></c></row>' for i in range(1, 4000)))
         ),
     ),
+    "9,000 names that differ in case": (
+        "x.csv",
+        lambda: ("file," + ",".join(f"{'ab'[i % 2]}C{i // 2}" for i in range(9000)) + "\nx\n").encode(),
+    ),
+    "a cell of 100,000 labels": ("x.csv", lambda: b"file,labels\nx," + b"a;" * 60_000 + b"\n"),
+    "brackets": ("x.csv", lambda: b'file,labels\nx,"' + b"[" * 100_000 + b'"\n'),
     "texts that rows share": ("x.parquet", lambda: parquet(5000, "x" * 10**6)),
     "a hundred million rows": ("x.parquet", lambda: parquet(40_000_000, "x")),
     "columns with controls": ("x.parquet", lambda: parquet(3, "x", name=OSC)),

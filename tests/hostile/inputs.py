@@ -51,6 +51,8 @@ NO_FILES: dict[str, Callable[[Path], None]] = {
     "null": to("/dev/null"),
     "kmsg": to("/proc/kmsg"),
     "environ": to("/proc/self/environ"),
+    "random": to("/dev/urandom"),
+    "standard input": to("/dev/stdin"),
     "loop": lambda path: path.symlink_to(path.name),
     "dangling": to("nowhere"),
     "sparse": sparse,
