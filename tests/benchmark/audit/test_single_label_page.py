@@ -84,7 +84,7 @@ def test_an_accepted_finding_replaces_the_label_in_the_exports(single):
     for key in ("a", "s"):
         single.keyboard.press(key)
     _, file = exported(single, "#decisions")
-    assert file.read_text().splitlines()[1] == f"{name},{given},accept"
+    assert file.read_text().splitlines()[1] == f"{name},{given},accept,wrong"
     _, file = exported(single, "#labels")
     with file.open(newline="", encoding="utf-8-sig") as lines:
         rows = list(csv.DictReader(lines))
