@@ -135,7 +135,8 @@ def test_info_shows_counts_rates_and_a_sheet(prepared, gridbench, tmp_path):
         assert part in shown.stdout
     assert Image.open(tmp_path / "sheet.png").format == "PNG"
     lost = gridbench("info", "mine", "--sheet", tmp_path / "no" / "sheet.png")
-    assert lost.exit_code == 2
+    assert isinstance(lost.exception, InputError)
+    assert "There is no folder" in str(lost.exception)
 
 
 def test_info_as_json(prepared, gridbench):
