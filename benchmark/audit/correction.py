@@ -26,6 +26,7 @@ __all__ = [
     "correct",
     "read_decisions",
     "replacement",
+    "table_lines",
 ]
 
 Array = npt.NDArray[Any]
@@ -127,16 +128,28 @@ def check_once(path: Path, what: str, before: str, decision: str) -> None:
         raise InputError(f"{path}: about {what} there are two decisions, {before} and {decision}. Keep one.")
 
 
+def table_lines(text: str) -> list[dict[str, Any]]:
+    """Return the lines of a CSV table by the names of its columns.
+
+    Raises:
+        ValueError: A line has more cells than the header.
+    """
+    lines = list(csv.DictReader(io.StringIO(text, newline="")))
+    for number, line in enumerate(lines, 1):
+        if None in line:
+            raise ValueError(f"row {number} has more cells than the header")
+    return lines
+
+
 def _rows(path: Path) -> list[Mapping[str, Any]]:
     try:
         text = read_text(path, LARGEST_TABLE, "utf-8-sig")
         if path.suffix.lower() == ".json":
             rows = parse_json(text.encode())["decisions"]
         else:
-            lines = csv.DictReader(io.StringIO(text, newline=""))
             rows = [
                 {key: as_written(value) if isinstance(value, str) else value for key, value in line.items()}
-                for line in lines
+                for line in table_lines(text)
             ]
         if not isinstance(rows, list) or not all(
             isinstance(row, dict) and set(COLUMNS) <= row.keys() for row in rows

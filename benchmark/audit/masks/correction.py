@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from gridbench.audit.correction import ACCEPT, REJECT, UNSURE, check_once
+from gridbench.audit.correction import ACCEPT, REJECT, UNSURE, check_once, table_lines
 from gridbench.audit.exchange.geography import Feature, located
 from gridbench.audit.export import LIST, image_paths
 from gridbench.audit.masks.audit import MaskAudit
@@ -89,7 +89,7 @@ def decided_findings(path: Path, audit: MaskAudit, archive: Archive) -> dict[int
     """
     this = f"gridbench audit {audit.document['id']}"
     try:
-        lines = csv.DictReader(io.StringIO(read_text(path, LARGEST_TABLE, "utf-8-sig"), newline=""))
+        lines = table_lines(read_text(path, LARGEST_TABLE, "utf-8-sig"))
         rows = [
             (*(as_written(str(line[column])) for column in COLUMNS), line.get("audit") or this)
             for line in lines
