@@ -46,8 +46,11 @@ def coco_annotations(path: Path, value: Mapping[str, Any]) -> Annotations:
             raise InputError(f"{path}: the images {files[number]} and {file} have the same id, {number}.")
         files[number] = file
         images[file] = []
-        if _numbers([row.get("height"), row.get("width")], 2):
+        size = [row.get("height"), row.get("width")]
+        if _numbers(size, 2):
             sizes[file] = (int(row["height"]), int(row["width"]))
+        elif any(isinstance(side, int | float) and not _numbers([side]) for side in size):
+            raise InputError(f"{path}: the image {file!r} cannot have {size[0]} x {size[1]} pixels.")
     for row in value["annotations"]:
         image, category = (_field(path, row, key, int, "annotation") for key in ("image_id", "category_id"))
         for what, number, known in (("image", image, files), ("category", category, names)):
