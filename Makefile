@@ -93,7 +93,7 @@ $(VENV)/lowest/.installed: pyproject.toml constraints-lowest.txt $(FILES)
 	@touch $@
 
 catalogue: install  ## Write the table of methods in docs/methods.md again, from methods/catalogue.py
-	$(BIN)/python -P docs/catalogue.py
+	$(BIN)/python -P docs/site/catalogue.py
 
 check: install  ## Check style, format and types
 	$(BIN)/ruff check

@@ -200,7 +200,7 @@ def test_commands_run(page, prepared, tmp_path, warm):
         shutil.copytree(prepared / "runs", tmp_path / folder)
     shutil.copytree(prepared / "cache", tmp_path / "cache")
     shutil.copytree(ROOT / "docs" / "results", tmp_path / "docs" / "results")
-    shutil.copy(ROOT / "docs" / "results" / "confusions.csv", tmp_path)
+    shutil.copy(ROOT / "docs" / "results" / "data" / "confusions.csv", tmp_path)
     for block in blocks(page, "python"):
         if named := re.match(r"# (?:[\w/]+/)?(\w+\.py)\n", block):
             (tmp_path / named[1]).write_text(block, encoding="utf-8")

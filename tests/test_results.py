@@ -25,7 +25,7 @@ def scripts(monkeypatch):
 
 
 def test_every_table_is_what_the_shipped_records_give(scripts):
-    texts = scripts("rebuild").pages(scripts("evidence").Records())
+    texts = scripts("rebuild").texts(scripts("pages.evidence").Records())
     assert set(RESULTS.glob("*.md")) - set(texts) == {RESULTS / "README.md", RESULTS / "leaderboard.md"}
     for file, text in texts.items():
         assert file.read_text(encoding="utf-8") == text, f"run docs/results/rebuild.py: {file.name}"
@@ -39,7 +39,7 @@ def test_the_leaderboard_is_what_the_command_writes_of_the_shipped_records(tmp_p
 
 
 def test_the_probe_only_looks(scripts):
-    evidence, why = scripts("evidence"), scripts("why")
+    evidence, why = scripts("pages.evidence"), scripts("pages.why")
     records = evidence.Records()
     for rate in (30, 60):
         for metric in (evidence.TEST, evidence.VALIDATION, "memorised", "detection/precision"):
@@ -50,9 +50,9 @@ def test_the_probe_only_looks(scripts):
 
 
 def test_the_oracle_is_plain_training_without_noise(scripts):
-    evidence = scripts("evidence")
+    evidence = scripts("pages.evidence")
     records = evidence.Records()
-    for plain in (evidence.BCE, scripts("single").CE):
+    for plain in (evidence.BCE, scripts("pages.single").CE):
         clean = records.seeds(evidence.TEST, 0, **plain)
         assert len(clean) == 5
         for rate in (0, 30, 60):
@@ -60,7 +60,7 @@ def test_the_oracle_is_plain_training_without_noise(scripts):
 
 
 def test_the_page_of_several_labels_leaves_no_method_out(scripts):
-    evidence, several = scripts("evidence"), scripts("several")
+    evidence, several = scripts("pages.evidence"), scripts("pages.several")
     learning = {
         name
         for name in METHODS.names()
@@ -70,7 +70,7 @@ def test_the_page_of_several_labels_leaves_no_method_out(scripts):
 
 
 def test_a_setting_of_several_cells_is_no_cell(scripts):
-    evidence = scripts("evidence")
+    evidence = scripts("pages.evidence")
     records = evidence.Records()
     with pytest.raises(ValueError, match="more than one cell"):
         records.seeds(evidence.TEST, 30, method="grid")
@@ -79,7 +79,7 @@ def test_a_setting_of_several_cells_is_no_cell(scripts):
 
 def test_the_plug_in_of_the_studies_is_the_source_that_their_records_name(scripts, registries):
     load_plugin(RESULTS / "exclusion.py")
-    named = {run.value("plugin") for run in scripts("evidence").Records().runs} - {None}
+    named = {run.value("plugin") for run in scripts("pages.evidence").Records().runs} - {None}
     assert named == {source_digest([METHODS.get("exclude_loss")])}
 
 

@@ -29,7 +29,7 @@ _OPTIONS = (
         type=click.Choice(["local", "ray"]),
         default="local",
         show_default=True,
-        help="local: processes on this machine; ray: the machines of a Ray cluster (docs/clusters.md).",
+        help="local: processes on this machine; ray: the machines of a Ray cluster (docs/computing/clusters.md).",
     ),
     option(
         "--workers",

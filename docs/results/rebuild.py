@@ -1,4 +1,4 @@
-"""Rebuild the tables and pictures of this folder from the records that ship with gridbench or lie beside this file.
+"""Rebuild the tables and pictures of this folder from the records that ship with gridbench or lie in data/.
 
 python docs/results/rebuild.py
 """
@@ -12,15 +12,15 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from budget import budget
-from cost import cost
-from evidence import BASELINES, BCE, HERE, PCE, STUDIES, TOLD, TOLD_PCE, Records
 from matplotlib.figure import Figure
-from pictures import found_over_epochs, heads_over_epochs, reasoning
-from several import several, side_by_side
-from single import single
-from tables import ablation, detection, first_table, lambdas, methods, noise_models
-from why import why
+from pages.budget import budget
+from pages.cost import cost
+from pages.evidence import BASELINES, BCE, HERE, PCE, STUDIES, TOLD, TOLD_PCE, Records
+from pages.pictures import found_over_epochs, heads_over_epochs, reasoning
+from pages.several import several, side_by_side
+from pages.single import single
+from pages.tables import ablation, detection, first_table, lambdas, methods, noise_models
+from pages.why import why
 
 from gridbench.leaderboard.figures.style import rendered
 
@@ -61,11 +61,11 @@ def between_marks(text: str, lines: Sequence[str]) -> str:
     return before + BEGIN + "\n\n" + "\n".join(lines) + "\n" + END + after
 
 
-def pages(records: Records) -> dict[Path, str]:
+def texts(records: Records) -> dict[Path, str]:
     """Return file -> its whole text, as the records have it."""
-    texts = {HERE / name: "\n".join(build(records)).rstrip("\n") + "\n" for name, build in TABLES.items()}
+    tables = {HERE / name: "\n".join(build(records)).rstrip("\n") + "\n" for name, build in TABLES.items()}
     return {
-        **texts,
+        **tables,
         QUICK_START: between_marks(QUICK_START.read_text(encoding="utf-8"), first_table(records)),
     }
 
@@ -83,7 +83,7 @@ def leaderboard(words: Sequence[str | Path], wanted: Mapping[str, Path]) -> None
 def main() -> None:
     """Write every table and every picture."""
     records = Records()
-    for file, text in pages(records).items():
+    for file, text in texts(records).items():
         file.write_text(text, encoding="utf-8")
     for name, picture in PICTURES.items():
         (FIGURES / name).write_bytes(rendered(picture(records), "png"))

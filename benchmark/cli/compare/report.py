@@ -63,7 +63,7 @@ def explain_control(
         say(
             f"The baselines were computed on {recorded}.\n"
             f"Runs are computed on {here or 'the machines of the engine'}.\n"
-            "The same seed trains otherwise on another machine (docs/machines.md), so plain training is computed here, "
+            "The same seed trains otherwise on another machine (docs/computing/machines.md), so plain training is computed here, "
             "too, once for all methods, and the method is paired with it."
         )
     elif todo:

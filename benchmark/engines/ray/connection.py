@@ -67,7 +67,7 @@ def _ask_for_tokens(address: str) -> None:
     if wanted[_MODE].lower() != "token":
         raise InputError(
             f"{_MODE} is {wanted[_MODE]!r}, so that everybody who reaches the cluster's ports could run code in it. "
-            f"Set {_MODE}=token on every machine (docs/clusters.md)."
+            f"Set {_MODE}=token on every machine (docs/computing/clusters.md)."
         )
     given = os.environ.get(_TOKEN)
     if address == "local":
@@ -90,7 +90,7 @@ def _check_token_file() -> None:
     except OSError as error:
         raise InputError(
             f"The cluster's token cannot be read from {path} ({error.strerror}). Copy it there from the machine that "
-            f"made it, or name its file in {_TOKEN_PATH} (docs/clusters.md)."
+            f"made it, or name its file in {_TOKEN_PATH} (docs/computing/clusters.md)."
         ) from None
     if os.name == "posix" and (found.st_mode & 0o077 or found.st_uid != os.getuid()):
         raise InputError(

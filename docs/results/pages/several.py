@@ -5,7 +5,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping
 
-from evidence import (
+from matplotlib.figure import Figure
+from pages.evidence import (
     RESOLVED,
     SEVERAL,
     TEST,
@@ -19,7 +20,6 @@ from evidence import (
     table,
     told,
 )
-from matplotlib.figure import Figure
 from scipy.stats import kendalltau
 
 from gridbench.leaderboard.figures.style import GREY, PAGE, legend_outside, looks_of, new_figure, styled

@@ -1,4 +1,4 @@
-"""The records that ship with gridbench or lie beside this file, and how their numbers are told."""
+"""The records that ship with gridbench or lie in docs/results/data, and how their numbers are told."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from gridbench.leaderboard.records.metric_info import unit_of
 from gridbench.leaderboard.records.runs import Run, collect
 from gridbench.leaderboard.stats.statistics import FEWEST_SEEDS, Interval, holm_corrected, paired_interval
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parents[1]
 BASELINES = HERE.parents[1] / "leaderboard" / "records" / "baselines" / "bluemarble.zip"
-STUDIES = HERE / "studies.zip"
+STUDIES = HERE / "data" / "studies.zip"
 """Records of `bluemarble` that are no baselines: other noise models, other parameters, methods of studies."""
-SEVERAL = HERE / "several-labels.zip"
+SEVERAL = HERE / "data" / "several-labels.zip"
 """Records of every method for several labels an image, all of one machine and of one recipe, which is its own."""
 
 _HEADS = {"mode": "hybrid", "kl_reduction": "sum", "kl_weight": "1", "epsilon": "sample"}

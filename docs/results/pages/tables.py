@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from evidence import (
+from pages.evidence import (
     ASL,
     AUTO,
     BCE,
@@ -139,7 +139,7 @@ def noise_models(records: Records) -> list[str]:
             "resolve a difference); default recipe, GRID with lambda 20. The precision of guessing is the column of"
             f" noisy images. Without noise BCE has {clean[0]} on validation and {clean[1]} on test. What 30 means is"
             " each model's own (`gridbench list noise NAME`): `missing` only removes and `extra` only adds labels, "
-            "`mixed` does both, the others replace; `class_dependent` was given [confusions.csv](confusions.csv), "
+            "`mixed` does both, the others replace; `class_dependent` was given [confusions.csv](data/confusions.csv), "
             "in its first version, which drew labels one after another, so that the classes that the table makes "
             "noisiest came out less noisy than it says.",
         ),

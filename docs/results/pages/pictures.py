@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import statistics
 
-from evidence import TEST, Records, Where
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter
-from tables import MODES
-from why import PROBE
+from pages.evidence import TEST, Records, Where
+from pages.tables import MODES
+from pages.why import PROBE
 
 from gridbench.leaderboard.figures.curves import detection_curves
 from gridbench.leaderboard.figures.style import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evidence import (
+from pages.evidence import (
     BCE,
     DEFAULT,
     RESOLVED,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from evidence import Records, prose, table
+from pages.evidence import Records, prose, table
 
 
 def cost(records: Records) -> list[str]:
@@ -28,7 +28,7 @@ def cost(records: Records) -> list[str]:
             "# What the runs cost",
             "Hours by the clock of one process and thread; two shared two cores without an accelerator, often "
             "with other work beside them, so that a run took two to ten times as long as it does alone. Do not compare "
-            "methods by these hours; `make bench` does that ([speed](../speed.md)).",
+            "methods by these hours; `make bench` does that ([speed](../computing/speed.md)).",
         ),
         *table(["method", "loss", "runs", "hours"], rows),
         "## Where they ran",

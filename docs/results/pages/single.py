@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
-from evidence import (
+from pages.evidence import (
     RESOLVED,
     TEST,
     UNSEEN,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from gridbench.methods.catalogue import catalogue_page
 
-page = Path(__file__).with_name("methods.md")
+page = Path(__file__).parents[1] / "methods.md"
 table = catalogue_page()
 text = page.read_text(encoding="utf-8")
 page.write_text(text[: text.index(table.split("\n")[0])] + table, encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from evidence import (
+from pages.evidence import (
     ASL,
     BCE,
     DEFAULT,
