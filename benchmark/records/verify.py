@@ -18,7 +18,8 @@ BOUND = 1.4
 
 BOUND_SOURCE = (
     "1.4 points: with the seed fixed, three arithmetics of one CPU gave a standard deviation of 0.44 points (bce on "
-    "bluemarble, SLNIR 30, four seeds), so two of them differ by less than 1.4 in 95 of 100 cases (docs/computing/machines.md)"
+    "bluemarble, SLNIR 30, four seeds), so two of them differ by less than 1.4 in 95 of 100 cases "
+    "(docs/computing/machines.md)"
 )
 
 FIRST_EPOCH = 1e-3

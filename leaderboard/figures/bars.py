@@ -146,7 +146,7 @@ def parameter_bars(table: Table) -> Figure | None:
     """
     counted: dict[str, tuple[float, float]] = {}
     for row in (*table.rows, *table.references):
-        for cell in filter(None, row.cells):
+        for cell in row.cells.values():
             metrics = next(iter(cell.runs.values())).metrics if cell.runs else {}
             everything, backbone = metrics.get("parameters/total"), metrics.get("parameters/backbone")
             if everything and backbone is not None:

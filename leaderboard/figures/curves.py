@@ -67,10 +67,10 @@ def noise_curves(table: Table) -> Figure | None:
     for row, label in zip(table.rows, labels, strict=True):
         _curve(panel, row, positions, looks[label], table, label)
     beyond = _references(panel, table, positions)
-    drawn = [cell for row in table.rows for cell in row.cells if cell]
+    drawn = [cell for row in table.rows for cell in row.cells.values()]
     panel.set_xlabel(f"{as_printed(table.over)}\n{_spread(drawn)}{beyond}")
     panel.set_ylabel(f"{display_metric(table.metric)} ({table.unit.symbol or table.unit.shown})")
-    panel.set_xticks(positions, table.columns)
+    panel.set_xticks(list(positions.values()), table.columns)
     panel.set_title(wrapped(as_printed(table.title), COLUMN), loc="left")
     legend_outside(figure)
     return figure
@@ -92,8 +92,8 @@ def detection_curves(table: Table) -> list[tuple[str, Figure]]:
     looks = looks_of(labels.values())
     shown_columns = [
         (column, found)
-        for at, column in enumerate(table.columns)
-        if (found := _detecting(table, at)) and order_of(column) > order_of("0")
+        for column in table.columns
+        if (found := _detecting(table, column)) and order_of(column) > order_of("0")
     ]
     if not shown_columns:
         return []
@@ -139,7 +139,7 @@ def loss_curves(table: Table) -> list[tuple[str, Figure]]:
         key = (row.first.text("method"), row.first.text("loss"))
         if key in figures:
             continue
-        cells = list(table.line(row).items())
+        cells = list(row.cells.items())
         bands = {
             name: [(column, band) for column, cell in cells if (band := band_of(cell, name)) is not None]
             for name in _LOSSES
@@ -162,19 +162,18 @@ def loss_curves(table: Table) -> list[tuple[str, Figure]]:
     return list(figures.values())
 
 
-def _references(panel: Axes, table: Table, positions: list[float]) -> str:
+def _references(panel: Axes, table: Table, positions: Mapping[str, float]) -> str:
     """Draw the reference rows near the scale of the methods; name the others with their values."""
     low, high = panel.dataLim.intervaly
     room = _ROOM * (high - low)
     dashes = iter(_REFERENCE_DASHES * len(table.references))
     beyond = []
     for row in table.references:
-        line = [(x, cell) for x, cell in zip(positions, row.cells, strict=True) if cell is not None]
-        heights = [shown(cell.mean, table.unit) for _, cell in line]
+        heights = [shown(cell.mean, table.unit) for cell in row.cells.values()]
         label = row_label(row.names, table.headings)
         if low - room <= min(heights) and max(heights) <= high + room:
-            places = [x for x, _ in line]
-            marker = "_" if len(line) == 1 else ""
+            places = [positions[column] for column in row.cells]
+            marker = "_" if len(places) == 1 else ""
             panel.plot(
                 places, heights, color=GREY, linestyle=next(dashes), linewidth=1, marker=marker, label=label
             )
@@ -184,12 +183,14 @@ def _references(panel: Axes, table: Table, positions: list[float]) -> str:
     return f"\noff the scale: {', '.join(beyond)}" if beyond else ""
 
 
-def _curve(panel: Axes, row: Row, positions: list[float], look: Look, table: Table, label: str) -> None:
+def _curve(
+    panel: Axes, row: Row, positions: Mapping[str, float], look: Look, table: Table, label: str
+) -> None:
     # A column without a run must not cut the line between its neighbours: markers say where something was measured.
-    there = [(x, cell) for x, cell in zip(positions, row.cells, strict=True) if cell]
-    x = np.array([position for position, _ in there])
-    mean = np.array([shown(cell.mean, table.unit) for _, cell in there])
-    std = np.array([shown(cell.std, table.unit) if cell.n > 1 else 0.0 for _, cell in there])
+    cells = row.cells.values()
+    x = np.array([positions[column] for column in row.cells])
+    mean = np.array([shown(cell.mean, table.unit) for cell in cells])
+    std = np.array([shown(cell.std, table.unit) if cell.n > 1 else 0.0 for cell in cells])
     panel.plot(x, mean, color=look.colour, marker=look.marker, linestyle=look.dash, label=label)
     panel.fill_between(x, mean - std, mean + std, color=look.colour, alpha=0.15, linewidth=0)
 
@@ -216,10 +217,10 @@ def _level(panel: Axes, share: float, dash: str, label: str) -> None:
         panel.axhline(100 * share, color=GREY, linestyle=dash, linewidth=1, label=label)
 
 
-def _detecting(table: Table, at: int) -> list[tuple[Row, Cell, pd.DataFrame]]:
+def _detecting(table: Table, column: str) -> list[tuple[Row, Cell, pd.DataFrame]]:
     found = []
     for row in table.rows:
-        cell = row.cells[at]
+        cell = row.cells.get(column)
         band = band_of(cell, "detection", "precision") if cell else None
         if cell is not None and band is not None:
             found.append((row, cell, band))
@@ -236,10 +237,11 @@ def _graded(names: list[str]) -> dict[str, Look]:
     }
 
 
-def _positions(table: Table) -> list[float]:
+def _positions(table: Table) -> dict[str, float]:
+    """Return column -> place on the axis; nothing where some column is no number."""
     if any(order_of(column)[0] != 1 for column in table.columns):
-        return []
-    return [float(column) for column in table.columns]
+        return {}
+    return {column: float(column) for column in table.columns}
 
 
 def _spread(cells: Sequence[Cell]) -> str:

@@ -12,8 +12,8 @@ from gridbench.leaderboard.figures.curves import detection_curves, loss_curves, 
 from gridbench.leaderboard.figures.ranks import rank_diagram
 from gridbench.leaderboard.figures.sensitivity import sensitivity_maps
 from gridbench.leaderboard.figures.strip_figures import strip_figures
+from gridbench.leaderboard.formats.report import Report
 from gridbench.leaderboard.stats.comparison import ranking_of
-from gridbench.leaderboard.tables.report import Report
 from gridbench.leaderboard.tables.table import Table
 
 __all__ = ["figures_of"]

@@ -47,7 +47,7 @@ def sensitivity_maps(table: Table) -> list[tuple[str, Figure]]:
 
 def varying(table: Table, numeric: bool) -> list[tuple[str, str, list[Cell]]]:
     """Return (parameter, title, cells) wherever a parameter varies while all else but the noise rate is equal."""
-    cells = [cell for row in table.rows for cell in row.cells if cell is not None]
+    cells = [cell for row in table.rows for cell in row.cells.values()]
     found = []
     for name in dict.fromkeys(name for cell in cells for name in cell.settings if name.startswith(_PREFIX)):
         groups: dict[tuple[object, ...], list[Cell]] = {}

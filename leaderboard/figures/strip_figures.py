@@ -30,21 +30,21 @@ def strip_figures(table: Table) -> list[tuple[str, Figure]]:
     Returns:
         (Name, figure) for the noisiest column with pictures of at least one method; empty without any.
     """
-    for at in reversed(range(len(table.columns))):
-        found = _strips(table, at)
+    for column in reversed(table.columns):
+        found = _strips(table, column)
         if found:
             count = min(MOST_QUERIES, *(len(strips) for _, _, strips in found))
             return [
-                (f"{table.columns[at]} query {query + 1}", _figure(table, at, query, found))
+                (f"{column} query {query + 1}", _figure(table, column, query, found))
                 for query in range(count)
             ]
     return []
 
 
-def _strips(table: Table, at: int) -> list[tuple[Row, int, list[Strip]]]:
+def _strips(table: Table, column: str) -> list[tuple[Row, int, list[Strip]]]:
     found = []
     for row in (*table.rows, *table.references):
-        cell = row.cells[at]
+        cell = row.cells.get(column)
         for seed, run in cell.runs.items() if cell else ():
             strips = strips_of(run.stored)
             if strips:
@@ -53,7 +53,7 @@ def _strips(table: Table, at: int) -> list[tuple[Row, int, list[Strip]]]:
     return found[:MOST_METHODS]
 
 
-def _figure(table: Table, at: int, query: int, found: list[tuple[Row, int, list[Strip]]]) -> Figure:
+def _figure(table: Table, column: str, query: int, found: list[tuple[Row, int, list[Strip]]]) -> Figure:
     across = 1 + min(RETRIEVED, *(len(strips[query].retrieved) for _, _, strips in found))
     width, height = 1.6 + 1.12 * across, _PITCH * len(found)
     figure, (panel,) = new_figure(width=PAGE, height=PAGE / width * height + 0.35)
@@ -71,7 +71,7 @@ def _figure(table: Table, at: int, query: int, found: list[tuple[Row, int, list[
     panel.set_aspect("equal")
     marked = any(strips[query].query.labels for _, _, strips in found)
     said = "; ✗ shares no label with the query" if marked else "; the records keep no labels of the pictures"
-    title = as_printed(f"{table.title}, {with_unit(table.over, table.columns[at])}{said}")
+    title = as_printed(f"{table.title}, {with_unit(table.over, column)}{said}")
     panel.set_title(wrapped(title, PAGE), loc="left")
     return figure
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from gridbench.core.csv_files import csv_text
 from gridbench.core.terminal import escape
 from gridbench.errors import InputError
+from gridbench.leaderboard.formats.report import Report
 from gridbench.leaderboard.paper.reported import Reported, reported_numbers
 from gridbench.leaderboard.records.metric_info import Unit, shown
 from gridbench.leaderboard.tables.cells import Cell, differing
-from gridbench.leaderboard.tables.report import Report
 from gridbench.leaderboard.tables.text import clean
 
 __all__ = ["render_csv"]

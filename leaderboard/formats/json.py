@@ -6,11 +6,11 @@ import json
 import math
 from typing import Any
 
+from gridbench.leaderboard.formats.report import Report
 from gridbench.leaderboard.records.metric_info import Unit, shown
 from gridbench.leaderboard.stats.comparison import Comparison, Standing, compare_rows, ranking_of
 from gridbench.leaderboard.stats.statistics import CONFIDENCE, Interval
 from gridbench.leaderboard.tables.cells import Cell
-from gridbench.leaderboard.tables.report import Report
 from gridbench.leaderboard.tables.sheet import Sheet, SheetCell
 from gridbench.leaderboard.tables.table import Table
 
@@ -78,7 +78,7 @@ def document_of(table: Table) -> dict[str, Any]:
                 "names": list(row.names),
                 "note": row.note,
                 "reference": row.first.run.reference,
-                "entries": [_cell(cell, table) for cell in row.cells],
+                "entries": [_cell(row.cells.get(column), table) for column in table.columns],
             }
             for row in (*table.rows, *table.references)
         ],

@@ -17,7 +17,9 @@ __all__ = ["render_latex"]
 NARROW = 10
 """Characters of the longest heading of a column that is left on one line: about the width of a value and its spread."""
 
-_PLACE = {"": "{}", "best": r"\textbf{{{}}}", "second": r"\underline{{{}}}"}
+_MARKED = {
+    "": "{}", "best": r"\textbf{{{}}}", "second": r"\underline{{{}}}", "missing": r"{{\scriptsize {}}}"
+}  # fmt: skip
 # A table wider than the page is scaled down to it.
 _FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 _SPECIAL = {
@@ -92,9 +94,7 @@ def _line(line: SheetRow) -> list[str]:
 
 
 def _cell(cell: SheetCell) -> str:
-    if cell.faint:
-        return rf"{{\scriptsize {_escape(cell.text)}}}"
-    value = _PLACE[cell.place].format(_escape(cell.text)) if cell.text else ""
+    value = _MARKED[cell.mark].format(_escape(cell.text)) if cell.text else ""
     spread = rf"{{\scriptsize$\pm${cell.spread}}}" if cell.spread else ""
     extra = rf"~{{\scriptsize {_escape(cell.extra)}}}" if cell.extra else ""
     return value + spread + extra

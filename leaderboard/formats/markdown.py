@@ -13,7 +13,7 @@ from gridbench.leaderboard.tables.text import clean
 
 __all__ = ["render_markdown"]
 
-_PLACE = {"": "{}", "best": "**{}**", "second": "<u>{}</u>"}
+_MARKED = {"": "{}", "best": "**{}**", "second": "<u>{}</u>", "missing": "{}"}
 
 
 def render_markdown(sheets: Sequence[Sheet]) -> str:
@@ -41,7 +41,7 @@ def _line(line: SheetRow) -> list[str]:
 
 
 def _cell(cell: SheetCell) -> str:
-    value = _PLACE[cell.place].format(_escape(cell.text))
+    value = _MARKED[cell.mark].format(_escape(cell.text))
     return " ".join(filter(None, [value, f"± {cell.spread}" if cell.spread else "", _escape(cell.extra)]))
 
 

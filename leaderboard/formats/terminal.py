@@ -16,7 +16,7 @@ from gridbench.leaderboard.tables.text import clean
 __all__ = ["print_sheets"]
 
 UNBOUNDED = 10_000
-_STYLE = {"": "", "best": "bold", "second": "underline"}
+_STYLE = {"": "", "best": "bold", "second": "underline", "missing": "dim"}
 
 
 def print_sheets(sheets: Sequence[Sheet], console: Console) -> None:
@@ -92,6 +92,6 @@ def _texts(line: SheetRow, columns: Sequence[int], stacked: bool) -> list[Text]:
 
 
 def _text(cell: SheetCell, stacked: bool) -> Text:
-    value = Text(clean(cell.text), style="dim" if cell.faint else _STYLE[cell.place])
+    value = Text(clean(cell.text), style=_STYLE[cell.mark])
     rest = [Text(part) for part in (f"±{cell.spread}" if cell.spread else "", cell.extra) if part]
     return Text("\n" if stacked else " ").join([value, *rest])

@@ -32,7 +32,7 @@ Column = tuple[str, str, tuple[tuple[str, float], ...]]
 Place = tuple[Column, str]
 """Column and noise rate."""
 
-_NOTHING = SheetCell("—", faint=True)
+_NOTHING = SheetCell("—", mark="missing")
 
 
 def paper_sheets(roman: str, tables: Sequence[Table], comparable: bool) -> list[Sheet]:
@@ -105,7 +105,7 @@ def detection_sheets(tables: Sequence[Table]) -> list[Sheet]:
         known = Counterparts(table.cells)
         lines: dict[tuple[str, ...], dict[str, SheetCell]] = {}
         for row in table.rows:
-            for column, cell in table.line(row).items():
+            for column, cell in row.cells.items():
                 band = band_of(cell, "detection", "precision")
                 prevalence = band_of(cell, "detection", "prevalence")
                 # Without a sample that is known to be noisy, a precision of zero would say nothing.
@@ -136,7 +136,7 @@ def loss_sheets(tables: Sequence[Table]) -> list[Sheet]:
     for table in tables:
         lines: dict[tuple[str, ...], dict[str, SheetCell]] = {}
         for row in table.rows:
-            for column, cell in table.line(row).items():
+            for column, cell in row.cells.items():
                 for name, words in LOSSES.items():
                     band = band_of(cell, name)
                     if band is not None:

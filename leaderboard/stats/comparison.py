@@ -22,12 +22,9 @@ from gridbench.leaderboard.stats.statistics import (
 )
 from gridbench.leaderboard.tables.cells import Cell, order_of
 from gridbench.leaderboard.tables.matching import Counterparts
-from gridbench.leaderboard.tables.table import Row, Table, common_columns, means_over
+from gridbench.leaderboard.tables.table import Row, Table, means_over
 
 __all__ = ["Comparison", "Standing", "compare_rows", "compared", "ranking_of"]
-
-Line = Mapping[str, Cell]
-"""Column -> cell of a row, where something was measured."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +69,14 @@ class Standing:
     left_out: tuple[tuple[str, ...], ...]
 
 
-def compared(pairs: Iterable[tuple[Row, Line, Line]], higher: bool) -> list[Comparison]:
-    """Compare lines of cells by the seeds that both have on one machine.
+def compared(
+    pairs: Iterable[tuple[Row, Mapping[str, Cell], Mapping[str, Cell]]], higher: bool
+) -> list[Comparison]:
+    """Compare cells column by column, over the seeds that both have on one machine.
 
     Args:
-        pairs: Row that the comparison is of, and the lines to subtract from and to subtract; an empty one is compared
-            with nothing.
+        pairs: Row that the comparison is of, and two sets of cells by column, of which the second is subtracted from
+            the first; an empty one is compared with nothing.
         higher: Whether a larger value is better.
 
     Returns:
@@ -121,7 +120,7 @@ def compare_rows(table: Table, against: str | None = None) -> list[Comparison]:
     Raises:
         InputError: No row is of the method `against`.
     """
-    methods = {cell.text("method") for row in table.rows for cell in row.cells if cell is not None}
+    methods = {cell.text("method") for row in table.rows for cell in row.cells.values()}
     if against is not None and against not in methods:
         raise InputError(
             f"No row of {table.title!r} is of the method {against!r}.{nearest(against, methods)} "
@@ -130,14 +129,14 @@ def compare_rows(table: Table, against: str | None = None) -> list[Comparison]:
     known = Counterparts(table.cells)
     baselines, pairs = [], []
     for row in table.rows:
-        own = table.line(row)
+        own = row.cells
         found = {c: known.method(cell, against) if against else known.plain(cell) for c, cell in own.items()}
         baselines.append(any(found[column] is cell for column, cell in own.items()))
         others = {c: cell for c, cell in found.items() if cell is not None and not baselines[-1]}
         pairs.append((row, own, others))
-    columns = common_columns(table.rows)
-    numeric = all(order_of(table.columns[at])[0] == 1 for at in columns)
-    positions = [float(table.columns[at]) for at in columns] if numeric else []
+    columns = table.common_columns()
+    numeric = all(order_of(column)[0] == 1 for column in columns)
+    positions = [float(column) for column in columns] if numeric else []
     statistics = []
     for one, is_baseline in zip(compared(pairs, table.unit.better != "lower"), baselines, strict=True):
         means = means_over(one.row, columns) if len(positions) > 1 else []
@@ -165,7 +164,7 @@ def ranking_of(tables: Sequence[Table]) -> Standing | None:
     for which, table in enumerate(alike):
         for row in table.rows:
             line = values.setdefault(row.names, {})
-            full = {column: cell for column, cell in table.line(row).items() if cell.n == len(table.seeds)}
+            full = {column: cell for column, cell in row.cells.items() if cell.n == len(table.seeds)}
             line.update({(which, column): cell.mean for column, cell in full.items()})
     blocks = sorted({block for line in values.values() for block in line})
     complete = [names for names, line in values.items() if len(line) == len(blocks)]

@@ -17,7 +17,7 @@ from gridbench.leaderboard.stats.statistics import (
     paired_interval,
 )
 from gridbench.leaderboard.tables.sheet import Sheet, SheetCell
-from gridbench.leaderboard.tables.table import Row, Table, common_columns
+from gridbench.leaderboard.tables.table import Row, Table
 from gridbench.leaderboard.tables.text import interval_text, p_text, signed, unsigned
 
 __all__ = ["comparison_sheets", "difference_sheet", "row_of", "shift_sheet", "side_by_side_sheet"]
@@ -50,7 +50,7 @@ def _sheet(table: Table, against: str | None) -> Sheet:
     several = len(table.columns) > 1
     if several:
         heads.append(f"resolved at {table.over}")
-    shared = [table.columns[at] for at in common_columns(table.rows)]
+    shared = table.common_columns()
     areas = any(not math.isnan(one.area) for one in compared)
     drops = any(not math.isnan(one.drop) for one in compared)
     heads += [f"area {shared[0]}–{shared[-1]}"] if areas else []
@@ -142,7 +142,7 @@ def _ranking(table: Table, standing: Standing) -> Sheet:
 def row_of(table: Table, ids: Collection[str], origin: str = "") -> Row | None:
     """Return the ranked row of an origin that holds the runs with these ids; None when the table has none."""
     for row in table.rows:
-        runs = [run for cell in table.line(row).values() for run in cell.runs.values()]
+        runs = (run for cell in row.cells.values() for run in cell.runs.values())
         if any(run.id in ids and run.origin == origin for run in runs):
             return row
     return None
@@ -159,9 +159,7 @@ def shift_sheet(table: Table, here: Row, there: Row) -> Sheet:
     Returns:
         One line: the mean difference over the seeds in each column and over all with its 95 % interval.
     """
-    ours, theirs = (
-        {column: cell.values for column, cell in table.line(row).items()} for row in (here, there)
-    )
+    ours, theirs = ({column: cell.values for column, cell in row.cells.items()} for row in (here, there))
     shared = [column for column in table.columns if column in ours and column in theirs]
     single = {column: paired_interval({column: ours[column]}, {column: theirs[column]}) for column in shared}
     together = paired_interval({c: ours[c] for c in shared}, {c: theirs[c] for c in shared})
@@ -170,7 +168,7 @@ def shift_sheet(table: Table, here: Row, there: Row) -> Sheet:
         *_pooled_texts(together, table.unit)[:2],
     ]
     machines = [
-        "; ".join(dict.fromkeys(name for cell in table.line(row).values() for name in cell.machines))
+        "; ".join(dict.fromkeys(name for cell in row.cells.values() for name in cell.machines))
         for row in (here, there)
     ]
     name = " ".join(dict.fromkeys(filter(None, here.names[:2])))
@@ -200,9 +198,8 @@ def difference_sheet(table: Table, own: Row, others: Sequence[Row]) -> Sheet:
         A line for each of the others: the difference in each column with its verdict, pooled over the columns that
         both have with its 95 % interval and verdict, and the share of (column, seed) pairs that were won.
     """
-    mine = table.line(own)
     lines = []
-    pairs = ((other, mine, table.line(other)) for other in others)
+    pairs = ((other, own.cells, other.cells) for other in others)
     for one in compared(pairs, table.unit.better != "lower"):
         pooled = one.interval or paired_interval({}, {})
         texts = [

@@ -18,7 +18,9 @@ from gridbench.leaderboard.tables.text import clean
 
 __all__ = [
     "HEADLINE",
+    "PLACES",
     "Cell",
+    "Place",
     "cells_of",
     "count_text",
     "differing",
@@ -26,6 +28,10 @@ __all__ = [
     "order_of",
     "setting_text",
 ]
+
+Place = Literal["", "best", "second"]
+PLACES: tuple[Place, ...] = ("best", "second")
+"""What tables mark in each column, best first."""
 
 _OWNED = ("parameters.", "versions.method", "versions.loss", "plugin")
 """Settings that belong to a method or loss: they differ between methods by nature."""
@@ -57,7 +63,7 @@ class Cell:
     metric: str
     values: Mapping[int, float]
     runs: Mapping[int, Run] = field(default_factory=dict, repr=False, compare=False)
-    place: Literal["", "best", "second"] = ""
+    place: Place = ""
     gap_closed: float | None = None
 
     @cached_property

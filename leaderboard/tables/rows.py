@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from gridbench.leaderboard.records.metric_info import Unit, shown
-from gridbench.leaderboard.tables.cells import Cell, order_of
+from gridbench.leaderboard.tables.cells import PLACES, Cell, Place, order_of
 
 __all__ = ["Row", "common_columns", "means_over", "ordered", "reference_order", "with_places"]
 
@@ -17,47 +16,47 @@ _REFERENCES = ("oracle", "untrained", "random")
 
 @dataclass(frozen=True)
 class Row:
-    """One row: the texts that head it, its cell in each column (None where nothing was measured), and a footnote."""
+    """One row: the texts that head it, its cells by column (of those that were measured), and its footnote marks."""
 
     names: tuple[str, ...]
-    cells: tuple[Cell | None, ...]
+    cells: Mapping[str, Cell]
     note: str = ""
 
     @property
     def first(self) -> Cell:
         """Its first cell; every row has one."""
-        return next(cell for cell in self.cells if cell is not None)
+        return next(iter(self.cells.values()))
 
 
-def common_columns(rows: Sequence[Row]) -> list[int]:
+def common_columns(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
     """Return the columns in which rows can be compared.
 
-    One row with a lonely cell must not leave the others nothing to be compared by, nor one that was measured everywhere
-    make all others incomparable.
+    A row with a single cell must not reduce the others to that one column, nor may a row that was measured in every
+    column make all others incomparable.
 
     Returns:
-        Positions of columns, of all such sets the one that allows most comparisons with one row: its columns, times
-        the other rows that have a value in all of them; of equal ones that with more rows, then that further left.
+        The set of columns that allows most comparisons with one row, in the order of the table: the number of its
+        columns times that of the other rows with a value in all of them; of equal ones that with more rows, then
+        that further left.
     """
-    filled = [frozenset(at for at, cell in enumerate(row.cells) if cell is not None) for row in rows]
-    sets = {one & other for one in filled for other in filled}
-    complete = {columns: sum(columns <= own for own in filled) for columns in sets}
+    sets = {frozenset(one.cells.keys() & other.cells.keys()) for one in rows for other in rows}
+    complete = {shared: sum(shared <= row.cells.keys() for row in rows) for shared in sets}
 
-    def worth(columns: frozenset[int]) -> tuple[int, int, list[int]]:
-        return len(columns) * (complete[columns] - 1), complete[columns], [-at for at in sorted(columns)]
+    def worth(shared: frozenset[str]) -> tuple[int, int, list[int]]:
+        positions = [at for at, column in enumerate(columns) if column in shared]
+        return len(shared) * (complete[shared] - 1), complete[shared], [-at for at in positions]
 
-    best: frozenset[int] = max(sets, key=worth, default=frozenset())
-    return sorted(best)
+    best: frozenset[str] = max(sets, key=worth, default=frozenset())
+    return [column for column in columns if column in best]
 
 
-def means_over(row: Row, columns: Sequence[int]) -> list[float]:
+def means_over(row: Row, columns: Sequence[str]) -> list[float]:
     """Return a row's means in these columns, in the recorded unit; nothing when it lacks one of them."""
-    means = [cell.mean for at in columns if (cell := row.cells[at]) is not None]
-    return means if len(means) == len(columns) else []
+    return [row.cells[column].mean for column in columns] if set(columns) <= row.cells.keys() else []
 
 
 def ordered(
-    rows: Sequence[Row], columns: Sequence[tuple[str, ...]], unit: Unit, seeds: int
+    rows: Sequence[Row], columns: Sequence[str], unit: Unit, seeds: int
 ) -> tuple[list[Row], list[str]]:
     """Order rows, best first, and say by what.
 
@@ -68,13 +67,13 @@ def ordered(
         seeds: Number of seeds of the table; rows that lack some come after the others.
     """
     by_name = sorted(rows, key=lambda row: [order_of(name) for name in row.names])
-    shared = common_columns(rows)
+    shared = common_columns(rows, columns)
     if len(rows) < 2 or not shared or not unit.better:
         return by_name, []
     sign = -1 if unit.better == "higher" else 1
 
     def lacks_seeds(row: Row) -> bool:
-        return any((cell := row.cells[at]) is not None and cell.n < seeds for at in shared)
+        return any(row.cells[column].n < seeds for column in shared if column in row.cells)
 
     def place(row: Row) -> tuple[bool, bool, float]:
         means = means_over(row, shared)
@@ -82,9 +81,7 @@ def ordered(
 
     if len(columns) == 1:
         return sorted(by_name, key=place), []
-    which = (
-        "all columns" if len(shared) == len(columns) else ", ".join(" · ".join(columns[at]) for at in shared)
-    )
+    which = "all columns" if len(shared) == len(columns) else ", ".join(shared)
     lacking = ["lack one"] if any(not means_over(row, shared) for row in rows) else []
     if len({lacks_seeds(row) for row in rows if means_over(row, shared)}) > 1:
         lacking.append("lack seeds")
@@ -93,33 +90,33 @@ def ordered(
     return sorted(by_name, key=place), [said]
 
 
-def with_places(rows: list[Row], unit: Unit, seeds: int) -> tuple[Row, ...]:
+def with_places(rows: Sequence[Row], unit: Unit, seeds: int) -> tuple[Row, ...]:
     """Mark the best and second best of each column, as far as the shown decimals tell them apart.
 
     Only what has all seeds of the table can be either.
     """
     if len(rows) < 2 or not unit.better:
         return tuple(rows)
-    columns = [
-        _column_placed(column, unit, seeds) for column in zip(*(row.cells for row in rows), strict=True)
-    ]
-    return tuple(
-        replace(row, cells=cells) for row, cells in zip(rows, zip(*columns, strict=True), strict=True)
-    )
-
-
-def _column_placed(column: Sequence[Cell | None], unit: Unit, seeds: int) -> list[Cell | None]:
-    values = {
-        at: round(shown(cell.mean, unit), unit.decimals)
-        for at, cell in enumerate(column)
-        if cell is not None and cell.n == seeds
+    complete: dict[str, list[float]] = {}
+    for row in rows:
+        for column, cell in row.cells.items():
+            if cell.n == seeds:
+                complete.setdefault(column, []).append(_rounded(cell, unit))
+    places: dict[str, dict[float, Place]] = {
+        column: dict(zip(sorted(set(values), reverse=unit.better == "higher"), PLACES, strict=False))
+        for column, values in complete.items()
+        if len(values) > 1
     }
-    best = sorted(set(values.values()), reverse=unit.better == "higher")[:2] if len(values) > 1 else []
-    places: dict[float, Literal["best", "second"]] = dict(zip(best, ("best", "second"), strict=False))
-    return [
-        replace(cell, place=places[values[at]]) if cell and values.get(at) in places else cell
-        for at, cell in enumerate(column)
-    ]
+
+    def placed(column: str, cell: Cell) -> Cell:
+        place = places.get(column, {}).get(_rounded(cell, unit), "") if cell.n == seeds else ""
+        return replace(cell, place=place)
+
+    return tuple(replace(row, cells={c: placed(c, cell) for c, cell in row.cells.items()}) for row in rows)
+
+
+def _rounded(cell: Cell, unit: Unit) -> float:
+    return round(shown(cell.mean, unit), unit.decimals)
 
 
 def reference_order(row: Row) -> tuple[int, tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,15 +21,13 @@ class SheetCell:
         text: The value, or what stands for it.
         spread: Its spread; may be empty.
         extra: What must stand beside it, such as "(2/3)" where seeds are missing.
-        place: Whether it is the best or second best of its column.
-        faint: Whether it only says that something is missing.
+        mark: Whether it is the best or second best of its column, or says that a value is missing.
     """
 
     text: str
     spread: str = ""
     extra: str = ""
-    place: Literal["", "best", "second"] = ""
-    faint: bool = False
+    mark: Literal["", "best", "second", "missing"] = ""
 
 
 SheetRow = tuple[tuple[str, ...], tuple[SheetCell, ...]]
@@ -65,16 +64,14 @@ def sheets_of(table: Table) -> list[Sheet]:
         f"{table.metric} ({table.unit.shown}) by {table.over}; {table.caption}",
         table.headings,
         table.columns,
-        tuple((_names(row), tuple(_sheet_cell(cell, table) for cell in row.cells)) for row in table.rows),
-        tuple(
-            (_names(row), tuple(_sheet_cell(cell, table) for cell in row.cells)) for row in table.references
-        ),
+        tuple(_sheet_row(row, table, _value) for row in table.rows),
+        tuple(_sheet_row(row, table, _value) for row in table.references),
         table.notes,
     )
     shares = tuple(
-        (_names(row), tuple(map(_share, row.cells)))
+        _sheet_row(row, table, _share)
         for row in table.rows
-        if any(cell is not None and cell.gap_closed is not None for cell in row.cells)
+        if any(cell.gap_closed is not None for cell in row.cells.values())
     )
     caption = f"Gap closed (%) by {table.over}: share of the NDCG lost to noise that the method recovers"
     return [values, *([Sheet("", caption, table.headings, table.columns, shares)] if shares else [])]
@@ -85,18 +82,19 @@ def seeds_short(cell: Cell, seeds: int) -> str:
     return f"({cell.n}/{seeds})" if cell.n < seeds else ""
 
 
-def _names(row: Row) -> tuple[str, ...]:
-    return (f"{row.names[0]} {row.note}".rstrip(), *row.names[1:])
+def _sheet_row(row: Row, table: Table, write: Callable[[Cell | None, Table], SheetCell]) -> SheetRow:
+    names = (f"{row.names[0]} {row.note}".rstrip(), *row.names[1:])
+    return names, tuple(write(row.cells.get(column), table) for column in table.columns)
 
 
-def _sheet_cell(cell: Cell | None, table: Table) -> SheetCell:
+def _value(cell: Cell | None, table: Table) -> SheetCell:
     seeds, unit = len(table.seeds), table.unit
     if cell is None:
-        return SheetCell(f"—(0/{seeds})", faint=True)
+        return SheetCell(f"—(0/{seeds})", mark="missing")
     return SheetCell(number(cell.mean, unit), number(cell.std, unit), seeds_short(cell, seeds), cell.place)
 
 
-def _share(cell: Cell | None) -> SheetCell:
-    return SheetCell(
-        "" if cell is None or cell.gap_closed is None else f"{cell.gap_closed:.0f}".replace("-", "−")
-    )
+def _share(cell: Cell | None, table: Table) -> SheetCell:
+    if cell is None or cell.gap_closed is None:
+        return SheetCell("")
+    return SheetCell(f"{cell.gap_closed:.0f}".replace("-", "−"))

@@ -22,7 +22,7 @@ from gridbench.leaderboard.tables.rows import (
 )
 from gridbench.leaderboard.tables.text import with_unit
 
-__all__ = ["COLUMNS", "ROWS", "Row", "Table", "common_columns", "heading", "means_over", "tables_of"]
+__all__ = ["COLUMNS", "ROWS", "Row", "Table", "heading", "means_over", "tables_of"]
 
 APART = (
     "dataset", "kind", "dataset_fingerprint", "versions.protocol", "protocol", "noise", "versions.noise", "recipe",
@@ -85,13 +85,11 @@ class Table:
     @property
     def cells(self) -> list[Cell]:
         """Every cell in reading order."""
-        return [cell for row in (*self.rows, *self.references) for cell in row.cells if cell is not None]
+        return [cell for row in (*self.rows, *self.references) for cell in row.cells.values()]
 
-    def line(self, row: Row) -> dict[str, Cell]:
-        """Return column -> cell of a row, where something was measured."""
-        return {
-            column: cell for column, cell in zip(self.columns, row.cells, strict=True) if cell is not None
-        }
+    def common_columns(self) -> list[str]:
+        """Return the columns in which the ranked rows can be compared."""
+        return common_columns(self.rows, self.columns)
 
 
 def heading(setting: str) -> str:
@@ -166,10 +164,11 @@ def _table(
     if len(set(spots)) < len(spots):
         rows_by.append("cell")
         spots = [_spot(cell, rows_by, over) for cell in cells]
-    columns = sorted({column for _, column in spots}, key=lambda texts: [order_of(text) for text in texts])
-    placed: dict[tuple[str, ...], dict[tuple[str, ...], Cell]] = {}
+    in_order = sorted({column for _, column in spots}, key=lambda texts: [order_of(text) for text in texts])
+    columns = [" · ".join(texts) for texts in in_order]
+    placed: dict[tuple[str, ...], dict[str, Cell]] = {}
     for cell, (row, column) in zip(with_gap_closed(cells), spots, strict=True):
-        placed.setdefault(row, {})[column] = cell
+        placed.setdefault(row, {})[" · ".join(column)] = cell
     seeds = sorted({seed for cell in cells for seed in cell.values} | _tried(cells, found))
     unit = unit_of(cells[0].metric)
     notes: dict[str, str] = {}
@@ -178,9 +177,9 @@ def _table(
     for texts, line in placed.items():
         some = next(iter(line.values()))
         marks = [_footnote(note, notes) for note in (some.run.note, _mixed(line, over)) if note]
-        own = Row(texts, tuple(map(line.get, columns)), " ".join(marks))
+        own = Row(texts, {column: line[column] for column in columns if column in line}, " ".join(marks))
         (references if some.run.reference else ranked).append(own)
-    in_order, order = ordered(ranked, columns, unit, len(seeds))
+    best_first, order = ordered(ranked, columns, unit, len(seeds))
     references.sort(key=reference_order)
     if cells[0].metric.startswith(COSTS):
         order = [*order, "Costs are those of the machine that each run was computed on; they rank nothing."]
@@ -190,9 +189,9 @@ def _table(
         metric=cells[0].metric,
         unit=unit,
         headings=tuple(heading(name) for name in rows_by),
-        columns=tuple(" · ".join(column) for column in columns),
+        columns=tuple(columns),
         over=_over(over),
-        rows=with_places(in_order, unit, len(seeds)),
+        rows=with_places(best_first, unit, len(seeds)),
         references=tuple(references),
         seeds=tuple(seeds),
         counts=(min(counts), max(counts)),
@@ -212,10 +211,10 @@ def _spot(cell: Cell, rows: Iterable[str], columns: Iterable[str]) -> tuple[tupl
     return tuple(text(name) for name in rows), tuple(text(name) for name in columns)
 
 
-def _mixed(line: Mapping[tuple[str, ...], Cell], over: Sequence[str]) -> str:
+def _mixed(line: Mapping[str, Cell], over: Sequence[str]) -> str:
     """Return a note on the cells of a row that average runs of several machines."""
     said = [
-        f"{with_unit(_over(over), ' · '.join(column))}: "
+        f"{with_unit(_over(over), column)}: "
         + ", ".join(
             f"seed{'s' * (len(seeds) > 1)} {_listed(seeds)} on {name}"
             for name, seeds in cell.machines.items()

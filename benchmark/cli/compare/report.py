@@ -13,8 +13,8 @@ from gridbench.core.terminal import say
 from gridbench.errors import RunFailed, counted
 
 if TYPE_CHECKING:
+    from gridbench.leaderboard.formats.report import Report
     from gridbench.leaderboard.records.runs import Run
-    from gridbench.leaderboard.tables.report import Report
     from gridbench.leaderboard.tables.table import Row, Table
     from gridbench.sweeps.baselines import Baselines
     from gridbench.sweeps.grid import Item
@@ -63,8 +63,8 @@ def explain_control(
         say(
             f"The baselines were computed on {recorded}.\n"
             f"Runs are computed on {here or 'the machines of the engine'}.\n"
-            "The same seed trains otherwise on another machine (docs/computing/machines.md), so plain training is computed here, "
-            "too, once for all methods, and the method is paired with it."
+            "The same seed trains otherwise on another machine (docs/computing/machines.md), so plain training is "
+            "computed here, too, once for all methods, and the method is paired with it."
         )
     elif todo:
         say("The baselines were computed on this machine, so their plain training is the control.")
@@ -89,9 +89,9 @@ def placed(
     Raises:
         RunFailed: None of the runs is done.
     """
+    from gridbench.leaderboard.formats.report import Report
     from gridbench.leaderboard.records.runs import Collection
     from gridbench.leaderboard.stats.sheets import difference_sheet, row_of, shift_sheet
-    from gridbench.leaderboard.tables.report import Report
     from gridbench.leaderboard.tables.table import tables_of
 
     own, plain = _own_runs(items, runs), _done(control, runs)
@@ -132,8 +132,11 @@ def _others(table: Table, mine: Row, own: Run) -> list[Row]:
     """
 
     def pairs(row: Row) -> bool:
-        both = zip(mine.cells, row.cells, strict=True)
-        return any(one and two and one.paired_values(two) for one, two in both)
+        return any(
+            mine.cells[column].paired_values(cell)
+            for column, cell in row.cells.items()
+            if column in mine.cells
+        )
 
     shared = own.settings["loss"]
     others = [row for row in table.rows if row is not mine and row.first.settings["loss"] == shared]

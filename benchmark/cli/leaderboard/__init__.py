@@ -19,8 +19,8 @@ from gridbench.core.terminal import say
 from gridbench.errors import InputError
 
 if TYPE_CHECKING:
+    from gridbench.leaderboard.formats.report import Report
     from gridbench.leaderboard.records.runs import Collection
-    from gridbench.leaderboard.tables.report import Report
     from gridbench.leaderboard.tables.sheet import Sheet
 
 FORMATS = ("terminal", "markdown", "latex", "csv", "json", "html")
@@ -90,9 +90,9 @@ def leaderboard(
     """Compare the results in a folder: methods by noise rates, averaged over seeds and nothing else."""
     if context.invoked_subcommand:
         return
+    from gridbench.leaderboard.formats.report import Report
     from gridbench.leaderboard.records.filters import Condition, keep, parse_condition
     from gridbench.leaderboard.records.runs import Collection, collect
-    from gridbench.leaderboard.tables.report import Report
     from gridbench.leaderboard.tables.table import COLUMNS, ROWS, tables_of
 
     if baselines:

@@ -16,8 +16,10 @@ from gridbench.core.terminal import escape
 from gridbench.errors import counted
 from gridbench.leaderboard.formats.html.page_details import Budget, details_of
 from gridbench.leaderboard.formats.json import document_of
+from gridbench.leaderboard.formats.report import Report
+from gridbench.leaderboard.paper.reported import against_reported
 from gridbench.leaderboard.records.runs import Run
-from gridbench.leaderboard.tables.report import Report
+from gridbench.leaderboard.stats.sheets import comparison_sheets
 from gridbench.leaderboard.tables.table import Table
 from gridbench.leaderboard.tables.text import clean
 
@@ -108,7 +110,8 @@ def _table(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
     """Return a table as JSON has it, with where the page tells of each run in place of the settings."""
     document = _cleaned(document_of(table))
     for row, written in zip((*table.rows, *table.references), document["rows"], strict=True):
-        for cell, entry in zip(row.cells, written["entries"], strict=True):
+        for column, entry in zip(table.columns, written["entries"], strict=True):
+            cell = row.cells.get(column)
             if cell is not None:
                 del entry["settings"], entry["cell"]
                 keys = {seed: f"{run.origin}/{run.id}" for seed, run in cell.runs.items()}
@@ -130,9 +133,6 @@ def _cleaned(value: Any) -> Any:
 
 
 def _sheets(report: Report) -> tuple[list[Any], list[Any]]:
-    from gridbench.leaderboard.paper.reported import against_reported
-    from gridbench.leaderboard.stats.sheets import comparison_sheets
-
     statistics: list[Any] = []
     few = sum(len(table.rows) for table in report.tables) <= MOST_ROWS_WITH_STATISTICS
     if report.tables and (report.statistics or few):

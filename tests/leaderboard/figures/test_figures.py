@@ -19,10 +19,10 @@ from gridbench.leaderboard.figures.sensitivity import sensitivity_maps
 from gridbench.leaderboard.figures.strip_figures import strip_figures
 from gridbench.leaderboard.figures.strips import strips_of
 from gridbench.leaderboard.figures.style import COLUMN, PAGE, looks_of, rendered
+from gridbench.leaderboard.formats.report import Report
 from gridbench.leaderboard.records.runs import collect
 from gridbench.leaderboard.stats.comparison import ranking_of
 from gridbench.leaderboard.tables.cells import Cell
-from gridbench.leaderboard.tables.report import Report
 from gridbench.leaderboard.tables.table import tables_of
 
 
@@ -100,7 +100,7 @@ def test_histories_are_averaged_over_the_seeds_that_reached_an_epoch(runs, write
     add_history(write_run(runs, seed=0), long)
     add_history(write_run(runs, seed=1), [{"epoch": 1, "detection": {"precision": 0.4}}, {"epoch": 2}])
     write_run(runs, seed=2)
-    cell = table_of(runs).rows[0].cells[0]
+    cell = table_of(runs).rows[0].first
     band = band_of(cell, "detection", "precision")
     assert band["mean"].tolist() == pytest.approx([0.3, 0.4, 0.6])
     assert band["std"].tolist() == pytest.approx([np.std([0.2, 0.4], ddof=1), 0, 0])
@@ -201,7 +201,7 @@ def test_strips_mark_what_shares_no_label(runs, write_run):
     folder = write_run(runs)
     np.savez(folder / "retrieval.npz", allow_pickle=False, **pictures())
     table = table_of(runs)
-    stored = table.rows[0].cells[0].runs[0].stored
+    stored = table.rows[0].first.runs[0].stored
     strips = strips_of(stored)
     assert [picture.wrong for picture in strips[0].retrieved] == [False, True, False, True]
     assert strips[0].query.labels == ("water", "urban")
@@ -226,7 +226,7 @@ def test_records_without_usable_pictures_or_labels_do_no_harm(runs, write_run, s
     elif spoil != "no file":
         np.savez(folder / "retrieval.npz", **arrays)
     table = table_of(runs)
-    strips = strips_of(table.rows[0].cells[0].runs[0].stored)
+    strips = strips_of(table.rows[0].first.runs[0].stored)
     if spoil == "no labels":
         assert strips[0].query.labels == ()
         assert not any(picture.wrong for picture in strips[0].retrieved)

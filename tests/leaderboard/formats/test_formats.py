@@ -15,9 +15,9 @@ from gridbench.leaderboard.formats.csv import render_csv
 from gridbench.leaderboard.formats.json import render_json
 from gridbench.leaderboard.formats.latex import render_latex
 from gridbench.leaderboard.formats.markdown import render_markdown
+from gridbench.leaderboard.formats.report import Report
 from gridbench.leaderboard.formats.terminal import print_sheets
 from gridbench.leaderboard.records.runs import Collection, collect
-from gridbench.leaderboard.tables.report import Report
 from gridbench.leaderboard.tables.sheet import Sheet, SheetCell, sheets_of
 from gridbench.leaderboard.tables.table import tables_of
 
@@ -158,7 +158,7 @@ def test_names_from_records_are_only_text(runs, write_run, name):
 
 
 def test_latex_has_narrow_headings_no_empty_column_and_a_title_above_each_table():
-    lines = ((("grid",), (SheetCell("1.0"), SheetCell(""), SheetCell("—(0/3)", faint=True))),)
+    lines = ((("grid",), (SheetCell("1.0"), SheetCell(""), SheetCell("—(0/3)", mark="missing"))),)
     values = Sheet("mine", "scores", ("method",), ("0", "30", "resolved at SLNIR"), lines)
     text = render_latex([values, replace(values, title="", caption="gaps")])
     rows = [" ".join(row.split()) for row in text.splitlines()]

@@ -13,10 +13,10 @@ from gridbench.cli.run import run as run_command
 from gridbench.errors import InputError
 from gridbench.leaderboard.formats.html.page import page_document, render_page
 from gridbench.leaderboard.formats.html.page_details import Budget
+from gridbench.leaderboard.formats.report import Report
 from gridbench.leaderboard.records.command_line import command_of
 from gridbench.leaderboard.records.runs import collect, flatten, shipped_records
 from gridbench.leaderboard.tables.cells import setting_text
-from gridbench.leaderboard.tables.report import Report
 from gridbench.leaderboard.tables.table import tables_of
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>'\"</script>"

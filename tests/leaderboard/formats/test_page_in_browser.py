@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import expect
 
 from gridbench.leaderboard.formats.html.page import render_page
+from gridbench.leaderboard.formats.report import Report
 from gridbench.leaderboard.records.runs import collect
-from gridbench.leaderboard.tables.report import Report
 from gridbench.leaderboard.tables.table import tables_of
 
 HOSTILE = "<img src=x onerror=document.title='owned'>"

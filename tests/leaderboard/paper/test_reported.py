@@ -3,6 +3,7 @@
 import pytest
 
 from gridbench.errors import InputError
+from gridbench.leaderboard.formats.report import Report
 from gridbench.leaderboard.paper.reported import (
     against_reported,
     own_spread,
@@ -11,7 +12,6 @@ from gridbench.leaderboard.paper.reported import (
     reported_sheets,
 )
 from gridbench.leaderboard.records.runs import Collection, collect
-from gridbench.leaderboard.tables.report import Report
 from gridbench.leaderboard.tables.table import tables_of
 
 PAPER = {
@@ -186,7 +186,7 @@ def test_reported_numbers_are_never_ranked_with_measured_ones(measured):
     assert titles[0] == "dlrsd"
     assert [title.split(",")[0] for title in titles[1:]] == ["Reported"] * 4
     for sheet in sheets[1:]:
-        assert {mark.place for _, marks in sheet.lines for mark in marks} == {""}
+        assert {cell.mark for _, cells in sheet.lines for cell in cells} == {""}
     assert sum(len(sheet.lines) for sheet in sheets if sheet.title == "dlrsd") == len(tables[0].rows)
 
 

@@ -46,8 +46,8 @@ def test_the_papers_layout_with_measured_reported_and_difference(dlrsd):
     assert texts(difference)["0"] == ["−2.7", "—", "—", "—", "—", "+2.8"]
     assert texts(measured)["10"] == ["—"] * 6
     mark = measured.lines[3][1][0]
-    assert (mark.spread, mark.place) == ("1.4", "")
-    assert measured.lines[3][1][5].place == "best"
+    assert (mark.spread, mark.mark) == ("1.4", "")
+    assert measured.lines[3][1][5].mark == "best"
     assert "n = 2, seeds 0, 1" in measured.caption
     assert "Reported, not measured" in reported.title
     assert "6.2 points apart" in " ".join(difference.notes)

@@ -132,7 +132,7 @@ def test_runs_of_different_machines_never_pair(runs, write_run):
     (sheet,) = comparison_sheets([table])[:1]
     lines = {names[0]: [mark.text for mark in marks] for names, marks in sheet.lines}
     assert lines["elr"] == ["— (n = 0)", "", "", "not enough seeds", ""]
-    shares = {row.names[0]: row.cells[0].gap_closed for row in table.rows}
+    shares = {row.names[0]: row.first.gap_closed for row in table.rows}
     assert shares["grid"] == pytest.approx(20)
     assert shares["elr"] is None
 

@@ -1,4 +1,4 @@
-"""Reports: the requested tables and statistics, computed once and ready for any output format."""
+"""Reports: what every format renders, the requested tables with their statistics and reported numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gridbench.errors import InputError, nearest
+from gridbench.leaderboard.paper.reported import against_reported, reported_datasets, reported_sheets
 from gridbench.leaderboard.records.runs import Collection
+from gridbench.leaderboard.stats.sheets import comparison_sheets
 from gridbench.leaderboard.tables.sheet import Sheet, sheets_of
 from gridbench.leaderboard.tables.table import Table
 
@@ -41,8 +43,6 @@ class Report:
         """Return every sheet in reading order: measured, statistics, beside reported, reported."""
         sheets = [sheet for table in self.tables for sheet in sheets_of(table)]
         if self.statistics and self.tables:
-            from gridbench.leaderboard.stats.sheets import comparison_sheets
-
             sheets += comparison_sheets(self.tables, self.against)
         return [*sheets, *self.extra, *self.reported_sheets()]
 
@@ -52,8 +52,6 @@ class Report:
         Raises:
             InputError: Numbers are wanted for data sets of which no paper reports any.
         """
-        from gridbench.leaderboard.paper.reported import against_reported, reported_datasets, reported_sheets
-
         sheets: list[Sheet] = []
         known = sorted(reported_datasets())
         if self.beside:
