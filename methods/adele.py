@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gridbench.core.labels import IGNORE
-from gridbench.methods._adele.correction import (
+from gridbench.methods._adele import (
     corrected_maps,
     multiscale_losses,
     overlap_and_union,

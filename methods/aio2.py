@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gridbench.core.labels import IGNORE
-from gridbench.methods._aio2.correction import added_objects, end_of_transition, softened
+from gridbench.methods._aio2 import added_objects, end_of_transition, softened
 from gridbench.methods._teacher import Teacher
 from gridbench.methods.base import Batch, Setup, StepOutput, TrainingView, mean_of_valid
 from gridbench.parameters import parameter
@@ -31,7 +31,7 @@ class AIO2(Teacher):
     predicts and that touches no pixel labelled as the class is added to the labels of the mini-batch, with soft
     boundaries; nothing is stored. Two things differ from zhu-xlab/AIO2: it has one class and a background, here every
     class but `background` has objects; and it goes back to the weights of the trigger epoch, here training goes on
-    from the epoch that detects it. Its Dice loss is left out: the loss is the cross entropy alone.
+    from the epoch that detects it. Its Dice loss is left out: the loss is only the cross entropy.
     """
 
     losses = ("pce",)
@@ -83,7 +83,7 @@ class AIO2(Teacher):
         self.register_buffer("started", torch.zeros((), dtype=torch.bool))
 
     def on_epoch_start(self, epoch: int, train: TrainingView) -> None:
-        """Note the teacher's IoU of the epoch that ended, and tell whether objects are added from now on."""
+        """Note the teacher's IoU of the epoch that ended, and return whether objects are added from now on."""
         overlap, union = self.areas.double()
         if epoch and union.any():
             self.curve[epoch - 1] = (overlap[union > 0] / union[union > 0]).mean()

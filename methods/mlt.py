@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from gridbench.methods._mlt.rates import class_rates, fallback_rates, scaled_losses, select
+from gridbench.methods._mlt import class_rates, fallback_rates, scaled_losses, select
 from gridbench.methods.base import Batch, Entries, SampleScores, Setup, StepOutput, TrainingView
 from gridbench.methods.plain import Plain
 from gridbench.parameters import parameter

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gridbench.methods._adele.correction import (
+from gridbench.methods._adele import (
     corrected_maps,
     multiscale_losses,
     overlap_and_union,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gridbench.methods._aio2.correction import added_objects, end_of_transition, softened
+from gridbench.methods._aio2 import added_objects, end_of_transition, softened
 
 LABELLED = np.zeros((8, 8), dtype=bool)
 LABELLED[0:2, 0:2] = True

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gridbench.methods._mlt.rates import class_rates, fallback_rates, pair_rates, scaled_losses, select
+from gridbench.methods._mlt import class_rates, fallback_rates, pair_rates, scaled_losses, select
 
 ADDED = torch.tensor([0.05, 0.1, 0, 0.02, 0.1])
 MISSING = torch.tensor([0.2, 0.3, 0.1, 0, 0.25])

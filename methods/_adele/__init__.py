@@ -1,1 +1,0 @@
-"""Parts of ADELE that are used by it alone."""

@@ -1,1 +1,0 @@
-"""Parts of AIO2 that are used by it alone."""

@@ -1,1 +1,0 @@
-"""Parts of MLT that are used by it alone."""
