@@ -31,7 +31,7 @@ class DISC(Plain):
     those of which one is; the label of others of which a prediction is far more certain is replaced (purified). Clean
     images learn by cross entropy, hard ones by GCE, and all three kinds by mixup of each view (Section 3;
     JackYFL/DISC). Ours: warm-up and momentum are those of 200 epochs, scaled to the run, since the thresholds start at
-    1 / N and rise by the epoch; one image alone is not mixed.
+    1 / N and rise by the epoch; a single image is not mixed.
     """
 
     losses = ("ce",)

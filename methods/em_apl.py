@@ -22,7 +22,7 @@ __all__ = ["EMAPL"]
 
 @register_method()
 class EMAPL(Plain):
-    """Takes absent labels for unknown, and gives the least probable of them a soft label as training goes on.
+    """Treats absent labels as unknown, and gives the least probable of them a soft label as training goes on.
 
     Before each epoch after the warm-up, of the unknown labels of each class an equal number, the least probable, get
     their probability as a soft label, which stays (Section 3.3); in the end the chosen proportion has one. Given

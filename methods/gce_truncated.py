@@ -65,7 +65,7 @@ class TruncatedGCE(Plain):
         self.register_buffer("kept", torch.ones(setup.num_samples, dtype=torch.bool))
 
     def on_epoch_start(self, epoch: int, train: TrainingView) -> None:
-        """Decide anew which images count."""
+        """Recompute which images count."""
         if epoch >= self.first and (epoch - self.first) % self.every == 0:
             self.kept.copy_(train.apply(self._probability) > self.p.k)
 

@@ -33,7 +33,7 @@ UNCHANGED = IGNORE
 
 @register_method()
 class LNC(Plain):
-    """Corrects pixels whose prediction is certain early in training, then goes on with the corrected maps.
+    """Corrects pixels whose prediction is certain early in training, then trains on the corrected maps.
 
     Known of the original are its abstract and a sentence of the GRID paper (Section V); all else is ours. After a
     warm-up on the given maps comes a window in which every pixel of normalised entropy below tau takes the predicted

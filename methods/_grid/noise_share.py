@@ -56,7 +56,7 @@ class NoiseShare(nn.Module):
         return float(self.value)
 
     def after(self, epochs: int) -> float:
-        """Return lambda as it stands after so many epochs, and keep nothing of it."""
+        """Return lambda after so many epochs, without changing the state."""
         known = self.seen > 0
         if epochs <= self.last or bool(self.estimated) or not bool(known.any()):
             return float(self.value)

@@ -92,7 +92,7 @@ class Batch:
 
     @property
     def parts(self) -> tuple[Batch, ...]:
-        """The batch divided into the images of each list that the method's `sampler` returned; else itself alone."""
+        """The batch divided into the images of each list that the method's `sampler` returned; else only itself."""
         if not self.sizes:
             return (self,)
         ends = list(itertools.accumulate(self.sizes, initial=0))

@@ -33,7 +33,7 @@ class SingleLabel(Task):
         return None
 
     def present(self, prediction: Tensor) -> Tensor:
-        """Return (B, C) bool: the most probable class alone, the first of equally probable ones."""
+        """Return (B, C) bool: only the most probable class, the first of equally probable ones."""
         return F.one_hot(prediction.argmax(1), self.num_classes).bool()
 
     def per_label(self, values: Tensor, valid: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:

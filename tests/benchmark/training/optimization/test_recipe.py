@@ -1,5 +1,7 @@
 """Settings of a recipe that belong together, that contradict each other, and that a method brings."""
 
+import re
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +15,7 @@ from gridbench.plan import make_plan
 from gridbench.records.record import read_record
 from gridbench.records.runner import Execution
 from gridbench.registry import METHODS, snapshot
+from gridbench.training.optimization.recipe import OPTIMIZERS
 
 
 @pytest.fixture
@@ -198,3 +201,9 @@ def test_a_folder_of_weights_that_do_not_fit_is_refused(cache, settings, tmp_pat
     values = {**settings, "method": "untrained", "pretrained": True, "backbone": f"local-dir:{tmp_path}"}
     with pytest.raises(InputError, match="does not fit the backbone"):
         run(make_config(values), Execution(runs=tmp_path / "runs", cache=cache))
+
+
+def test_the_documentation_lists_every_optimiser():
+    text = (Path(__file__).parents[4] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    (row,) = re.findall(r"^\| `--optimizer NAME` \| (.*?), as timm builds them", text, re.MULTILINE)
+    assert re.findall(r"`(\w+)`", row) == list(OPTIMIZERS)
