@@ -48,7 +48,7 @@ def on_a_screen(message: str) -> str:
 
 
 def in_words(error: BaseException) -> str:
-    """Return the type and message of an error, of one of gridbench's own the message alone."""
+    """Return the type and message of an error, of gridbench's own errors only the message."""
     if isinstance(error, SystemExit):
         return f"SystemExit: the plug-in ended the process ({error.code})"
     try:

@@ -64,7 +64,7 @@ class Plan:
 
     @property
     def cell(self) -> str:
-        """The identity without the seed: what the cell of a table stands for."""
+        """The identity without the seed: that of a cell of a table."""
         return identity_of_cell(*self._identity())
 
     @property

@@ -243,7 +243,7 @@ class Registry(Generic[T]):
             )
 
     def _check(self, name: str, component: T, origin: str) -> None:
-        """Refuse a component that lacks what its kind must have, or that goes by another name."""
+        """Refuse a component that lacks what its kind must have, or that has another name."""
         self._check_name(name, origin)
         missing = [attribute for attribute in self.required if not hasattr(component, attribute)]
         if missing:

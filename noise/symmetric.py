@@ -34,7 +34,7 @@ class Parameters:
 
 @register_noise()
 class Symmetric(NoiseModel):
-    """The rate is the share of the N labels that are drawn anew: exactly floor(N * rate / 100).
+    """The rate is the share of the N labels that are redrawn: exactly floor(N * rate / 100).
 
     They are drawn uniformly without replacement, and so is the class that each becomes. Where that may be the label's
     own class, fewer labels change than are drawn: at 10 classes and a rate of 40 about 36 %.
@@ -45,7 +45,7 @@ class Symmetric(NoiseModel):
     Parameters = Parameters
 
     def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
-        """Draw labels anew."""
+        """Redraw labels."""
         clean = labels.scene_labels
         count, classes = clean.shape
         among = classes - (self.parameters.new_class == "other")

@@ -35,11 +35,11 @@ class Changes:
     """Differences between two archives whose images are matched by name.
 
     Attributes:
-        images: Number of images in both, in the first alone and in the second alone.
+        images: Number of images in both, only in the first and only in the second.
         moved: Images that are in another split.
         classes: Classes in both.
-        dropped: Classes of the first alone.
-        introduced: Classes of the second alone.
+        dropped: Classes that only the first has.
+        introduced: Classes that only the second has.
         added: Split of the second -> class -> labels added to images that are in both.
         removed: The same, labels taken away.
         changed: Split -> images in both whose labels of common classes differ.
@@ -199,7 +199,7 @@ class ComparedExperiment(Experiment):
         self._labels, self._same_classes = shared.labels[side], shared.same_classes
 
     def score(self, keep_predictions: bool = False) -> Outcome:
-        """Retrieve and predict the shared images alone.
+        """Retrieve and predict only the shared images.
 
         Args:
             keep_predictions: Not used: the scores are what is kept.

@@ -213,7 +213,7 @@ class HeldOut:
 
 
 def predict_held_out(plan: Plan, fold_of: Array, execution: Execution, members: int = 1) -> HeldOut:
-    """Train on each fold's complement and predict the fold; what is done is read, what was interrupted goes on.
+    """Train on each fold's complement and predict the fold; finished folds are read, interrupted ones are resumed.
 
     Args:
         plan: The plan of the run on all training images.

@@ -159,7 +159,7 @@ def plant(
     rng: np.random.Generator,
     exclusive: bool = False,
 ) -> Planted:
-    """Corrupt a few labels on purpose, several times, and look for them with the same held-out predictions alone.
+    """Corrupt a few labels on purpose, several times, and search for them with the same held-out predictions only.
 
     A held-out prediction does not depend on the image's own labels, so nothing is trained again; margins do depend on
     them, and are left out. As many are corrupted as are estimated to be wrong, 2 % at least, removed and added in equal

@@ -144,7 +144,7 @@ def original_table(archive: Archive, labels: Array, path: Path, options: TableOp
 
 
 def _end_of_lines(path: Path) -> str:
-    """Return what ends the lines of a table, so that a comparison of both files shows the corrections alone."""
+    """Return the line ending of a table, so that a comparison of both files shows only the corrections."""
     with open_file(path) as file:
         return "\r\n" if file.readline(LONGEST_HEADER).endswith(b"\r\n") else "\n"
 

@@ -235,7 +235,7 @@ def _suspect(audit: Audit, suspects: Suspects, at: int, place: Mapping[int, int]
 
 
 def _table(audit: Audit, archive: Archive) -> dict[str, Any]:
-    """Return the labels of all images, so that the page alone can write corrected ones: classes as lists."""
+    """Return the labels of all images, so that the page can write corrected ones by itself: classes as lists."""
     labels = np.array(archive.scene_labels)
     labels[audit.positions] = audit.given
     return {
@@ -246,7 +246,7 @@ def _table(audit: Audit, archive: Archive) -> dict[str, Any]:
 
 
 def _calibration(calibration: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """Return the lines of the table that tells how well injected noise was found."""
+    """Return the lines of the table of how well injected noise was found."""
     if calibration is None:
         return []
     words = {"all": "all labels", "wrong": "given labels", "missing": "labels not given"}

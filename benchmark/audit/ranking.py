@@ -52,7 +52,7 @@ def evidence_of_margins(scores: Floats, margins: Array | None) -> Floats:
     are standardised over all labels, and a constant keeps the expected number of errors as it is.
 
     Args:
-        scores: (N, C) probability that each label is wrong by held-out predictions alone.
+        scores: (N, C) probability that each label is wrong, from held-out predictions only.
         margins: (N, C) or (N, 1) mean margins of the given labels; None adds nothing.
     """
     if margins is None or not float(np.std(margins)):

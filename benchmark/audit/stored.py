@@ -203,7 +203,7 @@ def _check_positions(positions: Array, count: int) -> None:
 
 
 def _within(values: Array, least: int, most: int) -> bool:
-    """Tell whether an array holds integers of a range alone."""
+    """Return whether an array holds only integers of a range."""
     whole = values.dtype.kind in "iub"
     return whole and (not values.size or (int(values.min()) >= least and int(values.max()) <= most))
 

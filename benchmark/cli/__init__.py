@@ -125,7 +125,7 @@ def cli(debug: bool) -> None:
 
 
 def _read_plain_numbers(command: click.Command) -> None:
-    """Let the options of a command, and of those below it, take numbers in plain digits alone."""
+    """Let the options of a command, and of its subcommands, accept numbers in plain digits only."""
     for each in command.params:
         kind = each.type
         if isinstance(kind, click.types.IntParamType | click.types.FloatParamType):

@@ -141,7 +141,7 @@ class _Names(click.types.StringParamType):
 
 
 def complete_names(command: click.Command) -> None:
-    """Let the parameters of a command, and of its own commands, complete the names of what they stand for."""
+    """Add completion of component and file names to the parameters of a command and its subcommands."""
     if isinstance(command, click.Group):
         for each in command.commands.values():
             complete_names(each)

@@ -239,7 +239,7 @@ class RunConfig(pydantic.BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _numbers_in_plain_digits(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
-        """Refuse what Python would take for a number and nobody writes as one: true, 1_0, digits of other scripts."""
+        """Refuse what Python accepts as a number but is not written as one: true, 1_0, digits of other scripts."""
         name = str(info.field_name)
         if isinstance(value, bool) and not is_switch(name):
             raise ValueError("a value, not true or false")

@@ -59,7 +59,7 @@ def _parse_yaml(text: str) -> Any:
 
 
 def _size(node: yaml.Node, known: dict[int, int]) -> int:
-    """Return how many nodes a YAML node stands for, those that are repeated by aliases counted each time."""
+    """Return how many nodes a YAML node expands to, counting each repetition by an alias."""
     if id(node) not in known:
         # A node that holds itself counts as endless.
         known[id(node)] = MOST_NODES

@@ -53,7 +53,7 @@ class Subject:
         return plan
 
     def fresh(self) -> Experiment:
-        """Build the method anew, with the same initial weights each time if it is built as it should be."""
+        """Build the method again; a method that follows the contract has the same initial weights each time."""
         return Experiment(self.plan, CPU)
 
     @property
@@ -133,7 +133,7 @@ class Subject:
         return state
 
     def resumed(self) -> tuple[Experiment, dict[str, Any]]:
-        """Train with an interruption inside every epoch but the first, each time going on in a method built anew."""
+        """Train with an interruption inside every epoch but the first, and resume each time in a newly built method."""
         folder = self.bench.folder / "checkpoint"
         folder.mkdir(exist_ok=True)
         experiment = self.fresh()

@@ -111,7 +111,7 @@ def describe_machine(device: Any, threads: int | None = None) -> dict[str, Any]:
 
 
 def resumed_on(machine: Mapping[str, Any], before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a machine with those that trained a run before it, under `earlier`, unless it was this one alone.
+    """Return a machine with those that trained a run before it, under `earlier`, unless it was only this one.
 
     Args:
         machine: What `describe_machine` returned.

@@ -18,7 +18,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORE
 
 
 def is_plain_number(text: str) -> bool:
-    """Return whether a text is a number in plain digits that is not too small to be told from 0.
+    """Return whether a text is a number in plain digits that is not too small to differ from 0.
 
     Python itself also reads 1_0, blanks around a number, the digits of other scripts, inf and nan.
 

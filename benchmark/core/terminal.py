@@ -35,7 +35,7 @@ def escape(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    r"""Return text of somebody else as a part of a line, with line feeds and tabs written out, too.
+    r"""Return foreign text as a part of a line, with line feeds and tabs escaped, too.
 
     >>> one_line("a\nb")
     'a\\nb'

@@ -69,7 +69,7 @@ def check_ratio(packed: int, unpacked: int) -> None:
 
 
 def check_zip(archive: zipfile.ZipFile, size: int) -> None:
-    """Check the members of a zip file, by its list alone: plain files, each once, not encrypted, of a bearable ratio.
+    """Check a zip file's directory: plain files, each once, not encrypted, of an acceptable compression ratio.
 
     Args:
         archive: The open zip file.
@@ -160,7 +160,7 @@ def read_arrays(
 
 
 def check_arrays(path: Path) -> None:
-    """Check an npz file by the headers of its arrays alone.
+    """Check an npz file by only the headers of its arrays.
 
     Raises:
         ValueError: It is no archive of arrays, holds pickled objects, or would unpack to far more than its size.

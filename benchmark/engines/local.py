@@ -153,7 +153,7 @@ class LocalPool:
         return Event(index, "failed", f"it was tried {TRIES} times, the last time {why}")
 
     def _make_room(self, todo: _Queue, worker: _Worker, index: int, why: str) -> Event:
-        """Put a run that found no memory back into the queue, or let it fail if it was alone on its device."""
+        """Return a run that ran out of memory to the queue, or let it fail if it had its device to itself."""
         beside = [other for other in todo.workers if other.device == worker.device and other is not worker]
         if not any(other.index is not None for other in beside):
             worker.index = None

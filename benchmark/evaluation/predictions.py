@@ -71,7 +71,7 @@ def score_predictions(
         keep: Whether to return the predictions of all three splits, too.
 
     Returns:
-        The scores; without any, the document holds the reason alone.
+        The scores; without any, the document holds only the reason.
     """
     if task is None:
         return Predictions({}, {"reason": NO_HEAD})

@@ -164,7 +164,7 @@ def draw_batch(
     """
     raw = []
     for view, kind in enumerate(views):
-        # The first view's stream is that of a run without others, so that asking for others leaves it alone.
+        # The first view's stream is that of a run without others, so that further views do not change it.
         counters = (epoch, step, view) if view else (epoch, step)
         raw.append(data.batch(positions, numpy_stream(seed, "augment", *counters), strong=kind == "strong"))
     generator = torch_stream(data.device, seed, "method", epoch, step)

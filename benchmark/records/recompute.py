@@ -133,7 +133,7 @@ def outside_of_classes(
 
 
 def _of_classes(document: Any, split: str) -> dict[str, list[float | None]]:
-    """Return the scores of classes that a result tells of a split.
+    """Return the scores of single classes that a result has for a split.
 
     Raises:
         ValueError: They are not lists of numbers under the names of scores.

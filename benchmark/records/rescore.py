@@ -90,7 +90,7 @@ def rescore(folder: Path, changes: Mapping[str, Any], execution: Execution) -> R
         known, history, trained_on = _restore(experiment, stored, trained, environment["machine"])
         started = time.perf_counter()
         if known:
-            # The record kept the descriptor network alone, and only the head says anything of samples.
+            # The record kept only the descriptor network, and samples are scored by the head.
             outcome = experiment.score_again(_descriptors_of(stored, experiment))
             ranked = outcome.result["metrics"]
             of_the_head = {
@@ -119,7 +119,7 @@ def rescore(folder: Path, changes: Mapping[str, Any], execution: Execution) -> R
 
 
 def trained_plan(stored: StoredRun, cache: Path, building: Progress | None = None) -> Plan:
-    """Plan a stored run anew.
+    """Plan a stored run again.
 
     Args:
         stored: The record.

@@ -108,7 +108,7 @@ def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> Ru
     Args:
         plan: What to compute.
         execution: Where and how.
-        build: Makes the experiment; what it computes may depend on the plan's identity alone.
+        build: Makes the experiment; what it computes may depend only on the plan's identity.
 
     Raises:
         InputError: The runs folder cannot be written, another process is computing this run, or nothing can be

@@ -152,7 +152,7 @@ class Report:
 
     @property
     def unbegun(self) -> int:
-        """Number of declared runs that nobody has begun."""
+        """Number of declared runs that have not begun."""
         return len({name for sweep in self.sweeps for name in sweep.left} - self.started)
 
     def summary(self) -> str:

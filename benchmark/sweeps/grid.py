@@ -210,7 +210,7 @@ def make_sweep(
 
 
 def _said(name: str, value: Any) -> str:
-    """Return a value as it tells runs apart in a list of them; numbers and words of the recipe with their name."""
+    """Return a value as it distinguishes runs in a list; numbers and words of the recipe with their name."""
     if name in ("dataset", "noise", "backbone", "distance"):
         return str(value)
     return f"{name.replace('_', ' ')} {FIELDS[name].unset if value is None else value}"

@@ -240,7 +240,7 @@ _DRAWN: Mapping[str, Callable[[Table], list[tuple[str, Figure]]]] = {
 
 
 def _named(figures: Sequence[tuple[str, Figure]]) -> dict[str, Figure]:
-    """Name figures so that every file system takes it; one alone needs no name."""
+    """Give figures names that every file system accepts; a single one needs none."""
     if len(figures) == 1:
         return {"": figures[0][1]}
     named: dict[str, Figure] = {}

@@ -99,7 +99,7 @@ class TimmBackbone(nn.Module):
         self._in_training = compiled(self._pass) if self._compiled else self._pass
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take over a copied state; a compiled function would go on computing with the weights of the original."""
+        """Take over a copied state; a compiled function would continue to use the weights of the original."""
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._in_training = compiled(self._pass) if self._compiled else self._pass
 

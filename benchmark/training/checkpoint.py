@@ -158,7 +158,7 @@ def load_checkpoint(folder: Path, run_id: str) -> Checkpoint | None:
 
 
 def independent(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return tensors in main memory of which no two share any, as safetensors wants them.
+    """Return tensors in main memory of which no two share storage, as safetensors requires.
 
     Raises:
         TypeError: A value is no tensor.

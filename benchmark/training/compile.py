@@ -69,7 +69,7 @@ def _doubled(values: Tensor) -> Tensor:
 
 
 def _reason(error: BaseException) -> str:
-    """Return the line of a compiler's message that says what happened; the first may only say who raised it."""
+    """Return the line of a compiler's message that states the cause; the first may only name the exception."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     line = next((line for line in lines if not line.endswith(":")), type(error).__name__)
     return line if line.endswith(".") else f"{line}."

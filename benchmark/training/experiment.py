@@ -120,7 +120,7 @@ class Experiment:
         return self._outcome({}, self._judge, keep_predictions)
 
     def score_again(self, descriptors: Mapping[str, Array]) -> Outcome:
-        """Score the retrieval alone, and say nothing of the head and the training set.
+        """Score only the retrieval, not the head or the training set.
 
         Args:
             descriptors: Split -> descriptors of its images, as far as they are known; the others are extracted.

@@ -24,7 +24,7 @@ class ParameterCounts:
 
     Attributes:
         task: Name of the task.
-        backbone: The backbone alone.
+        backbone: Those of the backbone.
         discriminative: With the discriminative head: plain training.
         generative: Backbone and supervised VAE.
         hybrid: All three: GRID.

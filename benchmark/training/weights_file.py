@@ -48,7 +48,7 @@ class Loaded:
 def load_weights(model: nn.Module, path: Path, name: str, prefix: str | None = None) -> Loaded:
     """Load a file of weights into a timm model; every entry of the model must be in the file.
 
-    A classifier and whatever else the file holds is left alone. Entries of nested dictionaries, as training scripts
+    A classifier and other entries of the file are ignored. Entries of nested dictionaries, as training scripts
     write them, are named by their path: `state_dict.module.conv1.weight`.
 
     Args:
@@ -140,7 +140,7 @@ def _flat(values: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
 
 
 def _prefixes(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
-    """Return what stands in the file before the name of the model's first entry, the shortest first."""
+    """Return the prefixes that the file puts before the name of the model's first entry, the shortest first."""
     first = next(iter(wanted))
     ends = (key.removesuffix(first) for key in state if key.endswith(first))
     return sorted({end for end in ends if not end or end.endswith(".")}, key=lambda end: (len(end), end))

@@ -157,7 +157,7 @@ class Archive:
 
     @property
     def has_clean_labels(self) -> bool:
-        """Whether a second, cleaner set of labels tells which of the given ones are wrong."""
+        """Whether a second, cleaner set of labels shows which of the given ones are wrong."""
         return self.clean_scene_labels is not None or self.clean_label_maps is not None
 
     @property
@@ -192,7 +192,7 @@ class Archive:
 
     @functools.cached_property
     def georeferences(self) -> list[Georeference | None] | None:
-        """Where each sample lies, in packed order; None where no source file says so, or it was packed without."""
+        """Georeference of each sample, in packed order; None where no source file has one, or it was packed without."""
         if GEOREFERENCES not in self._index["files"]:
             return None
         try:

@@ -106,7 +106,7 @@ def pictures(archive: Archive, positions: NDArray[np.int64]) -> NDArray[np.uint8
 
 
 def class_colours(classes: int, own: Mapping[str, str] | None = None) -> NDArray[np.uint8]:
-    """Return (256, 3) colours that tell classes apart; the last one is for pixels without a class.
+    """Return (256, 3) colours, one for each class; the last one is for pixels without a class.
 
     Args:
         classes: Number of classes C.

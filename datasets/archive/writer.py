@@ -48,7 +48,7 @@ _TODO, _WRITTEN, _LEFT_OUT = 0, 1, 2
 
 
 def packed_order(names: Sequence[str]) -> NDArray[np.int64]:
-    """Return the order in which samples are packed: shuffled, and a function of the names alone.
+    """Return the order in which samples are packed: shuffled, and a function of only the names.
 
     Any subset keeps its relative order, so a sample that could not be read does not move the others.
     """
@@ -222,7 +222,7 @@ class ArchiveWriter:
         fsync_directory(self.folder)
 
     def close(self) -> None:
-        """Note what was written as done and close the files, so that another attempt can go on."""
+        """Note what was written as done and close the files, so that another attempt can continue."""
         self.commit()
         for file in [*self._files(), self._journal]:
             file.close()
@@ -271,7 +271,7 @@ class ArchiveWriter:
 def plan_digest(
     layout: Layout, names: Sequence[str], split: Sequence[str], settings: Mapping[str, Any]
 ) -> str:
-    """Hash what is decided before a pixel is read, so that the same work can be told from other work."""
+    """Hash what is decided before a pixel is read, to identify the work that an interrupted build was doing."""
     described = dataclasses.asdict(layout)
     if not layout.clean_maps:
         # Archives that were packed before clean maps existed keep their digest.

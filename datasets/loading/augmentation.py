@@ -72,7 +72,7 @@ def draw_crops(
     augmentation: Augmentation,
     rng: np.random.Generator,
 ) -> Crops:
-    """Draw the crops of one batch; all kinds are always drawn, so switching one off leaves the others alone.
+    """Draw the crops of one batch; all kinds are always drawn, so switching one off does not change the others.
 
     Args:
         positions: (B,) positions among the images that are held.

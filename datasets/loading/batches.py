@@ -107,7 +107,7 @@ class TrainingSet:
 
     @property
     def held(self) -> Pixels:
-        """The images, where they stay from batch to batch; whoever wants them too need not hold them again."""
+        """The images, where they stay from batch to batch, so that other users need not hold a copy."""
         return self._pixels
 
     @property

@@ -57,7 +57,7 @@ class Crops:
 
 
 def to_device(values: Tensor, device: torch.device) -> Tensor:
-    """Return values on a device; an accelerator fetches them while the processor goes on."""
+    """Return values on a device; an accelerator copies them while the processor continues."""
     if device.type == "cpu":
         return values
     if torch.accelerator.is_available() and values.device.type == "cpu":

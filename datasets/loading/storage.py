@@ -187,7 +187,7 @@ class HostPixels(Pixels):
 
 
 class DevicePixels(Pixels):
-    """Images that live on the device as they are stored.
+    """Images kept on the device as they are stored.
 
     Args:
         archive: Where the images come from.

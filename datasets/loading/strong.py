@@ -54,7 +54,7 @@ class _Draws:
 
     @classmethod
     def of(cls, count: int, strength: float, rng: np.random.Generator, device: torch.device) -> _Draws:
-        """Draw them; all kinds are always drawn, so that the strength changes amounts alone."""
+        """Draw them; all kinds are always drawn, so that the strength changes only the amounts."""
         coins = rng.random((5, count)) < 0.5
         signed = rng.uniform(-1.0, 1.0, (6, count)) * strength
         unsigned = rng.uniform(0.0, 1.0, (4, count))
@@ -175,7 +175,7 @@ def gaussian_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
 
 
 def _squares(draws: _Draws, height: int, width: int) -> Tensor:
-    """Return (B, height, width), where a square is cut out; its centre lies anywhere, so that it may stick out."""
+    """Return (B, height, width), where a square is cut out, which may extend beyond the image."""
     half = (draws.cut_side * min(height, width) / 2).view(-1, 1, 1)
     rows = torch.arange(height, device=half.device).add(0.5).view(1, -1, 1)
     columns = torch.arange(width, device=half.device).add(0.5).view(1, 1, -1)

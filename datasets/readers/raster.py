@@ -209,7 +209,7 @@ def read_shape(path: Path, limits: Limits = LIMITS, content: bytes | None = None
 
 
 def _png_shape(header: Header) -> Shape:
-    """Return the shape of a PNG, all of which its first chunk tells, without the driver."""
+    """Return the shape of a PNG from its first chunk, without the driver."""
     height, width, bands, itemsize = header.sizes[0]
     if header.orientation > 4:
         height, width = width, height

@@ -55,7 +55,7 @@ def parse_shares(text: str) -> tuple[float, float, float]:
 def split_by_shares(
     names: Sequence[str], shares: tuple[float, float, float], groups: Sequence[str] | None = None
 ) -> list[str]:
-    """Deal samples out to train, val and test in an order that their names alone decide.
+    """Deal samples out to train, val and test in an order that depends only on their names.
 
     Args:
         names: (N,) names.

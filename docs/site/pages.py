@@ -1,4 +1,4 @@
-"""The pages of the site that stand at the top of the repository, with their links turned to where the site has them."""
+"""The site's pages that are at the top of the repository, with their links adapted to the site."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def wrong_record(folder: Path) -> Iterator[str]:
 
 
 def _move(bundle: Path, source: Path, home: Path) -> Imported:
-    """Move checked records to their home; one that is there already must be the same."""
+    """Move checked records to their folder; one that is there already must be the same."""
     new, known, reasons = [], 0, []
     for folder in sorted(path for path in source.iterdir() if path.is_dir()):
         there = home / folder.name

@@ -52,7 +52,7 @@ def rank_diagram(standing: Standing) -> Figure | None:
 
 
 def cliques(ranks: tuple[float, ...], difference: float) -> list[tuple[float, float]]:
-    """Return the widest stretches of ascending ranks that lie within the critical difference.
+    """Return the longest ranges of ascending ranks that are within the critical difference.
 
     Args:
         ranks: Ascending mean ranks.

@@ -182,7 +182,7 @@ def _fits(cell: Cell, column: Column, rate: str) -> bool:
 
 
 def _headings(columns: Sequence[Column]) -> list[str]:
-    """Name the columns by what tells them apart: the parameter, or method and loss."""
+    """Name the columns by what differs: the parameter, or method and loss."""
     if len({(method, loss) for method, loss, _ in columns}) == 1:
         return [" ".join(f"{name} {value:g}" for name, value in parameters) for _, _, parameters in columns]
     return [method if method == loss else f"{method} ({loss})" for method, loss, _ in columns]

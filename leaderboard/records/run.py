@@ -73,7 +73,7 @@ class Run:
         return self.costs().get(name)
 
     def costs(self) -> dict[str, float]:
-        """Return `seconds/<phase>`, `seconds/total` and `memory/peak` (bytes), as far as the environment tells them.
+        """Return `seconds/<phase>`, `seconds/total` and `memory/peak` (bytes), as far as the environment has them.
 
         The parts of training (data, forward, backward, ...) are included; the total counts them once, as training.
         """
@@ -116,7 +116,7 @@ def is_hash(value: object) -> bool:
 
 
 def _seconds(phases: object) -> dict[str, float]:
-    """Return `seconds/<phase>` for what an environment tells, without what is no amount of time."""
+    """Return `seconds/<phase>` of an environment, without values that are no amount of time."""
     told = phases if isinstance(phases, Mapping) else {}
     return {f"seconds/{phase}": float(value) for phase, value in told.items() if _is_amount(value)}
 

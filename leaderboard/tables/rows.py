@@ -91,7 +91,7 @@ def ordered(
 
 
 def with_places(rows: Sequence[Row], unit: Unit, seeds: int) -> tuple[Row, ...]:
-    """Mark the best and second best of each column, as far as the shown decimals tell them apart.
+    """Mark the best and second best of each column; values that are equal at the shown decimals share a place.
 
     Only what has all seeds of the table can be either.
     """

@@ -56,7 +56,7 @@ def with_unit(headings: str, values: str) -> str:
 
 
 def clean(text: str, longest: int = LONGEST) -> str:
-    r"""Return text from a record on one line, what does not show written out, cut to a length that a table bears.
+    r"""Return text from a record on one line, with invisible characters escaped, cut to a length that fits a table.
 
     >>> clean("a\tb\u3164")
     'a b\\u3164'

@@ -119,7 +119,7 @@ class LabelSet:
 
     @property
     def descriptors(self) -> Ints | None:
-        """(N, D) whole numbers that tell what each image looks like; None where they are not known."""
+        """(N, D) whole numbers that describe the content of each image; None where they are not known."""
         found: Ints | None = self._descriptors() if callable(self._descriptors) else self._descriptors
         return found
 

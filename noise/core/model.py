@@ -56,7 +56,7 @@ class NoiseModel(ABC):
     """Corrupts labels by an exact rate.
 
     A model overrides `corrupt_scene`, `corrupt_maps` or both, and says so in `kinds`. It changes copies, draws from the
-    given generator alone, is the identity at rate 0, and gives the same result for the same generator state. A model
+    given generator only, is the identity at rate 0, and gives the same result for the same generator state. A model
     that overrides `scene` or `pixel` instead works, too; it checks its arrays itself.
 
     Single labels are scene labels of which every image has exactly one, before and after: a model that replaces labels

@@ -1,4 +1,4 @@
-"""Which classes became which in a corruption: counted, and drawn as a figure."""
+"""The transition matrix of a corruption: counted, and drawn as a figure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NUMBERED = 25
 
 
 def count_transitions(changed: Ints, num_classes: int) -> Ints:
-    """Count how often each class became each other one.
+    """Count how often each class was replaced by each other one.
 
     Args:
         changed: (K, 3) of sample, class before, class after; -1 is none.

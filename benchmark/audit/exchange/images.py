@@ -99,7 +99,7 @@ class ImageNames:
                 self.tails.setdefault(tail, set()).add(i)
 
     def candidates(self, name: str) -> set[int]:
-        """Return the positions of the images that a name may mean; one that stands there as it is means itself."""
+        """Return the positions of the images that a name may refer to; an exact match is the only one."""
         short = name.removeprefix(self.prefix).replace("\\", "/")
         for key in (name, short):
             if key in self.whole:

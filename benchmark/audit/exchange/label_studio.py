@@ -42,7 +42,7 @@ def _task(task: Task, audit: str) -> dict[str, Any]:
 
 
 def _read(path: Path, content: bytes) -> list[Labelled]:
-    """Read tasks of the full or the minimal export; tasks that nobody has submitted are left out."""
+    """Read tasks of the full or the minimal export; tasks without a submitted annotation are left out."""
     tasks = parse_json(content, largest=LARGEST_TABLE, nested=MOST_ANNOTATED)
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise InputError(f"{path} is no export of Label Studio: a list of tasks.")

@@ -138,7 +138,7 @@ def corrected_maps(audit: MaskAudit, accepted: Iterable[int]) -> Array:
 
 
 def mask_paths(archive: Archive, folder: Path) -> list[Path]:
-    """Return the file of each image's mask: GeoTIFF where the archive knows where the image lies, else PNG.
+    """Return the file of each image's mask: GeoTIFF where the archive has the image's georeference, else PNG.
 
     Raises:
         InputError: Two images would have the same file.

@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 DRAWS = 200
 STEP = 1e-4
 LEAST = 0.05
-"""Lower bound on the curvature: less than half of that of the priors alone."""
+"""Lower bound on the curvature: less than half of that of the priors by themselves."""
 
 SHARE = (-2.0, 1.5)
 """Mean and standard deviation of the logit of the share of errors that are not planted: 12 %, with 0.7 to 73 % within

@@ -22,7 +22,7 @@ def code_probabilities(probabilities: npt.ArrayLike) -> npt.NDArray[np.uint8]:
 
 
 def log_odds(codes: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Return the log-odds that bytes stand for.
+    """Decode log-odds stored as bytes.
 
     Example:
         >>> log_odds(code_probabilities([0.5, 0.9])).round(1).tolist()

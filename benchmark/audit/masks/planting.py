@@ -46,7 +46,7 @@ def plant_errors(maps: Array, num_classes: int, rng: np.random.Generator) -> Ite
 
 
 def _with_spurious_objects(maps: Array, rng: np.random.Generator) -> Array:
-    """Copy a small region of another map into each map where its place holds one other class alone."""
+    """Copy a small region of another map into each map where its place holds a single other class."""
     planted = maps.copy()
     lenders = rng.permutation(len(maps))
     for i, lender in enumerate(lenders):

@@ -67,7 +67,7 @@ class RayCluster:
     Args:
         execution: Where records go here. Runs get one thread each unless it says otherwise.
         address: auto for the cluster that RAY_ADDRESS names; HOST:PORT of a cluster's head; local for one that is
-            started on this machine, listens on its loopback interface alone, and ends with the sweep.
+            started on this machine, listens only on its loopback interface, and ends with the sweep.
         gpus: Accelerators that a run asks for; 0.5 puts two runs on one.
         time_limit: Longest time for one run in seconds, without the time to fetch the archive; None for no limit.
     """

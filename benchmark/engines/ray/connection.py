@@ -1,4 +1,4 @@
-"""Connection to a Ray cluster: joined with a token, or started for this process alone, and read without unpickling."""
+"""Connection to a Ray cluster: joined with a token, or started for this process only, and read without unpickling."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _check_token_file() -> None:
 
 @contextmanager
 def joined(ray: Any, address: str) -> Iterator[None]:
-    """Join a cluster, or start one for this process alone, and leave it at the end.
+    """Join a cluster, or start one for this process only, and leave it at the end.
 
     Args:
         ray: The package.

@@ -82,7 +82,7 @@ def make_optimizer(
         epsilon_hat: Whether `eps` is added before the bias correction; None: as in the published code where its step
             counter is used.
         name: timm's name of another optimiser than Adam.
-        fused: Whether Adam's fused kernel is used, which plain Adam alone has here.
+        fused: Whether Adam's fused kernel is used; only plain Adam has one here.
         momentum: Of that optimiser; None where it has none.
         weight_decay: Of all parameters with more than one dimension, in groups that say nothing else.
 

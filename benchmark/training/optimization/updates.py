@@ -121,7 +121,7 @@ class Updates:
         return self._rate(self._place - 1) if self._schedule.changes else None
 
     def begin_epoch(self, epoch: int) -> None:
-        """Go to where the schedule stands at the start of an epoch, however many updates those before it had.
+        """Set the schedule to the start of an epoch, however many updates the earlier ones had.
 
         Args:
             epoch: Epoch from 0.

@@ -52,7 +52,7 @@ class Tracker(Protocol):
     """What a tracker does; made from a LoggedRun, whose earlier epochs it logs where they are not logged yet."""
 
     def __init__(self, run: LoggedRun) -> None:
-        """Begin, or go on with, the log of a run."""
+        """Begin or continue the log of a run."""
 
     def epoch(self, row: Mapping[str, Any]) -> None:
         """Log a finished epoch: a row of the history."""
@@ -88,7 +88,7 @@ def check_trackers(names: Sequence[str], folder: Path | None) -> None:
 
 
 class Trackers:
-    """The trackers of one run; what one of them fails at is said once, and the run goes on without that one.
+    """The trackers of one run; the failure of a tracker is reported once, and the run continues without it.
 
     Args:
         names: Names of trackers.

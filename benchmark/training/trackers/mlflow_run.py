@@ -23,7 +23,7 @@ LONGEST = 500
 
 
 class MlflowRun:
-    """Logs one run to MLflow; a resumed one goes on in the run that bears its identity."""
+    """Logs one run to MLflow; a resumed one continues in the MLflow run of its identity."""
 
     def __init__(self, run: LoggedRun) -> None:
         # A server that is away would hold every epoch up for minutes.

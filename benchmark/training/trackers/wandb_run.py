@@ -21,7 +21,7 @@ SECONDS = 30
 
 
 class WandbRun:
-    """Logs one run to Weights & Biases; a resumed one goes on under the same identity."""
+    """Logs one run to Weights & Biases; a resumed one continues under the same identity."""
 
     def __init__(self, run: LoggedRun) -> None:
         import wandb

@@ -33,7 +33,7 @@ _LOOKED_AT = 20
 
 @dataclass(frozen=True)
 class BigEarthNetOptions:
-    """How the folders are to be read; None where they tell themselves.
+    """How the folders are to be read; None where it is detected.
 
     Attributes:
         pixels: `"v1"` or `"v2"`, whose pixels are packed.
@@ -192,7 +192,7 @@ def _names_on_disk(files: BigEarthNetFiles, choice: _Choice, notes: list[str]) -
 
 
 def _joined(names: Sequence[str], choice: _Choice, notes: list[str]) -> list[Patch]:
-    """Join patches to the metadata, version 1 by `s2v1_name` alone, and count those that have no partner."""
+    """Join patches to the metadata, version 1 by `s2v1_name` only, and count those without a match."""
     patches = []
     lost = []
     for name in names:

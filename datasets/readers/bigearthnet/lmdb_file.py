@@ -40,7 +40,7 @@ _ANY_SIZE = 2**60
 
 
 def value_places(path: Path) -> dict[bytes, Place]:
-    """Return where the value of each key lies in a file `data.mdb`.
+    """Return the offset of the value of each key in a file `data.mdb`.
 
     Raises:
         ValueError: It is no LMDB, cut short, or a page of keys is damaged.

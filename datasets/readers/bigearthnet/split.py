@@ -49,7 +49,7 @@ def assign_splits(
         patches: The patches that are there.
         wanted: `"paper"`, `"own"` (lists on disk for version 1, the metadata for version 2), shares such as
             `"70/10/20"`, or None: own, else the paper's, else shares, whichever has training patches that are there.
-        lists_folder: Folder of the user's lists, which decide alone; None to look in `folders`.
+        lists_folder: Folder of the user's lists, which then are the only ones; None to search `folders`.
         folders: Where lists may lie.
         version: `"v1"` or `"v2"`.
         notes: What the user should know is added here.

@@ -138,7 +138,7 @@ def _units(
 def _georeferences(
     keys: Sequence[str], shapes: Mapping[str, Shape | Unreadable], treatment: Treatment
 ) -> list[Georeference | None] | None:
-    """Return where each sample of `_units` lies; None where no image says so."""
+    """Return the georeference of each sample of `_units`; None where no image has one."""
     found: list[Georeference | None] = []
     for key in keys:
         shape, tiling = shapes[key], treatment.tiling

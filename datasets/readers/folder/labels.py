@@ -182,7 +182,7 @@ def _joined(paths: Sequence[Path], parts: Sequence[tuple[str, LabelTable, dict[s
 
 
 def folder_labels(found: FoundFiles, class_names: Sequence[str] | None) -> MatchedTable | None:
-    """Take the class of each image from the folder that it lies in; None when folders do not tell classes apart.
+    """Take the class of each image from the folder that it is in; None when the folders are not classes.
 
     Every image must lie in a folder of its own class, below folders of the splits or directly.
 

@@ -173,7 +173,7 @@ def _image_key(mask_key: str, images: Mapping[str, Path]) -> str:
 
 
 def _split_of_folders(images: Mapping[str, Path]) -> dict[str, str]:
-    """Return the split of each image when every one lies in a folder called train, val, test or the like."""
+    """Return the split of each image when every one is in a folder named train, val, test or similar."""
     tops = {key: PurePosixPath(key).parts[0].lower() for key in images if "/" in key}
     if len(tops) < len(images) or not set(tops.values()) <= set(SPLIT_WORDS):
         return {}

@@ -18,7 +18,7 @@ DEFAULT_COVER = 0.01
 
 @dataclass(frozen=True)
 class FolderOptions:
-    """How a user's folder is to be read; None where the folder itself tells, or the default applies.
+    """How a user's folder is to be read; None where it is detected from the folder, or the default applies.
 
     Attributes:
         images: Folder of the images.

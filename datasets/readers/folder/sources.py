@@ -185,7 +185,7 @@ def _clean_table(
 
 
 def keep_complete(sources: FolderSources) -> list[str]:
-    """Return the keys of the images that have everything they need, and note what lacks its partner.
+    """Return the keys of the images that have everything they need, and note images without masks or labels.
 
     Args:
         sources: What was found; its notes are added to.

@@ -118,7 +118,7 @@ def _values(
 def _by_position(
     seen: set[int], content: MaskContent, names: Sequence[str], what: str
 ) -> tuple[dict[int, int | None], str]:
-    """Find out from where masks count classes that are known by their order alone."""
+    """Find the first class number in masks whose classes are given only by their order."""
     count = len(names)
     declared = {int(n) for n in content.nodata if float(n).is_integer()} & seen
     zero_based: dict[int, int | None] = {255: None, **{c: c for c in range(count)}}

@@ -1,4 +1,4 @@
-"""The table of a user's classes: their names, and the values or colours that stand for them in masks."""
+"""The table of a user's classes: their names, and their values or colours in masks."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _PLURAL = {"labels", "tags", "classes", "categories", "targets"}
 
 @dataclass(frozen=True)
 class Cells:
-    """The labels of each row, and how they were told apart.
+    """The labels of each row, and how they were separated.
 
     Attributes:
         names: Labels in each cell.
@@ -221,7 +221,7 @@ def _is_list(cells: Sequence[str], separator: str) -> bool | None:
 
 
 def _has_inseparable_words(distinct: Sequence[Sequence[str]]) -> bool:
-    """Whether two words stand side by side wherever either occurs, as those of a name that holds the separator do."""
+    """Whether two words are adjacent wherever either occurs, as those of a name that contains the separator are."""
     cells_of: dict[str, set[int]] = {}
     for cell, row in enumerate(distinct):
         for name in row:

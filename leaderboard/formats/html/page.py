@@ -66,7 +66,7 @@ def render_page(report: Report, budget: Budget | None = None, title: str = "grid
 def inlined(
     styles: Sequence[Traversable], scripts: Sequence[Traversable], images: str = "data:"
 ) -> dict[str, Markup]:
-    """Return `style`, `script` and `policy` for a page: its Content-Security-Policy lets run what is in it alone.
+    """Return `style`, `script` and `policy` for a page: its Content-Security-Policy allows only what is in it.
 
     Args:
         styles: CSS files.
@@ -97,7 +97,7 @@ def page_document(report: Report, budget: Budget) -> dict[str, Any]:
 
 
 def _by_importance(tables: Sequence[Table]) -> list[Run]:
-    """Order runs so that every cell has its first seed told before any has its second."""
+    """Order runs so that the first seeds of all cells come before the second ones."""
     ranked: dict[tuple[str, str], tuple[int, Run]] = {}
     for table in tables:
         for cell in table.cells:
@@ -107,7 +107,7 @@ def _by_importance(tables: Sequence[Table]) -> list[Run]:
 
 
 def _table(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
-    """Return a table as JSON has it, with where the page tells of each run in place of the settings."""
+    """Return a table as in JSON, with the position of each run's details in place of the settings."""
     document = _cleaned(document_of(table))
     for row, written in zip((*table.rows, *table.references), document["rows"], strict=True):
         for column, entry in zip(table.columns, written["entries"], strict=True):
