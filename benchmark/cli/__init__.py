@@ -78,7 +78,7 @@ class _LazyGroup(click.Group):
             return None
         module, attribute, _ = COMMANDS[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), attribute)
-        _read_plain_numbers(command)
+        _check_words(command)
         if ctx.resilient_parsing:
             from gridbench.cli.completion import complete_names
 
@@ -124,21 +124,32 @@ def cli(debug: bool) -> None:
     """  # noqa: D301
 
 
-def _read_plain_numbers(command: click.Command) -> None:
-    """Let the options of a command, and of its subcommands, accept numbers in plain digits only."""
+def _check_words(command: click.Command) -> None:
+    """Let the options of a command, and of its subcommands, accept plain digits and paths that are not empty only."""
     for each in command.params:
         kind = each.type
-        if isinstance(kind, click.types.IntParamType | click.types.FloatParamType):
+        if isinstance(kind, click.types.IntParamType | click.types.FloatParamType | click.Path):
             # A copy, since click's own types are shared by all programs of a process.
             each.type = copy.copy(kind)
-            vars(each.type)["convert"] = functools.partial(_plain_number, kind)
+            check = _path if isinstance(kind, click.Path) else _plain_number
+            vars(each.type)["convert"] = functools.partial(check, kind)
     for below in getattr(command, "commands", {}).values():
-        _read_plain_numbers(below)
+        _check_words(below)
 
 
 def _plain_number(kind: Any, value: Any, *where: Any) -> Any:
     if isinstance(value, str) and not is_plain_number(value):
         kind.fail(f"{value!r} is no number in plain digits.", *where)
+    number = type(kind).convert(kind, value, *where)
+    if abs(number) >= 2**63 and not isinstance(number, float):
+        kind.fail(f"{value!r} is too large a number.", *where)
+    return number
+
+
+def _path(kind: Any, value: Any, *where: Any) -> Any:
+    # An empty word, such as a shell variable that is not set, would be the current folder.
+    if not value or "\0" in os.fsdecode(value):
+        kind.fail(f"{os.fsdecode(value)!r} is no path; the current folder is '.'.", *where)
     return type(kind).convert(kind, value, *where)
 
 

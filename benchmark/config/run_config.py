@@ -105,17 +105,19 @@ class RunConfig(pydantic.BaseModel):
     distance: Literal["chi2", "euclidean", "cosine", "manhattan"] = _retrieval(
         "Distance for retrieval: chi2, euclidean, cosine or manhattan.", "NAME", default="chi2"
     )
-    k: int | None = _retrieval("Length of the scored ranking.", unset="recipe", ge=1)
-    ideal: Literal["archive"] | Annotated[int, Field(ge=1)] | None = _retrieval(
+    k: int | None = _retrieval("Length of the scored ranking.", unset="recipe", ge=1, lt=2**31)
+    ideal: Literal["archive"] | Annotated[int, Field(ge=1, lt=2**31)] | None = _retrieval(
         "Ideal ranking of NDCG: over the archive, or over N retrieved images.", "archive|N", "protocol"
     )
     epochs: int | None = _recipe("Number of epochs.", unset="recipe", ge=1, le=100_000)
-    batch_size: int | None = _recipe("Mini-batch size.", unset="recipe", ge=2)
+    batch_size: int | None = _recipe("Mini-batch size.", unset="recipe", ge=2, lt=2**31)
     learning_rate: float | None = _recipe("Learning rate.", unset="recipe", gt=0, le=100)
     train_size: int | None = _data(
-        "Number of training images, the first of the packed order; 0 for all.", unset="recipe", ge=0
+        "Number of training images, the first of the packed order; 0 for all.", unset="recipe", ge=0, lt=2**31
     )
-    crop: int | None = _recipe("Side of the random crop in pixels, 0 for none.", unset="recipe", ge=0)
+    crop: int | None = _recipe(
+        "Side of the random crop in pixels, 0 for none.", unset="recipe", ge=0, lt=2**31
+    )
     flips: bool | None = _recipe("Mirror images at random, both ways.", unset="recipe")
     brightness: float | None = _recipe(
         "Half-width of the random brightness offset on standardised images.", unset="recipe", ge=0, le=10

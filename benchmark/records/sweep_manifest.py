@@ -21,6 +21,7 @@ __all__ = ["DeclaredRun", "DeclaredSweep", "declare", "declared_sweeps"]
 FOLDER = ".sweeps"
 SCHEMA = 1
 KEPT = (*KIND, "epochs")
+MOST_EPOCHS = 100_000
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,21 @@ def _name(folder: str) -> str:
     return folder
 
 
+def _config(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a run by which its computing time is estimated.
+
+    Raises:
+        ValueError: One of them is no setting.
+    """
+    config = dict(given)
+    epochs = config.get("epochs")
+    if not all(value is None or isinstance(value, str | int | float) for value in config.values()) or not (
+        epochs is None or (isinstance(epochs, int) and 0 <= epochs <= MOST_EPOCHS)
+    ):
+        raise ValueError("a setting of it is none")
+    return config
+
+
 def _command(text: str) -> str:
     """Return a command line, or a call in Python, that does nothing but compute a sweep: people repeat what is shown.
 
@@ -123,7 +139,7 @@ def declared_sweeps(folder: Path) -> list[DeclaredSweep]:
             if content["schema"] != SCHEMA:
                 continue
             runs = tuple(
-                DeclaredRun(_name(run["folder"]), str(run["label"]), dict(run["config"]))
+                DeclaredRun(_name(run["folder"]), str(run["label"]), _config(run["config"]))
                 for run in content["runs"]
             )
             found.append(DeclaredSweep(file, _command(content["command"]), runs))

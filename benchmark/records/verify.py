@@ -8,10 +8,19 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from gridbench.core.machine import NOT_RECORDED
-from gridbench.errors import counted
+from gridbench.errors import InputError, counted
 from gridbench.records.record import StoredRun
 
-__all__ = ["BOUND", "BOUND_SOURCE", "Line", "Verification", "digits_shared", "plan_lines", "verify_records"]
+__all__ = [
+    "BOUND",
+    "BOUND_SOURCE",
+    "Line",
+    "Verification",
+    "check_comparable",
+    "digits_shared",
+    "plan_lines",
+    "verify_records",
+]
 
 BOUND = 1.4
 """Points of test NDCG@k by which one run of two machines may differ, see BOUND_SOURCE."""
@@ -59,7 +68,7 @@ class Verification:
 
 def digits_shared(one: float, other: float, most: int = 17) -> int:
     """Return how many significant digits two numbers have in common; `most` where they are equal."""
-    if repr(one) == repr(other):
+    if repr(one) == repr(other) or one == other == 0:
         return most
     if not (math.isfinite(one) and math.isfinite(other)):
         return 0
@@ -93,6 +102,25 @@ def plan_lines(stored: Mapping[str, Any], document: Mapping[str, Any]) -> list[L
     return [*lines, Line("settings and versions", there, here, "differs" if differing else "equal")]
 
 
+def check_comparable(stored: StoredRun) -> None:
+    """Refuse a record that does not hold what `verify_records` compares, before anything is computed.
+
+    Raises:
+        InputError: With the reason.
+    """
+    try:
+        _losses(stored.epochs())
+        stored.environment().get("initial_weights")
+        stored.result["noise"].get("sha256")
+        headline = stored.result["metrics"][f"ndcg@{stored.config['config']['k']}"]
+        if isinstance(headline, bool) or not math.isfinite(headline):
+            raise ValueError("its NDCG is no number")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+        raise InputError(
+            f"The record in {stored.folder} is none that can be compared: {error}. Ask for it anew where it is from."
+        ) from None
+
+
 def verify_records(stored: StoredRun, fresh: StoredRun) -> Verification:
     """Compare two finished records of one run.
 
@@ -102,7 +130,7 @@ def verify_records(stored: StoredRun, fresh: StoredRun) -> Verification:
     """
     first = [
         *plan_lines(stored.config, fresh.config),
-        _hashes("label noise", stored.result["noise"]["sha256"], fresh.result["noise"]["sha256"]),
+        _hashes("label noise", stored.result["noise"].get("sha256"), fresh.result["noise"]["sha256"]),
     ]
     weights, epochs = _initial_weights(stored, fresh), _epochs(stored.epochs(), fresh.epochs())
     scores, difference = _scores(stored, fresh)

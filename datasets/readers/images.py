@@ -82,8 +82,13 @@ def check_range(value_range: tuple[float, float] | None) -> None:
     if value_range is None:
         return
     low, high = value_range
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise InputError(f"--value-range {low:g} {high:g} must be two finite numbers, the lower one first.")
+    width = high - low
+    # Their difference may be infinite, or so small that what pixels are multiplied by is.
+    if not (0 < width < math.inf and math.isfinite(65535 / width)):
+        raise InputError(
+            f"--value-range {low:g} {high:g} must be two finite numbers, the lower one first, and so must their "
+            "difference."
+        )
 
 
 def choose_form(

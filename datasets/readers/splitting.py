@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+from gridbench.core.percent import is_plain_number
 from gridbench.datasets.archive.layout import SPLITS
 from gridbench.errors import InputError
 
@@ -41,11 +42,8 @@ def parse_shares(text: str) -> tuple[float, float, float]:
     Raises:
         InputError: It is not three numbers, or train or the sum is not above zero.
     """
-    try:
-        # "٥" and "1_0" are numbers to Python, and nan is one to float.
-        numbers = [float(part) for part in text.split("/") if part.isascii() and "_" not in part]
-    except ValueError:
-        numbers = []
+    parts = text.split("/")
+    numbers = [float(part) for part in parts] if all(map(is_plain_number, parts)) else []
     if len(numbers) != 3 or not numbers[0] > 0 or min(numbers) < 0 or not sum(numbers) < float("inf"):
         raise InputError(f"The shares of train, val and test are {text!r}; write them like 70/10/20.")
     total = sum(numbers)

@@ -219,7 +219,9 @@ def as_rows(columns: Any) -> list[dict[str, Any]]:
     if not isinstance(columns, dict):
         raise ValueError("a history is no table")
     parts = {name: as_rows(part) if isinstance(part, dict) else part for name, part in columns.items()}
-    if len({len(part) if isinstance(part, list) else -1 for part in parts.values()}) > 1:
+    if not all(isinstance(part, list) for part in parts.values()):
+        raise ValueError("a history has a column that is no list")
+    if len(set(map(len, parts.values()))) > 1:
         raise ValueError("the columns of a history differ in length")
     return [dict(zip(parts, values, strict=True)) for values in zip(*parts.values(), strict=True)]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gridbench.core.percent import is_plain_number
 from gridbench.errors import InputError, nearest
 from gridbench.leaderboard.records.runs import Collection, Setting
 from gridbench.leaderboard.tables.cells import order_of, setting_text
@@ -52,7 +53,13 @@ def parse_condition(text: str) -> Condition:
     """
     found = re.fullmatch(r"\s*([^\s<>=!]+)\s*(<=|>=|!=|=|<|>)\s*(.*?)\s*", text)
     values = tuple(value.strip() for value in found[3].split(",")) if found else ()
-    if found is None or (found[2] in _COMPARE and (len(values) != 1 or order_of(values[0])[0] != 1)):
+    # What is a number to `order_of`, which reads 1_0 and the digits of other scripts, too.
+    numbers = [value for value in values if order_of(value)[0] == 1]
+    if (
+        found is None
+        or not all(map(is_plain_number, numbers))
+        or (found[2] in _COMPARE and (len(values) != 1 or not numbers))
+    ):
         raise InputError(
             f"The filter {text!r} cannot be read. Write a setting, a comparison and values: method=grid,elr or "
             "slnir>=30 or epochs!=5."

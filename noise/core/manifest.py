@@ -26,6 +26,7 @@ from gridbench.errors import InputError
 from gridbench.noise.core.corruption import Corruption, Ints, Kind, apply_changes
 from gridbench.noise.core.labels import checked_maps, checked_scene_labels, class_pixels
 from gridbench.noise.core.manifest_changes import check_changes, check_runs, check_shape, pixels_of
+from gridbench.noise.core.manifest_form import check_form, check_types
 
 __all__ = ["Manifest"]
 
@@ -170,6 +171,7 @@ class Manifest:
                 raise InputError(
                     f"{folder / TEXT} has schema {stored['schema']}; this version of gridbench reads {SCHEMA}."
                 )
+            check_types(arrays)
             manifest = cls(
                 **{name: stored[name] for name in _PLAIN},
                 shape=tuple(stored["shape"]),
@@ -179,8 +181,9 @@ class Manifest:
                 runs=np.asarray(arrays["runs"], dtype=np.int64).reshape(-1, 3) if "runs" in arrays else None,
                 merging=bool(stored.get("merging", stored["parameters"].get("replacement") == "any")),
             )
+            check_form(manifest)
             derived = manifest.summary()
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(

@@ -131,9 +131,10 @@ WORDS: list[list[str]] = [
         for name, words in {
             "epochs": ["0", "-1", "1.5", "", "1e3"],
             "k": ["0", "-5", "9" * 30],
-            "batch-size": ["0", "-1"],
+            "batch-size": ["0", "-1", "9" * 30, "9223372036854775807"],
             "learning-rate": ["-1", "nan", "inf", "0x1"],
-            "crop": ["-1", "1.5"],
+            "crop": ["-1", "1.5", "9" * 20],
+            "ideal": ["9" * 30],
             "threads": ["0", "-1", "x"],
             "train-size": ["-1", "x"],
             "seed": ["0x1", "9" * 40],
@@ -187,6 +188,12 @@ WORDS: list[list[str]] = [
             ["n", "--workers", "0"],
             ["n", "--min-cover", "nan"],
             ["n", "--min-cover", "-1"],
+            *(["n", f"--{name}", "9" * 30] for name in ("resize", "tile", "max-pixels", "workers")),
+            ["n", "--resize", "2147483648"],
+            ["n", "--value-range", "-1e308", "1e308"],
+            ["n", "--value-range", "1e-320", "2e-320"],
+            ["n", "--split", ""],
+            ["n", "--split", "7_0/10/20"],
             ["../n"],
             [""],
             ["."],
@@ -207,11 +214,40 @@ WORDS: list[list[str]] = [
             ["--filter", "slnir=1=2"],
             ["--metric", "x" * 9000],
             ["--filter", "method~(a+)+$"],
+            ["--filter", "slnir>=1_0"],
+            ["--filter", "slnir>=\u0663"],
+            ["--filter", "slnir=\u0663\u0660"],
+            *(
+                [f"--{name}", word]
+                for name in ("rows", "columns")
+                for word in ("", ",", "method,,loss", "loss,loss")
+            ),
         )
     ),
     *(
         ["audit", "apply", ".", "--out", "o", "--top", top]
         for top in ("-1", "0%", "nan", "101%", "1e9", "", "%", "5 %%")
+    ),
+    *(
+        [*words, f"{name}{path}"]
+        for words, name in (
+            (RUN, "--runs="),
+            (RUN, "--cache="),
+            (["status"], "--runs="),
+            (["leaderboard", "--baselines"], "--runs="),
+            (["leaderboard", "--baselines"], "--figures="),
+            (["leaderboard", "import", "b.zip"], "--runs="),
+            (["leaderboard", "import", "b.zip"], "--origin="),
+            (["leaderboard", "export", "b.zip"], "--runs="),
+            (["leaderboard", "submit", "b.zip"], "--runs="),
+            (["doctor"], "--runs="),
+            (["doctor"], "--cache="),
+            (["data", "list"], "--cache="),
+            (["data", "where"], "--cache="),
+            (["data", "prepare", "folder", "--data", ".", "--name", "n"], "--images="),
+            (["audit", "--dataset", "stripes", "--dry-run"], "--out="),
+        )
+        for path in ("", "a\0b")
     ),
 ]
 

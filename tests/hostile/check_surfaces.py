@@ -225,6 +225,31 @@ def test_no_command_of_a_file_is_recommended(check, tmp_path, command):
     assert "rm runs" not in answer.text
 
 
+SETTINGS: list[dict[str, object]] = [
+    *({name: value} for name in ("dataset", "batch_size", "fused") for value in ([], {}, [[1]], {"a": 1})),
+    *({"epochs": value} for value in ("x", [1], {}, -1, 1.5, 10**9, OSC, "9" * 5000)),
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: ascii(settings)[:40])
+def test_a_sweep_of_settings_that_are_none_is_passed_over(check, tmp_path, settings):
+    folder = write_record(tmp_path / "runs", seed=1)
+    (folder / "environment.json").write_text('{"seconds": {"training": 40}}')
+    digest = hashlib.sha256((folder / "environment.json").read_bytes()).hexdigest()
+    done = json.loads((folder / "done").read_text())
+    done["files"]["environment.json"] = digest
+    (folder / "done").write_text(json.dumps(done))
+    config = json.loads((folder / "config.json").read_text())["config"] | settings
+    (tmp_path / "runs" / ".sweeps").mkdir()
+    note = {
+        "schema": 1,
+        "command": "gridbench sweep",
+        "runs": [{"folder": "a", "label": "x", "config": config}],
+    }
+    (tmp_path / "runs" / ".sweeps" / "a.json").write_text(json.dumps(note))
+    assert "sweep " not in check("status", codes=(0,)).text
+
+
 @pytest.mark.parametrize("name", ["a\ndone       good", "a\r\nb", "a\tb", "a\x0bb", "a\x85b", "a\u2028b"])
 def test_no_line_of_the_status_is_made_up(check, tmp_path, name):
     write_record(tmp_path / "runs", folder=name, seed=1, state="failed")

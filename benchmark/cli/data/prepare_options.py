@@ -16,6 +16,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 
+LARGEST_SIDE = 10_000
+"""Largest side in pixels of a packed image: such a one has nearly as many pixels as are read of any."""
+
 
 def _with(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
     """Return a decorator that adds options in this order."""
@@ -38,7 +41,7 @@ def shared(data: Callable[[Any], Any] | None = None) -> Callable[[F], F]:
         click.option("--name", required=True, metavar="NAME", help="Name of the packed archive."),
         cache_option,
         click.option(
-            "--workers", type=click.IntRange(min=1), help="Reading processes.  [default: by amount]"
+            "--workers", type=click.IntRange(min=1, max=1024), help="Reading processes.  [default: by amount]"
         ),
         click.option("--force", is_flag=True, help="Replace an archive of that name."),
         click.option("--dry-run", is_flag=True, help="Show how the files are interpreted, and stop."),
@@ -63,7 +66,10 @@ land_use_options = _with(
 )
 
 _resize = click.option(
-    "--resize", type=click.IntRange(min=8), metavar="N", help="Resize images to N px a side."
+    "--resize",
+    type=click.IntRange(min=8, max=LARGEST_SIDE),
+    metavar="N",
+    help="Resize images to N px a side.",
 )
 _split = click.option(
     "--split", help="Shares of train, val, test.  [default: 70/10/20, or what the files say]"
@@ -157,7 +163,7 @@ folder_options = _with(
         ),
         click.option(
             "--tile",
-            type=click.IntRange(min=8),
+            type=click.IntRange(min=8, max=LARGEST_SIDE),
             metavar="N",
             help="Cut images into tiles of N px (needs masks).",
         ),

@@ -31,12 +31,18 @@ _SUFFIXES = {".md": "markdown", ".tex": "latex", ".csv": "csv", ".json": "json",
 
 
 def _names(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
-    return tuple(name.strip() for name in (value or "").split(",") if name.strip())
+    names = tuple(name.strip() for name in value.split(",")) if value is not None else ()
+    if not all(names) or len(set(names)) < len(names):
+        raise InputError(
+            f"{parameter.opts[0]} is {value!r}; it takes names of settings, each once, divided by commas: method,loss."
+        )
+    return names
 
 
 @click.group(invoke_without_command=True)
 @click.option(
     "--runs",
+    type=click.Path(),
     default="runs",
     show_default=True,
     metavar="DIR",

@@ -22,6 +22,7 @@ __all__ = ["export_bundle", "import_records"]
 @click.option("--out", type=OutputFile(), metavar="FILE", help="The same as BUNDLE.")
 @click.option(
     "--runs",
+    type=click.Path(),
     multiple=True,
     default=("runs",),
     show_default="runs",
@@ -99,13 +100,20 @@ def _origin_of(file: Path) -> str:
 
 @click.command("import")
 @click.argument("bundle", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--runs", default="runs", show_default=True, metavar="DIR", help="Folder that results are in.")
+@click.option(
+    "--runs",
+    type=click.Path(),
+    default="runs",
+    show_default=True,
+    metavar="DIR",
+    help="Folder that results are in.",
+)
 @click.option("--origin", metavar="NAME", help="Whose records these are  [default: the bundle's name]")
 def import_records(bundle: Path, runs: str, origin: str | None) -> None:
     """Check BUNDLE and take its records in, kept apart from one's own by their origin."""
     from gridbench.leaderboard.bundles.bundle_import import import_bundle
 
-    done = import_bundle(bundle, Path(runs), origin or bundle.stem)
+    done = import_bundle(bundle, Path(runs), bundle.stem if origin is None else origin)
     known = f", {done.known} already there" if done.known else ""
     say(f"{counted(done.new, 'record')} added to {done.folder}{known}.")
     say(f"Next: gridbench leaderboard --runs {shlex.quote(runs)}")

@@ -25,7 +25,13 @@ __all__ = ["submit", "verify_submission"]
 @click.command()
 @click.argument("bundle", type=OutputFile())
 @click.option(
-    "--runs", multiple=True, default=("runs",), show_default="runs", metavar="DIR", help="Folder of records."
+    "--runs",
+    type=click.Path(),
+    multiple=True,
+    default=("runs",),
+    show_default="runs",
+    metavar="DIR",
+    help="Folder of records.",
 )
 @click.option(
     "--filter", "filters", multiple=True, metavar="CONDITION", help="Such as method=mine; again for more."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -162,8 +163,10 @@ def inspect(
         manifest.verify(archive.fingerprint)
         names = list(archive.class_names)
     counts = count_transitions(manifest.changed, classes)
-    per_image = np.bincount(np.bincount(manifest.changed[:, 0], minlength=manifest.shape[0]))
-    histogram = {str(count): images for count, images in enumerate(per_image.tolist()) if images}
+    _, changes = np.unique(manifest.changed[:, 0], return_counts=True)
+    # Not by an array of all images, of which somebody else's manifest may name billions.
+    per_image = {0: manifest.shape[0] - len(changes), **Counter(sorted(changes.tolist()))}
+    histogram = {str(count): images for count, images in per_image.items() if images}
     summary = manifest.summary()
     # Figures first: who reads the text may close it early.
     written = []

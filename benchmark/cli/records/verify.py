@@ -81,7 +81,7 @@ def verify(
     from gridbench.datasets import default_cache
     from gridbench.plan import make_plan
     from gridbench.records.runner import Execution, run
-    from gridbench.records.verify import plan_lines, verify_records
+    from gridbench.records.verify import check_comparable, plan_lines, verify_records
 
     values = collect(given)
     stored = _from_path(Path(what), values, file) or _from_records(
@@ -99,6 +99,7 @@ def verify(
             raise InputError(
                 f"The record lies in {runs} itself; name another folder for the new run with --runs."
             )
+        check_comparable(stored)
         execution = Execution(
             runs=runs,
             cache=cache,

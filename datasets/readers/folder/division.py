@@ -82,7 +82,7 @@ def split_of(
         sources.notes += notes
         sources.reading.append(f"split: the lists {lists}")
         return [split[key] for key in owners]
-    shares = options.split or DEFAULT_SPLIT
+    shares = DEFAULT_SPLIT if options.split is None else options.split
     kept = "" if groups is None else f", {counted(len(set(groups)), 'group')} kept together"
     sources.reading.append(f"split: shares {shares} by the images' names{kept}")
     return split_by_shares(owners, parse_shares(shares), groups if groups is not None else list(owners))

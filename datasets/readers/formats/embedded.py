@@ -128,7 +128,7 @@ def plan_embedded(
         )
     size = next(iter(sizes)) if options.resize is None else (options.resize, options.resize)
     if split is None:
-        shares = options.split or "70/10/20"
+        shares = "70/10/20" if options.split is None else options.split
         split = split_by_shares(names, parse_shares(shares))
         report["reading"].append(f"split: shares {shares} by the images' names")
     elif options.split is not None:

@@ -204,6 +204,17 @@ def test_a_history_that_is_none_is_no_history(packed):
     assert shown(packed, "csv")
 
 
+@pytest.mark.parametrize(
+    "history", [{"loss": 5}, {"loss": "x"}, {"loss": None}, {"loss": {"kl": 1}}, {"loss": True}]
+)
+def test_a_history_whose_columns_are_none_is_no_history(packed, history):
+    count = len(read_compact(packed))
+    rewrite(packed, texts={"histories.jsonl": json.dumps(history).encode() + b"\n" + b"{}\n" * (count - 1)})
+    with pytest.raises(ValueError, match="no list"):
+        read_compact(packed)[0].epochs()
+    assert shown(packed, "html")
+
+
 def test_an_import_says_where_compact_records_are_read(packed, tmp_path):
     with pytest.raises(InputError, match="read them where they are"):
         import_bundle(packed, tmp_path / "target", "friend")

@@ -227,3 +227,56 @@ def test_nothing_half_written_is_left(tmp_path, monkeypatch):
 def test_a_copied_manifest_is_as_good(saved, tmp_path):
     shutil.copytree(saved, tmp_path / "elsewhere")
     assert Manifest.load(tmp_path / "elsewhere").summary() == make()[1].summary()
+
+
+HOSTILE = {
+    "a kind that there is not": {"kind": "x"},
+    "a kind of a list": {"kind": ["scene"]},
+    "parameters of a list": {"parameters": ["replacement"]},
+    "parameters of text": {"parameters": "replacement"},
+    "a fingerprint of a number": {"fingerprint": 7},
+    "a request of an object": {"requested": {"a": 1}},
+    "a seed of text": {"seed": "x"},
+    "no shape": {"shape": ()},
+    "a shape of text": {"shape": ("x", "y")},
+    "samples below nothing": {"shape": (-5, 7)},
+    "samples without end": {"shape": (10**12, 7)},
+    "three sides of scene labels": {"shape": (40, 7, 7)},
+    "more affected than there is": {"affected": np.full(7, 10**9)},
+    "fewer than nothing": {"positives": np.full(7, -1)},
+    "a million classes": {"positives": np.ones(10**6, dtype=int), "affected": np.zeros(10**6, dtype=int)},
+    "no class": {"positives": np.zeros(0, dtype=int), "affected": np.zeros(0, dtype=int)},
+    "a sample that there is not": {"changed": np.array([[40, 0, 1]])},
+    "a sample before the first": {"changed": np.array([[-1, 0, 1]])},
+    "samples by the billion": {"changed": np.array([[2**40, 0, 1]])},
+    "classes by the billion": {"changed": np.array([[0, 2**40, 1]])},
+    "a class below none": {"changed": np.array([[0, 0, -2]])},
+    "a run beyond the end": {"runs": np.array([[0, 2**40, 1]])},
+    "a run before the first": {"runs": np.array([[-1, 1, 1]])},
+    "a run of a class by the billion": {"runs": np.array([[0, 1, 2**40]])},
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_manifest_that_lies_is_refused_before_anything_is_counted(tmp_path, monkeypatch, kind):
+    """Its hashes are right, and it would fill the memory, or fail later."""
+    manifest = Manifest(**{**vars(make()[1]), **HOSTILE[kind]})
+    per_class = {"positives": manifest.positives.tolist(), "affected": manifest.affected.tolist()}
+    stored = {**make()[1].summary(), "per_class": per_class, "sha256": manifest.sha256}
+    stored |= {
+        name: value for name, value in HOSTILE[kind].items() if name in stored and name not in per_class
+    }
+    np.savez(tmp_path / "noise.npz", **manifest.arrays())
+    (tmp_path / "noise.json").write_text(json.dumps(stored))
+    monkeypatch.setattr(Manifest, "summary", lambda self: pytest.fail("its changes were counted"))
+    with pytest.raises(InputError, match="does not hold a noise manifest"):
+        Manifest.load(tmp_path)
+
+
+@pytest.mark.parametrize("kind", [float, complex, bool, "U3", "M8[s]"])
+def test_changes_of_another_type_are_refused(tmp_path, kind):
+    manifest = make()[1]
+    manifest.save(tmp_path)
+    np.savez(tmp_path / "noise.npz", changed=np.zeros((1, 3), dtype=kind))
+    with pytest.raises(InputError, match=r"does not hold a noise manifest.*no whole numbers"):
+        Manifest.load(tmp_path)

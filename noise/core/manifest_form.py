@@ -1,0 +1,77 @@
+"""Validation of the numbers in a manifest that somebody else wrote, before anything is counted by them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from gridbench.noise.core.corruption import Kind
+
+if TYPE_CHECKING:
+    from gridbench.noise.core.manifest import Manifest
+
+__all__ = ["check_form", "check_types"]
+
+MOST_CLASSES = 1000
+"""Of which the table of who became whom has a million places; archives have at most 254."""
+
+
+def check_types(arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Refuse arrays of changes that are no whole numbers.
+
+    Raises:
+        ValueError: One of them is of another type.
+    """
+    if any(array.dtype.kind not in "iu" for array in arrays.values()):
+        raise ValueError("the changes are no whole numbers")
+
+
+def check_form(manifest: Manifest) -> None:
+    """Refuse a manifest whose entries are of another kind, or whose changes lie outside of its own shape.
+
+    Raises:
+        ValueError: With the reason.
+    """
+    _check_entries(manifest)
+    count, classes = manifest.shape[0], len(manifest.positives)
+    for name, numbers in (("positives", manifest.positives), ("affected", manifest.affected)):
+        if numbers.shape != (classes,) or not 0 < classes <= MOST_CLASSES or numbers.min() < 0:
+            raise ValueError(f"{name} are no counts of 1 to {MOST_CLASSES} classes")
+    # Of a single class it may be more than there are, where labels are added.
+    if sum(manifest.affected.tolist()) > sum(manifest.positives.tolist()):
+        raise ValueError("more is affected than there is")
+    sample, *both = manifest.changed.T
+    if not _within(sample, 0, count) or not all(_within(each, -1, classes) for each in both):
+        raise ValueError(f"a change lies outside of {count} samples and {classes} classes")
+    if manifest.runs is not None:
+        size = math.prod(manifest.shape)
+        first, length, after = manifest.runs.T
+        if not (_within(first, 0, size) and _within(length, 1, size + 1) and _within(after, 0, classes)):
+            raise ValueError(f"a run of pixels lies outside of maps of {size} pixels and {classes} classes")
+
+
+def _check_entries(manifest: Manifest) -> None:
+    shape = manifest.shape
+    right = {
+        "model": isinstance(manifest.model, str),
+        "version": isinstance(manifest.version, int),
+        "parameters": isinstance(manifest.parameters, Mapping),
+        "kind": manifest.kind in get_args(Kind),
+        "requested": isinstance(manifest.requested, str),
+        "seed": manifest.seed is None or isinstance(manifest.seed, int),
+        "fingerprint": manifest.fingerprint is None or isinstance(manifest.fingerprint, str),
+        "shape": len(shape) == (3 if manifest.kind == "pixel" else 2)
+        and all(isinstance(side, int) and 0 < side < 2**31 for side in shape)
+        and math.prod(shape) < 2**62,
+    }
+    wrong = [name for name, is_right in right.items() if not is_right]
+    if wrong:
+        raise ValueError(f"{wrong[0]} is {getattr(manifest, wrong[0])!r}"[:200])
+
+
+def _within(numbers: npt.NDArray[np.int64], low: int, high: int) -> bool:
+    return not len(numbers) or (int(numbers.min()) >= low and int(numbers.max()) < high)
