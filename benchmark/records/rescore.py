@@ -167,16 +167,15 @@ def _restore(
         What the result says of training, the history, and the machine that trained it; None if it is not recorded.
     """
     if stored.state == "done":
-        try:
-            history, machine = stored.epochs(), stored.environment().get("machine")
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"The run in {stored.folder} cannot be scored: {error}. Train it again."
-            ) from None
         load_weights(experiment, stored, stored.hashes[WEIGHTS])
+        history = stored.epochs()
         if experiment.trainer is not None:
             experiment.trainer.history = history
-        return {name: stored.result.get(name) for name in OF_TRAINING}, history, machine
+        return (
+            {name: stored.result.get(name) for name in OF_TRAINING},
+            history,
+            stored.environment().get("machine"),
+        )
     try:
         noted = read_json(stored.folder / FAILED)["files"][WEIGHTS]
         checkpoint = load_checkpoint(stored.folder, trained.id)

@@ -1,12 +1,14 @@
 """A record verified: equal, within what machines differ by, or not, and what the command says of each."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from gridbench.core.files import file_hash
+from gridbench.errors import InputError
 from gridbench.records.record import read_record
-from gridbench.records.verify import digits_shared, verify_records
+from gridbench.records.verify import check_comparable, digits_shared, verify_records
 
 
 @pytest.mark.parametrize(
@@ -18,10 +20,52 @@ from gridbench.records.verify import digits_shared, verify_records
         (0.5, 5.0, 0),
         (float("nan"), float("nan"), 17),
         (float("nan"), 1.0, 0),
+        (0.0, -0.0, 17),
     ],
 )
 def test_digits_that_two_numbers_share(one, other, expected):
     assert digits_shared(one, other) == expected
+
+
+RIGHT = {
+    "epochs": [{"loss": 0.5}],
+    "environment": {"initial_weights": "0" * 64},
+    "result": {"noise": {"sha256": "0" * 64}, "metrics": {"ndcg@5": 0.5}},
+}
+LIES = [
+    {"epochs": [{}]},
+    {"epochs": [{"loss": None}]},
+    {"epochs": [{"loss": "x"}]},
+    {"epochs": [{"loss": [1]}]},
+    {"epochs": [{"loss": {"a": 1}}]},
+    {"environment": []},
+    {"result": {}},
+    {"result": {**RIGHT["result"], "noise": None}},
+    {"result": {**RIGHT["result"], "noise": "x"}},
+    {"result": {**RIGHT["result"], "metrics": {}}},
+    {"result": {**RIGHT["result"], "metrics": {"ndcg@7": 0.5}}},
+    {"result": {**RIGHT["result"], "metrics": {"ndcg@5": "x"}}},
+    {"result": {**RIGHT["result"], "metrics": {"ndcg@5": None}}},
+    {"result": {**RIGHT["result"], "metrics": {"ndcg@5": True}}},
+    {"result": {**RIGHT["result"], "metrics": {"ndcg@5": float("nan")}}},
+]
+
+
+@pytest.mark.parametrize("lie", LIES, ids=str)
+def test_a_record_that_cannot_be_compared_is_refused_before_anything_is_computed(lie):
+    told = {**RIGHT, **lie}
+    record = SimpleNamespace(
+        folder="runs/x",
+        epochs=lambda: told["epochs"],
+        environment=lambda: told["environment"],
+        result=told["result"],
+        config={"config": {"k": 5}},
+    )
+    with pytest.raises(InputError, match="runs/x is none that can be compared"):
+        check_comparable(record)
+    told.update(RIGHT)
+    record.result = told["result"]
+    check_comparable(record)
 
 
 @pytest.fixture
