@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gridbench.core.percent import is_plain_number
 from gridbench.errors import InputError, nearest
 from gridbench.leaderboard.records.runs import Collection, Setting
 from gridbench.leaderboard.tables.cells import order_of, setting_text
@@ -53,11 +52,11 @@ def parse_condition(text: str) -> Condition:
     """
     found = re.fullmatch(r"\s*([^\s<>=!]+)\s*(<=|>=|!=|=|<|>)\s*(.*?)\s*", text)
     values = tuple(value.strip() for value in found[3].split(",")) if found else ()
-    # What is a number to `order_of`, which reads 1_0 and the digits of other scripts, too.
     numbers = [value for value in values if order_of(value)[0] == 1]
     if (
         found is None
-        or not all(map(is_plain_number, numbers))
+        # Decimal reads 1_0 and the digits of other scripts, too.
+        or not all(number.isascii() and "_" not in number for number in numbers)
         or (found[2] in _COMPARE and (len(values) != 1 or not numbers))
     ):
         raise InputError(

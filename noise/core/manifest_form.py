@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from gridbench.noise.core.corruption import Kind
-
-if TYPE_CHECKING:
-    from gridbench.noise.core.manifest import Manifest
 
 __all__ = ["check_form", "check_types"]
 
@@ -30,8 +27,11 @@ def check_types(arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         raise ValueError("the changes are no whole numbers")
 
 
-def check_form(manifest: Manifest) -> None:
+def check_form(manifest: Any) -> None:
     """Refuse a manifest whose entries are of another kind, or whose changes lie outside of its own shape.
+
+    Args:
+        manifest: The `Manifest` that was read, whose file imports this one.
 
     Raises:
         ValueError: With the reason.
@@ -54,7 +54,7 @@ def check_form(manifest: Manifest) -> None:
             raise ValueError(f"a run of pixels lies outside of maps of {size} pixels and {classes} classes")
 
 
-def _check_entries(manifest: Manifest) -> None:
+def _check_entries(manifest: Any) -> None:
     shape = manifest.shape
     right = {
         "model": isinstance(manifest.model, str),
