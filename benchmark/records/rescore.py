@@ -6,8 +6,10 @@ the new settings.
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -91,18 +93,15 @@ def rescore(folder: Path, changes: Mapping[str, Any], execution: Execution) -> R
         started = time.perf_counter()
         if known:
             # The record kept only the descriptor network, and samples are scored by the head.
-            outcome = experiment.score_again(_descriptors_of(stored, experiment))
+            with _readable(stored):
+                descriptors = _descriptors_of(stored, experiment)
+                detection, predictions = stored.detection(), stored.arrays("predictions.npz")
+                metrics = stored.result["metrics"].items()
+                of_the_head = {name: value for name, value in metrics if not is_ranked(name)}
+            outcome = experiment.score_again(descriptors)
             ranked = outcome.result["metrics"]
-            of_the_head = {
-                name: value for name, value in stored.result["metrics"].items() if not is_ranked(name)
-            }
             result = {**outcome.result, **known, "metrics": {**ranked, **of_the_head}}
-            outcome = replace(
-                outcome,
-                result=result,
-                detection=stored.detection(),
-                predictions=stored.arrays("predictions.npz"),
-            )
+            outcome = replace(outcome, result=result, detection=detection, predictions=predictions)
         else:
             outcome = experiment.score(keep_predictions=execution.keep == "all")
     environment["seconds"] = {"retrieval": round(time.perf_counter() - started, 3)}
@@ -167,16 +166,16 @@ def _restore(
         What the result says of training, the history, and the machine that trained it; None if it is not recorded.
     """
     if stored.state == "done":
+        with _readable(stored):
+            history, machine = stored.epochs(), stored.environment().get("machine")
+            if experiment.trainer is not None and len(history) != trained.config.epochs:
+                raise ValueError(f"its history has {len(history)} of {trained.config.epochs} epochs")
+            json.dumps([history, machine], allow_nan=False)
         load_weights(experiment, stored, stored.hashes[WEIGHTS])
-        history = stored.epochs()
         if experiment.trainer is not None:
             experiment.trainer.history = history
-        return (
-            {name: stored.result.get(name) for name in OF_TRAINING},
-            history,
-            stored.environment().get("machine"),
-        )
-    try:
+        return {name: stored.result.get(name) for name in OF_TRAINING}, history, machine
+    with _readable(stored):
         noted = read_json(stored.folder / FAILED)["files"][WEIGHTS]
         checkpoint = load_checkpoint(stored.folder, trained.id)
         if experiment.trainer is None:
@@ -185,9 +184,16 @@ def _restore(
         if checkpoint is None or checkpoint.epoch != trained.config.epochs:
             raise ValueError("its last epoch is missing")
         experiment.trainer.restore(checkpoint)
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise InputError(f"The run in {stored.folder} cannot be scored: {error}. Train it again.") from None
     return {}, experiment.trainer.history, resumed_on(here, checkpoint.machines)
+
+
+@contextmanager
+def _readable(stored: StoredRun) -> Iterator[None]:
+    """Report whatever is wrong with the files of a record as the user's matter: they may come from elsewhere."""
+    try:
+        yield
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise InputError(f"The run in {stored.folder} cannot be scored: {error}. Train it again.") from None
 
 
 def _descriptors_of(stored: StoredRun, experiment: Experiment) -> dict[str, Array]:
