@@ -113,6 +113,10 @@ def _config(given: Mapping[str, Any]) -> dict[str, Any]:
     return config
 
 
+_DECLARING = (["sweep"], ["reproduce"])
+"""The commands that write a manifest."""
+
+
 def _command(text: str) -> str:
     """Return a command line, or a call in Python, that does nothing but compute a sweep: people repeat what is shown.
 
@@ -124,7 +128,7 @@ def _command(text: str) -> str:
         same = f"gridbench.sweep({ast.literal_eval(text[len('gridbench.sweep(') : -1])!r})"
     else:
         words = shlex.split(text)
-        same = shlex.join(words) if words[:1] == ["gridbench"] else ""
+        same = shlex.join(words) if words[:1] == ["gridbench"] and words[1:2] in _DECLARING else ""
     if text != same or not text.isprintable():
         raise ValueError("it does not repeat a sweep")
     return text

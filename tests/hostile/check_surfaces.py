@@ -213,7 +213,8 @@ def test_completion_runs_no_plugin(check, tmp_path, monkeypatch, shell):
 
 @pytest.mark.parametrize("command", ["rm -rf ~", "gridbench sweep; id", "gridbench sweep $(id)", "gridbench sweep\nid",
     "gridbench.sweep(__import__('os').system('id'))", "gridbench.sweep({})\nid", "gridbench", OSC, [1], None,
-    "gridbench sweep `id`", "gridbench.sweep({'a': 1}) or exit()", "gridbenchx sweep", "sudo gridbench"])  # fmt: skip
+    "gridbench sweep `id`", "gridbench.sweep({'a': 1}) or exit()", "gridbenchx sweep", "sudo gridbench",
+    "gridbench run --plugin x.py", "gridbench audit apply a --out b"])  # fmt: skip
 def test_no_command_of_a_file_is_recommended(check, tmp_path, command):
     write_record(tmp_path / "runs", seed=1)
     (tmp_path / "runs" / ".sweeps").mkdir()
@@ -221,7 +222,7 @@ def test_no_command_of_a_file_is_recommended(check, tmp_path, command):
     note = json.dumps({"schema": 1, "command": command, "runs": [run]})
     (tmp_path / "runs" / ".sweeps" / "$(id) x.json").write_text(note)
     answer = check("status", codes=(0, 1))
-    assert "To go on: " not in answer.text.replace("To go on: gridbench\n", "")
+    assert "To go on: " not in answer.text
     assert "rm runs" not in answer.text
 
 
