@@ -69,6 +69,23 @@ def test_the_page_of_several_labels_leaves_no_method_out(scripts):
     assert set(several.methods_of(evidence.Records(evidence.SEVERAL))) == learning - {"oracle"}
 
 
+def test_the_page_of_predictions_leaves_no_method_or_loss_out(scripts):
+    evidence = scripts("pages.evidence")
+
+    def pairs(file):
+        runs = (run for run in evidence.Records(file).runs if run.settings["kind"] != "single")
+        return {(run.settings["method"], run.settings.get("loss")) for run in runs}
+
+    assert pairs(evidence.BASELINES) <= pairs(evidence.PREDICTIONS)
+    found = evidence.Records(evidence.PREDICTIONS)
+    for _, _, trained, _, metrics, score in scripts("pages.predictions").LEVELS:
+        for where in trained.values():
+            assert set(found.seeds(metrics["NDCG@20"], 30, **where)) == set(range(5))
+            # The head of RRL predicts the graph of the classes that an image shows, and no map.
+            metric = "map_macro" if where["loss"] == "rrl" else score
+            assert set(found.seeds(metric, 30, **where)) == set(range(5))
+
+
 def test_a_setting_of_several_cells_is_no_cell(scripts):
     evidence = scripts("pages.evidence")
     records = evidence.Records()

@@ -17,6 +17,7 @@ from pages.budget import budget
 from pages.cost import cost
 from pages.evidence import BASELINES, BCE, HERE, PCE, STUDIES, TOLD, TOLD_PCE, Records
 from pages.pictures import found_over_epochs, heads_over_epochs, reasoning
+from pages.predictions import predictions
 from pages.several import several, side_by_side
 from pages.single import single
 from pages.tables import ablation, detection, first_table, lambdas, methods, noise_models
@@ -36,6 +37,7 @@ TABLES: dict[str, Callable[[Records], list[str]]] = {
     "lambda.md": lambdas,
     "methods.md": methods,
     "noise-models.md": noise_models,
+    "predictions.md": predictions,
     "several-labels.md": several,
     "single-labels.md": single,
     "why.md": why,

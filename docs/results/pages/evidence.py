@@ -18,6 +18,10 @@ STUDIES = HERE / "data" / "studies.zip"
 """Records of `bluemarble` that are no baselines: other noise models, other parameters, methods of studies."""
 SEVERAL = HERE / "data" / "several-labels.zip"
 """Records of every method for several labels an image, all of one machine and of one recipe, which is its own."""
+PREDICTIONS = HERE / "data" / "predictions.zip"
+"""Records of the methods and losses of the tables of scene labels and label maps, with scores of their predictions."""
+WORST = HERE / "data" / "cifar10n-worst.zip"
+"""Records of the methods for one label an image, under the noise that CIFAR-10N's worst labels have."""
 
 _HEADS = {"mode": "hybrid", "kl_reduction": "sum", "kl_weight": "1", "epsilon": "sample"}
 GRID = {"method": "grid", "loss": "bce", **{f"parameters.{name}": value for name, value in _HEADS.items()}}

@@ -15,12 +15,9 @@ from pages.evidence import (
     Records,
     Seeds,
     Where,
-    compared,
     prose,
-    table,
-    told,
 )
-from scipy.stats import kendalltau
+from pages.scored import minus_plain, orders, scores
 
 from gridbench.leaderboard.figures.style import GREY, PAGE, legend_outside, looks_of, new_figure, styled
 from gridbench.methods.catalogue import CATALOGUE
@@ -49,68 +46,40 @@ def several(_: Records) -> list[str]:
     """Return the page of the comparison; its records are a file of their own, with a recipe of their own."""
     records = Records(SEVERAL)
     names = methods_of(records)
+    (machine,) = {run.machine for run in records.runs}
     lines = prose(
         "# The methods for several labels an image, side by side on `bluemarble`",
         "Percent, mean ± sample standard deviation over n seeds; every method at its documented defaults with the loss "
         "that it comes with, the default recipe for scene labels with the images in memory as channels last and the "
-        "fused kernel of Adam (`--memory-format channels_last --fused`), the paper's noise. NDCG is of the "
-        "descriptors, mAP (mean over classes), F1 (at 0.5) and ECE are of the head of labels against clean labels; "
-        "`remembered` is the share of injected labels that the trained network predicts. No method is given the noise "
-        "rate or sees a clean label, but `oracle`, which trains on the clean labels. Rows are ordered by NDCG@20 on "
+        "fused kernel of Adam (`--memory-format channels_last --fused`), the paper's noise. All runs are "
+        f"of one machine ({machine}). NDCG is of the descriptors, mAP (mean over classes), F1 (at 0.5) and ECE are of "
+        "the head of labels against clean labels; `remembered` is the share of injected labels that the trained "
+        "network predicts; `passes` are the forward (F) and backward (B) passes of a training step. No method is given "
+        "the noise rate or sees a clean label, but `oracle`, which trains on the clean labels. Rows are ordered by "
+        "NDCG@20 on "
         "**validation** at SLNIR 30. `mlt`, `hlc` and `nar` are reconstructions in part "
         "([methods](../methods.md) says what had to be decided).",
         "![Retrieval and prediction of every method](figures/several-labels.png)",
         RESOLVED,
     )
+    rows = {name: {"method": name} for name in names}
+    every = (*names, *REFERENCES)
+    about = {
+        "paper": {name: CATALOGUE[name].paper if name in CATALOGUE else "loss alone" for name in every},
+        "passes": {name: CATALOGUE[name].cost if name in CATALOGUE else "1F 1B" for name in every},
+    }
     for rate in RATES:
         if records.find(rate, **PLAIN):
-            lines += [f"## SLNIR {rate}", "", *_scores(records, names, rate)]
-            lines += [
-                f"### Minus `bce` of the same seed, SLNIR {rate}",
-                "",
-                *_differences(records, names, rate),
-            ]
-            lines += _orders(records, names, rate)
+            everything = rows | {name: {"method": name} for name in REFERENCES}
+            lines += [f"## SLNIR {rate}", "", *scores(records, everything, SCORES, rate, about=about)]
+            differences = minus_plain(records, rows, "bce", {"NDCG@20": TEST, "mAP": MAP}, rate)
+            lines += [f"### Minus `bce` of the same seed, SLNIR {rate}", "", *differences]
+            lines += orders(records, rows, (TEST, MAP), rate)
     return lines
 
 
 def _mean(values: Seeds) -> float:
     return statistics.mean(values.values())
-
-
-def _scores(records: Records, names: list[str], rate: int) -> list[str]:
-    rows = []
-    for name in (*names, *REFERENCES):
-        values = [records.seeds(metric, rate, method=name) for metric in SCORES.values()]
-        paper = CATALOGUE[name].paper if name in CATALOGUE else "loss alone"
-        rows.append([name, paper, *map(told, values), str(len(values[0]))])
-    return table(["", "paper", *SCORES, "n"], rows)
-
-
-def _differences(records: Records, names: list[str], rate: int) -> list[str]:
-    others = [name for name in names if name != "bce"]
-    metrics = {title: SCORES[title] for title in ("NDCG@20", "mAP")}
-    texts = compared(
-        [
-            [
-                (records.seeds(metric, rate, method=name), records.seeds(metric, rate, **PLAIN))
-                for metric in metrics.values()
-            ]
-            for name in others
-        ]
-    )
-    return table(["", *metrics], [[f"{name} - bce", *row] for name, row in zip(others, texts, strict=True)])
-
-
-def _orders(records: Records, names: list[str], rate: int) -> list[str]:
-    retrieval, prediction = (
-        [_mean(records.seeds(metric, rate, method=name)) for name in names] for metric in (TEST, MAP)
-    )
-    test = kendalltau(retrieval, prediction)
-    return prose(
-        f"Kendall's tau between the orders of the {len(names)} means by test NDCG@20 and by test mAP is "
-        f"{test.statistic:+.2f} (p = {test.pvalue:.2g})."
-    )
 
 
 @styled
