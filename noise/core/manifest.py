@@ -186,8 +186,9 @@ class Manifest:
         except (AttributeError, KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             if isinstance(error, InputError):
                 raise
+            what = f"it lacks {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
             raise InputError(
-                f"{folder} does not hold a noise manifest: {error!r} in {TEXT} or {ARRAYS}."
+                f"{folder} does not hold a noise manifest: {what}. {TEXT} or {ARRAYS} was changed or damaged."
             ) from error
         if derived["sha256"] != stored.get("sha256"):
             raise InputError(f"{folder / ARRAYS} was changed or damaged: its hash is not the one in {TEXT}.")
