@@ -132,6 +132,8 @@ def test_twenty_kills_at_random_moments_of_the_command_itself(warm, whole, words
             process.kill()
         (stored,) = iter_records(runs, verify=True)
         killed += process.returncode == KILLED and stored.state != "done"
+        if stored.state == "done":
+            span *= 0.9  # the measured run was slower: its libraries were read from the disk
         assert warm(*words(runs)).returncode == 0
         assert numbers(runs) == whole[0]
         if killed == 20:
