@@ -83,6 +83,8 @@ def partners(present: Flags, pairs: str) -> npt.NDArray[np.float64]:
                 f"The parameter 'pairs' holds {pair!r}; allowed are 'auto' and two different classes from 0 to "
                 f"{classes - 1} each, such as 0-1,2-3."
             )
+        if moves[*numbers]:
+            raise InputError(f"The parameter 'pairs' names the classes of {pair.strip()} twice.")
         moves[numbers, numbers[::-1]] = 1
     return moves
 

@@ -92,16 +92,12 @@ class Sweep:
 def values_of(text: str) -> list[str]:
     """Expand `a,b,c` and `start:stop:step` (both ends included, exact decimals) into their values.
 
+    A value that lies in two ranges, or in a range and in the list, counts once.
+
     Raises:
-        InputError: A range that is not three numbers, or that never ends.
+        InputError: A value is empty or written twice, or a range is not three numbers or never ends.
     """
-    values: list[str] = []
-    for part in text.split(","):
-        part = part.strip()
-        if not part:
-            raise InputError(f"There is an empty value in {text!r}.")
-        values.extend(_range(part) if part.count(":") == 2 else [part])
-    return list(dict.fromkeys(values))
+    return _expanded([text])
 
 
 def several(name: str, given: Any) -> list[str]:
@@ -112,14 +108,14 @@ def several(name: str, given: Any) -> list[str]:
         given: What the user wrote on the command line or in a YAML file.
 
     Raises:
-        InputError: It is something else, or empty.
+        InputError: It is something else, empty, or has a value twice.
     """
     parts = given if isinstance(given, list) else [given]
     if not parts or any(not isinstance(part, str | int | float) for part in parts):
         raise InputError(
             f"The setting {name!r} is {given!r}; it must be a value, a list of values, or a range such as 0:60:10."
         )
-    return list(dict.fromkeys(value for part in parts for value in values_of(str(part))))
+    return _expanded(parts)
 
 
 def seeds_of(given: Any) -> list[str]:
@@ -244,6 +240,26 @@ def _own(values: Mapping[str, Any], used: set[str]) -> dict[str, Any]:
     own = {name: value for name, value in values["parameters"].items() if name in names}
     used |= set(own)
     return own
+
+
+def _expanded(given: Sequence[Any]) -> list[str]:
+    written: set[Any] = set()
+    values: list[str] = []
+    text = ",".join(map(str, given))
+    for part in text.split(","):
+        part = part.strip()
+        if not part:
+            raise InputError(f"There is an empty value in {text!r}.")
+        if part.count(":") == 2:
+            values.extend(_range(part))
+            continue
+        # 30 and 30.0 are one value. One that is there twice is a slip, mostly for another one.
+        number = Decimal(part) if is_plain_number(part) else part
+        if number in written:
+            raise InputError(f"The list {text} has {part} twice; give each value once.")
+        written.add(number)
+        values.append(part)
+    return list(dict.fromkeys(values))
 
 
 def _range(text: str) -> list[str]:

@@ -267,8 +267,10 @@ def _search(axes: dict[str, list[str]], values: dict[str, Any]) -> Search | None
     words = several("select", given) if given is not None else []
     epochs = [word for word in words if word in ("last", "best")]
     names = tuple(word for word in words if word not in epochs)
+    if len(epochs) > 1:
+        raise InputError("--select has last and best; say which epoch is scored by one of them.")
     if epochs:
-        values["select"] = epochs[-1]
+        values["select"] = epochs[0]
     trials, metric = values.pop("trials", None), values.pop("metric", None)
     if not names:
         if metric is not None:

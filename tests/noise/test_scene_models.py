@@ -274,9 +274,11 @@ def test_auto_finds_nothing_where_no_labels_meet():
         build("confusable").scene(np.eye(4, dtype=int), 25, generator())
 
 
-@pytest.mark.parametrize("pairs", ["0", "0-0", "0-9", "a-b", "0-1-2", "", "0-1,,", "-1-2"])
+@pytest.mark.parametrize(
+    "pairs", ["0", "0-0", "0-9", "a-b", "0-1-2", "", "0-1,,", "-1-2", "0-1,0-1", "0-1,1-0"]
+)
 def test_bad_pairs(pairs):
-    with pytest.raises(InputError, match="allowed are 'auto' and two different classes from 0 to 5"):
+    with pytest.raises(InputError, match=r"allowed are 'auto' and two different classes from 0 to 5|twice"):
         build("confusable", pairs=pairs).scene(random_labels(9, 6), 10, generator())
 
 

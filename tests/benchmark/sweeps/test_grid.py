@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -44,6 +45,23 @@ def test_lists_and_ranges(text, values):
 def test_ranges_that_have_no_values_are_refused(text):
     with pytest.raises(InputError):
         values_of(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["0,0", "30,30", "30,30.0", "1e1,10", "grid,bce,grid", "0:60:30,5,5", "auto, auto"]
+)
+def test_a_value_that_is_written_twice_is_refused(text):
+    twice = text.split(",")[-1].strip()
+    with pytest.raises(InputError, match=f"{re.escape(text)} has {re.escape(twice)} twice"):
+        values_of(text)
+    with pytest.raises(InputError, match="twice"):
+        several("slnir", text.split(","))
+
+
+@pytest.mark.parametrize("given", ["0,0", [3, 3], [3, "3"]])
+def test_a_seed_that_is_written_twice_is_refused(given):
+    with pytest.raises(InputError, match="twice; give each value once"):
+        seeds_of(given)
 
 
 @given(st.decimals(0, 50, places=2), st.decimals(0, 50, places=2), st.decimals("0.5", 20, places=2))
