@@ -16,6 +16,23 @@ __all__ = ["check_form", "check_types"]
 MOST_CLASSES = 1000
 """Of which the table of who became whom has a million places; archives have at most 254."""
 
+_LABELS = (
+    "class_dependent confusable extra grouped instance instance_linear missing mixed none pair swap symmetric"
+)
+_SCENE_MODELS = (
+    "class_dependent",
+    "confusable",
+    "extra",
+    "grouped",
+    "instance",
+    "instance_linear",
+    "missing",
+    "mixed",
+)
+_UNITS_ARE_LABELS = frozenset((*_SCENE_MODELS, "none", "pair", "swap", "symmetric"))
+_UNITS_ARE_REGIONS = frozenset(("coarse", "missing_objects", "region", "shift"))
+"""Models of this package by what their rate counts; what one of somebody else's counts is not known here."""
+
 
 def check_types(arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Refuse arrays of changes that are no whole numbers.
@@ -47,11 +64,36 @@ def check_form(manifest: Any) -> None:
     sample, *both = manifest.changed.T
     if not _within(sample, 0, count) or not all(_within(each, -1, classes) for each in both):
         raise ValueError(f"a change lies outside of {count} samples and {classes} classes")
+    if (np.maximum(*both) < 0).any():
+        raise ValueError("a change is of no class")
     if manifest.runs is not None:
         size = math.prod(manifest.shape)
         first, length, after = manifest.runs.T
         if not (_within(first, 0, size) and _within(length, 1, size + 1) and _within(after, 0, classes)):
             raise ValueError(f"a run of pixels lies outside of maps of {size} pixels and {classes} classes")
+    _check_affected(manifest)
+
+
+def _check_affected(manifest: Any) -> None:
+    """Compare how many units changed with the changes, as far as they say."""
+    model, affected = manifest.model, manifest.affected.tolist()
+    own_labels = (
+        model == "folder_swap" and manifest.parameters.get("labels") == "own" and manifest.kind != "pixel"
+    )
+    if model in _UNITS_ARE_LABELS or own_labels:
+        _, before, after = manifest.changed.T
+        own = np.bincount(np.where(before < 0, after, before), minlength=len(affected)).tolist()
+        wrong = next((c for c, count in enumerate(own) if count != affected[c]), None)
+        if wrong is not None:
+            raise ValueError(f"affected is {affected[wrong]} of class {wrong}, of which {own[wrong]} changed")
+    if manifest.runs is None:
+        return
+    # Python's numbers, since runs that overlap may add up to more than 64 bits.
+    total, pixels = sum(affected), sum(manifest.runs[:, 1].tolist())
+    if model == "boundary" and total != pixels:
+        raise ValueError(f"affected are {total} pixels, of which {pixels} changed")
+    if model in _UNITS_ARE_REGIONS and (total > pixels or bool(total) != bool(pixels)):
+        raise ValueError(f"affected is {total}, where {pixels} pixels changed")
 
 
 def _check_entries(manifest: Any) -> None:

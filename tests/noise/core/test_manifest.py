@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from gridbench.errors import InputError
-from gridbench.noise import Manifest
+from gridbench.noise import LabelSet, Manifest
+from gridbench.parameters import parse
 from gridbench.registry import NOISE
 
 LABELS = (np.random.default_rng(0).random((40, 7)) < 0.3).astype(np.uint8)
@@ -243,6 +244,8 @@ HOSTILE = {
     "samples without end": {"shape": (10**12, 7)},
     "three sides of scene labels": {"shape": (40, 7, 7)},
     "more affected than there is": {"affected": np.full(7, 10**9)},
+    "fewer affected than changed": {"affected": np.zeros(7, dtype=int)},
+    "affected of other classes": {"affected": np.roll(make()[1].affected, 1)},
     "fewer than nothing": {"positives": np.full(7, -1)},
     "a million classes": {"positives": np.ones(10**6, dtype=int), "affected": np.zeros(10**6, dtype=int)},
     "no class": {"positives": np.zeros(0, dtype=int), "affected": np.zeros(0, dtype=int)},
@@ -250,6 +253,7 @@ HOSTILE = {
     "a sample before the first": {"changed": np.array([[-1, 0, 1]])},
     "samples by the billion": {"changed": np.array([[2**40, 0, 1]])},
     "classes by the billion": {"changed": np.array([[0, 2**40, 1]])},
+    "from no class to no class": {"changed": np.array([[0, -1, -1]])},
     "a class below none": {"changed": np.array([[0, 0, -2]])},
     "a run beyond the end": {"runs": np.array([[0, 2**40, 1]])},
     "a run before the first": {"runs": np.array([[-1, 1, 1]])},
@@ -279,4 +283,66 @@ def test_changes_of_another_type_are_refused(tmp_path, kind):
     manifest.save(tmp_path)
     np.savez(tmp_path / "noise.npz", changed=np.zeros((1, 3), dtype=kind))
     with pytest.raises(InputError, match=r"does not hold a noise manifest.*no whole numbers"):
+        Manifest.load(tmp_path)
+
+
+OWN = [
+    (name, kind)
+    for name in NOISE
+    if NOISE.origin(name) == "gridbench"
+    for kind in NOISE.get(name).kinds
+    if (name, kind) != ("none", "pixel")
+]
+
+
+@pytest.fixture
+def corrupted(tmp_path):
+    """Corrupt labels by a model of the package, and return the manifest."""
+
+    def corrupt(name, kind, rate=30):
+        component, given = NOISE.get(name), {}
+        if name == "class_dependent":
+            np.savetxt(tmp_path / "table.csv", np.ones((CLASSES, CLASSES)), delimiter=",", fmt="%g")
+            given = {"table": str(tmp_path / "table.csv")}
+        if name == "folder_swap" and kind != "pixel":
+            given = {"labels": "own"}
+        if name == "confusable":
+            given = {"pairs": "0-1,2-3,4-5"}
+        model = component(parse(component.Parameters, given, name))
+        rng = np.random.default_rng(2)
+        blocks = np.repeat(np.repeat(rng.integers(0, 3, (12, 5, 5)), 4, axis=1), 4, axis=2)
+        scene = np.eye(CLASSES, dtype=int)[rng.integers(0, CLASSES, 40)] if kind == "single" else LABELS
+        labels = LabelSet(
+            CLASSES,
+            None if kind == "pixel" else scene,
+            blocks if kind == "pixel" else None,
+            difficulty=rng.random(LABELS.shape),
+            descriptors=rng.integers(0, 255, (40, 9)),
+        )
+        return Manifest.of(model.apply(labels, str(rate), rng, kind), model)
+
+    return corrupt
+
+
+@pytest.mark.parametrize(("name", "kind"), OWN)
+def test_what_is_affected_follows_from_the_changes(corrupted, tmp_path, name, kind):
+    manifest = corrupted(name, kind, 0 if name == "none" else 30)
+    manifest.save(tmp_path / "kept")
+    assert Manifest.load(tmp_path / "kept").summary() == manifest.summary()
+    # Of folder_swap's maps it does not: a pair counts that no pixel of the map shows.
+    if (name, kind) == ("folder_swap", "pixel"):
+        return
+    other = manifest.affected.copy()
+    other[manifest.positives.argmax()] += 1 if name == "none" else 10**4 if manifest.runs is not None else -1
+    positives = manifest.positives + 10**6
+    Manifest(**{**vars(manifest), "affected": other, "positives": positives}).save(tmp_path / "kept")
+    with pytest.raises(InputError, match="does not hold a noise manifest: affected"):
+        Manifest.load(tmp_path / "kept")
+
+
+@pytest.mark.parametrize("name", ["coarse", "missing_objects", "region", "shift"])
+def test_pixels_that_changed_without_anything_affected_are_refused(corrupted, tmp_path, name):
+    manifest = corrupted(name, "pixel")
+    Manifest(**{**vars(manifest), "affected": np.zeros(CLASSES, dtype=int)}).save(tmp_path)
+    with pytest.raises(InputError, match=r"affected is 0, where \d+ pixels changed"):
         Manifest.load(tmp_path)
