@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -44,7 +45,7 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 def parse_json(
     content: bytes, strict: bool = False, largest: int = LARGEST_JSON, nested: int = MOST_NESTED
 ) -> Any:
-    """Read JSON without deep or endless nesting, numbers of hundreds of digits and text that is no Unicode.
+    """Read JSON without deep or endless nesting, keys twice, numbers of hundreds of digits and text that is no Unicode.
 
     Args:
         content: UTF-8 text.
@@ -61,7 +62,7 @@ def parse_json(
         raise ValueError("it is no text") from None
     longest = _check_structure(content, largest, nested)
     options: dict[str, Any] = {"parse_constant": _no_constant, "parse_float": _finite} if strict else {}
-    value = json.loads(text, parse_int=_integer, **options)
+    value = json.loads(text, parse_int=_integer, object_pairs_hook=_object, **options)
     if strict and longest > LONGEST_TEXT:
         raise ValueError(f"it holds a text of {longest:,} characters")
     if _SURROGATE.search(content):
@@ -94,6 +95,15 @@ def _check_structure(content: bytes, largest: int, nested: int) -> int:
         if depth > DEEPEST_JSON:
             raise ValueError("it is nested too deeply")
     return max(map(len, pieces[1::2]), default=0)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; of a name that is there twice, others take the first value or the last one."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise ValueError(f"it holds {twice[:60]!r} twice in one object")
+    return found
 
 
 def _no_constant(name: str) -> NoReturn:

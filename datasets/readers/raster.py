@@ -69,6 +69,7 @@ class Raster:
         nodata: Number that stands for no data, or None when the file declares none.
         orientation: EXIF orientation that the stored pixels were turned by, 1 for none.
         driver: GDAL's name of the format; empty for what was no file.
+        hidden: Indices of a palette file whose colours are fully transparent.
     """
 
     pixels: NDArray[np.generic]
@@ -78,6 +79,7 @@ class Raster:
     nodata: float | None = None
     orientation: int = 1
     driver: str = ""
+    hidden: frozenset[int] = frozenset()
 
 
 class Shape(NamedTuple):
@@ -162,9 +164,9 @@ def read_raster(
             alpha = None
             if alpha_band >= 0:
                 alpha, pixels = pixels[alpha_band], np.delete(pixels, alpha_band, 0)
-            palette = _palette(first, meanings) if len(pages) == 1 else None
+            palette, hidden = _palette(first, meanings) if len(pages) == 1 else (None, frozenset())
             return Raster(
-                pixels, palette, alpha, alpha_band, header.nodata, header.orientation, header.driver
+                pixels, palette, alpha, alpha_band, header.nodata, header.orientation, header.driver, hidden
             )
 
 
@@ -296,14 +298,16 @@ def _is_palette(meanings: Sequence[Any]) -> bool:
     return len(meanings) == 1 and meanings[0] == ColorInterp.palette
 
 
-def _palette(source: Any, meanings: Sequence[Any]) -> NDArray[np.uint8] | None:
+def _palette(source: Any, meanings: Sequence[Any]) -> tuple[NDArray[np.uint8] | None, frozenset[int]]:
+    """Return the colours of a palette file, and the indices that are fully transparent; none for any other file."""
     if not _is_palette(meanings):
-        return None
+        return None, frozenset()
     palette = np.zeros((256 if source.dtypes[0] == "uint8" else 65536, 3), dtype=np.uint8)
-    for value, colour in source.colormap(1).items():
+    colours = source.colormap(1)
+    for value, colour in colours.items():
         if value < len(palette):
             palette[value] = colour[:3]
-    return palette
+    return palette, frozenset(value for value, colour in colours.items() if len(colour) > 3 and not colour[3])
 
 
 def _reason(error: Exception) -> str:

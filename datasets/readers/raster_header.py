@@ -89,6 +89,7 @@ def read_header(file: BinaryIO, path: Path) -> Header:
                 _check_jpeg_end(file, size)
             case "BIGGIF":
                 width, height = struct.unpack_from("<HH", head, 6)
+                _refuse_animated_gif(file)
                 return header._replace(sizes=((height, width, 1, 1),))
             case "PNM":
                 _check_length(size, _pnm_bytes(file))
@@ -96,14 +97,23 @@ def read_header(file: BinaryIO, path: Path) -> Header:
                 _check_length(size, _bmp_bytes(file))
     except (ValueError, struct.error, KeyError, IndexError, TypeError, OSError) as error:
         raise Unreadable(
-            path, str(error) if isinstance(error, _CutShort) else f"is damaged ({error})"
+            path, str(error) if isinstance(error, _Refused) else f"is damaged ({error})"
         ) from error
     return header
 
 
-class _CutShort(ValueError):
+class _Refused(ValueError):
+    """What is wrong with a file that is not damaged, as the rest of a sentence about it."""
+
+
+class _CutShort(_Refused):
     def __init__(self) -> None:
         super().__init__("is cut short")
+
+
+class _Animated(_Refused):
+    def __init__(self) -> None:
+        super().__init__("is an animation of several frames; save the one that is meant as an image")
 
 
 def upright(pixels: NDArray[np.generic], orientation: int) -> NDArray[np.generic]:
@@ -207,6 +217,8 @@ def _png_header(file: BinaryIO, header: Header) -> Header:
             width, height, depth, colour = struct.unpack(">IIBB", file.read(10))
             colours, bands = _PNG_COLOURS[colour]
             sizes = ((height, width, bands, -(-depth // 8)),)
+        elif kind == b"acTL" and length >= 4 and int.from_bytes(file.read(4), "big") > 1:
+            raise _Animated
         elif kind == b"eXIf":
             orientation = _orientation_in(file, place + 8, length)
         elif kind == b"IEND":
@@ -219,15 +231,41 @@ def _webp_orientation(file: BinaryIO, size: int) -> int:
     file.seek(4)
     whole = int.from_bytes(file.read(4), "little") + 8
     _check_length(size, whole)
-    place = 12
+    place, frames = 12, 0
     while place + 8 <= whole:
         file.seek(place)
         head = file.read(8)
         length = int.from_bytes(head[4:], "little")
         if head[:4] == b"EXIF":
             return _orientation_in(file, place + 8, length)
+        frames += head[:4] == b"ANMF"
+        if frames > 1:
+            raise _Animated
         place += 8 + length + length % 2
     return 1
+
+
+def _refuse_animated_gif(file: BinaryIO) -> None:
+    """Follow the blocks of a GIF to its second image, if it has one; what is damaged is left to the driver."""
+
+    def skip_colours(flags: int) -> None:
+        if flags & 0x80:
+            file.seek(3 << (flags & 7) + 1, os.SEEK_CUR)
+
+    file.seek(6)
+    screen = file.read(7)
+    skip_colours(screen[4])
+    images = 0
+    while (kind := file.read(1)) in (b"!", b","):
+        if kind == b",":
+            images += 1
+            if images > 1:
+                raise _Animated
+            skip_colours(file.read(9)[8])
+        # The label of an extension, and the size of the codes of an image.
+        file.seek(1, os.SEEK_CUR)
+        while (length := file.read(1)) not in (b"", b"\0"):
+            file.seek(length[0], os.SEEK_CUR)
 
 
 def _orientation_in(file: BinaryIO, start: int, length: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gridbench.errors import counted
@@ -14,19 +14,22 @@ if TYPE_CHECKING:
 __all__ = ["packed_lines", "plan_lines", "report_lines"]
 
 _LISTED = 10
-# Limitations of an archive without validation images, and of one without test images.
+# Limitations of an archive without validation images, and of one without training or test images.
 _USELESS = ("nothing can be selected on validation", "gridbench run needs train and test images")
 
 
 def plan_lines(plan: Plan, name: str) -> list[str]:
     """Return what an archive would be, for `--dry-run`, before a pixel of an image is read."""
-    splits = ", ".join(f"{split} {list(plan.split).count(split)}" for split in ("train", "val", "test"))
+    counts = {split: list(plan.split).count(split) for split in ("train", "val", "test")}
+    splits = ", ".join(f"{split} {count}" for split, count in counts.items())
     maps = "" if plan.layout.map_size is None else ", label maps"
     first = plan.layout.groups[0]
     sizes = f"{first.height} x {first.width} x {sum(len(group.bands) for group in plan.layout.groups)}"
     bands = "; ".join(f"{', '.join(group.bands)} ({group.dtype})" for group in plan.layout.groups)
     lines = [f"{name} would have {counted(len(plan.names), 'image')} of {sizes}, {splits}{maps}"]
-    return [*lines, f"bands: {bands}", *report_lines(dict(plan.report)), "nothing was packed (--dry-run)"]
+    lines += [f"bands: {bands}", *report_lines(dict(plan.report))]
+    lines += [f"WARNING: {warning}" for warning in _empty(counts)]
+    return [*lines, "nothing was packed (--dry-run)"]
 
 
 def report_lines(report: dict[str, Any], failures: int = _LISTED) -> list[str]:
@@ -55,8 +58,7 @@ def packed_lines(archive: Archive) -> list[str]:
     names = archive.class_names
     rows = {split: archive.indices(split) for split in SPLITS}
     lines: list[str] = []
-    lacking = " and ".join(split for split in ("val", "test") if not len(rows[split]))
-    warnings = [f"no image is in {lacking}: {_USELESS[len(rows['test']) == 0]}"] if lacking else []
+    warnings = _empty({split: len(chosen) for split, chosen in rows.items()})
     warnings += _absent("image", names, {s: archive.scene_labels[r].sum(0).tolist() for s, r in rows.items()})
     if archive.label_maps is not None:
         counted = pixels_by_split(archive)
@@ -82,6 +84,12 @@ def packed_lines(archive: Archive) -> list[str]:
         if share:
             warnings.append(f"{100 * share:.1f} % of the pixels have no class")
     return lines + [f"WARNING: {warning}" for warning in warnings]
+
+
+def _empty(counts: Mapping[str, int]) -> list[str]:
+    """Return one sentence on the splits without an image, none when each has some."""
+    lacking = [split for split, count in counts.items() if not count]
+    return [f"no image is in {' and '.join(lacking)}: {_USELESS[lacking != ['val']]}"] if lacking else []
 
 
 def _absent(what: str, names: Sequence[str], counts: dict[str, list[int]]) -> list[str]:

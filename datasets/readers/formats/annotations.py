@@ -18,7 +18,7 @@ from gridbench.datasets.readers.formats.drawn import Annotations, Outlines
 from gridbench.datasets.readers.formats.label_studio import studio_annotations
 from gridbench.datasets.readers.source_files import Unreadable, read_bytes
 from gridbench.datasets.readers.tables import LabelTable, TableOptions
-from gridbench.datasets.readers.tables.label_table import interpret_table
+from gridbench.datasets.readers.tables.label_table import interpret_table, refuse_alike
 from gridbench.datasets.readers.tables.rows import RawTable, table_of_records
 from gridbench.errors import InputError, counted, in_words
 
@@ -51,6 +51,8 @@ def annotation_table(
             f"--key-column, --label-columns, --separator and --split-column are about tables, and {path} is an export "
             f"of {found.kind}."
         )
+    if class_names is None:
+        refuse_alike(found.class_names, f"classes of {path}")
     names = found.class_names if class_names is None else tuple(class_names)
     place = {name: c for c, name in enumerate(names)}
     keys = _known_names(found.images, files)

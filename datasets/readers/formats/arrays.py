@@ -104,7 +104,7 @@ def plan_arrays(where: ArrayOptions, options: EmbeddedOptions, progress: Progres
             )
     table = None if where.classes is None else read_class_table(where.classes)
     names = table.names if table else _class_names([array for array in (given, clean) if array is not None])
-    numbers = table.values if table and table.values else {c: c for c in range(len(names))}
+    numbers = table.require_values() if table and table.values else {c: c for c in range(len(names))}
     shape = " x ".join(map(str, images.shape[1:]))
     digits = len(str(len(images) - 1))
     report = {

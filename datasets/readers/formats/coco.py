@@ -85,6 +85,11 @@ def _coco_object(path: Path, row: Mapping[str, Any], label: str) -> Drawn:
         return Drawn(label, tuple(tuple(map(float, part)) for part in shape))
     if _numbers(box, 4):
         x, y, width, height = map(float, box)
+        if min(width, height) < 0:
+            raise InputError(
+                f"{path}: the box of the annotation {row.get('id')} is {width:g} x {height:g} pixels; a box is "
+                "left, top, width and height."
+            )
         return Drawn(label, (rectangle(x, y, x + width, y + height),), is_box=True)
     return Drawn(label)
 

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from gridbench.datasets.readers.files import RASTER_SUFFIXES
 from gridbench.datasets.readers.formats.drawn import Annotations, Drawn, ellipse, rectangle
 from gridbench.errors import InputError
 
@@ -28,10 +29,7 @@ def studio_annotations(path: Path, tasks: Sequence[Mapping[str, Any]]) -> Annota
     for number, task in enumerate(tasks, 1):
         data = task.get("data", task)
         where = f"{path}: task {task.get('id', number)}"
-        texts = [text for text in (data.values() if isinstance(data, dict) else ()) if _is_image_name(text)]
-        if not texts:
-            raise InputError(f"{where} names no image.")
-        name = _file_of(texts[0])
+        name = _image_of(where, data)
         if name in images:
             raise InputError(f"{where}: another task is about {name} too.")
         done = [each for each in task.get("annotations", []) if not each.get("was_cancelled")]
@@ -108,8 +106,24 @@ def _size(result: Mapping[str, Any]) -> tuple[int, int] | None:
     return (height, width) if isinstance(height, int) and isinstance(width, int) else None
 
 
-def _is_image_name(text: object) -> bool:
-    return isinstance(text, str) and bool(PurePosixPath(_file_of(text)).suffix)
+def _image_of(where: str, data: object) -> str:
+    """Return the file that a task is about: the one that is called like an image, else the one that has an ending.
+
+    Raises:
+        InputError: There is none, or there are several.
+    """
+    texts = [text for text in (data.values() if isinstance(data, dict) else ()) if isinstance(text, str)]
+    files = [name for name in map(_file_of, texts) if PurePosixPath(name).suffix]
+    names = list(
+        dict.fromkeys([n for n in files if PurePosixPath(n).suffix.lower() in RASTER_SUFFIXES] or files)
+    )
+    if not names:
+        raise InputError(f"{where} names no image.")
+    if len(names) > 1:
+        raise InputError(
+            f"{where} names several files, {names[0]} and {names[1]}: which is the image is not said."
+        )
+    return names[0]
 
 
 def _file_of(text: str) -> str:

@@ -120,6 +120,8 @@ class MaskContent:
         on: Band of such masks, counted from 0 -> pixels in which it is on; -1 for pixels in which none is.
         palette: Index in use -> colours that palettes give it.
         nodata: Numbers that files declare as no data.
+        beside_255: Values in files of one band that hold 255, too.
+        hidden: Indices in use that a palette makes fully transparent.
         missing: Pixels that are no number (NaN).
         transparent: Pixels that are fully transparent.
         unreadable: Files that cannot be read, and why.
@@ -134,6 +136,8 @@ class MaskContent:
     on: Counter[int] = field(default_factory=Counter)
     palette: dict[int, set[Colour]] = field(default_factory=dict)
     nodata: set[float] = field(default_factory=set)
+    beside_255: set[int] = field(default_factory=set)
+    hidden: set[int] = field(default_factory=set)
     missing: int = 0
     transparent: int = 0
     unreadable: list[Unreadable] = field(default_factory=list)
@@ -170,12 +174,15 @@ def count_content(raster: Raster, path: Path, content: MaskContent) -> None:
         if raster.palette is not None:
             content.files["palette"] += 1
             content.indices.update(values)
+            content.hidden |= raster.hidden & values.keys()
             for value, pixels in values.items():
                 content.palette.setdefault(value, set()).add(_colour(raster.palette[value]))
                 content.colours[_colour(raster.palette[value])] += pixels
         else:
             content.files["values" if rgb is None else "greys"] += 1
             (content.values if rgb is None else content.greys).update(values)
+            if 255 in values:
+                content.beside_255 |= values.keys()
         return
     content.files["colours"] += 1
     packed = _packed(rgb)

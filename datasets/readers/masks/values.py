@@ -76,6 +76,7 @@ def interpret_masks(content: MaskContent, table: ClassTable, what: str = "masks"
     # Grey values saved as colours and palette indices are colours when the table has any, and values otherwise.
     values, colours = Counter(content.values), Counter(content.colours)
     if table.colours:
+        _refuse_disagreement(content, table, what)
         colours.update({(v, v, v): n for v, n in content.greys.items()})
     else:
         colours.clear()
@@ -102,7 +103,13 @@ def _values(
     values: Mapping[int, int], content: MaskContent, table: ClassTable, what: str
 ) -> tuple[dict[int, int | None], str]:
     if table.values:
-        return {255: None, **table.values}, "as the table says"
+        return {255: None, **table.require_values()}, "as the table says"
+    hidden = sorted(content.hidden - content.nodata)
+    if hidden:
+        raise InputError(
+            f"The palettes of the {what} make the index {_listed(hidden)} transparent: it may be a class or no data. "
+            f"{_OPTION}."
+        )
     if table.colours:
         grey = {c[0]: target for c, target in table.colours.items() if c[0] == c[1] == c[2]}
         if not set(values) <= set(grey):
@@ -120,10 +127,14 @@ def _by_position(
 ) -> tuple[dict[int, int | None], str]:
     """Find the first class number in masks whose classes are given only by their order."""
     count = len(names)
-    declared = {int(n) for n in content.nodata if float(n).is_integer()} & seen
+    declared = {int(n) for n in content.nodata if float(n).is_integer()} & seen - {255}
     zero_based: dict[int, int | None] = {255: None, **{c: c for c in range(count)}}
     one_based: dict[int, int | None] = {255: None, **{c + 1: c for c in range(count)}}
-    if len(declared) == 1 and declared != {255}:
+    if len(declared) > 1:
+        raise InputError(
+            f"The {what} declare several numbers that they hold as no data: {_listed(sorted(declared))}. {_OPTION}."
+        )
+    if declared:
         value = declared.pop()
         rest = seen - {value, 255}
         if value == 0 and count in rest and max(rest) == count:
@@ -157,6 +168,11 @@ def _by_position(
             f"or no data. {_OPTION}."
         )
     inside = seen - {255}
+    if count == 2 and inside == {0, 1} and 255 in seen and 1 not in content.beside_255:
+        raise InputError(
+            f"Some of the {what} hold 1 and others 255, none of them both, and there are two classes: 255 may be "
+            f"{names[1]!r} or no data. {_OPTION}."
+        )
     if count == 1 and inside == {0, 1}:
         raise InputError(
             f"The {what} hold 0 and 1 and there is one class: name the class of the other pixels too. {_OPTION}."
@@ -266,6 +282,20 @@ def _finish(
     known = {target: colour for colour, target in table.colours.items()} or palette
     own = {target: colour for target, colour in known.items() if target is not None}
     return MaskReading(codebook, tuple(lines), tuple(notes), own)
+
+
+def _refuse_disagreement(content: MaskContent, table: ClassTable, what: str) -> None:
+    """Refuse a table whose values and colours are different classes in the palettes of the files."""
+    for index, found in sorted(content.palette.items()):
+        for colour in found:
+            if table.values.get(index) is None or table.colours.get(colour) is None:
+                continue
+            if table.values[index] != table.colours[colour]:
+                by_value, by_colour = (table.names[c] for c in (table.values[index], table.colours[colour]))
+                raise InputError(
+                    f"The index {index} of the palettes of the {what} is {by_value!r} by its value in the table, and "
+                    f"{by_colour!r} by its colour, {_hex(colour)}. Leave the column out that is not about these files."
+                )
 
 
 def _refuse_different_palettes(content: MaskContent, what: str) -> None:

@@ -17,7 +17,8 @@ Colour = tuple[int, int, int]
 _Row = tuple[str, int | None, Colour | None]
 
 _NAME_COLUMNS = ("name", "class", "label", "class_name", "classname", "label_name", "category", "title")
-_VALUE_COLUMNS = ("value", "index", "id", "class_id", "label_id", "code", "pixel_value", "grey", "gray")
+_VALUE_COLUMNS = ("value", "pixel_value", "index", "id", "class_id", "label_id", "code", "grey", "gray")
+_CERTAIN = ("value", "pixel_value")
 _COLOUR_COLUMNS = ("color", "colour", "hex", "rgb", "color_hex", "hex_color")
 _CHANNELS = (("r", "g", "b"), ("red", "green", "blue"))
 _NO_CLASS = {"", "ignore", "ignored", "nodata", "no data", "no_data", "no class"}
@@ -32,11 +33,29 @@ class ClassTable:
         values: Value in one-band masks -> class; None stands for pixels that are to be ignored. Empty when no values
             were given.
         colours: Colour in masks -> class; empty when no colours were given.
+        unclear: Columns that may each hold the values and differ; empty where one is sure.
+        path: The file of the values and colours; None where the table was not read.
     """
 
     names: tuple[str, ...]
     values: dict[int, int | None]
     colours: dict[Colour, int | None]
+    unclear: tuple[str, ...] = ()
+    path: Path | None = None
+
+    def require_values(self) -> dict[int, int | None]:
+        """Return the values of the classes.
+
+        Raises:
+            InputError: Two columns may hold them and differ.
+        """
+        if self.unclear:
+            columns = " and ".join(map(repr, self.unclear))
+            raise InputError(
+                f"{self.path} has the columns {columns}, which differ, and either may hold the values of the masks. "
+                "Call the one that does value, or leave the other one out."
+            )
+        return self.values
 
 
 def read_class_table(path: Path, ignore: Sequence[str] = ()) -> ClassTable:
@@ -53,7 +72,7 @@ def read_class_table(path: Path, ignore: Sequence[str] = ()) -> ClassTable:
     Raises:
         InputError: The file is missing, a name or value or colour is there twice, or cannot be read.
     """
-    rows = _read(path)
+    rows, unclear = _read(path)
     unknown = [name for name in ignore if name not in {row[0] for row in rows}]
     if unknown:
         raise InputError(
@@ -72,7 +91,7 @@ def read_class_table(path: Path, ignore: Sequence[str] = ()) -> ClassTable:
             raise InputError(f"{path} holds {what}.")
     if not 0 < len(names) < IGNORE:
         raise InputError(f"{path} holds {len(names) or 'no'} classes; an archive has 1 to {IGNORE - 1}.")
-    return _with_rows(path, names, rows, set(ignore))
+    return _with_rows(path, names, rows, set(ignore), unclear)
 
 
 def with_codes(table: ClassTable, path: Path) -> ClassTable:
@@ -81,7 +100,8 @@ def with_codes(table: ClassTable, path: Path) -> ClassTable:
     Raises:
         InputError: The table cannot be read, or names a class that is not known.
     """
-    rows = [row for row in _read(path, blank_names=True) if row[1] is not None or row[2] is not None]
+    found, unclear = _read(path, blank_names=True)
+    rows = [row for row in found if row[1] is not None or row[2] is not None]
     if not rows:
         raise InputError(f"{path} gives no value and no colour; it needs a column value, color, or r, g, b.")
     ignored = {row[0] for row in rows if row[0].casefold() in _NO_CLASS and row[0] not in table.names}
@@ -91,7 +111,7 @@ def with_codes(table: ClassTable, path: Path) -> ClassTable:
             f"{path}: {unknown[0]!r} is none of the classes.{nearest(unknown[0], table.names)} A value "
             "without a class is called ignore."
         )
-    return _with_rows(path, table.names, rows, ignored)
+    return _with_rows(path, table.names, rows, ignored, unclear)
 
 
 def parse_colour(text: str) -> Colour | None:
@@ -106,9 +126,10 @@ def parse_colour(text: str) -> Colour | None:
     return None
 
 
-def _read(path: Path, blank_names: bool = False) -> list[_Row]:
+def _read(path: Path, blank_names: bool = False) -> tuple[list[_Row], tuple[str, ...]]:
+    """Return the rows, and the columns that may each hold the values and differ."""
     if path.suffix.lower() == ".txt":
-        return _read_lines(path)
+        return _read_lines(path), ()
     table = read_raw_table(path)
     header = [name.lower().replace(" ", "_") for name in table.header]
     name_column = next((column for column in _NAME_COLUMNS if column in header), None)
@@ -117,13 +138,14 @@ def _read(path: Path, blank_names: bool = False) -> list[_Row]:
             f"{path} needs a header with the column `name`; it has {', '.join(table.header) or 'none'}."
         )
     names = table.column(header.index(name_column))
-    values = _values(table, header)
+    values, unclear = _values(table, header)
     colours = _colours(table, header, names)
-    return [
+    rows = [
         (name, value, colour)
         for name, value, colour in zip(names, values, colours, strict=True)
         if name or (blank_names and (value is not None or colour is not None))
     ]
+    return rows, unclear
 
 
 def _read_lines(path: Path) -> list[_Row]:
@@ -160,11 +182,20 @@ def _refuse_other_lines(path: Path, lines: Sequence[str]) -> None:
         raise InputError(f"{path} holds one line with commas. Write one name a line.")
 
 
-def _values(table: RawTable, header: Sequence[str]) -> list[int | None]:
-    column = next((name for name in _VALUE_COLUMNS if name in header), None)
-    if column is None:
-        return [None] * len(table.rows)
-    at = header.index(column)
+def _values(table: RawTable, header: Sequence[str]) -> tuple[list[int | None], tuple[str, ...]]:
+    named = [name for name in _VALUE_COLUMNS if name in header]
+    if not named:
+        return [None] * len(table.rows), ()
+    values = _whole_numbers(table, header.index(named[0]))
+    if named[0] in _CERTAIN:
+        return values, ()
+    others = [
+        name for name in named[1:] if table.column(header.index(name)) != table.column(header.index(named[0]))
+    ]
+    return values, (named[0], others[0]) if others else ()
+
+
+def _whole_numbers(table: RawTable, at: int) -> list[int | None]:
     values: list[int | None] = []
     for row, cell in enumerate(table.column(at)):
         number = re.fullmatch(r"([+-]?\d+)(\.0+)?", cell)
@@ -195,7 +226,9 @@ def _colours(table: RawTable, header: Sequence[str], names: Sequence[str]) -> li
     return colours
 
 
-def _with_rows(path: Path, names: Sequence[str], rows: Sequence[_Row], ignored: set[str]) -> ClassTable:
+def _with_rows(
+    path: Path, names: Sequence[str], rows: Sequence[_Row], ignored: set[str], unclear: tuple[str, ...]
+) -> ClassTable:
     values: dict[int, int | None] = {}
     colours: dict[Colour, int | None] = {}
     for name, value, colour in rows:
@@ -208,4 +241,4 @@ def _with_rows(path: Path, names: Sequence[str], rows: Sequence[_Row], ignored: 
             if colour in colours:
                 raise InputError(f"{path} gives the colour {colour} to two classes.")
             colours[colour] = target
-    return ClassTable(tuple(names), values, colours)
+    return ClassTable(tuple(names), values, colours, unclear, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from collections import Counter
 from collections.abc import Sequence
@@ -92,10 +93,11 @@ def find_columns(
     """
     columns = Columns(find_key_column(table, files, options))
     refuse_missing_header(table, files, columns.key)
-    _find_split_and_group(table, options, columns)
+    chosen = columns_named(table, options.label_columns, "--label-columns") if options.label_columns else []
+    _find_split_and_group(table, options, columns, chosen)
+    _refuse_two_roles(table, columns, chosen)
     rest = [i for i in range(len(table.header)) if i not in (columns.key, columns.split, columns.group)]
-    if options.label_columns:
-        chosen = columns_named(table, options.label_columns, "--label-columns")
+    if chosen:
         if len(chosen) == 1 and (
             column_word(table, chosen[0]) in LIST_NAMES or not _is_class_column(table, chosen[0])
         ):
@@ -121,13 +123,36 @@ def find_columns(
     return columns
 
 
-def _find_split_and_group(table: RawTable, options: TableOptions, columns: Columns) -> None:
+def _refuse_two_roles(table: RawTable, columns: Columns, labels: Sequence[int]) -> None:
+    """Refuse options by which one column is two things.
+
+    Raises:
+        InputError: With the column and what it would be.
+    """
+    roles = (
+        ("names the images", [columns.key]),
+        ("gives the split", [columns.split]),
+        ("holds labels", labels),
+    )
+    for (one, these), (other, those) in itertools.combinations(roles, 2):
+        for i in those:
+            if i in these and i is not None:
+                option = "--label-columns" if other == "holds labels" else "--split-column"
+                raise InputError(
+                    f"{option} {shlex.quote(table.header[i])}: this column of {table.path} {one}, so it is not the one "
+                    f"that {other}. Its columns are {shortened(', '.join(table.header))}."
+                )
+
+
+def _find_split_and_group(
+    table: RawTable, options: TableOptions, columns: Columns, labels: Sequence[int]
+) -> None:
+    """Find the columns of the split and of groups among those that neither name images nor are said to hold labels."""
+    free = [i for i in range(len(table.header)) if i != columns.key and i not in labels]
     if options.split_column is not None:
         columns.split = columns_named(table, [options.split_column], "--split-column")[0]
     else:
-        named = [
-            i for i in range(len(table.header)) if column_word(table, i) in SPLIT_NAMES and i != columns.key
-        ]
+        named = [i for i in free if column_word(table, i) in SPLIT_NAMES]
         fitting = [i for i in named if column_word(table, i) == "split" or _spells_splits(table, i)]
         first = fitting[0] if fitting else None
         if any(_split_cells(table, i) != _split_cells(table, fitting[0]) for i in fitting):
@@ -136,20 +161,16 @@ def _find_split_and_group(table: RawTable, options: TableOptions, columns: Colum
                 f"The columns {words} of {table.path} disagree. Say which one to use: --split-column NAME."
             )
         if first is None and not named:
-            spelled = [
-                i for i in range(len(table.header)) if i != columns.key and _holds_splits(table, i, options)
-            ]
+            spelled = [i for i in free if _holds_splits(table, i)]
             first = spelled[0] if len(spelled) == 1 else None
         columns.split = first
-    groups = [
-        i for i in range(len(table.header)) if column_word(table, i) in GROUP_NAMES and i != columns.key
-    ]
+    groups = [i for i in free if i != columns.split and column_word(table, i) in GROUP_NAMES]
     columns.group = groups[0] if groups else None
 
 
-def _holds_splits(table: RawTable, i: int, options: TableOptions) -> bool:
+def _holds_splits(table: RawTable, i: int) -> bool:
     """Whether a column of any name holds two of the splits' names, and hardly anything else."""
-    if column_word(table, i) in LIST_NAMES or table.header[i] in options.label_columns:
+    if column_word(table, i) in LIST_NAMES:
         return False
     words = {cell.lower() for cell in set(table.column(i))}
     return (

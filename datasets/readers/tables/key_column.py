@@ -124,7 +124,7 @@ def columns_named(table: RawTable, names: Sequence[str], option: str) -> list[in
     """Return the columns that an option names.
 
     Raises:
-        InputError: There is none of such a name.
+        InputError: There is none of such a name, or it is named twice.
     """
     if len(names) == 1 and names[0] not in table.header and "," in names[0]:
         names = [name.strip() for name in names[0].split(",")]
@@ -134,6 +134,9 @@ def columns_named(table: RawTable, names: Sequence[str], option: str) -> list[in
             f"{option}: {table.path} has no column {missing[0]!r}.{nearest(missing[0], table.header)} Its columns are "
             f"{shortened(', '.join(table.header))}."
         )
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"{option} names the column {twice!r} twice.")
     return [table.header.index(name) for name in names]
 
 

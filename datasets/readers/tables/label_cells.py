@@ -78,7 +78,7 @@ def divide_cells(
         divided, words = _divide(cells, SEPARATORS[chosen]), _words(chosen)
     refuse_repetitions(divided, where)
     if class_names is None:
-        refuse_no_names(divided, where)
+        refuse_no_names(divided, where, separator is not None)
         refuse_variants(divided, where)
         if separator is None:
             refuse_combinations(divided, where, chosen)

@@ -12,6 +12,7 @@ from gridbench.errors import InputError
 
 __all__ = [
     "folded_name",
+    "number_form",
     "refuse_combinations",
     "refuse_no_names",
     "refuse_repetitions",
@@ -20,12 +21,19 @@ __all__ = [
 ]
 
 _MISSING = {"nan", "null", "n/a", "#n/a", "<na>", "#ref!", "#value!", "#name?"}
-_NO_LABEL = {"none", "no label", "unlabeled", "unlabelled", "nothing"}
+_NO_LABEL = {"none", "no label", "unlabeled", "unlabelled", "nothing", "na", "nil", "undefined"}
+_NUMBER = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
+_FRACTION = re.compile(r"[+-]?\d*[.,]\d*[1-9]\d*(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _WORDS_BETWEEN = (" and ",)
 _WITHIN_NAMES = "-_"
 """Signs that join the words of a name as blanks do, and divide labels now and then."""
 _OF_ONE_NAME = "'\u2019\"()[]{}%#"
 """Signs that belong to the name they stand in."""
+
+
+def number_form(name: str) -> str:
+    """Return a whole number in the form in which 1, 01 and 1.0 are equal, and any other name as it is."""
+    return str(int(float(name))) if len(name) < 16 and _NUMBER.fullmatch(name) else name
 
 
 @lru_cache(maxsize=10_000)
@@ -62,8 +70,15 @@ def refuse_repetitions(divided: Sequence[Sequence[str]], where: Callable[[int], 
             raise InputError(f"{where(row)}: the label {twice!r} is there twice.")
 
 
-def refuse_no_names(divided: Sequence[Sequence[str]], where: Callable[[int], str]) -> None:
-    """Refuse words and signs that people write where there is no label.
+def refuse_no_names(
+    divided: Sequence[Sequence[str]], where: Callable[[int], str], decided: bool = False
+) -> None:
+    """Refuse words and signs that people write where there is no label, and numbers with a fraction.
+
+    Args:
+        divided: Names in each cell.
+        where: Returns the place of a row's cell.
+        decided: Whether the user said what divides the cells, so that a number with a fraction is a class.
 
     Raises:
         InputError: With the place of the first.
@@ -78,6 +93,11 @@ def refuse_no_names(divided: Sequence[Sequence[str]], where: Callable[[int], str
                 raise InputError(
                     f"{where(row)}: {name!r} may be a class, or say that there is no label. Leave the cell empty, or "
                     "list the classes with --classes FILE."
+                )
+            if not decided and _FRACTION.fullmatch(name):
+                raise InputError(
+                    f"{where(row)}: {name!r} may be a class or a measurement. Name the column of the classes with "
+                    "--label-columns NAME; or say that it is a class: --separator none, or --classes FILE."
                 )
 
 
@@ -128,7 +148,7 @@ def _signs(names: Iterable[str]) -> list[str]:
 
 
 def refuse_variants(divided: Sequence[Sequence[str]], where: Callable[[int], str]) -> None:
-    """Refuse names that differ in case, blanks, dashes and underscores only.
+    """Refuse names that differ in case, blanks, dashes and underscores only, and numbers in several spellings.
 
     Raises:
         InputError: With the place of the first.
@@ -136,9 +156,11 @@ def refuse_variants(divided: Sequence[Sequence[str]], where: Callable[[int], str
     first: dict[str, tuple[str, int]] = {}
     for row, names in enumerate(divided):
         for name in names:
-            spelling, at = first.setdefault(folded_name(name), (name, row))
+            spelling, at = first.setdefault(number_form(folded_name(name)), (name, row))
             if spelling != name:
+                same = folded_name(name) == folded_name(spelling)
+                how = "differ in case or blanks only" if same else "are the same number"
                 raise InputError(
-                    f"{where(row)}: {name!r} and {spelling!r} (row of {where(at)}) differ in case or blanks only. "
+                    f"{where(row)}: {name!r} and {spelling!r} (row of {where(at)}) {how}. "
                     "Write them alike, or list the classes with --classes FILE."
                 )

@@ -13,11 +13,11 @@ from gridbench.datasets.readers.base import first_lines
 from gridbench.datasets.readers.files import FileIndex
 from gridbench.datasets.readers.formats.drawn import Outlines
 from gridbench.datasets.readers.splitting import read_split
-from gridbench.datasets.readers.tables.column_words import SPLIT_FLAGS
+from gridbench.datasets.readers.tables.column_words import EMPTY, SPLIT_FLAGS
 from gridbench.datasets.readers.tables.columns import Columns, binary, find_columns
 from gridbench.datasets.readers.tables.key_column import TableOptions, shortened
 from gridbench.datasets.readers.tables.label_cells import divide_cells
-from gridbench.datasets.readers.tables.label_checks import folded_name
+from gridbench.datasets.readers.tables.label_checks import folded_name, number_form
 from gridbench.datasets.readers.tables.rows import RawTable, read_raw_table
 from gridbench.errors import InputError, counted, nearest
 
@@ -173,7 +173,13 @@ def _other_columns(table: RawTable, columns: Columns) -> dict[str, list[str]]:
             raise InputError(
                 f"{table.where(words.index(''), columns.group)} is empty; each image needs a group."
             )
-        refuse_alike(sorted(set(words)), f"groups of {table.path}", str.casefold)
+        nothing = next((word for word in words if word.casefold() in EMPTY), None)
+        if nothing is not None:
+            raise InputError(
+                f"{table.where(words.index(nothing), columns.group)}: {nothing!r} is no group. Give each image without "
+                "one a group of its own."
+            )
+        refuse_alike(sorted(set(words)), f"groups of {table.path}", lambda word: number_form(word.casefold()))
         columns.reasons[columns.group] = (
             f"group: {counted(len(set(words)), 'group')}, kept together by the split"
         )
@@ -203,7 +209,7 @@ def _reading(table: RawTable, columns: Columns, files: FileIndex | None) -> tupl
 
 
 def refuse_alike(names: Sequence[str], what: str, form: Callable[[str], str] = folded_name) -> None:
-    """Refuse names that differ in case or blanks only.
+    """Refuse names that differ in case or blanks only, or as `form` says.
 
     Args:
         names: Different names.
@@ -217,9 +223,12 @@ def refuse_alike(names: Sequence[str], what: str, form: Callable[[str], str] = f
     for name in names:
         other = first.setdefault(form(name), name)
         if other != name:
-            raise InputError(
-                f"The {what} {other!r} and {name!r} differ in case or blanks only. Write them alike."
+            how = (
+                "differ in case or blanks only"
+                if folded_name(other) == folded_name(name)
+                else "are the same number"
             )
+            raise InputError(f"The {what} {other!r} and {name!r} {how}. Write them alike.")
 
 
 def _refuse_bad_keys(table: RawTable, keys: Sequence[str], column: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ __all__ = ["MOST_CELLS", "TooManyCells", "cell_text", "check_cells", "read_parqu
 MOST_CELLS = 32_000_000
 LARGEST_WORKBOOK = 2**29
 ROWS_AT_ONCE = 4096
+_MERGED = re.compile(rb"""<(?:\w+:)?mergeCell\s[^>]*?ref=["']([A-Za-z0-9:$]{1,40})["']""")
 # Rows without a cell between two that have some.
 LONGEST_GAP = 100_000
 
@@ -56,6 +58,7 @@ def read_workbook(path: Path) -> Iterator[list[str]]:
         books += [
             openpyxl.load_workbook(path, read_only=True, data_only=computed) for computed in (True, False)
         ]
+        _refuse_merged_cells(path, books[0].worksheets[0])
         sheets = [book.worksheets[0].iter_rows(values_only=True) for book in books]
         for number, (row, formulas) in enumerate(zip(*sheets, strict=True), start=1):
             # A row is padded to the last column that the sheet says it has, and a row that is not in the file is one
@@ -93,6 +96,24 @@ def read_workbook(path: Path) -> Iterator[list[str]]:
     finally:
         for book in books:
             book.close()
+
+
+def _refuse_merged_cells(path: Path, sheet: Any) -> None:
+    """Refuse a sheet with cells that are one cell to the eye: all of them but the first are empty in the file.
+
+    Raises:
+        InputError: With the first of them.
+    """
+    found, rest = None, b""
+    with sheet._get_source() as member:
+        while found is None and (part := member.read(1 << 20)):
+            found = _MERGED.search(rest + part)
+            rest = part[-200:]
+    if found is not None:
+        raise InputError(
+            f"{path}: the cells {found[1].decode()} of the first sheet are merged, so only the first of them holds the "
+            "value. Unmerge them, and fill in each."
+        )
 
 
 def _check_workbook(path: Path) -> None:

@@ -71,6 +71,21 @@ def test_a_split_without_test_images_is_a_warning_and_no_command_to_train(gridbe
     assert "train on it" not in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("shares", "warning"),
+    [
+        ("100/0/0", "no image is in val and test: gridbench run needs train and test images"),
+        ("80/20/0", "no image is in test: gridbench run needs train and test images"),
+        ("80/0/20", "no image is in val: nothing can be selected on validation"),
+    ],
+)
+def test_a_dry_run_warns_of_empty_splits(gridbench, mine, shares, warning):
+    done = gridbench(
+        "prepare", "folder", "--data", mine, "--name", "mine", "--quiet", "--dry-run", "--split", shares
+    )
+    assert done.stdout.splitlines()[-2:] == [f"WARNING: {warning}", "nothing was packed (--dry-run)"]
+
+
 def test_what_is_missing_after_packing_is_a_warning(gridbench, mine):
     (mine / "classes.txt").write_text("sea\nland\nice\nsand\nrock\n")
     Image.fromarray(np.full((16, 16), 255, np.uint8)).save(mine / "masks" / "a00.png")

@@ -306,3 +306,15 @@ def test_folders_behind_links_are_entered_once_and_fifos_are_no_images(tmp_path)
     (tmp_path / "here" / "round").symlink_to(tmp_path / "here")
     found = [path.relative_to(tmp_path / "here").as_posix() for path in raster_files(tmp_path / "here")]
     assert found == ["b", "linked/a.png"]
+
+
+@pytest.mark.parametrize("ending", ["gif", "png", "webp"])
+def test_an_animation_is_no_image(tmp_path, ending):
+    frames = [Image.fromarray(np.full((8, 8, 3), 90 * i, np.uint8)) for i in range(3)]
+    path = tmp_path / f"a.{ending}"
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    for read in (read_shape, read_raster):
+        with pytest.raises(Unreadable, match="is an animation of several frames"):
+            read(path)
+    frames[0].save(path)
+    assert read_raster(path).pixels.shape[1:] == (8, 8)

@@ -124,6 +124,14 @@ BAD = {
         broken(lambda v: v["annotations"][0].update(category_id=99)),
         "category 99, which is not",
     ),
+    "a key twice": (
+        json.dumps(COCO).replace('"id": 1,', '"id": 1, "category_id": 7,', 1),
+        "'category_id' twice",
+    ),
+    "a box of less than nothing": (
+        broken(lambda v: v["annotations"][1].update(bbox=[5, 5, -3, -4])),
+        "the box of the annotation 2 is -3 x -4 pixels",
+    ),
     "two alike": (broken(lambda v: v["categories"].append({"id": 9, "name": "tree"})), "same name"),
     "an image twice": (
         broken(lambda v: v["images"].append({"id": 99, "file_name": "a.png"})),
@@ -216,3 +224,33 @@ def test_lists_of_records_are_tables(tmp_path, file, text):
     }
     assert found == {"a": "x", "b": "y", "c": "x", "d": "y"}
     assert len(archive.indices("train")) == 4
+
+
+@pytest.mark.parametrize("kind", ["COCO", "Label Studio"])
+def test_classes_of_an_export_that_look_alike_are_refused(tmp_path, kind):
+    (tmp_path / "images").mkdir()
+    for name in LABELS:
+        Image.new("RGB", (8, 8)).save(tmp_path / "images" / name)
+    value = (
+        broken(lambda v: v["categories"][0].update(name="Road"))
+        if kind == "COCO"
+        else json.dumps(studio(True))
+    )
+    if kind != "COCO":
+        value = value.replace('"choices": ["road"]', '"choices": ["Road"]')
+    (tmp_path / "labels.json").write_text(value)
+    with pytest.raises(InputError, match=r"classes of .* 'Road' and 'road' differ in case"):
+        plan_folder(tmp_path, FolderOptions(labels=tmp_path / "labels.json"))
+
+
+def test_the_image_of_a_task_is_the_file_that_is_called_like_one(tmp_path):
+    path = tmp_path / "a.json"
+    tasks = studio(True)
+    for task in tasks:
+        task["data"] = {"note": "see v1.2", **task["data"]}
+    path.write_text(json.dumps(tasks))
+    assert list(read_annotations(path).images)[1] == "0a1b2c3d-b.png"
+    tasks[0]["data"]["thumbnail"] = "small.png"
+    path.write_text(json.dumps(tasks))
+    with pytest.raises(InputError, match=r"task 0 names several files, a.png and small.png"):
+        read_annotations(path)

@@ -26,11 +26,11 @@ def colours(*rows):
     return Raster(np.repeat(np.array(rows, np.uint8).T[:, :, None], 4, axis=2), None)
 
 
-def palette(indices, table):
+def palette(indices, table, hidden=()):
     full = np.zeros((256, 3), np.uint8)
     for index, colour in table.items():
         full[index] = colour
-    return Raster(grey(*indices).pixels, full)
+    return Raster(grey(*indices).pixels, full, hidden=frozenset(hidden))
 
 
 def bands(*rows, dtype=np.uint8, high=1):
@@ -217,3 +217,44 @@ def test_transparent_pixels_of_colour_masks_have_no_class():
 def test_a_class_without_a_value_beside_values_without_a_class_is_refused():
     with pytest.raises(InputError, match="no value and no colour to the class 'ice', and the masks hold 2"):
         understood([grey(0, 1, 2, 1)], ("sea", "land", "ice"), {0: 0, 1: 1})
+
+
+RED_BLUE = {0: RED, 1: BLUE}
+
+
+@pytest.mark.parametrize(
+    ("masks", "given", "message"),
+    [
+        (
+            [grey(0, 1, 2, nodata=0.0), grey(0, 1, 2, nodata=1.0)],
+            {},
+            "declare several numbers .* as no data: 0, 1",
+        ),
+        ([grey(0, 1), grey(0, 255)], {}, "255 may be 'b' or no data"),
+        (
+            [palette([0, 1], RED_BLUE, hidden=[0])],
+            {},
+            "make the index 0 transparent: it may be a class or no data",
+        ),
+        (
+            [palette([0, 1], RED_BLUE)],
+            {"values": {0: 0, 1: 1}, "colour": {BLUE: 0, RED: 1}},
+            "index 0 .* is 'a' by its value in the table, and 'b' by its colour, #FF0000",
+        ),
+    ],
+)
+def test_masks_whose_files_disagree_are_refused(masks, given, message):
+    with pytest.raises(InputError, match=message):
+        understood(masks, "ab", **given)
+
+
+@pytest.mark.parametrize(
+    ("masks", "given", "expected"),
+    [
+        ([grey(0, 1), grey(0, 1, 255), grey(0, 255)], {}, [[0, 1], [0, 1, 255], [0, 255]]),
+        ([palette([0, 1], RED_BLUE, hidden=[0])], {"values": {0: 0, 1: 1}}, [[0, 1]]),
+        ([palette([0, 1], RED_BLUE)], {"values": {0: 1, 1: 0}, "colour": {BLUE: 0, RED: 1}}, [[1, 0]]),
+    ],
+)
+def test_masks_whose_files_agree_are_read(masks, given, expected):
+    assert rows_of(masks, "ab", **given) == expected

@@ -74,6 +74,35 @@ def test_a_column_of_0_and_1_that_may_be_no_class_is_refused(tmp_path, column):
     assert table.class_names == ("water", "sand")
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"label_columns": ("file",)},
+            r"--label-columns file: this column .* names the images, so it is not .* labels",
+        ),
+        ({"label_columns": ("labels", "file")}, "--label-columns file: .* names the images"),
+        ({"key_column": "file", "label_columns": ("file",)}, "--label-columns file: .* names the images"),
+        ({"split_column": "part", "label_columns": ("part",)}, "--label-columns part: .* gives the split"),
+        (
+            {"split_column": "file"},
+            "--split-column file: .* names the images, so it is not the one that gives the split",
+        ),
+        ({"label_columns": ("labels", "labels")}, "names the column 'labels' twice"),
+    ],
+)
+def test_a_column_has_one_role(tmp_path, options, message):
+    with pytest.raises(InputError, match=message):
+        read(tmp_path, "file,labels,part", lambda i: f"{'pq'[i % 2]},{SPLITS[i]}", **options)
+
+
+@pytest.mark.parametrize("column", ["split", "set", "group"])
+def test_a_column_that_is_said_to_hold_labels_is_neither_split_nor_group(tmp_path, column):
+    table = read(tmp_path, f"file,water,{column}", lambda i: f"1,{i % 2}", label_columns=("water", column))
+    assert table.class_names == ("water", column)
+    assert table.columns == {}
+
+
 def test_classes_that_all_begin_alike_are_classes(tmp_path):
     table = read(tmp_path, "file,has_water,has_sand", lambda i: f"{i % 2},1")
     assert table.class_names == ("has_water", "has_sand")
@@ -166,9 +195,67 @@ def test_signs_for_no_label_are_no_class(tmp_path, word):
         read(tmp_path, "file,labels", lambda i: f"water;{word}" if i == 1 else "water")
 
 
-def test_the_word_none_may_be_a_class_or_not(tmp_path):
-    with pytest.raises(InputError, match="'none' may be a class"):
-        read(tmp_path, "file,labels", lambda i: ["water", "none"][i % 2])
+@pytest.mark.parametrize("word", ["none", "NA", "nil", "undefined"])
+def test_a_word_for_nothing_may_be_a_class_or_not(tmp_path, word):
+    with pytest.raises(InputError, match=f"'{word}' may be a class"):
+        read(tmp_path, "file,labels", lambda i: ["water", word][i % 2])
+
+
+@pytest.mark.parametrize("words", [("001", "1"), ("1", "01"), ("7", "7.0"), ("007", "+7")])
+def test_a_number_in_two_spellings_is_refused(tmp_path, words):
+    with pytest.raises(InputError, match=r"are the same number\. Write them alike"):
+        read(tmp_path, "file,label", lambda i: words[i % 2], separator="none")
+    with pytest.raises(InputError, match=r"groups of .* are the same number"):
+        read(tmp_path, "file,labels,group", lambda i: f"water,{words[i % 2]}")
+
+
+def test_numbers_with_zeros_before_them_stay_as_they_are(tmp_path):
+    table = read(tmp_path, "file,label", lambda i: ["001", "010", "100"][i % 3])
+    assert table.class_names == ("001", "010", "100")
+
+
+@pytest.mark.parametrize("number", ["0.37", "-1.5", ".5", "1e-3", "2.50"])
+def test_a_number_with_a_fraction_may_be_a_measurement(tmp_path, number):
+    if number != "1e-3":
+        with pytest.raises(InputError, match=f"'{number}' may be a class or a measurement"):
+            read(tmp_path, "file,label", lambda i: [number, "2"][i % 2])
+    table = read(tmp_path, "file,label", lambda i: [number, "2"][i % 2], separator="none")
+    assert set(table.class_names) == {number, "2"}
+
+
+@pytest.mark.parametrize("word", ["NaN", "none", "null", "NA", "N/A"])
+def test_images_without_a_group_are_not_one_group(tmp_path, word):
+    with pytest.raises(InputError, match=f"row 3, column 'group': '{word}' is no group"):
+        read(tmp_path, "file,labels,group", lambda i: f"water,{['g', word][i % 2]}")
+
+
+def test_merged_cells_are_refused(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in [
+        ("file", "label"),
+        *((name, "water" if i in (0, 3) else None) for i, name in enumerate(NAMES)),
+    ]:
+        book.active.append(row)
+    book.active.merge_cells("B2:B4")
+    book.save(tmp_path / "labels.xlsx")
+    with pytest.raises(InputError, match="the cells B2:B4 of the first sheet are merged"):
+        read_label_table(tmp_path / "labels.xlsx")
+
+
+@pytest.mark.parametrize("file", ["classes.csv", "values.csv"])
+def test_two_columns_that_may_hold_the_values_are_refused_where_values_are_asked_for(tmp_path, file):
+    (tmp_path / file).write_text("id,gray,name\n1,3,water\n2,1,sand\n")
+    table = read_class_table(tmp_path / file)
+    assert table.names == ("water", "sand")
+    with pytest.raises(
+        InputError, match="the columns 'id' and 'gray', which differ, and either may hold the values"
+    ):
+        table.require_values()
+    (tmp_path / file).write_text("id,value,name\n1,3,water\n2,1,sand\n")
+    assert read_class_table(tmp_path / file).require_values() == {3: 0, 1: 1}
+    (tmp_path / file).write_text("id,code,name\n1,1,water\n2,2,sand\n")
+    assert read_class_table(tmp_path / file).require_values() == {1: 0, 2: 1}
 
 
 @pytest.mark.parametrize(
