@@ -287,14 +287,14 @@ def _finish(
 def _refuse_disagreement(content: MaskContent, table: ClassTable, what: str) -> None:
     """Refuse a table whose values and colours are different classes in the palettes of the files."""
     for index, found in sorted(content.palette.items()):
+        by_value = table.values.get(index)
         for colour in found:
-            if table.values.get(index) is None or table.colours.get(colour) is None:
-                continue
-            if table.values[index] != table.colours[colour]:
-                by_value, by_colour = (table.names[c] for c in (table.values[index], table.colours[colour]))
+            by_colour = table.colours.get(colour)
+            if by_value is not None and by_colour is not None and by_value != by_colour:
                 raise InputError(
-                    f"The index {index} of the palettes of the {what} is {by_value!r} by its value in the table, and "
-                    f"{by_colour!r} by its colour, {_hex(colour)}. Leave the column out that is not about these files."
+                    f"The index {index} of the palettes of the {what} is {table.names[by_value]!r} by its value "
+                    f"in the table, and {table.names[by_colour]!r} by its colour, {_hex(colour)}. Leave out the column that "
+                    "is not about these files."
                 )
 
 
