@@ -293,8 +293,8 @@ def _refuse_disagreement(content: MaskContent, table: ClassTable, what: str) -> 
             if by_value is not None and by_colour is not None and by_value != by_colour:
                 raise InputError(
                     f"The index {index} of the palettes of the {what} is {table.names[by_value]!r} by its value "
-                    f"in the table, and {table.names[by_colour]!r} by its colour, {_hex(colour)}. Leave out the column that "
-                    "is not about these files."
+                    f"in the table, and {table.names[by_colour]!r} by its colour, {_hex(colour)}. Leave out "
+                    "the column that is not about these files."
                 )
 
 
