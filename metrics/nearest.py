@@ -20,20 +20,14 @@ __all__ = ["Comparison", "backend", "chi2_distances", "chi2_topk", "distances", 
 
 Array = TypeVar("Array", npt.NDArray[Any], Tensor)
 
-BLOCK_BYTES = 8 << 20
-"""A block of descriptors, and a block of distances, is at most this large."""
+BLOCK_BYTES, BLOCK_ROWS = 8 << 20, 2048
+"""Largest block of descriptors that is compared at once."""
 
-BLOCK_ROWS = 2048
+QUERY_ROWS, ARCHIVE_COLUMNS, CANDIDATES = 256, 2048, 1 << 19
+"""Largest block of distances that `topk` searches at once, in queries, archive items and distances; the running top-k
+and its keys are of the same order."""
 
-DEVICE_BYTES, DEVICE_ROWS = 64 << 20, 8192
-"""The same on an accelerator, where small blocks would cost more in launches than in work."""
-
-QUERY_ROWS = 256
-ARCHIVE_COLUMNS = 2048
-CANDIDATES = 1 << 19
-"""Distances that are held together; the running top-k and its keys are of the same order."""
-
-DEVICE_ROWS, DEVICE_COLUMNS, DEVICE_CANDIDATES = 2048, 8192, 1 << 24
+DEVICE_BYTES, DEVICE_ROWS, DEVICE_COLUMNS, DEVICE_CANDIDATES = 64 << 20, 2048, 8192, 1 << 24
 """The same on an accelerator, where small blocks would cost more in launches than in work."""
 
 
