@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gridbench.core.labels import IGNORE
 
-__all__ = ["corrected_maps", "multiscale_losses", "overlap_and_union", "predictions_at", "update_epoch"]
+__all__ = ["corrected_maps", "multiscale_losses", "predictions_at", "update_epoch"]
 
 SCALES = (1.0, 0.7, 1.5)
 """Of the images that must be predicted alike, as in Kangningthu/ADELE; the first is the image itself."""
@@ -87,21 +87,6 @@ def corrected_maps(
     touched = (classes[maps.clamp_max(len(classes) - 1)] & (maps != IGNORE)).flatten(1).any(1)
     change = (certain > tau) & allowed[maps] & allowed[predicted] & occurs & touched[:, None, None]
     return torch.where(change, predicted, maps)
-
-
-def overlap_and_union(predicted: Tensor, maps: Tensor, num_classes: int) -> Tensor:
-    """Return the (2, C) numbers of pixels in the intersections and in the unions of predictions and label maps.
-
-    Args:
-        predicted: (B, H, W) classes.
-        maps: (B, H, W) classes, 255 = ignore.
-        num_classes: C.
-    """
-    known = maps != IGNORE
-    pairs = torch.bincount(predicted[known] * num_classes + maps[known], minlength=num_classes**2)
-    pairs = pairs.view(num_classes, num_classes)
-    both = pairs.diagonal()
-    return torch.stack([both, pairs.sum(0) + pairs.sum(1) - both])
 
 
 def update_epoch(curve: NDArray[np.float64], epochs: int, slowdown: float) -> float:

@@ -9,16 +9,11 @@ import torch
 from torch import Tensor
 
 from gridbench.core.labels import IGNORE
-from gridbench.methods._adele import (
-    corrected_maps,
-    multiscale_losses,
-    overlap_and_union,
-    predictions_at,
-    update_epoch,
-)
+from gridbench.methods._adele import corrected_maps, multiscale_losses, predictions_at, update_epoch
 from gridbench.methods.base import Batch, Entries, SampleScores, Setup, StepOutput, TrainingView
 from gridbench.methods.plain import Plain
 from gridbench.methods.tasks.batch import stored_pixels
+from gridbench.methods.tasks.segmentation import overlap_and_union
 from gridbench.parameters import parameter
 from gridbench.registry import register_method
 

@@ -14,6 +14,7 @@ from gridbench.core.labels import IGNORE
 from gridbench.methods._aio2 import added_objects, end_of_transition, softened
 from gridbench.methods._teacher import Teacher
 from gridbench.methods.base import Batch, Setup, StepOutput, TrainingView, mean_of_valid
+from gridbench.methods.tasks.segmentation import overlap_and_union
 from gridbench.parameters import parameter
 from gridbench.registry import register_method
 
@@ -101,7 +102,7 @@ class AIO2(Teacher):
         known = given != IGNORE
         with torch.no_grad():
             found = self.predict_by_teacher(batch.images).argmax(1)
-        self._note(found[known], given[known])
+        self.areas += overlap_and_union(found, given, self.areas.shape[1])
         target = F.one_hot(torch.where(known, given, 0), prediction.shape[1]).movedim(3, 1).float()
         added = torch.zeros_like(target)
         if bool(self.started):
@@ -123,10 +124,3 @@ class AIO2(Teacher):
                 weight[label] = softened(added_objects(one == label, other == label), self.p.filter_size)
         added = torch.from_numpy(weights).to(found.device)
         return added / added.sum(1, keepdim=True).clamp_min(1)
-
-    def _note(self, found: Tensor, given: Tensor) -> None:
-        """Add the intersections and unions of a batch to those of the epoch."""
-        count = self.areas.shape[1]
-        pairs = torch.bincount(found * count + given, minlength=count**2).view(count, count)
-        both = pairs.diagonal()
-        self.areas += torch.stack([both, pairs.sum(0) + pairs.sum(1) - both])

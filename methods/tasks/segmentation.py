@@ -12,7 +12,7 @@ from gridbench.core.labels import IGNORE
 from gridbench.methods.tasks.batch import Batch, mean_of_valid
 from gridbench.methods.tasks.task import Task, has_known_pixel, label_maps
 
-__all__ = ["Segmentation", "SegmentationHead", "layers_for"]
+__all__ = ["Segmentation", "SegmentationHead", "layers_for", "overlap_and_union"]
 
 Size = tuple[int, int]
 Layers = tuple[tuple[int, int], ...]
@@ -141,3 +141,22 @@ def layers_for(feature_size: Size, map_size: Size) -> Layers:
     doublings = max(round(math.log2(ratio)), 0)
     strides = [2 ** ((doublings + 2 - layer) // 3) for layer in range(3)]
     return tuple((stride, stride) for stride in strides)
+
+
+def overlap_and_union(predicted: Tensor, maps: Tensor, num_classes: int) -> Tensor:
+    """Return the (2, C) numbers of pixels in the intersections and in the unions of predictions and label maps.
+
+    Args:
+        predicted: (B, H, W) classes.
+        maps: (B, H, W) classes, 255 = ignore.
+        num_classes: Number of classes C.
+
+    Example:
+        >>> overlap_and_union(torch.tensor([[[0, 1]]]), torch.tensor([[[0, 0]]]), num_classes=2).tolist()
+        [[1, 0], [2, 1]]
+    """
+    known = maps != IGNORE
+    pairs = torch.bincount(predicted[known] * num_classes + maps[known], minlength=num_classes**2)
+    pairs = pairs.view(num_classes, num_classes)
+    both = pairs.diagonal()
+    return torch.stack([both, pairs.sum(0) + pairs.sum(1) - both])

@@ -4,12 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from gridbench.methods._adele import (
-    corrected_maps,
-    multiscale_losses,
-    overlap_and_union,
-    update_epoch,
-)
+from gridbench.methods._adele import corrected_maps, multiscale_losses, update_epoch
+from gridbench.methods.tasks.segmentation import overlap_and_union
 
 
 def test_golden_losses_of_three_scales(golden_maps):
