@@ -24,6 +24,7 @@ from gridbench.core.zip_files import read_arrays
 
 __all__ = [
     "DONE",
+    "FOLDER_NAME",
     "SCHEMA",
     "RunRecord",
     "State",
@@ -41,6 +42,8 @@ DONE = "done"
 GROUPS = ("detection", "loss_detection", "noise", "parameters", "seconds")
 FAILED = "failed.json"
 LOCK = "lock"
+FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@=-]{0,199}")
+"""Names that run folders may have; none is a path to another folder."""
 
 State = Literal["done", "running", "failed", "incomplete", "corrupt"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 
 from gridbench.core.files import check_folder
 from gridbench.core.json_files import read_json, write_json
+from gridbench.records.record import FOLDER_NAME
 from gridbench.records.runtime import KIND
 
 __all__ = ["DeclaredRun", "DeclaredSweep", "declare", "declared_sweeps"]
@@ -84,16 +84,13 @@ def declare(folder: Path, command: str, runs: Iterable[DeclaredRun]) -> Path:
     return file
 
 
-_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@=-]{0,199}")
-
-
 def _name(folder: str) -> str:
-    """Return the name of a run's folder, which leads nowhere else.
+    """Return the name of a run folder.
 
     Raises:
-        ValueError: It is a path, or none that gridbench makes.
+        ValueError: It is a path, or no name that gridbench gives to a run folder.
     """
-    if not _FOLDER.fullmatch(folder):
+    if not FOLDER_NAME.fullmatch(folder):
         raise ValueError("it names no folder of a run")
     return folder
 

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 from gridbench.core.json_files import read_json
 from gridbench.errors import InputError
 from gridbench.leaderboard.bundles.checks import CONTENTS
+from gridbench.records.record import DONE
 
 if TYPE_CHECKING:
     from gridbench.leaderboard.records.run import Run
 
-__all__ = ["DONE", "FILES", "SCHEMA", "pack_bundle"]
+__all__ = ["FILES", "SCHEMA", "pack_bundle", "zipped"]
 
 SCHEMA = 1
 WEIGHTS = "weights.safetensors"
-DONE = "done"
 FILES = (
     "config.json",
     "detection.npz",
@@ -32,9 +32,24 @@ FILES = (
     "retrieval.npz",
     WEIGHTS,
 )
-"""The files of a record that travel; nothing else does, and no code ever."""
+"""The files of a record that a bundle may hold besides `done`; none of them is code."""
 
-_EPOCH = (1980, 1, 1, 0, 0, 0)
+_EARLIEST = (1980, 1, 1, 0, 0, 0)
+"""The first date that a zip file can hold, given to every member."""
+
+
+def zipped(members: Iterable[tuple[str, bytes]], level: int | None = None) -> bytes:
+    """Return a zip file; the same members give the same bytes whenever it is made.
+
+    Args:
+        members: (name, content) of each, in their order.
+        level: Compression level, 0 to 9; None for zlib's own default.
+    """
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        for name, content in members:
+            file.writestr(zipfile.ZipInfo(name, _EARLIEST), content, zipfile.ZIP_DEFLATED, level)
+    return out.getvalue()
 
 
 def pack_bundle(runs: Iterable[Run], version: str, weights: bool = False) -> bytes:
@@ -52,8 +67,9 @@ def pack_bundle(runs: Iterable[Run], version: str, weights: bool = False) -> byt
         InputError: There is nothing to pack, or two records have one folder name.
     """
     hashes: dict[str, str] = {}
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as bundle:
+
+    # One file after the other, so that only one is in memory beside the bundle.
+    def members() -> Iterator[tuple[str, bytes]]:
         for run in runs:
             for name, content in _files(run, weights):
                 path = f"{run.stored.folder.name}/{name}"
@@ -62,16 +78,17 @@ def pack_bundle(runs: Iterable[Run], version: str, weights: bool = False) -> byt
                         f"Two records are called {run.stored.folder.name!r}; pack them one at a time."
                     )
                 hashes[path] = hashlib.sha256(content).hexdigest()
-                bundle.writestr(zipfile.ZipInfo(path, _EPOCH), content, zipfile.ZIP_DEFLATED)
-        contents = {"schema": SCHEMA, "gridbench": version, "files": hashes}
-        bundle.writestr(zipfile.ZipInfo(CONTENTS, _EPOCH), _json(contents), zipfile.ZIP_DEFLATED)
+                yield path, content
+        yield CONTENTS, _json({"schema": SCHEMA, "gridbench": version, "files": hashes})
+
+    bundle = zipped(members())
     if not hashes:
         raise InputError("There is no finished record to pack.")
-    return out.getvalue()
+    return bundle
 
 
 def _files(run: Run, weights: bool) -> Iterator[tuple[str, bytes]]:
-    """Yield (name, content) of a record's files; `done` lists those that travel."""
+    """Yield (name, content) of a record's files that are packed, and last a `done` that lists only these."""
     folder = run.stored.folder
     document = read_json(folder / DONE)
     listed = {

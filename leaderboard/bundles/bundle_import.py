@@ -12,21 +12,18 @@ from pathlib import Path
 from gridbench.core.files import check_folder, read_bytes
 from gridbench.core.json_files import read_json
 from gridbench.errors import InputError
-from gridbench.leaderboard.bundles.bundle import DONE, FILES
+from gridbench.leaderboard.bundles.bundle import FILES
 from gridbench.leaderboard.bundles.checks import Bundle, check_content, opened, refuse
 from gridbench.leaderboard.bundles.compact import RECORDS as COMPACT
 from gridbench.leaderboard.records.runs import IMPORTED, LeftOut, as_run
 from gridbench.records.recompute import wrong_numbers
-from gridbench.records.record import read_record
+from gridbench.records.record import DONE, FOLDER_NAME, read_record
 
 __all__ = ["Imported", "import_bundle", "wrong_record"]
 
 _ORIGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
-_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@=-]{0,199}")
-
-
 NEEDED = ("config.json", "result.json", DONE)
-"""What a record cannot be without."""
+"""Files that every record has."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +39,12 @@ def import_bundle(bundle: Path, runs: Path, origin: str) -> Imported:
     """Check a bundle and unpack its records below `runs/imported/ORIGIN`.
 
     Nothing is written unless everything in the bundle is right: names, hashes, identities, and every score, which is
-    computed again from what it is made of.
+    recomputed from the data in the record.
 
     Args:
         bundle: The zip file.
-        runs: The folder that one's own runs are in.
-        origin: Whose records they are; tables keep them apart by it.
+        runs: Folder of the user's own run records.
+        origin: Name of the author or source of the records, by which tables keep them separate.
 
     Raises:
         InputError: With every reason for which the bundle is refused.
@@ -74,7 +71,7 @@ def _check_name(name: str) -> None:
     folder, _, file = name.partition("/")
     if ".." in name or "\\" in name or name.startswith("/") or ":" in name:
         raise ValueError("its path leads outside")
-    if not _FOLDER.fullmatch(folder) or file not in (*FILES, DONE):
+    if not FOLDER_NAME.fullmatch(folder) or file not in (*FILES, DONE):
         raise ValueError("no record has a file of that name")
 
 

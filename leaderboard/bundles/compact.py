@@ -1,18 +1,15 @@
 """Compact records: hundreds of finished runs in one small file from which every table and figure can be rebuilt.
 
-A zip file of three texts: what is in it (with hashes), a line of JSON per record with its settings, result, noise
-summary and environment as they are, and a line per record with its history in columns of four significant digits.
-Left out are rankings, scores of single queries, pictures, weights, and the list of every corrupted label, of which the
-hash stays.
+A zip file of three text files: the contents with their hashes, a line of JSON per record with its unchanged settings,
+result, noise summary and environment, and a line per record with its history as columns of four significant digits.
+Rankings, scores of single queries, pictures, weights and the list of corrupted labels are left out; of the list, the
+hash is kept.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import re
-import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,8 +20,9 @@ import numpy as np
 from gridbench.core.files import limited
 from gridbench.core.json_files import LARGEST_JSON, parse_json
 from gridbench.errors import InputError, counted
+from gridbench.leaderboard.bundles.bundle import zipped
 from gridbench.leaderboard.bundles.checks import CONTENTS, opened, refuse
-from gridbench.records.record import RunRecord, check_result
+from gridbench.records.record import FOLDER_NAME, RunRecord, check_result
 
 if TYPE_CHECKING:
     from gridbench.leaderboard.records.run import Run
@@ -36,9 +34,6 @@ KIND = "compact"
 RECORDS, HISTORIES = "records.jsonl", "histories.jsonl"
 DIGITS = 4
 LARGEST = 2**29
-
-_EPOCH = (1980, 1, 1, 0, 0, 0)
-_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@=-]{0,199}")
 
 
 class _Histories:
@@ -76,7 +71,7 @@ class CompactRun(RunRecord):
         return self._document("noise")
 
     def retrieval(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Refuse: rankings are what a compact record leaves out."""
+        """Raise FileNotFoundError, since a compact record holds no rankings."""
         raise FileNotFoundError(f"{self.folder} is a compact record, which keeps no rankings and no pictures")
 
     def _document(self, name: str) -> dict[str, Any]:
@@ -122,11 +117,7 @@ def pack_compact(runs: Iterable[Run], version: str) -> bytes:
     texts = {RECORDS: b"".join(records), HISTORIES: b"".join(histories)}
     hashes = {name: hashlib.sha256(text).hexdigest() for name, text in texts.items()}
     contents = {"schema": SCHEMA, "kind": KIND, "gridbench": version, "records": len(names), "files": hashes}
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as file:
-        for name, text in {CONTENTS: _line(contents), **texts}.items():
-            file.writestr(zipfile.ZipInfo(name, _EPOCH), text, zipfile.ZIP_DEFLATED, compresslevel=9)
-    return out.getvalue()
+    return zipped({CONTENTS: _line(contents), **texts}.items(), level=9)
 
 
 def read_compact(path: Path) -> list[CompactRun]:
@@ -160,7 +151,7 @@ def read_compact(path: Path) -> list[CompactRun]:
             if not isinstance(documents, dict):
                 raise ValueError("it is no record")
             name = str(documents["folder"])
-            if not _FOLDER.fullmatch(name):
+            if not FOLDER_NAME.fullmatch(name):
                 raise ValueError("its name is no name of a folder")
             config, result = documents["config"], documents["result"]
             for part in (config, result):
@@ -168,7 +159,7 @@ def read_compact(path: Path) -> list[CompactRun]:
                     raise ValueError(f"its settings or result are of the type {type(part).__name__}")
             check_result(config, result)
             origin = str(documents.get("origin", ""))
-            if origin and not _FOLDER.fullmatch(origin):
+            if origin and not FOLDER_NAME.fullmatch(origin):
                 raise ValueError(f"its origin is {origin!r:.80}")
             run = CompactRun(path / name, "done", "", config, result, {}, documents, histories, at, origin)
             found.append(run)

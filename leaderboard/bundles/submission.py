@@ -7,11 +7,9 @@ check, *verified* one that was also computed again.
 from __future__ import annotations
 
 import hashlib
-import io
 import itertools
 import json
 import re
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +18,7 @@ from pathlib import Path
 from gridbench.core.files import LARGEST_TEXT
 from gridbench.core.json_files import parse_json
 from gridbench.errors import InputError
-from gridbench.leaderboard.bundles.bundle import pack_bundle
+from gridbench.leaderboard.bundles.bundle import pack_bundle, zipped
 from gridbench.leaderboard.bundles.bundle_import import import_bundle
 from gridbench.leaderboard.bundles.checks import CONTENTS, opened, refuse
 from gridbench.leaderboard.records.run import Run
@@ -32,7 +30,6 @@ RECORDS, CONFORMANCE = "records.zip", "conformance.json"
 _PLUGIN = re.compile(r"plugin/[A-Za-z_][A-Za-z0-9_]{0,99}\.py")
 MOST_PLUGINS = 8
 FINDING = {"component", "check", "subject", "reason"}
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -79,14 +76,7 @@ def pack_submission(
         raise InputError("\n  ".join(["Nothing was packed:", *wrong]))
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     contents = {"schema": 1, "gridbench": version, "files": hashes}
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in [
-            *files.items(),
-            (CONTENTS, json.dumps(contents, indent=1, sort_keys=True).encode()),
-        ]:
-            archive.writestr(zipfile.ZipInfo(name, _EPOCH), content, zipfile.ZIP_DEFLATED)
-    return out.getvalue()
+    return zipped({**files, CONTENTS: json.dumps(contents, indent=1, sort_keys=True).encode()}.items())
 
 
 def _wrong_plugins(runs: Sequence[Run], sources: Mapping[str, bytes]) -> Iterator[str]:
