@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from gridbench.audit.audit import Audit
 from gridbench.audit.exchange.images import ImageNames
 from gridbench.audit.ranking import Suspects
 from gridbench.core.csv_files import csv_text
-from gridbench.core.files import open_file, write_bytes
+from gridbench.core.files import image_paths, open_file, write_bytes
 from gridbench.datasets import Archive
 from gridbench.datasets.archive.layout import SPLITS
 from gridbench.datasets.readers.tables.columns import binary, find_columns
@@ -216,21 +216,6 @@ def write_images(archive: Archive, folder: Path) -> int:
         whole = pixels.round().clip(0, np.iinfo(kind).max).astype(kind)
         write_bytes(path, _png(whole) if plain else _tiff(whole))
     return len(paths)
-
-
-def image_paths(folder: Path, names: Sequence[str], suffixes: Sequence[str]) -> list[Path]:
-    """Return a file below the folder for each name; one that would lead out of it is kept inside.
-
-    Raises:
-        InputError: Two images would have the same file.
-    """
-    paths = []
-    for name, suffix in zip(names, suffixes, strict=True):
-        parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", "..")]
-        paths.append(folder.joinpath(*parts[:-1], f"{(parts or ['_'])[-1]}{suffix}"))
-    if len(set(paths)) < len(paths):
-        raise InputError("Two images would have the same file; their names differ only in '..' or '\\'.")
-    return paths
 
 
 def _png(pixels: Array) -> bytes:

@@ -13,8 +13,8 @@ import math
 import os
 import shlex
 import stat
-from collections.abc import Collection, Mapping
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gridbench.errors import InputError
@@ -32,6 +32,7 @@ __all__ = [
     "check_free",
     "check_target",
     "file_hash",
+    "image_paths",
     "limited",
     "open_file",
     "read_bytes",
@@ -248,6 +249,26 @@ def check_free(paths: Collection[Path], force: bool) -> None:
         raise InputError(
             f"{there[0]}{more} would be replaced. Name another folder, or say --force to replace what is there."
         )
+
+
+def image_paths(folder: Path, names: Sequence[str], suffixes: Sequence[str]) -> list[Path]:
+    """Return a file below a folder for each image of an archive; a name that would lead out of it is kept inside.
+
+    Args:
+        folder: The folder.
+        names: n names of the images.
+        suffixes: n suffixes of the files, such as `.png`.
+
+    Raises:
+        InputError: Two images would have the same file.
+    """
+    paths = []
+    for name, suffix in zip(names, suffixes, strict=True):
+        parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", "..")]
+        paths.append(folder.joinpath(*parts[:-1], f"{(parts or ['_'])[-1]}{suffix}"))
+    if len(set(paths)) < len(paths):
+        raise InputError("Two images would have the same file; their names differ only in '..' or '\\'.")
+    return paths
 
 
 def write_bytes(path: Path, content: bytes) -> str:

@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from gridbench.audit.correction import ACCEPT, REJECT, UNSURE, check_once, table_lines
 from gridbench.audit.exchange.geography import Feature, located
-from gridbench.audit.export import LIST, image_paths
+from gridbench.audit.export import LIST
 from gridbench.audit.masks.audit import MaskAudit
 from gridbench.audit.masks.regions import KINDS, SHIFTED
 from gridbench.core.csv_files import as_written, csv_text
-from gridbench.core.files import LARGEST_TABLE, read_text, write_bytes
+from gridbench.core.files import LARGEST_TABLE, image_paths, read_text, write_bytes
 from gridbench.datasets import Archive
 from gridbench.datasets.archive.layout import Georeference
 from gridbench.errors import InputError

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gridbench.core.csv_files import csv_text
-from gridbench.core.files import read_bytes, write_bytes
+from gridbench.core.files import image_paths, read_bytes, write_bytes
 from gridbench.datasets import Archive, single_labels
 from gridbench.errors import InputError
 from gridbench.evaluation.thumbnails import thumbnails
@@ -113,14 +113,7 @@ def _names(archive: Archive, manifest: Manifest) -> list[str]:
 
 
 def _map_paths(folder: Path, names: Sequence[str]) -> list[Path]:
-    """Return a file in `maps/` for each name; one that would lead out of it is kept inside."""
-    paths = []
-    for name in names:
-        parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", "..")]
-        paths.append((folder / MAPS).joinpath(*parts[:-1], f"{(parts or ['_'])[-1]}.png"))
-    if len(set(paths)) < len(paths):
-        raise InputError("Two images would have the same map file; their names differ only in '..' or '\\'.")
-    return paths
+    return image_paths(folder / MAPS, names, [".png"] * len(names))
 
 
 def _labels_csv(names: Sequence[str], class_names: Sequence[str], labels: Array) -> bytes:
