@@ -116,7 +116,7 @@ class Embedded(Plain):
 
     @property
     def descriptor_network(self) -> nn.Module:
-        """The backbone, or the backbone with the embedding behind it."""
+        """The backbone, or the backbone followed by the embedding."""
         network: nn.Module = self.backbone
         if self.p.descriptor == "backbone":
             return network

@@ -19,7 +19,7 @@ __all__ = ["LargeLoss"]
 
 
 class LargeLoss(Plain):
-    """Large loss matters (Kim et al., CVPR 2022): absent labels of the largest losses are taken for missing ones.
+    """Large loss matters (Kim et al., CVPR 2022): absent labels of the largest losses are treated as missing ones.
 
     Of the absent labels of a mini-batch, those with the k largest losses are suspected: k = ceil(B C e delta) in
     epoch e from 0 (eq. 6). delta is given by the share of all labels that is suspected in the last epoch, so that runs

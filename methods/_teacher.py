@@ -16,10 +16,10 @@ __all__ = ["Teacher", "average_of", "follow", "ramp"]
 
 
 class Teacher(Plain):
-    """Plain training with a moving average of backbone and head, through which nothing is learnt.
+    """Plain training with a moving average of backbone and head, through which no gradient flows.
 
-    The average starts as a copy and is moved after each step by the share `teacher_decay`, which a step may set. Its
-    statistics of batches are its own, since it sees mini-batches in training mode, as in the published code.
+    The average starts as a copy and keeps the share `teacher_decay` of itself at each step, which a step may set. Its
+    batch statistics are its own, since it sees mini-batches in training mode, as in the published code.
     """
 
     teacher_decay = 0.999

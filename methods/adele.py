@@ -73,7 +73,7 @@ class ADELE(Plain):
 
     def __init__(self, setup: Setup, parameters: Any = None) -> None:
         super().__init__(setup, parameters)
-        assert setup.map_size is not None  # the border admits no loss over label maps without maps
+        assert setup.map_size is not None  # a loss of label maps is refused for an archive without them
         self.epochs = setup.epochs
         self.maps: Tensor
         self.areas: Tensor

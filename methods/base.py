@@ -137,7 +137,12 @@ class Loss(ABC):
 
 @dataclass(frozen=True)
 class Objective:
-    """A task with one of its losses: all that a method knows about what is learnt."""
+    """A task with one of its losses: all that a method knows about what is learnt.
+
+    Attributes:
+        task: Builds heads, selects targets from a batch, and turns predictions into probabilities.
+        loss: Scores predictions against the targets.
+    """
 
     task: Task
     loss: Loss
@@ -153,7 +158,12 @@ class Objective:
 
 @dataclass(frozen=True)
 class Context:
-    """Information from which the parameters of a method are resolved before anything is built."""
+    """Information from which the parameters of a method are resolved before anything is built.
+
+    Attributes:
+        loss: Class of the loss; None for a method that trains nothing.
+        slnir: Noise rate of the run, percent.
+    """
 
     loss: type[Loss] | None
     slnir: float
@@ -270,7 +280,18 @@ class Method(nn.Module):
 
     @classmethod
     def resolve(cls, parameters: Any, context: Context) -> Any:
-        """Fill in parameters whose default depends on the loss or the noise rate."""
+        """Fill in parameters whose default depends on the loss or the noise rate.
+
+        Args:
+            parameters: The parameters as the user gave them.
+            context: The loss and the noise rate.
+
+        Returns:
+            The parameters that the method is built with.
+
+        Raises:
+            InputError: They do not fit the loss.
+        """
         return parameters
 
     @property

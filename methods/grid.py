@@ -51,7 +51,7 @@ class GRID(Method):
 
     def __init__(self, setup: Setup, parameters: Any = None) -> None:
         super().__init__(setup, parameters)
-        assert setup.objective is not None  # the border admits no training method without a loss
+        assert setup.objective is not None  # a method that trains is planned with a loss
         self.objective: Objective = setup.objective
         self.epochs = setup.epochs
         task = self.objective.task

@@ -21,8 +21,8 @@ class HLC(Plain):
     """Replaces the labels of an image by as many of the most probable classes where these fit much better together.
 
     The score of a set of labels is b times its probabilities and 1 - b times the relations of its pairs. Where the
-    labels' score is at most delta_e times that of the predicted set, the latter takes their place for good; delta_e
-    falls from delta to 0 over a window of epochs (Section 3.2). It keeps the number of labels of an image.
+    labels' score is at most delta_e times that of the predicted set, the latter replaces them permanently; delta_e
+    falls from delta to 0 over a window of epochs (Section 3.2). The number of labels of an image stays the same.
     """
 
     losses = ("bce",)

@@ -80,7 +80,7 @@ class LNC(Plain):
 
     def __init__(self, setup: Setup, parameters: Any = None) -> None:
         super().__init__(setup, parameters)
-        assert setup.map_size is not None  # the border admits no loss over label maps without maps
+        assert setup.map_size is not None  # a loss of label maps is refused for an archive without them
         self.first_epoch, self.stop = _window(setup, self.p.warm_up, self.p.correct_until)
         self.corrections: Tensor
         blank = torch.full((setup.num_samples, *setup.map_size), UNCHANGED, dtype=torch.uint8)

@@ -89,7 +89,7 @@ class PRISM(Embedded):
         return replace(parameters, tau=context.slnir / 100) if parameters.tau == "slnir" else parameters
 
     def make_head(self) -> nn.Module:
-        """Build the embedding with the centres behind it."""
+        """Build the head: an embedding, compared with the centre of each class."""
         return Centred(self.backbone.width, self.p.dim, self.objective.task.num_classes)
 
     def sampler(self, epoch: int, train: TrainingView) -> Tensor:

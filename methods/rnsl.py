@@ -61,6 +61,6 @@ class RNSL(Embedded):
         """Parameters of RNSL."""
 
     def make_head(self) -> nn.Module:
-        """Build the embedding with the prototypes behind it."""
+        """Build the head: an embedding, compared with the prototype of each class."""
         p, classes = self.p, self.objective.task.num_classes
         return NormalisedSoftmax(self.backbone.width, p.dim, classes, p.temperature)

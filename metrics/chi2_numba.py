@@ -55,7 +55,7 @@ class Bounds(NamedTuple):
     Attributes:
         largest: Of the largest value.
         smallest: Of the smallest positive value.
-        floor: Of what stands for a sum that is 0; it vanishes when it is added to any positive value.
+        floor: Of the value that replaces a sum of 0; it vanishes when it is added to any positive value.
     """
 
     largest: int
@@ -118,6 +118,9 @@ def prepare(block: Tensor, scale: float) -> Tensor:
     Args:
         block: (n, d).
         scale: As `pairing_scale` returns it.
+
+    Returns:
+        (n, d), or (n, d + 1) with a last column of zeros when d is odd.
     """
     scaled = block * scale
     return torch.nn.functional.pad(scaled, (0, 1)) if scaled.shape[1] % 2 else scaled

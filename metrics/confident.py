@@ -26,8 +26,8 @@ class ConfidentLearning:
     Attributes:
         found: (N, C) bool, the entries flagged as wrong.
         score: (N, C) higher means more probably wrong.
-        thresholds: (2, C) mean self-confidence of the entries labelled absent, and of those labelled present; (1, C) of
-            one label an image.
+        thresholds: (2, C) mean self-confidence of the entries labelled absent, and of those labelled present; (1, C)
+            with exactly one label per image.
     """
 
     found: npt.NDArray[np.bool_]
@@ -45,14 +45,17 @@ def confident_learning(labels: Any, probabilities: Any, exclusive: bool = False)
     learning, JAIR 2021, eqs. 1 and 2; one-vs-rest as in Thyagarajan et al., Identifying incorrect annotations
     in multi-label classification data, 2022).
 
-    Of one label an image it is the original form: the thresholds are those of the given classes, and a label is found
-    when another class is the most probable one of those that reach their thresholds, and the most probable one of all
-    is another, too. Only the entries of the given classes are found and have a score above 0.
+    With exactly one label per image it is the original form: the thresholds are those of the given classes, and a label
+    is found when another class is the most probable one of those that reach their thresholds, and the given class is
+    not the most probable one of all. Only the entries of the given classes are found and have a score above 0.
 
     Args:
         labels: (N, C) of 0 and 1, as given.
         probabilities: (N, C) in [0, 1], that each class is present.
         exclusive: Whether each image has exactly one label, the first that is 1.
+
+    Returns:
+        Which entries are flagged, their scores and the thresholds.
 
     Raises:
         ValueError: Shapes that differ, labels other than 0 and 1, or probabilities outside 0 to 1.

@@ -108,7 +108,7 @@ class LabelScores:
         )
 
     def update(self, scores: Tensor, target: Tensor) -> None:
-        """Take in a batch.
+        """Add a batch.
 
         Args:
             scores: (B, C) from 0 to 1, how probable each class is.
@@ -122,7 +122,7 @@ class LabelScores:
             _on(scores, self._tuned)(present.int(), target)
 
     def compute(self) -> PredictionScores:
-        """Return the scores of everything that was taken in."""
+        """Return the scores of all batches so far."""
         found = _computed(self._metrics)
         supported = found["counts"][:, -1] > 0
         per_class = {name: found[name] for name in ("average_precision", "f1")}
@@ -177,7 +177,7 @@ class SingleLabelScores:
         )
 
     def update(self, probabilities: Tensor, target: Tensor) -> None:
-        """Take in a batch.
+        """Add a batch.
 
         Args:
             probabilities: (B, C), rows that sum to 1.
@@ -186,7 +186,7 @@ class SingleLabelScores:
         _on(probabilities, self._metrics)(probabilities, target)
 
     def compute(self) -> PredictionScores:
-        """Return the scores of everything that was taken in."""
+        """Return the scores of all batches so far."""
         found = _computed(self._metrics)
         supported = found["counts"][:, -1] > 0
         values = {
@@ -227,7 +227,7 @@ class MapScores:
         )
 
     def update(self, classes: Tensor, target: Tensor) -> None:
-        """Take in a batch.
+        """Add a batch.
 
         Args:
             classes: (B, H, W) predicted classes.
@@ -236,7 +236,7 @@ class MapScores:
         _on(classes, self._metrics)(classes, target)
 
     def compute(self) -> PredictionScores:
-        """Return the scores of everything that was taken in."""
+        """Return the scores of all batches so far."""
         found = _computed(self._metrics)
         supported = found["counts"][:, -1] > 0
         values = {"miou": _mean(found["iou"], supported), "f1_macro": _mean(found["f1"], supported)}

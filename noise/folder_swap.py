@@ -2,10 +2,10 @@
 
 Where the paper draws once from the whole training set, that code draws floor(P * SLNIR / 100) of the P pairs of an
 image and a class in the table of scene labels within each folder of UC Merced, so that every land use is equally noisy
-and fewer pairs go in all. A drawn class becomes any other one: where the image's map has it, all its pixels, read off
-the clean map, so that two regions may merge and a label may vanish without another in its place. The scene labels are
-then the classes of the noisy maps; at SLNIR 0 they stay what they were. It can be applied to any archive;
-the protocol `authors_code` uses it for DLRSD.
+and fewer pairs change in all. A drawn class becomes any other one, with all the pixels that it has in the clean map, so
+that two regions may merge and a label may vanish without another in its place. The scene labels are then the classes of
+the noisy maps; at SLNIR 0 they stay what they were. It can be applied to any archive; the protocol `authors_code` uses
+it for DLRSD.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ class FolderSwap(NoiseModel):
     Parameters = Parameters
 
     def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
-        """Corrupt the scene labels themselves, or read them off corrupted maps.
+        """Corrupt the scene labels themselves, or derive them from corrupted maps.
 
         Raises:
-            InputError: There are no label maps to read labels off, or one holds a class out of range.
+            InputError: There are no label maps to derive labels from, or one holds a class out of range.
         """
         clean = labels.scene_labels
         if self.parameters.labels == "own":
@@ -74,7 +74,7 @@ class FolderSwap(NoiseModel):
         return replace(read, positives=noise.positives, affected=noise.affected)
 
     def corrupt_maps(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
-        """Relabel all pixels of the drawn classes, read off the clean map.
+        """Relabel all pixels that the drawn classes have in the clean map.
 
         Without folders all samples are one folder, without scene labels the pairs are those of the maps. The rate
         counts the pairs that were drawn, also those whose class the map does not have.

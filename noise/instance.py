@@ -46,11 +46,11 @@ class Instance(NoiseModel):
     labels: high for a present class that the model misses and for an absent class that it sees. Labels are drawn one
     after another, each in proportion to the power `sharpness` of its rank among all labels, from those that are left,
     so that at high rates easy labels follow when the hard ones are used up. A label becomes an absent class in
-    proportion to that power of its rank among the absent entries; see `transition.replace_by_weight`. Ranks make any
-    scale do.
+    proportion to that power of its rank among the absent entries; see `transition.replace_by_weight`. Only ranks count,
+    so the difficulty may have any scale.
 
-    A run trains nothing to learn it: an entry is hard as far as the training images that look most alike, by
-    brightness and roughness of their bands, have another clean label there (`difficulty.neighbour_difficulty`).
+    In a run it is estimated without training: the difficulty of an entry is the share of the most similar training
+    images, by brightness and roughness of their bands, whose clean label differs (`difficulty.neighbour_difficulty`).
     """
 
     kinds = ("scene", "single")

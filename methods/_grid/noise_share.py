@@ -64,7 +64,7 @@ class NoiseShare(nn.Module):
         return 100 * self.noise_rate(self.labels[known], mean.clamp(0, 1))
 
     def note(self, batch: Batch, probabilities: Tensor) -> None:
-        """Take in what a step predicted.
+        """Add the predictions of a step to the averages, in the epochs that count.
 
         Args:
             batch: The mini-batch.

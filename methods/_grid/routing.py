@@ -56,11 +56,11 @@ class Gate:
 
 
 def split_batch(discriminative: Tensor, generative: Tensor, percent: float) -> tuple[Tensor, Tensor]:
-    """Take the samples whose discriminative loss exceeds the generative one most for noisy (eqs. 8 to 10).
+    """Flag the samples as noisy whose discriminative loss exceeds the generative one most (eqs. 8 to 10).
 
     Each head's losses are min-max scaled over the mini-batch on their own (all zero when they are all equal).
-    Exactly floor(B * percent / 100) samples are taken, where the paper's strict inequality would take one less;
-    among equal differences the earlier sample is taken.
+    Exactly floor(B * percent / 100) samples are flagged, where the paper's strict inequality would flag one less;
+    among equal differences the earlier sample is flagged.
 
     Args:
         discriminative: (B,) detached losses of the discriminative head.
@@ -79,17 +79,17 @@ def split_batch(discriminative: Tensor, generative: Tensor, percent: float) -> t
 
 
 def lowest_differences(difference: Tensor, noisy: Tensor) -> Tensor:
-    """Take as many samples for clean as are not noisy by a search of their own, as GRID's published code does.
+    """Select the clean samples, as many as are not noisy, in a search of their own, as GRID's published code does.
 
-    Among equal differences the earlier sample is taken here, too, so that it may be both noisy and clean and a later
+    Among equal differences the earlier sample is selected here, too, so that it may be both noisy and clean and a later
     one neither; without ties these are exactly the samples that are not noisy.
 
     Args:
-        difference: (B,) as `split_batch` gives it.
+        difference: (B,) differences in [-1, 1], as `split_batch` returns them.
         noisy: (B,) bool, the noisy samples W.
 
     Returns:
-        (B,) bool.
+        (B,) bool, the clean samples.
     """
     order = torch.sort(difference, stable=True).indices
     clean = torch.zeros_like(noisy)

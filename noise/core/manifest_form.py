@@ -1,4 +1,4 @@
-"""Validation of the numbers in a manifest that somebody else wrote, before anything is counted by them."""
+"""Validation of the numbers in an untrusted manifest, before memory is allocated by them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gridbench.noise.core.corruption import Kind
 __all__ = ["check_form", "check_types"]
 
 MOST_CLASSES = 1000
-"""Of which the table of who became whom has a million places; archives have at most 254."""
+"""A transition table of so many classes has a million entries; archives have at most 254 classes."""
 
 _LABELS = (
     "class_dependent confusable extra grouped instance instance_linear missing mixed none pair swap symmetric"

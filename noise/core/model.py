@@ -106,8 +106,11 @@ class NoiseModel(ABC):
 
         Args:
             labels: The labels; `labels.scene_labels` and `labels.present` are (N, C).
-            rate: 0 to 100 percent; what it is a share of is the model's matter.
+            rate: 0 to 100 percent; each model defines what it is a share of.
             rng: Random number generator.
+
+        Returns:
+            The noisy labels (N, C) and the changes.
 
         Raises:
             InputError: Labels other than 0 and 1, or a rate that these labels cannot realise.
@@ -119,8 +122,11 @@ class NoiseModel(ABC):
 
         Args:
             labels: The labels; `labels.maps` is (N, H, W), `labels.class_pixels` (N, C).
-            rate: 0 to 100 percent; what it is a share of is the model's matter.
+            rate: 0 to 100 percent; each model defines what it is a share of.
             rng: Random number generator.
+
+        Returns:
+            The noisy maps (N, H, W) and the changes.
 
         Raises:
             InputError: A class outside the range, or a rate that these maps cannot realise.
@@ -135,6 +141,9 @@ class NoiseModel(ABC):
             rate: 0 to 100 percent, exact unless a float.
             rng: Random number generator.
             kind: Which labels to corrupt.
+
+        Returns:
+            The noisy labels and the changes.
 
         Raises:
             InputError: The model does not corrupt such labels, there are none, or the rate cannot be realised.

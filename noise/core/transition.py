@@ -151,7 +151,7 @@ def replace_by_weight(
     # The smallest of exponential times with these weights as speeds is a weighted draw without replacement.
     with np.errstate(divide="ignore"):
         times = rng.standard_exponential(len(samples)) / source
-    dice = rng.random(len(samples))
+    draws = rng.random(len(samples))
     order = np.argsort(times, kind="stable")[: int((source > 0).sum())]
     wanted = share_of(len(samples), rate)
     found: list[Ints] = [np.zeros((0, 3), dtype=np.int64)]
@@ -159,7 +159,7 @@ def replace_by_weight(
     while reached < wanted and start < len(order):
         # What is offered later never undoes what was offered earlier, so the offers are made in portions.
         offered = order[start : start + max(wanted - reached, 1024)]
-        after = _destinations(taken, samples[offered], classes[offered], dice[offered], destination)
+        after = _destinations(taken, samples[offered], classes[offered], draws[offered], destination)
         rows = np.stack((samples[offered], classes[offered], after), axis=1)[after >= 0]
         found.append(rows[: wanted - reached])
         reached, start = reached + len(found[-1]), start + len(offered)
@@ -245,7 +245,7 @@ def _next_pairs(weights: Floats, counts: Ints, size: int) -> Ints:
 
 
 def _destinations(
-    taken: Flags, samples: Ints, classes: Ints, dice: Floats, destination: Callable[[Ints, Ints], Floats]
+    taken: Flags, samples: Ints, classes: Ints, draws: Floats, destination: Callable[[Ints, Ints], Floats]
 ) -> Ints:
     """Return what each offered label becomes, -1 for none; offers to one sample are served in their order."""
     after = np.full(len(samples), -1, dtype=np.int64)
@@ -259,8 +259,8 @@ def _destinations(
             weights = np.where(taken[samples[part]], 0.0, destination(samples[part], classes[part]))
             edges = weights.cumsum(axis=1)
             total = edges[:, -1:]
-            # Rounding can lift a die to the very end; then it is the last class with a weight.
-            chosen = np.minimum((edges <= dice[part, None] * total).sum(axis=1), (edges < total).sum(axis=1))
+            # Rounding can put a draw at the very end of the interval; it is then the last class with a weight.
+            chosen = np.minimum((edges <= draws[part, None] * total).sum(axis=1), (edges < total).sum(axis=1))
             done = total[:, 0] > 0
             after[part[done]] = chosen[done]
             taken[samples[part[done]], chosen[done]] = True

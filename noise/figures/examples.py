@@ -48,7 +48,10 @@ def draw_label_examples(
         before: (n, C) clean labels.
         after: (n, C) noisy labels.
         class_names: C names.
-        title: What stands above.
+        title: Title of the figure.
+
+    Returns:
+        The file's bytes.
     """
     columns = 3
     rows = max(-(-len(pictures) // columns), 1)
@@ -96,7 +99,10 @@ def draw_map_examples(
         before: (n, H, W) clean maps; what is no class is left white.
         after: (n, H, W) noisy maps.
         class_names: C names.
-        title: What stands above.
+        title: Title of the figure.
+
+    Returns:
+        The file's bytes.
     """
     classes, rows = len(class_names), max(len(pictures), 1)
     shown = np.unique(np.concatenate([before.ravel(), after.ravel()]).astype(np.int64))

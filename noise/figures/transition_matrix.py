@@ -38,7 +38,7 @@ def draw_transitions(counts: Ints, class_names: Sequence[str], title: str) -> by
     Args:
         counts: (C + 1, C + 1), as `count_transitions` returns them.
         class_names: C names.
-        title: What stands above the figure.
+        title: Title of the figure.
 
     Returns:
         The file's bytes; the row and the column of none are left out where they are empty.
