@@ -111,7 +111,7 @@ def parse(cls: type[P], given: Mapping[str, Any], owner: str) -> P:
     Args:
         cls: Dataclass whose fields were made with `parameter`.
         given: Public name -> value; text is converted to the field's type.
-        owner: Whose parameters these are, for messages, such as `"method grid"`.
+        owner: Component that has the parameters, for messages, such as `"method grid"`.
 
     Returns:
         An instance of `cls` with defaults for what was not given.

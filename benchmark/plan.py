@@ -47,7 +47,7 @@ class Plan:
         kind: Level of the labels that are corrupted: scene, pixel or single.
         versions: Declared versions of everything used.
         plugin: sha256 over the sources of outside components, or None.
-        resolved: What words among the parameters stand for in this run, such as lambda=slnir; empty for most.
+        resolved: Values of parameters that were given as words, such as lambda=slnir; empty for most runs.
     """
 
     config: RunConfig
@@ -242,7 +242,7 @@ def _files_of(noise: Any) -> dict[str, str]:
 
 
 def _weights_of(config: RunConfig) -> dict[str, str]:
-    """Return the hashes of what training starts from: published weights, a file of one's own; nothing from scratch.
+    """Return the hashes of the initial weights, published or from the user's file; nothing for training from scratch.
 
     Raises:
         InputError: They cannot be had, or a prefix is given without a file.

@@ -42,7 +42,7 @@ T = TypeVar("T")
 C = TypeVar("C", bound=type[Any])
 
 
-# Names stand in lists separated by commas, in tables and in names of folders, of which a system allows 255 bytes:
+# Names are used in lists separated by commas, in tables and in names of folders, of which a system allows 255 bytes:
 # a data set's (100), a method's, a loss's, and 30 for rate, seed and identity.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,59}")
 

@@ -50,8 +50,8 @@ class Folding:
 
     Attributes:
         count: Number of folds; None takes 5, or as many as there are groups if these are fewer.
-        by_image: Assign single images even where the archive has groups. Else the coarsest groups are kept
-            together of which there are enough for the folds.
+        by_image: Assign single images even where the archive has groups. Otherwise groups are kept together, by the
+            coarsest grouping that has enough of them for the folds.
         pattern: Regular expression that finds the group in an image's name; see `groupings_of`.
     """
 
@@ -72,7 +72,7 @@ class Audit:
         before: (N, C) labels before noise was injected; None without injected noise.
         probabilities: (N, C) held-out predictions.
         scores: (N, C) probability that each label is wrong.
-        margins: (N, C), or (N, 1) of one label an image: mean margins of the given labels in training; None without.
+        margins: Mean margins of the given labels in training, (N, C), or (N, 1) with one label per image; None without.
     """
 
     folder: Path
@@ -86,7 +86,7 @@ class Audit:
 
     @property
     def injected(self) -> bool:
-        """Whether the audited labels hold noise that was put in on purpose."""
+        """Whether noise was injected into the audited labels."""
         return self.before is not None
 
     @property
@@ -108,7 +108,7 @@ def fold_of_images(plan: Plan, folding: Folding) -> tuple[Array, str]:
 
     Args:
         plan: The plan of a run on all audited images.
-        folding: How.
+        folding: How they are divided.
 
     Returns:
         (N,) fold of each image, and in words what was kept together.

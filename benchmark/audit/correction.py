@@ -59,15 +59,14 @@ def replacement(
 
     Args:
         given: (C,) the image's labels.
-        probabilities: (C,) what the model sees in it.
+        probabilities: (C,) how probable each class is according to the model.
         label: The suspicious class.
         wrong: Whether it is given.
         exclusive: Whether the image has exactly one label.
 
     Returns:
-        For a missing label that class; for a wrong one the classes that the model takes for present (above one half)
-        and that are not given, the most probable first; often none. Of one label an image the most probable other
-        class.
+        For a missing label that class; for a wrong one the classes that the model predicts (above one half) and that
+        are not given, the most probable first; often none. With one label per image the most probable other class.
     """
     if exclusive:
         return [int(np.where(given != 0, -1.0, probabilities).argmax())]
@@ -92,8 +91,8 @@ def read_decisions(
         (image, class) -> `"accept"`, `"reject"` or `"unsure"`.
 
     Raises:
-        InputError: The file cannot be read, names an image, a class or a decision that there is not, decides twice
-            about a label, or takes one for given that is not.
+        InputError: The file cannot be read, names an unknown image, class or decision, decides twice about a label, or
+            states that a label is given that is not.
     """
     places = {name: i for i, name in enumerate(names)}
     classes = {name: i for i, name in enumerate(class_names)}

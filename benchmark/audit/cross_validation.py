@@ -50,7 +50,7 @@ def divide(count: int, folds: int, rng: np.random.Generator, groups: Sequence[An
         count: Number of samples N.
         folds: Number of folds, at least 2.
         rng: Decides the order.
-        groups: (N,) group of each sample; None when each stands for itself.
+        groups: (N,) group of each sample; None when each sample is a group of its own.
 
     Returns:
         (N,) fold of each sample, from 0.
@@ -198,13 +198,13 @@ def fold_plan(plan: Plan, held: Array) -> Plan:
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """What the networks of all folds say of the labels.
+    """Predictions and training margins of the networks of all folds.
 
     Attributes:
         probabilities: (N, C) float32, from networks that have not seen the image.
-        margins: (N, C), or (N, 1) of one label an image: by how much networks favoured its given labels while they were
-            trained on it, on average; None where the method shows no margins.
-        records: Of all networks.
+        margins: By how much networks favoured the given labels of an image while they were trained on it, on average,
+            (N, C), or (N, 1) with one label per image; None where the method shows no margins.
+        records: Run records of all networks.
     """
 
     probabilities: Array

@@ -264,7 +264,7 @@ def _fit(
         better = gained > 0
         at[rows[better]], height[rows[better]] = tried[better], reached[better]
         damping[rows] = np.where(better, damping[rows] / 5, np.minimum(damping[rows] * 5, 1e8))
-        # A row whose step was refused tries a shorter one; one that gained next to nothing is done.
+        # A row whose step was refused tries a shorter one; one that hardly improved has converged.
         rows = rows[(gained > CLOSE) | (~better & (damping[rows] < MOST_DAMPING))]
         if not len(rows):
             break

@@ -40,9 +40,10 @@ class Expectation:
         precision: Expected share of errors among the first k.
         low: Lower end of its 95 % interval.
         high: Upper end.
-        change: As many of the first labels may be changed unseen: the probability that each is wrong exceeds one half
-            at the lower end of its interval; 0 when there is none.
-        look: Behind so many, fewer than one in five is expected to be wrong.
+        change: Number of leading labels that may be changed without review, since the lower end of the interval of
+            their probability to be wrong exceeds one half; may be 0.
+        look: Number of leading labels worth reviewing; of those after them, fewer than one in five is expected to be
+            wrong.
     """
 
     k: list[int]

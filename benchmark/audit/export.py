@@ -88,7 +88,7 @@ def label_table(archive: Archive, labels: Array) -> bytes:
     """Return labels.csv: file, split, group and a column of 0 and 1 for each class, as `data prepare folder` reads it.
 
     Args:
-        archive: Whose names, splits and classes.
+        archive: The archive, for names, splits and classes.
         labels: (N, C) labels of all its images.
     """
     known = {"file": archive.names, "split": split_names(archive)}
@@ -198,7 +198,7 @@ def write_images(archive: Archive, folder: Path) -> int:
 
     Args:
         archive: The archive.
-        folder: Where to; it is made.
+        folder: Output folder, created if it does not exist.
 
     Returns:
         How many were written.

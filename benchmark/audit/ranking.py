@@ -1,4 +1,4 @@
-"""Ranking of labels by the probability that they are wrong, to whose log-odds margins in training add."""
+"""Ranking of labels by the probability that they are wrong, with training margins as additional evidence."""
 
 from __future__ import annotations
 

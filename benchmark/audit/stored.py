@@ -1,4 +1,4 @@
-"""The folder of an audit: what every audit stores, and checks of what is read, which may come from somebody else."""
+"""The folder of an audit: common contents of all audits, and validation of stored audits, which are not trusted."""
 
 from __future__ import annotations
 

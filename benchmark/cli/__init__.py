@@ -157,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; return when it is done, else exit: 1 a run failed, 2 bad input, 130 interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
-    # --debug is taken anywhere, as people type it where they think of it.
+    # --debug is accepted anywhere on the line, since it is often appended to a command that has just failed.
     words = [word for word in words if word != "--debug"]
     _open_standard_streams()
     with guarded():
@@ -190,7 +190,7 @@ def _flushed() -> int:
             sys.stdout.flush()
         return 0
     except OSError as error:
-        # Whoever read the output may have gone, such as `head`; Python would try again, and complain, at its end.
+        # The reader of the output, such as `head`, may have ended; Python would try again at exit, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             return 1

@@ -1,4 +1,4 @@
-"""`gridbench check`: the conformance suite on a component of one's own, or on ours."""
+"""`gridbench check`: the conformance suite for a component, of a plug-in or built in."""
 
 from __future__ import annotations
 

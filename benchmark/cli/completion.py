@@ -84,7 +84,7 @@ def _everything(context: click.Context) -> list[str]:
     )
 
 
-# (command, parameter) -> what it may be; an empty command stands for every command that has such a parameter.
+# (command, parameter) -> possible values; an empty command means every command that has such a parameter.
 VALUES: dict[tuple[str, str], Callable[[click.Context], Iterable[str]]] = {
     ("", "method"): _components("METHODS"),
     ("", "loss"): _components("LOSSES"),

@@ -40,7 +40,7 @@ SETTINGS: dict[str, Any] = {
     "k": 3,
     "crop": 0,
     "slnir": 20,
-    # The sign of descriptors is the backbone's matter and the user's choice, not the method's.
+    # The sign of descriptors depends on the backbone and the user's settings, not on the method.
     "distance": "euclidean",
 }
 

@@ -56,7 +56,7 @@ class _Finder(Loader):
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        # The import machinery hands out whatever stands in sys.modules when this returns.
+        # The import machinery returns the entry in sys.modules after this call.
         sys.modules[module.__name__] = importlib.import_module(MOVED[module.__name__])
 
 

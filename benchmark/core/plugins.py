@@ -177,7 +177,7 @@ def _guard_exit() -> None:
     leave.guards = real  # type: ignore[attr-defined]
     # The same function by the name of the module that it comes from: posix, or nt.
     vars(os)["_exit"] = vars(sys.modules[os.name])["_exit"] = leave
-    # All functions of their kind end in one of these.
+    # All variants of os.exec end in one of these.
     for name in ("execv", "execve"):
         replaced = functools.partial(_exec, getattr(os, name), process)
         vars(os)[name] = vars(sys.modules[os.name])[name] = replaced

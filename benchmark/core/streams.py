@@ -59,7 +59,7 @@ def torch_scope(device: torch.device, seed: int, stream: str, *counters: int) ->
     import torch
 
     module = torch.get_device_module(device)
-    # Only accelerators keep generators of their own; `torch.manual_seed` would reseed all of them for good.
+    # Only accelerators keep generators of their own; `torch.manual_seed` would reseed all of them permanently.
     devices = [device] if hasattr(module, "default_generators") else []
     with torch.random.fork_rng(devices=devices, device_type=device.type):
         value = derive(seed, stream, *counters)

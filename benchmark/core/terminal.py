@@ -113,7 +113,7 @@ def _written(match: re.Match[str]) -> str:
 
 
 class _Guard(io.TextIOBase):
-    """A text stream that escapes what is written to it; `trusted` is the stream itself, for styles of our own."""
+    """A text stream that escapes what is written to it; `trusted` is the stream itself, for gridbench's own styles."""
 
     def __init__(self, trusted: TextIO) -> None:
         self.trusted = trusted

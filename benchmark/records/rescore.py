@@ -49,7 +49,7 @@ OF_TRAINING = (
     "predicted_prevalence",
     "best_epoch",
 )
-"""What a result says of the training, whatever its descriptors are compared by."""
+"""Entries of a result that describe the training and do not depend on how descriptors are compared."""
 
 
 def rescore(folder: Path, changes: Mapping[str, Any], execution: Execution) -> RunRecord:
@@ -189,7 +189,7 @@ def _restore(
 
 @contextmanager
 def _readable(stored: StoredRun) -> Iterator[None]:
-    """Report whatever is wrong with the files of a record as the user's matter: they may come from elsewhere."""
+    """Turn any error in the files of a record into an InputError, since the record may come from elsewhere."""
     try:
         yield
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:

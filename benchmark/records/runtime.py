@@ -29,7 +29,7 @@ class Estimate:
     Attributes:
         seconds: Total computing time of the runs with an estimate.
         known: Number of runs with an estimate.
-        unknown: Number of runs without an estimate, since no run of their kind is finished.
+        unknown: Number of runs without an estimate, since no comparable run is finished.
         devices: Devices of the measured runs.
         memory: Peak memory of the measured runs in bytes; None if it is not recorded.
     """

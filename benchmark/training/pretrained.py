@@ -37,7 +37,7 @@ class Published:
 
     Attributes:
         path: Where it is.
-        repository: Whose it is, such as `"timm/resnet18.a1_in1k"`.
+        repository: Its repository on the hub, such as `"timm/resnet18.a1_in1k"`.
         revision: The commit that it is of.
         sha256: Hash of its content.
     """

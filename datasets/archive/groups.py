@@ -44,7 +44,7 @@ def groupings_of(archive: Archive, pattern: str | None = None) -> list[Grouping]
             and the image that each tile was cut from.
 
     Returns:
-        None, one or several; none where every sample stands for itself.
+        None, one or several; none where every sample is a group of its own.
 
     Raises:
         InputError: The pattern is no regular expression, or does not fit a sample.

@@ -234,7 +234,7 @@ class EvaluationSet:
         crop: Side of the crop in pixels; None for the whole image.
         device: Where batches are wanted.
         statistics: What images are standardised by; see `Archive.scaling`.
-        held: Exactly these images, where somebody holds them already.
+        held: Exactly these images, if the caller has loaded them already.
     """
 
     def __init__(

@@ -295,7 +295,7 @@ def _signed(values: NDArray[np.generic]) -> NDArray[np.generic]:
 
 
 def _widen(stored: Tensor) -> Tensor:
-    # Few operations know 16-bit unsigned numbers, so they travel as signed ones of the same bits.
+    # Few operations support 16-bit unsigned numbers, so they are transferred as signed ones of the same bits.
     if stored.dtype == torch.int16:
         return (stored.to(torch.int32) & 0xFFFF).to(torch.float32)
     return stored.to(torch.float32)

@@ -20,7 +20,7 @@ __all__ = ["figures_of"]
 
 
 def figures_of(report: Report) -> Iterator[tuple[str, Figure]]:
-    """Yield (file name without suffix, figure) for everything that the records allow to draw."""
+    """Yield (file name without suffix, figure) of each figure for which the records have the data."""
     taken: set[str] = set()
     for table in report.tables:
         for name, figure in _of_table(table):

@@ -109,7 +109,7 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _runs(place: Path) -> Iterator[Run | LeftOut]:
-    """Yield what is in a folder or a compact file: one's own records, without origin, then those of others."""
+    """Yield the records in a folder or a compact file: the user's own, without origin, then imported ones."""
     if place.is_file():
         yield from _compact(place)
         return

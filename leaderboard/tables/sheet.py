@@ -18,9 +18,9 @@ class SheetCell:
     """One cell of a sheet, as text.
 
     Attributes:
-        text: The value, or what stands for it.
+        text: The value, or the text in its place.
         spread: Its spread; may be empty.
-        extra: What must stand beside it, such as "(2/3)" where seeds are missing.
+        extra: Text shown beside it, such as "(2/3)" where seeds are missing.
         mark: Whether it is the best or second best of its column, or says that a value is missing.
     """
 

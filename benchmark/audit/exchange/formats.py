@@ -69,7 +69,7 @@ def import_decisions(
     """Read what was labelled in an annotation tool as decisions about the audited labels.
 
     A label that differs from the given one is an accepted change. One that stays is a rejected suspicion where the
-    file says that somebody has finished the image, else no decision. Where annotators disagree it is unsure.
+    file says that an annotator has finished the image, else no decision. Where annotators disagree it is unsure.
 
     Args:
         name: Name of the format.
@@ -83,7 +83,7 @@ def import_decisions(
         (image, class) -> `"accept"`, `"reject"` or `"unsure"`.
 
     Raises:
-        InputError: The file cannot be read, or names an image or a class that there is not.
+        InputError: The file cannot be read, or names an unknown image or class.
     """
     try:
         found = EXCHANGE_FORMATS[name].read(path, read_bytes(path, LARGEST_TABLE))

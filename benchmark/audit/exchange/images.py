@@ -58,7 +58,7 @@ class Labelled:
     Attributes:
         name: The image, as the file names it.
         labels: Labels that it has; one set for each annotator.
-        finished: Whether the file says that somebody has finished it, so that labels that stay were decided, too.
+        finished: Whether the file says that an annotator has finished it, so that unchanged labels are decisions, too.
     """
 
     name: str

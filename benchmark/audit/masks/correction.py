@@ -151,9 +151,9 @@ def write_masks(archive: Archive, maps: Array, folder: Path) -> int:
     """Write masks as files of one byte a pixel, the position of the class or 255; return how many.
 
     Args:
-        archive: Whose names and places.
+        archive: The archive, for names and georeferences.
         maps: (N, H, W) label maps of all its images.
-        folder: Where to; it is made.
+        folder: Output folder, created if it does not exist.
     """
     places = archive.georeferences or [None] * len(archive)
     for one, path, place in zip(maps, mask_paths(archive, folder), places, strict=True):

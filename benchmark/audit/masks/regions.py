@@ -177,7 +177,7 @@ def displaced(given: Array, down: int, across: int) -> Array:
 
 
 def _of_class(odds: Array, classes: Array) -> Array:
-    """Return (H, W) the log-odds of each pixel's class; of no account where it has none."""
+    """Return the (H, W) log-odds of each pixel's class; undefined for pixels without a class."""
     known = is_labelled(classes)
     found: Array = np.take_along_axis(odds, np.where(known, classes, 0)[None].astype(np.int64), 0)[0]
     return found

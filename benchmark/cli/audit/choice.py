@@ -42,7 +42,7 @@ def decided_labels(
 def chosen_changes(
     found: Audit, decided: Mapping[tuple[int, int], str], top: str | None, kind: str, beyond: bool
 ) -> list[tuple[int, int]]:
-    """Return the (image, class) pairs to turn over."""
+    """Return the (image, class) pairs whose labels are flipped."""
     from gridbench.audit.correction import ACCEPT, changes_of
     from gridbench.audit.expectation import leading
 
@@ -71,7 +71,7 @@ def chosen_changes(
         )
         chosen |= set(unseen)
     if found.exclusive:
-        # Somebody who names another label of an image in an annotation tool has chosen what takes the place.
+        # An annotator who added another label to an image has already chosen the replacement.
         added = {i for i, c in chosen if not found.given[i, c]}
         chosen |= {(i, k) for i, c in chosen if i not in added for k in found.instead(i, c, True)}
     return sorted(chosen)

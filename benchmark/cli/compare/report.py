@@ -79,7 +79,7 @@ def placed(
         baselines: The baselines.
         items: The method's runs.
         control: Plain training on the machine of the method's runs; none where the baselines are of that machine.
-        runs: Folder of one's own records.
+        runs: Folder of the user's own records.
         metric: What to compare; None for NDCG.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The options of `gridbench data prepare`: those that every kind takes, and the many of one's own folder."""
+"""The options of `gridbench data prepare`: those shared by every kind of archive, and those of folders."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 LARGEST_SIDE = 10_000
-"""Largest side in pixels of a packed image: such a one has nearly as many pixels as are read of any."""
+"""Largest side of a packed image in pixels: its square is close to the largest number of pixels that are read."""
 
 
 def _with(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:

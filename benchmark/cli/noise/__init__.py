@@ -164,7 +164,7 @@ def inspect(
         names = list(archive.class_names)
     counts = count_transitions(manifest.changed, classes)
     _, changes = np.unique(manifest.changed[:, 0], return_counts=True)
-    # Not by an array of all images, of which somebody else's manifest may name billions.
+    # Not by an array of all images, since an untrusted manifest may claim billions of them.
     per_image = {0: manifest.shape[0] - len(changes), **Counter(sorted(changes.tolist()))}
     histogram = {str(count): images for count, images in per_image.items() if images}
     summary = manifest.summary()

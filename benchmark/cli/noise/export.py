@@ -59,7 +59,7 @@ def write_files(folder: Path, archive: Archive, manifest: Manifest, noisy: Array
     become one PNG each in `maps/`, in which 255 is no class; `changes.csv` names image, class before and after.
 
     Args:
-        folder: Where to; it is made.
+        folder: Output folder, created if it does not exist.
         archive: The archive.
         manifest: What was done.
         noisy: Noisy labels of the training images, as `noisy_labels` returns them.
@@ -163,7 +163,7 @@ def example_figure(manifest: Manifest, archive: Archive, title: str) -> bytes:
     Args:
         manifest: What was done to the labels.
         archive: The archive that it was done to.
-        title: What stands above.
+        title: Title of the figure.
 
     Raises:
         InputError: Nothing was changed, or the manifest is of another archive.

@@ -35,7 +35,7 @@ class WandbRun:
         noted = read_json(self._note) if self._note.is_file() else {}
         wanted: dict[str, Any] = {"console": "off", "silent": True, "init_timeout": SECONDS}
         if os.environ.get("WANDB_MODE", "online") == "online":
-            # Without a server there is nothing to wait for but one's own disk, and what is cut off is lost.
+            # Without a server there is nothing to wait for but the local disk, and whatever is cut off is lost.
             wanted["finish_timeout"] = SECONDS
         known = {name: value for name, value in wanted.items() if name in wandb.Settings.model_fields}
         self._run = wandb.init(

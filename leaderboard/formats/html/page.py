@@ -90,7 +90,7 @@ def inlined(
 def page_document(report: Report, budget: Budget) -> dict[str, Any]:
     """Return everything that the page's script reads."""
     details, places = details_of(_by_importance(report.tables), budget)
-    # A reader wants the headline first: the table that most was computed for.
+    # The table with the most runs is the headline and is shown first.
     sizes = [sum(cell.n for cell in table.cells) for table in report.tables]
     first = sizes.index(max(sizes)) if sizes else 0
     return {"tables": [_table(table, places) for table in report.tables], "first": first, "details": details}
