@@ -98,8 +98,8 @@ class Audit:
         """Return the labels in the order of their suspicion; see `rank_labels`."""
         return rank_labels(self.given, self.scores, "wrong" if self.exclusive else kind)
 
-    def instead(self, i: int, label: int, wrong: bool) -> list[int]:
-        """Return the classes that image `i` should have instead of a wrong label; see `replacement`."""
+    def replacements(self, i: int, label: int, wrong: bool) -> list[int]:
+        """Return the classes that should replace a wrong label of image `i`; see `replacement`."""
         return replacement(self.given[i], self.probabilities[i], label, wrong, self.exclusive)
 
 

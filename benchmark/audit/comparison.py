@@ -22,7 +22,7 @@ from gridbench.plan import Plan
 from gridbench.records.runner import Execution, execute
 from gridbench.training.experiment import Experiment, Outcome
 
-__all__ = ["Changes", "ComparedExperiment", "Shared", "changes_between", "retrain", "share"]
+__all__ = ["Changes", "ComparedExperiment", "Shared", "changes_between", "retrain", "shared_between"]
 
 Array = npt.NDArray[Any]
 
@@ -131,8 +131,8 @@ def changes_between(before: Archive, after: Archive) -> Changes:
     )
 
 
-def share(before: Archive, after: Archive, level: str) -> Shared:
-    """Choose the images and labels that both archives are scored on.
+def shared_between(before: Archive, after: Archive, level: str) -> Shared:
+    """Return the images and labels on which both archives are scored.
 
     These are the images that both have in the same split. Their labels are the clean ones where an archive has a
     second table; images on whose labels the two disagree are left out.

@@ -53,7 +53,7 @@ class Expectation:
     change: int
     look: int
 
-    def mended(self, count: int) -> tuple[int, int]:
+    def expected_errors(self, count: int) -> tuple[int, int]:
         """Return how many of the first `count` labels are expected to be errors, and how many are right."""
         if not count:
             return 0, 0
@@ -119,7 +119,7 @@ def leading(count: int, noun: str, plural: str = "") -> str:
 
 def advice(expected: Expectation) -> str:
     """Return advice in words: how many labels to review, and how many may be changed without review."""
-    right, _ = expected.mended(expected.look)
+    right, _ = expected.expected_errors(expected.look)
     look = (
         f"Look at {leading(expected.look, 'entry', 'entries')} of the list: "
         f"{f'about {right} errors are' if right > 1 else 'about one error is'} expected there; "
@@ -127,7 +127,7 @@ def advice(expected: Expectation) -> str:
         if expected.look
         else "In no part of the list is one label in five expected to be an error."
     )
-    right, wrong = expected.mended(expected.change)
+    right, wrong = expected.expected_errors(expected.change)
     change = (
         f"Changing {leading(expected.change, 'entry', 'entries')} unseen is expected to mend {right} and to "
         f"break {wrong}."

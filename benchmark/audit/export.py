@@ -56,7 +56,7 @@ def list_table(audit: Audit, archive: Archive, suspects: Suspects) -> tuple[list
             "wrong" if wrong else "missing",
             f"{suspects.scores[at]:.4f}",
             f"{seen[label]:.4f}",
-            SEPARATOR.join(classes[c] for c in audit.instead(i, label, wrong)),
+            SEPARATOR.join(classes[c] for c in audit.replacements(i, label, wrong)),
             SEPARATOR.join(classes[c] for c in np.flatnonzero(given)),
         ]
         if audit.margins is not None:

@@ -229,7 +229,7 @@ def _suspect(audit: Audit, suspects: Suspects, at: int, place: Mapping[int, int]
         "label": label,
         "wrong": wrong,
         "score": round(float(suspects.scores[at]), 3),
-        "instead": audit.instead(i, label, wrong) if wrong else [],
+        "instead": audit.replacements(i, label, wrong) if wrong else [],
         "replaced": audit.exclusive,
     }
 

@@ -207,10 +207,10 @@ def backbones(patterns: tuple[str, ...], probe: bool, bands: int, size: int) -> 
     if not probe:
         click.echo("\n".join(dict.fromkeys(names)))
         return
-    from gridbench.training.backbone_survey import look_at
+    from gridbench.training.backbone_survey import survey_backbones
 
     click.echo("| backbone | descriptor width | sign | feature map | verdict |\n|---|---|---|---|---|")
-    for row in look_at(dict.fromkeys(names), bands, size):
+    for row in survey_backbones(dict.fromkeys(names), bands, size):
         width, maps = row.width or "", row.map_width or ""
         click.echo(f"| {row.name} | {width} | {row.sign} | {maps} | {' '.join(row.verdict.split())} |")
 

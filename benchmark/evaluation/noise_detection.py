@@ -24,7 +24,14 @@ from gridbench.metrics.confident import confident_learning
 from gridbench.metrics.detection import detection_scores, top_count, top_share
 from gridbench.metrics.neighbours import nearest_others, neighbour_disagreement, outside_largest_component
 
-__all__ = ["LabelledSet", "Verdict", "centre_of", "judge_training_set", "softmin_scores", "wrong_classes"]
+__all__ = [
+    "DetectionResult",
+    "LabelledSet",
+    "centre_of",
+    "evaluate_detectors",
+    "softmin_scores",
+    "wrong_classes",
+]
 
 Array = np.ndarray[Any, Any]
 WAYS = ("method", "loss", "aum", "confident_learning", "knn", "topofilter", "softmin", "random")
@@ -65,7 +72,7 @@ class LabelledSet:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class DetectionResult:
     """Predictions and detection scores of the trained model on its training set.
 
     Attributes:
@@ -120,9 +127,9 @@ class _Way:
         return self.labels[items] if self.labels is not None and self.labels.ndim == 2 else self.labels
 
 
-def judge_training_set(
+def evaluate_detectors(
     method: Method, objective: Objective, samples: LabelledSet, slnir: Any, seed: int
-) -> Verdict:
+) -> DetectionResult:
     """Score the whole training set once with every detector of label noise, and evaluate the detectors.
 
     The detectors are:
@@ -161,7 +168,7 @@ def judge_training_set(
     parts += [each for each in ours.values() if each is not None]
     if not all(np.isfinite(part).all() for part in parts):
         reason = "the trained model's losses are not all finite in evaluation mode"
-        return Verdict(present, {"image": None, "label": None, "reasons": {"image": reason}}, {})
+        return DetectionResult(present, {"image": None, "label": None, "reasons": {"image": reason}}, {})
     losses, there = seen.get("label/loss"), seen.get("label/there")
     items = np.ones(samples.scene_labels.shape, dtype=bool) if there is None else there
     ways, reasons = _ways(method, samples, seen, items, objective.task.predicts == "single")
@@ -184,7 +191,7 @@ def judge_training_set(
         scores = {way: each.of_items(items) for way, each in ways.items()}
         arrays["label.items"] = items
         document["label"] = _scored("label", wrong, scores, chosen, arrays)
-    return Verdict(present, {**document, "reasons": reasons}, arrays)
+    return DetectionResult(present, {**document, "reasons": reasons}, arrays)
 
 
 def _ways(

@@ -13,7 +13,7 @@ from gridbench.records.record import State, StoredRun, iter_records
 from gridbench.records.runtime import Estimate, Measured, duration
 from gridbench.records.sweep_manifest import DeclaredSweep, declared_sweeps
 
-__all__ = ["Report", "RunStatus", "SweepStatus", "look", "set_aside", "statuses", "sweep_statuses"]
+__all__ = ["Report", "RunStatus", "SweepStatus", "read_status", "set_aside", "statuses", "sweep_statuses"]
 
 IMPORTED = "imported"
 """Folder below the runs that holds what others made, a folder per origin."""
@@ -165,11 +165,11 @@ class Report:
         return ", ".join(parts) or "No runs."
 
 
-def look(runs: Path, verify: bool = False) -> Report:
-    """Look at a folder of runs.
+def read_status(runs: Path, verify: bool = False) -> Report:
+    """Return the status of all runs and sweeps in a folder.
 
     Args:
-        runs: The folder.
+        runs: Folder of run records.
         verify: Compare every file of a finished run with its hash, compute its scores again from those of single
             queries, and do so for imported records, too.
     """

@@ -38,7 +38,7 @@ class Trial:
     Attributes:
         parameters: The selected parameters by public name.
         scores: Run id -> validation score (fraction), of the runs that are done.
-        missing: Run in words -> its state, of the runs that have none.
+        missing: Description of a run -> its state, for runs without a score.
         cells: The cells that its runs belong to.
     """
 
@@ -67,7 +67,7 @@ class Selection:
         method: Name of the method.
         loss: Name of the loss.
         names: The selected parameters.
-        metric: What was compared.
+        metric: Validation score that was compared.
         slnirs: Noise rates (percent, exact decimals) that the mean is over.
         seeds: Seeds that the mean is over.
         trials: Everything that was tried.

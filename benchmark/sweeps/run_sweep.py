@@ -34,9 +34,9 @@ class Computing:
     """How runs are computed.
 
     Attributes:
-        engine: Which engine computes them, and on what.
+        engine: The engine and its settings.
         time_limit: Longest time for one run, in seconds; None for no limit.
-        max_failures: After how many failures to stop; None never to.
+        max_failures: Number of failures after which to stop; None for no limit.
     """
 
     engine: EngineChoice = field(default_factory=EngineChoice)
@@ -262,7 +262,7 @@ def _declaration(
 
 
 def _search(axes: dict[str, list[str]], values: dict[str, Any]) -> Search | None:
-    """Take what is selected out of the declaration; `last` and `best` stay, which are about epochs."""
+    """Remove the parameters to select from the declaration and return them; `last` and `best`, of epochs, stay."""
     given = values.pop("select", None)
     words = several("select", given) if given is not None else []
     epochs = [word for word in words if word in ("last", "best")]

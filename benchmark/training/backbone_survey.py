@@ -11,7 +11,7 @@ from gridbench.core.streams import torch_scope
 from gridbench.errors import InputError
 from gridbench.training.backbone import BackboneSpec, Probe, build_backbone, check_distance, probe
 
-__all__ = ["BackboneRow", "look_at"]
+__all__ = ["BackboneRow", "survey_backbones"]
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class BackboneRow:
         return ("every distance" if self.chi2 else "--distance or --descriptor-map needed") + maps
 
 
-def look_at(names: Iterable[str], bands: int, size: int) -> Iterator[BackboneRow]:
-    """Build each backbone, pass random images through it, and yield what that showed.
+def survey_backbones(names: Iterable[str], bands: int, size: int) -> Iterator[BackboneRow]:
+    """Build each backbone and yield the width and sign of its descriptors for random images.
 
     Args:
         names: Names in timm.

@@ -33,7 +33,7 @@ def compiled(function: Pass) -> Pass:
 
 
 def compile_failure(error: BaseException) -> str:
-    """Return why code could not be made, of a forward or a backward pass; nothing where an error is another."""
+    """Return why a forward or backward pass could not be compiled; empty for an error of another kind."""
     kinds = sys.modules.get("torch._dynamo.exc")  # loaded by whatever compiles, and slow to load
     if kinds is None or not isinstance(error, kinds.TorchDynamoException):
         return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -17,10 +17,10 @@ from gridbench.datasets.loading.batches import EvaluationSet, TrainingSet
 from gridbench.datasets.loading.storage import Pixels
 from gridbench.errors import InputError, RunFailed
 from gridbench.evaluation.noise_detection import (
+    DetectionResult,
     LabelledSet,
-    Verdict,
     centre_of,
-    judge_training_set,
+    evaluate_detectors,
     wrong_classes,
 )
 from gridbench.evaluation.predictions import CleanLabels, Predictions, score_predictions
@@ -117,7 +117,7 @@ class Experiment:
         Raises:
             RunFailed: The descriptors cannot be compared with the chosen distance.
         """
-        return self._outcome({}, self._judge, keep_predictions)
+        return self._outcome({}, keep_predictions=keep_predictions)
 
     def score_again(self, descriptors: Mapping[str, Array]) -> Outcome:
         """Score only the retrieval, not the head or the training set.
@@ -128,13 +128,10 @@ class Experiment:
         Raises:
             RunFailed: The descriptors cannot be compared with the chosen distance.
         """
-        return self._outcome(descriptors, None)
+        return self._outcome(descriptors, retrieval_only=True)
 
     def _outcome(
-        self,
-        known: Mapping[str, Array],
-        judge: Callable[[Array | None], Verdict] | None,
-        keep_predictions: bool = False,
+        self, known: Mapping[str, Array], *, retrieval_only: bool = False, keep_predictions: bool = False
     ) -> Outcome:
         config = self.plan.config
         best_epoch = self.trainer.use_best() if self.trainer and config.select == "best" else None
@@ -150,12 +147,15 @@ class Experiment:
             for prefix, pair in results.items()
             for name, values in pair.scores.items()
         }
+        predictions, detected, pixels = Predictions({}, {}), DetectionResult(None, {}, {}), None
         with self.phases.timed("predictions"):
-            predictions = self._score_predictions(keep_predictions) if judge else Predictions({}, {})
+            if not retrieval_only:
+                predictions = self._score_predictions(keep_predictions)
         with self.phases.timed("sample_detection"):
-            verdict = judge(found.get("train")) if judge else Verdict(None, {}, {})
-            pixels = self._memorised_pixels() if judge else None
-        present = verdict.present
+            if not retrieval_only:
+                detected = self._detect_noise(found.get("train"))
+                pixels = self._memorised_pixels()
+        present = detected.present
         last = self.trainer.history[-1] if self.trainer else {}
         result = {
             "schema": 1,
@@ -170,7 +170,7 @@ class Experiment:
             "noisy_images": float(self.truth.noisy.mean()),
             "detection": last.get("detection"),
             "loss_detection": last.get("loss_detection"),
-            "sample_detection": verdict.document or None,
+            "sample_detection": detected.document or None,
             "memorised": None if present is None else memorised_share(present, self.truth),
             "memorised_pixels": pixels,
             "predicted_prevalence": None if present is None else float(present.mean()),
@@ -179,7 +179,7 @@ class Experiment:
             "best_epoch": best_epoch,
         }
         arrays = retrieval_arrays(self.plan.archive, self.splits, results)
-        return Outcome(result, arrays, found, verdict.arrays, predictions.arrays)
+        return Outcome(result, arrays, found, detected.arrays, predictions.arrays)
 
     def _corrupt(self) -> Corruption:
         """Corrupt the training labels by the run's noise model, and keep the manifest."""
@@ -278,10 +278,10 @@ class Experiment:
         task = self.objective.task if self.objective else None
         return score_predictions(task, self.predictions, self.splits, clean, archive.class_names, keep)
 
-    def _judge(self, descriptors: Array | None) -> Verdict:
+    def _detect_noise(self, descriptors: Array | None) -> DetectionResult:
         """Evaluate noise detection on the whole training set; known descriptors are not extracted again."""
         if self.objective is None:
-            return Verdict(None, {}, {})
+            return DetectionResult(None, {}, {})
         plan, config, train = self.plan, self.plan.config, self.splits.train
         data = self._data_as_given()
         if plan.kind == "pixel":
@@ -296,7 +296,7 @@ class Experiment:
             margins=self._margins(),
             descriptors=descriptors,
         )
-        return judge_training_set(self.method, self.objective, samples, self.truth.percent, config.seed)
+        return evaluate_detectors(self.method, self.objective, samples, self.truth.percent, config.seed)
 
     def _margins(self) -> Array | None:
         """Return the mean margins of the given labels in training; None for a method that did not see them."""

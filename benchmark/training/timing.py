@@ -49,6 +49,6 @@ class Phases:
 
 
 def wait_for(device: torch.device) -> None:
-    """Wait until a device has done all that it was given; a CPU always has."""
+    """Wait until a device has finished all work submitted to it; a CPU always has."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)

@@ -54,7 +54,9 @@ def export_suspects(
         score = float(suspects.scores[at])
         found[i].suspects.append(Suspected(classes[c], bool(suspects.wrong[at]), score))
         if audit.exclusive:
-            found[i].suspects.extend(Suspected(classes[k], False, score) for k in audit.instead(i, c, True))
+            found[i].suspects.extend(
+                Suspected(classes[k], False, score) for k in audit.replacements(i, c, True)
+            )
     return EXCHANGE_FORMATS[name].write(list(found.values()), list(classes), str(audit.document["id"]))
 
 

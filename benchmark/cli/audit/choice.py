@@ -73,7 +73,7 @@ def chosen_changes(
     if found.exclusive:
         # An annotator who added another label to an image has already chosen the replacement.
         added = {i for i, c in chosen if not found.given[i, c]}
-        chosen |= {(i, k) for i, c in chosen if i not in added for k in found.instead(i, c, True)}
+        chosen |= {(i, k) for i, c in chosen if i not in added for k in found.replacements(i, c, True)}
     return sorted(chosen)
 
 

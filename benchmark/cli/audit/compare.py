@@ -94,7 +94,7 @@ def compare(
       gridbench audit compare mine mine-corrected --dry-run
       gridbench audit compare mine mine-corrected --seeds 5
     """  # noqa: D301
-    from gridbench.audit.comparison import changes_between, retrain, share
+    from gridbench.audit.comparison import changes_between, retrain, shared_between
     from gridbench.config import make_config
     from gridbench.core.console import Console
     from gridbench.core.files import check_free
@@ -119,7 +119,7 @@ def compare(
 
         first = [plan_of(name, wanted[0]) for name in (before, after)]
         one, two = (plan.archive for plan in first)
-        changes, shared = changes_between(one, two), share(one, two, first[0].kind)
+        changes, shared = changes_between(one, two), shared_between(one, two, first[0].kind)
         _print_changes(before, after, changes, shared)
         config = first[0].config
         say(

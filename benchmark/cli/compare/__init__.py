@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gridbench.cli.compare.report import announce, close, explain_control, placed
+from gridbench.cli.compare.report import announce, close, comparison_report, explain_control
 from gridbench.cli.computing import computing_of, computing_options
 from gridbench.cli.leaderboard import FORMATS, format_of, report_text, write_report
 from gridbench.cli.options import (
@@ -171,7 +171,7 @@ def compare(
             _check(method, assigned, chosen_loss)
         if todo:
             how.compute(Execution(runs=runs, cache=cache, keep="light"), todo, progress)
-    report = placed(baselines, items, control, runs, metric)
+    report = comparison_report(baselines, items, control, runs, metric)
     chosen = format_of(format_, out)
     write_report(report_text(report, chosen, out), out)
     typed = {"method": name, "loss": loss, "slnir": slnir, "baselines": file, "cache": cache}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gridbench.sweeps.baselines import Baselines
     from gridbench.sweeps.grid import Item
 
-__all__ = ["announce", "close", "explain_control", "placed"]
+__all__ = ["announce", "close", "comparison_report", "explain_control"]
 
 ENOUGH_SEEDS = 5
 YOURS = "the method in question, computed on this machine"
@@ -70,7 +70,7 @@ def explain_control(
         say("The baselines were computed on this machine, so their plain training is the control.")
 
 
-def placed(
+def comparison_report(
     baselines: Baselines, items: Sequence[Item], control: Sequence[Item], runs: Path, metric: str | None
 ) -> Report:
     """Put the new runs among the baselines.

@@ -53,7 +53,7 @@ def status(runs: Path, verify: bool, everything: bool, watch: bool, every: float
       gridbench status
       gridbench status --watch
     """  # noqa: D301
-    from gridbench.records.status import look
+    from gridbench.records.status import read_status
 
     if not runs.is_dir():
         raise InputError(
@@ -65,9 +65,11 @@ def status(runs: Path, verify: bool, everything: bool, watch: bool, every: float
     if watch:
         from gridbench.cli.status.watch import watch_runs
 
-        report = watch_runs(lambda: look(runs, verify), lambda report: _lines(report, everything), every)
+        report = watch_runs(
+            lambda: read_status(runs, verify), lambda report: _lines(report, everything), every
+        )
     else:
-        report = look(runs, verify)
+        report = read_status(runs, verify)
         if format_ == "json":
             click.echo(_json(report))
         else:

@@ -33,9 +33,9 @@ def watch_runs(
     """Show a folder of runs until nothing is running and nothing left, or until Ctrl-C.
 
     Args:
-        look: Looks at the folder.
-        lines: Words a report for an output that is no terminal.
-        every: Seconds between two looks.
+        look: Reads the status of the folder.
+        lines: Formats a report as lines for an output that is no terminal.
+        every: Seconds between two readings.
         console: Where to show it; None for the standard output.
 
     Returns:

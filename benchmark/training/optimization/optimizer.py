@@ -83,8 +83,11 @@ def make_optimizer(
             counter is used.
         name: timm's name of another optimiser than Adam.
         fused: Whether Adam's fused kernel is used; only plain Adam has one here.
-        momentum: Of that optimiser; None where it has none.
-        weight_decay: Of all parameters with more than one dimension, in groups that say nothing else.
+        momentum: Momentum of that optimiser; None where it has none.
+        weight_decay: Weight decay of all parameters with more than one dimension, in groups that set none of their own.
+
+    Returns:
+        The optimiser.
 
     Raises:
         ValueError: `order` does not hold exactly the parameters of the groups.
@@ -133,7 +136,7 @@ def make_own_optimizer(groups: Sequence[ParameterGroup]) -> torch.optim.SGD | No
 
 
 def check_groups(method: nn.Module, groups: Sequence[ParameterGroup]) -> None:
-    """Check what a method says is trained.
+    """Check the parameter groups of a method.
 
     Args:
         method: The method.

@@ -22,22 +22,22 @@ __all__ = ["UpdateRule", "Updates"]
 
 @dataclass(frozen=True)
 class UpdateRule:
-    """How weights follow from gradients.
+    """Settings of the weight updates.
 
     Attributes:
-        learning_rate: The largest that the schedule gives.
+        learning_rate: Largest learning rate of the schedule.
         adam_epsilon: Added to the denominator of optimisers that have one.
         shared_steps: Whether heads and backbone share Adam's step counter, as in GRID's published code.
         epsilon_hat: Whether Adam's epsilon is added before the bias correction, as in Keras.
         optimizer: timm's name of another optimiser than Adam.
         fused: Whether Adam's fused kernel is used.
-        momentum: Of optimisers that have one.
-        weight_decay: Of all parameters with more than one dimension.
-        schedule: Of the learning rate.
-        warmup_epochs: Epochs in which it rises.
-        min_lr: Below which it does not go.
-        clip_norm: Largest norm of the gradient; None for any.
-        accumulate: Mini-batches to an update.
+        momentum: Momentum of optimisers that have one.
+        weight_decay: Weight decay of all parameters with more than one dimension.
+        schedule: Name of the learning-rate schedule.
+        warmup_epochs: Epochs in which the learning rate rises to its value.
+        min_lr: Lowest learning rate of the schedule.
+        clip_norm: Largest norm of the gradient; None for no clipping.
+        accumulate: Mini-batches per update.
         ema: Decay of the moving average of the weights; None for no average.
     """
 
@@ -62,7 +62,7 @@ class Updates:
 
     Args:
         method: The method, on its device.
-        rule: How.
+        rule: Settings of the updates.
         epochs: Number of epochs of the run.
         batches: Mini-batches of an epoch.
 
@@ -72,7 +72,7 @@ class Updates:
         done: Updates that the average has followed.
 
     Raises:
-        InputError: What the method says of its parameters contradicts itself.
+        InputError: The method's parameter groups contradict each other.
     """
 
     def __init__(self, method: Method, rule: UpdateRule, epochs: int, batches: int) -> None:

@@ -69,7 +69,7 @@ def check_trackers(names: Sequence[str], folder: Path | None) -> None:
 
     Args:
         names: Names of trackers.
-        folder: Where they shall write, when that is not the usual place.
+        folder: Folder that they write to; None for the default place.
 
     Raises:
         InputError: A library is not installed, or the folder cannot be made.

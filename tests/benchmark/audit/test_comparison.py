@@ -5,7 +5,13 @@ from functools import partial
 import numpy as np
 import pytest
 
-from gridbench.audit.comparison import ComparedExperiment, changes_between, compared_plan, retrain, share
+from gridbench.audit.comparison import (
+    ComparedExperiment,
+    changes_between,
+    compared_plan,
+    retrain,
+    shared_between,
+)
 from gridbench.config import make_config
 from gridbench.datasets.archive.layout import GroupLayout, Layout, Sample
 from gridbench.datasets.archive.writer import ArchiveWriter, build_once
@@ -72,7 +78,7 @@ def names_at(archive, positions):
 
 def test_images_whose_given_labels_differ_are_not_scored(pack):
     one, two = pack("one"), pack("two", corrected())
-    found = share(one, two, "scene")
+    found = shared_between(one, two, "scene")
     assert not found.clean
     assert found.left_out == {"train": 2, "val": 0, "test": 1}
     expected = {
@@ -96,7 +102,7 @@ def test_clean_labels_of_either_archive_are_what_both_are_scored_against(pack, w
     clean[20, 0] = 1
     tables = [clean if which in (side, 2) else None for side in (0, 1)]
     one, two = pack("one", clean=tables[0]), pack("two", corrected(), clean=tables[1])
-    found = share(one, two, "scene")
+    found = shared_between(one, two, "scene")
     assert found.clean
     assert not any(found.left_out.values())
     for side, archive in enumerate((one, two)):
@@ -107,11 +113,11 @@ def test_clean_labels_of_either_archive_are_what_both_are_scored_against(pack, w
 def test_archives_without_anything_in_common_are_refused(pack):
     one = pack("one")
     with pytest.raises(InputError, match="have no image of the same name"):
-        share(one, pack("two", names=[f"x{name}" for name in NAMES]), "scene")
+        shared_between(one, pack("two", names=[f"x{name}" for name in NAMES]), "scene")
     with pytest.raises(InputError, match="have no class of the same name"):
-        share(one, pack("three", classes=("d", "e", "f")), "scene")
+        shared_between(one, pack("three", classes=("d", "e", "f")), "scene")
     with pytest.raises(InputError, match="no test image in common"):
-        share(one, pack("four", splits=["test"] * 6 + ["val"] * 6 + ["train"] * 12), "scene")
+        shared_between(one, pack("four", splits=["test"] * 6 + ["val"] * 6 + ["train"] * 12), "scene")
 
 
 def plans(pack, tmp_path):
@@ -128,7 +134,7 @@ def plans(pack, tmp_path):
 
 def test_both_are_scored_on_the_shared_images_alone(pack, tmp_path, monkeypatch):
     of = plans(pack, tmp_path)
-    shared = share(*(plan.archive for plan in of(0)), "scene")
+    shared = shared_between(*(plan.archive for plan in of(0)), "scene")
     execution = Execution(tmp_path / "runs", device="cpu", keep="light")
     before, after = retrain(of, shared, [1], execution)
     assert set(before) == set(after)

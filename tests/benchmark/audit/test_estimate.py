@@ -90,7 +90,7 @@ def test_expected_precision_mends_and_breaks():
     assert (np.array(expected.high) >= expected.precision).all()
     assert 0 < expected.change < expected.look
     wrong = (given != true).ravel()[np.argsort(-found.scores, axis=None, kind="stable")]
-    mended, broken = expected.mended(expected.change)
+    mended, broken = expected.expected_errors(expected.change)
     assert mended + broken == expected.change
     assert abs(mended - wrong[: expected.change].sum()) < 0.15 * expected.change
     planted = plant(found, given, probabilities, expected.k, rng)

@@ -15,7 +15,7 @@ from rich.console import Console
 from gridbench.cli import main
 from gridbench.cli.status.watch import picture, watch_runs
 from gridbench.records.record import finish_record
-from gridbench.records.status import look
+from gridbench.records.status import read_status
 from gridbench.records.sweep_manifest import DeclaredRun, declare, declared_sweeps
 
 CONFIG = {
@@ -201,7 +201,7 @@ def test_a_terminal_gets_a_picture_that_moves_until_the_end(write, sweep, runs):
 
     worker = threading.Thread(target=finish)
     worker.start()
-    report = watch_runs(lambda: look(runs), lambda report: [], 0.1, console)
+    report = watch_runs(lambda: read_status(runs), lambda report: [], 0.1, console)
     worker.join()
     assert report.summary() == "2 done"
     shown = output.getvalue()
@@ -213,13 +213,13 @@ def test_a_terminal_gets_a_picture_that_moves_until_the_end(write, sweep, runs):
 def test_elsewhere_a_line_is_printed_only_when_something_changed(write, sweep, runs, capsys):
     write("a")
     sweep("a", "b")
-    looks = iter([look(runs), look(runs), look(runs)])
+    looks = iter([read_status(runs), read_status(runs), read_status(runs)])
 
     def next_look():
         report = next(looks, None)
         if report is None:
             write("b")
-            return look(runs)
+            return read_status(runs)
         return report
 
     watch_runs(next_look, lambda report: [report.summary()], 0.01)
@@ -230,7 +230,7 @@ def test_the_picture_names_what_failed_and_why(write, sweep, runs):
     write("b", failed="out of luck [bold]")
     sweep("a", "b")
     output = io.StringIO()
-    Console(file=output, width=120).print(picture(look(runs)))
+    Console(file=output, width=120).print(picture(read_status(runs)))
     assert "b: out of luck [bold]" in output.getvalue()
     assert "1 failed" in output.getvalue()
 

@@ -112,7 +112,7 @@ def test_kept_descriptors_are_scored_without_passing_an_image(go, execution, mon
 
     monkeypatch.setattr("gridbench.evaluation.retrieval.describe", no_pass)
     monkeypatch.setattr("gridbench.training.experiment.predict", no_pass)
-    monkeypatch.setattr("gridbench.training.experiment.judge_training_set", no_pass)
+    monkeypatch.setattr("gridbench.training.experiment.evaluate_detectors", no_pass)
     scored = rescore(first.folder, {"distance": "cosine"}, execution(keep="all"))
     assert content(scored) == content(anew)
     for name in ("descriptors.npz", "predictions.npz"):

@@ -18,7 +18,7 @@ from gridbench.errors import InputError
 from gridbench.records.record import iter_records
 from gridbench.records.runner import Execution, run
 from gridbench.training.backbone import BackboneSpec, build_backbone, check_distance, probe
-from gridbench.training.backbone_survey import look_at
+from gridbench.training.backbone_survey import survey_backbones
 
 SIDE, COUNT, CLASSES = 32, 20, 4
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "backbones.md"
@@ -217,7 +217,7 @@ def test_the_page_lists_every_family_of_the_tests():
 
 @pytest.mark.parametrize("name", ["resnet18", "vit_tiny_patch16_224", "mobilevit_xxs"])
 def test_the_page_says_what_the_probe_says(name):
-    (row,) = look_at([name], 3, 64)
+    (row,) = survey_backbones([name], 3, 64)
     width, _, map_width, verdict = rows_of_the_page()[name]
     assert (str(row.width), str(row.map_width), row.verdict) == (width, map_width, verdict)
 
