@@ -7,7 +7,7 @@ tile.
 
 The split goes by squares of 256 image pixels (17 degrees; 8 x 8 tiles of 32 px, 4 x 4 tiles of 64 px): a whole
 square is training, validation or test, so no square is in two splits. That leaves 2,377 / 395 / 539 tiles of
-32 px in 105 squares, and 593 / 101 / 134 of 64 px in 97 squares. The squares are dealt out in a scattered order
+32 px in 105 squares, and 593 / 101 / 134 of 64 px in 97 squares. The squares are assigned in a scattered order
 that depends on `BLOCK_ORDER` alone: 9 is the first number with which every class occurs in every split at both
 sizes.
 """
@@ -221,7 +221,7 @@ def cut_tiles(image: NDArray[np.uint8], land_cover: NDArray[np.uint8], side: int
 
 
 def assign_blocks(blocks: NDArray[np.int64]) -> list[str]:
-    """Give each tile the split of its square; the squares are dealt out in a fixed, scattered order.
+    """Give each tile the split of its square; the squares are assigned in a fixed, scattered order.
 
     Args:
         blocks: (N, 2) row and column of each tile's square.

@@ -41,10 +41,13 @@ def build_once(directory: Path, build: Callable[[Path], None], *, force: bool = 
     """Open an archive, building it first when it is not there; processes that ask at once build it once.
 
     Args:
-        directory: Where the archive belongs.
+        directory: Folder of the archive.
         build: Fills the folder that it is given completely, or raises; what it leaves there is offered again
             to the next attempt.
-        force: Whether to build anew and replace what is there.
+        force: Whether to rebuild and replace an existing archive.
+
+    Returns:
+        The opened archive.
 
     Raises:
         NotPacked: It is not there, and `nothing_built` holds.

@@ -25,7 +25,7 @@ def contact_sheet(archive: Archive, count: int = 24) -> bytes:
     """Return a PNG that shows some images, with their label map beside each and their labels below.
 
     Args:
-        archive: What is shown.
+        archive: The archive.
         count: Number of images; more when there are more classes than that.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg

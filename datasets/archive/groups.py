@@ -27,7 +27,7 @@ class Grouping:
 
     Attributes:
         groups: (N,) name of each sample's group.
-        words: What the groups are.
+        words: Description of the groups.
     """
 
     groups: list[str]

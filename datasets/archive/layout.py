@@ -68,13 +68,13 @@ class Georeference(NamedTuple):
     transform: tuple[float, float, float, float, float, float]
 
     def window(self, top: float, left: float, rows: float = 1, columns: float = 1) -> Georeference:
-        """Return that of a part of the image.
+        """Return the georeference of a part of the image.
 
         Args:
-            top: Rows above it.
-            left: Columns left of it.
-            rows: Height of its pixels in rows of the image: 2 where it was reduced to half.
-            columns: Width of its pixels in columns of the image.
+            top: Number of rows above the part.
+            left: Number of columns left of the part.
+            rows: Height of a pixel of the part in rows of the image: 2 where it was reduced to half.
+            columns: Width of a pixel of the part in columns of the image.
 
         Example:
             >>> Georeference("EPSG:32640", (10, 0, 500, 0, -10, 900)).window(2, 3, 2, 2).transform

@@ -194,7 +194,7 @@ def pixels_by_split(archive: Archive) -> dict[str, NDArray[np.int64]]:
         archive: An archive with label maps.
 
     Returns:
-        Split -> (256,) number of pixels of each value in its maps; 255 stands for no class.
+        Split -> (256,) number of pixels of each value in its maps; 255 means no class.
     """
     assert archive.label_maps is not None
     totals = {split: np.zeros(256, dtype=np.int64) for split in SPLITS}

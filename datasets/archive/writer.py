@@ -117,7 +117,7 @@ class ArchiveWriter:
 
     @property
     def done(self) -> NDArray[np.bool_]:
-        """Which samples have been written or left out for good, in the reader's order."""
+        """Which samples have been written or finally left out, in the reader's order."""
         return np.asarray(self._state[self._place] != _TODO)
 
     @property

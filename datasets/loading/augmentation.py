@@ -35,7 +35,7 @@ class Augmentation:
             does by drawing from a fixed seed in every batch.
         brightness_for: Whether each image gets a shift of its own, or each batch one.
         move_maps: Whether label maps are cut and mirrored with their images; the published code leaves them whole.
-        strength: Of strong views, 0 to 1.
+        strength: Strength of strong views, 0 to 1.
         always_strong: Whether every view is strong, whatever the method asks for.
     """
 
@@ -77,8 +77,11 @@ def draw_crops(
     Args:
         positions: (B,) positions among the images that are held.
         image_size: (H, W) of the stored images.
-        augmentation: What may change.
-        rng: Source of randomness.
+        augmentation: Settings of the augmentation.
+        rng: Random number generator.
+
+    Returns:
+        The crops, on the CPU.
     """
     count = len(positions)
     height, width = window(image_size, augmentation.crop)

@@ -57,7 +57,7 @@ class TrainingSet:
         indices: (N,) positions in the archive.
         scene_labels: (N, C) labels for exactly those images.
         label_maps: (N, H, W) maps for exactly those images, or None.
-        augmentation: What may change at random.
+        augmentation: Settings of the augmentation.
         device: Where batches are wanted.
         limit_bytes: Largest size that is held in memory or on the device; None to decide by room.
         statistics: What images are standardised by; see `Archive.scaling`.
@@ -204,7 +204,7 @@ def sampled_batches(
 def ahead(calls: Iterable[Callable[[], T]], depth: int = 2) -> Iterator[T]:
     """Yield the results of calls in order, made by one background thread a little ahead of the consumer.
 
-    Worth it where the device computes while the CPU puts batches together from disk.
+    Useful where the device computes while the CPU assembles batches from disk.
 
     Args:
         calls: What to call.

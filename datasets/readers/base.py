@@ -22,7 +22,7 @@ class Unit:
 
     Attributes:
         positions: Positions of its samples in the plan's names.
-        argument: What the plan's `read` is called with; small, since it travels between processes. Its attribute
+        argument: Argument of the plan's `read`; small, since it is sent between processes. Its attribute
             `files`, if it has one, lists the files that `read` reads, in the order that its samples' `source` hashes.
     """
 

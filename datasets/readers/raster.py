@@ -66,7 +66,7 @@ class Raster:
         palette: (256 or 65536, 3) uint8 colours of a palette file, else None.
         alpha: (H, W) of the band that the file declares as transparency, which is not in `pixels`; None without one.
         alpha_band: Position of that band in the file.
-        nodata: Number that stands for no data, or None when the file declares none.
+        nodata: Number that means no data, or None when the file declares none.
         orientation: EXIF orientation that the stored pixels were turned by, 1 for none.
         driver: GDAL's name of the format; empty for what was no file.
         hidden: Indices of a palette file whose colours are fully transparent.
@@ -93,7 +93,7 @@ class Shape(NamedTuple):
         alpha: Whether a further band is declared as transparency.
         pages: Number of pages of a TIFF.
         orientation: EXIF orientation, 1 for upright.
-        nodata: Number that stands for no data, or None.
+        nodata: Number that means no data, or None.
         driver: GDAL's name of the format.
         transform: Six coefficients (a, b, c, d, e, f) from pixels to coordinates, or None without georeference.
         crs: Coordinate reference system as text, or None.
@@ -118,7 +118,7 @@ class Shape(NamedTuple):
 
 @contextmanager
 def quick_raster_access() -> Iterator[None]:
-    """Set GDAL up once for many files; without it each file does so for itself, which takes longer."""
+    """Set GDAL up once for many files; otherwise it is set up for each file, which takes longer."""
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning
 
@@ -137,9 +137,13 @@ def read_raster(
 
     Args:
         path: The file.
-        rows: First row and the row behind the last, as the upright image counts them; None for all.
-        limits: What it may ask for.
-        content: Its bytes, when they are known or it is no file of its own; the path then stands in messages only.
+        rows: First row and the row after the last, counted in the upright image; None for all.
+        limits: Size limits of the file.
+        content: Its bytes, if they are already known or are part of another file; the path is then used in messages
+            only.
+
+    Returns:
+        The pixels, upright.
 
     Raises:
         Unreadable: The file is missing, empty, cut short, too large, no regular file, or of no format that is read.
@@ -231,8 +235,8 @@ def _pages(
         file: The file, or its bytes.
         path: Its path.
         header: What its first bytes tell.
-        limits: What it may ask for.
-        known: Whether its bytes are at hand, so that the path is not opened.
+        limits: Size limits of the file.
+        known: Whether its bytes are in memory, so that the path is not opened.
     """
     import rasterio
     from rasterio.errors import RasterioError

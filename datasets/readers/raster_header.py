@@ -42,7 +42,7 @@ class Header(NamedTuple):
             reads no more than its head on opening.
         pages: Number of each TIFF directory that is an image of its own, not an overview or a mask.
         orientation: EXIF orientation; that of a JPEG is left to the driver.
-        nodata: Number that stands for no data, or None.
+        nodata: Number that means no data, or None.
         colours: What the bands of a PNG are: `"grey"`, `"rgb"`, `"palette"`, `"grey+alpha"` or `"rgb+alpha"`; empty for
             other formats.
     """

@@ -61,7 +61,7 @@ def split_by_shares(
         groups: (N,) group of each sample; a group is never divided. None when each is its own.
 
     Returns:
-        (N,) splits. The largest groups are dealt first, each to the split that lacks most of its share; every
+        (N,) splits. The largest groups are assigned first, each to the split that lacks most of its share; every
         split with a share gets at least one group.
 
     Raises:

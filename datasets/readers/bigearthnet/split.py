@@ -27,7 +27,7 @@ class Patch:
     Attributes:
         name: Its name in the version of the pixels.
         v1_name: Its name in version 1, or None when it is not known.
-        row: What the metadata of version 2 tell of it, or None.
+        row: Its row in the metadata of version 2, or None.
     """
 
     name: str
@@ -52,7 +52,7 @@ def assign_splits(
         lists_folder: Folder of the user's lists, which then are the only ones; None to search `folders`.
         folders: Where lists may lie.
         version: `"v1"` or `"v2"`.
-        notes: What the user should know is added here.
+        notes: List to which notes for the user are added.
 
     Raises:
         InputError: What was wanted is not there, or leaves no training patch.

@@ -27,11 +27,11 @@ class FolderOptions:
         clean_labels: Second, cleaner table of scene labels.
         clean_masks: Second, cleaner folder of masks, which have the images' names.
         classes: Table of the classes.
-        mask_values: Table of the values or colours that stand for the classes in masks.
+        mask_values: Table of the values or colours of the classes in masks.
         ignore_classes: Names in the class table that are no classes.
         key_column: Column of the table that names the image files.
         label_columns: Columns of the classes, or one column that lists them.
-        separator: What divides the labels of one cell.
+        separator: Separator of the labels in one cell.
         split_column: Column of train, val and test.
         tile: Side of tiles that large images are cut into.
         tile_overlap: Pixels that neighbouring tiles share.
@@ -44,7 +44,7 @@ class FolderOptions:
         group_pattern: Regular expression whose first group in an image's name names its group.
         nodata: What becomes of pixels without data: `"drop"`, `"mean"` or a number as text.
         bands: Numbers of the bands to take, from 1, in the order wanted; None for all.
-        max_pixels: Most pixels of an image; None for the limit that holds without being asked.
+        max_pixels: Largest number of pixels of an image; None for the default limit.
         draw_masks: Whether label maps are drawn from the outlines of an annotation tool's export.
         overlap: Which of two drawn objects that overlap is seen: the `later` or the `smaller` one.
         background: Class of the pixels outside all drawn objects; None for no class.

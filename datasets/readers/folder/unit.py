@@ -59,10 +59,10 @@ class FolderUnit:
         mask: Its mask, or None.
         labels: (C,) scene labels from a table, or None.
         clean_labels: (C,) labels from the second table, or None.
-        treatment: What is done to it.
+        treatment: Processing applied to it.
         clean_mask: Its mask from the second folder, or None.
         drawing: What is drawn as its label map instead of a mask, or None.
-        rows: First row of the part that is cut into tiles, and the row behind its last; None for the whole image.
+        rows: First row of the part that is cut into tiles, and the row after its last; None for the whole image.
     """
 
     image: Path

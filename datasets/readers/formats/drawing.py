@@ -14,7 +14,7 @@ __all__ = ["OVERLAPS", "Drawing", "draw"]
 OVERLAPS = ("later", "smaller")
 """Which of two objects that overlap is seen: the one that the export lists later, or the one of the smaller area."""
 _FARTHEST = 1e7
-"""Largest coordinate in pixels that is drawn; GDAL draws nothing, without a word, where it cannot."""
+"""Largest coordinate in pixels that is drawn; beyond what GDAL can draw, it silently draws nothing."""
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class EmbeddedOptions:
 
 
 class ImageSource(Protocol):
-    """One image inside a file; small, since it travels between processes."""
+    """One image inside a file; small, since it is sent between processes."""
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -30,7 +30,7 @@ class ClassTable:
 
     Attributes:
         names: Names of the C classes.
-        values: Value in one-band masks -> class; None stands for pixels that are to be ignored. Empty when no values
+        values: Value in one-band masks -> class; None means pixels that are to be ignored. Empty when no values
             were given.
         colours: Colour in masks -> class; empty when no colours were given.
         unclear: Columns that may each hold the values and differ; empty where one is sure.
