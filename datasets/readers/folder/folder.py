@@ -15,7 +15,7 @@ from gridbench.datasets.dataset import Progress, silent
 from gridbench.datasets.readers.base import Plan, Unit, first_lines, listed
 from gridbench.datasets.readers.folder.division import groups_of, split_of
 from gridbench.datasets.readers.folder.drawn_masks import drawing_digest
-from gridbench.datasets.readers.folder.mask_look import PIXELS_AT_A_TIME, read_masks
+from gridbench.datasets.readers.folder.mask_inspection import PIXELS_AT_A_TIME, read_masks
 from gridbench.datasets.readers.folder.options import DEFAULT_COVER, FolderOptions, check_options
 from gridbench.datasets.readers.folder.sources import FolderSources, find_sources, keep_complete
 from gridbench.datasets.readers.folder.tiles import Tiling

@@ -28,7 +28,7 @@ _WORDS_BETWEEN = (" and ",)
 _WITHIN_NAMES = "-_"
 """Signs that join the words of a name as blanks do, and divide labels now and then."""
 _OF_ONE_NAME = "'\u2019\"()[]{}%#"
-"""Signs that belong to the name they stand in."""
+"""Signs that are part of a name."""
 
 
 def number_form(name: str) -> str:

@@ -16,7 +16,7 @@ from gridbench.errors import InputError
 __all__ = ["PIXELS_AT_A_TIME", "read_masks"]
 
 PIXELS_AT_A_TIME = 1 << 24
-"""Most pixels of a large image that are held at once."""
+"""Largest number of pixels of a large image that are held at once."""
 
 
 def read_masks(
