@@ -68,8 +68,11 @@ def wrapped(text: str, width: int, indent: int = 0) -> str:
         width: Characters of a line; only a longer word or command exceeds it.
         indent: Number of blanks before a continued line; 0 for as many as its first line has.
 
-    Examples:
-        >>> print(wrapped("one two three: gridbench run --method grid", 14))
+    Returns:
+        The text; a command that is longer than a line stays where it is.
+
+    Example:
+        >>> print(wrapped("one two three: gridbench run --method grid", 30))
         one two three:
         gridbench run --method grid
     """
