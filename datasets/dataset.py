@@ -22,7 +22,7 @@ class Dataset(Protocol):
     Attributes:
         summary: One-line summary for `gridbench list datasets`.
         version: Incremented when the archive that it builds changes.
-        recipes: Recipe for labels of the whole image ("scene"), one label an image ("single", otherwise that of
+        recipes: Recipe for labels of the whole image ("scene"), one label per image ("single", otherwise that of
             "scene") and labels of each pixel ("pixel").
     """
 

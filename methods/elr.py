@@ -1,4 +1,4 @@
-"""ELR: early-learning regularisation (Liu et al., NeurIPS 2020), for one label an image and for several."""
+"""ELR: early-learning regularisation (Liu et al., NeurIPS 2020), for one label per image and for several."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CERTAIN = 1 - 1e-4
 class ELR(Plain):
     """Adds lambda * log(1 - <t, p>) to the loss, where t is a running mean of what an image's predictions p were.
 
-    For one label an image p is a softmax, <t, p> the inner product over classes, and each update of t adds p scaled to
+    For one label per image p is a softmax, <t, p> the inner product over classes, and each update of t adds p scaled to
     sum to 1 after clamping, as in shengliu66/ELR. For several, p is a sigmoid per class and the term a mean over batch
     and classes, as in tomburgert/nar_mlc and RSiM's RCML. Targets start at zero, are updated before they are used,
     follow the image's index and receive no gradient.
@@ -76,7 +76,7 @@ class ELR(Plain):
         """Fill in what depends on whether an image has one label or several.
 
         Raises:
-            InputError: The other form than the loss's is asked for, or two_sided with one label an image.
+            InputError: The other form than the loss's is asked for, or two_sided with one label per image.
         """
         assert context.loss is not None
         single = context.loss.task.predicts == "single"

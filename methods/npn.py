@@ -1,4 +1,4 @@
-"""NPN: partial label learning with negative learning, for one label an image (Sheng et al., AAAI 2024)."""
+"""NPN: partial label learning with negative learning, for one label per image (Sheng et al., AAAI 2024)."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def chosen_loss(method: type[Method], loss: str | None, level: str | None) -> ty
 
 
 def kin_of(loss: str) -> list[str]:
-    """Return the losses of the same family: ce over one label an image, bce over several, pce over pixels.
+    """Return the losses of the same family: ce over one label per image, bce over several, pce over pixels.
 
     Example:
         >>> kin_of("bce")

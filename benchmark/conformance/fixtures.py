@@ -62,7 +62,7 @@ class Workbench:
 
     @cached_property
     def single_label_archive(self) -> Archive:
-        """The same with one label an image."""
+        """The same with one label per image."""
         return self._archive("conformance-single", 1)
 
     def plan(self, **settings: Any) -> Plan:

@@ -297,7 +297,7 @@ def _by_neighbours(
 ) -> tuple[Array, Array]:
     """Return (N, C), the share of neighbours whose label is another, and which labels TopoFilter does not trust.
 
-    Of several labels an image, each class is a problem of two sides, of which both have a largest component.
+    Of several labels per image, each class is a problem of two sides, of which both have a largest component.
     """
     last = len(given) - 1
     directions = descriptors / np.maximum(np.linalg.norm(descriptors, axis=1, keepdims=True), SHORTEST)

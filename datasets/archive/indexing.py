@@ -163,7 +163,7 @@ def _wrong_field(index: Mapping[str, Any]) -> str:
 
 
 def check_arrays(index: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Check that every array of an archive has a row an image, its type, and labels and splits that there are.
+    """Check that every array of an archive has a row per image, its type, and labels and splits that there are.
 
     Args:
         index: What `read_index` returned.

@@ -44,7 +44,7 @@ def single_labels(archive: Archive, *, clean: bool = False, instead: str = "bce"
     Args:
         archive: An open archive.
         clean: Whether to take the cleanest labels known instead of those that methods learn from.
-        instead: A loss for several labels an image, for the message.
+        instead: A loss for several labels per image, for the message.
 
     Returns:
         (N, C) uint8 of 0 and 1, one 1 a row; of classes that cover equally much of a map the lower index counts.
@@ -73,7 +73,7 @@ def with_single_labels(archive: Archive, instead: str = "bce") -> Archive:
 
     Args:
         archive: An open archive, which stays as it is.
-        instead: A loss for several labels an image, for the message.
+        instead: A loss for several labels per image, for the message.
 
     Raises:
         InputError: Images have no label or several; the message has their number and the first five names.

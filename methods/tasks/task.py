@@ -108,7 +108,7 @@ class Task(ABC):
     def margins(self, prediction: Tensor, batch: Batch) -> Tensor | None:
         """Return the (B, E) margins by which a prediction favours the given labels; None when it has none.
 
-        E is 1 for one label an image, and the number of classes for several, absent ones included.
+        E is 1 for one label per image, and the number of classes for several, absent ones included.
         """
         return None
 

@@ -1,1 +1,1 @@
-"""Robust losses over several scene labels an image, one file each, named as registered."""
+"""Robust losses over several scene labels per image, one file each, named as registered."""
