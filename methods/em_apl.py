@@ -26,7 +26,7 @@ class EMAPL(Plain):
 
     Before each epoch after the warm-up, of the unknown labels of each class an equal number, the least probable, get
     their probability as a soft label, which stays (Section 3.3); in the end the chosen proportion has one. Given
-    present labels are never doubted. Ours: probabilities are those of images cut at the centre (published code
+    present labels are never changed. Ours: probabilities are those of images cropped at the centre (published code
     augments), the weights are the last epoch's (published code stops before validation falls).
     """
 

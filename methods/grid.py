@@ -66,7 +66,7 @@ class GRID(Method):
             )
         self.share: NoiseShare | None = None
         if self.p.lambda_ == "auto" and self.p.mode == "hybrid":
-            assert setup.noise_rate is not None  # the harness always brings an estimator along
+            assert setup.noise_rate is not None  # the harness always provides an estimator
             start = self.objective.loss.lambda_percent
             self.share = NoiseShare(
                 setup.num_samples, setup.num_classes, setup.epochs, start, setup.noise_rate

@@ -14,7 +14,7 @@ __all__ = ["LLCt"]
 
 @register_method()
 class LLCt(LargeLoss):
-    """Takes suspected labels the other way round for this step: ever more of them in the course of the run (eq. 7)."""
+    """Flips suspected labels for the step at hand, a growing number of them in the course of the run (eq. 7)."""
 
     def relabelled(
         self, losses: Tensor, prediction: Tensor, suspects: Tensor, labels: Tensor, batch: Batch

@@ -22,12 +22,12 @@ NOISE, LARGEST = 0.1, 0.2
 
 @register_method()
 class MeanTeacher(Teacher):
-    """Adds kappa * mean (p - p_teacher)^2 to the loss of every image, labelled well or not.
+    """Adds kappa * mean (p - p_teacher)^2 to the loss of every image, whether its labels are clean or noisy.
 
-    The teacher's weights are a moving average of the student's, it sees the same images with a little noise, and
-    nothing is learnt through it. As SSL4MIS trains on label maps, with two differences: its labelled images learn
-    from half of CE and half of Dice (`--loss pdice_ce` is close), and its consistency is for images without labels
-    first of all; here every image has both. Ramp-up and start are shares of the run, so that short runs have them too.
+    The teacher's weights are a moving average of the student's; it sees the same images with a little noise and
+    receives no gradients. As in SSL4MIS on label maps, with two differences: there, labelled images learn from half of
+    CE and half of Dice (`--loss pdice_ce` is close), and consistency is mainly for images without labels; here every
+    image has both. Ramp-up and start are shares of the run, so that short runs have them too.
     """
 
     losses = (*SCENE, *SINGLE, *PIXEL)

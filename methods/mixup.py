@@ -20,8 +20,8 @@ __all__ = ["Mixup"]
 class Mixup(Plain):
     """Minimises m l(f(x), y) + (1 - m) l(f(x), y') on images x mixed of two with the share m ~ Beta(alpha, alpha).
 
-    One m a mini-batch and a random permutation of it as partners, as in facebookresearch/mixup-cifar10. What the head
-    says of mixed images is no prediction for either, so the epochs log none. alpha 0 is plain training.
+    One m per mini-batch and a random permutation of it as partners, as in facebookresearch/mixup-cifar10. The output
+    for a mixed image is a prediction for neither of the two, so the epochs log none. alpha 0 is plain training.
     """
 
     losses = (*SINGLE, *SCENE)

@@ -29,8 +29,8 @@ class MLT(Plain):
 
     A first stage of plain training ends with an estimate of the rates rho01 and rho10 at which labels of each class
     were added and removed: from how often other classes come with it in all labels and in those of small loss (its
-    Section 4). Where that has no solution, Dual-T estimates them; a class with too few labels of small loss is taken
-    for free of noise.
+    Section 4). Where that has no solution, Dual-T estimates them; a class with too few labels of small loss is treated
+    as free of noise.
     """
 
     losses = ("bce",)

@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["command_of", "setting_text"]
 
 _FIRST = ("dataset", "method", "loss", "slnir", "seed", "parameters")
-"""What stands first in a command."""
+"""Settings that come first in a command."""
 
 _ON_BY_DEFAULT = ("flips", "move_maps")
 """Switches that an option turns off; the others are off unless they are given."""

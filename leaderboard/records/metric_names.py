@@ -12,7 +12,7 @@ from gridbench.leaderboard.records.run import Run
 __all__ = ["HEADLINE", "closest", "full_name", "is_prediction", "why_missing"]
 
 HEADLINE = "ndcg"
-"""The metric's name that stands for NDCG at each run's own cut-off k."""
+"""The name of the metric that means NDCG at each run's own cut-off k."""
 
 OF = {"labels": LABELS, "single": SINGLE, "pixels": MAPS}
 

@@ -39,7 +39,7 @@ def read_selections(places: Iterable[Path]) -> tuple[list[Chosen], list[str]]:
         places: Folders, or files, which hold no selections.
 
     Returns:
-        The selections in which something was chosen, and what is to be said of files that cannot be read.
+        The selections in which something was chosen, and notes on files that cannot be read.
     """
     found, notes = [], []
     for file in (file for place in places for file in sorted((place / FOLDER).glob("*.json"))):
@@ -53,7 +53,7 @@ def read_selections(places: Iterable[Path]) -> tuple[list[Chosen], list[str]]:
 
 
 def say_chosen(found: Collection, selections: Iterable[Chosen]) -> Collection:
-    """Let the runs of chosen tries say so, in every table that they are part of."""
+    """Add a note to the runs of chosen tries, shown in every table that they are part of."""
     words: dict[str, list[str]] = {}
     for selection in selections:
         for cell in selection.cells:

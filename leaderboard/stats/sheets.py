@@ -224,8 +224,8 @@ def side_by_side_sheet(title: str, caption: str, before: Curve, after: Curve) ->
     """Lay out the scores of the same runs on two archives, a line for each metric.
 
     Args:
-        title: What is compared.
-        caption: What is scored.
+        title: Title of the sheet.
+        caption: Description of the scores.
         before: Metric -> seed -> value.
         after: The same after the change.
 

@@ -35,8 +35,8 @@ Curve = Mapping[str, Mapping[int, float]]
 """Column (such as a noise rate) -> seed -> value: one row of a table."""
 
 FEWEST_SEEDS = 5
-"""With fewer paired seeds nothing is resolved: the t test leans on differences being normally distributed, and all n
-of them have one sign by chance with probability 2 / 2^n, which is 1/16 for five and 1/4 for three."""
+"""With fewer paired seeds nothing is resolved: the t test assumes normally distributed differences, and all n of them
+have one sign by chance with probability 2 / 2^n, which is 1/16 for five and 1/4 for three."""
 
 ALPHA = 0.05
 CONFIDENCE = 1 - ALPHA
@@ -62,8 +62,8 @@ class Interval:
         low: Lower end of Student's t interval at 95 %; NaN without enough seeds.
         high: Upper end.
         seeds: Number of paired seeds.
-        p_value: Of the two-sided paired t test; NaN without enough seeds.
-        adjusted: The same after Holm's correction within a table; by itself, `p_value`.
+        p_value: p-value of the two-sided paired t test; NaN without enough seeds.
+        adjusted: The p-value after Holm's correction within a table; equal to `p_value` for a single interval.
     """
 
     difference: float
@@ -153,7 +153,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """Adjust p-values for their number by Holm's step-down procedure (Holm 1979, Scand. J. Statist. 6, 65-70).
 
     Args:
-        p_values: Of one family of tests; NaN where nothing was tested, which counts for nothing.
+        p_values: p-values of one family of tests; NaN where nothing was tested, which does not count.
 
     Returns:
         Adjusted p-values in the same order: those of at most 0.05 are rejected with a probability of at most 5 % that

@@ -108,7 +108,7 @@ def _method_and_loss(method: str, loss: str) -> str:
 def as_printed(text: str) -> str:
     """Return a heading or sentence with every name of a method, loss, metric or data set as papers print it.
 
-    Names that are words of English and what stands in backticks stay as they are.
+    Names that are English words and text in backticks stay as they are.
 
     >>> as_printed("ndcg@20 of grid minus that of others (`--against grid`)")
     'NDCG@20 of GRID minus that of others (`--against grid`)'

@@ -39,13 +39,13 @@ class Sheet:
     """A table ready to be written.
 
     Attributes:
-        title: What it is about.
-        caption: What its numbers are.
+        title: Title.
+        caption: Description of the numbers.
         headings: Headings of the columns that name a line.
         columns: Headings of the value columns.
         lines: The lines.
-        references: Lines set apart below.
-        notes: What must be said below it.
+        references: Reference lines, shown separately below the others.
+        notes: Notes below the table.
     """
 
     title: str
