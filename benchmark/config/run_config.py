@@ -42,10 +42,10 @@ USUAL: Mapping[str, Any] = {
     "augment": "weak",
     "recipe": "common",
 }
-"""Settings that came later -> the value that says what runs did before there was a setting."""
+"""Settings added after runs had been published -> the value that is equal to what runs did before."""
 
 BY_RECIPE = {name: USUAL[name] for name in ("memory_format", "fused")}
-"""Those among them that a data set's recipe may set, so that it matters whether the user said them."""
+"""Those that a data set's recipe may set, so that it matters whether the user gave them."""
 
 
 class RunConfig(pydantic.BaseModel):
@@ -250,11 +250,12 @@ class RunConfig(pydantic.BaseModel):
 
     @field_validator("compile", mode="before")
     @classmethod
-    def _off_is_unsaid(cls, value: Any) -> Any:
+    def _false_as_unset(cls, value: Any) -> Any:
+        """Read false as None, so that stating that nothing is compiled does not change the run."""
         return None if value is False else value
 
     @model_validator(mode="after")
-    def _usual_is_unsaid(self) -> RunConfig:
+    def _default_as_unset(self) -> RunConfig:
         """Replace explicit default values by None, so that stating a default does not change the run.
 
         A method's own recipe, or that of a data set, may have other defaults, so explicit values are kept there.
@@ -267,7 +268,7 @@ class RunConfig(pydantic.BaseModel):
 
     @field_validator("slnir", mode="before")
     @classmethod
-    def _exact(cls, value: Any) -> Any:
+    def _float_as_printed(cls, value: Any) -> Any:
         """Read a float as the decimal that it prints as, so that 0.1 is a tenth."""
         return str(value) if isinstance(value, float) else value
 
@@ -288,7 +289,7 @@ class RunConfig(pydantic.BaseModel):
     def canonical(self) -> dict[str, Any]:
         """Return the fields as plain JSON values, SLNIR as the text of an exact decimal.
 
-        A setting that came later and is not used is left out, so that runs from before keep their identity.
+        A later setting that is not used is left out, so that earlier runs keep their identity.
         """
         return {
             name: value
