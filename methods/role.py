@@ -33,7 +33,7 @@ PRESENT, ABSENT = 0.995, 0.6
 class ROLE(Plain):
     """Trains a table of label estimates with the network; each is pulled to the other and to the given present labels.
 
-    Absent labels are taken for unknown; both are held to an expected number of present labels (eqs. 6 to 9). Retrieval
+    Absent labels are treated as unknown; both are held to an expected number of present labels (eqs. 6 to 9). Retrieval
     compares the network's descriptors, never the estimates. One dense Adam updates both, so that momentum moves the
     estimates of images that are not in the mini-batch, too, as in published code.
     """

@@ -19,7 +19,7 @@ __all__ = ["SOP", "explained", "sop_loss"]
 
 LOWEST = 1e-4
 START = 1e-8
-"""Standard deviation of the variables' start: the noise is taken for sparse, and grows exponentially from here."""
+"""Standard deviation of the variables' start: noise is assumed sparse, and grows exponentially from here."""
 
 EPOCHS, BATCH = 300, 128
 

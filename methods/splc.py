@@ -21,11 +21,10 @@ __all__ = ["SPLC", "corrected_focal_loss"]
 
 @register_method()
 class SPLC(Plain):
-    """Takes absent labels that are predicted with confidence for present ones, in a focal loss with a margin.
+    """Treats absent labels that are predicted with confidence as present, in a focal loss with a margin.
 
-    After the warm-up, an absent label of probability above tau counts as present in this step (eq. 9); nothing is
-    remembered. Given present labels are compared at a logit lowered by the margin. Mean over classes and batch, where
-    the source sums.
+    After the warm-up, an absent label of probability above tau counts as present in this step only (eq. 9). Given
+    present labels are compared at a logit lowered by the margin. Mean over classes and batch, where the source sums.
     """
 
     losses = ("bce",)

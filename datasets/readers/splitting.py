@@ -53,11 +53,11 @@ def parse_shares(text: str) -> tuple[float, float, float]:
 def split_by_shares(
     names: Sequence[str], shares: tuple[float, float, float], groups: Sequence[str] | None = None
 ) -> list[str]:
-    """Deal samples out to train, val and test in an order that depends only on their names.
+    """Assign samples to train, val and test in an order that depends only on their names.
 
     Args:
         names: (N,) names.
-        shares: Of train, val and test; they sum to one.
+        shares: Shares of train, val and test, which sum to one.
         groups: (N,) group of each sample; a group is never divided. None when each is its own.
 
     Returns:

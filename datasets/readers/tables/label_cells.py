@@ -32,7 +32,7 @@ class Cells:
 
     Attributes:
         names: Labels in each cell.
-        divided_by: What divides the labels of a cell, in words.
+        divided_by: The separator of the labels in a cell, in words.
         notes: What the reader should know, such as spellings that were taken for one class.
     """
 

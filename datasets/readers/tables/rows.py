@@ -54,7 +54,7 @@ class RawTable:
         header: Names of the columns.
         rows: Cells of each row.
         lines: Number of each row in the file, counted from 1, for messages.
-        divided_by: What divides the columns, in words.
+        divided_by: The separator of the columns, in words.
     """
 
     path: Path

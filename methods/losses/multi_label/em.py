@@ -20,7 +20,7 @@ __all__ = ["EntropyMaximisation"]
 class EntropyMaximisation(Loss):
     """n(p) of a present class, -alpha H(p) of an absent one, mean over classes (Zhou et al., ECCV 2022, eqs. 3 and 4).
 
-    n(z) = -log(z + 1e-5), and H the entropy p n(p) + (1 - p) n(1 - p). No label is taken for a negative one, so
+    n(z) = -log(z + 1e-5), and H the entropy p n(p) + (1 - p) n(1 - p). No label is treated as negative, so
     probabilities lie high; that of an absent class moves towards one half. An absent class costs less than nothing.
     """
 
