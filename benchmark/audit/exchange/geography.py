@@ -49,6 +49,10 @@ def polygons(pixels: Array, shape: tuple[int, int], place: Georeference) -> list
         pixels: (P,) positions in the flat map.
         shape: (H, W).
         place: Where the image lies, in a coordinate reference system that is known.
+
+    Returns:
+        The polygons; none where the coordinate reference system says nothing of degrees, as a local one, or the image
+        lies outside of it.
     """
     from rasterio.features import shapes
     from rasterio.transform import Affine
@@ -58,10 +62,21 @@ def polygons(pixels: Array, shape: tuple[int, int], place: Georeference) -> list
     inside.ravel()[pixels] = 1
     found = []
     for outline, _ in shapes(inside, mask=inside == 1, connectivity=4, transform=Affine(*place.transform)):
-        there = transform_geom(place.crs, "EPSG:4326", outline, antimeridian_cutting=True, precision=DIGITS)
+        try:
+            there = transform_geom(
+                place.crs, "EPSG:4326", outline, antimeridian_cutting=True, precision=DIGITS
+            )
+        except Exception:  # rasterio passes on whatever GDAL and PROJ raise
+            return []
         parts = there["coordinates"] if there["type"] == "MultiPolygon" else [there["coordinates"]]
         found += [[_turned(ring, at == 0) for at, ring in enumerate(part)] for part in parts]
-    return found
+    return found if _on_earth(found) else []
+
+
+def _on_earth(outlines: Sequence[list[Ring]]) -> bool:
+    """Whether all points are degrees; longitudes may pass the antimeridian, and count from 0 to 360."""
+    points = np.array([point for outline in outlines for ring in outline for point in ring])
+    return bool(np.isfinite(points).all() and (np.abs(points) <= (360, 90)).all())
 
 
 def feature_collection(features: Sequence[Feature]) -> bytes:
@@ -163,12 +178,13 @@ def located(
         place = places[position]
         if place is not None and place.crs is not None:
             facts = {name: KINDS.get(name, str)(word) for name, word in words.items()}
-            features.append((facts, polygons(pixels, shape, place)))
+            outlines = polygons(pixels, shape, place)
+            features += [(facts, outlines)] if outlines else []
     if not features:
         raise InputError(
-            f"No finding lies in an image of {archive.name!r} whose coordinates are known. They are kept of GeoTIFF "
-            "and JPEG 2000 with a coordinate reference system; an archive that was prepared before has none: "
-            "gridbench data prepare folder ... --force"
+            f"No finding lies in an image of {archive.name!r} whose coordinates are known as degrees. They are kept of "
+            "GeoTIFF and JPEG 2000 with a coordinate reference system that is no local one; an archive that was "
+            "prepared before has none: gridbench data prepare folder ... --force"
         )
     return features
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from gridbench.datasets.readers.files import RASTER_SUFFIXES
 from gridbench.errors import InputError, nearest
 
 __all__ = ["Format", "ImageNames", "Labelled", "Suspected", "Task"]
@@ -126,5 +127,6 @@ class ImageNames:
 
 
 def _without_suffix(name: str) -> str:
-    folder, slash, file = name.rpartition("/")
-    return f"{folder}{slash}{PurePosixPath(file).stem if file.strip('.') else file}"
+    """Return a name without the ending of an image: that of `tile.v2` is a part of the name."""
+    ending = PurePosixPath(name).suffix
+    return name[: -len(ending)] if ending.lower() in RASTER_SUFFIXES else name

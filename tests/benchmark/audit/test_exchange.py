@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gridbench.audit.exchange import EXCHANGE_FORMATS, export_suspects, import_decisions
+from gridbench.audit.exchange.images import ImageNames
 from gridbench.audit.export import original_table, split_names
 from gridbench.audit.ranking import Suspects, rank_labels
 from gridbench.datasets.readers.formats.annotations import read_annotations
@@ -323,3 +324,12 @@ def test_the_first_of_the_list_come_first(small_audit, small_archive):
     scores = [task["predictions"][0]["score"] for task in tasks]
     assert scores == sorted(scores, reverse=True)
     assert sum(len(task["data"]["suspects"]) for task in tasks) == 5
+
+
+@pytest.mark.parametrize("name", ["tile.v2", "tile.v2.png", "b/tile.v3"])
+def test_a_name_with_a_dot_is_not_taken_for_another_one(name):
+    places = ImageNames("labels.json", ["tile.v1", "field.png"])
+    assert places.candidates("tile.v1.png") == places.candidates("images/tile.v1.tif") == {0}
+    assert places.candidates("field") == {1}
+    with pytest.raises(InputError, match=r"there is no image .* Did you mean 'tile.v1'"):
+        places.find(name)

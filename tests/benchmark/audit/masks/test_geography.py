@@ -1,5 +1,6 @@
 """Findings as GeoJSON and GeoPackage: coordinates by hand, and the tables of the specification."""
 
+import dataclasses
 import json
 import sqlite3
 import types
@@ -79,6 +80,28 @@ def test_a_geopackage_has_the_tables_of_the_specification(tmp_path):
     assert sample == "a"
     assert blob[:2] == b"GP"
     assert int.from_bytes(blob[4:8], "little") == 4326
+
+
+LOCAL = 'LOCAL_CS["plan of the site",UNIT["metre",1]]'
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform"),
+    [
+        (LOCAL, PLACE.transform),
+        ("EPSG:999999", PLACE.transform),
+        ("nonsense", PLACE.transform),
+        ("EPSG:32633", (10, 0, 1e12, 0, -10, 5e6)),
+        ("EPSG:32633", (float("nan"), 0, 0, 0, -1, 0)),
+        ("EPSG:4326", (1, 0, 10, 0, -1, 95)),
+    ],
+)
+def test_findings_in_images_that_lie_nowhere_on_earth_are_left_out(tmp_path, crs, transform):
+    audit, archive = case(tmp_path, [Georeference(crs, transform), PLACE])
+    with pytest.raises(InputError, match="coordinates are known as degrees"):
+        mask_features(audit, archive, 9)
+    audit = dataclasses.replace(audit, images=np.array([1]))
+    assert len(mask_features(audit, archive, 9)) == 1
 
 
 def test_findings_that_lie_nowhere_are_refused(tmp_path):
