@@ -259,7 +259,10 @@ def _explain(error: BaseException) -> int:
         return 2 if error.exit_code == 2 else 1
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{str(error.filename)[:200]}: " if error.filename else ""
-        say(f"Error: {where}{error.strerror}", err=True)
+        from gridbench.core.files import NO_ROOM
+
+        next_step = " Free some space, and run the same command again." if error.errno in NO_ROOM else ""
+        say(f"Error: {where}{error.strerror}.{next_step}", err=True)
         return 2
     if isinstance(error, MemoryError):
         say(f"Error: there is not enough memory. {error}".rstrip(), err=True)

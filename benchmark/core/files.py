@@ -6,6 +6,7 @@ Every limit below is multiplied by the environment variable GRIDBENCH_LIMIT_FACT
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import io
@@ -27,6 +28,7 @@ __all__ = [
     "LARGEST_FILE",
     "LARGEST_TABLE",
     "LARGEST_TEXT",
+    "NO_ROOM",
     "UnsafeFile",
     "check_folder",
     "check_free",
@@ -50,6 +52,8 @@ LARGEST_FILE = 8 * 2**30
 PIECE = 2**20
 _READ_ONLY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 FACTOR = "GRIDBENCH_LIMIT_FACTOR"
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Numbers of the errors of a disk, a quota or a file that is full."""
 
 
 class UnsafeFile(InputError, OSError):
@@ -286,8 +290,11 @@ def write_bytes(path: Path, content: bytes) -> str:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None:
+            # Of a full disk it names none, and of a folder that cannot be written the temporary file.
+            error.filename = str(path)
         raise
     return hashlib.sha256(content).hexdigest()
 

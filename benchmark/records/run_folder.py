@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import glob
 import os
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from gridbench.core.files import check_folder
+from gridbench.core.files import NO_ROOM, check_folder
 from gridbench.core.json_files import write_json
 from gridbench.errors import GridbenchError, InputError, RunFailed
 from gridbench.plan import Plan
@@ -47,7 +46,6 @@ LEFTOVERS = {
     "noise.json",
     "result.json",
 }
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class RunBusy(InputError):

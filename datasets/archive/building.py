@@ -65,7 +65,12 @@ def build_once(directory: Path, build: Callable[[Path], None], *, force: bool = 
         if (directory / INDEX).is_file() and not force:
             return Archive.open(directory)
         partial = directory.with_name(f".{directory.name}.partial")
-        build(partial)
+        try:
+            build(partial)
+        except OSError as error:
+            if error.errno is not None and error.filename is None:
+                error.filename = str(partial)
+            raise
         if directory.exists():
             shutil.rmtree(directory)
         partial.replace(directory)
