@@ -12,10 +12,14 @@ from gridbench.audit.cross_validation import FoldExperiment, fold_plan
 from gridbench.plan import Plan
 from gridbench.training.corrupt import training_images
 
-__all__ = ["BACKBONE", "Duration", "epochs_of", "measure_duration"]
+__all__ = ["BACKBONE", "MAP_STRIDE", "Duration", "epochs_of", "measure_duration"]
 
 BACKBONE = "test_resnet"
 """The network of an audit: small, since many are trained, and on few images it ranks no worse than a large one."""
+
+MAP_STRIDE = 8
+"""Stride of its feature map in audits of label maps, where the recipe names none. At its own, 32, the map of a
+tile of 64 px has 2 x 2 pixels: after 10 epochs on 213 tiles of Dubai the skill was 0.02, and 0.30 at stride 8."""
 
 LEAST_STEPS, MOST_STEPS, USUAL_EPOCHS = 120, 3000, 10
 MEASURED_STEPS = 2

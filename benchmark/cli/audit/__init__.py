@@ -205,7 +205,7 @@ _METHODS = {"pixel": "pce", "single": "ce"}
 
 def _plan(values: dict[str, Any], cache: Path, building: Any, splits: str) -> Plan:
     """Plan a run on all audited images; what the user left open is chosen for audits, not for retrieval."""
-    from gridbench.audit.budget import BACKBONE
+    from gridbench.audit.budget import BACKBONE, MAP_STRIDE
     from gridbench.config import make_config
     from gridbench.datasets.archive.single_labels import single_label_source
     from gridbench.methods.pairing import losses_at
@@ -218,12 +218,16 @@ def _plan(values: dict[str, Any], cache: Path, building: Any, splits: str) -> Pl
         else _METHODS.get(str(values.get("level")), "bce")
     )
     usual = {"method": method, "train_size": 0, "distance": "euclidean"}
-    # The small default backbone supports neither pretrained weights nor an output stride.
-    if not {"pretrained", "weights", "output_stride"} & values.keys():
+    # The small default backbone has no pretrained weights.
+    if not {"pretrained", "weights"} & values.keys():
         usual["backbone"] = BACKBONE
     if splits == "all" and values.get("train_size"):
         raise InputError("--splits all audits every image; leave out --train-size.")
     plan = make_plan(make_config({**usual, **values}), cache, building)
+    own_backbone = "backbone" in values or "backbone" not in usual
+    if plan.kind == "pixel" and plan.config.output_stride is None and not own_backbone:
+        usual["output_stride"] = MAP_STRIDE
+        plan = make_plan(make_config({**usual, **values}), cache, building)
     if (
         not {"method", "loss", "level"} & values.keys()
         and single_label_source(plan.archive) == "scene labels"

@@ -1,6 +1,7 @@
 """A whole audit of label maps: folds, folder, list, page, decisions and corrected masks."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -136,3 +137,21 @@ def test_corrected_masks_are_written_once_and_can_be_prepared(mask_audited, tmp_
 def test_a_loss_without_classes_of_pixels_is_refused(stripes_plan, tmp_path):
     with pytest.raises(InputError, match="predicts no class for a pixel"):
         audit_masks(stripes_plan(method="rrl", epochs=1), Folding(2), tmp_path, Execution(device="cpu"))
+
+
+@pytest.mark.parametrize(
+    ("options", "backbone", "stride"),
+    [
+        ([], "test_resnet", 8),
+        (["--output-stride", "16"], "test_resnet", 16),
+        (["--backbone", "test_resnet"], "test_resnet", None),
+    ],
+)
+def test_maps_are_predicted_at_a_stride_that_shows_regions(cli, tmp_path, cache, options, backbone, stride):
+    out = tmp_path / "audits"
+    command = ["audit", "--dataset", "stripes", "--loss", "pce", "--epochs", "1", "--folds", "2", "--quiet"]
+    code, messages = cli(*command, *options, "--cache", str(cache), "--out", str(out))
+    assert code == 0, messages
+    (document,) = out.glob("*/audit.json")
+    config = json.loads(document.read_text())["config"]
+    assert (config["backbone"], config.get("output_stride")) == (backbone, stride)
