@@ -129,11 +129,11 @@ def _refuse_two_roles(table: RawTable, columns: Columns, labels: Sequence[int]) 
     Raises:
         InputError: With the column and what it would be.
     """
-    roles = (
+    roles: list[tuple[str, Sequence[int | None]]] = [
         ("names the images", [columns.key]),
         ("gives the split", [columns.split]),
         ("holds labels", labels),
-    )
+    ]
     for (one, these), (other, those) in itertools.combinations(roles, 2):
         for i in those:
             if i in these and i is not None:
