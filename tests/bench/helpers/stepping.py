@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 from helpers.fair import QUICK
 
 from gridbench.methods.base import Batch, Context, Geometry, Loss, Method, Objective, Setup
+from gridbench.methods.tasks.batch import View
 from gridbench.methods.tasks.segmentation import PAPER, Segmentation, SegmentationHead
 from gridbench.methods.tasks.task import Task
 from gridbench.training.backbone import BackboneSpec, build_backbone, probe
@@ -35,6 +37,7 @@ def stepper(
     batch_size: int,
     task: type[Task] | None = None,
     epoch: int = 0,
+    parts: int = 1,
     **parameters: Any,
 ) -> Callable[[], None]:
     """Return a function that takes one optimiser step.
@@ -46,6 +49,7 @@ def stepper(
         batch_size: Images per step.
         task: In place of the loss's own.
         epoch: Which of 20 epochs the steps belong to.
+        parts: Into how many sets of equal size the method's sampler divides the batch.
         parameters: Of the method.
     """
     kind = task or loss.task
@@ -73,6 +77,12 @@ def stepper(
     trained.train()
     updates = Updates(trained, UpdateRule(learning_rate=1e-3), EPOCHS, batches=1)
     batch = make_batch(batch_size, epoch, single=kind.annotation == "single")
+    again = View(batch.images, batch.label_maps, batch.geometry)
+    batch = replace(
+        batch,
+        further_views=(again,) * (len(method.views) - 1),
+        sizes=(batch_size // parts,) * parts if parts > 1 else (),
+    )
 
     def step() -> None:
         updates.backward(trained.step(batch).loss)
