@@ -16,17 +16,19 @@ from matplotlib.figure import Figure
 from pages.budget import budget
 from pages.cost import cost
 from pages.evidence import BASELINES, BCE, HERE, PCE, STUDIES, TOLD, TOLD_PCE, Records
+from pages.optimisers import optimisers
+from pages.pairs import every_pair, pairs
 from pages.pictures import found_over_epochs, heads_over_epochs, reasoning
 from pages.predictions import predictions
 from pages.several import several, side_by_side
 from pages.single import single
-from pages.tables import ablation, detection, first_table, lambdas, methods, noise_models
+from pages.tables import ablation, detection, first_table, lambdas, methods
 from pages.why import why
 
 from gridbench.leaderboard.figures.style import rendered
 
 FIGURES = HERE / "figures"
-QUICK_START = HERE.parent / "quick-start.md"
+QUICK_START, RECIPES = HERE.parent / "quick-start.md", HERE.parent / "recipes.md"
 BEGIN, END = "<!-- docs/results/rebuild.py writes from here -->", "<!-- to here -->"
 
 TABLES: dict[str, Callable[[Records], list[str]]] = {
@@ -36,7 +38,7 @@ TABLES: dict[str, Callable[[Records], list[str]]] = {
     "detection.md": detection,
     "lambda.md": lambdas,
     "methods.md": methods,
-    "noise-models.md": noise_models,
+    "pairs.md": pairs,
     "predictions.md": predictions,
     "several-labels.md": several,
     "single-labels.md": single,
@@ -46,6 +48,7 @@ PICTURES: dict[str, Callable[[Records], Figure]] = {
     "ablation.png": reasoning,
     "detection.png": lambda records: found_over_epochs(records, TOLD, BCE),
     "detection-pixel.png": lambda records: found_over_epochs(records, TOLD_PCE, PCE),
+    "pairs.png": every_pair,
     "several-labels.png": side_by_side,
     "why.png": heads_over_epochs,
 }
@@ -66,9 +69,9 @@ def between_marks(text: str, lines: Sequence[str]) -> str:
 def texts(records: Records) -> dict[Path, str]:
     """Return file -> its whole text, as the records have it."""
     tables = {HERE / name: "\n".join(build(records)).rstrip("\n") + "\n" for name, build in TABLES.items()}
-    return {
-        **tables,
-        QUICK_START: between_marks(QUICK_START.read_text(encoding="utf-8"), first_table(records)),
+    parts = {QUICK_START: first_table, RECIPES: optimisers}
+    return tables | {
+        file: between_marks(file.read_text(encoding="utf-8"), build(records)) for file, build in parts.items()
     }
 
 

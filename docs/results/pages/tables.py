@@ -134,7 +134,7 @@ def noise_models(records: Records) -> list[str]:
     clean = [told({s: v for s, v in records.seeds(m, 0, **BCE).items() if s < 3}) for m in (VALIDATION, TEST)]
     return [
         *prose(
-            "# BCE and GRID under each scene-level noise model, rate 30, on `bluemarble`",
+            "## BCE and GRID under each scene-level noise model, rate 30",
             "NDCG@20 and shares in percent, mean ± sample standard deviation over seeds 0, 1, 2 (n = 3, too few to "
             "resolve a difference); default recipe, GRID with lambda 20. The precision of guessing is the column of"
             f" noisy images. Without noise BCE has {clean[0]} on validation and {clean[1]} on test. What 30 means is"
@@ -216,7 +216,7 @@ def methods(records: Records) -> list[str]:
                 if records.seeds("predicted_prevalence", 60, **where)
             ],
         )
-    return lines
+    return lines + noise_models(records)
 
 
 def _prices(records: Records, settings: dict[str, Where]) -> list[list[str]]:
