@@ -86,6 +86,15 @@ def test_the_page_of_predictions_leaves_no_method_or_loss_out(scripts):
             assert set(found.seeds(metric, 30, **where)) == set(range(5))
 
 
+def test_the_page_of_pairs_leaves_no_pair_out(scripts):
+    evidence, page = scripts("pages.evidence"), scripts("pages.pairs")
+    records = evidence.Records(evidence.PAIRS)
+    for level in page.LEVELS:
+        allowed = {(name, loss) for name in METHODS.names() for loss in losses_of(METHODS.get(name), level)}
+        assert set(page.runs_at(records, level)) == allowed
+    assert sum(page.probe(run) for run in records.runs) == len(page.PROBES)
+
+
 def test_a_setting_of_several_cells_is_no_cell(scripts):
     evidence = scripts("pages.evidence")
     records = evidence.Records()

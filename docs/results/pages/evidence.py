@@ -17,7 +17,7 @@ BASELINES = HERE.parents[1] / "leaderboard" / "records" / "baselines" / "bluemar
 STUDIES = HERE / "data" / "studies.zip"
 """Records of `bluemarble` that are no baselines: other noise models, other parameters, methods of studies."""
 SEVERAL = HERE / "data" / "several-labels.zip"
-"""Records of every method for several labels an image, all of one machine and of one recipe, which is its own."""
+"""Records of every method for several labels per image, all of one machine and of one recipe, which is its own."""
 PREDICTIONS = HERE / "data" / "predictions.zip"
 """Records of the methods and losses of the tables of scene labels and label maps, with scores of their predictions."""
 PAIRS = HERE / "data" / "pairs.zip"
@@ -25,7 +25,7 @@ PAIRS = HERE / "data" / "pairs.zip"
 OPTIMISERS = HERE / "data" / "optimisers.zip"
 """Records of plain training by optimisers and schedules, all of one machine."""
 WORST = HERE / "data" / "cifar10n-worst.zip"
-"""Records of the methods for one label an image, under the noise that CIFAR-10N's worst labels have."""
+"""Records of the methods for one label per image, under the noise that CIFAR-10N's worst labels have."""
 
 _HEADS = {"mode": "hybrid", "kl_reduction": "sum", "kl_weight": "1", "epsilon": "sample"}
 GRID = {"method": "grid", "loss": "bce", **{f"parameters.{name}": value for name, value in _HEADS.items()}}

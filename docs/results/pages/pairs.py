@@ -17,7 +17,7 @@ RATE, SEED = 30, 0
 LEVELS: Mapping[str, tuple[str, str, str]] = {
     "scene": ("Scene labels", "map_macro", "mAP"),
     "pixel": ("Label maps", "miou", "mIoU"),
-    "single": ("One label an image", "accuracy", "accuracy"),
+    "single": ("One label per image", "accuracy", "accuracy"),
 }
 """Level of labels -> title, the score of its predictions, and what papers call that score."""
 REFERENCES = ("untrained", "random")
@@ -72,7 +72,7 @@ def pairs(_: Records) -> list[str]:
     """Return the page; its records are a file of their own, of the one machine that computed them."""
     records = Records(PAIRS)
     (machine,) = {run.machine for run in records.runs}
-    count = len([run for run in records.runs if run.settings["method"] not in REFERENCES])
+    count = sum(len(runs_at(records, level)) for level in LEVELS)
     lines = prose(
         "# Every method with every loss, on `bluemarble`",
         f"All {count} pairs of a method and a loss that it allows, SLNIR {RATE}, the paper's noise, at their "
@@ -107,7 +107,7 @@ def runs_at(records: Records, level: str) -> dict[tuple[str, str], Run]:
         r for r in records.runs if r.settings["kind"] == level and r.settings["method"] not in REFERENCES
     ]
     found = {
-        (str(run.settings["method"]), str(run.settings["loss"])): run for run in trained if not _probe(run)
+        (str(run.settings["method"]), str(run.settings["loss"])): run for run in trained if not probe(run)
     }
     order = {loss: at for at, loss in enumerate(losses_at(level))}
     return dict(
@@ -121,7 +121,7 @@ def _again(
     """Compare pairs with the same pairs under another value of one parameter."""
     rows = []
     for run in records.runs:
-        if run.settings["kind"] == level and _probe(run):
+        if run.settings["kind"] == level and probe(run):
             pair = str(run.settings["method"]), str(run.settings["loss"])
             parameter, value = PROBES[pair]
             usual = runs[pair].settings[f"parameters.{parameter}"]
@@ -131,7 +131,8 @@ def _again(
     return ["### With another value of one parameter, one seed", "", *table(header, rows)] if rows else []
 
 
-def _probe(run: Run) -> bool:
+def probe(run: Run) -> bool:
+    """Return whether a run has the value of `PROBES` in place of the default."""
     name, value = PROBES.get((str(run.settings["method"]), str(run.settings["loss"])), ("", ""))
     return _plain(run.settings.get(f"parameters.{name}")) == value
 

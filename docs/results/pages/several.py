@@ -1,4 +1,4 @@
-"""Every method for several labels an image under one noise: retrieval beside prediction."""
+"""Every method for several labels per image under one noise: retrieval beside prediction."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def several(_: Records) -> list[str]:
     names = methods_of(records)
     (machine,) = {run.machine for run in records.runs}
     lines = prose(
-        "# The methods for several labels an image, side by side on `bluemarble`",
+        "# The methods for several labels per image, side by side on `bluemarble`",
         "Percent, mean ± sample standard deviation over n seeds; every method at its documented defaults with the loss "
         "that it comes with, the default recipe for scene labels with the images in memory as channels last and the "
         "fused kernel of Adam (`--memory-format channels_last --fused`), the paper's noise. All runs are "

@@ -1,4 +1,4 @@
-"""One label an image: accuracy and retrieval side by side."""
+"""One label per image: accuracy and retrieval side by side."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ SCORES: Mapping[str, str] = {
 def single(records: Records) -> list[str]:
     """Return the page of the comparison under single labels."""
     lines = prose(
-        "# One label an image, on `bluemarble`",
+        "# One label per image, on `bluemarble`",
         "Percent, mean ± sample standard deviation over n seeds; every method at its documented defaults, the default "
         "recipe ([recipes](../recipes.md)). The label of a tile is the class that covers most of it. SLNIR is the "
         "paper's noise: a share of the images gets another class, drawn uniformly. Accuracy and calibration "
