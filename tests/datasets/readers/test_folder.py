@@ -163,14 +163,16 @@ def test_a_second_table_of_other_columns_is_refused_with_the_reason(root):
         plan_folder(root, options)
 
 
-@pytest.mark.parametrize("column", ["split", "group"])
-def test_a_second_table_of_another_split_or_group_is_refused(root, column):
-    label_csv(root, [f"im{i:02d}.png,water,train" for i in range(12)], f"file,labels,{column}")
-    words = ["train"] * 11 + ["test"]
+@pytest.mark.parametrize(
+    ("column", "first", "other"), [("split", "train", "test"), ("group", "east", "west")]
+)
+def test_a_second_table_of_another_split_or_group_is_refused(root, column, first, other):
+    label_csv(root, [f"im{i:02d}.png,water,{first}" for i in range(12)], f"file,labels,{column}")
+    words = [first] * 11 + [other]
     lines = [f"im{i:02d}.png,water,{words[i]}" for i in range(12)]
     (root / "truth.csv").write_text("\n".join([f"file,labels,{column}", *lines]))
     with pytest.raises(
-        InputError, match=f"gives the image im11 the {column} 'test', and the first table 'train'"
+        InputError, match=f"gives the image im11 the {column} '{other}', and the first table '{first}'"
     ):
         plan_folder(root, FolderOptions(clean_labels=root / "truth.csv"))
 
