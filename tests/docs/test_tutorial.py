@@ -10,7 +10,7 @@ import pytest
 from gridbench.cli import main
 from gridbench.records.record import iter_records
 
-PAGE = (Path(__file__).resolve().parents[1] / "docs" / "tutorial.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "tutorial.md").read_text(encoding="utf-8")
 (CODE,) = re.findall(r"^```python\n# small\.py\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 

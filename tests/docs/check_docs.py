@@ -2,7 +2,7 @@
 
 Programs other than gridbench are stand-ins that write down how they were called. What gridbench was called with is
 then run for real, but with `--dry-run` by the commands that have it, since they would train for hours; `make` must have
-the target, `pip` the extra. tests/test_docs.py runs the Python of the pages, and trains with their plug-ins.
+the target, `pip` the extra. tests/docs/test_docs.py runs the Python of the pages, and trains with their plug-ins.
 
 Run by `make test-docs`.
 """
@@ -27,11 +27,11 @@ from PIL import Image
 from gridbench.cli import cli
 from gridbench.datasets.bluemarble import BLUEMARBLE
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LANGUAGES = {"sh", "bash", "python", "yaml", "toml", "console", "text"}
-"""Of these, `python` is run by tests/test_docs.py, and `text` is a form to fill in."""
+"""Of these, `python` is run by tests/docs/test_docs.py, and `text` is a form to fill in."""
 
 OTHERS = ("git", "make", "pip", "ray", "scontrol", "srun", "sleep")
 STAND_IN = """#!/bin/bash

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from gridbench.datasets.archive.archive import Archive
-from tests.benchmark.cli.test_audit import audit_folder, rows
+from tests.benchmark.cli.audit.test_audit import audit_folder, rows
 
 SHORT = ("--folds", 2, "--epochs", 1, "--batch-size", 16, "--quiet")
 CLASSES = ("red", "green", "blue")

@@ -19,7 +19,7 @@ import pytest
 from gridbench.cli import cli
 from gridbench.datasets.bluemarble import BLUEMARBLE
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# (?:[\w/]+/)?(\w+\.py)\n")

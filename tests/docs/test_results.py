@@ -15,7 +15,7 @@ from gridbench.methods.pairing import losses_of
 from gridbench.records.runner import Execution, run
 from gridbench.registry import LOSSES, METHODS
 
-RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
+RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results"
 
 
 @pytest.fixture
