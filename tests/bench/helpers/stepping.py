@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +28,31 @@ class PaperSegmentation(Segmentation):
         """Build the head."""
         assert self.map_size is not None
         return SegmentationHead(width, self.num_classes, PAPER[(7, 7), (224, 224)], self.map_size)
+
+
+class OneBatch:
+    """A training set of one batch, as far as methods look at it when a run begins."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.num_samples, self.num_classes = batch.scene_labels.shape
+        self.generator = batch.generator
+
+    @property
+    def scene_labels(self) -> torch.Tensor:
+        """A copy of the (N, C) labels."""
+        return self.batch.scene_labels.clone()
+
+    @property
+    def label_maps(self) -> torch.Tensor | None:
+        """A copy of the (N, H, W) maps."""
+        maps = self.batch.label_maps
+        return None if maps is None else maps.to(torch.uint8)
+
+    def apply(self, function: Callable[[Batch], Any], views: Sequence[str] = ()) -> Any:
+        """Apply a function to the batch."""
+        with torch.no_grad():
+            return function(self.batch)
 
 
 def stepper(
@@ -77,6 +102,8 @@ def stepper(
     trained.train()
     updates = Updates(trained, UpdateRule(learning_rate=1e-3), EPOCHS, batches=1)
     batch = make_batch(batch_size, epoch, single=kind.annotation == "single")
+    # As a run begins: a method that keeps labels or weights would otherwise train on buffers of zeros.
+    trained.start(OneBatch(batch))
     again = View(batch.images, batch.label_maps, batch.geometry)
     batch = replace(
         batch,
