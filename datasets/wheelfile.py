@@ -112,7 +112,6 @@ def _extract(wheel: Path, file: WheelFile, target: Path) -> bool:
             OSError,
             EOFError,
             RuntimeError,
-            NotImplementedError,
             zipfile.BadZipFile,
             zlib.error,
         ):

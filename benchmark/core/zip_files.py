@@ -39,10 +39,9 @@ ZIP_ERRORS = (
     zipfile.LargeZipFile,
     zlib.error,
     EOFError,
-    NotImplementedError,
     RuntimeError,
 )
-"""Errors of `zipfile`, besides OSError and ValueError, for damaged, encrypted or unsupported files."""
+"""Errors of `zipfile`, besides OSError and ValueError, for damaged, encrypted or unsupported files (a RuntimeError)."""
 
 # Errors of numpy for a header that is not a Python literal or does not describe an array.
 _HEADER_ERRORS = (

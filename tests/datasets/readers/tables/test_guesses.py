@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from gridbench.datasets.readers.files import FileIndex
@@ -230,7 +231,6 @@ def test_images_without_a_group_are_not_one_group(tmp_path, word):
 
 
 def test_merged_cells_are_refused(tmp_path):
-    openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()
     for row in [
         ("file", "label"),
