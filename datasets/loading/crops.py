@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Crops", "cut_images", "cut_tensors", "to_device"]
+__all__ = ["Crops", "cut_images", "cut_tensors", "mirror_images", "to_device"]
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,21 @@ def cut_images(
         if flipped:
             piece = piece[..., ::-1, :]
         yield piece[..., ::-1] if mirrored else piece
+
+
+def mirror_images(source: NDArray[np.generic], rows: NDArray[np.int64], crops: Crops) -> NDArray[np.generic]:
+    """Return the same as `cut_images` for crops that are whole images, as one array: less work for small images.
+
+    Args:
+        source: (N, ..., H, W).
+        rows: (B,) which images.
+        crops: How each is mirrored, on the CPU.
+    """
+    images = np.asarray(source[rows])
+    for chosen, axis in ((crops.flipped, -2), (crops.mirrored, -1)):
+        at = np.flatnonzero(chosen.numpy())
+        images[at] = np.flip(images[at], axis)
+    return images
 
 
 def cut_tensors(images: Tensor, chosen: Tensor, crops: Crops) -> Tensor:

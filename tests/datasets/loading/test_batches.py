@@ -93,6 +93,23 @@ def test_the_numbers_are_the_same_from_memory_and_from_disk(make_archive, two_gr
     assert torch.equal(batches[0].label_maps, batches[1].label_maps)
 
 
+@pytest.mark.parametrize("two_groups", [False, True])
+@pytest.mark.parametrize("limit", [None, 0])
+@pytest.mark.parametrize("crop", [None, 7])
+def test_small_images_all_at_once_have_the_bits_of_one_by_one(
+    make_archive, monkeypatch, two_groups, limit, crop
+):
+    archive = make_archive(two_groups=two_groups)
+
+    def batch():
+        augmentation = Augmentation(crop, True, 0.3)
+        return training_set(archive, augmentation, limit).batch(np.arange(20), np.random.default_rng(5))
+
+    together = batch()
+    monkeypatch.setattr("gridbench.datasets.loading.storage.SMALL_IMAGE", -1)
+    assert torch.equal(together.images, batch().images)
+
+
 def test_the_labels_given_are_the_labels_returned(make_archive):
     archive = make_archive(maps=False)
     rows = archive.indices("train")
