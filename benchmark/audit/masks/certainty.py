@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gridbench.audit.estimate import ENDS
-from gridbench.audit.expectation import WORTH_CHANGING, WORTH_LOOKING, Expectation, points
-from gridbench.audit.masks.curve import DRAWS, fit_curves, probability_of_error
+from gridbench.audit.expectation import MISFIT, OPTIMISM, WORTH_CHANGING, WORTH_LOOKING, Expectation, points
+from gridbench.audit.masks.curve import DRAWS, fit_curves, likeness
 from gridbench.audit.masks.log_odds import log_odds
 from gridbench.audit.masks.planting import plant_errors, plant_shifts
 from gridbench.audit.masks.regions import MISSING, Candidate, displaced, find_regions, find_shift
@@ -52,14 +52,28 @@ class Certainty:
     regions: int
 
 
+@dataclass(frozen=True, eq=False)
+class Calibrated:
+    """How candidates of one kind compare with planted errors; the first row is the likeliest, the others are drawn.
+
+    Attributes:
+        alike: (1 + DRAWS, M) how probably each candidate looks like a planted error for some reason.
+        shares: (1 + DRAWS,) share of errors in what does.
+    """
+
+    alike: Floats
+    shares: Floats
+
+
 def rank_regions(maps: Array, codes: Array, rng: np.random.Generator) -> Certainty:
     """Find what predictions contradict in label maps, and order it by the probability that it is an error.
 
     A held-out prediction does not depend on the map of its own image, so errors that are planted on purpose are looked
     for with the same predictions. By evidence and size, they are compared with everything in the maps as given, agreed
-    with or not: a logistic curve with two asymptotes, that of the audit of scene labels, tells how much of what looks
-    like a planted error is one, and how much a mistake of the model. Displaced maps, regions of the maps and predicted
-    objects have a curve each. A map that is more probably displaced than not is compared after it was moved back.
+    with or not: a logistic curve with two asymptotes tells how much of it looks like a planted error. How much of that
+    is an error, and how much a mistake of the model that looks the same, depends on how many there are. Displaced maps,
+    regions of the maps and predicted objects have a curve each. A map that looks displaced rather than not is compared
+    after it was moved back.
 
     Args:
         maps: (N, H, W) label maps; 255 is left alone.
@@ -78,8 +92,8 @@ def rank_regions(maps: Array, codes: Array, rng: np.random.Generator) -> Certain
     parts = [_calibrate(shifts, planted, reached, rng)]
 
     current = np.array(maps)
-    for (i, one), score in zip(shifts, parts[0][0], strict=True):
-        if score >= WORTH_CHANGING:
+    for (i, one), alike in zip(shifts, parts[0].alike[0], strict=True):
+        if alike >= WORTH_CHANGING:
             current[i] = displaced(maps[i], *one.moved)
     found = _regions(current, codes, every)
     planted = []
@@ -118,8 +132,8 @@ def _calibrate(
     planted: Sequence[tuple[str, int, Candidate]],
     reached: dict[str, list[tuple[int, float]]],
     rng: np.random.Generator,
-) -> tuple[Floats, Floats]:
-    """Return how probably each candidate is an error, (M,), and the same of draws from the posterior, (R, M).
+) -> Calibrated:
+    """Calibrate candidates of one kind on planted ones.
 
     Args:
         ours: Candidates of the maps as given.
@@ -128,29 +142,29 @@ def _calibrate(
         rng: Draws from the posterior.
     """
     if not ours or not planted:
-        return np.zeros(len(ours)), np.zeros((DRAWS, len(ours)))
+        return Calibrated(np.zeros((1 + DRAWS, len(ours))), np.ones(1 + DRAWS))
     candidates = [*(one for _, one in ours), *(one for _, _, one in planted)]
     values = np.array([(one.evidence, np.log(len(one.pixels))) for one in candidates])
     theirs = np.arange(len(values)) >= len(ours)
     curves = fit_curves(values, theirs, rng)
-    scores = probability_of_error(curves[0], values)
-    for (name, i, _), score in zip(planted, scores[len(ours) :], strict=True):
+    alike = np.stack([likeness(each, values) for each in curves])
+    for (name, i, _), score in zip(planted, alike[0, len(ours) :] * curves[0, 0], strict=True):
         reached[name].append((i, float(score)))
-    drawn = [probability_of_error(each, values[: len(ours)]) for each in curves[1:]]
-    return scores[: len(ours)], np.stack(drawn)
+    return Calibrated(alike[:, : len(ours)], curves[:, 0])
 
 
 def _joined(
     groups: Sequence[Found],
-    parts: Sequence[tuple[Floats, Floats]],
+    parts: Sequence[Calibrated],
     counts: dict[str, int],
     reached: dict[str, list[tuple[int, float]]],
     rng: np.random.Generator,
 ) -> Certainty:
     """Return one list of what is contradicted, the most certain first."""
     found = [pair for group in groups for pair in group]
-    scores = np.concatenate([score for score, _ in parts])
-    drawn = np.concatenate([each for _, each in parts], 1)
+    alike = np.concatenate([part.alike for part in parts], 1)
+    drawn = np.concatenate([part.alike * part.shares[:, None] for part in parts], 1)
+    scores = drawn[0]
     contradicted = np.flatnonzero([one.evidence > 0 for _, one in found])
     order = contradicted[np.argsort(-scores[contradicted], kind="stable")]
     planted = {
@@ -164,27 +178,47 @@ def _joined(
         np.array([found[k][0] for k in order], dtype=np.int64),
         [found[k][1] for k in order],
         scores[order],
-        _expect(scores[order], drawn[:, order], rng),
+        _expect(drawn[:, order], alike[1:, order], rng),
         planted,
         len(groups[1]),
     )
 
 
-def _expect(scores: Floats, drawn: Floats, rng: np.random.Generator) -> Expectation:
-    """Return the expected precision along a list; see `gridbench.audit.expectation.expect`, here of regions."""
+def _expect(drawn: Floats, alike: Floats, rng: np.random.Generator) -> Expectation:
+    """Return the expected precision along a list; see `gridbench.audit.expectation.expect`, here of regions.
+
+    The upper end is that of the case that all that looks like an error is one. Both ends are widened as those of scene
+    labels are.
+
+    Args:
+        drawn: (1 + R, M) probability that each is an error: the mean, and draws from the posterior.
+        alike: (R, M) draws of the likeness to planted errors.
+        rng: Draws how many turn out to be errors.
+    """
+    scores, drawn = drawn[0], drawn[1:]
     if not len(scores):
         return Expectation([0], [0.0], [0.0], [1.0], 0, 0)
     ks = points(len(scores))
-    mean = np.cumsum(drawn, 1)[:, ks - 1] / ks
-    spread = np.sqrt(np.cumsum(drawn * (1 - drawn), 1)[:, ks - 1].clip(0)) / ks
-    low, high = np.percentile((mean + spread * rng.standard_normal(mean.shape)).clip(0, 1), ENDS, axis=0)
     value = np.cumsum(scores)[ks - 1] / ks
-    behind = np.flatnonzero(np.percentile(drawn, ENDS[0], axis=0) <= WORTH_CHANGING)
+    low, high = (
+        np.percentile(_precisions(each, ks, rng), end, axis=0)
+        for each, end in zip((drawn, alike), ENDS, strict=True)
+    )
+    certain = (1 - OPTIMISM) * np.percentile(drawn, ENDS[0], axis=0) - MISFIT > WORTH_CHANGING
+    behind = np.flatnonzero(~certain)
     return Expectation(
         ks.tolist(),
         value.tolist(),
-        np.minimum(low, value).tolist(),
-        np.maximum(high, value).tolist(),
+        np.minimum((1 - OPTIMISM) * low - MISFIT, value).clip(0).tolist(),
+        np.maximum((1 + OPTIMISM) * high + MISFIT, value).clip(max=1).tolist(),
         int(behind[0]) if len(behind) else len(scores),
         int((scores >= WORTH_LOOKING).sum()),
     )
+
+
+def _precisions(drawn: Floats, ks: Array, rng: np.random.Generator) -> Floats:
+    """Return (R, K) draws of the precision of the first k, of (R, M) draws of the probability of each."""
+    mean = np.cumsum(drawn, 1)[:, ks - 1] / ks
+    spread = np.sqrt(np.cumsum(drawn * (1 - drawn), 1)[:, ks - 1].clip(0)) / ks
+    found: Floats = (mean + spread * rng.standard_normal(mean.shape)).clip(0, 1)
+    return found

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from gridbench.audit.masks.certainty import rank_regions
-from gridbench.audit.masks.curve import fit_curves, probability_of_error
+from gridbench.audit.masks.curve import SHARES, fit_curves, likeness, share_of_errors
 from gridbench.audit.masks.log_odds import code_probabilities, log_odds
 from gridbench.audit.masks.planting import plant_errors, plant_shifts
 from gridbench.noise.core.label_set import LabelSet
@@ -49,7 +49,10 @@ def test_the_first_of_the_list_are_errors_and_expected_to_be(simulated, noise, r
         ]
     )
     assert right[:8].mean() >= 0.75
-    assert found.expected.precision[0] >= 0.5
+    assert found.expected.precision[0] >= 0.3
+    true = np.cumsum(right)[np.array(found.expected.k) - 1] / found.expected.k
+    held = (np.array(found.expected.low) <= true) & (true <= found.expected.high)
+    assert held[10:].mean() > 0.9
     assert (np.diff(found.scores) <= 0).all()
     assert found.scores.sum() == pytest.approx(right.sum(), rel=0.8)
 
@@ -67,11 +70,31 @@ def test_the_curve_levels_off_at_the_share_of_errors_that_were_there_before():
     values = np.concatenate([rng.normal(-4, 1, 900), rng.normal(4, 1, 100), rng.normal(4, 1, 100)])
     planted = np.arange(len(values)) >= 1000
     curves = fit_curves(values[:, None], planted, rng)
-    scores = probability_of_error(curves[0], values[:, None])
-    assert scores[:900].max() < 0.05
-    assert scores[900:1000].mean() > 0.7
+    alike = likeness(curves[0], values[:, None])
+    assert alike[:900].max() < 0.05
+    assert alike[900:1000].mean() > 0.7
     # Half of what looks like an error was planted.
-    assert 1 / (1 + np.exp(-curves[0, 0])) == pytest.approx(0.5, abs=0.1)
+    assert 1 / (1 + np.exp(-curves[0, 1])) == pytest.approx(0.5, abs=0.1)
+
+
+def test_what_is_far_more_than_was_planted_is_mostly_mistakes():
+    rng = np.random.default_rng(0)
+    values = np.concatenate([rng.normal(-4, 1, 900), rng.normal(4, 1, 600), rng.normal(4, 1, 100)])
+    curves = fit_curves(values[:, None], np.arange(len(values)) >= 1500, rng)
+    drawn = np.array([each[0] * likeness(each, np.array([[6.0]]))[0] for each in curves])
+    assert drawn[0] < 0.25
+    assert np.percentile(drawn, 2.5) < 0.02  # the network may be mistaken in all of them,
+    assert np.percentile(drawn, 97.5) > 0.5  # or in few
+
+
+def test_the_share_of_errors_is_the_posterior_of_two_numbers_whose_sum_is_known():
+    rng = np.random.default_rng(0)
+    for level in (-2.0, 0.5):
+        errors, mistakes = rng.normal(-2, 1.5, 4_000_000), rng.normal(-1, 2, 4_000_000)
+        together = np.logaddexp(errors, mistakes)
+        share = np.exp(errors - together)[np.abs(together - level) < 0.02]
+        assert share_of_errors(level) @ SHARES == pytest.approx(share.mean(), abs=0.01)
+        assert share_of_errors(level) @ (SHARES < 0.2) == pytest.approx((share < 0.2).mean(), abs=0.02)
 
 
 def test_planted_errors_change_copies(simulated):
