@@ -6,6 +6,7 @@ Every limit below is multiplied by the environment variable GRIDBENCH_LIMIT_FACT
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import hashlib
@@ -291,7 +292,9 @@ def write_bytes(path: Path, content: bytes) -> str:
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
+        # On a disk that is read-only this fails, too, and would hide what failed first.
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno is not None:
             # Of a full disk it names none, and of a folder that cannot be written the temporary file.
             error.filename = str(path)
