@@ -118,7 +118,7 @@ def fold_of_images(plan: Plan, folding: Folding) -> tuple[Array, str]:
     """
     train = training_images(plan.archive, plan.config.train_size)
     rng = numpy_stream(plan.config.seed, "audit")
-    count = folding.count or FOLDS_WANTED
+    count = folding.count or min(FOLDS_WANTED, len(train))
     known = [] if folding.by_image else groupings_of(plan.archive, folding.pattern)
     divisions = [(each.words, [each.groups[i] for i in train]) for each in known]
     fitting = [pair for pair in divisions if len(set(pair[1])) >= count] or divisions[-1:]

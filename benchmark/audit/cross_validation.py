@@ -64,6 +64,11 @@ def divide(count: int, folds: int, rng: np.random.Generator, groups: Sequence[An
     sizes = np.bincount(owner, minlength=1)
     if not 2 <= folds <= len(sizes) or not count:
         what = "images" if groups is None else "groups of images"
+        if len(sizes) < 2 or not count:
+            raise InputError(
+                f"An audit needs two {what} at least, to train without those that it predicts; there are "
+                f"{len(sizes) if count else 0}." + ("" if groups is None else " Take --fold-by image.")
+            )
         raise InputError(
             f"The number of folds is {folds}; with {len(sizes) if count else 0} {what} it can be 2 to {len(sizes)}."
         )

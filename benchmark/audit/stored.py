@@ -115,15 +115,15 @@ def read_stored(
             f"There is no finished audit in {str(folder)!r}: {reason}. Make one with: gridbench audit --dataset NAME"
         ) from None
     archive = open_archive(name, cache)
-    try:
-        (_check_regions if masks else _check_labels)(document, arrays, archive)
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"The audit in {str(folder)!r} is damaged: {error}. Audit again.") from None
     if fingerprint not in (archive.fingerprint, archive.as_training().fingerprint):
         raise InputError(
             f"The archive {name!r} is not the one that was audited in {str(folder)!r}: it was packed anew since. "
             "Audit it again."
         )
+    try:
+        (_check_regions if masks else _check_labels)(document, arrays, archive)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"The audit in {str(folder)!r} is damaged: {error}. Audit again.") from None
     return document, arrays, archive
 
 

@@ -190,6 +190,11 @@ def test_reading_an_audit(audited, cache, tmp_path):
     (changed / "audit.json").write_text(text)
     with pytest.raises(InputError, match="packed anew since"):
         read_audit(changed, cache)
+    with np.load(changed / "labels.npz") as arrays:
+        beyond = {**arrays, "positions": arrays["positions"] + len(archive)}
+    np.savez(changed / "labels.npz", **beyond)
+    with pytest.raises(InputError, match="packed anew since"):
+        read_audit(changed, cache)
     (changed / "audit.json").write_text("{}")
     with pytest.raises(InputError, match="There is no finished audit"):
         read_audit(changed, cache)
@@ -236,6 +241,17 @@ def test_groups_are_used_where_there_are_enough(stripes_plan, monkeypatch):
     assert 2 <= fold_of.max() + 1 <= 3
     with pytest.raises(InputError, match="groups of images it can be 2 to"):
         fold_of_images(plan, Folding(7))
+    one = Grouping(["all"] * count, "one")
+    monkeypatch.setattr("gridbench.audit.audit.groupings_of", lambda archive, pattern: [one])
+    with pytest.raises(
+        InputError, match=r"two groups of images at least.*there are 1\. Take --fold-by image"
+    ):
+        fold_of_images(plan, Folding())
+
+
+def test_small_archives_have_as_many_folds_as_images(stripes_plan):
+    fold_of, _ = fold_of_images(stripes_plan(train_size=4), Folding())
+    assert sorted(fold_of) == [0, 1, 2, 3]
 
 
 def test_another_division_is_another_audit(stripes_plan, tmp_path):

@@ -24,7 +24,7 @@ def test_single_images_are_dealt_out_evenly_and_by_the_seed():
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=60), st.integers(2, 4), st.integers(0, 5))
 def test_groups_stay_whole_and_no_fold_is_empty(groups, folds, seed):
     if len(set(groups)) < folds:
-        with pytest.raises(InputError, match="The number of folds is"):
+        with pytest.raises(InputError, match=r"The number of folds is|two groups of images at least"):
             divide(len(groups), folds, rng(seed), groups)
         return
     dealt = divide(len(groups), folds, rng(seed), groups)
@@ -38,7 +38,13 @@ def test_large_groups_are_dealt_first():
     assert sorted(np.bincount(divide(12, 2, rng(), groups))) == [6, 6]
 
 
-@pytest.mark.parametrize(("count", "folds"), [(0, 2), (1, 2), (3, 4), (5, 1)])
+@pytest.mark.parametrize(("count", "folds"), [(3, 4), (5, 1)])
 def test_too_few_images_or_folds(count, folds):
     with pytest.raises(InputError, match="The number of folds"):
         divide(count, folds, rng())
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_one_image_cannot_be_divided(count):
+    with pytest.raises(InputError, match=rf"needs two images at least, .*; there are {count}\."):
+        divide(count, 2, rng())
