@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from gridbench.audit.ranking import Suspects
 from gridbench.core.csv_files import as_written
-from gridbench.core.files import LARGEST_TABLE, read_text
 from gridbench.core.json_files import parse_json
+from gridbench.datasets.readers.tables.rows import read_text
 from gridbench.errors import InputError, nearest
 
 __all__ = [
@@ -77,22 +77,29 @@ def replacement(
 
 
 def read_decisions(
-    path: Path, names: Sequence[str], class_names: Sequence[str], given: Array
+    path: Path,
+    names: Sequence[str],
+    class_names: Sequence[str],
+    given: Array,
+    replaced: Callable[[int, int], Sequence[int]] | None = None,
 ) -> dict[Change, str]:
     """Read decisions that the page exported: a .csv or .json of sample, label, decision and, if it says so, kind.
+
+    Of single labels it may say `becomes`, too: the class that was suggested in the place of the label.
 
     Args:
         path: The file.
         names: Names of the audited images.
         class_names: Names of the C classes.
         given: (N, C) the audited labels.
+        replaced: Of an image and its wrong single label, the classes that take its place; None for scene labels.
 
     Returns:
         (image, class) -> `"accept"`, `"reject"` or `"unsure"`.
 
     Raises:
         InputError: The file cannot be read, names an unknown image, class or decision, decides twice about a label, or
-            states that a label is given that is not.
+            states that a label is given that is not, or that another class takes its place than here.
     """
     places = {name: i for i, name in enumerate(names)}
     classes = {name: i for i, name in enumerate(class_names)}
@@ -114,6 +121,14 @@ def read_decisions(
                 f"{'is given' if kind == WRONG else 'is not given'}, so it can only be {kind}. Are these decisions of "
                 "another audit, such as one of the labels before they were corrected?"
             )
+        becomes = row.get("becomes") or ""
+        if replaced is not None and decision == ACCEPT and given[pair] and becomes:
+            here = ", ".join(class_names[c] for c in replaced(*pair))
+            if becomes != here:
+                raise InputError(
+                    f"{path}: {label!r} of {sample!r} should become {str(becomes)!r:.60}, but in this audit "
+                    f"{here!r}. Give the folder of the audit that these decisions are of, or decide again."
+                )
     return decisions
 
 
@@ -127,28 +142,33 @@ def check_once(path: Path, what: str, before: str, decision: str) -> None:
         raise InputError(f"{path}: about {what} there are two decisions, {before} and {decision}. Keep one.")
 
 
-def table_lines(text: str) -> list[dict[str, Any]]:
-    """Return the lines of a CSV table by the names of its columns.
+def table_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a CSV table by the names of its columns; lines of empty cells are left out.
+
+    A spreadsheet may have saved it again since the page wrote it, with semicolons or tabs, or as UTF-16.
 
     Raises:
+        InputError: It cannot be read, or is no text.
         ValueError: A line has more cells than the header.
     """
-    lines = list(csv.DictReader(io.StringIO(text, newline="")))
+    text = read_text(path)
+    header = text.partition("\n")[0]
+    mark = next((mark for mark in ",;\t" if mark in header), ",")
+    lines = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=mark))
     for number, line in enumerate(lines, 1):
         if None in line:
             raise ValueError(f"row {number} has more cells than the header")
-    return lines
+    return [line for line in lines if any(line.values())]
 
 
 def _rows(path: Path) -> list[Mapping[str, Any]]:
     try:
-        text = read_text(path, LARGEST_TABLE, "utf-8-sig")
         if path.suffix.lower() == ".json":
-            rows = parse_json(text.encode())["decisions"]
+            rows = parse_json(read_text(path).encode())["decisions"]
         else:
             rows = [
                 {key: as_written(value) if isinstance(value, str) else value for key, value in line.items()}
-                for line in table_lines(text)
+                for line in table_lines(path)
             ]
         if not isinstance(rows, list) or not all(
             isinstance(row, dict) and set(COLUMNS) <= row.keys() for row in rows
@@ -156,6 +176,8 @@ def _rows(path: Path) -> list[Mapping[str, Any]]:
             raise ValueError(f"it lacks the columns {', '.join(COLUMNS)}")
         if not rows:
             raise ValueError("it holds no decision")
+    except InputError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, csv.Error, RecursionError) as error:
         raise InputError(f"The decisions {str(path)!r} cannot be read: {error}.") from None
     return rows

@@ -16,7 +16,7 @@ from gridbench.audit.export import LIST
 from gridbench.audit.masks.audit import MaskAudit
 from gridbench.audit.masks.regions import KINDS, SHIFTED
 from gridbench.core.csv_files import as_written, csv_text
-from gridbench.core.files import LARGEST_TABLE, image_paths, read_text, write_bytes
+from gridbench.core.files import image_paths, write_bytes
 from gridbench.datasets import Archive
 from gridbench.datasets.archive.layout import Georeference
 from gridbench.errors import InputError
@@ -89,7 +89,7 @@ def decided_findings(path: Path, audit: MaskAudit, archive: Archive) -> dict[int
     """
     this = f"gridbench audit {audit.document['id']}"
     try:
-        lines = table_lines(read_text(path, LARGEST_TABLE, "utf-8-sig"))
+        lines = table_lines(path)
         rows = [
             (*(as_written(str(line[column])) for column in COLUMNS), line.get("audit") or this)
             for line in lines
@@ -100,6 +100,8 @@ def decided_findings(path: Path, audit: MaskAudit, archive: Archive) -> dict[int
         raise InputError(
             f"The decisions {str(path)!r} lack the column {error}; an audit of label maps has {', '.join(COLUMNS)}."
         ) from None
+    except InputError:
+        raise
     except (OSError, ValueError, csv.Error) as error:
         raise InputError(f"The decisions {str(path)!r} cannot be read: {error}.") from None
     decisions: dict[int, str] = {}

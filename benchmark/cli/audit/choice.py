@@ -29,7 +29,8 @@ def decided_labels(
         return {}
     names = [archive.names[i] for i in found.positions]
     if kind == "page":
-        decided = read_decisions(decisions, names, archive.class_names, found.given)
+        replaced = (lambda i, label: found.replacements(i, label, True)) if found.exclusive else None
+        decided = read_decisions(decisions, names, archive.class_names, found.given, replaced)
     else:
         decided = import_decisions(kind, decisions, found.given, names, archive.class_names, prefix)
     counts = {word: sum(each == word for each in decided.values()) for word in (ACCEPT, REJECT, UNSURE)}

@@ -51,6 +51,40 @@ def test_decisions_from_both_kinds_of_file(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        (
+            "sample;label;decision;kind\r\na;field;accept;missing\r\nb, c;water;reject;wrong\r\n;;;\r\n",
+            "utf-8-sig",
+        ),
+        ("sample\tlabel\tdecision\tkind\r\na\tfield\taccept\t\r\nb, c\twater\treject\t\r\n", "utf-16"),
+        ('sample,label,decision,note\r\na,field,accept,x\r\n"b, c",water,reject,"y;z"\r\n,,,\r\n', "utf-8"),
+    ],
+    ids=["semicolons", "tabs", "commas"],
+)
+def test_decisions_that_a_spreadsheet_saved_again(tmp_path, text, encoding):
+    path = tmp_path / "decisions.csv"
+    path.write_bytes(text.encode(encoding))
+    assert read_decisions(path, NAMES, CLASSES, GIVEN) == {(0, 1): "accept", (1, 0): "reject"}
+
+
+def test_another_class_in_the_place_of_a_single_label_is_another_audit(tmp_path):
+    path, classes, given = tmp_path / "d.csv", ["water", "field", "rock"], np.array([[1, 0, 0], [0, 1, 0]])
+    head = "sample,label,decision,kind,becomes\n"
+
+    def read(rows):
+        path.write_text(head + rows)
+        return read_decisions(path, NAMES, classes, given, lambda i, label: [2])
+
+    accepted = {(0, 0): "accept"}
+    assert read("a,water,accept,wrong,rock\n") == accepted
+    assert read("a,water,accept,wrong,\n") == accepted
+    assert read("a,water,reject,wrong,field\n") == {(0, 0): "reject"}
+    with pytest.raises(InputError, match="should become 'field', but in this audit 'rock'"):
+        read("a,water,accept,wrong,field\n")
+
+
+@pytest.mark.parametrize(
     ("name", "text", "message"),
     [
         ("d.csv", "sample,label,decision\nz,field,accept\n", "no image 'z'"),
@@ -83,3 +117,9 @@ def test_decisions_that_cannot_be_used(tmp_path, name, text, message):
 def test_decisions_that_are_not_there(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         read_decisions(tmp_path / "none.csv", NAMES, CLASSES, GIVEN)
+
+
+def test_decisions_in_another_encoding_are_told_how_to_save(tmp_path):
+    (tmp_path / "d.csv").write_bytes("sample,label,decision\nü,field,accept\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"d\.csv is not UTF-8 text .* \(in Excel: CSV UTF-8\)\.$"):
+        read_decisions(tmp_path / "d.csv", NAMES, CLASSES, GIVEN)
