@@ -12,7 +12,7 @@ from gridbench.audit.estimate import ENDS, Estimate, estimate_errors, evidence_o
 from gridbench.audit.ranking import shifted
 from gridbench.errors import counted
 
-__all__ = ["Expectation", "Planted", "advice", "expect", "leading", "plant", "points"]
+__all__ = ["Expectation", "Planted", "advice", "beyond_page", "expect", "leading", "plant", "points"]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -132,9 +132,25 @@ def advice(expected: Expectation) -> str:
         f"Changing {leading(expected.change, 'entry', 'entries')} unseen is expected to mend {right} and to "
         f"break {wrong}."
         if expected.change
-        else "None should be changed unseen: of no label is it certain that it is more probably wrong than right."
+        else "None should be changed unseen: of no entry is it certain that it is more probably wrong than right."
     )
     return f"{look} {change}"
+
+
+def beyond_page(expected: Expectation, shown: int, command: str = "the same command with") -> str:
+    """Return in words that a page ends before the stopping line, and how to make one that does not; else nothing.
+
+    Args:
+        expected: What is expected of the list.
+        shown: How many entries the page shows.
+        command: The command that made the page; with `--top N` it makes one of N entries.
+    """
+    if shown >= expected.look:
+        return ""
+    return (
+        f"The page shows {leading(shown, 'entry', 'entries')} alone, and keeps your decisions when it is made again "
+        f"with more: {command} --top {expected.look}"
+    )
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridbench.audit.audit import Audit
-from gridbench.audit.expectation import Expectation, advice
+from gridbench.audit.expectation import Expectation, advice, beyond_page
 from gridbench.audit.export import split_names
 from gridbench.audit.pictures import THUMBNAIL, full_size, outline, reduced
 from gridbench.audit.ranking import Suspects
@@ -81,6 +81,7 @@ def render_page(audit: Audit, archive: Archive, suspects: Suspects) -> str:
         "document": audit.document,
         "calibration": _calibration(audit.document["calibration"]),
         "advice": advice(expected),
+        "beyond": beyond_page(expected, len(suspects)),
         "planted": float(np.interp(expected.look, expected.k, audit.document["planted"]["recall"])),
         "outlined": archive.has_maps,
         "warning": warning(audit.document["skill"]),
@@ -155,7 +156,7 @@ def next_command(archive: Archive, *words: str) -> str:
     """Return a gridbench command on an archive, quoted as it must be typed."""
     cache = archive.directory.parent.parent
     where = [] if cache == default_cache() else ["--cache", str(cache)]
-    return f"Next: {shlex.join(['gridbench', *words, *where])}"
+    return shlex.join(["gridbench", *words, *where])
 
 
 def apply_command(archive: Archive, folder: Path) -> str:
@@ -241,6 +242,7 @@ def _table(audit: Audit, archive: Archive) -> dict[str, Any]:
     return {
         "names": list(archive.names),
         "splits": split_names(archive),
+        "groups": archive.sample_groups,
         "labels": [np.flatnonzero(row).tolist() for row in labels],
     }
 

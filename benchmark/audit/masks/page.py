@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gridbench.audit.expectation import Expectation, advice
+from gridbench.audit.expectation import Expectation, advice, beyond_page
 from gridbench.audit.masks.audit import MaskAudit
 from gridbench.audit.masks.regions import KINDS, SHIFTED, Candidate
 from gridbench.audit.page import PAGE, address_beside, apply_command, beside, filled, write_pictures
@@ -40,11 +40,13 @@ def write_mask_page(audit: MaskAudit, archive: Archive, count: int) -> Path:
 def render_mask_page(audit: MaskAudit, archive: Archive, count: int) -> str:
     """Return the page with the first findings as one HTML file that asks the network for nothing."""
     shown = min(count, len(audit))
+    expected = Expectation(**audit.document["expected"])
     facts = {
         "title": f"Label maps of {archive.name} to look at",
         "document": audit.document,
         "calibration": [],
-        "advice": advice(Expectation(**audit.document["expected"])),
+        "advice": advice(expected),
+        "beyond": beyond_page(expected, shown),
         "planted": 0.0,
         "warning": warning(audit.document["skill"]),
         "outlined": True,

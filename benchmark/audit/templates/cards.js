@@ -41,7 +41,7 @@ function fits(suspect) {
 function cardOf(suspect, at) {
   const image = data.images[suspect.image];
   const decided = decisions.get(suspect.key) || "";
-  const question = suspect.kind ? `${suspect.kind}?` : suspect.wrong ? "Wrong label?" : "Missing label?";
+  const question = suspect.kind ? `${suspect.kind[0].toUpperCase()}${suspect.kind.slice(1)}?` : suspect.wrong ? "Wrong label?" : "Missing label?";
   const change = changeOf(suspect);
   const instead = suspect.wrong && suspect.instead.length && !suspect.replaced ? `seen instead: ${names(suspect.instead.slice(0, 3))}` : "";
   return make("article", {
@@ -64,11 +64,16 @@ function count() {
   const all = [...decisions.values()];
   const accepted = all.filter((word) => word === "accept").length;
   // Progress is measured to the stopping line, since nobody should go through the whole list.
-  const goal = data.suspects.slice(0, data.expected.look || data.suspects.length);
+  const { look } = data.expected;
+  const goal = data.suspects.slice(0, look || data.suspects.length);
+  const beyond = Math.max(0, look - data.suspects.length);
+  const rest = beyond ? ` ${beyond} more above the stopping line ${beyond === 1 ? "is" : "are"} not on this page.` : "";
   const open = goal.filter((suspect) => !decisions.has(suspect.key)).length;
   $("progress").max = goal.length || 1;
   $("progress").value = goal.length - open;
-  $("left").textContent = !data.expected.look ? "" : open ? `${open} to go above the stopping line.` : "All above the stopping line are decided: export them.";
+  const whole = beyond ? "on this page" : "above the stopping line";
+  $("left").replaceChildren(...!look ? [] : open ? [`${open} to go ${whole}.`, rest]
+    : [`All ${whole} are decided: `, make("a", { href: "#export" }, "export them"), `.${rest}`]);
   const unsure = all.filter((word) => word === "unsure").length;
   $("count").textContent = `${all.length} of ${data.suspects.length} decided: ${accepted} accepted, ${all.length - accepted - unsure} rejected, ${unsure} unsure; ${state.shown.length} shown`;
   $("kept").textContent = state.kept ? "Decisions are kept in this browser." : "This browser keeps no decisions: export before you close the page.";

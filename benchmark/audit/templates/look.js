@@ -2,6 +2,11 @@
 const ZOOM = { least: 1, most: 8, step: 1.5 };
 const view = { zoom: 1, outlines: true, layer: 0 };
 const LAYERS = ["edge of the finding", "map as given", "map as suspected", "image alone"];
+function nextLayer() {
+  view.outlines = !view.outlines;
+  view.layer = (view.layer + 1) % LAYERS.length;
+  whileLooking();
+}
 const layersOf = (suspect, image) => [suspect.region, image.overlay, suspect.overlay, null];
 
 const address = (image) => image.full || image.picture;
@@ -26,9 +31,18 @@ function strip(title, images) {
   return images.length ? [make("h3", {}, title), make("div", { class: "strip" }, ...images.map(example))] : [];
 }
 
+/* Both maps at once, so that nobody has to remember one while looking at the other. */
+function bothMaps(suspect, image) {
+  const one = (title, overlay) => make("figure", {},
+    make("div", { class: "stack" }, make("img", { src: image.picture, alt: "" }), make("img", { src: overlay, class: "outline tint", alt: "" }),
+      make("img", { src: suspect.region, class: "outline", alt: "" })),
+    make("figcaption", {}, title));
+  return make("div", { class: "strip both" }, one("as given", image.overlay), one("as suspected", suspect.overlay));
+}
+
 function legend(suspect, image) {
   const classes = [...new Set([...image.given, suspect.label])];
-  return [make("p", {}, make("b", {}, `shown: ${LAYERS[view.layer]}`), " (m: next)"),
+  return [make("p", {}, make("b", {}, `shown: ${LAYERS[view.layer]}`), " (m: next)"), bothMaps(suspect, image),
     make("p", { class: "legend" }, ...classes.map((label) => {
       const swatch = make("span", { class: "swatch" });
       swatch.style.background = data.colours[label];
@@ -82,17 +96,24 @@ const CURVE = { width: 640, height: 170, left: 40, right: 10, top: 14, bottom: 2
 function drawCurve() {
   if (!data.suspects.length) return;
   const { k, precision, low, high, look } = data.expected;
-  const last = Math.min(k[k.length - 1], Math.max(data.suspects.length, 2));
-  const kept = k.map((_, at) => at).filter((at) => k[at] <= last);
+  const last = Math.min(k[k.length - 1], Math.max(data.suspects.length, look, 2));
+  const within = k.filter((count) => count < last).length;
+  // The end of the axis lies between two lengths whose precision is known.
+  const ended = (values) => {
+    const [from, to] = [Math.max(0, within - 1), within];
+    const share = k[to] > k[from] ? (last - k[from]) / (k[to] - k[from]) : 1;
+    return [...values.slice(0, within), values[from] + share * (values[to] - values[from])];
+  };
+  const ends = ended(k);
   const x = (count) => CURVE.left + (CURVE.width - CURVE.left - CURVE.right) * Math.min(1, count / last);
   const y = (share) => CURVE.top + (CURVE.height - CURVE.top - CURVE.bottom) * (1 - share);
-  const path = (rows, values) => rows.map((at) => `${x(k[at]).toFixed(1)},${y(values[at]).toFixed(1)}`).join(" ");
+  const path = (values, rows = ends.map((_, at) => at)) => rows.map((at) => `${x(ends[at]).toFixed(1)},${y(values[at]).toFixed(1)}`).join(" ");
   const beside = (at) => (at < CURVE.width / 2 ? { x: at + 4 } : { x: at - 4, "text-anchor": "end" });
   const nodes = [0, 0.5, 1].flatMap((share) => [
     draw("line", { class: "axis", x1: CURVE.left, x2: CURVE.width - CURVE.right, y1: y(share), y2: y(share) }),
     draw("text", { x: 2, y: y(share) + 4 }, `${100 * share} %`)]);
-  nodes.push(draw("polygon", { class: "band", points: `${path(kept, low)} ${path([...kept].reverse(), high)}` }));
-  nodes.push(draw("polyline", { class: "mean", points: path(kept, precision) }));
+  nodes.push(draw("polygon", { class: "band", points: `${path(ended(low))} ${path(ended(high), ends.map((_, at) => at).reverse())}` }));
+  nodes.push(draw("polyline", { class: "mean", points: path(ended(precision)) }));
   nodes.push(draw("line", { class: "stop", x1: x(look), x2: x(look), y1: CURVE.top, y2: y(0) }),
     draw("text", { ...beside(x(look)), y: CURVE.top + 10 }, "stop here"));
   const here = shownSuspect() ? shownSuspect().rank + 1 : 0;

@@ -167,6 +167,10 @@ def audit(
     folding = Folding(folds, fold_by == "image", group_pattern)
     with ProgressReporter(quiet, "auditing") as progress:
         plan = _plan(collect(given), cache or default_cache(), progress.build, splits)
+        # Tables state the archive's own splits, which the view that is trained on does not have.
+        archive = plan.archive
+        if splits == "all":
+            plan = replace(plan, archive=archive.as_training())
         fold_of, _ = fold_of_images(plan, folding)
         plan = _with_epochs(plan, int(fold_of.max()) + 1, steps, given["epochs"])
         if dry_run:
@@ -186,12 +190,12 @@ def audit(
             found = audit_labels(plan, folding, out, execution, members)
     where = [] if cache is None else ["--cache", str(cache)]
     if plan.kind == "pixel":
-        print_mask_audit(*regions, where)
+        print_mask_audit(*regions, where, top)
         return
     ranked = found.ranked()
-    listed = write_list(found, plan.archive, ranked.first(10 * top))
-    page = write_page(found, plan.archive, ranked.first(top))
-    print_audit(found, listed, page, where)
+    listed = write_list(found, archive, ranked.first(10 * top))
+    page = write_page(found, archive, ranked.first(top))
+    print_audit(found, listed, page, where, top)
 
 
 audit.add_command(apply)
@@ -233,7 +237,7 @@ def _plan(values: dict[str, Any], cache: Path, building: Any, splits: str) -> Pl
         and single_label_source(plan.archive) == "scene labels"
     ):
         plan = make_plan(make_config({**usual, **values, "method": _METHODS["single"]}), cache, building)
-    return replace(plan, archive=plan.archive.as_training()) if splits == "all" else plan
+    return plan
 
 
 def _with_epochs(plan: Plan, folds: int, steps: int | None, epochs: Any) -> Plan:

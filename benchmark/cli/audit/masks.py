@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gridbench.cli.audit.summary import next_steps
+from gridbench.cli.options import typed_command
 from gridbench.core.terminal import say
 from gridbench.errors import InputError, counted
 
@@ -33,20 +34,21 @@ def audit_label_maps(
     return found, write_mask_list(found, plan.archive, 10 * top), write_mask_page(found, plan.archive, top)
 
 
-def print_mask_audit(found: MaskAudit, listed: Path, page: Path, where: Sequence[str]) -> None:
+def print_mask_audit(found: MaskAudit, listed: Path, page: Path, where: Sequence[str], shown: int) -> None:
     """Print what was found in label maps, how far to go, and what to do next."""
-    from gridbench.audit.expectation import Expectation, advice
+    from gridbench.audit.expectation import Expectation, advice, beyond_page
     from gridbench.audit.skill import warning
 
     document = found.document
-    config = document["config"]
+    config, expected = document["config"], Expectation(**document["expected"])
+    loss = "" if config["loss"] == config["method"] else f" with {config['loss']}"
     lines = [
         f"Audited {counted(document['regions'], 'region')} in the label maps of "
         f"{counted(document['images'], 'image')} of "
-        f"{document['dataset']}: {len(document['folds'])} folds, {config['method']} with {config['loss']}, "
+        f"{document['dataset']}: {len(document['folds'])} folds, {config['method']}{loss}, "
         f"{counted(config['epochs'], 'epoch')}, {document['seconds']:.0f} s.",
         f"Kept together in a fold: {document['together']}.",
-        f"{counted(len(found), 'finding')}. {advice(Expectation(**document['expected']))}"
+        f"{counted(len(found), 'finding')}. {advice(expected)}"
         if len(found)
         else "No finding: no region of the maps contradicts what the networks see.",
         "Of errors planted on purpose, the list would show before it stops: "
@@ -55,28 +57,21 @@ def print_mask_audit(found: MaskAudit, listed: Path, page: Path, where: Sequence
     ]
     poor = warning(document["skill"])
     lines[2:2] = [f"Warning: {poor}"] if poor else []
-    look = document["expected"]["look"]
+    more = beyond_page(expected, shown, typed_command())
+    lines += [more] if more else []
+    look = expected.look
     if found.injected is not None and look:
         right = int((found.injected[:look] >= 0.5).sum())
         lines.append(
             f"Of the first {look}, {right} were changed on purpose (--slnir); your own errors count as false."
         )
     lines += [f"List:   {listed}", f"Page:   {page}"]
-    command = shlex.join(
-        [
-            "gridbench",
-            "audit",
-            "apply",
-            str(found.folder),
-            "--decisions",
-            "decisions.csv",
-            "--out",
-            "corrected",
-            *where,
-        ]
-    )
-    if len(found):
-        lines.append(f"Next:   open the page, decide, export decisions.csv, and: {command}")
+    if found.injected is not None:
+        lines.append(
+            "The maps hold noise that was put in on purpose; to correct your own, audit without --slnir."
+        )
+    elif len(found):
+        lines += next_steps(found.folder, expected.change, where)
     for line in lines:
         say(line)
 

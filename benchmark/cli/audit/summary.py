@@ -14,14 +14,14 @@ from gridbench.errors import counted
 if TYPE_CHECKING:
     from gridbench.audit.audit import Audit
 
-__all__ = ["print_audit"]
+__all__ = ["next_steps", "print_audit"]
 
 
-def print_audit(found: Audit, listed: Path, page: Path, where: Sequence[str]) -> None:
+def print_audit(found: Audit, listed: Path, page: Path, where: Sequence[str], shown: int) -> None:
     """Print the findings, their expected precision, and the next command."""
     from rich.table import Table
 
-    from gridbench.audit.expectation import Expectation, advice
+    from gridbench.audit.expectation import Expectation, advice, beyond_page
     from gridbench.audit.skill import warning
     from gridbench.core.console import Console
 
@@ -49,29 +49,37 @@ def print_audit(found: Audit, listed: Path, page: Path, where: Sequence[str]) ->
             continue
         value, low, high = (100 * each for each in rate[name])
         say(f"Estimated {words}: {value:.1f} % (95 % interval {low:.1f} to {high:.1f})")
-    say(advice(Expectation(**document["expected"])).replace(". ", ".\n"))
+    expected = Expectation(**document["expected"])
+    say(advice(expected).replace(". ", ".\n"))
+    more = beyond_page(expected, shown, typed_command())
+    if more:
+        say(more)
     if document["calibration"]:
         Console().print(_calibration(document, Table))
     say(f"List:   {listed}\nPage:   {page}")
     if found.injected:
         say("The labels hold noise that was put in on purpose; to correct your own, audit without --slnir.")
     else:
-        unseen = document["expected"]["change"]
-        apply_it = [
-            "gridbench",
-            "audit",
-            "apply",
-            str(found.folder),
-            "--top",
-            str(unseen),
-            "--out",
-            "corrected",
-        ]
-        say(
-            "Next:   open the page, decide, export"
-            + (f"; or unseen: {shlex.join([*apply_it, *where])}" if unseen else "")
-            + f"\nHow good is the list? {typed_command()} --slnir 10"
-        )
+        say("\n".join(next_steps(found.folder, expected.change, where)))
+        say(f"How good is the list? {typed_command()} --slnir 10")
+
+
+def next_steps(folder: Path, change: int, where: Sequence[str]) -> list[str]:
+    """Return the lines that say how findings become corrected labels or masks.
+
+    Args:
+        folder: The audit's folder.
+        change: How many leading findings may be changed without review; with 0 that is not offered.
+        where: Options of the cache.
+    """
+
+    def command(*words: str) -> str:
+        return shlex.join(["gridbench", "audit", "apply", str(folder), *words, "--out", "corrected", *where])
+
+    lines = [
+        f"Next:   open the page, decide, export decisions.csv, and: {command('--decisions', 'decisions.csv')}"
+    ]
+    return lines + ([f"Unseen: {command('--top', str(change))}"] if change else [])
 
 
 def _calibration(document: dict[str, Any], table_class: Any) -> Any:

@@ -37,13 +37,30 @@ def visit(open_page, small_audit, small_archive):
 
     def show(injected=False, line=None, **look):
         audit = small_audit(injected)
-        audit.document["expected"]["look"] = audit.document["expected"]["look"] if line is None else line
+        expected = audit.document["expected"]
+        expected["look"] = expected["look"] if line is None else line
+        expected["k"][-1] = max(expected["k"][-1], expected["look"])
         text = render_page(audit, small_archive, rank_labels(audit.given, audit.scores).first(30))
         page = open_page(text, "Labels of small to look at", ".card", **look)
         page.audit = audit
         return page
 
     return show
+
+
+def decide_all(page, word):
+    """Decide about everything, as an earlier visit did whose decisions the browser has kept."""
+    page.evaluate(
+        """(word) => {
+          const data = JSON.parse(document.getElementById("data").textContent);
+          const keys = data.suspects.map((one) => `${data.images[one.image].row}/${one.label}`);
+          const kept = Object.fromEntries(keys.map((key) => [key, word]));
+          localStorage.setItem(`gridbench audit ${data.id}`, JSON.stringify(kept));
+        }""",
+        word,
+    )
+    page.reload()
+    page.wait_for_selector(".card")
 
 
 def states(page):
@@ -85,6 +102,24 @@ def test_progress_is_measured_to_the_stopping_line(visit):
         page.keyboard.press("r")
     assert page.inner_text("#left") == "All above the stopping line are decided: export them."
     assert page.evaluate("document.getElementById('progress').position") == 1
+    assert page.get_attribute("#left a", "href") == "#export"
+    assert page.locator("#export #decisions").count() == 1
+
+
+def test_a_page_that_ends_before_the_stopping_line_says_so(visit):
+    page = visit(line=60)
+    assert "The page shows the first 30 entries alone" in page.inner_text("header")
+    assert "the same command with --top 60" in page.inner_text("header")
+    more = "30 more above the stopping line are not on this page."
+    assert page.inner_text("#left") == f"30 to go on this page. {more}"
+    decide_all(page, "reject")
+    assert page.inner_text("#left") == f"All on this page are decided: export them. {more}"
+    page.keyboard.press("End")
+    here, stop = (page.locator(f"#curve .{name}").get_attribute("x1") for name in ("here", "stop"))
+    assert float(here) < 400
+    assert float(stop) == pytest.approx(630)
+    ends = page.locator("#curve .mean").get_attribute("points").split()[-1]
+    assert float(ends.split(",")[0]) == pytest.approx(630)
 
 
 def test_moving_by_keys_and_by_the_mouse(visit):
@@ -155,8 +190,13 @@ def test_the_large_view_shows_what_to_compare_with_and_takes_decisions(visit):
     assert page.is_visible("#float")
     page.locator(".card img").nth(2).click()
     assert "3 of 30" in page.inner_text("#look")
+    page.locator("#back").click()
+    assert "2 of 30" in page.inner_text("#look")
+    page.locator("#look-undo").click()
+    assert "not decided" in page.inner_text("#look")
+    page.locator("#forth").click()
+    assert "3 of 30" in page.inner_text("#look")
     page.keyboard.press("Escape")
-    page.keyboard.press("u")
     assert states(page)[:2] == ["accept", ""]
 
 
@@ -231,7 +271,7 @@ def test_large_images_lie_beside_the_page(browser, audit_by_hand, tmp_path):
     assert page.evaluate("document.querySelector('.frame img').naturalWidth") == 300
     assert page.evaluate("document.querySelector('.card img').naturalWidth") == 128
     assert page.locator(".outline").count() == 1
-    page.keyboard.press("m")
+    page.locator("#layer").click()
     assert page.locator(".outline").count() == 0
     assert trouble == []
     page.close()
@@ -258,8 +298,10 @@ def test_the_exports_hold_what_was_decided(visit, small_archive, tmp_path):
     ranked = rank_labels(audit.given, audit.scores)
     first = list(zip(ranked.samples[:3].tolist(), ranked.labels[:3].tolist(), strict=True))
     assert decided == dict(zip(first, ("accept", "reject", "accept"), strict=True))
+    assert "Next: gridbench audit apply" in page.inner_text("#saved")
     name, file = exported(page, "#labels")
     assert name == "labels.csv"
+    assert "validation and test" not in page.inner_text("#saved")
     shutil.copy(file, tmp_path / name)
     read = read_label_table(tmp_path / name)
     expected = small_archive.scene_labels.copy()
@@ -268,6 +310,23 @@ def test_the_exports_hold_what_was_decided(visit, small_archive, tmp_path):
     assert read.class_names == small_archive.class_names
     assert np.array_equal(read.labels, expected)
     assert read.columns["split"].count("test") == len(small_archive.indices("test"))
+
+
+def test_changed_labels_of_validation_and_test_are_told(open_page, small_archive, audit_by_hand):
+    whole = small_archive.as_training()
+    given = np.asarray(small_archive.scene_labels)
+    rng = np.random.default_rng(1)
+    audit = audit_by_hand(whole, np.where(given, 0.9, 0.1) + rng.uniform(-0.08, 0.08, given.shape), rng)
+    ranked = audit.ranked()
+    training = set(small_archive.indices("train").tolist())
+    others = sum(int(i) not in training for i in ranked.samples)
+    page = open_page(render_page(audit, small_archive, ranked), "Labels of small to look at", ".card")
+    decide_all(page, "accept")
+    _, file = exported(page, "#labels")
+    assert f"It changes {others} labels of validation and test images" in page.inner_text("#saved")
+    empty = int((given.sum(1) == 3).sum())
+    assert f"It leaves {empty} images without a label" in page.inner_text("#saved")
+    assert file.read_text(encoding="utf-8").count(",test,") == len(small_archive.indices("test"))
 
 
 def test_labels_with_injected_noise_are_named_so(visit):
@@ -351,6 +410,7 @@ def test_regions_of_label_maps_are_decided_on_by_the_same_keys(open_page, browse
         "id": "1",
         "images": 4,
         "folds": [2, 2],
+        "members": 3,
         "together": "nothing",
         "config": {"method": "pce", "loss": "pce", "epochs": 1},
         "injected": None,
@@ -367,9 +427,13 @@ def test_regions_of_label_maps_are_decided_on_by_the_same_keys(open_page, browse
     page.keyboard.press("Enter")
     assert "move the map 3 px right" in page.inner_text("#look")
     assert "edge of the finding" in page.inner_text("#look")
-    page.keyboard.press("m")
+    both = page.locator(".both figure")
+    assert both.all_inner_texts() == ["as given", "as suspected"]
+    overlays = [both.nth(at).locator(".tint").get_attribute("src") for at in range(2)]
+    assert overlays[0] != overlays[1]
+    page.locator("#layer").click()
     assert "map as given" in page.inner_text("#look")
-    assert page.locator(".tint").count() == 1
+    assert page.locator(".picture .tint").get_attribute("src") == overlays[0]
     page.keyboard.press("s")
     page.keyboard.press("Enter")
     _, file = exported(page, "#decisions")
@@ -380,6 +444,8 @@ def test_regions_of_label_maps_are_decided_on_by_the_same_keys(open_page, browse
     ]
     page.select_option("#kind", "shifted boundary")
     assert page.locator(".card").count() == 1
+    assert "show 50 % of the wrong regions (in 3 maps)." in page.inner_text("main")
+    assert "6 networks were trained" in page.inner_text("main")
 
     empty = {"k": [0], "precision": [0.0], "low": [0.0], "high": [0.0], "change": 0, "look": 0}
     none = replace(

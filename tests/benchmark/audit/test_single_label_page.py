@@ -12,6 +12,7 @@ from tests.benchmark.audit.test_page_in_browser import chosen, exported, states
 
 CLASSES = ("water", "sand", "rock")
 COUNT = 24
+GROUPS = [f"g{at // 4}" for at in range(COUNT)]
 WRONG = {4: 2, 9: 1}
 """Number of an image -> the class that the models see in it; the one given is the number modulo 3."""
 
@@ -23,7 +24,7 @@ def single(open_page, audit_by_hand, tmp_path):
     def build(target):
         layout = Layout((GroupLayout("rgb", ("r", "g", "b"), 8, 8, "uint8"),), CLASSES)
         splits = ["train"] * (COUNT - 2) + ["val", "test"]
-        writer = ArchiveWriter(target, layout, [f"i{at}" for at in range(COUNT)], splits)
+        writer = ArchiveWriter(target, layout, [f"i{at}" for at in range(COUNT)], splits, groups=GROUPS)
         for at in range(COUNT):
             pixels = np.full((3, 8, 8), 10 * at, np.uint8)
             writer.write(at, Sample((pixels,), np.eye(3, dtype=np.uint8)[at % 3]))
@@ -84,10 +85,14 @@ def test_an_accepted_finding_replaces_the_label_in_the_exports(single):
     for key in ("a", "s"):
         single.keyboard.press(key)
     _, file = exported(single, "#decisions")
-    assert file.read_text().splitlines()[1] == f"{name},{given},accept,wrong"
+    assert file.read_text().splitlines()[:2] == [
+        "sample,label,decision,kind,becomes",
+        f"{name},{given},accept,wrong,{suspected}",
+    ]
     _, file = exported(single, "#labels")
     with file.open(newline="", encoding="utf-8-sig") as lines:
         rows = list(csv.DictReader(lines))
     assert [sum(int(row[name]) for name in CLASSES) for row in rows] == [1] * COUNT
     changed = [row for row in rows if row[CLASSES[int(row["file"][1:]) % 3]] != "1"]
     assert [(row["file"], row[suspected]) for row in changed] == [(name, "1")]
+    assert [row["group"] for row in rows] == [GROUPS[int(row["file"][1:])] for row in rows]

@@ -286,6 +286,15 @@ def test_validation_and_test_labels_change_only_when_asked(cli, mine, tmp_path):
     code, text, messages = cli("audit", "--dataset", "mine", "--splits", "all", *SHORT, *mine)
     assert code == 0, messages
     folder = audit_folder(text)
+    page = (tmp_path / folder / "audit.html").read_text(encoding="utf-8")
+    table = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page)[1])[
+        "table"
+    ]
+    archive = Archive.open(tmp_path / "cache" / "archives" / "mine")
+    for split in ("train", "val", "test"):
+        assert table["splits"].count(split) == len(archive.indices(split)), (
+            "not those of the view that is trained on"
+        )
     exported = (
         "audit",
         "export",
