@@ -48,6 +48,8 @@ class FolderSwap(NoiseModel):
 
     kinds = ("scene", "pixel", "single")
     version = 2
+    # With label maps, pairs whose class the map does not have are drawn, too.
+    counts_drawn = True
     Parameters = Parameters
 
     def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:

@@ -16,7 +16,7 @@ from gridbench.core.labels import IGNORE
 from gridbench.core.streams import numpy_stream
 from gridbench.errors import InputError
 from gridbench.noise import LabelSet, NoiseModel
-from gridbench.noise.core.model import KINDS
+from gridbench.noise.core.model import KINDS, WrongCorruption
 from gridbench.parameters import parse
 
 __all__ = ["check_noise"]
@@ -53,7 +53,10 @@ class Case:
     def corrupt(self, rate: str, seed: int = 0) -> Any:
         """Corrupt copies of the labels."""
         labels = LabelSet(CLASSES, self.scene, self.maps, difficulty=self.scene * 0.5, descriptors=LOOKS)
-        return self.model.apply(labels, rate, numpy_stream(seed, "noise"), self.kind)
+        try:
+            return self.model.apply(labels, rate, numpy_stream(seed, "noise"), self.kind)
+        except WrongCorruption as error:
+            raise Violation(str(error).partition(". A noise model")[0]) from None
 
     @cached_property
     def rate(self) -> str:

@@ -67,7 +67,7 @@ class LabelSet:
         """
         if self._scene_labels is None:
             raise InputError("Scene labels were to be corrupted, and there are none.")
-        return checked_scene_labels(self._scene_labels)
+        return _read_only(checked_scene_labels(self._scene_labels))
 
     def check_single(self) -> None:
         """Check that every image has exactly one scene label.
@@ -104,7 +104,7 @@ class LabelSet:
         if self._maps is None:
             raise InputError("Label maps were to be corrupted, and there are none.")
         maps = checked_maps(self._maps() if callable(self._maps) else self._maps, self.num_classes)
-        return maps, class_pixels(maps, self.num_classes)
+        return _read_only(maps), class_pixels(maps, self.num_classes)
 
     def difficulty(self, neighbours: int) -> Array | None:
         """Return (N, C), higher means that a label is easier to get wrong; None where it is not known.
@@ -130,6 +130,13 @@ class LabelSet:
             return folders_of(self.names)
         folders: Array | None = self._folders
         return folders
+
+
+def _read_only(array: Array) -> Array:
+    """Return an array that a model cannot write to, so that it changes copies alone."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def folders_of(names: Sequence[str]) -> Array:

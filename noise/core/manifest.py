@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,14 @@ from gridbench.core.zip_files import read_arrays
 from gridbench.errors import InputError
 from gridbench.noise.core.corruption import Corruption, Ints, Kind, apply_changes
 from gridbench.noise.core.labels import checked_maps, checked_scene_labels, class_pixels
-from gridbench.noise.core.manifest_changes import check_changes, check_runs, check_shape, pixels_of
-from gridbench.noise.core.manifest_form import check_form, check_types
+from gridbench.noise.core.manifest_changes import (
+    check_affected,
+    check_changes,
+    check_runs,
+    check_shape,
+    pixels_of,
+)
+from gridbench.noise.core.manifest_form import FOLDER_SWAP, check_form, check_types, read_part, tally
 
 __all__ = ["Manifest"]
 
@@ -53,6 +59,7 @@ class Manifest:
         changed: (K, 3) of sample, class before, class after; see `Corruption`.
         runs: (R, 3) of first pixel, length, class after, or None; see `Corruption`.
         merging: Whether a class may have become one that its sample has; see `Corruption`.
+        counts_drawn: Whether `affected` counts labels as they were drawn; see `NoiseModel`.
     """
 
     model: str
@@ -68,6 +75,7 @@ class Manifest:
     changed: Ints
     runs: Ints | None = None
     merging: bool = False
+    counts_drawn: bool = False
 
     @classmethod
     def of(
@@ -95,6 +103,7 @@ class Manifest:
             seed=seed,
             fingerprint=fingerprint,
             shape=corruption.labels.shape,
+            counts_drawn=model.counts_drawn,
             **{name: getattr(corruption, name) for name in taken},
         )
 
@@ -134,11 +143,12 @@ class Manifest:
                 "positives": self.positives.tolist(),
                 "affected": self.affected.tolist(),
                 "realised": [100.0 * part / whole if whole else None for part, whole in counts],
-                "removed": _tally(self.changed[:, 1], classes),
-                "added": _tally(self.changed[:, 2], classes),
+                "removed": tally(self.changed[:, 1], classes),
+                "added": tally(self.changed[:, 2], classes),
             },
             "sha256": self.sha256,
             **({"merging": True} if self.merging and self._counted is None else {}),
+            **({"counts_drawn": True} if self.counts_drawn and self.model != FOLDER_SWAP else {}),
         }
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -162,10 +172,10 @@ class Manifest:
         Raises:
             InputError: A file is missing, damaged or changed since; the message says which.
         """
-        stored = _read(folder / TEXT, lambda path: read_json(path, LARGEST_TABLE))
+        stored = read_part(folder / TEXT, lambda path: read_json(path, LARGEST_TABLE))
         if not isinstance(stored, dict):
             raise InputError(f"{folder / TEXT} is not a noise manifest: it holds no object.")
-        arrays = _read(folder / ARRAYS, read_arrays)
+        arrays = read_part(folder / ARRAYS, read_arrays)
         try:
             if stored["schema"] != SCHEMA:
                 raise InputError(
@@ -180,6 +190,7 @@ class Manifest:
                 changed=np.asarray(arrays["changed"], dtype=np.int64).reshape(-1, 3),
                 runs=np.asarray(arrays["runs"], dtype=np.int64).reshape(-1, 3) if "runs" in arrays else None,
                 merging=bool(stored.get("merging", stored["parameters"].get("replacement") == "any")),
+                counts_drawn=bool(stored.get("counts_drawn", stored["model"] == FOLDER_SWAP)),
             )
             check_form(manifest)
             derived = manifest.summary()
@@ -221,7 +232,9 @@ class Manifest:
                 f"this archive's is {fingerprint[:12]}."
             )
         if labels is not None:
-            self._present(labels)
+            clean = self._present(labels)
+            if not self.counts_drawn:
+                check_affected(self.changed, clean != 0, self.positives, self.affected)
         if maps is not None:
             self._pixels(maps)
 
@@ -282,19 +295,3 @@ class Manifest:
     def _counted(self) -> Ints | None:
         """Labels of each class, where they were merged as GRID's code does: less can be wrong with such a change."""
         return self.positives if self.parameters.get("replacement") == "any" else None
-
-
-def _read(path: Path, read: Callable[[Path], Any]) -> Any:
-    try:
-        return read(path)
-    except ValueError as error:
-        raise InputError(f"{path} is damaged: {error}.") from error
-    except OSError as error:
-        if path.name == ARRAYS and isinstance(error, FileNotFoundError):
-            raise InputError(f"The noise manifest is incomplete: {path} is missing.") from error
-        raise InputError(f"There is no noise manifest at {path}: {error.strerror or error}.") from error
-
-
-def _tally(classes: Ints, count: int) -> list[int]:
-    counts: list[int] = np.bincount(classes[classes >= 0], minlength=count).tolist()
-    return counts

@@ -12,7 +12,7 @@ from gridbench.core.labels import IGNORE
 from gridbench.errors import InputError
 from gridbench.noise.core.corruption import Ints, Kind
 
-__all__ = ["check_changes", "check_runs", "check_shape", "pixels_of"]
+__all__ = ["check_affected", "check_changes", "check_runs", "check_shape", "pixels_of"]
 
 RUNS = 1 << 16
 """Runs of changed pixels that are expanded together."""
@@ -66,6 +66,30 @@ def check_changes(
         raise InputError(
             f"The noise manifest is of other labels: sample {first[0]} cannot have gone from class {first[1]} "
             f"to class {first[2]} (-1 is none)."
+        )
+
+
+def check_affected(changed: Ints, present: npt.NDArray[np.bool_], positives: Ints, affected: Ints) -> None:
+    """Check that as many labels changed as are counted, where the units of the rate are the labels there are.
+
+    Args:
+        changed: (K, 3) of sample, class before, class after; see `Corruption`.
+        present: (N, C) which sample has which class.
+        positives: (C,) units of each class.
+        affected: (C,) how many of them changed.
+
+    Raises:
+        InputError: Another number of labels changed; the message names the class.
+    """
+    if not np.array_equal(positives, present.sum(axis=0, dtype=np.int64)):
+        return
+    _, before, after = changed.T
+    own = np.bincount(np.where(before < 0, after, before), minlength=len(affected))
+    wrong = own != affected
+    if wrong.any():
+        label = int(wrong.argmax())
+        raise InputError(
+            f"The noise manifest says that {affected[label]} labels of class {label} changed; it lists {own[label]}."
         )
 
 

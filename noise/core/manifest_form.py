@@ -1,17 +1,22 @@
-"""Validation of the numbers in an untrusted manifest, before memory is allocated by them."""
+"""Reading of an untrusted manifest, and validation of its numbers, before memory is allocated by them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from gridbench.noise.core.corruption import Kind
+from gridbench.errors import InputError
+from gridbench.noise.core.corruption import Ints, Kind
 
-__all__ = ["check_form", "check_types"]
+__all__ = ["FOLDER_SWAP", "check_form", "check_types", "read_part", "tally"]
+
+FOLDER_SWAP = "folder_swap"
+"""The model of this package that counts pairs as they were drawn, also those whose class a map does not have."""
 
 MOST_CLASSES = 1000
 """A transition table of so many classes has a million entries; archives have at most 254 classes."""
@@ -35,6 +40,22 @@ _COUNTED = {
     "boundary": "pixels",
 }
 """What the rates of the models of this package are shares of, where the changes say how many of them there are."""
+
+
+def read_part(path: Path, read: Callable[[Path], Any]) -> Any:
+    """Read one of the two files of a manifest.
+
+    Raises:
+        InputError: It is missing or damaged; the message says which.
+    """
+    try:
+        return read(path)
+    except ValueError as error:
+        raise InputError(f"{path} is damaged: {error}.") from error
+    except OSError as error:
+        if path.suffix == ".npz" and isinstance(error, FileNotFoundError):
+            raise InputError(f"The noise manifest is incomplete: {path} is missing.") from error
+        raise InputError(f"There is no noise manifest at {path}: {error.strerror or error}.") from error
 
 
 def check_types(arrays: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -77,20 +98,48 @@ def check_form(manifest: Any) -> None:
     _check_affected(manifest)
 
 
+def tally(classes: Ints, count: int) -> list[int]:
+    """Return how often each of so many classes is there; -1 is none."""
+    counts: list[int] = np.bincount(classes[classes >= 0], minlength=count).tolist()
+    return counts
+
+
 def _check_affected(manifest: Any) -> None:
     """Compare how many units changed with the changes, as far as they say."""
-    unit, affected = _COUNTED.get(manifest.model), manifest.affected.tolist()
-    if unit == "labels":
-        _, before, after = manifest.changed.T
-        own = np.bincount(np.where(before < 0, after, before), minlength=len(affected)).tolist()
-        wrong = next((c for c, count in enumerate(own) if count != affected[c]), None)
+    unit, affected = _unit(manifest), manifest.affected.tolist()
+    _, before, after = manifest.changed.T
+    if len(before) and not any(affected):
+        raise ValueError(f"affected is 0, where {_changes(manifest)}")
+    if unit in ("labels", "drawn"):
+        own = tally(np.where(before < 0, after, before), len(affected))
+        pairs = zip(own, affected, strict=True)
+        wrong = next(
+            (c for c, (real, told) in enumerate(pairs) if real > told or (unit == "labels" and real < told)),
+            None,
+        )
         if wrong is not None:
             raise ValueError(f"affected is {affected[wrong]} of class {wrong}, of which {own[wrong]} changed")
     elif unit is not None and manifest.runs is not None:
         # Python's numbers, since runs that overlap may add up to more than 64 bits.
         total, pixels = sum(affected), sum(manifest.runs[:, 1].tolist())
         if total > pixels or bool(total) != bool(pixels) or (unit == "pixels" and total < pixels):
-            raise ValueError(f"affected is {total}, where {pixels} pixels changed")
+            raise ValueError(f"affected is {total}, where {_changes(manifest)}")
+
+
+def _unit(manifest: Any) -> str | None:
+    """Return what a manifest counts; None where its model is not of this package, or the changes do not say."""
+    if manifest.model != FOLDER_SWAP or manifest.version < 2:
+        return _COUNTED.get(manifest.model)
+    if manifest.kind == "pixel":
+        return "drawn"
+    # Labels that are read off maps change where these disagree with the scene labels, too.
+    return "labels" if manifest.parameters.get("labels") == "own" else None
+
+
+def _changes(manifest: Any) -> str:
+    if manifest.runs is None:
+        return f"{len(manifest.changed)} labels changed"
+    return f"{sum(manifest.runs[:, 1].tolist())} pixels changed"
 
 
 def _check_entries(manifest: Any) -> None:

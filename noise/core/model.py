@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridbench.errors import InputError
+from gridbench.noise.core.conformity import check_corruption
 from gridbench.noise.core.corruption import Corruption, Kind
 from gridbench.noise.core.difficulty import NEIGHBOURS
 from gridbench.noise.core.label_set import LabelSet
@@ -20,7 +21,7 @@ from gridbench.noise.core.labels import check_single
 from gridbench.noise.core.manifest import Manifest
 from gridbench.noise.core.rates import Rate, exact_rate
 
-__all__ = ["KINDS", "NEEDS_SINGLE", "NoParameters", "NoiseModel", "UnsuitableNoise"]
+__all__ = ["KINDS", "NEEDS_SINGLE", "NoParameters", "NoiseModel", "UnsuitableNoise", "WrongCorruption"]
 
 KINDS = {"scene": "scene labels", "pixel": "label maps", "single": "single labels"}
 """Level of labels -> what it is called in messages."""
@@ -52,6 +53,10 @@ class UnsuitableNoise(InputError):
     """A noise model was to corrupt labels of a level that it does not corrupt."""
 
 
+class WrongCorruption(InputError):
+    """A noise model returned labels, changes or counts that do not go together."""
+
+
 class NoiseModel(ABC):
     """Corrupts labels by an exact rate.
 
@@ -72,6 +77,8 @@ class NoiseModel(ABC):
         refuses: Level of labels -> why it does not corrupt those, for messages.
         needs_difficulty: Whether an overridden `scene` is given the difficulty of each label.
         reads_folders: Whether an overridden `corrupt` is given the folders of the images.
+        counts_drawn: Whether `affected` counts labels as they were drawn, of which some change nothing, or several;
+            else it counts what changed.
         authors_code: Parameters whose defaults the protocol of that name replaces.
         Parameters: Dataclass of its parameters.
     """
@@ -82,6 +89,7 @@ class NoiseModel(ABC):
     refuses: ClassVar[Mapping[str, str]] = {}
     needs_difficulty: ClassVar[bool] = False
     reads_folders: ClassVar[bool] = False
+    counts_drawn: ClassVar[bool] = False
     authors_code: ClassVar[Mapping[str, Any]] = {}
     Parameters: ClassVar[type[Any]] = NoParameters
 
@@ -147,6 +155,7 @@ class NoiseModel(ABC):
 
         Raises:
             InputError: The model does not corrupt such labels, there are none, or the rate cannot be realised.
+            WrongCorruption: What the model returned is not what it did to the labels.
         """
         self.require_kind(kind)
         if kind == "pixel" and not labels.has_maps:
@@ -154,12 +163,27 @@ class NoiseModel(ABC):
                 f"The noise model {self.name!r} was asked to corrupt label maps, and there are none."
             )
         if kind != "single":
-            return self._apply(labels, rate, rng, kind)
+            return self._checked(labels, rate, rng, kind)
         labels.check_single()
-        corruption = self._apply(labels, rate, rng, "scene")
+        corruption = self._checked(labels, rate, rng, "scene")
         why = f"The noise model {self.name!r} must leave every image exactly one label, and with these parameters"
         check_single(corruption.labels, why, labels.names)
         return replace(corruption, kind="single")
+
+    def _checked(self, labels: LabelSet, rate: Rate, rng: np.random.Generator, kind: Kind) -> Corruption:
+        corruption = self._apply(labels, rate, rng, kind)
+        clean = labels.maps if kind == "pixel" else labels.scene_labels
+        counts = labels.class_pixels if kind == "pixel" else labels.present
+        try:
+            check_corruption(corruption, clean, counts, kind, exact_rate(rate), self.counts_drawn)
+        except ValueError as error:
+            raise WrongCorruption(
+                f"The noise model {self.name!r} returned {error}. A noise model returns what it did to the labels; "
+                "see CONTRIBUTING.md, and try it with: gridbench check FILE_OR_NAME."
+            ) from None
+        # The labels that were given may not be written to, and these may be used otherwise.
+        shared = np.may_share_memory(corruption.labels, clean)
+        return replace(corruption, labels=corruption.labels.copy()) if shared else corruption
 
     def _apply(self, labels: LabelSet, rate: Rate, rng: np.random.Generator, kind: Kind) -> Corruption:
         ours = type(self)

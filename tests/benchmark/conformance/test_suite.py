@@ -389,3 +389,39 @@ def test_one_name_of_two_kinds_is_checked_as_both():
     assert components_named("bce") == [("method", "bce"), ("loss", "bce")]
     with pytest.raises(InputError, match="swap"):
         components_named("swop")
+
+
+MISCOUNTING = '''
+"""A noise model."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from gridbench import register_noise
+from gridbench.noise import NoiseModel, realisable, scene_corruption
+
+
+@register_noise()
+class Miscounts(NoiseModel):
+    """Removes labels."""
+
+    kinds = ("scene",)
+
+    def corrupt_scene(self, labels, rate, rng):
+        pairs = np.argwhere(labels.present)
+        count = realisable(len(pairs), len(pairs), rate, "labels", "all can change")
+        drawn = pairs[rng.permutation(len(pairs))[:count]]
+        made = scene_corruption(labels.scene_labels, np.insert(drawn, 2, -1, axis=1), rate)
+        return replace(made, affected=np.roll(made.affected, 1))
+'''
+
+
+def test_a_noise_model_that_counts_wrong_is_found(tmp_path):
+    """It does so at every rate but 0, which is no rate that it cannot realise."""
+    path = tmp_path / "miscounts.py"
+    path.write_text(MISCOUNTING, encoding="utf-8")
+    load_plugin(path)
+    found = failures(check_component("noise model", "miscounts"))
+    assert len(found) == 1
+    assert "'miscounts' returned affected counts of" in found[0].reason

@@ -329,9 +329,6 @@ def test_what_is_affected_follows_from_the_changes(corrupted, tmp_path, name, ki
     manifest = corrupted(name, kind, 0 if name == "none" else 30)
     manifest.save(tmp_path / "kept")
     assert Manifest.load(tmp_path / "kept").summary() == manifest.summary()
-    # Of folder_swap it does not: a pair counts that no pixel of the map shows.
-    if name == "folder_swap":
-        return
     other = manifest.affected.copy()
     other[manifest.positives.argmax()] += 1 if name == "none" else 10**4 if manifest.runs is not None else -1
     positives = manifest.positives + 10**6
@@ -346,3 +343,34 @@ def test_pixels_that_changed_without_anything_affected_are_refused(corrupted, tm
     Manifest(**{**vars(manifest), "affected": np.zeros(CLASSES, dtype=int)}).save(tmp_path)
     with pytest.raises(InputError, match=r"affected is 0, where \d+ pixels changed"):
         Manifest.load(tmp_path)
+
+
+def test_pairs_that_no_pixel_of_a_map_shows_may_be_affected(corrupted, tmp_path):
+    manifest = corrupted("folder_swap", "pixel")
+    more = {"affected": manifest.affected + 1, "positives": manifest.positives + 1}
+    Manifest(**{**vars(manifest), **more}).save(tmp_path)
+    assert Manifest.load(tmp_path).affected.tolist() == more["affected"].tolist()
+
+
+PLUGIN = {"model": "of_a_plug_in", "parameters": {}}
+
+
+def test_labels_of_a_plugin_that_changed_without_anything_affected_are_refused(tmp_path):
+    Manifest(**{**vars(make()[1]), **PLUGIN, "affected": np.zeros(CLASSES, dtype=int)}).save(tmp_path)
+    with pytest.raises(InputError, match=r"affected is 0, where \d+ labels changed"):
+        Manifest.load(tmp_path)
+
+
+def test_what_a_plugin_affected_is_compared_with_the_labels(tmp_path):
+    """Whether it counts labels is known when there are labels to compare with."""
+    other = {**vars(make()[1]), **PLUGIN, "affected": np.roll(make()[1].affected, 1)}
+    Manifest(**other).save(tmp_path / "told")
+    told = Manifest.load(tmp_path / "told")
+    with pytest.raises(InputError, match=r"says that \d+ labels of class 0 changed; it lists \d+"):
+        told.verify(labels=LABELS)
+    Manifest(**{**vars(make()[1]), **PLUGIN}).verify(labels=LABELS)
+    Manifest(**{**other, "positives": make()[1].positives + 1}).verify(labels=LABELS)
+    Manifest(**{**other, "counts_drawn": True}).save(tmp_path / "drawn")
+    drawn = Manifest.load(tmp_path / "drawn")
+    drawn.verify(labels=LABELS)
+    assert drawn.summary()["counts_drawn"]
