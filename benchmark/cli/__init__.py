@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import functools
 import importlib
 import io
@@ -262,6 +263,8 @@ def _explain(error: BaseException) -> int:
         from gridbench.core.files import NO_ROOM
 
         next_step = " Free some space, and run the same command again." if error.errno in NO_ROOM else ""
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            next_step = " Check its permissions, or name another place."
         say(f"Error: {where}{error.strerror}.{next_step}", err=True)
         return 2
     if isinstance(error, MemoryError):

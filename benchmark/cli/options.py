@@ -71,14 +71,16 @@ class OutputFile(click.Path):
         """Return the path.
 
         Raises:
-            InputError: Its folder does not exist, or a link, a device or a read-only file has its name.
+            InputError: Its folder does not exist or cannot be written, or a link, a device or a read-only file has its
+                name.
         """
-        from gridbench.core.files import check_target
+        from gridbench.core.files import check_target, check_writable
 
         path = Path(os.fsdecode(super().convert(value, parameter, context)))
         if not path.parent.is_dir():
             raise InputError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to.")
         check_target(path)
+        check_writable(path.parent)
         return path
 
 
@@ -92,13 +94,14 @@ class OutputFolder(click.Path):
         """Return the path.
 
         Raises:
-            InputError: It is no folder.
+            InputError: It is no folder, or cannot be written.
         """
-        from gridbench.core.files import check_folder
+        from gridbench.core.files import check_folder, check_writable
 
         path = Path(os.fsdecode(value))
         check_folder(path)
         super().convert(value, parameter, context)
+        check_writable(path)
         return path
 
 

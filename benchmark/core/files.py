@@ -34,6 +34,7 @@ __all__ = [
     "check_folder",
     "check_free",
     "check_target",
+    "check_writable",
     "file_hash",
     "image_paths",
     "limited",
@@ -240,6 +241,17 @@ def check_target(path: Path) -> None:
             f"{path} is read-only, so it is not replaced; name another file, or: "
             f"chmod u+w {shlex.quote(str(path))}"
         )
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder in which no file can be made, or in which it cannot be made itself.
+
+    Raises:
+        InputError: With the reason.
+    """
+    there = next((path for path in (folder, *folder.absolute().parents) if path.exists()), folder)
+    if not os.access(there, os.W_OK):
+        raise InputError(f"Nothing can be written to the folder {str(there)!r}. Name another folder.")
 
 
 def check_free(paths: Collection[Path], force: bool) -> None:
