@@ -21,15 +21,19 @@ _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 MOST_NODES = 100_000
 
 
-class _Settings(yaml.SafeLoader):
-    """Refuses a key that is there twice, of which YAML would keep the last, and leaves 10:50:10 the text that it is.
+# What YAML 1.1 reads as another number than it looks like: 10:50 to the base of sixty, 010 to that of eight, 1_0 as 10.
+_ODD = r"(?!.*[:_]|[-+]?0[0-9bBxX])"
 
-    YAML 1.1 takes such a text for a number to the base of sixty.
+
+class _Settings(yaml.SafeLoader):
+    """Refuses a key that is there twice, of which YAML would keep the last, and leaves odd numbers as their text.
+
+    A text such as 10:50:10 or 010 is then a range, or a number in plain digits, as on the command line.
     """
 
     yaml_implicit_resolvers = {  # noqa: RUF012
         first: [
-            (tag, re.compile(f"(?!.*:)(?:{known.pattern})", known.flags) if tag in _NUMBERS else known)
+            (tag, re.compile(f"{_ODD}(?:{known.pattern})", known.flags) if tag in _NUMBERS else known)
             for tag, known in resolvers
         ]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()

@@ -80,6 +80,26 @@ def test_yaml_that_is_no_mapping_is_refused(tmp_path, text):
         load_yaml(file)
 
 
+@pytest.mark.parametrize(
+    "text", ["010", "0x10", "1_0", "0b11", "-010", "00", "007.5", "1_0.5", "10:50:10", "1:30.5"]
+)
+def test_yaml_reads_no_number_as_another_than_it_looks_like(tmp_path, text):
+    """YAML 1.1 takes 010 for 8, 0x10 for 16, 1_0 for 10 and 1:30 for 90."""
+    (tmp_path / "run.yaml").write_text(f"epochs: {text}\n", encoding="utf-8")
+    assert load_yaml(tmp_path / "run.yaml") == {"epochs": text}
+
+
+def test_yaml_reads_a_number_as_the_command_line_does(tmp_path):
+    (tmp_path / "run.yaml").write_text(
+        "epochs: 010\nslnir: 007.5\nseed: -0\nlearning_rate: 1e-3\n", encoding="utf-8"
+    )
+    config = make_config(load_yaml(tmp_path / "run.yaml"))
+    assert (config.epochs, str(config.slnir), config.seed, config.learning_rate) == (10, "7.5", 0, 0.001)
+    (tmp_path / "run.yaml").write_text("epochs: 1_0\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"'epochs' .* is '1_0'; it must be a number in plain digits"):
+        make_config(load_yaml(tmp_path / "run.yaml"))
+
+
 def test_a_missing_yaml_is_refused_and_an_empty_one_says_nothing(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         load_yaml(tmp_path / "absent.yaml")
