@@ -93,22 +93,28 @@ def prepare(
     """
     directory = archive_directory(cache, check_name(name))
     digest = plan_digest(plan.layout, plan.names, plan.split, {"kind": plan.kind, **plan.settings})
-    if (directory / INDEX).is_file() and not force:
-        archive = Archive.open(directory)
-        if archive.plan != digest:
-            raise InputError(
-                f"There is another archive {name!r} already, in {directory}. "
-                f"Take another --name, or replace it: {again}"
-            )
-        refuse_changed_sources(plan, archive, progress, again)
-        return archive
-    state = state_of(plan.units)
-    count = default_workers(len(plan.units), state.bytes) if workers is None else workers
+    archive = Archive.open(directory) if (directory / INDEX).is_file() and not force else None
+    if archive is None:
+        state = state_of(plan.units)
+        count = default_workers(len(plan.units), state.bytes) if workers is None else workers
+        packed = False
 
-    def build(folder: Path) -> None:
-        _pack(plan, folder, name, count, state.digest, progress)
+        def build(folder: Path) -> None:
+            nonlocal packed
+            _pack(plan, folder, name, count, state.digest, progress)
+            packed = True
 
-    return build_once(directory, build, force=force)
+        archive = build_once(directory, build, force=force)
+        if packed:
+            return archive
+    # It was there, or another process has packed it meanwhile, perhaps from something else.
+    if archive.plan != digest:
+        raise InputError(
+            f"There is another archive {name!r} already, in {directory}. "
+            f"Take another --name, or replace it: {again}"
+        )
+    refuse_changed_sources(plan, archive, progress, again)
+    return archive
 
 
 def _pack(plan: Plan, folder: Path, name: str, workers: int, state: str, progress: Progress) -> None:

@@ -17,6 +17,7 @@ from gridbench.datasets.readers.base import Outcome, Plan, Unit
 from gridbench.datasets.readers.folder.folder import FolderOptions, plan_folder
 from gridbench.datasets.readers.prepare import check_name, default_workers, prepare
 from gridbench.datasets.readers.raster import Unreadable
+from gridbench.datasets.readers.source_state import state_of
 from gridbench.errors import InputError
 
 LAYOUT = Layout((GroupLayout("g", ("only",), 2, 2, "uint8"),), ("a", "b"), sources=True)
@@ -134,6 +135,23 @@ def test_the_same_plan_again_does_nothing_and_another_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"another archive 'x'.*--name.*--force"):
         prepare(make_plan([1, 2, 3]), tmp_path, "x")
     assert len(prepare(make_plan([1, 2, 3]), tmp_path, "x", force=True)) == 3
+
+
+@pytest.mark.parametrize(("other", "taken"), [([1, 3], True), ([1, 3, 5], False)])
+def test_an_archive_that_another_process_packs_meanwhile_is_compared_too(tmp_path, monkeypatch, other, taken):
+    """Between the look whether it is there and the lock, a command with the same name was faster."""
+
+    def faster(units):
+        monkeypatch.undo()
+        prepare(make_plan(other), tmp_path, "x")
+        return state_of(units)
+
+    monkeypatch.setattr("gridbench.datasets.readers.prepare.state_of", faster)
+    if taken:
+        assert len(prepare(make_plan([1, 3]), tmp_path, "x")) == 2
+        return
+    with pytest.raises(InputError, match="There is another archive 'x' already"):
+        prepare(make_plan([1, 3]), tmp_path, "x")
 
 
 def test_nothing_readable_is_an_error_with_the_first_reasons(tmp_path):
