@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbench.core.files import LARGEST_TABLE, open_file, read_text
-from gridbench.core.json_files import read_json
+from gridbench.core.files import LARGEST_TABLE, open_file, read_bytes
+from gridbench.core.json_files import parse_json
 from gridbench.core.zip_files import check_array_header
 from gridbench.datasets.archive.arrayfile import file_sha256
 from gridbench.datasets.archive.indexing import (
@@ -127,6 +127,10 @@ class Archive:
             archive = cls(directory, index)
         except (KeyError, TypeError, ValueError) as error:
             raise _damaged(directory, f"it cannot be read ({type(error).__name__}: {error})") from error
+        if _read_index(directory) != index:
+            raise InputError(
+                f"The archive {directory} was packed anew while it was being opened. Run the same command again."
+            )
         if verify:
             archive.verify()
         return archive
@@ -174,7 +178,10 @@ class Archive:
     def names(self) -> list[str]:
         """Name of each sample in packed order."""
         try:
-            names = read_text(self.directory / NAMES, LARGEST_TABLE).split("\n")[:-1]
+            content = self._content(NAMES)
+            if b"\0" in content:
+                raise ValueError("they hold a zero byte")
+            names = content.decode().split("\n")[:-1]
         except (OSError, ValueError) as error:
             raise _damaged(self.directory, f"its names cannot be read ({error})") from error
         return self._one_each(names, NAMES)
@@ -185,7 +192,7 @@ class Archive:
         if GROUPS not in self._index["files"]:
             return None
         try:
-            groups = read_json(self.directory / GROUPS, LARGEST_TABLE)
+            groups = parse_json(self._content(GROUPS), largest=LARGEST_TABLE)
         except (OSError, ValueError) as error:
             raise _damaged(self.directory, f"its groups cannot be read ({error})") from error
         return self._one_each(groups, GROUPS)
@@ -196,7 +203,7 @@ class Archive:
         if GEOREFERENCES not in self._index["files"]:
             return None
         try:
-            entries = read_json(self.directory / GEOREFERENCES, LARGEST_TABLE)
+            entries = parse_json(self._content(GEOREFERENCES), largest=LARGEST_TABLE)
             places = [
                 None if entry is None else Georeference(entry[0], tuple(map(float, entry[1])))  # type: ignore[arg-type]
                 for entry in entries
@@ -310,6 +317,18 @@ class Archive:
         ):
             if not np.allclose(stored, np.concatenate(found), rtol=1e-9, atol=0):
                 raise _damaged(self.directory, f"the {name} in its index is not that of its pixels")
+
+    def _content(self, file: str) -> bytes:
+        """Return the content of a file as it was packed: it is read when it is asked for, and may be another by then.
+
+        Raises:
+            ValueError: It is another, as where the archive has been packed anew since it was opened.
+            OSError: It cannot be read.
+        """
+        content = read_bytes(self.directory / file, LARGEST_TABLE)
+        if hashlib.sha256(content).hexdigest() != self._index["files"][file]["sha256"]:
+            raise ValueError(f"{file} has changed since it was packed, or since the archive was opened")
+        return content
 
     def _one_each(self, values: Any, file: str) -> list[Any]:
         if not isinstance(values, list) or len(values) != len(self):

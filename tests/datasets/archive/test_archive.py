@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from gridbench.datasets.archive import archive as archive_module
 from gridbench.datasets.archive.archive import Archive
 from gridbench.errors import InputError
 
@@ -238,6 +239,32 @@ def test_arrays_that_do_not_belong_together_are_refused(make_archive, file, arra
 def test_names_that_are_none_are_refused(make_archive, content):
     archive = make_archive()
     (archive.directory / "names.txt").write_bytes(content)
-    forge(archive, lambda index: index["files"]["names.txt"].update(bytes=len(content)))
+    facts = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    forge(archive, lambda index: index["files"]["names.txt"].update(facts))
     with pytest.raises(InputError, match=r"names"):
         _ = Archive.open(archive.directory).names
+
+
+def test_an_archive_that_was_packed_anew_gives_no_names_to_the_old_one(make_archive):
+    """A run that began before `data prepare --force` has the old pixels open, and reads names later."""
+    archive = make_archive()
+    names = (archive.directory / "names.txt").read_text().splitlines(keepends=True)
+    (archive.directory / "names.txt").write_text("".join(reversed(names)))
+    with pytest.raises(InputError, match="changed since it was packed, or since the archive was opened"):
+        _ = archive.names
+
+
+def test_an_archive_that_is_packed_anew_meanwhile_is_not_opened(make_archive, monkeypatch):
+    """Its labels would be those of one archive and its pixels of another."""
+    archive = make_archive()
+    check = archive_module.check_arrays
+
+    def replace(index, arrays):
+        check(index, arrays)
+        forge(archive, lambda index: index["report"].update(notes=["another"]))
+
+    monkeypatch.setattr(archive_module, "check_arrays", replace)
+    with pytest.raises(
+        InputError, match=r"was packed anew while it was being opened\. Run the same command again"
+    ):
+        Archive.open(archive.directory)
