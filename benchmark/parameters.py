@@ -11,9 +11,13 @@ from typing import Any, TypeVar
 from gridbench.core.percent import is_plain_number
 from gridbench.errors import InputError, nearest
 
-__all__ = ["Specification", "describe", "parameter", "parse"]
+__all__ = ["Specification", "WrongDeclaration", "describe", "parameter", "parse"]
 
 P = TypeVar("P")
+
+
+class WrongDeclaration(InputError, TypeError):
+    """A component declares a parameter that cannot be one."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +88,24 @@ def describe(cls: type[Any]) -> list[tuple[str, type, Any, Specification]]:
     """List (public name, type, default, specification) of each declared parameter of a dataclass.
 
     Raises:
-        TypeError: A field is annotated with something else than int, float, bool, str or one of them | None.
+        WrongDeclaration: A field is annotated with something else than int, float, bool, str or one of them | None, its
+            default is another object, or two fields have one name.
     """
-    rows = []
+    rows: list[tuple[str, type, Any, Specification]] = []
     for field in dataclasses.fields(cls):
-        spec = field.metadata.get("specification")
-        if spec is not None:
-            rows.append((public_name(field.name), _kind(cls, field), field.default, spec))
+        spec, name = field.metadata.get("specification"), public_name(field.name)
+        if spec is None:
+            continue
+        what = f"{cls.__qualname__}.{field.name}"
+        if not name or name in (row[0] for row in rows):
+            raise WrongDeclaration(f"{what} has the name {name!r}, which must be one and of one field alone")
+        if type(field.default) not in (int, float, bool, str, type(None)):
+            raise WrongDeclaration(
+                f"{what} has the default {field.default!r:.80}; it must be a number, text or None"
+            )
+        if isinstance(field.default, float) and not math.isfinite(field.default):
+            raise WrongDeclaration(f"{what} has the default {field.default}; it must be finite")
+        rows.append((name, _kind(cls, field), field.default, spec))
     return rows
 
 
@@ -100,7 +115,7 @@ def _kind(cls: type[Any], field: dataclasses.Field[Any]) -> type:
     for kind in (int, float, bool, str):
         if hint.split("|")[0].strip() == kind.__name__:
             return kind
-    raise TypeError(
+    raise WrongDeclaration(
         f"{cls.__qualname__}.{field.name} is annotated {hint!r}; a parameter is int, float, bool or str"
     )
 

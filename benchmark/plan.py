@@ -121,6 +121,11 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
     asked = parse(method.Parameters, of_method, f"method {config.method!r}")
     loss_parameters = parse(loss.Parameters, of_loss, f"loss {loss.name!r}") if loss else None
     method_parameters = method.resolve(asked, Context(loss, float(config.slnir)))
+    if type(method_parameters) is not type(asked):
+        raise InputError(
+            f"resolve of the method {config.method!r} returned a {type(method_parameters).__name__}; it must return "
+            "the parameters that it was given, or some with other values: dataclasses.replace(parameters, ...)."
+        )
     words, resolved = _tied(asked, method_parameters)
 
     try:

@@ -248,6 +248,11 @@ class Registry(Generic[T]):
         missing = [attribute for attribute in self.required if not hasattr(component, attribute)]
         if missing:
             raise InputError(f"The {self.kind} {name!r} from {origin} lacks {', '.join(missing)}.")
+        version = getattr(component, "version", 1)
+        if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+            raise InputError(
+                f"The {self.kind} {name!r} from {origin} has the version {version!r}; it must be a whole number from 1."
+            )
         if isinstance(component, type):
             # Only a name of its own counts: a subclass inherits that of the component it extends.
             own = vars(component).get("name")
@@ -289,7 +294,7 @@ def _qualified(component: object) -> tuple[str, str]:
 
 METHODS: Registry[Any] = Registry("method", "gridbench.methods", "gridbench.methods", ("step", "describe"))
 LOSSES: Registry[Any] = Registry("loss", "gridbench.methods.losses", "gridbench.losses", ("entries", "task"))
-NOISE: Registry[Any] = Registry("noise model", "gridbench.noise", "gridbench.noise", ("corrupt",))
+NOISE: Registry[Any] = Registry("noise model", "gridbench.noise", "gridbench.noise", ("corrupt", "kinds"))
 DATASETS: Registry[Any] = Registry(
     "data set", "gridbench.datasets", "gridbench.datasets", ("open", "recipes"), instances=True
 )

@@ -185,6 +185,7 @@ class Method(nn.Module):
 
         try:
             check_views(cls.views)
+            _check_declared(cls)
         except (TypeError, ValueError) as error:
             raise TypeError(f"The method {cls.__name__} cannot be used: {error}.") from error
 
@@ -297,3 +298,22 @@ class Method(nn.Module):
     @abstractmethod
     def step(self, batch: Batch) -> StepOutput:
         """Compute the loss of one mini-batch; the trainer does the backward pass and the optimiser's step."""
+
+
+def _check_declared(cls: type[Method]) -> None:
+    """Refuse declarations of another type: text, for example, would be taken for a list of its letters.
+
+    Raises:
+        ValueError: With the reason.
+    """
+    losses = cls.losses
+    if not isinstance(losses, tuple | list) or not all(isinstance(loss, str) for loss in losses):
+        raise ValueError(f"losses is {losses!r}; it must be a tuple of names, such as ('bce',)")
+    for name, allowed in (("labels", ("noisy", "clean", "none")), ("ranking", ("descriptors", "chance"))):
+        value = getattr(cls, name)
+        if value not in allowed:
+            raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, allowed))}")
+    for name, kind in (("note", str), ("because", str), ("authors_code", Mapping), ("recipe", Mapping)):
+        value = getattr(cls, name)
+        if not isinstance(value, kind):
+            raise ValueError(f"{name} is {value!r}; it must be {'text' if kind is str else 'a mapping'}")

@@ -13,11 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gridbench.conformance.findings import Violation
 from gridbench.conformance.fixtures import BATCH, CPU, EPOCHS, Workbench, make_batch
 from gridbench.core.streams import torch_scope
 from gridbench.datasets import Archive
 from gridbench.evaluation.training_view import WholeTrainingSet
 from gridbench.methods.base import Batch, Method, StepOutput
+from gridbench.methods.hooks import check_output
 from gridbench.plan import Plan
 from gridbench.training.checkpoint import load_checkpoint, save_checkpoint
 from gridbench.training.experiment import Experiment
@@ -159,12 +161,20 @@ class Subject:
 
 
 def step_on(method: Method, batch: Batch, autocast: bool = False) -> StepOutput:
-    """Take one training step as the trainer does, up to and with the backward pass."""
+    """Take one training step as the trainer does, up to and with the backward pass.
+
+    Raises:
+        Violation: The step returns something of another form.
+    """
     method.train()
     method.zero_grad(set_to_none=True)
     with torch_scope(CPU, 0, "step", batch.epoch, batch.step):
         with torch.autocast(CPU.type, torch.bfloat16, enabled=autocast):
             output = method.step(batch)
+        try:
+            check_output(output, len(batch.indices))
+        except ValueError as error:
+            raise Violation(str(error)) from None
         output.loss.backward()  # type: ignore[no-untyped-call]
     return output
 

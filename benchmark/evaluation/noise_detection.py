@@ -17,8 +17,10 @@ from torch import Tensor
 
 from gridbench.core.labels import wrong_pixels
 from gridbench.core.streams import numpy_stream
+from gridbench.evaluation.retrieval import of_each_image
 from gridbench.evaluation.training_view import WholeTrainingSet, evaluating
 from gridbench.methods.base import Batch, Method, Objective, mean_of_valid
+from gridbench.methods.hooks import check_scores
 from gridbench.methods.tasks.task import Task
 from gridbench.metrics.confident import confident_learning
 from gridbench.metrics.detection import detection_scores, top_count, top_share
@@ -161,13 +163,15 @@ def evaluate_detectors(
     with evaluating(method):
         seen = _collect(method, objective, samples.train)
         opinion = method.score_samples(samples.train) if "loss" in seen.parts else None
+    check_scores(opinion, samples.train.num_samples, method.name)
     present = seen.get("present")
     own = {} if opinion is None else {"images": opinion.images, "labels": opinion.labels}
     ours = {name: None if each is None else each.float().cpu().numpy() for name, each in own.items()}
-    parts = [part for each in seen.parts.values() for part in each]
-    parts += [each for each in ours.values() if each is not None]
-    if not all(np.isfinite(part).all() for part in parts):
-        reason = "the trained model's losses are not all finite in evaluation mode"
+    parts = {"the trained model's losses": [part for each in seen.parts.values() for part in each]}
+    parts["the method's own scores"] = [each for each in ours.values() if each is not None]
+    wrong = [what for what, arrays in parts.items() if not all(np.isfinite(each).all() for each in arrays)]
+    if wrong:
+        reason = f"{wrong[0]} are not all finite in evaluation mode"
         return DetectionResult(present, {"image": None, "label": None, "reasons": {"image": reason}}, {})
     losses, there = seen.get("label/loss"), seen.get("label/there")
     items = np.ones(samples.scene_labels.shape, dtype=bool) if there is None else there
@@ -250,7 +254,7 @@ def _collect(method: Method, objective: Objective, train: WholeTrainingSet) -> _
     """Run the trained model over the whole set and gather what its head says of images and of labels."""
     task, seen = objective.task, _Collected()
     for batch in train.batches():
-        prediction = method.predict(batch.images)
+        prediction = of_each_image(method, method.predict, batch.images)
         if prediction is None:
             continue
         prediction = prediction.float()

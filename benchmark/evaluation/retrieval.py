@@ -11,6 +11,7 @@ import torch
 
 from gridbench.core.streams import numpy_stream
 from gridbench.datasets.loading.batches import EvaluationSet
+from gridbench.errors import RunFailed, counted
 from gridbench.methods.base import Method
 from gridbench.metrics.ndcg import ndcg_at_k
 from gridbench.metrics.nearest import topk
@@ -29,6 +30,7 @@ __all__ = [
     "Retrieval",
     "Splits",
     "describe",
+    "of_each_image",
     "predict",
     "score_method",
     "score_retrieval",
@@ -83,15 +85,47 @@ def predict(method: Method, batches: Iterator[torch.Tensor]) -> Iterator[torch.T
 
 @torch.no_grad()
 def _apply(method: Method, function: Any, batches: Iterator[torch.Tensor]) -> Iterator[Any]:
-    training = method.training
+    training, nothing = method.training, None
     method.eval()
     try:
         for images in batches:
-            output = function(images)
+            output = of_each_image(method, function, images)
+            if nothing not in (None, output is None):
+                raise RunFailed(
+                    f"{_name(function)} of the method {method.name!r} returned None for some images and not for "
+                    "others; return None for all of them, or for none."
+                )
+            nothing = output is None
             if output is not None:
                 yield output.float()
     finally:
         method.train(training)
+
+
+def of_each_image(method: Method, function: Any, images: torch.Tensor) -> torch.Tensor | None:
+    """Return what a method's `describe` or `predict` says of a batch of images.
+
+    Raises:
+        RunFailed: It is no tensor with as many rows as there are images.
+    """
+    output = function(images)
+    if output is None:
+        return None
+    if isinstance(output, torch.Tensor) and output.shape[:1] == images.shape[:1] and not output.is_complex():
+        return output
+    what = (
+        f"of the shape {tuple(output.shape)} and the type {output.dtype}"
+        if hasattr(output, "shape")
+        else "of no shape"
+    )
+    raise RunFailed(
+        f"{_name(function)} of the method {method.name!r} returned a {type(output).__name__} {what} for "
+        f"{counted(len(images), 'image')}; it must return a tensor of real numbers with a row for each."
+    )
+
+
+def _name(function: Any) -> str:
+    return str(getattr(function, "__name__", "a function"))
 
 
 def score_retrieval(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gridbench.core.labels import is_labelled, wrong_pixels
+from gridbench.errors import RunFailed, counted
 from gridbench.methods.base import Batch, StepOutput
 from gridbench.methods.tasks.task import Task
 from gridbench.metrics.detection import detection_scores, top_share
@@ -134,6 +135,7 @@ class EpochLog:
         self._present: Tensor | None = None
         self._selects = False
         self._sums: dict[str, Any] = defaultdict(float)
+        self._nans: dict[str, Any] = defaultdict(int)
         self._count = 0
 
     def add(self, batch: Batch, output: StepOutput) -> None:
@@ -146,13 +148,20 @@ class EpochLog:
         chosen = _last_of_each(batch.indices, self._truth.num_samples) if self._sampled else slice(None)
         at = batch.indices[chosen]
         self._per_sample[at] = output.per_sample_loss.detach().float()[chosen]
+        self._nans["per_sample_loss"] += torch.isnan(output.per_sample_loss.detach()).sum()
         if output.noisy_score is not None:
             self._score[at] = output.noisy_score.detach().float()[chosen]
+            self._nans["noisy_score"] += torch.isnan(output.noisy_score.detach()).sum()
         if output.selected is not None:
             self._selects = True
             self._selected[at] = output.selected[chosen]
         if output.prediction is not None and self._task is not None:
             present = self._task.present(output.prediction.float())
+            if present.shape != (size, self._truth.added.shape[1]):
+                raise RunFailed(
+                    f"A step returned a prediction of the shape {tuple(output.prediction.shape)}, which does not say "
+                    f"of {size} images which of {self._truth.added.shape[1]} classes they show."
+                )
             if self._present is None:
                 shape = (self._truth.num_samples, present.shape[1])
                 self._present = torch.zeros(shape, dtype=torch.bool, device=present.device)
@@ -163,9 +172,17 @@ class EpochLog:
 
         Args:
             epoch: Zero-based epoch; the row holds the one-based number.
+
+        Raises:
+            RunFailed: A loss or a score of an image is no number; images without one are those that no step saw.
         """
         row: dict[str, Any] = {"epoch": epoch + 1}
         row.update({name: float(total) / max(self._count, 1) for name, total in self._sums.items()})
+        for name, count in self._nans.items():
+            # Of a loss that is none the trainer says more.
+            if int(count) and np.isfinite(row["loss"]):
+                images = counted(int(count), "image")
+                raise RunFailed(f"In epoch {epoch + 1} the {name} of {images} is not a number (NaN).")
         row["detection"] = self._detection()
         row["loss_detection"] = self._loss_detection()
         if self._present is not None:

@@ -16,8 +16,8 @@ from gridbench.datasets.loading.batches import TrainingSet, ahead, batches_of, s
 from gridbench.errors import RunFailed
 from gridbench.evaluation.frozen_features import FrozenFeatures
 from gridbench.evaluation.training_view import WholeTrainingSet, draw_batch
-from gridbench.methods.base import Batch, Method
-from gridbench.methods.hooks import check_sampling
+from gridbench.methods.base import Batch, Method, StepOutput
+from gridbench.methods.hooks import check_output, check_sampling, versions_of, written_to
 from gridbench.methods.tasks.task import Task
 from gridbench.training.checkpoint import Checkpoint
 from gridbench.training.epoch_metrics import EpochLog, Truth
@@ -241,7 +241,7 @@ class Trainer:
         # Library code inside the networks (drop-path, dropout) draws from torch's global generator.
         with torch_scope(self.device, s.seed, "step", batch.epoch, batch.step):
             with self.phases.timed("forward"):
-                output = self.method.step(batch)
+                output = self._output(batch)
             with self.phases.timed("backward"):
                 due = self.updates.backward(output.loss)
         if due:
@@ -250,6 +250,21 @@ class Trainer:
             log.add(batch, output)
             self.margins.add(batch, output)
         self.steps += 1
+
+    def _output(self, batch: Batch) -> StepOutput:
+        before = versions_of(batch)
+        output = self.method.step(batch)
+        try:
+            check_output(output, len(batch.indices))
+            # What is logged would be compared with labels and images that the archive does not have.
+            if written := written_to(before):
+                raise ValueError(f"it wrote into {written}; work on a copy")
+        except ValueError as error:
+            at = f"In step {batch.step + 1} of epoch {batch.epoch + 1}"
+            raise RunFailed(
+                f"{at} the method {self.method.name!r} broke the rules of a step: {error}."
+            ) from error
+        return output
 
     def _update(self) -> None:
         with self.phases.timed("optimizer"):

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from gridbench.errors import InputError
 from gridbench.methods.tasks.batch import Batch, mean_of_valid
 from gridbench.methods.tasks.task import Task
 
@@ -53,7 +54,16 @@ class Loss(ABC):
     def per_entry(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return (B, E) losses in float32 whatever autocast says, and the (B, E) mask of valid entries or None."""
         with torch.autocast(prediction.device.type, enabled=False):
-            losses, valid = self.entries(prediction.float(), target)
+            found = self.entries(prediction.float(), target)
+        losses, valid = found if isinstance(found, tuple) and len(found) == 2 else (None, None)
+        rows = losses is not None and losses.ndim > 1 and len(losses) == len(prediction)
+        if not rows or (valid is not None and (valid.shape != losses.shape or valid.dtype != torch.bool)):
+            shapes = [tuple(each.shape) for each in (losses, valid) if isinstance(each, Tensor)]
+            raise InputError(
+                f"entries of the loss {type(self).__name__!r} returned a {type(found).__name__} of {shapes} for a "
+                f"prediction of {tuple(prediction.shape)}; it must return the loss of every entry (B, ...) and None, "
+                "or a bool mask of the same shape."
+            )
         return losses.flatten(1), None if valid is None else valid.flatten(1)
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import enum
 import math
 from dataclasses import dataclass, fields
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -163,3 +166,35 @@ def test_every_registered_parameter_has_help_a_source_and_a_default_in_its_range
             assert default in vars(got).values()
             assert default in spec.words or isinstance(default, kind)
         assert not math.isnan(spec.low)
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class Word(enum.StrEnum):
+    RED = "red"
+
+
+ODD = [(1, 2), Colour.RED, Word.RED, Decimal(1), b"x", float("nan"), float("inf")]
+
+
+@pytest.mark.parametrize("default", ODD, ids=repr)
+def test_a_default_that_no_record_could_hold_is_refused(default):
+    odd = dataclasses.make_dataclass("Odd", [("a", "float", parameter(default, "x", "ours"))])
+    with pytest.raises(InputError, match=r"Odd\.a has the default .*; it must be"):
+        parse(odd, {}, "method odd")
+
+
+@pytest.mark.parametrize("names", [["a", "a_"], ["_"], ["__"]])
+def test_a_name_of_two_fields_or_of_none_is_refused(names):
+    """What a user gives for it would reach one of them."""
+    fields = [(name, "float", parameter(1.0, "x", "ours")) for name in names]
+    with pytest.raises(InputError, match="which must be one and of one field alone"):
+        parse(dataclasses.make_dataclass("Odd", fields), {}, "method odd")
+
+
+def test_a_type_that_no_parameter_has_is_told_as_input(tmp_path):
+    odd = dataclasses.make_dataclass("Odd", [("a", "list", parameter(None, "x", "ours"))])
+    with pytest.raises(InputError, match=r"Odd\.a is annotated 'list'"):
+        parse(odd, {}, "method odd")

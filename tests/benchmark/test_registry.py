@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 
 from gridbench.errors import InputError
-from gridbench.registry import DuplicateName, Registry, UnknownName, register_method, snapshot
+from gridbench.registry import DuplicateName, Registry, UnknownName, register_method, register_noise, snapshot
 
 GROUP = "gridbench_test.things"
 COMPONENT = '"""What {name} does.\n\nMore."""\n\n\nclass Thing:\n    def act(self): ...\n'
@@ -393,3 +393,16 @@ def test_a_package_that_ends_the_process_while_it_is_imported_is_named(registry,
     registry.place("ends", "ends", "Thing", "ends 1.0")
     with pytest.raises(InputError, match=r"'ends' of ends 1\.0 cannot be imported: .*ends\.py, line 1"):
         registry.get("ends")
+
+
+@pytest.mark.parametrize("version", ["1", 0, -1, 1.0, None, True])
+def test_a_version_that_is_no_whole_number_is_refused(version):
+    """It is a part of a run's identity."""
+    thing = type("Thing", (), {"act": None, "version": version, "__module__": "things"})
+    with pytest.raises(InputError, match=r"has the version .*; it must be a whole number from 1"):
+        Registry("thing", "home", GROUP, ("act",))._check("saw", thing, "things")
+
+
+def test_a_noise_model_has_to_say_what_it_corrupts():
+    with pytest.raises(InputError, match=r"The noise model 'saw' from .* lacks kinds"):
+        register_noise("saw")(type("Saw", (), {"corrupt": None, "__module__": "things"}))
