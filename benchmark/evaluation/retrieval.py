@@ -85,7 +85,8 @@ def predict(method: Method, batches: Iterator[torch.Tensor]) -> Iterator[torch.T
 
 @torch.no_grad()
 def _apply(method: Method, function: Any, batches: Iterator[torch.Tensor]) -> Iterator[Any]:
-    training, nothing = method.training, None
+    training = method.training
+    nothing: bool | None = None
     method.eval()
     try:
         for images in batches:

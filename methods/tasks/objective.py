@@ -54,7 +54,7 @@ class Loss(ABC):
     def per_entry(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return (B, E) losses in float32 whatever autocast says, and the (B, E) mask of valid entries or None."""
         with torch.autocast(prediction.device.type, enabled=False):
-            found = self.entries(prediction.float(), target)
+            found: Any = self.entries(prediction.float(), target)
         losses, valid = found if isinstance(found, tuple) and len(found) == 2 else (None, None)
         rows = losses is not None and losses.ndim > 1 and len(losses) == len(prediction)
         if not rows or (valid is not None and (valid.shape != losses.shape or valid.dtype != torch.bool)):

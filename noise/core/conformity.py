@@ -18,7 +18,7 @@ Array = npt.NDArray[Any]
 
 
 def check_corruption(
-    corruption: Any, clean: Array, class_counts: Ints, kind: Kind, rate: Decimal, counts_drawn: bool
+    corruption: Any, clean: Array, class_counts: Array, kind: Kind, rate: Decimal, counts_drawn: bool
 ) -> None:
     """Check that the changes turn the clean labels into the noisy ones, and that the counts follow from them.
 
@@ -53,7 +53,7 @@ def _first(flags: npt.NDArray[np.bool_]) -> int | None:
     return int(flags.argmax()) if flags.any() else None
 
 
-def _check_forms(c: Corruption, clean: Array, class_counts: Ints, kind: Kind, rate: Decimal) -> None:
+def _check_forms(c: Corruption, clean: Array, class_counts: Array, kind: Kind, rate: Decimal) -> None:
     """Check types and shapes."""
     count, classes = class_counts.shape
     for name in ("labels", "changed", "positives", "affected", *(() if c.runs is None else ("runs",))):
@@ -103,7 +103,7 @@ def _check_scene_labels(c: Corruption, clean: Array) -> None:
     )
 
 
-def _check_maps(c: Corruption, clean: Array, class_counts: Ints) -> Ints:
+def _check_maps(c: Corruption, clean: Array, class_counts: Array) -> Ints:
     """Check that the changes, or the runs of pixels, give the noisy maps; return (C,) changed pixels by class."""
     differs = c.labels != clean
     images = differs.any(axis=(1, 2))
