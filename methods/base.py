@@ -306,7 +306,7 @@ def _check_declared(cls: type[Method]) -> None:
     Raises:
         ValueError: With the reason.
     """
-    losses = cls.losses
+    losses: Any = cls.losses
     if not isinstance(losses, tuple | list) or not all(isinstance(loss, str) for loss in losses):
         raise ValueError(f"losses is {losses!r}; it must be a tuple of names, such as ('bce',)")
     for name, allowed in (("labels", ("noisy", "clean", "none")), ("ranking", ("descriptors", "chance"))):

@@ -215,7 +215,7 @@ def check_output(output: Any, size: int) -> None:
             value.numel() == 1 and not value.is_complex() if isinstance(value, Tensor) else _is_number(value)
         )
         if not one:
-            what = tuple(value.shape) if isinstance(value, Tensor) else repr(value)[:50]
+            what = str(tuple(value.shape)) if isinstance(value, Tensor) else repr(value)[:50]
             raise ValueError(f"the logged {name!r} is {what}; it must be one number")
 
 

@@ -169,9 +169,9 @@ def evaluate_detectors(
     ours = {name: None if each is None else each.float().cpu().numpy() for name, each in own.items()}
     parts = {"the trained model's losses": [part for each in seen.parts.values() for part in each]}
     parts["the method's own scores"] = [each for each in ours.values() if each is not None]
-    wrong = [what for what, arrays in parts.items() if not all(np.isfinite(each).all() for each in arrays)]
-    if wrong:
-        reason = f"{wrong[0]} are not all finite in evaluation mode"
+    unusable = [what for what, found in parts.items() if not all(np.isfinite(each).all() for each in found)]
+    if unusable:
+        reason = f"{unusable[0]} are not all finite in evaluation mode"
         return DetectionResult(present, {"image": None, "label": None, "reasons": {"image": reason}}, {})
     losses, there = seen.get("label/loss"), seen.get("label/there")
     items = np.ones(samples.scene_labels.shape, dtype=bool) if there is None else there

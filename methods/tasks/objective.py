@@ -55,8 +55,10 @@ class Loss(ABC):
         """Return (B, E) losses in float32 whatever autocast says, and the (B, E) mask of valid entries or None."""
         with torch.autocast(prediction.device.type, enabled=False):
             found: Any = self.entries(prediction.float(), target)
+        losses: Any
+        valid: Any
         losses, valid = found if isinstance(found, tuple) and len(found) == 2 else (None, None)
-        rows = losses is not None and losses.ndim > 1 and len(losses) == len(prediction)
+        rows = isinstance(losses, Tensor) and losses.ndim > 1 and len(losses) == len(prediction)
         if not rows or (valid is not None and (valid.shape != losses.shape or valid.dtype != torch.bool)):
             shapes = [tuple(each.shape) for each in (losses, valid) if isinstance(each, Tensor)]
             raise InputError(

@@ -63,11 +63,9 @@ def _check_forms(c: Corruption, clean: Array, class_counts: Array, kind: Kind, r
         _require(whole, f"{name} of the type {value.dtype}, not whole numbers")
     for what, own, given in (("shape", c.labels.shape, clean.shape), ("type", c.labels.dtype, clean.dtype)):
         _require(own == given, f"labels of the {what} {own} for labels of the {what} {given}")
-    for name, rows in (("changed", c.changed), ("runs", c.runs)):
-        _require(
-            rows is None or (rows.ndim == 2 and rows.shape[1] == 3),
-            f"{name} of the shape {np.shape(rows)}; it must be (K, 3)",
-        )
+    for name, rows in (("changed", c.changed), ("runs", c.changed if c.runs is None else c.runs)):
+        fits = rows.ndim == 2 and rows.shape[1] == 3
+        _require(fits, f"{name} of the shape {rows.shape}; it must be (K, 3)")
     for name, counts in (("positives", c.positives), ("affected", c.affected)):
         _require(counts.shape == (classes,), f"{name} of the shape {counts.shape}; it must be ({classes},)")
         _require((counts >= 0).all(), f"{name} with numbers below 0")
