@@ -20,7 +20,7 @@ from pages.optimisers import optimisers
 from pages.pairs import every_pair, pairs
 from pages.pictures import found_over_epochs, heads_over_epochs, reasoning
 from pages.predictions import predictions
-from pages.several import several, side_by_side
+from pages.several import gains, several, side_by_side, wins
 from pages.single import single
 from pages.tables import ablation, detection, first_table, lambdas, methods
 from pages.why import why
@@ -48,8 +48,10 @@ PICTURES: dict[str, Callable[[Records], Figure]] = {
     "ablation.png": reasoning,
     "detection.png": lambda records: found_over_epochs(records, TOLD, BCE),
     "detection-pixel.png": lambda records: found_over_epochs(records, TOLD_PCE, PCE),
+    "gains.png": gains,
     "pairs.png": every_pair,
     "several-labels.png": side_by_side,
+    "who-wins.png": wins,
     "why.png": heads_over_epochs,
 }
 SCENE_FIGURES = {

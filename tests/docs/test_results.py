@@ -66,7 +66,7 @@ def test_the_page_of_several_labels_leaves_no_method_out(scripts):
         for name in METHODS.names()
         if any(LOSSES.get(loss).task.annotation == "scene" for loss in losses_of(METHODS.get(name)))
     }
-    assert set(several.methods_of(evidence.Records(evidence.SEVERAL))) == learning - {"oracle"}
+    assert set(several.methods_of(evidence.Records(*evidence.SEVERAL))) == learning - {"oracle"}
 
 
 def test_the_page_of_predictions_leaves_no_method_or_loss_out(scripts):

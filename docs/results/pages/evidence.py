@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parents[1]
 BASELINES = HERE.parents[1] / "leaderboard" / "records" / "baselines" / "bluemarble.zip"
 STUDIES = HERE / "data" / "studies.zip"
 """Records of `bluemarble` that are no baselines: other noise models, other parameters, methods of studies."""
-SEVERAL = HERE / "data" / "several-labels.zip"
+SEVERAL = tuple(sorted((HERE / "data").glob("several-labels*.zip")))
 """Records of every method for several labels per image, all of one machine and of one recipe, which is its own."""
 PREDICTIONS = HERE / "data" / "predictions.zip"
 """Records of the methods and losses of the tables of scene labels and label maps, with scores of their predictions."""
@@ -117,8 +117,13 @@ RESOLVED = (
 def compared(rows: Sequence[Sequence[tuple[Seeds, Seeds]]]) -> list[list[str]]:
     """Write the mean paired differences of one table with their 95 % intervals and n, the resolved ones in bold."""
     intervals = [paired_interval({"": one}, {"": other}) for row in rows for one, other in row]
-    texts = map(_difference, holm_corrected(intervals))
+    texts = iter(differences_told(holm_corrected(intervals)))
     return [[next(texts) for _ in row] for row in rows]
+
+
+def differences_told(intervals: Iterable[Interval]) -> list[str]:
+    """Write mean differences with their 95 % intervals and n, the resolved ones in bold."""
+    return [_difference(interval) for interval in intervals]
 
 
 def _difference(interval: Interval) -> str:

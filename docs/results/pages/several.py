@@ -14,16 +14,14 @@ from pages.evidence import (
     VALIDATION,
     Records,
     Seeds,
-    Where,
     prose,
 )
+from pages.gains import MAP, cost_and_gain, over_all_rates, rates_of, who_wins
 from pages.scored import minus_plain, orders, scores
 
 from gridbench.leaderboard.figures.style import GREY, PAGE, legend_outside, looks_of, new_figure, styled
 from gridbench.methods.catalogue import CATALOGUE
 
-MAP = "map_macro"
-PLAIN: Where = {"method": "bce", "loss": "bce"}
 REFERENCES = ("oracle", "untrained", "random")
 SCORES: Mapping[str, str] = {
     "NDCG@20": TEST,
@@ -33,7 +31,6 @@ SCORES: Mapping[str, str] = {
     "ECE": "ece",
     "remembered": "memorised",
 }
-RATES = (0, 30, 60)
 
 
 def methods_of(records: Records) -> list[str]:
@@ -44,7 +41,7 @@ def methods_of(records: Records) -> list[str]:
 
 def several(_: Records) -> list[str]:
     """Return the page of the comparison; its records are a file of their own, with a recipe of their own."""
-    records = Records(SEVERAL)
+    records = Records(*SEVERAL)
     names = methods_of(records)
     (machine,) = {run.machine for run in records.runs}
     lines = prose(
@@ -68,14 +65,28 @@ def several(_: Records) -> list[str]:
         "paper": {name: CATALOGUE[name].paper if name in CATALOGUE else "loss alone" for name in every},
         "passes": {name: CATALOGUE[name].cost if name in CATALOGUE else "1F 1B" for name in every},
     }
-    for rate in RATES:
-        if records.find(rate, **PLAIN):
-            everything = rows | {name: {"method": name} for name in REFERENCES}
-            lines += [f"## SLNIR {rate}", "", *scores(records, everything, SCORES, rate, about=about)]
-            differences = minus_plain(records, rows, "bce", {"NDCG@20": TEST, "mAP": MAP}, rate)
-            lines += [f"### Minus `bce` of the same seed, SLNIR {rate}", "", *differences]
-            lines += orders(records, rows, (TEST, MAP), rate)
+    lines += over_all_rates(records, names)
+    lines += prose(
+        "![Gain of every method at every rate](figures/who-wins.png)",
+        "![Gain against cost, on unseen queries, and of predictions](figures/gains.png)",
+    )
+    everything = rows | {name: {"method": name} for name in REFERENCES}
+    for rate in rates_of(records):
+        lines += [f"## SLNIR {rate}", "", *scores(records, everything, SCORES, rate, about=about)]
+        differences = minus_plain(records, rows, "bce", {"NDCG@20": TEST, "mAP": MAP}, rate)
+        lines += [f"### Minus `bce` of the same seed, SLNIR {rate}", "", *differences]
+        lines += orders(records, rows, (TEST, MAP), rate)
     return lines
+
+
+def wins(_: Records) -> Figure:
+    """Draw who wins at which rate, in the order of the page."""
+    return who_wins(methods_of(Records(*SEVERAL)))
+
+
+def gains(_: Records) -> Figure:
+    """Draw what the gains cost, on which queries they are, and of what, in the order of the page."""
+    return cost_and_gain(methods_of(Records(*SEVERAL)))
 
 
 def _mean(values: Seeds) -> float:
@@ -85,7 +96,7 @@ def _mean(values: Seeds) -> float:
 @styled
 def side_by_side(_: Records) -> Figure:
     """Draw test NDCG and test mAP of every method at SLNIR 30, in the order of the page."""
-    records = Records(SEVERAL)
+    records = Records(*SEVERAL)
     names = methods_of(records)[::-1]
     figure, panels = new_figure(1, 2, PAGE, 4.6)
     look = looks_of(("mean",))["mean"]
