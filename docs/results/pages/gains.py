@@ -123,7 +123,8 @@ def _map(panel: Axes, columns: Sequence[Sequence[Interval]]) -> None:
         resolved = columns[column][row].verdict in ("better", "worse")
         value = f"{round(cells[row, column], 1) + 0.0:+.1f}"  # no negative zero
         panel.text(column, row, value, ha="center", va="center", fontsize=6.5,
-                   fontweight="bold" if resolved else "normal")  # fmt: skip
+                   fontweight="bold" if resolved else "normal",
+                   color="white" if abs(cells[row, column]) > 0.75 * reach else "black")  # fmt: skip
         if resolved:
             panel.add_patch(Rectangle((column - 0.47, row - 0.45), 0.94, 0.9, fill=False, linewidth=0.8))
     panel.grid(visible=False)
