@@ -54,7 +54,9 @@ class Case:
         """Corrupt copies of the labels."""
         labels = LabelSet(CLASSES, self.scene, self.maps, difficulty=self.scene * 0.5, descriptors=LOOKS)
         try:
-            return self.model.apply(labels, rate, numpy_stream(seed, "noise"), self.kind)
+            corruption = self.model.apply(labels, rate, numpy_stream(seed, "noise"), self.kind)
+            self.model.check(corruption, labels, rate, self.kind)
+            return corruption
         except WrongCorruption as error:
             raise Violation(str(error).partition(". A noise model")[0]) from None
 
