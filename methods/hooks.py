@@ -250,7 +250,7 @@ def _check_tensor(name: str, value: Any, shape: tuple[int, ...]) -> None:
 
 def _is_number(value: Any) -> bool:
     try:
-        # What is infinite or NaN is told by the row of the epoch.
+        # Infinite values and NaN are reported at the end of the epoch.
         return isinstance(value, numbers.Real) and isinstance(float(value), float)
     except OverflowError:
         return False
