@@ -40,7 +40,7 @@ class ProgressReporter:
             self._bars = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
-                TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+                TextColumn("{task.fields[count]}"),
                 TimeElapsedColumn(),
                 TextColumn("left"),
                 TimeRemainingColumn(),
@@ -76,25 +76,35 @@ class ProgressReporter:
             self._console.print(line, markup=False, highlight=False)
 
     def show(self, label: str, done: float, total: int, detail: str) -> None:
-        """Advance the bar or print a line, whichever this output can do; `done` may count parts of a step."""
+        """Advance the bar or print a line, whichever this output can do.
+
+        Args:
+            label: What is being done.
+            done: How much of it is done; may count parts of a step.
+            total: How much there is to do; 0 for work whose amount is unknown, of which no count is shown.
+            detail: What else to show, such as the loss.
+        """
         if self._quiet:
             return
+        count = f"{done:.0f}/{total}" if total else ""
         if self._bars is not None:
             if label not in self._tasks:
-                self._tasks[label] = self._bars.add_task(label, total=max(total, 1), detail=detail)
-            self._bars.update(self._tasks[label], completed=done, total=max(total, 1), detail=detail)
+                self._tasks[label] = self._bars.add_task(label, total=None, count=count, detail=detail)
+            self._bars.update(
+                self._tasks[label], completed=done, total=total or None, count=count, detail=detail
+            )
             return
         now = time.monotonic()
         self._first.setdefault(label, (now, done))
         if done < total and now - self._last_line.get(label, -1e9) < SECONDS_BETWEEN_LINES:
             return
         self._last_line[label] = now
-        left = self._left(label, done, total, now)
         clock = datetime.now().strftime("%H:%M:%S")
-        print(f"{clock}  {label} {done:.0f}/{total}  {left}{detail}", file=sys.stderr, flush=True)
+        parts = (clock, f"{label} {count}".rstrip(), self._left(label, done, total, now), detail)
+        print("  ".join(filter(None, parts)), file=sys.stderr, flush=True)
 
     def _left(self, label: str, done: float, total: int, now: float) -> str:
         started, first = self._first[label]
         if done <= first or done >= total:
             return ""
-        return f"{(now - started) / (done - first) * (total - done):.0f} s left  "
+        return f"{(now - started) / (done - first) * (total - done):.0f} s left"

@@ -1,0 +1,40 @@
+"""Progress as plain lines and as bars: work of unknown amount has no count."""
+
+import re
+
+import pytest
+
+from gridbench.core.progress import ProgressReporter
+
+
+def shown(capsys, build):
+    with ProgressReporter() as progress:
+        build(progress)
+    return capsys.readouterr().err
+
+
+def test_lines_tell_what_is_done_and_of_how_much(capsys):
+    text = shown(capsys, lambda progress: progress.show("training", 2, 2, "loss 0.5"))
+    assert re.fullmatch(r"\d\d:\d\d:\d\d  training 2/2  loss 0\.5\n", text)
+
+
+def test_a_line_on_work_of_unknown_amount_has_no_count(capsys):
+    text = shown(capsys, lambda progress: progress.build(0, 0, "computing statistics"))
+    assert re.fullmatch(r"\d\d:\d\d:\d\d  computing statistics\n", text)
+
+
+@pytest.mark.parametrize(("total", "count"), [(0, None), (7, "3/7")])
+def test_a_bar_on_work_of_unknown_amount_has_no_count(capsys, monkeypatch, total, count):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    text = shown(capsys, lambda progress: progress.build(min(3, total), total, "computing statistics"))
+    assert "computing statistics" in text
+    found = {re.sub(r"\x1b\[[0-9;]*m", "", each) for each in re.findall(r"\S*\d+/\d+\S*", text)}
+    assert found == ({count} if count else set())
+
+
+def test_nothing_is_shown_where_that_was_asked_for(capsys):
+    with ProgressReporter(quiet=True) as progress:
+        progress.show("training", 1, 2, "")
+        progress.say("a line")
+    assert capsys.readouterr().err == ""
