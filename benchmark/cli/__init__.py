@@ -34,11 +34,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "reproduce",
         "Compute the paper's tables and figures beside its numbers.",
     ),
-    "status": ("gridbench.cli.status", "status", "Tell what is done, what runs, what failed and why."),
+    "status": ("gridbench.cli.status", "status", "Show what is done, running, left, or failed, and why."),
     "score": (
         "gridbench.cli.records.score",
         "score",
-        "Score a trained run by another distance, without training.",
+        "Score a trained run by another distance or cut-off, without training.",
     ),
     "compare": (
         "gridbench.cli.compare",
@@ -48,25 +48,29 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "verify": (
         "gridbench.cli.records.verify",
         "verify",
-        "Compute a record's run here, and tell from where on they differ.",
+        "Recompute the run of a record and show where the two start to differ.",
     ),
     "export-model": (
         "gridbench.cli.records.export_model",
         "export_model",
-        "Write a run's network so that timm alone loads it.",
+        "Export the network of a run for timm and the Hugging Face hub.",
     ),
     "leaderboard": ("gridbench.cli.leaderboard", "leaderboard", "Tabulate the finished runs of a folder."),
-    "data": ("gridbench.cli.data", "data", "Prepare, verify and look at archives, built in or your own."),
-    "noise": ("gridbench.cli.noise", "noise", "Corrupt labels into files, look at what changed, verify it."),
+    "data": ("gridbench.cli.data", "data", "Prepare, verify and inspect archives, built in or your own."),
+    "noise": ("gridbench.cli.noise", "noise", "Write corrupted labels to files, inspect and verify them."),
     "audit": ("gridbench.cli.audit", "audit", "List the labels that are probably wrong or missing."),
-    "check": ("gridbench.cli.check", "check", "Check that a method or plug-in does what it must."),
+    "check": (
+        "gridbench.cli.check",
+        "check",
+        "Check whether a method or plug-in does all that the harness needs.",
+    ),
     "list": (
         "gridbench.cli.listing",
         "listing",
-        "List methods, losses, noise models, data sets or backbones.",
+        "List methods, losses, noise models, metrics, data sets or backbones.",
     ),
     "doctor": ("gridbench.cli.doctor", "doctor", "Report versions, devices, folders and what is missing."),
-    "completion": ("gridbench.cli.completion", "completion", "Print the script by which a shell completes."),
+    "completion": ("gridbench.cli.completion", "completion", "Print the completion script of a shell."),
 }
 
 

@@ -25,7 +25,7 @@ __all__ = ["export_bundle", "import_records"]
     type=click.Path(),
     multiple=True,
     default=("runs",),
-    show_default="runs",
+    show_default=True,
     metavar="DIR",
     help="Folder that results are read from, or a file of compact records; again for more.",
 )

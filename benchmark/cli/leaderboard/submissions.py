@@ -29,7 +29,7 @@ __all__ = ["submit", "verify_submission"]
     type=click.Path(),
     multiple=True,
     default=("runs",),
-    show_default="runs",
+    show_default=True,
     metavar="DIR",
     help="Folder of records.",
 )

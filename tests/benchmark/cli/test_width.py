@@ -52,6 +52,12 @@ def test_the_help_of_every_command_fits(lines):
         assert lines(*words, "--help")[0].startswith("Usage: ")
 
 
+def test_no_default_is_shown_as_python_writes_it(lines):
+    for words in every_command():
+        text = " ".join(lines(*words, "--help"))
+        assert re.findall(r"\[default:\s+\([^]]*\]|default: None", text) == []
+
+
 def test_what_is_there_is_listed_within_the_width(lines, finished, cache, settings, monkeypatch):
     for method in ("bce", "grid"):
         record = finished(method=method, slnir=30)
