@@ -22,7 +22,10 @@ MAP_STRIDE = 8
 tile of 64 px has 2 x 2 pixels: after 10 epochs on 213 tiles of Dubai the skill was 0.02, and 0.30 at stride 8."""
 
 LEAST_STEPS, MOST_STEPS, USUAL_EPOCHS = 120, 3000, 10
+"""Length of a fold's training unless one is given: so many epochs, but at least and at most so many steps."""
+
 MEASURED_STEPS = 2
+"""Steps that are timed for `--dry-run`."""
 
 
 def epochs_of(images: int, batch: int, folds: int, steps: int | None = None) -> int:

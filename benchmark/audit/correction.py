@@ -37,6 +37,7 @@ WRONG, MISSING = "wrong", "missing"
 """Kinds of suspicious labels: given ones, and others."""
 COLUMNS = ("sample", "label", "decision")
 PROBABLE = 0.5
+"""Probability above which an absent class is suggested."""
 
 
 def correct(labels: Array, changes: Iterable[Change]) -> Array:

@@ -18,12 +18,17 @@ Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
 LONGEST, POINTS = 0.2, 60
+"""Share of all labels for which precision is expected, and at how many lengths of the list at most."""
+
 MISFIT, OPTIMISM = 0.1, 0.2
 """By how much the interval of precision is widened: at both ends in absolute terms, and at the lower one by a share.
 Chosen as the margins of the rates are."""
 
 WORTH_CHANGING, WORTH_LOOKING = 0.5, 0.2
+"""Probability of being wrong above which labels are changed without review, and down to which they deserve a look."""
+
 PLANTINGS, LEAST_PLANTED = 10, 0.02
+"""How often errors are planted, and the smallest share of the labels that is changed each time."""
 
 
 def points(longest: int) -> Array:

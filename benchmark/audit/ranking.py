@@ -18,6 +18,8 @@ WEIGHT = 1.0
 the labels of `bluemarble` (SLNIR 10 and 30) and of one archive of Dubai about as well."""
 
 SMALLEST, HALVINGS, FARTHEST = 1e-12, 60, 40.0
+"""Distance of probabilities from 0 and 1, and the bisection of the log-odds by which their sum is restored: its steps,
+and the largest shift."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,7 @@ from gridbench.leaderboard.figures.sensitivity import sensitivity_maps
 from gridbench.leaderboard.paper.reproduced import detection_sheets, loss_sheets, paper_sheets
 from gridbench.leaderboard.records.runs import Collection as RunCollection
 from gridbench.leaderboard.records.runs import collect
+from gridbench.leaderboard.stats.statistics import FEWEST_SEEDS
 from gridbench.leaderboard.tables.sheet import Sheet, SheetCell, sheets_of
 from gridbench.leaderboard.tables.table import Table, tables_of
 from gridbench.registry import DATASETS, LOSSES
@@ -30,7 +31,6 @@ from gridbench.training.backbone import BackboneSpec
 from gridbench.training.parameter_counts import ParameterCounts, count_parameters
 
 __all__ = [
-    "FEWEST_SEEDS",
     "Source",
     "cautions",
     "counts_of",
@@ -41,9 +41,6 @@ __all__ = [
     "result_of",
     "source_of",
 ]
-
-FEWEST_SEEDS = 5
-"""With fewer, no difference between methods is called resolved (leaderboard/stats/statistics.py)."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["announce", "close", "comparison_report", "explain_control"]
 
-ENOUGH_SEEDS = 5
 YOURS = "the method in question, computed on this machine"
 CONTROL = "plain training computed on this machine: the control of the method in question"
 HERE, THERE = "here", "baselines"
@@ -180,6 +179,8 @@ def close(
     metric: str | None,
 ) -> None:
     """Print the time taken, the conclusions that can be drawn, and the next command: `again` with more seeds."""
+    from gridbench.leaderboard.stats.statistics import FEWEST_SEEDS
+
     own = _own_runs(items, runs)
     beside = _done(control, runs)
     shipped = [run for seeds in baselines.plain.values() for run in seeds.values()]
@@ -199,9 +200,9 @@ def close(
     if quick:
         say("One seed at one noise rate shows that it runs, and nothing yet about which method is better.")
         say(f"Next: {again}")
-    elif seeds < ENOUGH_SEEDS:
-        say(f"{counted(seeds, 'seed')} cannot resolve any difference; {ENOUGH_SEEDS} can.")
-        say(f"Next: {again} --seeds {ENOUGH_SEEDS}")
+    elif seeds < FEWEST_SEEDS:
+        say(f"{counted(seeds, 'seed')} cannot resolve any difference; {FEWEST_SEEDS} can.")
+        say(f"Next: {again} --seeds {FEWEST_SEEDS}")
     else:
         if metric is None:
             say(
