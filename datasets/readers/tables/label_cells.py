@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from gridbench.datasets.readers.tables.label_checks import (
     folded_name,
     refuse_combinations,
+    refuse_flags_in_a_row,
     refuse_no_names,
     refuse_repetitions,
     refuse_variants,
@@ -21,6 +23,8 @@ __all__ = ["SEPARATORS", "Cells", "divide_cells"]
 
 SEPARATORS = {"semicolon": ";", "bar": "|", "comma": ",", "blank": " ", "none": ""}
 _QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
+_ESCAPED = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)")
+_UNFIT = re.compile("[\x00-\x1f\ud800-\udfff]")
 _BLANKS = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _CURLY = ("\u201c\u201d", "\u2018\u2019", "\u201e\u201c", "\u00ab\u00bb")
 _PLURAL = {"labels", "tags", "classes", "categories", "targets"}
@@ -69,6 +73,8 @@ def divide_cells(
     cells = [cell if cell.isascii() else _BLANKS.sub(" ", cell) for cell in cells]
     refuse_vectors(cells, where)
     chosen = separator or "none"
+    if separator is None and class_names is None:
+        refuse_flags_in_a_row(cells, where)
     if separator is None and (lists := _bracketed(cells, where)) is not None:
         divided, words = lists, "commas in brackets"
     elif separator is None and class_names is not None:
@@ -78,7 +84,7 @@ def divide_cells(
         divided, words = _divide(cells, SEPARATORS[chosen]), _words(chosen)
     refuse_repetitions(divided, where)
     if class_names is None:
-        refuse_no_names(divided, where, separator is not None)
+        refuse_no_names(divided, where, None if separator is not None else chosen)
         refuse_variants(divided, where)
         if separator is None:
             refuse_combinations(divided, where, chosen)
@@ -127,18 +133,35 @@ def _bracketed(cells: Sequence[str], where: Callable[[int], str]) -> list[list[s
 
 
 def _in_brackets(inside: str, where: Callable[[int], str], row: int) -> list[str]:
-    if not _QUOTED.search(inside):
+    names = _of_json(f"[{inside}]")
+    if names is None and not _QUOTED.search(inside):
         words = _divide([inside], ",")[0]
         if len(words) == 1 and re.search(r"\S\s+\S", words[0]):
             raise InputError(
                 f"{where(row)}: [{inside}] may be one label or several. Divide labels by commas."
             )
         return words
-    rest = _QUOTED.sub("", inside)
-    if rest.strip(" ,;\n\t"):
-        raise InputError(f"{where(row)}: [{inside}] cannot be read as a list. Write it like ['a', 'b'].")
-    names = [one or other for one, other in _QUOTED.findall(inside)]
-    return [name for raw in names if (name := re.sub(r"\\(.)", r"\1", raw).strip())]
+    if names is None:
+        if _QUOTED.sub("", inside).strip(" ,;\n\t"):
+            raise InputError(f"{where(row)}: [{inside}] cannot be read as a list. Write it like ['a', 'b'].")
+        names = [_ESCAPED.sub(_unescaped, one or other) for one, other in _QUOTED.findall(inside)]
+    odd = next((name for name in names if _UNFIT.search(name)), None)
+    if odd is not None:
+        raise InputError(f"{where(row)}: {odd!a} holds a character that no name has.")
+    return [stripped for name in names if (stripped := name.strip())]
+
+
+def _of_json(text: str) -> list[str] | None:
+    """Return the texts of a list in JSON, None where it is no such list."""
+    try:
+        names = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return names if names and all(isinstance(name, str) for name in names) else None
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    return chr(int(match[1][1:], 16)) if len(match[1]) > 1 else match[1]
 
 
 def _by_known_names(cells: Sequence[str], class_names: Sequence[str]) -> tuple[list[list[str]], str]:

@@ -14,6 +14,7 @@ __all__ = [
     "folded_name",
     "number_form",
     "refuse_combinations",
+    "refuse_flags_in_a_row",
     "refuse_no_names",
     "refuse_repetitions",
     "refuse_variants",
@@ -24,6 +25,9 @@ _MISSING = {"nan", "null", "n/a", "#n/a", "<na>", "#ref!", "#value!", "#name?"}
 _NO_LABEL = {"none", "no label", "unlabeled", "unlabelled", "nothing", "na", "nil", "undefined"}
 _NUMBER = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
 _FRACTION = re.compile(r"[+-]?\d*[.,]\d*[1-9]\d*(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_SCORED = re.compile(r"(.*\w)\s*[:=@]\s*[+-]?\d*[.,]?\d+\s*%?")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d.*)?")
+_LEAST_FLAGS = 3
 _WORDS_BETWEEN = (" and ",)
 _WITHIN_NAMES = "-_"
 """Signs that join the words of a name as blanks do, and divide labels now and then."""
@@ -58,6 +62,24 @@ def refuse_vectors(cells: Sequence[str], where: Callable[[int], str]) -> None:
             )
 
 
+def refuse_flags_in_a_row(cells: Sequence[str], where: Callable[[int], str]) -> None:
+    """Refuse cells such as `0110`, which may be a sign for each class without anything between them.
+
+    Raises:
+        InputError: With the place of the first, when all have the same number of signs and some have two ones.
+    """
+    first = next((cell for cell in cells if cell.startswith("0")), "")
+    if len(first) < _LEAST_FLAGS:
+        return
+    found = {cell for cell in cells if cell}
+    several = len(found) >= _LEAST_FLAGS and any(cell.count("1") > 1 for cell in found)
+    if several and all(len(cell) == len(first) and set(cell) <= {"0", "1"} for cell in found):
+        raise InputError(
+            f"{where(cells.index(first))}: {first!r} may be a class, or a sign for each of {len(first)} classes. Give "
+            "each class a column of its own; or say that it is a class: --separator none"
+        )
+
+
 def refuse_repetitions(divided: Sequence[Sequence[str]], where: Callable[[int], str]) -> None:
     """Refuse a label that is twice in one cell.
 
@@ -71,14 +93,15 @@ def refuse_repetitions(divided: Sequence[Sequence[str]], where: Callable[[int], 
 
 
 def refuse_no_names(
-    divided: Sequence[Sequence[str]], where: Callable[[int], str], decided: bool = False
+    divided: Sequence[Sequence[str]], where: Callable[[int], str], chosen: str | None = "none"
 ) -> None:
-    """Refuse words and signs that people write where there is no label, and numbers with a fraction.
+    """Refuse words and signs that people write where there is no label, dates, scores, and numbers with a fraction.
 
     Args:
         divided: Names in each cell.
         where: Returns the place of a row's cell.
-        decided: Whether the user said what divides the cells, so that a number with a fraction is a class.
+        chosen: What was found to divide the cells, one of the choices of --separator; None when the user said it, so
+            that a number with a fraction is a class.
 
     Raises:
         InputError: With the place of the first.
@@ -94,10 +117,20 @@ def refuse_no_names(
                     f"{where(row)}: {name!r} may be a class, or say that there is no label. Leave the cell empty, or "
                     "list the classes with --classes FILE."
                 )
-            if not decided and _FRACTION.fullmatch(name):
+            if chosen and _DATE.fullmatch(name):
+                raise InputError(
+                    f"{where(row)}: {name!r} is a date, which spreadsheets make of names such as 1-3. Write the label; "
+                    "or say that it is a class: --separator {chosen}, or --classes FILE."
+                )
+            if chosen and (scored := _SCORED.fullmatch(name)):
+                raise InputError(
+                    f"{where(row)}: {name!r} may be the class {scored[1]!r} with a number, such as a score. Write the "
+                    "labels without numbers; or say that it is a class: --separator {chosen}, or --classes FILE."
+                )
+            if chosen and _FRACTION.fullmatch(name):
                 raise InputError(
                     f"{where(row)}: {name!r} may be a class or a measurement. Name the column of the classes with "
-                    "--label-columns NAME; or say that it is a class: --separator none, or --classes FILE."
+                    "--label-columns NAME; or say that it is a class: --separator {chosen}, or --classes FILE."
                 )
 
 
@@ -127,12 +160,15 @@ def refuse_combinations(divided: Sequence[Sequence[str]], where: Callable[[int],
         # Signs that join words leave them in place; words of lists change places, or combine in many ways.
         combined = len(parts) >= 2 * len(places)
         for name, found in parts.items():
+            words = [part for part in found if not part.isnumeric()]
             if separator == " ":
                 several = False
             elif separator in _WITHIN_NAMES:
                 several = combined
             else:
-                several = any(len(places[part]) > 1 for part in found if not part.isnumeric())
+                several = any(len(places[part]) > 1 for part in words)
+                # Of "water+sand" beside "water", sand may never be alone.
+                several = several or (separator not in _WORDS_BETWEEN and any(part in rows for part in words))
             if all(found) and (several or all(part in rows for part in found)):
                 raise InputError(
                     f"{where(rows[name])}: {name!r} may be one class or the labels {', '.join(found)}. Divide labels "

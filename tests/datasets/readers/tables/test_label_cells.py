@@ -1,0 +1,67 @@
+"""Cells that list labels in the spellings of JSON and Python, and cells that say more than names."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from gridbench.datasets.readers.tables.label_cells import divide_cells
+from gridbench.errors import InputError
+
+
+def divided(*cells, header="labels", **options):
+    return divide_cells(cells, lambda row: f"row {row + 2}", header, **options).names
+
+
+@pytest.mark.parametrize(
+    "name", ["blé", "Äcker", "水", "bob's field", 'the "old" road', "a\\b", "Beaches, dunes"]
+)
+@pytest.mark.parametrize(
+    "write", [json.dumps, str, ascii, lambda names: json.dumps(names, ensure_ascii=False)]
+)
+def test_lists_in_json_and_python_hold_any_name(name, write):
+    assert divided(write([name, "sand"]), write(["sand"])) == [[name, "sand"], ["sand"]]
+
+
+@pytest.mark.parametrize("cell", [r'["a\u0000"]', r'["a\ud800b"]', r"['a\x07']"])
+def test_characters_that_no_name_has_are_refused(cell):
+    with pytest.raises(InputError, match=r"row 2.*holds a character that no name has"):
+        divided(cell, '["sand"]')
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (["water:0.9;sand:0.4", "water:0.7"], "row 2: 'water:0.9' may be the class 'water' with a number"),
+        (["water:1;sand:0", "sand:1"], "'water:1' may be the class 'water'.*--separator semicolon"),
+        (["water=80%", "sand"], "'water=80%' may be the class 'water'"),
+        (["sand", "2024-03-01"], "row 3: '2024-03-01' is a date, which spreadsheets make"),
+        (["2024-03-01 00:00:00", "sand"], "is a date"),
+        (["0110", "1000", "0011"], "row 2: '0110' may be a class, or a sign for each of 4 classes"),
+        (["water+sand", "water", "trees"], r"'water\+sand' may be one class or the labels water, sand"),
+        (["water;sand", "water,trees"], "'water,trees' may be one class or the labels water, trees"),
+        (["forest/shrub", "forest"], "'forest/shrub' may be one class"),
+    ],
+)
+def test_cells_that_may_say_more_than_names_are_refused(cells, message):
+    with pytest.raises(InputError, match=message):
+        divided(*cells)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [["water:0.9", "sand"], ["2024-03-01", "sand"], ["0110", "1000", "0011"], ["water+sand", "water"]],
+)
+def test_separator_none_and_a_list_of_classes_say_that_they_are_names(cells):
+    expected = [[cell] for cell in cells]
+    assert divided(*cells, separator="none") == expected
+    assert divided(*cells, class_names=sorted(set(cells))) == expected
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [["001", "002", "010"], ["0", "1", "1"], ["00", "01", "11"], ["forest/shrub", "water"], ["A-1", "B-2"]],
+)
+def test_plain_names_are_left_alone(cells):
+    assert divided(*cells, header="label") == [[cell] for cell in cells]
