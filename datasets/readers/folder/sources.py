@@ -104,7 +104,7 @@ def find_sources(root: Path, options: FolderOptions) -> FolderSources:
         if labels is not None and found.masks is None:
             table = ClassTable(labels.table.class_names, {}, {})
         elif options.mask_values is not None:
-            table = read_class_table(options.mask_values, options.ignore_classes)
+            table = read_class_table(options.mask_values, options.ignore_classes, of_masks=True)
         else:
             raise InputError(
                 f"The masks of {root} hold numbers or colours; say what they stand for with --classes FILE: "

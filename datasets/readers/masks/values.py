@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,10 @@ _FEW = 0.5
 """Share of pixels of unknown values above which masks are refused: such a table belongs to other masks."""
 _LOSSY = 16
 """Number of unknown values above which masks are not what was drawn: JPEG leaves dozens beside every edge."""
+_BLENDS = 8
+"""Number of unknown values from which the user is told that masks may have been smoothed."""
+_JPEG_CHANGE = 32
+"""Distance of two classes' values below which what JPEG changes at edges may turn one into the other."""
 _OPTION = "Say what the values stand for in a table with the columns value and name: --mask-values FILE"
 
 
@@ -64,6 +69,11 @@ def interpret_masks(content: MaskContent, table: ClassTable, what: str = "masks"
     if not kinds:
         first = content.unreadable[0] if content.unreadable else "there is none"
         raise InputError(f"None of the {what} can be read; the first: {first}")
+    if len(content.unreadable) > kinds.total():
+        raise InputError(
+            f"{len(content.unreadable)} of {len(content.unreadable) + kinds.total()} {what} cannot be read; the first: "
+            f"{content.unreadable[0]}"
+        )
     if kinds["bands"]:
         return _from_bands(content, table, what)
     if kinds["colours"] and not table.colours:
@@ -88,9 +98,11 @@ def interpret_masks(content: MaskContent, table: ClassTable, what: str = "masks"
     shares: list[tuple[str, int | None, int]] = []
     if values:
         codes, reason = _values(values, content, table, what)
+        _refuse_close_values(codes, content, what)
         lines[0] += f", read by value: {reason}"
         shares += [(str(v), codes.get(v), n) for v, n in sorted(values.items())]
     if colours:
+        _refuse_swapped_colours(colours, table, what)
         lines[0] += ", read by colour"
         shares += [(_hex(c), table.colours.get(c), n) for c, n in colours.most_common()]
     unknown = {str(v) for v in values if v not in codes} | {
@@ -103,6 +115,7 @@ def _values(
     values: Mapping[int, int], content: MaskContent, table: ClassTable, what: str
 ) -> tuple[dict[int, int | None], str]:
     if table.values:
+        _refuse_other_count(set(values), content, table, what)
         return {255: None, **table.require_values()}, "as the table says"
     hidden = sorted(content.hidden - content.nodata)
     if hidden:
@@ -142,7 +155,7 @@ def _by_position(
                 **one_based,
                 0: None,
             }, f"1 to {count} are the classes in order, and the files declare 0 as no data"
-        if value >= count and rest <= set(range(count)) and 0 in rest:
+        if not 0 <= value < count and rest <= set(range(count)) and 0 in rest:
             return {
                 **zero_based,
                 value: None,
@@ -173,9 +186,10 @@ def _by_position(
             f"Some of the {what} hold 1 and others 255, none of them both, and there are two classes: 255 may be "
             f"{names[1]!r} or no data. {_OPTION}."
         )
-    if count == 1 and inside == {0, 1}:
+    if count == 1 and len(inside) > 1:
         raise InputError(
-            f"The {what} hold 0 and 1 and there is one class: name the class of the other pixels too. {_OPTION}."
+            f"The {what} hold {_listed(sorted(inside))} and there is one class: name the class of the other pixels "
+            f"too. {_OPTION}."
         )
     if count in inside:
         if 0 not in inside and max(inside) == count:
@@ -200,11 +214,13 @@ def _by_position(
             f"data. {_OPTION}."
         )
     unknown = sorted(value for value in inside if value >= count or value < 0)
-    if unknown and (absent or len(unknown) > _LOSSY):
+    if unknown and (absent or count in inside or len(unknown) > _LOSSY):
         why = (
             f"and never {_listed(sorted(absent))}"
             if absent
             else "which looks like a mask that was saved with loss"
+            if len(unknown) > _LOSSY
+            else f"beside all of 0 to {count - 1}"
         )
         raise InputError(
             f"The {what} hold {_listed(unknown)}, which none of the {count} classes has when they count "
@@ -275,6 +291,16 @@ def _finish(
         for c, name in enumerate(table.names)
         if c not in present
     ]
+    if content.jpeg:
+        notes.append(
+            f"{counted(content.jpeg, 'mask')} saved as JPEG, which changes values and colours at edges; what it made "
+            "of them has no class (PNG keeps them)"
+        )
+    elif len(unknown) >= _BLENDS:
+        notes.append(
+            f"the {what} hold {len(unknown)} values that no class has: if they were resized with smoothing, or saved "
+            "with loss, edges have no class or a wrong one (resize masks by the nearest neighbour)"
+        )
     without = sum(n for _, target, n in shares if target is None)
     if without:
         notes.append(f"{_percent(without / total)} of the pixels of the {what} have no class")
@@ -282,6 +308,49 @@ def _finish(
     known = {target: colour for colour, target in table.colours.items()} or palette
     own = {target: colour for target, colour in known.items() if target is not None}
     return MaskReading(codebook, tuple(lines), tuple(notes), own)
+
+
+def _refuse_other_count(seen: set[int], content: MaskContent, table: ClassTable, what: str) -> None:
+    """Refuse a table whose values may be counted from another number than those of the masks, or scaled."""
+    codes = set(table.require_values())
+    known = seen & codes
+    unknown = seen - codes - content.nodata
+    absent = {value for value, target in table.values.items() if target is not None} - seen
+    if not unknown:
+        return
+    found = (
+        f"The {what} hold {_listed(sorted(seen))}, and the table gives the values {_listed(sorted(codes))}"
+    )
+    decide = f"{_OPTION}, in which a value without a class is called ignore."
+    rest = seen - content.nodata - {255}
+    if not rest <= codes and any({value + step for value in rest} <= codes for step in (-1, 1)):
+        raise InputError(f"{found}: one may count the classes from 0 and the other from 1. {decide}")
+    if absent and 0 < len(known) <= len(unknown):
+        raise InputError(
+            f"{found}: {_listed(sorted(unknown))} may be what the table calls {_listed(sorted(absent))}. {decide}"
+        )
+
+
+def _refuse_close_values(codes: Mapping[int, int | None], content: MaskContent, what: str) -> None:
+    """Refuse masks in JPEG whose classes are numbers near each other."""
+    numbers = sorted(value for value, target in codes.items() if target is not None)
+    close = [(one, other) for one, other in itertools.pairwise(numbers) if other - one < _JPEG_CHANGE]
+    if content.jpeg and close:
+        raise InputError(
+            f"{counted(content.jpeg, 'file')} of the {what} {'is' if content.jpeg == 1 else 'are'} JPEG, which "
+            f"changes numbers at edges, and {close[0][0]} and {close[0][1]} are two classes: one may have become the "
+            "other. Take the masks as PNG or TIFF from where they were drawn."
+        )
+
+
+def _refuse_swapped_colours(colours: Mapping[Colour, int], table: ClassTable, what: str) -> None:
+    """Refuse masks whose colours are those of the table with red and blue exchanged."""
+    odd = sorted(set(colours) - set(table.colours))
+    if odd and all(colour[::-1] in table.colours for colour in colours):
+        raise InputError(
+            f"The {what} hold the colour {_hex(odd[0])}, and the table {_hex(odd[0][::-1])}, that is with red and blue "
+            "exchanged, as OpenCV writes them. Exchange them in the table."
+        )
 
 
 def _refuse_disagreement(content: MaskContent, table: ClassTable, what: str) -> None:

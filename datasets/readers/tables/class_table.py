@@ -17,6 +17,7 @@ Colour = tuple[int, int, int]
 _Row = tuple[str, int | None, Colour | None]
 
 _NAME_COLUMNS = ("name", "class", "label", "class_name", "classname", "label_name", "category", "title")
+_PLURALS = ("names", "classes", "labels", "class_names", "label_names", "categories", "classnames")
 _VALUE_COLUMNS = ("value", "pixel_value", "index", "id", "class_id", "label_id", "code", "grey", "gray")
 _CERTAIN = ("value", "pixel_value")
 _COLOUR_COLUMNS = ("color", "colour", "hex", "rgb", "color_hex", "hex_color")
@@ -58,7 +59,7 @@ class ClassTable:
         return self.values
 
 
-def read_class_table(path: Path, ignore: Sequence[str] = ()) -> ClassTable:
+def read_class_table(path: Path, ignore: Sequence[str] = (), of_masks: bool = False) -> ClassTable:
     """Read a class table.
 
     A `.txt` holds one name a line, in the order of the masks' values, or a value (`1 water`) or colour
@@ -68,18 +69,25 @@ def read_class_table(path: Path, ignore: Sequence[str] = ()) -> ClassTable:
     Args:
         path: The file.
         ignore: Names of rows that are no class: their pixels are ignored.
+        of_masks: Whether it says what the values in masks are, so that rows called `ignore` are no class, too.
 
     Raises:
         InputError: The file is missing, a name or value or colour is there twice, or cannot be read.
     """
-    rows, unclear = _read(path)
+    rows, unclear = _read(path, blank_names=of_masks)
     unknown = [name for name in ignore if name not in {row[0] for row in rows}]
     if unknown:
         raise InputError(
             f"--ignore-class: there is no class {unknown[0]!r} in "
             f"{path}.{nearest(unknown[0], [row[0] for row in rows])}"
         )
-    names = [row[0] for row in rows if row[0] not in set(ignore)]
+    ignored = {*ignore, *(row[0] for row in rows if of_masks and row[0].casefold() in _NO_CLASS)}
+    # A class may have several values or colours, each in a row of its own.
+    uncoded = {name for name, value, colour in rows if value is None and colour is None}
+    names: list[str] = []
+    for name, _, _ in rows:
+        if name not in ignored and (name in uncoded or name not in names):
+            names.append(name)
     for folded in {name.casefold() for name in names}:
         alike = [name for name in names if name.casefold() == folded]
         if len(alike) > 1:
@@ -91,7 +99,7 @@ def read_class_table(path: Path, ignore: Sequence[str] = ()) -> ClassTable:
             raise InputError(f"{path} holds {what}.")
     if not 0 < len(names) < IGNORE:
         raise InputError(f"{path} holds {len(names) or 'no'} classes; an archive has 1 to {IGNORE - 1}.")
-    return _with_rows(path, names, rows, set(ignore), unclear)
+    return _with_rows(path, names, rows, ignored, unclear)
 
 
 def with_codes(table: ClassTable, path: Path) -> ClassTable:
@@ -117,12 +125,13 @@ def with_codes(table: ClassTable, path: Path) -> ClassTable:
 def parse_colour(text: str) -> Colour | None:
     """Return (red, green, blue) of `#3C1098`, `60 16 152` or `60,16,152`; None when it is no colour."""
     word = text.strip()
-    if re.fullmatch(r"#?[0-9A-Fa-f]{6}", word):
-        number = int(word.lstrip("#"), 16)
+    if hexadecimal := re.fullmatch(r"(?:#|0[xX])?([0-9A-Fa-f]{6})", word):
+        number = int(hexadecimal[1], 16)
         return number >> 16, number >> 8 & 255, number & 255
     parts = [part for part in re.split(r"[\s,;()\[\]]+", word) if part]
-    if len(parts) == 3 and all(part.isdigit() and int(part) < 256 for part in parts):
-        return int(parts[0]), int(parts[1]), int(parts[2])
+    numbers = [int(float(part)) for part in parts if re.fullmatch(r"\d{1,3}(\.0*)?", part, re.ASCII)]
+    if len(parts) == len(numbers) == 3 and max(numbers) < 256:
+        return numbers[0], numbers[1], numbers[2]
     return None
 
 
@@ -161,16 +170,20 @@ def _read_lines(path: Path) -> list[_Row]:
         parsed = [(name, parse_colour(f"{r} {g} {b}")) for r, g, b, name in found]
         if all(colour is not None for _, colour in parsed):
             return [(name, None, colour) for name, colour in parsed]
-    valued = [re.fullmatch(r"(\d+)[\s,:;=.)]+(\D.*)", line) for line in lines]
-    if lines and all(valued):
-        return [(match.group(2).strip(), int(match.group(1)), None) for match in valued if match]
+    valued = [re.fullmatch(r"(?P<value>\d+)[\s,:;=.)]+(?P<name>\D.*)", line) for line in lines]
+    if not all(valued):
+        valued = [re.fullmatch(r"(?P<name>.*\w)[\s,:;=]+(?P<value>\d+)", line) for line in lines]
+    numbered = [(match["name"].strip(), int(match["value"])) for match in valued if match]
+    # "class 1" and "class 2" are names; "water 1" and "sand 2" have a value behind the name.
+    if 0 < len(lines) == len(numbered) == len({name for name, _ in numbered}):
+        return [(name, value, None) for name, value in numbered]
     return [(line, None, None) for line in lines]
 
 
 def _refuse_other_lines(path: Path, lines: Sequence[str]) -> None:
     """Refuse a text whose lines are not all classes: one more line at its beginning moves every class of a mask."""
     first = lines[0] if lines else ""
-    if first.lower() in {*_NAME_COLUMNS, "names", "classes", "labels", "class names", "categories"}:
+    if re.sub(r"[\s_-]+", "_", first.lower()) in {*_NAME_COLUMNS, *_PLURALS}:
         raise InputError(
             f"{path} begins with {first!r}, which looks like a header. A .txt has none: take the line out, or save "
             "the file as .csv."
@@ -178,8 +191,8 @@ def _refuse_other_lines(path: Path, lines: Sequence[str]) -> None:
     comment = next((line for line in lines if line.startswith(("#", "//"))), None)
     if comment is not None:
         raise InputError(f"{path} holds the line {comment[:40]!r}, which looks like a comment. Take it out.")
-    if len(lines) == 1 and "," in first:
-        raise InputError(f"{path} holds one line with commas. Write one name a line.")
+    if len(lines) == 1 and re.search(r"[,;|\t]", first):
+        raise InputError(f"{path} holds one line with several names. Write one name a line.")
 
 
 def _values(table: RawTable, header: Sequence[str]) -> tuple[list[int | None], tuple[str, ...]]:

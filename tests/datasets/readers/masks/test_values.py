@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,10 @@ def grey(*values, dtype=np.uint8, nodata=None):
 
 def colours(*rows):
     return Raster(np.repeat(np.array(rows, np.uint8).T[:, :, None], 4, axis=2), None)
+
+
+def jpeg(*values):
+    return dataclasses.replace(grey(*values), driver="JPEG")
 
 
 def palette(indices, table, hidden=()):
@@ -65,6 +70,9 @@ def rows_of(masks, *args, **given):
         ([grey(1, 2, 255), *[grey(1, 2)] * 60, grey(2, 3)], "abc", {}, [[0, 1, 255], *[[0, 1]] * 60, [1, 2]]),
         ([grey(*range(8), nodata=0.0)], LOVEDA, {}, [[255, *range(7)]]),
         ([grey(0, 1, 2, 9, nodata=9.0)], "abc", {}, [[0, 1, 2, 255]]),
+        ([grey(0, 1, 2, -9999, dtype=np.int16, nodata=-9999.0)], "abc", {}, [[0, 1, 2, 255]]),
+        ([jpeg(0, 0, 3, 255)], "ab", {"values": {0: 0, 255: 1}}, [[0, 0, 255, 1]]),
+        ([grey(0, 5, 6, 9)], "abc", {"values": {5: 0, 6: 1, 9: 2}}, [[255, 0, 1, 2]]),
         ([grey(10, 20, 30)], "ab", {"values": {10: 0, 20: 1, 30: None}}, [[0, 1, 255]]),
         ([grey(-1, 0, 1, dtype=np.int32)], "ab", {"values": {0: 0, 1: 1, -1: None}}, [[255, 0, 1]]),
         ([grey(0, 1, np.nan, dtype=np.float32)], "ab", {}, [[0, 1, 255]]),
@@ -121,6 +129,37 @@ def test_masks_with_one_reading_are_read(masks, names, given, expected):
             {},
             "palettes of the masks differ",
         ),
+        (
+            [grey(1, 2, 3)],
+            "abc",
+            {"values": {0: 0, 1: 1, 2: 2}},
+            "1, 2, 3, .* from 0 .* from 1.*--mask-values",
+        ),
+        ([grey(0, 1, 2)], "abc", {"values": {1: 0, 2: 1, 3: 2}}, "from 0 .* from 1.*called ignore"),
+        (
+            [grey(0, 0, 1)],
+            "ab",
+            {"values": {0: 0, 255: 1}},
+            "1 may be what the table calls 255.*called ignore",
+        ),
+        ([grey(0, 0, 255)], "ab", {"values": {0: 0, 1: 1}}, "255 may be what the table calls 1"),
+        (
+            [palette([0, 0, 1], {0: BLACK, 1: WHITE})],
+            "ab",
+            {"values": {0: 0, 255: 1}},
+            "1 may be what .* 255",
+        ),
+        ([grey(0, 0, 0, 127, 254)], "abc", {"values": {0: 0, 1: 1, 2: 2}}, "127, 254 may be what"),
+        ([grey(0, 1, 2, 3, 4)], "abc", {}, "hold 3, 4, which none .* beside all of 0 to 2"),
+        ([grey(0, 1, 2)], "a", {}, "hold 0, 1, 2 and there is one class"),
+        (
+            [colours((0, 200, 0), RED)],
+            "ab",
+            {"colour": {(0, 200, 0): 0, BLUE: 1}},
+            "#FF0000.*#0000FF.*exchanged",
+        ),
+        ([jpeg(0, 1, 2)], "abc", {}, "JPEG.* 0 and 1 are two classes"),
+        ([jpeg(10, 20)], "ab", {"values": {10: 0, 20: 1}}, "JPEG.* 10 and 20 are two classes"),
         ([bands(0, 1)], "abc", {}, "2 bands .*3 classes"),
         ([bands(0, 1), grey(0, 1)], "ab", {}, "a band for each class"),
     ],
@@ -169,6 +208,10 @@ def test_the_reading_names_every_value_with_its_share_and_what_never_occurs():
         ("c.csv", "class_name,red,green,blue\nsea,255,0,0\nland,0,0,255\n", {}, {RED: 0, BLUE: 1}),
         ("c.csv", 'id;class;color\n1;sea;#FF0000\n2;land;"0, 0, 255"\n', {1: 0, 2: 1}, {RED: 0, BLUE: 1}),
         ("c.csv", "name,value\nsea,1.0\nland,-1\n", {1: 0, -1: 1}, {}),
+        ("c.csv", "name,value\nsea,1\nland,2\nsea,7\n", {1: 0, 2: 1, 7: 0}, {}),
+        ("c.csv", "name,color\nsea,0xFF0000\nland,#0000FF\nsea,#FFFFFF\n", {}, {RED: 0, BLUE: 1, WHITE: 0}),
+        ("c.csv", "name,r,g,b\nsea,255.0,0.0,0.0\nland,0.0,0.0,255.0\n", {}, {RED: 0, BLUE: 1}),
+        ("c.txt", "sea 5\nland: 3\n", {5: 0, 3: 1}, {}),
     ],
 )
 def test_class_tables_as_projects_ship_them(tmp_path, file, text, values, colour):
@@ -190,6 +233,51 @@ def test_a_table_of_mask_values_decides_and_may_ignore(tmp_path):
     (tmp_path / "v.csv").write_text("value,name\n1,sea\n")
     with pytest.raises(InputError, match="'sea' is none of the classes"):
         with_codes(ClassTable(LOVEDA, {}, {}), tmp_path / "v.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("class_names\nsea\nland\n", "looks like a header"),
+        ("Class Name\nsea\nland\n", "looks like a header"),
+        ("sea; land; ice\n", "one line with several names"),
+        ("sea\nsea\n", "the class 'sea' twice"),
+    ],
+)
+def test_lists_of_classes_with_lines_that_are_none_are_refused(tmp_path, text, message):
+    (tmp_path / "c.txt").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_class_table(tmp_path / "c.txt")
+
+
+def test_numbered_names_are_names(tmp_path):
+    (tmp_path / "c.txt").write_text("class 1\nclass 2\n")
+    assert read_class_table(tmp_path / "c.txt").names == ("class 1", "class 2")
+
+
+def test_a_table_of_mask_values_alone_may_ignore_too(tmp_path):
+    (tmp_path / "v.csv").write_text("value,name\n0,ignore\n1,sea\n2,land\n9,sea\n")
+    table = read_class_table(tmp_path / "v.csv", of_masks=True)
+    assert (table.names, table.values) == (("sea", "land"), {0: None, 1: 0, 2: 1, 9: 0})
+    assert read_class_table(tmp_path / "v.csv").names == ("ignore", "sea", "land")
+
+
+def test_masks_are_refused_when_most_cannot_be_read():
+    content = MaskContent()
+    content.unreadable += [Unreadable(f"m{i}.tif", "holds the number 0.5") for i in range(2)]
+    count_content(grey(0, 1), Path("m.png"), content)
+    with pytest.raises(
+        InputError, match=r"2 of 3 masks cannot be read; the first: m0.tif: holds the number 0.5"
+    ):
+        interpret_masks(content, ClassTable(("a", "b"), {}, {}))
+
+
+def test_the_user_is_told_of_jpeg_and_of_smoothed_masks():
+    notes = understood([jpeg(0, 0, 0, 3, 255)], "ab", {0: 0, 255: 1}).notes
+    assert notes[0].startswith("1 mask saved as JPEG")
+    smooth = grey(*[0] * 9, *range(20, 180, 20), *[200] * 9)
+    notes = understood([smooth], "ab", {0: 0, 200: 1}).notes
+    assert "8 values that no class has: if they were resized with smoothing" in notes[0]
 
 
 def test_transparent_pixels_have_no_class():
