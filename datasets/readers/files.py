@@ -146,14 +146,31 @@ class FileIndex:
         """Return the keys of the first few files."""
         return self._keys[:count]
 
+    def names(self) -> list[str]:
+        """Return the names and paths by which files are found, with and without their endings."""
+        return [*self._full, *self._bare]
+
     def find(self, cell: str) -> list[str]:
-        """Return the keys of the files that a cell may mean."""
-        word = self._word(cell)
-        return self._full.get(word) or self._bare.get(word, [])
+        """Return the keys of the files that a cell may mean.
+
+        Leading folders, as of another machine, may be others as long as the folder that the file is in is the same.
+        """
+        return self._found(cell)[0]
 
     def has_full_name(self, cell: str) -> bool:
         """Whether a cell names a file with its suffix, so that it cannot be a mere number."""
-        return self._word(cell) in self._full
+        return self._found(cell)[1]
+
+    def _found(self, cell: str) -> tuple[list[str], bool]:
+        word = self._word(cell)
+        while True:
+            if word in self._full:
+                return self._full[word], True
+            if word in self._bare:
+                return self._bare[word], False
+            word = word.partition("/")[2]
+            if "/" not in word:
+                return [], False
 
     @staticmethod
     def _word(cell: str) -> str:

@@ -191,8 +191,9 @@ def _refuse_other_lines(path: Path, lines: Sequence[str]) -> None:
     comment = next((line for line in lines if line.startswith(("#", "//"))), None)
     if comment is not None:
         raise InputError(f"{path} holds the line {comment[:40]!r}, which looks like a comment. Take it out.")
-    if len(lines) == 1 and re.search(r"[,;|\t]", first):
-        raise InputError(f"{path} holds one line with several names. Write one name a line.")
+    signs = {",": "commas", ";": "semicolons", "|": "bars", "\t": "tabs"}
+    if len(lines) == 1 and (sign := next((sign for sign in signs if sign in first), "")):
+        raise InputError(f"{path} holds one line with {signs[sign]}. Write one name a line.")
 
 
 def _values(table: RawTable, header: Sequence[str]) -> tuple[list[int | None], tuple[str, ...]]:

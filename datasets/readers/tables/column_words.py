@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from gridbench.datasets.readers.splitting import SPLIT_WORDS
 
 __all__ = [
@@ -13,6 +15,7 @@ __all__ = [
     "LIST_NAMES",
     "NO_CLASSES",
     "NO_LABELS",
+    "PANDAS_INDEX",
     "SPLIT_FLAGS",
     "SPLIT_NAMES",
     "UNSURE",
@@ -26,8 +29,10 @@ def _words(*lines: str) -> frozenset[str]:
 
 
 KEY_NAMES = ("file", "filename", "file_name", "image", "image_name", "name", "path", "id", "image\\label", "")
-INDEX_NAMES = _words("index idx id row no nr #") | {"", "unnamed: 0"}
+INDEX_NAMES = _words("index idx id row no nr num number #") | {""}
 """Columns that may be a running number."""
+PANDAS_INDEX = re.compile(r"(unnamed|level)(_\d+)+")
+"""Columns that pandas makes of an index without a name."""
 
 LIST_NAMES = _words(
     "labels label classes class tags tag category categories target targets class_name label_name",
@@ -57,6 +62,7 @@ UNSURE = _words(
     "labeled annotated used use keep exclude excluded ignore flag quality duplicate ok",
     "split subset phase set partition group part batch version round session annotator rater reviewer labeler labeller",
     "expert blurry valid_pixels nodata selected sampled done",
+    "none nothing no_label no_labels unlabeled unlabelled not_labeled not_labelled unknown",
 )
 UNSURE_PREFIXES = ("is_", "has_", "n_", "num_")
 UNSURE_SUFFIXES = ("_flag", "_id", "_count", "_ok", "_checked", "_verified", "_split", "_set")

@@ -14,9 +14,11 @@ from gridbench.datasets.readers.tables.column_words import (
     BINARY,
     EMPTY,
     GROUP_NAMES,
+    INDEX_NAMES,
     LIST_NAMES,
     NO_CLASSES,
     NO_LABELS,
+    PANDAS_INDEX,
     SPLIT_FLAGS,
     SPLIT_NAMES,
     UNSURE,
@@ -32,7 +34,7 @@ from gridbench.datasets.readers.tables.key_column import (
     shortened,
 )
 from gridbench.datasets.readers.tables.rows import RawTable
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 
 __all__ = ["Columns", "binary", "find_columns"]
 
@@ -119,7 +121,7 @@ def find_columns(
         )
     for i in rest:
         if i not in (*columns.classes, columns.listing):
-            columns.reasons[i] = "not used" + _hint(column_word(table, i), options)
+            columns.reasons[i] = "not used" + _hint(table, i, options)
     return columns
 
 
@@ -191,12 +193,13 @@ def _find_labels(table: RawTable, rest: Sequence[int], columns: Columns) -> None
     """Find one column that lists labels, or a column of 0 and 1 for each class."""
     listing = [i for i in rest if column_word(table, i) in LIST_NAMES and any(table.column(i))]
     binaries = [i for i in rest if i not in listing and _is_class_column(table, i)]
-    ignored = [i for i in binaries if column_word(table, i) in NO_CLASSES]
+    ignored = [i for i in binaries if _is_never_a_class(column_word(table, i))]
     binaries = [i for i in binaries if i not in ignored]
     _refuse_unsure_classes(table, binaries)
     if len(listing) > 1:
         listing = _same_labels(table, listing)
     if listing and len(binaries) < 2:
+        _refuse_other_labels(table, listing[0], rest)
         columns.listing = listing[0]
         return
     if listing:
@@ -212,13 +215,55 @@ def _find_labels(table: RawTable, rest: Sequence[int], columns: Columns) -> None
     texts = [
         i for i in rest if i not in ignored and any(table.column(i)) and column_word(table, i) not in never
     ]
-    if len(texts) == 1 and not _is_numeric(table, texts[0]) and not _differs_everywhere(table, texts[0]):
+    marks = next((i for i in texts if len(set(table.column(i)) - {""}) == 1 and "" in table.column(i)), None)
+    if (
+        marks is None
+        and len(texts) == 1
+        and not _is_numeric(table, texts[0])
+        and not _differs_everywhere(table, texts[0])
+    ):
         columns.listing = texts[0]
         return
+    example = "" if not texts else _example_of(table, texts[0] if marks is None else marks)
     raise InputError(
         f"{table.path} holds no labels: it needs a column `labels` with names divided by ;, or a column of 0 and 1 "
-        f"for each class. Its columns are {shortened(', '.join(table.header))}; name yours with --label-columns NAME."
+        f"for each class{example}. Its columns are {shortened(', '.join(table.header))}; name yours with "
+        "--label-columns NAME."
     )
+
+
+def _example_of(table: RawTable, i: int) -> str:
+    """Return what a column holds instead of labels or 0 and 1."""
+    cells = list(dict.fromkeys(table.column(i)))[:2]
+    return f" ({table.header[i]!r} holds {' and '.join(repr(cell) if cell else 'nothing' for cell in cells)})"
+
+
+def _refuse_other_labels(table: RawTable, listing: int, rest: Sequence[int]) -> None:
+    """Refuse a second column with the same words in other rows, such as labels before and after a correction.
+
+    Raises:
+        InputError: With the option that names one of them.
+    """
+    cells = table.column(listing)
+    words = set(cells)
+    if _is_numeric(table, listing):
+        return
+    for i in rest:
+        others = table.column(i)
+        found = set(others) - {""}
+        if i == listing or len(found) < 2 or not found <= words or others == cells:
+            continue
+        one, other = table.header[listing], table.header[i]
+        differ = sum(a != b for a, b in zip(cells, others, strict=True))
+        raise InputError(
+            f"{table.path}: the columns {one!r} and {other!r} hold the same words and differ in "
+            f"{counted(differ, 'row')}. Say which are the labels: --label-columns {shlex.quote(one)}; the truth behind "
+            "noisy labels is a table of its own (--clean-labels FILE)."
+        )
+
+
+def _is_never_a_class(word: str) -> bool:
+    return word in NO_CLASSES or PANDAS_INDEX.fullmatch(word) is not None
 
 
 def _refuse_unsure_classes(table: RawTable, binaries: Sequence[int]) -> None:
@@ -267,11 +312,16 @@ def _is_numeric(table: RawTable, i: int) -> bool:
     return all(cell.lstrip("+-").replace(".", "", 1).isdigit() for cell in set(table.column(i)) if cell)
 
 
-def _hint(name: str, options: TableOptions) -> str:
-    if options.split_column is None and name in SPLIT_FLAGS:
-        return f"; --split-column {name} makes 1 the split {SPLIT_FLAGS[name]}"
+def _hint(table: RawTable, i: int, options: TableOptions) -> str:
+    split = SPLIT_FLAGS.get(column_word(table, i))
+    if options.split_column is None and split is not None:
+        return f"; --split-column {shlex.quote(table.header[i])} makes 1 the split {split}"
     return ""
 
 
 def _is_unsure(word: str) -> bool:
-    return word in UNSURE or word.startswith(UNSURE_PREFIXES) or word.endswith(UNSURE_SUFFIXES)
+    return (
+        word in UNSURE | INDEX_NAMES | NO_LABELS
+        or word.startswith(UNSURE_PREFIXES)
+        or word.endswith(UNSURE_SUFFIXES)
+    )

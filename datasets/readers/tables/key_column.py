@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
+from urllib.parse import unquote
 
+from gridbench.core.terminal import INVISIBLE
 from gridbench.datasets.readers.files import RASTER_SUFFIXES, FileIndex
-from gridbench.datasets.readers.tables.column_words import INDEX_NAMES, KEY_NAMES, LIST_NAMES
+from gridbench.datasets.readers.tables.column_words import (
+    INDEX_NAMES,
+    KEY_NAMES,
+    LIST_NAMES,
+    PANDAS_INDEX,
+)
 from gridbench.datasets.readers.tables.rows import RawTable
 from gridbench.errors import InputError, nearest
 
@@ -51,8 +60,8 @@ def find_key_column(table: RawTable, files: FileIndex | None, options: TableOpti
     """
     if options.key_column is not None:
         return columns_named(table, [options.key_column], "--key-column")[0]
-    lowered = [name.lower() for name in table.header]
-    by_name = next((lowered.index(name) for name in KEY_NAMES if name in lowered), 0)
+    words = [column_word(table, i) for i in range(len(table.header))]
+    by_name = next((words.index(name) for name in KEY_NAMES if name in words), 0)
     if files is None:
         return by_name
     matches = {i: [files.find(cell) for cell in table.column(i)] for i in range(len(table.header))}
@@ -66,8 +75,10 @@ def find_key_column(table: RawTable, files: FileIndex | None, options: TableOpti
             f"{name or 'without a name'}: {table.rows[0][i]}" for i, name in enumerate(table.header)
         )
         refuse_missing_header(table, files, by_name)
+        where = f" ({table.divided_by})" if "sheet" in table.divided_by else ""
         raise InputError(
-            f"No column of {table.path} names the images. Its first row is {shortened(shown)}. {_example(files)}"
+            f"No column of {table.path}{where} names the images. Its first row is {shortened(shown)}. "
+            f"{_example(files)}{_difference(table, files)}"
         )
     fitting = [i for i in single if 2 * counts[i] >= best]
     full = [i for i in fitting if 2 * sum(map(files.has_full_name, table.column(i))) >= counts[i]]
@@ -76,9 +87,9 @@ def find_key_column(table: RawTable, files: FileIndex | None, options: TableOpti
         fitting = [i for i in fitting if not _is_row_number(table, i)] or fitting
     different = [i for i in fitting if matches[i] != matches[fitting[0]]]
     if different:
-        words = " and ".join(repr(table.header[i]) for i in [fitting[0], *different])
+        both = " and ".join(repr(table.header[i]) for i in [fitting[0], *different])
         raise InputError(
-            f"The columns {words} of {table.path} name images and disagree: the first row has "
+            f"The columns {both} of {table.path} name images and disagree: the first row has "
             f"{table.rows[0][fitting[0]]!r} and {table.rows[0][different[0]]!r}. Say which one names the "
             "image of a row: "
             f"--key-column {shlex.quote(table.header[fitting[0]])}"
@@ -102,6 +113,9 @@ def refuse_missing_header(table: RawTable, files: FileIndex | None, key: int) ->
     name = table.header[key]
     suffix = "." + name.rpartition(".")[2].lower() if "." in name else ""
     is_file = suffix in RASTER_SUFFIXES or (files is not None and bool(files.find(name)))
+    forms = [_form(cell) for cell in table.column(key)]
+    # Of t99 above t1, t2 and so on there may be no image.
+    is_file = is_file or (_form(name) != name and 2 * forms.count(_form(name)) > len(forms))
     repeated = [
         cell
         for i, cell in enumerate(table.header)
@@ -115,9 +129,18 @@ def refuse_missing_header(table: RawTable, files: FileIndex | None, key: int) ->
         )
 
 
+def _form(name: str) -> str:
+    """Return a name with one sign for each number in it."""
+    return re.sub(r"\d+", "#", name)
+
+
 def _is_row_number(table: RawTable, i: int) -> bool:
     numbers = [str(n) for n in range(len(table.rows) + 1)]
-    return column_word(table, i) in INDEX_NAMES and table.column(i) in (numbers[:-1], numbers[1:])
+    word = column_word(table, i)
+    return (word in INDEX_NAMES or PANDAS_INDEX.fullmatch(word) is not None) and table.column(i) in (
+        numbers[:-1],
+        numbers[1:],
+    )
 
 
 def columns_named(table: RawTable, names: Sequence[str], option: str) -> list[int]:
@@ -141,12 +164,40 @@ def columns_named(table: RawTable, names: Sequence[str], option: str) -> list[in
 
 
 def column_word(table: RawTable, i: int) -> str:
-    """Return the name of a column in lower case, with underscores for blanks."""
-    return table.header[i].lower().replace(" ", "_") if table.header[i] != "Unnamed: 0" else "unnamed: 0"
+    """Return the name of a column in lower case, with underscores for blanks, dashes, points and capitals within."""
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", table.header[i])
+    return re.sub(r"[\s._:?-]+", "_", name).strip("_").lower()
 
 
 def _example(files: FileIndex) -> str:
     return f"The images are called {', '.join(files.examples())}." if len(files) else "There are no images."
+
+
+def _difference(table: RawTable, files: FileIndex) -> str:
+    """Return a sentence on what the names of images and of a column differ in, nothing when they have nothing alike."""
+    folds: dict[str, Callable[[str], str]] = {
+        "capitals": str.lower,
+        "commas or zeros of numbers": lambda name: re.sub(r",(?=\d{3})|\.0+$", "", name),
+        "their endings": lambda name: name.removesuffix(PurePosixPath(name).suffix),
+        "the folders before the name": lambda name: PurePosixPath(name.replace("\\", "/")).name,
+        "zeros before numbers": lambda name: re.sub(r"(?<!\d)0+(?=\d)", "", name),
+        "signs that addresses write as numbers": lambda name: unquote(name).partition("?")[0],
+        "invisible signs": lambda name: re.sub(f"[{INVISIBLE}]", "", name),
+    }
+
+    def everything(name: str) -> str:
+        for fold in (*folds.values(), *folds.values()):
+            name = fold(name)
+        return name
+
+    for word, fold in (*folds.items(), ("more than one of these: " + ", ".join(folds), everything)):
+        known = {fold(name) for key in files.names() for name in (key, key.rpartition("/")[2])}
+        for i, name in enumerate(table.header):
+            cells = table.column(i)
+            found = sum(fold(cell) in known for cell in cells)
+            if 2 * found >= min(len(cells), len(files)) and found > 1:
+                return f" The names in the column {name!r} differ from them in {word}: write them alike."
+    return ""
 
 
 def shortened(text: str, most: int = 200) -> str:

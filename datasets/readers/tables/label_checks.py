@@ -120,17 +120,17 @@ def refuse_no_names(
             if chosen and _DATE.fullmatch(name):
                 raise InputError(
                     f"{where(row)}: {name!r} is a date, which spreadsheets make of names such as 1-3. Write the label; "
-                    "or say that it is a class: --separator {chosen}, or --classes FILE."
+                    f"or say that it is a class: --separator {chosen}, or --classes FILE."
                 )
             if chosen and (scored := _SCORED.fullmatch(name)):
                 raise InputError(
                     f"{where(row)}: {name!r} may be the class {scored[1]!r} with a number, such as a score. Write the "
-                    "labels without numbers; or say that it is a class: --separator {chosen}, or --classes FILE."
+                    f"labels without numbers; or say that it is a class: --separator {chosen}, or --classes FILE."
                 )
             if chosen and _FRACTION.fullmatch(name):
                 raise InputError(
                     f"{where(row)}: {name!r} may be a class or a measurement. Name the column of the classes with "
-                    "--label-columns NAME; or say that it is a class: --separator {chosen}, or --classes FILE."
+                    f"--label-columns NAME; or say that it is a class: --separator {chosen}, or --classes FILE."
                 )
 
 

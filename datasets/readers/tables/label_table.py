@@ -15,7 +15,7 @@ from gridbench.datasets.readers.formats.drawn import Outlines
 from gridbench.datasets.readers.splitting import read_split
 from gridbench.datasets.readers.tables.column_words import EMPTY, SPLIT_FLAGS
 from gridbench.datasets.readers.tables.columns import Columns, binary, find_columns
-from gridbench.datasets.readers.tables.key_column import TableOptions, shortened
+from gridbench.datasets.readers.tables.key_column import TableOptions, column_word, shortened
 from gridbench.datasets.readers.tables.label_cells import divide_cells
 from gridbench.datasets.readers.tables.label_checks import folded_name, number_form
 from gridbench.datasets.readers.tables.rows import RawTable, read_raw_table
@@ -153,7 +153,7 @@ def _class_columns(
 def _other_columns(table: RawTable, columns: Columns) -> dict[str, list[str]]:
     others = {}
     if columns.split is not None:
-        one = SPLIT_FLAGS.get(table.header[columns.split].lower())
+        one = SPLIT_FLAGS.get(column_word(table, columns.split))
         flags = {1: one or "", 0: "test" if one == "train" else "train"}
         words = []
         for row, cell in enumerate(table.column(columns.split)):

@@ -91,6 +91,9 @@ def read_raw_table(path: Path) -> RawTable:
             "columns, such as "
             "file, labels."
         )
+    again = next((line for row, line in zip(rows[1:], lines[1:], strict=True) if row == header), None)
+    if again is not None:
+        raise InputError(f"{path}, row {again}, repeats the header. Take the row out.")
     return RawTable(path, header, rows[1:], lines[1:], divided_by)
 
 

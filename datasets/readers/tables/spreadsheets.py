@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 import re
@@ -184,11 +185,12 @@ def _text_bytes(column: Any) -> int:
 
 
 def cell_text(cell: object) -> str:
-    """Return a value as a cell of a table: nothing for none, whole numbers without a point, lists as JSON."""
+    """Return a value as a cell of a table: nothing for none, no point in whole numbers, no midnight, lists as JSON."""
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return ""
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     if isinstance(cell, Iterable) and not isinstance(cell, (str, bytes)):
-        return json.dumps(list(cell), default=str)
-    return str(cell)
+        return json.dumps(list(cell), default=str, ensure_ascii=False)
+    # A spreadsheet has a time of day for each date.
+    return str(cell).removesuffix(" 00:00:00") if isinstance(cell, datetime.datetime) else str(cell)

@@ -240,7 +240,7 @@ def test_a_table_of_mask_values_decides_and_may_ignore(tmp_path):
     [
         ("class_names\nsea\nland\n", "looks like a header"),
         ("Class Name\nsea\nland\n", "looks like a header"),
-        ("sea; land; ice\n", "one line with several names"),
+        ("sea; land; ice\n", "one line with semicolons"),
         ("sea\nsea\n", "the class 'sea' twice"),
     ],
 )

@@ -303,3 +303,53 @@ def test_lines_that_would_shift_the_classes_are_refused(tmp_path, text, message)
 def test_commas_at_the_ends_of_lines_are_no_part_of_names(tmp_path):
     (tmp_path / "classes.txt").write_text("water,\nsand;\ntrees\n")
     assert read_class_table(tmp_path / "classes.txt").names == ("water", "sand", "trees")
+
+
+@pytest.mark.parametrize("column", ["Unnamed: 0", "Unnamed: 0.1", "level_0", "index"])
+def test_what_pandas_makes_of_an_index_is_no_class(tmp_path, column):
+    table = read(tmp_path, f"file,water,sand,{column}", lambda i: f"{i % 2},1,{i % 2}")
+    assert table.class_names == ("water", "sand")
+
+
+@pytest.mark.parametrize(
+    "column", ["ID", "Nr.", "no", "month", "none", "unlabelled", "Is Night", "isNight", "has-clouds"]
+)
+def test_a_column_of_0_and_1_that_numbers_or_describes_is_refused(tmp_path, column):
+    with pytest.raises(InputError, match=f"the column '{column}' may be a class or .* --label-columns sand$"):
+        read(tmp_path, f"file,water,sand,{column}", lambda i: f"{i % 2},1,{i % 2}")
+
+
+@pytest.mark.parametrize("column", ["Is Test", "isTest", "is-test"])
+def test_a_flag_is_a_split_however_its_words_are_joined(tmp_path, column):
+    table = read(tmp_path, f"file,labels,{column}", lambda i: f"water,{i % 2}", split_column=column)
+    assert table.columns["split"] == ["train", "test"] * 3
+    table = read(tmp_path, f"file,labels,{column}", lambda i: f"water,{i % 2}")
+    assert any(
+        f"--split-column {column if ' ' not in column else repr(column)}" in line for line in table.reading
+    )
+
+
+@pytest.mark.parametrize("cells", [("x", ""), ("1st", ""), ("\u2713", "")])
+def test_a_mark_in_a_column_of_one_class_is_no_name(tmp_path, cells):
+    with pytest.raises(InputError, match=f"holds no labels.*'water' holds '{cells[0]}' and nothing"):
+        read(tmp_path, "file,water", lambda i: cells[i % 2])
+
+
+def test_a_second_column_with_the_same_words_in_other_rows_is_refused(tmp_path):
+    words = ["water", "sand", "trees"]
+    message = (
+        "'label' and 'corrected' hold the same words and differ in 1 row.*--label-columns label; .*--clean-"
+    )
+    with pytest.raises(InputError, match=message):
+        read(tmp_path, "file,label,corrected", lambda i: f"{words[i % 3]},{words[(i + (i == 4)) % 3]}")
+    table = read(tmp_path, "file,label,corrected", lambda i: f"{words[i % 3]},sand", label_columns=("label",))
+    assert table.class_names == ("sand", "trees", "water")
+    read(tmp_path, "file,label,again", lambda i: f"{words[i % 3]},{words[i % 3]}")
+    read(tmp_path, "file,label,fold", lambda i: f"{i % 3},{i % 2}")
+
+
+def test_a_header_in_the_middle_of_a_table_is_refused(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("file,label\na,water\nb,sand\nc,sand\nfile,label\nd,water\n")
+    with pytest.raises(InputError, match=r"labels\.csv, row 5, repeats the header"):
+        read_label_table(path)
