@@ -26,6 +26,7 @@ def test_a_line_on_work_of_unknown_amount_has_no_count(capsys):
 @pytest.mark.parametrize(("total", "count"), [(0, None), (7, "3/7")])
 def test_a_bar_on_work_of_unknown_amount_has_no_count(capsys, monkeypatch, total, count):
     monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     text = shown(capsys, lambda progress: progress.build(min(3, total), total, "computing statistics"))
     assert "computing statistics" in text
