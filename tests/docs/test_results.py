@@ -95,6 +95,53 @@ def test_the_page_of_pairs_leaves_no_pair_out(scripts):
     assert sum(page.probe(run) for run in records.runs) == len(page.PROBES)
 
 
+def test_what_the_page_of_pairs_says_went_wrong_is_in_the_records(scripts):
+    evidence, page = scripts("pages.evidence"), scripts("pages.pairs")
+    records = evidence.Records(evidence.PAIRS)
+    said = {level: " ".join(paragraphs) for level, paragraphs in page.REASONS.items()}
+    scene, maps, single = (page.runs_at(records, level) for level in ("scene", "pixel", "single"))
+
+    def classes(run):
+        return sum(bool(f1) for f1 in run.stored.result["predictions"]["test"]["per_class"]["f1"])
+
+    recognised = [
+        classes(run) for (method, loss), run in scene.items() if loss == "bmae" and method != "oracle"
+    ]
+    assert (min(recognised), max(recognised)) == (4, 8)
+    assert "four to eight of the 17 classes" in said["scene"]
+    quiet = scene["jocor", "fl"]
+    assert quiet.metric("predicted_prevalence") < quiet.metric("true_prevalence") / 5
+    assert quiet.metric("map_macro") > scene["jocor", "bce"].metric("map_macro")
+
+    def last(method, loss, log):
+        return [row[log] for row in maps[method, loss].stored.epochs()][-1]
+
+    shares = {loss: last("lnc", loss, "corrected_pixels") for method, loss in maps if method == "lnc"}
+    assert {loss: round(100 * share) for loss, share in shares.items() if share > 0.01} == {
+        "psce": 82,
+        "pnce_rce": 82,
+        "pgce": 54,
+    }
+    assert "corrects 82 % of all pixels" in said["pixel"]
+    assert "With PGCE 54 %" in said["pixel"]
+    first = [row["corrected_pixels"] > 0 for row in maps["lnc", "psce"].stored.epochs()].index(True)
+    assert first + 1 == 13
+    assert "from the thirteenth epoch on" in said["pixel"]
+    assert last("aio2", "pce", "added_pixels") == pytest.approx(0.5, abs=0.05)
+    assert maps["aio2", "pce"].metric("miou") / maps["pce", "pce"].metric("miou") == pytest.approx(
+        0.55, abs=0.05
+    )
+
+    below = {
+        method: 100 * (single["ce", "ce"].metric("accuracy") - single[method, "ce"].metric("accuracy"))
+        for method in ("dividemix", "elr_plus", "prism", "rnsl", "mixup")
+    }
+    assert [round(below[name]) for name in ("dividemix", "prism")] == [9, 12]
+    assert "by 9 to 12 points" in said["single"]
+    assert below["dividemix"] < below["elr_plus"] < below["prism"]
+    assert [round(below[name]) for name in ("rnsl", "mixup")] == [5, 5]
+
+
 def test_a_setting_of_several_cells_is_no_cell(scripts):
     evidence = scripts("pages.evidence")
     records = evidence.Records()

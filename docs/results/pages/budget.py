@@ -52,6 +52,8 @@ def budget(records: Records) -> list[str]:
         "with seeds 0 and 1; one value is chosen for all rates by the mean validation NDCG@20 (percent). Test "
         "scores were not read for it. `gridbench sweep --select NAME` does the same. BCE, PCE and RRL have no "
         "parameter of their own.",
+        "Some differences below are those of [methods.md](methods.md), whose tables hold more of them: what is "
+        "resolved here, after a correction for few, need not be resolved there.",
     )
     for title, tries, plain, where in (
         ("Scene level", SCENE, "bce", BCE),

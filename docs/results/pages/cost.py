@@ -26,6 +26,8 @@ def cost(records: Records) -> list[str]:
     return [
         *prose(
             "# What the runs cost",
+            "The shipped records (`bluemarble.zip`) and those of the studies (`data/studies.zip`); pages with records "
+            "of their own, such as [several labels](several-labels.md) and [pairs](pairs.md), are not counted. "
             "Hours by the clock of one process and thread; two shared two cores without an accelerator, often "
             "with other work beside them, so that a run took two to ten times as long as it does alone. Do not compare "
             "methods by these hours; `make bench` does that ([speed](../computing/speed.md)).",
