@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gridbench.datasets.readers.masks.codebook import Codebook, Colour, MaskContent
+from gridbench.datasets.readers.masks.contradictions import (
+    HOW_TO_SAY,
+    hex_of,
+    listing,
+    refuse_close_values,
+    refuse_different_palettes,
+    refuse_disagreement,
+    refuse_other_count,
+    refuse_swapped_colours,
+)
 from gridbench.datasets.readers.tables.class_table import ClassTable
 from gridbench.errors import InputError, counted
 
@@ -32,9 +41,6 @@ _LOSSY = 16
 """Number of unknown values above which masks are not what was drawn: JPEG leaves dozens beside every edge."""
 _BLENDS = 8
 """Number of unknown values from which the user is told that masks may have been smoothed."""
-_JPEG_CHANGE = 32
-"""Distance of two classes' values below which what JPEG changes at edges may turn one into the other."""
-_OPTION = "Say what the values stand for in a table with the columns value and name: --mask-values FILE"
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,7 @@ def interpret_masks(content: MaskContent, table: ClassTable, what: str = "masks"
     if kinds["bands"]:
         return _from_bands(content, table, what)
     if kinds["colours"] and not table.colours:
-        some = ", ".join(_hex(colour) for colour, _ in content.colours.most_common(5))
+        some = ", ".join(hex_of(colour) for colour, _ in content.colours.most_common(5))
         raise InputError(
             f"The {what} hold colours ({some}), and the class table gives no colours. Add columns r, g, b, "
             "or a column color with #RRGGBB, "
@@ -86,27 +92,27 @@ def interpret_masks(content: MaskContent, table: ClassTable, what: str = "masks"
     # Grey values saved as colours and palette indices are colours when the table has any, and values otherwise.
     values, colours = Counter(content.values), Counter(content.colours)
     if table.colours:
-        _refuse_disagreement(content, table, what)
+        refuse_disagreement(content, table, what)
         colours.update({(v, v, v): n for v, n in content.greys.items()})
     else:
         colours.clear()
         values.update(content.greys)
         values.update(content.indices)
-        _refuse_different_palettes(content, what)
+        refuse_different_palettes(content, what)
     codes: dict[int, int | None] = {}
     lines = [f"{what}: {_counted(kinds)}"]
     shares: list[tuple[str, int | None, int]] = []
     if values:
         codes, reason = _values(values, content, table, what)
-        _refuse_close_values(codes, content, what)
+        refuse_close_values(codes, content, what)
         lines[0] += f", read by value: {reason}"
         shares += [(str(v), codes.get(v), n) for v, n in sorted(values.items())]
     if colours:
-        _refuse_swapped_colours(colours, table, what)
+        refuse_swapped_colours(colours, table, what)
         lines[0] += ", read by colour"
-        shares += [(_hex(c), table.colours.get(c), n) for c, n in colours.most_common()]
+        shares += [(hex_of(c), table.colours.get(c), n) for c, n in colours.most_common()]
     unknown = {str(v) for v in values if v not in codes} | {
-        _hex(c) for c in colours if c not in table.colours
+        hex_of(c) for c in colours if c not in table.colours
     }
     return _finish(Codebook(codes, table.colours), lines, shares, unknown, content, table, what)
 
@@ -115,21 +121,21 @@ def _values(
     values: Mapping[int, int], content: MaskContent, table: ClassTable, what: str
 ) -> tuple[dict[int, int | None], str]:
     if table.values:
-        _refuse_other_count(set(values), content, table, what)
+        refuse_other_count(set(values), content, table, what)
         return {255: None, **table.require_values()}, "as the table says"
     hidden = sorted(content.hidden - content.nodata)
     if hidden:
         raise InputError(
-            f"The palettes of the {what} make the index {_listed(hidden)} transparent: it may be a class or no data. "
-            f"{_OPTION}."
+            f"The palettes of the {what} make the index {listing(hidden)} transparent: it may be a class or no data. "
+            f"{HOW_TO_SAY}."
         )
     if table.colours:
         grey = {c[0]: target for c, target in table.colours.items() if c[0] == c[1] == c[2]}
         if not set(values) <= set(grey):
             odd = sorted(set(values) - set(grey))
             raise InputError(
-                f"The class table gives colours, and the {what} hold grey values ({_listed(odd)}) that are "
-                f"none of them. {_OPTION}."
+                f"The class table gives colours, and the {what} hold grey values ({listing(odd)}) that are "
+                f"none of them. {HOW_TO_SAY}."
             )
         return grey, "grey values are the colours (v, v, v)"
     return _by_position(set(values), content, table.names, what)
@@ -145,7 +151,7 @@ def _by_position(
     one_based: dict[int, int | None] = {255: None, **{c + 1: c for c in range(count)}}
     if len(declared) > 1:
         raise InputError(
-            f"The {what} declare several numbers that they hold as no data: {_listed(sorted(declared))}. {_OPTION}."
+            f"The {what} declare several numbers that they hold as no data: {listing(sorted(declared))}. {HOW_TO_SAY}."
         )
     if declared:
         value = declared.pop()
@@ -161,14 +167,14 @@ def _by_position(
                 value: None,
             }, f"0 to {count - 1} are the classes in order, and the files declare {value} as no data"
         raise InputError(
-            f"The {what} declare {value} as no data and hold {_listed(sorted(rest))} beside it; there are "
-            f"{count} classes. {_OPTION}."
+            f"The {what} declare {value} as no data and hold {listing(sorted(rest))} beside it; there are "
+            f"{count} classes. {HOW_TO_SAY}."
         )
     if seen == {0, 255} and count == 2:
         if names[1].casefold() in _BACKGROUND and names[0].casefold() not in _BACKGROUND:
             raise InputError(
                 f"The {what} hold 0 and 255, and of the classes {names[0]!r} and {names[1]!r} either may "
-                f"be 0. {_OPTION}."
+                f"be 0. {HOW_TO_SAY}."
             )
         return {
             0: 0,
@@ -176,55 +182,55 @@ def _by_position(
         }, f"0 is {names[0]} and 255 is {names[1]}, as there are two classes and two values"
     if 255 in seen and len(seen) <= 2 and count <= 2:
         raise InputError(
-            f"The {what} hold {_listed(sorted(seen))} and there "
+            f"The {what} hold {listing(sorted(seen))} and there "
             f"{'is one class' if count == 1 else 'are two classes'}: 255 may be a class "
-            f"or no data. {_OPTION}."
+            f"or no data. {HOW_TO_SAY}."
         )
     inside = seen - {255}
     if count == 2 and inside == {0, 1} and 255 in seen and 1 not in content.beside_255:
         raise InputError(
             f"Some of the {what} hold 1 and others 255, none of them both, and there are two classes: 255 may be "
-            f"{names[1]!r} or no data. {_OPTION}."
+            f"{names[1]!r} or no data. {HOW_TO_SAY}."
         )
     if count == 1 and len(inside) > 1:
         raise InputError(
-            f"The {what} hold {_listed(sorted(inside))} and there is one class: name the class of the other pixels "
-            f"too. {_OPTION}."
+            f"The {what} hold {listing(sorted(inside))} and there is one class: name the class of the other pixels "
+            f"too. {HOW_TO_SAY}."
         )
     if count in inside:
         if 0 not in inside and max(inside) == count:
             return one_based, f"1 to {count} are the classes in order: 0 never occurs and {count} does"
         if 0 in inside and max(inside) == count:
             raise InputError(
-                f"The {what} hold {_listed(sorted(inside))}, that is {len(inside)} values for {count} "
+                f"The {what} hold {listing(sorted(inside))}, that is {len(inside)} values for {count} "
                 "classes: 0 may be no data and "
-                f"1 to {count} the classes, or 0 to {count - 1} the classes and {count} no data. {_OPTION}."
+                f"1 to {count} the classes, or 0 to {count - 1} the classes and {count} no data. {HOW_TO_SAY}."
             )
     if inside and 0 not in inside and max(inside) < count:
         raise InputError(
-            f"The {what} hold {_listed(sorted(inside))}, never 0 and never {count}, so they may count the "
+            f"The {what} hold {listing(sorted(inside))}, never 0 and never {count}, so they may count the "
             f"{count} classes from 0 "
-            f"or from 1. {_OPTION}."
+            f"or from 1. {HOW_TO_SAY}."
         )
     absent = set(range(count)) - seen
     if 255 in seen and count > 2 and absent == {count - 1} and inside == set(range(count - 1)):
         raise InputError(
-            f"The {what} hold {_listed(sorted(seen))}, as many values as there are classes: 255 may be "
+            f"The {what} hold {listing(sorted(seen))}, as many values as there are classes: 255 may be "
             f"{names[-1]!r} or no "
-            f"data. {_OPTION}."
+            f"data. {HOW_TO_SAY}."
         )
     unknown = sorted(value for value in inside if value >= count or value < 0)
     if unknown and (absent or count in inside or len(unknown) > _LOSSY):
         why = (
-            f"and never {_listed(sorted(absent))}"
+            f"and never {listing(sorted(absent))}"
             if absent
             else "which looks like a mask that was saved with loss"
             if len(unknown) > _LOSSY
             else f"beside all of 0 to {count - 1}"
         )
         raise InputError(
-            f"The {what} hold {_listed(unknown)}, which none of the {count} classes has when they count "
-            f"from 0, {why}. {_OPTION}."
+            f"The {what} hold {listing(unknown)}, which none of the {count} classes has when they count "
+            f"from 0, {why}. {HOW_TO_SAY}."
         )
     return zero_based, f"0 to {count - 1} are the classes in order"
 
@@ -268,7 +274,7 @@ def _finish(
         raise InputError(
             f"{100 * lost / total:.1f} % of the pixels of the {what} have values that no class has "
             f"({words}). The table of classes does not "
-            f"belong to these masks, or they were saved with loss (JPEG). {_OPTION}."
+            f"belong to these masks, or they were saved with loss (JPEG). {HOW_TO_SAY}."
         )
     coded = {*codebook.values.values(), *codebook.colours.values()}
     uncoded = [name for c, name in enumerate(table.names) if c not in coded and not codebook.one_hot]
@@ -276,7 +282,7 @@ def _finish(
         raise InputError(
             f"The table gives no value and no colour to the class {uncoded[0]!r}, and the {what} hold "
             f"{', '.join(sorted(unknown - {'transparent'})[:8])}, which it gives to no class. Add the missing rows, or "
-            f"call a value without a class ignore. {_OPTION}."
+            f"call a value without a class ignore. {HOW_TO_SAY}."
         )
     for word, target, n in shares[:_LISTED]:
         name = "no class" if target is None else table.names[target]
@@ -310,74 +316,6 @@ def _finish(
     return MaskReading(codebook, tuple(lines), tuple(notes), own)
 
 
-def _refuse_other_count(seen: set[int], content: MaskContent, table: ClassTable, what: str) -> None:
-    """Refuse a table whose values may be counted from another number than those of the masks, or scaled."""
-    codes = set(table.require_values())
-    known = seen & codes
-    unknown = seen - codes - content.nodata
-    absent = {value for value, target in table.values.items() if target is not None} - seen
-    if not unknown:
-        return
-    found = (
-        f"The {what} hold {_listed(sorted(seen))}, and the table gives the values {_listed(sorted(codes))}"
-    )
-    decide = f"{_OPTION}, in which a value without a class is called ignore."
-    rest = seen - content.nodata - {255}
-    if not rest <= codes and any({value + step for value in rest} <= codes for step in (-1, 1)):
-        raise InputError(f"{found}: one may count the classes from 0 and the other from 1. {decide}")
-    if absent and 0 < len(known) <= len(unknown):
-        raise InputError(
-            f"{found}: {_listed(sorted(unknown))} may be what the table calls {_listed(sorted(absent))}. {decide}"
-        )
-
-
-def _refuse_close_values(codes: Mapping[int, int | None], content: MaskContent, what: str) -> None:
-    """Refuse masks in JPEG whose classes are numbers near each other."""
-    numbers = sorted(value for value, target in codes.items() if target is not None)
-    close = [(one, other) for one, other in itertools.pairwise(numbers) if other - one < _JPEG_CHANGE]
-    if content.jpeg and close:
-        raise InputError(
-            f"{counted(content.jpeg, 'file')} of the {what} {'is' if content.jpeg == 1 else 'are'} JPEG, which "
-            f"changes numbers at edges, and {close[0][0]} and {close[0][1]} are two classes: one may have become the "
-            "other. Take the masks as PNG or TIFF from where they were drawn."
-        )
-
-
-def _refuse_swapped_colours(colours: Mapping[Colour, int], table: ClassTable, what: str) -> None:
-    """Refuse masks whose colours are those of the table with red and blue exchanged."""
-    odd = sorted(set(colours) - set(table.colours))
-    if odd and all(colour[::-1] in table.colours for colour in colours):
-        raise InputError(
-            f"The {what} hold the colour {_hex(odd[0])}, and the table {_hex(odd[0][::-1])}, that is with red and blue "
-            "exchanged, as OpenCV writes them. Exchange them in the table."
-        )
-
-
-def _refuse_disagreement(content: MaskContent, table: ClassTable, what: str) -> None:
-    """Refuse a table whose values and colours are different classes in the palettes of the files."""
-    for index, found in sorted(content.palette.items()):
-        by_value = table.values.get(index)
-        for colour in found:
-            by_colour = table.colours.get(colour)
-            if by_value is not None and by_colour is not None and by_value != by_colour:
-                raise InputError(
-                    f"The index {index} of the palettes of the {what} is {table.names[by_value]!r} by its value "
-                    f"in the table, and {table.names[by_colour]!r} by its colour, {_hex(colour)}. Leave out "
-                    "the column that is not about these files."
-                )
-
-
-def _refuse_different_palettes(content: MaskContent, what: str) -> None:
-    odd = sorted(value for value, colours in content.palette.items() if len(colours) > 1)
-    if odd:
-        colours = " and ".join(_hex(colour) for colour in sorted(content.palette[odd[0]])[:2])
-        raise InputError(
-            f"The palettes of the {what} differ: the index {odd[0]} is {colours} in different files, so an "
-            "index means nothing. Give the "
-            "classes' colours: --mask-values FILE with the columns name and color."
-        )
-
-
 def _counted(kinds: Mapping[str, int]) -> str:
     words = {
         "values": "of one band",
@@ -391,14 +329,3 @@ def _counted(kinds: Mapping[str, int]) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %" if share >= 0.0005 else "less than 0.1 %"
-
-
-def _listed(values: Sequence[int]) -> str:
-    if len(values) > 3 and list(values) == list(range(values[0], values[-1] + 1)):
-        return f"{values[0]} to {values[-1]}"
-    shown = ", ".join(map(str, values[:12]))
-    return shown + (f" and {len(values) - 12} more" if len(values) > 12 else "")
-
-
-def _hex(colour: Colour) -> str:
-    return "#{:02X}{:02X}{:02X}".format(*colour)
