@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Sequence
 from statistics import mean, stdev
 
+from gridbench.errors import counted
 from gridbench.leaderboard.records.metric_info import Unit, unit_of
 from gridbench.leaderboard.stats.comparison import Comparison, Standing, compare_rows, compared, ranking_of
 from gridbench.leaderboard.stats.statistics import (
@@ -66,9 +67,10 @@ def _sheet(table: Table, against: str | None) -> Sheet:
         texts += [unsigned(one.area * table.unit.scale, table.unit.decimals)] if areas else []
         texts += [unsigned(one.drop * 100, 1)] if drops else []
         lines.append((one.row.names, tuple(map(SheetCell, texts))))
+    seeds = "seed" if len(table.seeds) == 1 else "seeds"
     return Sheet(
         table.title,
-        f"Statistics of {table.metric} ({table.unit.shown}) over seeds {', '.join(map(str, table.seeds))}",
+        f"Statistics of {table.metric} ({table.unit.shown}) over {seeds} {', '.join(map(str, table.seeds))}",
         table.headings,
         tuple(heads),
         tuple(lines),
@@ -128,7 +130,7 @@ def _ranking(table: Table, standing: Standing) -> Sheet:
         notes.append(f"Not ranked, since they lack cells or seeds that others have: {missing}.")
     return Sheet(
         "Ranking",
-        f"Mean rank by {table.metric} over {standing.blocks} cells, of their means",
+        f"Mean rank by {table.metric} over {counted(standing.blocks, 'cell')}, of their means",
         table.headings,
         ("mean rank",),
         tuple(

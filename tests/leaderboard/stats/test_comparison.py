@@ -151,3 +151,11 @@ def test_a_table_is_one_family_of_verdicts(runs, write_run):
     assert [interval.adjusted for interval in compared] == pytest.approx([10 * compared[0].p_value] * 10)
     (alone,) = tables_of(keep(collect(runs), [parse_condition("method=bce,grid")]))
     assert by_name(alone)["grid"].interval.verdict == "better"
+
+
+def test_one_seed_and_one_cell_are_told_in_the_singular(runs, write_run):
+    for at, method in enumerate(("bce", "grid")):
+        write_run(runs, method=method, slnir="30", seed=0, ndcg=0.5 + 0.1 * at)
+    statistics, ranking = comparison_sheets(tables(runs))
+    assert statistics.caption.endswith("over seed 0")
+    assert "over 1 cell, of" in ranking.caption
