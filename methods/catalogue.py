@@ -321,7 +321,7 @@ CATALOGUE = {
     ),
     "untrained": Entry("any", "random weights", "none", "", "", "reference", "none"),
 }
-"""Registered name -> entry; plain training is named like its loss and stands in no entry."""
+"""Registered name -> entry; plain training is named like its loss and has no entry."""
 
 
 def catalogue_page() -> str:
@@ -330,7 +330,7 @@ def catalogue_page() -> str:
 
 
 def _lines() -> Iterator[str]:
-    yield "| method | labels | idea | passes a step | keeps | knows more | source |"
+    yield "| method | labels | idea | passes a step | keeps | extra information | source |"
     yield "|---|---|---|---|---|---|---|"
     told = {"may": "noise rate, on `slnir`", "clean": "clean labels", "": ""}
     for name, entry in CATALOGUE.items():

@@ -118,7 +118,9 @@ def _print_catalogue() -> None:
     if others.row_count:
         console.print(others)
     say(f"plain training with one loss (1F 1B): {', '.join(sorted(BUILT_IN))}")
-    say("passes: forward (F) and backward (B) of a step. told: knows the noise rate if a parameter is slnir.")
+    say(
+        "passes: forward (F) and backward (B) of a step. told: is given the noise rate if a parameter is slnir."
+    )
 
 
 @listing.command()

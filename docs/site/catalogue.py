@@ -7,4 +7,6 @@ from gridbench.methods.catalogue import catalogue_page
 page = Path(__file__).parents[1] / "methods.md"
 table = catalogue_page()
 text = page.read_text(encoding="utf-8")
-page.write_text(text[: text.index(table.split("\n")[0])] + table, encoding="utf-8")
+# By its first column, since the others may be what has changed.
+start = text.index(table.split(" | ")[0] + " | ")
+page.write_text(text[:start] + table, encoding="utf-8")
