@@ -15,9 +15,13 @@ HEADLINE = "ndcg"
 """The name of the metric that means NDCG at each run's own cut-off k."""
 
 OF = {"labels": LABELS, "single": SINGLE, "pixels": MAPS}
+"""What a task predicts -> the labels that its scores are of."""
 
-
-_PREDICTIONS = {metric.name: metric.of for metric in METRICS if metric.of[:5] in ("scene", "singl", "label")}
+_PREDICTIONS = {
+    metric.name: metric.of
+    for metric in METRICS
+    if not {LABELS, SINGLE, MAPS}.isdisjoint(metric.of.split(", "))
+}
 
 
 def full_name(typed: str) -> str:
