@@ -19,13 +19,16 @@ from gridbench.datasets.readers.base import Plan
 from gridbench.datasets.readers.formats.embedded import EmbeddedOptions, plan_embedded
 from gridbench.datasets.readers.raster import Raster, Shape
 from gridbench.datasets.readers.source_files import Unreadable, open_regular
-from gridbench.datasets.readers.tables import read_rows
 from gridbench.datasets.readers.tables.class_table import read_class_table
+from gridbench.datasets.readers.tables.label_checks import refuse_no_names, refuse_variants
+from gridbench.datasets.readers.tables.rows import RawTable, read_raw_table
 from gridbench.errors import InputError, counted, nearest
 
 __all__ = ["ArrayOptions", "plan_arrays"]
 
 _LARGEST_LABELS = 1 << 30
+_MANY, _MOST_GAPS = 100, 10
+"""Class numbers above which ten times as many classes as there are labels of are taken for codes."""
 _PICKLED = (".pt", ".pth", ".pkl", ".pickle")
 
 
@@ -143,9 +146,13 @@ def _labels(path: Path, column: str | None, option: str) -> NDArray[Any]:
             "it, and save each array with numpy.savez(FILE.npz, name=array), which is read here."
         )
     if path.suffix.lower() not in (".npy", ".npz"):
-        header, *rows = read_rows(path)
-        chosen = _choose(path, header, column, option)
-        return np.array([row[chosen].strip() for row in rows])
+        table = read_raw_table(path)
+        chosen = _choose(path, table.header, column, option)
+        _refuse_other_order(table, chosen)
+        words = [[word] for word in table.column(chosen)]
+        refuse_no_names(words, lambda row: table.where(row, chosen), None)
+        refuse_variants(words, lambda row: table.where(row, chosen))
+        return np.array(table.column(chosen))
     try:
         open_regular(path).close()
         loaded = np.load(path, allow_pickle=False)
@@ -168,10 +175,30 @@ def _labels(path: Path, column: str | None, option: str) -> NDArray[Any]:
         raise InputError(f"{path} {_reason(path, error)}.") from error
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
-    if array.ndim not in (1, 2) or array.dtype.kind not in "iubU":
+    if array.dtype.kind == "b" or (array.dtype.kind == "f" and (array == np.rint(array)).all()):
+        array = array.astype(np.int64)
+    if array.ndim not in (1, 2) or array.dtype.kind not in "iuU":
         found = f"{array.dtype.name} of the shape {array.shape}"
-        raise InputError(f"{path} holds {found}; labels are (N,) or (N, C) numbers.")
+        raise InputError(
+            f"{path} holds {found}; labels are (N,) whole numbers or names, or (N, C) zeros and ones."
+        )
     return array
+
+
+def _refuse_other_order(table: RawTable, labels: int) -> None:
+    """Refuse a table whose rows are numbered in another order than theirs: row by row they belong to other images."""
+    for i, name in enumerate(table.header):
+        cells = table.column(i)
+        if i == labels or not all(cell.isdecimal() for cell in cells):
+            continue
+        numbers = [int(cell) for cell in cells]
+        first = min(numbers)
+        in_order = list(range(first, first + len(numbers)))
+        if first in (0, 1) and numbers != in_order and sorted(numbers) == in_order:
+            raise InputError(
+                f"{table.path}: the column {name!r} numbers the rows in another order than theirs, and labels belong "
+                "to the images row by row. Sort the table by it, or take the column out."
+            )
 
 
 def _choose(path: Path, names: list[str], column: str | None, option: str) -> int:
@@ -190,7 +217,14 @@ def _class_names(arrays: list[NDArray[Any]]) -> tuple[str, ...]:
         return tuple(f"class {c}" for c in range(arrays[0].shape[1]))
     if arrays[0].dtype.kind == "U" and not all(word.isdigit() for word in arrays[0].tolist()):
         return tuple(sorted({word for array in arrays for word in array.tolist()}))
-    most = max(int(array.astype(np.int64).max(initial=0)) for array in arrays)
+    numbers = np.unique(np.concatenate([array.astype(np.int64) for array in arrays]))
+    most = int(numbers.max(initial=0))
+    if most >= _MANY and most >= _MOST_GAPS * len(numbers):
+        shown = ", ".join(map(str, numbers[-3:].tolist()))
+        raise InputError(
+            f"The labels hold {len(numbers)} different numbers, up to {shown}: these may be codes, or one that says "
+            "that there is no label. Name the classes with --classes FILE, a table with the columns name and value."
+        )
     return tuple(f"class {c}" for c in range(most + 1))
 
 

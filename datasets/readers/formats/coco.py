@@ -59,7 +59,18 @@ def coco_annotations(path: Path, value: Mapping[str, Any]) -> Annotations:
                     f"{path}: the annotation {row.get('id')} is of the {what} {number}, which is not listed."
                 )
         images[files[image]].append(_coco_object(path, row, names[category]))
-    return Annotations("COCO", classes, images, sizes)
+    used = {each.label for drawn in images.values() for each in drawn}
+    # Roboflow lists the name of the whole set as a category above the others.
+    above = {
+        row.get("supercategory") for row in value["categories"] if row.get("supercategory") != row["name"]
+    }
+    kept = tuple(name for name in classes if name in used or name not in above) or classes
+    notes = [
+        f"the category {name!r} is above others and of no annotation, so it is no class"
+        for name in classes
+        if name not in kept
+    ]
+    return Annotations("COCO", kept, images, sizes, notes)
 
 
 def _coco_object(path: Path, row: Mapping[str, Any], label: str) -> Drawn:
@@ -118,7 +129,12 @@ def _runs_of_text(text: str) -> list[int]:
 def _field(path: Path, row: Any, key: str, kind: type, what: str) -> Any:
     value = row.get(key) if isinstance(row, dict) else None
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise InputError(f"{path}: {what} {row.get('id') if isinstance(row, dict) else row!r} has no {key}.")
+        found = f"{value!r:.40} is none" if value is not None else "there is none"
+        kinds = {int: "a whole number", str: "a text"}
+        raise InputError(
+            f"{path}: {what} {row.get('id') if isinstance(row, dict) else row!r} has no {key}, which is {kinds[kind]}: "
+            f"{found}."
+        )
     return value
 
 

@@ -96,7 +96,7 @@ def plan_parquet(
     paths = [root] if root.is_file() else [p for p in walk_files(root) if p.suffix.lower() == ".parquet"]
     if not paths:
         raise InputError(f"There is no Parquet file below {root}.")
-    splits = _splits_in_names(paths)
+    splits = _splits_in_names(paths, options.split is not None)
     names: list[str] = []
     places: list[tuple[Path, int, int]] = []
     cells: list[list[str]] = []
@@ -187,7 +187,9 @@ def _features(schema: Any) -> dict[str, Mapping[str, Any]]:
         features = noted["info"]["features"]
     except (ValueError, KeyError, TypeError):
         return {}
-    return {name: feature for name, feature in features.items() if isinstance(feature, dict)}
+    # A list of one feature is a list of such values.
+    inner = {name: f[0] if isinstance(f, list) and len(f) == 1 else f for name, f in features.items()}
+    return {name: feature for name, feature in inner.items() if isinstance(feature, dict)}
 
 
 def _cell(value: object, feature: Mapping[str, Any] | None) -> str:
@@ -210,11 +212,21 @@ def _path_of(value: object) -> str:
     return Path(path).stem if isinstance(path, str) else ""
 
 
-def _splits_in_names(paths: Sequence[Path]) -> dict[Path, str]:
-    """Return the split of each file when all names begin with one, as in train-00000-of-00002.parquet."""
+def _splits_in_names(paths: Sequence[Path], by_shares: bool) -> dict[Path, str]:
+    """Return the split of each file when all names begin with one, as in train-00000-of-00002.parquet.
+
+    Raises:
+        InputError: The names of some files say a split, those of others none, and it is not divided by shares.
+    """
     found = {}
     for path in paths:
         match = _SPLIT_IN_NAME.match(path.name.lower())
         word = SPLIT_WORDS.get(match[1]) if match else None
         found[path] = word or SPLIT_WORDS.get(path.parent.name.lower(), "")
-    return found if all(found.values()) and len(set(found.values())) > 1 else {}
+    other = next((path for path, word in found.items() if not word), None)
+    if other is not None and len({*found.values(), ""}) > 2 and not by_shares:
+        raise InputError(
+            f"{other} belongs to no split, and the names of other files say one. Leave it out, or divide all images by "
+            "shares: --split 70/10/20"
+        )
+    return found if other is None and len(set(found.values())) > 1 else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 import numpy as np
@@ -254,3 +255,21 @@ def test_the_image_of_a_task_is_the_file_that_is_called_like_one(tmp_path):
     path.write_text(json.dumps(tasks))
     with pytest.raises(InputError, match=r"task 0 names several files, a.png and small.png"):
         read_annotations(path)
+
+
+def test_a_category_above_others_without_an_annotation_is_no_class(tmp_path):
+    value = copy.deepcopy(COCO)
+    value["categories"] = [
+        {"id": 0, "name": "set", "supercategory": "none"},
+        {"id": 7, "name": "tree", "supercategory": "set"},
+        {"id": 3, "name": "road", "supercategory": "set"},
+        {"id": 4, "name": "lake", "supercategory": "lake"},
+    ]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(value))
+    found = read_annotations(path)
+    assert found.class_names == ("tree", "road", "lake")
+    assert found.notes == ["the category 'set' is above others and of no annotation, so it is no class"]
+    value["annotations"][0]["category_id"] = 0
+    path.write_text(json.dumps(value))
+    assert read_annotations(path).class_names == ("set", "tree", "road", "lake")

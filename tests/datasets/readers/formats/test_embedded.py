@@ -51,6 +51,11 @@ FORMS = {
         {"labels": {"_type": "Sequence", "feature": CLASS}},
         lambda i: sorted({NAMES[i % 3], "road"}),
     ),
+    "several classes as a list": (
+        {"labels": [[i % 3, 2] if i % 3 < 2 else [2] for i in range(10)]},
+        {"labels": [CLASS]},
+        lambda i: sorted({NAMES[i % 3], "road"}),
+    ),
     "lists of names": (
         {"labels": [[NAMES[i % 3], NAMES[1]] if i % 3 != 1 else [NAMES[1]] for i in range(10)]},
         None,
@@ -192,18 +197,51 @@ BAD_LABELS = {
     "labels.pt": (save_pickle, "is pickled"),
     "labels.npy": (lambda path: np.save(path, {"worse_label": NOISY}, allow_pickle=True), "Python objects"),
     "short.npy": (lambda path: np.save(path, np.array(NOISY[:5])), "has 5 labels"),
-    "float.npy": (lambda path: np.save(path, np.array(NOISY, dtype=float)), "labels are"),
+    "float.npy": (lambda path: np.save(path, np.array(NOISY) / 2), "labels are .* whole numbers"),
+    "nan.npy": (lambda path: np.save(path, np.array([*NOISY[:9], np.nan])), "labels are .* whole numbers"),
+    "nan.csv": (
+        lambda path: path.write_text("label\n" + "sand\n" * 9 + "nan\n"),
+        "row 11, .* 'nan' is no class",
+    ),
+    "case.csv": (lambda path: path.write_text("label\n" + "sand\n" * 9 + "Sand\n"), "differ in case"),
+    "order.csv": (
+        lambda path: path.write_text("id,label\n" + "".join(f"{9 - i},sand\n" for i in range(10))),
+        "'id' numbers the rows in another order",
+    ),
     "beyond.npy": (lambda path: np.save(path, np.array([9] * 10)), "none of the 3 classes"),
     "broken.npz": (lambda path: path.write_bytes(b"PK\x03\x04 broken"), "cannot be read"),
     "missing.npy": (lambda path: None, "is missing"),
 }
 
 
+@pytest.mark.parametrize("convert", [np.float64, np.uint8, str])
+def test_labels_of_any_type_of_whole_numbers_are_read(arrays, convert):
+    np.save(arrays / "l.npy", np.array([convert(int(label)) for label in NOISY]))
+    plan = plan_arrays(ArrayOptions(arrays / "images.npy", arrays / "l.npy"), EmbeddedOptions())
+    assert plan.layout.class_names == ("class 0", "class 1", "class 2")
+    np.save(arrays / "b.npy", np.array(NOISY) > 0)
+    plan = plan_arrays(ArrayOptions(arrays / "images.npy", arrays / "b.npy"), EmbeddedOptions())
+    assert plan.layout.class_names == ("class 0", "class 1")
+
+
+@pytest.mark.parametrize("odd", [255, 100_000_000])
+def test_numbers_far_beyond_the_others_are_no_classes_by_themselves(arrays, odd):
+    np.save(arrays / "l.npy", np.array([*NOISY[:9], odd]))
+    with pytest.raises(
+        InputError, match=f"different numbers, up to .*{odd}: these may be codes.*--classes FILE"
+    ):
+        plan_arrays(ArrayOptions(arrays / "images.npy", arrays / "l.npy"), EmbeddedOptions())
+    (arrays / "c.csv").write_text(f"name,value\na,0\nb,1\nc,2\nd,{odd}\n")
+    where = ArrayOptions(arrays / "images.npy", arrays / "l.npy", classes=arrays / "c.csv")
+    assert plan_arrays(where, EmbeddedOptions()).layout.class_names == ("a", "b", "c", "d")
+
+
 @pytest.mark.parametrize("name", BAD_LABELS)
 def test_labels_that_are_refused(arrays, name):
     make, reason = BAD_LABELS[name]
     make(arrays / name)
-    where = ArrayOptions(arrays / "images.npy", arrays / name, classes=arrays / "classes.txt")
+    column = "label" if name == "order.csv" else None
+    where = ArrayOptions(arrays / "images.npy", arrays / name, column, classes=arrays / "classes.txt")
     with pytest.raises(InputError, match=reason):
         plan_arrays(where, EmbeddedOptions())
 
@@ -242,3 +280,12 @@ def test_arrays_of_fractions_need_a_range_and_say_what_it_clips(arrays):
     np.testing.assert_allclose(archive.groups[0].pixels[row], expected, atol=1)
     clipped = sum(int((image(i) / np.float32(255) > 0.5).sum()) for i in range(10))
     assert archive.report["findings"] == {"numbers outside --value-range 0 0.5, clipped to it": clipped}
+
+
+def test_a_file_of_no_split_beside_those_of_splits_is_refused(tmp_path):
+    for k, part in enumerate(("train", "test", "extra")):
+        columns = {"image": [encoded(10 * k + i) for i in range(4)], "label": ["forest", "river"] * 2}
+        write(tmp_path / f"{part}-00000-of-00001.parquet", columns)
+    with pytest.raises(InputError, match=r"extra-00000.*belongs to no split.*--split 70/10/20"):
+        plan_parquet(tmp_path, (), EmbeddedOptions())
+    assert len(plan_parquet(tmp_path, (), EmbeddedOptions(split="70/10/20")).names) == 12
