@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 from gridbench.datasets.archive.groups import match_groups
+from gridbench.datasets.readers.folder.layout import split_of_name
 from gridbench.datasets.readers.folder.options import DEFAULT_SPLIT, FolderOptions
 from gridbench.datasets.readers.folder.sources import FolderSources
 from gridbench.datasets.readers.folder.split_lists import read_split_lists
@@ -82,7 +84,21 @@ def split_of(
         sources.notes += notes
         sources.reading.append(f"split: the lists {lists}")
         return [split[key] for key in owners]
+    if options.split is None:
+        _refuse_partial_folders(owners)
     shares = DEFAULT_SPLIT if options.split is None else options.split
     kept = "" if groups is None else f", {counted(len(set(groups)), 'group')} kept together"
     sources.reading.append(f"split: shares {shares} by the images' names{kept}")
     return split_by_shares(owners, parse_shares(shares), groups if groups is not None else list(owners))
+
+
+def _refuse_partial_folders(keys: Sequence[str]) -> None:
+    """Refuse to divide images by shares when some, but not all, lie in folders of two splits or more."""
+    tops = {key: PurePosixPath(key).parts[0] if "/" in key else "" for key in keys}
+    words = {top: split for top in tops.values() if (split := split_of_name(top)) is not None}
+    if len(set(words.values())) > 1:
+        other = next(key for key, top in tops.items() if top not in words)
+        raise InputError(
+            f"Some images lie in the folders {', '.join(sorted(words))}, and others, such as {other}, do not. Move all "
+            "into folders called train, val and test, or divide them by shares: --split 70/10/20"
+        )

@@ -13,7 +13,7 @@ from gridbench.datasets.readers.folder.options import FolderOptions
 from gridbench.datasets.readers.splitting import SPLIT_WORDS
 from gridbench.errors import InputError
 
-__all__ = ["FoundFiles", "find_files", "first_file", "masks_in", "split_folders"]
+__all__ = ["FoundFiles", "find_files", "first_file", "masks_in", "split_folders", "split_of_name"]
 
 _IMAGE_FOLDERS = ("images", "image", "img", "imgs")
 _MASK_FOLDERS = ("masks", "mask", "annotations", "labels", "gt")
@@ -172,12 +172,20 @@ def _image_key(mask_key: str, images: Mapping[str, Path]) -> str:
     return fitting[0] if fitting else mask_key
 
 
+def split_of_name(folder: str) -> str | None:
+    """Return the split that a folder's name says, a year behind it or not; None for other names.
+
+    >>> split_of_name("Train2017"), split_of_name("valid"), split_of_name("Forest")
+    ('train', 'val', None)
+    """
+    return SPLIT_WORDS.get(re.sub(r"[_-]?\d+$", "", folder.lower()))
+
+
 def _split_of_folders(images: Mapping[str, Path]) -> dict[str, str]:
     """Return the split of each image when every one is in a folder named train, val, test or similar."""
-    tops = {key: PurePosixPath(key).parts[0].lower() for key in images if "/" in key}
-    if len(tops) < len(images) or not set(tops.values()) <= set(SPLIT_WORDS):
-        return {}
-    return {key: SPLIT_WORDS[top] for key, top in tops.items()}
+    tops = {key: split_of_name(PurePosixPath(key).parts[0]) for key in images if "/" in key}
+    found = {key: word for key, word in tops.items() if word is not None}
+    return found if len(found) == len(images) else {}
 
 
 def _first_folder(root: Path, names: Sequence[str]) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shlex
 from collections import Counter
 from collections.abc import Sequence
@@ -39,6 +40,7 @@ from gridbench.errors import InputError, counted
 __all__ = ["Columns", "binary", "find_columns"]
 
 _FEW_ROWS = 5
+_LIKE_A_SPLIT = re.compile("train|valid|test|eval|hold.?out")
 _MOST_SPLIT_WORDS = 6
 
 
@@ -53,6 +55,7 @@ class Columns:
         split: Column of the split, or None.
         group: Column of groups, or None.
         reasons: Position -> what the column is and why, in words.
+        notes: What the user should look at.
     """
 
     key: int
@@ -61,6 +64,7 @@ class Columns:
     split: int | None = None
     group: int | None = None
     reasons: dict[int, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def binary(cell: str) -> int | None:
@@ -166,8 +170,23 @@ def _find_split_and_group(
             spelled = [i for i in free if _holds_splits(table, i)]
             first = spelled[0] if len(spelled) == 1 else None
         columns.split = first
+        if first is None:
+            columns.notes += _unread_splits(table, free)
     groups = [i for i in free if i != columns.split and column_word(table, i) in GROUP_NAMES]
     columns.group = groups[0] if groups else None
+
+
+def _unread_splits(table: RawTable, free: Sequence[int]) -> list[str]:
+    """Return sentences on columns whose every word has to do with splits, such as Training and PublicTest."""
+    notes = []
+    for i in free:
+        words = list(dict.fromkeys(table.column(i)))
+        if 1 < len(words) <= _MOST_SPLIT_WORDS and all(_LIKE_A_SPLIT.search(word.lower()) for word in words):
+            notes.append(
+                f"the column {table.header[i]!r} ({', '.join(words)}) may give the split and is not used: write train, "
+                f"val and test into it, or name it with --split-column"
+            )
+    return notes
 
 
 def _holds_splits(table: RawTable, i: int) -> bool:

@@ -112,6 +112,7 @@ def interpret_table(
         names, labels = _class_columns(table, columns, class_names)
     others = _other_columns(table, columns)
     reading = _reading(table, columns, files)
+    notes += tuple(columns.notes)
     return LabelTable(keys, names, labels, others, notes, reading, columns.listing is None)
 
 

@@ -120,3 +120,28 @@ def test_two_lists_of_one_split_are_refused(root):
 def test_a_single_list_is_no_split(root):
     (root / "train.txt").write_text("t1\nt2\n")
     assert set(splits(root)[0].values()) == {"train", "val", "test"}
+
+
+def move(root, folder_of):
+    for name in SPLIT:
+        for part in ("images", "masks"):
+            target = root / part / folder_of(name) / f"{name}.png"
+            target.parent.mkdir(exist_ok=True)
+            (root / part / f"{name}.png").rename(target)
+
+
+@pytest.mark.parametrize("form", ["{}2017", "{}-2017", "{}", "{}_1"])
+def test_folders_of_splits_may_have_a_year_behind_them(root, form):
+    move(root, lambda name: form.format(SPLIT[name]))
+    found, report = splits(root)
+    assert {key.rpartition("/")[2]: split for key, split in found.items()} == SPLIT
+    assert "split: the folders train, val and test" in report["reading"]
+
+
+def test_folders_of_splits_beside_other_images_are_refused(root):
+    move(root, lambda name: "" if SPLIT[name] == "train" else SPLIT[name])
+    with pytest.raises(
+        InputError, match=r"folders test, val, and others, such as t\d+, do not.*--split 70/10/20"
+    ):
+        splits(root)
+    assert len(splits(root, split="70/10/20")[0]) == len(SPLIT)

@@ -353,3 +353,14 @@ def test_a_header_in_the_middle_of_a_table_is_refused(tmp_path):
     path.write_text("file,label\na,water\nb,sand\nc,sand\nfile,label\nd,water\n")
     with pytest.raises(InputError, match=r"labels\.csv, row 5, repeats the header"):
         read_label_table(path)
+
+
+def test_the_user_is_told_of_a_column_that_may_give_the_split(tmp_path):
+    words = ["Training", "Training", "Training", "PublicTest", "PrivateTest", "PrivateTest"]
+    table = read(tmp_path, "file,labels,Usage", lambda i: f"water,{words[i]}")
+    assert "split" not in table.columns
+    assert table.notes == (
+        "the column 'Usage' (Training, PublicTest, PrivateTest) may give the split and is not used: write train, val "
+        "and test into it, or name it with --split-column",
+    )
+    assert read(tmp_path, "file,labels,mode", lambda i: f"water,{'train' if i else 'bus'}").notes == ()
