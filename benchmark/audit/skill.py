@@ -71,8 +71,9 @@ def warning(skills: Sequence[float]) -> str | None:
     if not poor:
         return None
     which = f"fold {poor[0]}" if len(poor) == 1 else f"folds {', '.join(map(str, poor))}"
+    worst = round(min(skills), 2) + 0.0  # no negative zero
     return (
         f"This list cannot be trusted: in {which} of {len(skills)} the network hardly beats always saying the "
-        f"commonest class (skill {min(skills):.2f}; 0 is that of the commonest class, 1 that of predicting every "
+        f"commonest class (skill {worst:.2f}; 0 is that of the commonest class, 1 that of predicting every "
         "label). Train longer (--steps), take another network (--backbone, --pretrained), or more images."
     )

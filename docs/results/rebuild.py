@@ -14,21 +14,24 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 from pages.budget import budget
+from pages.conditions import other_conditions
 from pages.cost import cost
 from pages.evidence import BASELINES, BCE, HERE, PCE, STUDIES, TOLD, TOLD_PCE, Records
+from pages.leading import leading, over_noise
 from pages.optimisers import optimisers
 from pages.pairs import every_pair, pairs
 from pages.pictures import found_over_epochs, heads_over_epochs, reasoning
 from pages.predictions import predictions
 from pages.several import gains, several, side_by_side, wins
 from pages.single import single
-from pages.tables import ablation, detection, first_table, lambdas, methods
+from pages.tables import ablation, detection, first_table, methods
 from pages.why import why
 
 from gridbench.leaderboard.figures.style import rendered
 
 FIGURES = HERE / "figures"
 QUICK_START, RECIPES = HERE.parent / "quick-start.md", HERE.parent / "recipes.md"
+FRONT = HERE.parents[1] / "README.md"
 BEGIN, END = "<!-- docs/results/rebuild.py writes from here -->", "<!-- to here -->"
 
 TABLES: dict[str, Callable[[Records], list[str]]] = {
@@ -36,8 +39,8 @@ TABLES: dict[str, Callable[[Records], list[str]]] = {
     "budget.md": budget,
     "cost.md": cost,
     "detection.md": detection,
-    "lambda.md": lambdas,
     "methods.md": methods,
+    "other-conditions.md": other_conditions,
     "pairs.md": pairs,
     "predictions.md": predictions,
     "several-labels.md": several,
@@ -49,6 +52,7 @@ PICTURES: dict[str, Callable[[Records], Figure]] = {
     "detection.png": lambda records: found_over_epochs(records, TOLD, BCE),
     "detection-pixel.png": lambda records: found_over_epochs(records, TOLD_PCE, PCE),
     "gains.png": gains,
+    "leading.png": over_noise,
     "pairs.png": every_pair,
     "several-labels.png": side_by_side,
     "who-wins.png": wins,
@@ -71,7 +75,7 @@ def between_marks(text: str, lines: Sequence[str]) -> str:
 def texts(records: Records) -> dict[Path, str]:
     """Return file -> its whole text, as the records have it."""
     tables = {HERE / name: "\n".join(build(records)).rstrip("\n") + "\n" for name, build in TABLES.items()}
-    parts = {QUICK_START: first_table, RECIPES: optimisers}
+    parts = {FRONT: leading, QUICK_START: first_table, RECIPES: optimisers}
     return tables | {
         file: between_marks(file.read_text(encoding="utf-8"), build(records)) for file, build in parts.items()
     }

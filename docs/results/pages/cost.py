@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from pages.evidence import Records, prose, table
+from pages.evidence import BASELINES, HERE, STUDIES, Records, prose, table
 
 
 def cost(records: Records) -> list[str]:
@@ -26,14 +26,28 @@ def cost(records: Records) -> list[str]:
     return [
         *prose(
             "# What the runs cost",
-            "The shipped records (`bluemarble.zip`) and those of the studies (`data/studies.zip`); pages with records "
-            "of their own, such as [several labels](several-labels.md) and [pairs](pairs.md), are not counted. "
             "Hours by the clock of one process and thread; two shared two cores without an accelerator, often "
-            "with other work beside them, so that a run took two to ten times as long as it does alone. Do not compare "
-            "methods by these hours; `make bench` does that ([speed](../computing/speed.md)).",
+            "with other work beside them, so that a run took up to ten times as long as it does alone. Do not compare "
+            "methods by these hours; `make bench` does that ([speed](../computing/speed.md)). The commands are in "
+            "[the runs](README.md#the-runs).",
         ),
+        *table(["records", "runs", "hours", "machines"], _files()),
+        *prose(f"The runs of `{BASELINES.name}` and `{STUDIES.name}` by method and loss:"),
         *table(["method", "loss", "runs", "hours"], rows),
         "## Where they ran",
         "",
         *table(["", "seen"], [[name, ", ".join(sorted(seen))] for name, seen in places.items()]),
     ]
+
+
+def _files() -> list[list[str]]:
+    """Return a row for each file of records, and one for all."""
+    rows, runs, hours = [], 0, 0.0
+    for file in (BASELINES, *sorted((HERE / "data").glob("*.zip"))):
+        records = Records(file)
+        spent = sum(run.costs().get("seconds/total", 0.0) for run in records.runs) / 3600
+        rows.append(
+            [f"`{file.name}`", str(len(records.runs)), f"{spent:.1f}", "; ".join(sorted(records.machines()))]
+        )
+        runs, hours = runs + len(records.runs), hours + spent
+    return [*rows, ["all", str(runs), f"{hours:.1f}", ""]]

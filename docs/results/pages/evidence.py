@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,11 @@ BASELINES = HERE.parents[1] / "leaderboard" / "records" / "baselines" / "bluemar
 STUDIES = HERE / "data" / "studies.zip"
 """Records of `bluemarble` that are no baselines: other noise models, other parameters, methods of studies."""
 SEVERAL = tuple(sorted((HERE / "data").glob("several-labels*.zip")))
-"""Records of every method for several labels per image, all of one machine and of one recipe, which is its own."""
+"""Records of every method for several labels per image, of one recipe, which is its own; each noise of one machine."""
+AGAIN = HERE / "data" / "other-machine.zip"
+"""Records of SEVERAL that another machine computed, too."""
+DUBAI = HERE / "data" / "dubai.zip"
+"""Records of the leading methods of SEVERAL on photographs of Dubai, all of one machine."""
 PREDICTIONS = HERE / "data" / "predictions.zip"
 """Records of the methods and losses of the tables of scene labels and label maps, with scores of their predictions."""
 PAIRS = HERE / "data" / "pairs.zip"
@@ -52,17 +57,27 @@ class Records:
     """The records of one or more files: unless given, the baselines and the studies.
 
     Raises:
-        ValueError: Those of one level of labels are of several machines, whose runs must not be paired.
+        ValueError: Those of one level of labels under one noise are of several machines, whose runs must not be paired.
     """
 
     def __init__(self, *files: Path) -> None:
         self.runs = collect(*(files or (BASELINES, STUDIES))).runs
-        for level in (False, True):
-            machines = sorted(
-                {run.machine for run in self.runs if (run.settings["kind"] == "single") is level}
-            )
+        paired: dict[tuple[object, ...], set[str]] = {}
+        for run in self.runs:
+            noise = (run.settings["kind"] == "single", run.settings["noise"], str(run.settings["slnir"]))
+            paired.setdefault(noise, set()).add(run.machine)
+        for noise, machines in paired.items():
             if len(machines) > 1:
-                raise ValueError(f"these records are of several machines, which are never paired: {machines}")
+                raise ValueError(
+                    f"these records are of several machines, which are never paired: {sorted(machines)} {noise}"
+                )
+
+    def machines(self) -> dict[str, list[Run]]:
+        """Return machine -> its runs, the machine with most of them first."""
+        found: dict[str, list[Run]] = {}
+        for run in self.runs:
+            found.setdefault(run.machine, []).append(run)
+        return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
 
     def find(self, slnir: float, noise: str = "swap", **where: str) -> dict[int, Run]:
         """Return seed -> run of the one cell with these settings.
@@ -100,14 +115,20 @@ def told(values: Mapping[int, float], n: bool = False, digits: int = 1) -> str:
     if not values:
         return "–"
     series = pd.Series(values)
+    centre = float(f"{series.mean():.{digits}f}") + 0.0  # no negative zero
     if len(series) == 1:
-        return f"{series.iloc[0]:.{digits}f} (n = 1)"
-    return f"{series.mean():.{digits}f} ± {series.std(ddof=1):.{digits}f}" + (
-        f" (n = {len(series)})" if n else ""
-    )
+        return f"{centre:.{digits}f} (n = 1)"
+    return f"{centre:.{digits}f} ± {series.std(ddof=1):.{digits}f}" + (f" (n = {len(series)})" if n else "")
 
 
 Seeds = Mapping[int, float]
+
+
+def mean(values: Seeds) -> float:
+    """Return the mean over the seeds."""
+    return statistics.mean(values.values())
+
+
 RESOLVED = (
     "A bold difference is resolved: a paired t test at 5 % after Holm's correction over all differences of its table "
     "that have five seeds. The 95 % intervals are Student's t, each by itself."

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from pages.evidence import SEVERAL, TEST, UNSEEN, Records, Seeds, Where, differences_told, prose, table
+from pages.evidence import SEVERAL, TEST, UNSEEN, Records, Where, differences_told, mean, prose, table
 
 from gridbench.leaderboard.figures.style import GREY, PAGE, looks_of, new_figure, styled
 from gridbench.leaderboard.stats.statistics import Interval, holm_corrected, paired_interval
@@ -18,6 +18,16 @@ from gridbench.leaderboard.stats.statistics import Interval, holm_corrected, pai
 MAP = "map_macro"
 PLAIN: Where = {"method": "bce", "loss": "bce"}
 RATES = (0, 30, 60)
+OTHER_RATE = 30
+OTHER_NOISE: Mapping[str, tuple[str, str]] = {
+    "missing": ("Missing labels", "A share of all labels is removed, and nothing takes their place."),
+    "confusable": ("Confusable classes", "A label becomes the class with which it is easily confused."),
+    "instance": (
+        "Instance-dependent noise",
+        "Difficult labels are flipped more often, and to plausible classes.",
+    ),
+}
+"""Noise model -> heading and what it does."""
 HEADINGS = {TEST: "NDCG@20", UNSEEN: "NDCG@20, unseen queries", MAP: "mAP"}
 
 
@@ -39,7 +49,7 @@ def over_all_rates(records: Records, names: Sequence[str]) -> list[str]:
     texts = iter(differences_told(holm_corrected([each for row in found for each in row])))
     rows = [[f"{name} - bce", *(next(texts) for _ in HEADINGS)] for name in others]
     return [
-        f"## Minus `bce` of the same seed, averaged over SLNIR {_told(rates)}",
+        f"## Minus `bce` of the same seed, averaged over SLNIR {rates_told(rates)}",
         "",
         *prose(
             "The differences of one seed are averaged over the rates, so that there is one test for each method and "
@@ -54,8 +64,7 @@ def _prices(records: Records, names: Sequence[str], rates: Sequence[int]) -> lis
     """Say which methods lose least, and most, from the lowest to the highest rate."""
     lowest, highest = rates[0], rates[-1]
     lost = {
-        name: _mean(records.seeds(TEST, lowest, method=name))
-        - _mean(records.seeds(TEST, highest, method=name))
+        name: mean(records.seeds(TEST, lowest, method=name)) - mean(records.seeds(TEST, highest, method=name))
         for name in names
     }
     order = sorted(lost, key=lambda name: (lost[name], name))
@@ -69,42 +78,36 @@ def _prices(records: Records, names: Sequence[str], rates: Sequence[int]) -> lis
     )
 
 
-def _gain(records: Records, name: str, metric: str, rates: Sequence[int]) -> Interval:
+def _gain(records: Records, name: str, metric: str, rates: Sequence[int], noise: str = "swap") -> Interval:
     one, other = (
-        {str(rate): records.seeds(metric, rate, **where) for rate in rates}
+        {str(rate): records.seeds(metric, rate, noise, **where) for rate in rates}
         for where in ({"method": name}, PLAIN)
     )
     return paired_interval(one, other)
 
 
-def _told(rates: Sequence[int]) -> str:
+def rates_told(rates: Sequence[float]) -> str:
     """Return rates as in "0, 30 and 60"."""
-    return f"{', '.join(map(str, rates[:-1]))} and {rates[-1]}" if len(rates) > 1 else str(rates[0])
-
-
-def _mean(values: Seeds) -> float:
-    return statistics.mean(values.values())
+    texts = [f"{rate:g}" for rate in rates]
+    return f"{', '.join(texts[:-1])} and {texts[-1]}" if len(texts) > 1 else texts[0]
 
 
 @styled
 def who_wins(names: Sequence[str]) -> Figure:
-    """Draw the gain of every method over plain training at every rate; what is resolved is bold and framed."""
+    """Draw the gain of every method over plain training under every noise; what is resolved is bold and framed."""
     records = Records(*SEVERAL)
     rates = rates_of(records)
     others = [name for name in names if name != PLAIN["method"]]
-    figure, panels = new_figure(1, 2, PAGE, 0.175 * len(others) + 1.0)
-    # The verdicts are those of the tables of the page: one family for each rate, both scores together.
-    families = [
-        holm_corrected([_gain(records, name, metric, [rate]) for name in others for metric in (TEST, MAP)])
-        for rate in rates
-    ]
+    # The verdicts are those of the tables of the pages: one family for each noise, all scores of its table together.
+    columns = {f"SLNIR\n{rate}": _family(records, others, (TEST, MAP), [rate]) for rate in rates}
     every = complete(records, names)
-    average = holm_corrected([_gain(records, name, metric, every) for name in others for metric in HEADINGS])
-    for at, (panel, metric) in enumerate(zip(panels, (TEST, MAP), strict=True)):
-        columns = [family[at::2] for family in families]
-        columns.append(average[list(HEADINGS).index(metric) :: len(HEADINGS)])
-        _map(panel, columns)
-        panel.set_xticks(range(len(columns)), [*(f"SLNIR {rate}" for rate in rates), _told(every)])
+    columns["mean of\n" + ", ".join(map(str, every))] = _family(records, others, HEADINGS, every)
+    for noise in OTHER_NOISE:
+        columns[f"{noise}\n{OTHER_RATE}"] = _family(records, others, HEADINGS, [OTHER_RATE], noise)
+    figure, panels = new_figure(1, 2, PAGE, 0.175 * len(others) + 1.2)
+    for panel, metric in zip(panels, (TEST, MAP), strict=True):
+        _map(panel, [family[metric] for family in columns.values()])
+        panel.set_xticks(range(len(columns)), columns, fontsize=6)
         panel.set_yticks(range(len(others)), others if panel is panels[0] else [""] * len(others))
         panel.set_title(HEADINGS[metric], loc="left")
     figure.suptitle(
@@ -113,6 +116,16 @@ def who_wins(names: Sequence[str]) -> Figure:
         ha="left",
     )
     return figure
+
+
+def _family(
+    records: Records, names: Sequence[str], metrics: Iterable[str], rates: Sequence[int], noise: str = "swap"
+) -> dict[str, list[Interval]]:
+    """Return metric -> the differences of all methods from plain training, corrected as one family."""
+    metrics = list(metrics)
+    found = [_gain(records, name, metric, rates, noise) for name in names for metric in metrics]
+    corrected = holm_corrected(found)
+    return {metric: corrected[at :: len(metrics)] for at, metric in enumerate(metrics)}
 
 
 def _map(panel: Axes, columns: Sequence[Sequence[Interval]]) -> None:
@@ -131,11 +144,14 @@ def _map(panel: Axes, columns: Sequence[Sequence[Interval]]) -> None:
     panel.tick_params(length=0, labelsize=7)
 
 
-def _seconds(records: Records, name: str, rates: Sequence[int]) -> float:
-    # The shortest, since other work on the machine only makes runs longer.
-    return min(
-        run.costs()["seconds/training"] for rate in rates for run in records.find(rate, method=name).values()
-    )
+def _relative_time(records: Records, name: str, rates: Sequence[int]) -> float:
+    """Return the training time in that of plain training: the median over the rates, each of one machine."""
+
+    def shortest(where: Where, rate: int) -> float:
+        # Other work on the machine only makes runs longer.
+        return min(run.costs()["seconds/training"] for run in records.find(rate, **where).values())
+
+    return statistics.median(shortest({"method": name}, rate) / shortest(PLAIN, rate) for rate in rates)
 
 
 def _name_extremes(panel: Axes, points: npt.NDArray[np.float64], names: Sequence[str]) -> None:
@@ -159,8 +175,7 @@ def cost_and_gain(names: Sequence[str]) -> Figure:
     gains = {
         metric: [_gain(records, name, metric, rates).difference for name in others] for metric in HEADINGS
     }
-    plain = _seconds(records, PLAIN["method"], rates)
-    times = [_seconds(records, name, rates) / plain for name in others]
+    times = [_relative_time(records, name, rates) for name in others]
     figure, panels = new_figure(1, 3, PAGE, 2.6)
     look = looks_of(("",))[""]
     panes = (
@@ -177,7 +192,7 @@ def cost_and_gain(names: Sequence[str]) -> Figure:
         panel.grid(visible=False)
         _name_extremes(panel, np.array([across, up]).T, others)
     figure.suptitle(
-        f"bluemarble · scene labels: points above plain BCE, means over SLNIR {_told(rates)} and 5 seeds",
+        f"bluemarble · scene labels: points above plain BCE, means over SLNIR {rates_told(rates)} and 5 seeds",
         x=0.01,
         ha="left",
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from pages.evidence import Records, Where, compared, prose, table, told
+from pages.evidence import Records, Where, compared, mean, prose, table, told
 from scipy.stats import kendalltau
+
+from gridbench.methods.catalogue import CATALOGUE
 
 Rows = Mapping[str, Where]
 """Name of a row -> the settings of its cell."""
@@ -15,6 +16,15 @@ Scores = Mapping[str, str]
 
 NAMES = {"ndcg@20": "NDCG@20", "map_macro": "mAP", "miou": "mIoU", "accuracy": "accuracy"}
 """Metric -> what papers call it."""
+
+
+def described(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return the columns of each method's paper, and of the passes of its training step."""
+    known = {name: CATALOGUE.get(name) for name in names}
+    return {
+        "paper": {name: each.paper if each else "loss alone" for name, each in known.items()},
+        "passes": {name: each.cost if each else "1F 1B" for name, each in known.items()},
+    }
 
 
 def scores(
@@ -69,7 +79,7 @@ def orders(
     """Say how alike two metrics order the rows that have both."""
     found = [[records.seeds(metric, rate, noise, **where) for metric in metrics] for where in rows.values()]
     both = [pair for pair in found if all(pair)]
-    means = [[statistics.mean(pair[at].values()) for pair in both] for at in (0, 1)]
+    means = [[mean(pair[at]) for pair in both] for at in (0, 1)]
     test = kendalltau(*means)
     retrieval, prediction = (NAMES[metric] for metric in metrics)
     return prose(

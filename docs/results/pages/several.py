@@ -7,20 +7,21 @@ from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 from pages.evidence import (
+    AGAIN,
     RESOLVED,
     SEVERAL,
     TEST,
     UNSEEN,
     VALIDATION,
     Records,
-    Seeds,
+    mean,
     prose,
 )
-from pages.gains import MAP, cost_and_gain, over_all_rates, rates_of, who_wins
-from pages.scored import minus_plain, orders, scores
+from pages.gains import MAP, cost_and_gain, over_all_rates, rates_of, rates_told, who_wins
+from pages.scored import described, minus_plain, orders, scores
 
 from gridbench.leaderboard.figures.style import GREY, PAGE, legend_outside, looks_of, new_figure, styled
-from gridbench.methods.catalogue import CATALOGUE
+from gridbench.leaderboard.records.run import COSTS
 
 REFERENCES = ("oracle", "untrained", "random")
 SCORES: Mapping[str, str] = {
@@ -36,36 +37,32 @@ SCORES: Mapping[str, str] = {
 def methods_of(records: Records) -> list[str]:
     """Return the names of the trained methods, the best on validation NDCG at SLNIR 30 first."""
     names = {str(run.settings["method"]) for run in records.runs} - set(REFERENCES)
-    return sorted(names, key=lambda name: (-_mean(records.seeds(VALIDATION, 30, method=name)), name))
+    return sorted(names, key=lambda name: (-mean(records.seeds(VALIDATION, 30, method=name)), name))
 
 
 def several(_: Records) -> list[str]:
     """Return the page of the comparison; its records are a file of their own, with a recipe of their own."""
     records = Records(*SEVERAL)
     names = methods_of(records)
-    (machine,) = {run.machine for run in records.runs}
     lines = prose(
         "# The methods for several labels per image, side by side on `bluemarble`",
         "Percent, mean ± sample standard deviation over n seeds; every method at its documented defaults with the loss "
         "that it comes with, the default recipe for scene labels with the images in memory as channels last and the "
-        "fused kernel of Adam (`--memory-format channels_last --fused`), the paper's noise. All runs are "
-        f"of one machine ({machine}). NDCG is of the descriptors, mAP (mean over classes), F1 (at 0.5) and ECE are of "
+        "fused kernel of Adam (`--memory-format channels_last --fused`), the paper's noise. "
+        f"{computed_on(records)} NDCG is of the descriptors, mAP (mean over classes), F1 (at 0.5) and ECE are of "
         "the head of labels against clean labels; `remembered` is the share of injected labels that the trained "
         "network predicts; `passes` are the forward (F) and backward (B) passes of a training step. No method is given "
         "the noise rate or sees a clean label, but `oracle`, which trains on the clean labels. Rows are ordered by "
         "NDCG@20 on "
-        "**validation** at SLNIR 30; the first six of them and `bce` ran without noise, too. `mlt`, `hlc` and `nar` "
-        "are reconstructions in part "
-        "([methods](../methods.md) says what had to be decided).",
+        "**validation** at SLNIR 30. `mlt`, `hlc` and `nar` are reconstructions in part ([methods](../methods.md) says "
+        "what had to be decided). The leading ones under other noise and on another archive: "
+        "[other conditions](other-conditions.md).",
         "![Retrieval and prediction of every method](figures/several-labels.png)",
         RESOLVED,
     )
     rows = {name: {"method": name} for name in names}
     every = (*names, *REFERENCES)
-    about = {
-        "paper": {name: CATALOGUE[name].paper if name in CATALOGUE else "loss alone" for name in every},
-        "passes": {name: CATALOGUE[name].cost if name in CATALOGUE else "1F 1B" for name in every},
-    }
+    about = described(every)
     lines += over_all_rates(records, names)
     lines += prose(
         "![Gain of every method at every rate](figures/who-wins.png)",
@@ -81,6 +78,31 @@ def several(_: Records) -> list[str]:
     return lines
 
 
+def computed_on(records: Records) -> str:
+    """Say which noise rates which machine computed, and how far another machine agrees."""
+    parts = []
+    for machine, runs in records.machines().items():
+        rates = sorted({float(str(run.settings["slnir"])) for run in runs if run.settings["noise"] == "swap"})
+        if rates:
+            parts.append(
+                f"SLNIR {rates_told(rates)} {'was' if len(rates) == 1 else 'were'} computed on {machine}"
+            )
+    earlier, equal = {run.id: run for run in Records(AGAIN).runs}, 0
+    (other,) = {run.machine for run in earlier.values()}
+    both = [run for run in records.runs if run.id in earlier]
+    for run in both:
+        mine, theirs = (
+            {name: value for name, value in each.metrics.items() if not name.startswith(COSTS)}
+            for each in (run, earlier[run.id])
+        )
+        equal += mine == theirs
+    return (
+        f"{'; '.join(parts)}. Differences are taken within a machine. {len(both)} of these runs were computed on a "
+        f"second machine, too ({other}): {'all' if equal == len(both) else equal} of them have the same scores to the "
+        "last bit there."
+    )
+
+
 def wins(_: Records) -> Figure:
     """Draw who wins at which rate, in the order of the page."""
     return who_wins(methods_of(Records(*SEVERAL)))
@@ -89,10 +111,6 @@ def wins(_: Records) -> Figure:
 def gains(_: Records) -> Figure:
     """Draw what the gains cost, on which queries they are, and of what, in the order of the page."""
     return cost_and_gain(methods_of(Records(*SEVERAL)))
-
-
-def _mean(values: Seeds) -> float:
-    return statistics.mean(values.values())
 
 
 @styled
@@ -105,7 +123,7 @@ def side_by_side(_: Records) -> Figure:
     for panel, title in zip(panels, ("NDCG@20", "mAP"), strict=True):
         values = [records.seeds(SCORES[title], 30, method=name) for name in names]
         panel.errorbar(
-            [_mean(each) for each in values],
+            [mean(each) for each in values],
             range(len(names)),
             xerr=[statistics.stdev(each.values()) if len(each) > 1 else 0.0 for each in values],
             fmt="o",
@@ -118,7 +136,7 @@ def side_by_side(_: Records) -> Figure:
         for reference, dash in (("bce", "-"), ("oracle", "--"), ("untrained", ":")):
             seeds = records.seeds(SCORES[title], 30, method=reference)
             if seeds:
-                panel.axvline(_mean(seeds), color=GREY, linestyle=dash, linewidth=1, label=reference)
+                panel.axvline(mean(seeds), color=GREY, linestyle=dash, linewidth=1, label=reference)
         panel.set_yticks(range(len(names)), names if panel is panels[0] else [""] * len(names))
         panel.set_xlabel(f"test {title} (%)")
         panel.grid(visible=False, axis="x")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pages.evidence import (
     ASL,
@@ -147,39 +147,43 @@ def noise_models(records: Records) -> list[str]:
     ]
 
 
-def lambdas(records: Records) -> list[str]:
-    """GRID over lambda."""
+def ablation(records: Records) -> list[str]:
+    """What GRID's parts are worth: kinds of reasoning (Fig. 6), and lambda (Tables I and III)."""
+    lines = prose(
+        "# Ablation of GRID on `bluemarble`",
+        "NDCG@20 in percent, mean ± sample standard deviation over n seeds; default recipe.",
+        RESOLVED,
+        "## Kinds of reasoning (Fig. 6)",
+        "Lambda is 20. Only the hybrid, which is GRID, chooses samples. What `generative` and `joint` train the "
+        "backbone with is our reading: the paper does not say ([protocols](../protocols.md)).",
+        "![Kinds of reasoning](figures/ablation.png)",
+    )
+    others = {f"hybrid - {name}": (DEFAULT, where) for name, where in MODES.items() if where != DEFAULT}
+    lines += _both_splits(records, MODES)
+    lines += ["### `hybrid` minus the others, test, paired by seed", "", *differences(records, others)]
     settings: dict[str, Where] = {"lambda 0 (bce)": BCE} | {
         f"lambda {share}": {**GRID, "parameters.lambda": share}
         for share in ("10", "20", "40", "60", "slnir", "auto")
     }
-    lines = prose(
-        "# GRID over lambda on `bluemarble`",
-        "NDCG@20 in percent, mean ± sample standard deviation over n seeds; default recipe. Lambda 0 is plain BCE, "
-        "bit for bit. `slnir` is given the noise rate; `auto` reads lambda off GRID's own predictions (ours, not the "
-        "paper's).",
+    lines += prose(
+        "## Lambda (Tables I and III)",
+        "Lambda 0 is plain BCE, bit for bit. `slnir` is given the noise rate; `auto` reads lambda off GRID's own "
+        "predictions (ours, not the paper's).",
     )
-    for title, metric in (("Validation", VALIDATION), ("Test", TEST)):
-        lines += [f"## {title}", "", *over_rates(records, settings, metric)]
-    lines += prose("## `auto` minus a fixed lambda, test, paired by seed", RESOLVED)
-    fixed = {name: where for name, where in settings.items() if where is not settings["lambda auto"]}
-    return lines + differences(records, {name: (AUTO, where) for name, where in fixed.items()})
+    fixed = {f"auto - {name}": (AUTO, where) for name, where in settings.items() if where != AUTO}
+    lines += _both_splits(records, settings)
+    return [
+        *lines,
+        *("### `auto` minus a fixed lambda, test, paired by seed", ""),
+        *differences(records, fixed),
+    ]
 
 
-def ablation(records: Records) -> list[str]:
-    """Kinds of reasoning side by side (Fig. 6)."""
-    lines = prose(
-        "# Kinds of reasoning on `bluemarble` (Fig. 6)",
-        "NDCG@20 in percent, mean ± sample standard deviation over n seeds; default recipe, lambda 20. Only the "
-        "hybrid, which is GRID, chooses samples. What `generative` and `joint` train the backbone with is our "
-        "reading: the paper does not say ([protocols](../protocols.md)).",
-        "![Kinds of reasoning](figures/ablation.png)",
-    )
+def _both_splits(records: Records, settings: Mapping[str, Where]) -> list[str]:
+    lines = []
     for title, metric in (("Validation", VALIDATION), ("Test", TEST)):
-        lines += [f"## {title}", "", *over_rates(records, MODES, metric)]
-    lines += prose("## `hybrid` minus the others, test, paired by seed", RESOLVED)
-    others = {f"hybrid - {name}": (DEFAULT, where) for name, where in MODES.items() if where != DEFAULT}
-    return lines + differences(records, others)
+        lines += [f"### {title}", "", *over_rates(records, settings, metric)]
+    return lines
 
 
 def methods(records: Records) -> list[str]:

@@ -28,6 +28,7 @@ def test_a_network_that_learned_nothing_is_named_and_a_fair_one_is_not():
     assert text.startswith("This list cannot be trusted: in folds 2, 3 of 3 the network hardly beats")
     assert "(skill -0.20;" in text
     assert "in fold 1 of 2" in warning([0.0, 0.5])
+    assert "(skill 0.00;" in warning([-0.001, 0.5])  # no negative zero
 
 
 def test_where_there_is_no_more_to_know_the_skill_is_nought():

@@ -1,0 +1,69 @@
+"""The leading methods for several labels over the noise rates: the table and the picture of the README."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+
+from matplotlib.figure import Figure
+from pages.evidence import SEVERAL, TEST, UNSEEN, Records, Where, mean, table, told
+from pages.gains import MAP, rates_of
+
+from gridbench.leaderboard.figures.style import PAGE, legend_outside, looks_of, new_figure, styled
+
+LEADING: Mapping[str, Where] = {
+    name: {"method": name} for name in ("sat", "jocor", "role", "grid", "grid_auto", "bce")
+}
+REFERENCES: Mapping[str, Where] = {name: {"method": name} for name in ("oracle", "untrained")}
+SCORES: Mapping[str, str] = {
+    "NDCG@20, training images as queries": TEST,
+    "NDCG@20, unseen queries": UNSEEN,
+    "mAP": MAP,
+}
+
+
+def leading(_: Records) -> list[str]:
+    """Return the table of NDCG@20 and of mAP at every rate."""
+    records = Records(*SEVERAL)
+    rates = rates_of(records)
+    rows = []
+    for name, where in (LEADING | REFERENCES).items():
+        cells = [told(records.seeds(TEST, rate, **where)) for rate in rates]
+        rows.append([f"`{name}`", *cells, *(told(records.seeds(MAP, rate, **where)) for rate in rates)])
+    heads = [f"{score} at {rate} %" for score in ("NDCG@20", "mAP") for rate in rates]
+    return table(["", *heads], rows)
+
+
+@styled
+def over_noise(_: Records) -> Figure:
+    """Draw retrieval on seen and unseen queries and prediction over the noise rates."""
+    records = Records(*SEVERAL)
+    rates = rates_of(records)
+    settings = LEADING | REFERENCES
+    looks = looks_of(settings)
+    figure, panels = new_figure(1, len(SCORES), PAGE, 2.5)
+    for panel, (title, metric) in zip(panels, SCORES.items(), strict=True):
+        for name, where in settings.items():
+            values = [records.seeds(metric, rate, **where) for rate in rates]
+            if not all(values):
+                continue  # a reference without a head predicts nothing
+            look = looks[name]
+            panel.errorbar(
+                rates,
+                [mean(each) for each in values],
+                yerr=[statistics.stdev(each.values()) for each in values],
+                color=look.colour,
+                marker=look.marker,
+                linestyle="--" if name in REFERENCES else "-",
+                markersize=3,
+                linewidth=1,
+                capsize=2,
+                label=name,
+            )
+        panel.set_xticks(rates)
+        panel.set_xlabel("SLNIR (%)")
+        panel.set_title(title, loc="left")
+    panels[0].set_ylabel("percent")
+    figure.suptitle("bluemarble · scene labels, test; mean ± one SD of 5 seeds", x=0.01, ha="left")
+    legend_outside(figure)
+    return figure
