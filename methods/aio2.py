@@ -84,7 +84,7 @@ class AIO2(Teacher):
         self.register_buffer("started", torch.zeros((), dtype=torch.bool))
 
     def on_epoch_start(self, epoch: int, train: TrainingView) -> None:
-        """Note the teacher's IoU of the epoch that ended, and return whether objects are added from now on."""
+        """Record the teacher's IoU of the epoch that ended, and decide whether objects are added from now on."""
         overlap, union = self.areas.double()
         if epoch and union.any():
             self.curve[epoch - 1] = (overlap[union > 0] / union[union > 0]).mean()

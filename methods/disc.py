@@ -20,6 +20,8 @@ from gridbench.registry import register_method
 __all__ = ["DISC"]
 
 EPOCHS, Q, HIGHEST = 200, 0.7, 0.99
+"""Length of a run, exponent of GCE, and largest threshold for purifying, as in JackYFL/DISC."""
+
 KINDS = "clean", "hard", "purified"
 
 

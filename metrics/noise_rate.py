@@ -22,6 +22,7 @@ SUREST_ABSENT = 0.3
 
 RESAMPLES = 200
 INTERVAL = (2.5, 97.5)
+"""Ends of the 95 % intervals in percent, over so many resamples of the images."""
 
 
 @dataclass(frozen=True)

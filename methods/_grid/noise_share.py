@@ -11,7 +11,10 @@ __all__ = ["NoiseShare"]
 
 FRACTION = 0.05
 EARLIEST = 3
+"""The estimate is made after this share of the run, but not before this epoch."""
+
 EPOCHS = 3
+"""Epochs whose predictions are averaged for it."""
 
 
 class NoiseShare(nn.Module):

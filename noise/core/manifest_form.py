@@ -21,9 +21,6 @@ FOLDER_SWAP = "folder_swap"
 MOST_CLASSES = 1000
 """A transition table of so many classes has a million entries; archives have at most 254 classes."""
 
-_LABELS = (
-    "class_dependent confusable extra grouped instance instance_linear missing mixed none pair swap symmetric"
-)
 _OF_LABELS = (
     "class_dependent",
     "confusable",
@@ -33,9 +30,13 @@ _OF_LABELS = (
     "instance_linear",
     "missing",
     "mixed",
+    "none",
+    "pair",
+    "swap",
+    "symmetric",
 )
 _COUNTED = {
-    **dict.fromkeys((*_OF_LABELS, "none", "pair", "swap", "symmetric"), "labels"),
+    **dict.fromkeys(_OF_LABELS, "labels"),
     **dict.fromkeys(("coarse", "missing_objects", "region", "shift"), "regions"),
     "boundary": "pixels",
 }

@@ -32,6 +32,8 @@ __all__ = ["Chooser", "plainest_fast"]
 
 FILE = "speed.json"
 WORTH = 1.03
+"""A choice at most this many times as slow as the fastest is as good: the plainest of these is taken."""
+
 VALUES: Mapping[str, tuple[str, ...]] = {
     "precision": ("float32", "bfloat16"),
     "memory_format": ("contiguous", "channels_last"),

@@ -17,6 +17,7 @@ from gridbench.training.timing import wait_for
 __all__ = ["step_times", "stepper"]
 
 ROUNDS = 5
+"""Times that each backbone is timed, one after the other, so that what else runs slows all of them alike."""
 ENOUGH = 20.0
 """Seconds after which no further round is begun."""
 SHORTEST = 0.05

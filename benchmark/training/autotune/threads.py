@@ -29,7 +29,11 @@ __all__ = ["fastest_threads", "fewest_good", "measure_steps", "steps_per_second"
 
 FILE = "threads.json"
 SECONDS = 3.0
+"""Training time of each measurement."""
+
 PATIENCE = 180.0
+"""Seconds after which a process that does not begin or answer is given up."""
+
 # More threads must be worth it: runs side by side are surer gains than threads that wait for each other.
 WORTH = 1.05
 
