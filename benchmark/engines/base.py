@@ -8,7 +8,10 @@ from typing import Literal, Protocol
 
 from gridbench.config import RunConfig
 
-__all__ = ["Engine", "Event"]
+__all__ = ["TRIES", "Engine", "Event"]
+
+TRIES = 3
+"""Times that a run is tried at most when the process or node that computes it dies."""
 
 
 @dataclass(frozen=True)

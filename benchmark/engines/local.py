@@ -24,14 +24,12 @@ from gridbench.core.cores import (
 )
 from gridbench.core.environment import all_devices, memory_of, ran_out_of_memory
 from gridbench.core.plugins import load_plugin, loaded_plugins
-from gridbench.engines.base import Event
+from gridbench.engines.base import TRIES, Event
 from gridbench.engines.placement import Placement
 from gridbench.errors import GridbenchError
 from gridbench.records.runner import Execution, NoRoom, RunBusy, run
 
 __all__ = ["LocalPool", "work"]
-
-TRIES = 3
 
 
 @dataclass

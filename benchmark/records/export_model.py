@@ -27,8 +27,7 @@ from gridbench.errors import InputError
 from gridbench.leaderboard.records.command_line import command_of
 from gridbench.plan import Plan, make_plan
 from gridbench.records.recompute import wrong_numbers
-from gridbench.records.record import DONE, RunRecord, read_record
-from gridbench.records.runner import WEIGHTS
+from gridbench.records.record import DONE, WEIGHTS, RunRecord, read_record
 from gridbench.training.backbone import TimmBackbone, build_backbone
 from gridbench.training.building import spec_of
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gridbench.errors import InputError, counted, nearest
-from gridbench.records.record import RunRecord, iter_records, read_record
+from gridbench.records.record import WEIGHTS, RunRecord, iter_records, read_record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +111,6 @@ class LoadedRun(RunRecord):
         from gridbench.core.environment import choose_device
         from gridbench.datasets import default_cache
         from gridbench.records.rescore import load_weights, require_weights, trained_plan
-        from gridbench.records.runner import WEIGHTS
         from gridbench.training.experiment import Experiment
 
         require_weights(self)

@@ -25,12 +25,16 @@ from gridbench.core.zip_files import read_arrays
 __all__ = [
     "DONE",
     "FOLDER_NAME",
+    "IMPORTED",
     "SCHEMA",
+    "SELECTIONS",
+    "WEIGHTS",
     "RunRecord",
     "State",
     "StoredRun",
     "check_result",
     "finish_record",
+    "imported_folders",
     "is_group",
     "iter_records",
     "read_record",
@@ -42,6 +46,11 @@ DONE = "done"
 GROUPS = ("detection", "loss_detection", "noise", "parameters", "seconds")
 FAILED = "failed.json"
 LOCK = "lock"
+WEIGHTS = "weights.safetensors"
+IMPORTED = "imported"
+"""Folder below the runs that holds what others made, a folder per origin."""
+SELECTIONS = "selections"
+"""Folder below the runs that holds what was selected on validation, a file for each method."""
 FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@=-]{0,199}")
 """Names that run folders may have; none is a path to another folder."""
 
@@ -184,6 +193,13 @@ def iter_records(runs: Path, verify: bool = False) -> Iterator[StoredRun]:
         ours = any((folder / name).exists() for name in ("config.json", DONE, FAILED))
         if ours and not folder.name.startswith("."):
             yield read_record(folder, verify)
+
+
+def imported_folders(runs: Path) -> list[Path]:
+    """Return the folders of imported records, one per origin, in the order of their names."""
+    home = runs / IMPORTED
+    folders = (path for path in (home.iterdir() if home.is_dir() else ()) if path.is_dir())
+    return sorted(path for path in folders if not path.name.startswith("."))
 
 
 def finish_record(

@@ -28,9 +28,9 @@ from gridbench.datasets.dataset import Progress
 from gridbench.errors import InputError
 from gridbench.plan import Plan, make_plan
 from gridbench.records.recompute import is_ranked
-from gridbench.records.record import FAILED, RunRecord, StoredRun, read_record
+from gridbench.records.record import FAILED, WEIGHTS, RunRecord, StoredRun, read_record
 from gridbench.records.run_folder import locked, prepare, unwritable
-from gridbench.records.runner import WEIGHTS, Execution, write_record
+from gridbench.records.runner import Execution, write_record
 from gridbench.training.backbone import TimmBackbone
 from gridbench.training.checkpoint import load_checkpoint
 from gridbench.training.experiment import Experiment

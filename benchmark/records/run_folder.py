@@ -14,7 +14,7 @@ from gridbench.core.files import NO_ROOM, check_folder
 from gridbench.core.json_files import write_json
 from gridbench.errors import GridbenchError, InputError, RunFailed
 from gridbench.plan import Plan
-from gridbench.records.record import StoredRun
+from gridbench.records.record import SELECTIONS, StoredRun
 
 __all__ = [
     "DAMAGED",
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 # Folders beside the runs: locks, notes of sweeps (sweep_manifest), selections (model_selection).
-OWN = (".locks", ".sweeps", "selections")
+OWN = (".locks", ".sweeps", SELECTIONS)
 DAMAGED, REPLACED = "damaged", "replaced"
 # `gridbench status` looks at a lock by taking it for a moment.
 LOCK_SECONDS = 1.0

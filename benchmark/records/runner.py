@@ -24,7 +24,7 @@ from gridbench.datasets import default_cache
 from gridbench.errors import GridbenchError, RunFailed, in_words
 from gridbench.plan import Plan, make_plan
 from gridbench.records.execution import Execution
-from gridbench.records.record import FAILED, RunRecord, finish_record, read_record
+from gridbench.records.record import FAILED, WEIGHTS, RunRecord, finish_record, read_record
 from gridbench.records.run_folder import (
     REPLACED,
     NoRoom,
@@ -45,9 +45,8 @@ from gridbench.training.timing import IN_TRAINING
 from gridbench.training.trackers import LoggedRun, Trackers, check_trackers
 from gridbench.training.trainer import TrainingProgress
 
-__all__ = ["WEIGHTS", "Execution", "NoRoom", "RunBusy", "execute", "planned", "run", "write_record"]
+__all__ = ["Execution", "NoRoom", "RunBusy", "execute", "planned", "run", "write_record"]
 
-WEIGHTS = "weights.safetensors"
 Builder = Callable[[Plan, torch.device], Experiment]
 
 

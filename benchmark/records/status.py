@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from gridbench.core.json_files import read_json
-from gridbench.records.record import State, StoredRun, iter_records
+from gridbench.records.record import State, StoredRun, imported_folders, iter_records
 from gridbench.records.runtime import Estimate, Measured, duration
 from gridbench.records.sweep_manifest import DeclaredSweep, declared_sweeps
 
 __all__ = ["Report", "RunStatus", "SweepStatus", "read_status", "set_aside", "statuses", "sweep_statuses"]
-
-IMPORTED = "imported"
-"""Folder below the runs that holds what others made, a folder per origin."""
 
 STATES = ("done", "running", "failed", "incomplete", "corrupt")
 
@@ -56,8 +53,8 @@ def statuses(runs: Path, verify: bool = False) -> Iterator[RunStatus]:
             queries, and do so for imported records, too.
     """
     homes = [runs]
-    if verify and (runs / IMPORTED).is_dir():
-        homes += sorted(path for path in (runs / IMPORTED).iterdir() if path.is_dir() and path.name[0] != ".")
+    if verify:
+        homes += imported_folders(runs)
     for stored in (stored for home in homes for stored in iter_records(home, verify)):
         if verify and stored.state == "done":
             from gridbench.records.recompute import wrong_numbers

@@ -15,14 +15,11 @@ from gridbench.core.json_files import write_json
 from gridbench.errors import counted
 from gridbench.leaderboard.records.metric_info import unit_of
 from gridbench.leaderboard.records.metric_names import HEADLINE
-from gridbench.records.record import read_record
+from gridbench.records.record import SELECTIONS, read_record
 from gridbench.sweeps.grid import Item
 from gridbench.sweeps.search_space import Search, selected_names
 
-__all__ = ["FOLDER", "Selection", "Trial", "describe_selection", "select", "write_selection"]
-
-FOLDER = "selections"
-"""Folder below the runs that holds what was selected, a file for each method."""
+__all__ = ["Selection", "Trial", "describe_selection", "select", "write_selection"]
 
 SCHEMA = 1
 
@@ -163,7 +160,7 @@ def write_selection(selection: Selection, runs: Path) -> Path:
     by = "" if f"/{HEADLINE}@" in selection.metric else selection.metric
     words = (selection.dataset, selection.method, selection.loss or "", *selection.names, by)
     readable = "".join(c if c.isalnum() or c in "-_." else "_" for c in "-".join(filter(None, words)))[:100]
-    folder = runs / FOLDER
+    folder = runs / SELECTIONS
     check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{readable}-{stamp}.json"

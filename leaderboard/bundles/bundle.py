@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gridbench.core.json_files import read_json
 from gridbench.errors import InputError
 from gridbench.leaderboard.bundles.checks import CONTENTS
-from gridbench.records.record import DONE
+from gridbench.records.record import DONE, WEIGHTS
 
 if TYPE_CHECKING:
     from gridbench.leaderboard.records.run import Run
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["FILES", "SCHEMA", "pack_bundle", "zipped"]
 
 SCHEMA = 1
-WEIGHTS = "weights.safetensors"
 FILES = (
     "config.json",
     "detection.npz",

@@ -15,9 +15,9 @@ from gridbench.errors import InputError
 from gridbench.leaderboard.bundles.bundle import FILES
 from gridbench.leaderboard.bundles.checks import Bundle, check_content, opened, refuse
 from gridbench.leaderboard.bundles.compact import RECORDS as COMPACT
-from gridbench.leaderboard.records.runs import IMPORTED, LeftOut, as_run
+from gridbench.leaderboard.records.runs import LeftOut, as_run
 from gridbench.records.recompute import wrong_numbers
-from gridbench.records.record import DONE, FOLDER_NAME, read_record
+from gridbench.records.record import DONE, FOLDER_NAME, IMPORTED, read_record
 
 __all__ = ["Imported", "import_bundle", "wrong_record"]
 

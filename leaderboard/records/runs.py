@@ -16,14 +16,11 @@ from gridbench.leaderboard.bundles.checks import refuse
 from gridbench.leaderboard.bundles.compact import read_compact
 from gridbench.leaderboard.records.metric_info import metrics_of
 from gridbench.leaderboard.records.run import COSTS, Run, Setting
-from gridbench.records.record import StoredRun, iter_records
+from gridbench.records.record import StoredRun, imported_folders, iter_records
 
 __all__ = [
-    "COSTS", "IMPORTED", "Collection", "LeftOut", "Run", "Setting", "as_run", "collect", "flatten", "shipped_records"
+    "COSTS", "Collection", "LeftOut", "Run", "Setting", "as_run", "collect", "flatten", "shipped_records"
 ]  # fmt: skip
-
-IMPORTED = "imported"
-"""Folder below the runs that holds what others made, a folder per origin."""
 
 LONGEST_NAME = 200
 """A component's name or a setting longer than this is not one that gridbench wrote."""
@@ -120,11 +117,9 @@ def _runs(place: Path) -> Iterator[Run | LeftOut]:
         )
     for stored in iter_records(place):
         yield as_run(stored, "")
-    imported = place / IMPORTED
-    if imported.is_dir():
-        for home in sorted(path for path in imported.iterdir() if path.is_dir() and path.name[0] != "."):
-            for stored in iter_records(home):
-                yield as_run(stored, home.name)
+    for home in imported_folders(place):
+        for stored in iter_records(home):
+            yield as_run(stored, home.name)
 
 
 def _compact(file: Path) -> list[Run]:

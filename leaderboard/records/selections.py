@@ -11,10 +11,9 @@ from gridbench.core.json_files import read_json
 from gridbench.errors import counted
 from gridbench.leaderboard.records.runs import Collection
 from gridbench.leaderboard.tables.cells import setting_text
+from gridbench.records.record import SELECTIONS
 
 __all__ = ["Chosen", "only_chosen", "read_selections", "say_chosen"]
-
-FOLDER = "selections"
 
 
 @dataclass(frozen=True)
@@ -42,13 +41,13 @@ def read_selections(places: Iterable[Path]) -> tuple[list[Chosen], list[str]]:
         The selections in which something was chosen, and notes on files that cannot be read.
     """
     found, notes = [], []
-    for file in (file for place in places for file in sorted((place / FOLDER).glob("*.json"))):
+    for file in (file for place in places for file in sorted((place / SELECTIONS).glob("*.json"))):
         try:
             document = read_json(file)
             if document["chosen"] is not None:
                 found.append(_chosen(document))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            notes.append(f"{FOLDER}/{file.name} is no selection: {error!r}")
+            notes.append(f"{SELECTIONS}/{file.name} is no selection: {error!r}")
     return found, notes
 
 

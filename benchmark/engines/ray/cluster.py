@@ -15,7 +15,7 @@ from typing import Any
 from gridbench.config import RunConfig
 from gridbench.core.plugins import loaded_plugins
 from gridbench.datasets import default_cache
-from gridbench.engines.base import Event
+from gridbench.engines.base import TRIES, Event
 from gridbench.engines.ray.connection import TaskLost, check_nodes, import_ray, joined, next_bytes
 from gridbench.engines.ray.node import Order, carry_out
 from gridbench.engines.ray.transport import (
@@ -35,7 +35,6 @@ from gridbench.records.runner import Execution
 
 __all__ = ["RayCluster"]
 
-TRIES = 3
 SECONDS_BETWEEN_LOOKS = 1.0
 
 
