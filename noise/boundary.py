@@ -27,7 +27,7 @@ Strengths = npt.NDArray[np.uint16]
 class Parameters:
     """How far boundaries move at most."""
 
-    width: int = parameter(5, "Pixels that a boundary moves at most.", "ours", low=1)
+    width: int = parameter(5, "pixels that a boundary moves at most", "ours", low=1)
 
 
 @register_noise()

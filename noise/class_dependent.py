@@ -26,14 +26,14 @@ class Parameters:
 
     table: str = parameter(
         "",
-        "csv file with a row per clean class and a column per noisy class, counts or shares; or the name of a table "
-        "of the package: gridbench noise tables.",
+        "CSV file with a row per clean class and a column per noisy class, counts or shares; or the name of a table "
+        "of the package: gridbench noise tables",
         "yours",
     )
     classes: str | None = parameter(
         None,
-        "Classes that a table of fewer classes is of, such as 3,0,7, or the most frequent ones of the training labels "
-        "(frequency); the others stay as they are.",
+        "classes that a table of fewer classes is of, such as 3,0,7, or the most frequent ones of the training labels "
+        "(frequency); the others stay as they are",
         "yours",
     )
 

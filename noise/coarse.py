@@ -24,7 +24,7 @@ __all__ = ["Coarse", "Parameters"]
 class Parameters:
     """How coarse."""
 
-    block: int = parameter(8, "Height and width of a block in pixels.", "ours", low=2)
+    block: int = parameter(8, "height and width of a block in pixels", "ours", low=2)
 
 
 @register_noise()

@@ -27,7 +27,7 @@ class Parameters:
 
     pairs: str = parameter(
         "auto",
-        "Class numbers such as 0-3,1-2, each confused with the other; auto finds each class's partner in the labels.",
+        "class numbers such as 0-3,1-2, each confused with the other; auto finds each class's partner in the labels",
         "ours",
     )
 

@@ -36,7 +36,7 @@ class Parameters:
 
     labels: str = parameter(
         "own",
-        "Scene labels are corrupted themselves (own), or are the classes of the corrupted label maps (maps).",
+        "scene labels are corrupted themselves (own), or are the classes of the corrupted label maps (maps)",
         "GRID's published code, preparation of DLRSD: maps",
         choices=("own", "maps"),
     )

@@ -23,11 +23,11 @@ __all__ = ["Grouped", "Parameters"]
 class Parameters:
     """The groups and how many of them are noisy."""
 
-    groups: int = parameter(10, "Groups that the images are divided into, of equal size.", "ours", low=1)
-    noisy: int = parameter(5, "Groups, drawn at random, that hold all the noise.", "ours", low=1)
+    groups: int = parameter(10, "groups that the images are divided into, of equal size", "ours", low=1)
+    noisy: int = parameter(5, "groups, drawn at random, that hold all the noise", "ours", low=1)
     by: str = parameter(
         "labels",
-        "Images with similar label sets form a group (labels), or any images (random).",
+        "images with similar label sets form a group (labels), or any images (random)",
         "ours",
         choices=("labels", "random"),
     )

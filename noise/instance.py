@@ -27,11 +27,11 @@ class Parameters:
     """How strongly the noise follows the difficulty."""
 
     sharpness: float = parameter(
-        4.0, "Power of an entry's rank by difficulty; 0 ignores the difficulty.", "ours", low=0, high=20
+        4.0, "power of an entry's rank by difficulty; 0 ignores the difficulty", "ours", low=0, high=20
     )
     neighbours: int = parameter(
         NEIGHBOURS,
-        "How many similar images a label is compared with, where a run computes the difficulty.",
+        "how many similar images a label is compared with, where a run computes the difficulty",
         "ours",
         low=1,
         high=10_000,

@@ -39,7 +39,7 @@ class Parameters:
     """How much the flip rates of images differ."""
 
     spread: float = parameter(
-        0.1, "Standard deviation of an image's own flip rate around the rate.", "Xia et al.", low=0, high=1
+        0.1, "standard deviation of an image's own flip rate around the rate", "Xia et al.", low=0, high=1
     )
 
 

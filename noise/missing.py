@@ -24,7 +24,7 @@ __all__ = ["Missing", "Parameters"]
 class Parameters:
     """How much is left of an image's labels."""
 
-    keep: int = parameter(0, "Labels that every image keeps at least, if it has them.", "ours", low=0)
+    keep: int = parameter(0, "labels that every image keeps at least, if it has them", "ours", low=0)
 
 
 @register_noise()

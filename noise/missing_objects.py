@@ -26,7 +26,7 @@ class Parameters:
     """Definition of a small object."""
 
     largest: float = parameter(
-        5.0, "Percent of the map that an object covers at most.", "ours", low=0, low_open=True, high=100
+        5.0, "percent of the map that an object covers at most", "ours", low=0, low_open=True, high=100
     )
 
 

@@ -29,10 +29,10 @@ class Parameters:
     """How the rate is divided, and how common a class may become."""
 
     added: float = parameter(
-        50.0, "Percent of the rate that adds labels; the rest deletes.", "ours", low=0, high=100
+        50.0, "percent of the rate that adds labels; the rest deletes", "ours", low=0, high=100
     )
     cap: float = parameter(
-        95.0, "Percent of all images that a class is added to at most.", "Burgert et al.", low=0, high=100
+        95.0, "percent of all images that a class is added to at most", "Burgert et al.", low=0, high=100
     )
 
 

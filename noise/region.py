@@ -24,7 +24,7 @@ class Parameters:
     """Definition of a region."""
 
     smallest: int = parameter(
-        1, "Pixels that a region has at least; smaller ones are left alone.", "ours", low=1
+        1, "pixels that a region has at least; smaller ones are left alone", "ours", low=1
     )
 
 

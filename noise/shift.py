@@ -25,7 +25,7 @@ __all__ = ["Parameters", "Shift"]
 class Parameters:
     """How far."""
 
-    distance: int = parameter(3, "Pixels that a map is displaced by at most, down and across.", "ours", low=1)
+    distance: int = parameter(3, "pixels that a map is displaced by at most, down and across", "ours", low=1)
 
 
 @register_noise()

@@ -150,7 +150,7 @@ class Parameters:
 
     replacement: str = parameter(
         "absent",
-        "The new class is one that the image does not have (absent), or any other one, as in GRID's code (any).",
+        "the new class is one that the image does not have (absent), or any other one, as in GRID's code (any)",
         "GRID paper, Section IV-A",
         choices=REPLACEMENTS,
     )

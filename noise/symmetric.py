@@ -25,8 +25,8 @@ class Parameters:
 
     new_class: str = parameter(
         "other",
-        "The new class is one of the C - 1 others, so that the rate is realised (other), or one of all C, so that "
-        "1 - 1/C of it is (any).",
+        "the new class is one of the C - 1 others, so that the rate is realised (other), or one of all C, so that "
+        "1 - 1/C of it is (any)",
         "other: Co-teaching, APL; any: DivideMix, ELR, SOP, DISC",
         choices=("other", "any"),
     )
