@@ -40,7 +40,7 @@ _FEW = 0.5
 _LOSSY = 16
 """Number of unknown values above which masks are not what was drawn: JPEG leaves dozens beside every edge."""
 _BLENDS = 8
-"""Number of unknown values from which the user is told that masks may have been smoothed."""
+"""Number of unknown values from which a note says that masks may have been smoothed."""
 
 
 @dataclass(frozen=True)
