@@ -18,6 +18,7 @@ from pages.evidence import (
     prose,
 )
 from pages.gains import MAP, cost_and_gain, over_all_rates, rates_of, rates_told, who_wins
+from pages.leading import between_rates
 from pages.scored import described, minus_plain, orders, scores
 
 from gridbench.leaderboard.figures.style import GREY, PAGE, legend_outside, looks_of, new_figure, styled
@@ -68,6 +69,7 @@ def several(_: Records) -> list[str]:
         "![Gain of every method at every rate](figures/who-wins.png)",
         "![Gain against cost, on unseen queries, and of predictions](figures/gains.png)",
     )
+    lines += between_rates(records)
     for rate in rates_of(records):
         ran = {name: where for name, where in rows.items() if records.find(rate, **where)}
         references = {name: {"method": name} for name in REFERENCES if records.find(rate, method=name)}
