@@ -66,7 +66,9 @@ def test_the_page_of_several_labels_leaves_no_method_out(scripts):
         for name in METHODS.names()
         if any(LOSSES.get(loss).task.annotation == "scene" for loss in losses_of(METHODS.get(name)))
     }
-    assert set(several.methods_of(evidence.Records(*evidence.SEVERAL))) == learning - {"oracle"}
+    assert set(several.methods_of(evidence.Records(*evidence.SEVERAL, per_noise=True))) == learning - {
+        "oracle"
+    }
 
 
 def test_the_page_of_predictions_leaves_no_method_or_loss_out(scripts):
@@ -148,6 +150,15 @@ def test_a_setting_of_several_cells_is_no_cell(scripts):
     with pytest.raises(ValueError, match="more than one cell"):
         records.seeds(evidence.TEST, 30, method="grid")
     assert records.seeds(evidence.TEST, 30, method="nothing like it") == {}
+
+
+def test_runs_of_several_machines_are_never_paired(scripts):
+    evidence = scripts("pages.evidence")
+    assert len(evidence.Records(*evidence.SEVERAL, per_noise=True).machines()) == 2
+    with pytest.raises(ValueError, match="several machines"):
+        evidence.Records(*evidence.SEVERAL)  # whose rates are of two
+    with pytest.raises(ValueError, match="several machines"):
+        evidence.Records(evidence.BASELINES, evidence.PREDICTIONS, per_noise=True)
 
 
 def test_the_plug_in_of_the_studies_is_the_source_that_their_records_name(scripts, registries):

@@ -56,20 +56,24 @@ Where = Mapping[str, str]
 class Records:
     """The records of one or more files: unless given, the baselines and the studies.
 
+    Args:
+        files: Files of compact records.
+        per_noise: Whether each noise may be of a machine of its own, where runs under one noise alone are paired.
+
     Raises:
-        ValueError: Those of one level of labels under one noise are of several machines, whose runs must not be paired.
+        ValueError: Those of one level of labels, or of one noise, are of several machines, whose runs are never paired.
     """
 
-    def __init__(self, *files: Path) -> None:
+    def __init__(self, *files: Path, per_noise: bool = False) -> None:
         self.runs = collect(*(files or (BASELINES, STUDIES))).runs
         paired: dict[tuple[object, ...], set[str]] = {}
         for run in self.runs:
-            noise = (run.settings["kind"] == "single", run.settings["noise"], str(run.settings["slnir"]))
-            paired.setdefault(noise, set()).add(run.machine)
-        for noise, machines in paired.items():
+            noise = (run.settings["noise"], str(run.settings["slnir"])) if per_noise else ()
+            paired.setdefault((run.settings["kind"] == "single", *noise), set()).add(run.machine)
+        for machines in paired.values():
             if len(machines) > 1:
                 raise ValueError(
-                    f"these records are of several machines, which are never paired: {sorted(machines)} {noise}"
+                    f"these records are of several machines, which are never paired: {sorted(machines)}"
                 )
 
     def machines(self) -> dict[str, list[Run]]:

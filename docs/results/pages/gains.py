@@ -95,7 +95,7 @@ def rates_told(rates: Sequence[float]) -> str:
 @styled
 def who_wins(names: Sequence[str]) -> Figure:
     """Draw the gain of every method over plain training under every noise; what is resolved is bold and framed."""
-    records = Records(*SEVERAL)
+    records = Records(*SEVERAL, per_noise=True)
     rates = rates_of(records)
     others = [name for name in names if name != PLAIN["method"]]
     # The verdicts are those of the tables of the pages: one family for each noise, all scores of its table together.
@@ -169,7 +169,7 @@ def _name_extremes(panel: Axes, points: npt.NDArray[np.float64], names: Sequence
 @styled
 def cost_and_gain(names: Sequence[str]) -> Figure:
     """Draw gain against training time, on unseen against seen queries, and in prediction against retrieval."""
-    records = Records(*SEVERAL)
+    records = Records(*SEVERAL, per_noise=True)
     rates = complete(records, names)
     others = [name for name in names if name != PLAIN["method"]]
     gains = {

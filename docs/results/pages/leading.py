@@ -25,7 +25,7 @@ SCORES: Mapping[str, str] = {
 
 def leading(_: Records) -> list[str]:
     """Return the table of NDCG@20 and of mAP at every rate."""
-    records = Records(*SEVERAL)
+    records = Records(*SEVERAL, per_noise=True)
     rates = rates_of(records)
     rows = []
     for name, where in (LEADING | REFERENCES).items():
@@ -50,7 +50,7 @@ def between_rates(records: Records) -> list[str]:
 @styled
 def over_noise(_: Records) -> Figure:
     """Draw retrieval on seen and unseen queries and prediction over the noise rates."""
-    records = Records(*SEVERAL)
+    records = Records(*SEVERAL, per_noise=True)
     settings = LEADING | REFERENCES
     looks = looks_of(settings)
     figure, panels = new_figure(1, len(SCORES), PAGE, 2.5)

@@ -43,7 +43,7 @@ def methods_of(records: Records) -> list[str]:
 
 def several(_: Records) -> list[str]:
     """Return the page of the comparison; its records are a file of their own, with a recipe of their own."""
-    records = Records(*SEVERAL)
+    records = Records(*SEVERAL, per_noise=True)
     names = methods_of(records)
     lines = prose(
         "# The methods for several labels per image, side by side on `bluemarble`",
@@ -107,18 +107,18 @@ def computed_on(records: Records) -> str:
 
 def wins(_: Records) -> Figure:
     """Draw who wins at which rate, in the order of the page."""
-    return who_wins(methods_of(Records(*SEVERAL)))
+    return who_wins(methods_of(Records(*SEVERAL, per_noise=True)))
 
 
 def gains(_: Records) -> Figure:
     """Draw what the gains cost, on which queries they are, and of what, in the order of the page."""
-    return cost_and_gain(methods_of(Records(*SEVERAL)))
+    return cost_and_gain(methods_of(Records(*SEVERAL, per_noise=True)))
 
 
 @styled
 def side_by_side(_: Records) -> Figure:
     """Draw test NDCG and test mAP of every method at SLNIR 30, in the order of the page."""
-    records = Records(*SEVERAL)
+    records = Records(*SEVERAL, per_noise=True)
     names = methods_of(records)[::-1]
     figure, panels = new_figure(1, 2, PAGE, 4.6)
     look = looks_of(("mean",))["mean"]
