@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gridbench.cli.archives import open_with_progress
 from gridbench.cli.data.prepare import prepare
 from gridbench.cli.data.report import packed_lines, report_lines
 from gridbench.cli.options import OutputFile, cache_option, quiet_option
@@ -84,7 +85,7 @@ def where(name: str | None, cache: Path | None) -> None:
     if name is None:
         click.echo(cache or default_cache())
     else:
-        click.echo(_open(name, cache).directory)
+        click.echo(open_with_progress(name, cache).directory)
 
 
 @data.command()
@@ -95,7 +96,7 @@ def verify(name: str, cache: Path | None, quiet: bool) -> None:
     """Read every byte of an archive and compare it with what was packed."""
     from gridbench.core.progress import ProgressReporter
 
-    archive = _open(name, cache)
+    archive = open_with_progress(name, cache)
     with ProgressReporter(quiet) as progress:
         archive.verify(progress.build)
     say(f"{name}: all {len(archive)} images are as they were packed, fingerprint {archive.fingerprint}")
@@ -121,7 +122,7 @@ def info(name: str, sheet: Path | None, count: int, format_: str, cache: Path | 
     from gridbench.datasets.archive.single_labels import single_label_source, single_labels
     from gridbench.datasets.archive.summary import describe
 
-    archive = _open(name, cache)
+    archive = open_with_progress(name, cache)
     facts = describe(archive)
     largest = _largest_rates(archive)
     source = single_label_source(archive)
@@ -153,14 +154,6 @@ def info(name: str, sheet: Path | None, count: int, format_: str, cache: Path | 
         _print(archive, facts, largest, source, single)
     if sheet is not None:
         say(f"contact sheet: {sheet}", err=format_ == "json")
-
-
-def _open(name: str, cache: Path | None) -> Archive:
-    from gridbench.core.progress import ProgressReporter
-    from gridbench.datasets.open import open_archive
-
-    with ProgressReporter() as progress:
-        return open_archive(name, cache, progress.build)
 
 
 def _largest_rates(archive: Archive) -> dict[str, str]:

@@ -6,10 +6,11 @@ import json
 import shlex
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from gridbench.cli.archives import open_with_progress
 from gridbench.cli.noise.estimate import estimate
 from gridbench.cli.noise.tables import tables
 from gridbench.cli.options import (
@@ -22,9 +23,6 @@ from gridbench.cli.options import (
 )
 from gridbench.core.terminal import say
 from gridbench.errors import InputError
-
-if TYPE_CHECKING:
-    from gridbench.datasets.archive.archive import Archive
 
 __all__ = ["noise"]
 
@@ -159,7 +157,7 @@ def inspect(
     names = [f"class {c}" for c in range(classes)]
     archive = None
     if dataset is not None or examples is not None:
-        archive = _open(dataset or _dataset_of(folder), cache)
+        archive = open_with_progress(dataset or _dataset_of(folder), cache)
         manifest.verify(archive.fingerprint)
         names = list(archive.class_names)
     counts = count_transitions(manifest.changed, classes)
@@ -200,20 +198,12 @@ def verify(folder: Path, dataset: str | None, cache: Path | None) -> None:
     from gridbench.noise.core.manifest import Manifest
 
     manifest = Manifest.load(folder)
-    archive = _open(dataset or _dataset_of(folder), cache)
+    archive = open_with_progress(dataset or _dataset_of(folder), cache)
     noisy = noisy_labels(manifest, archive)
     compared = check_files(folder, archive, manifest, noisy)
     say(_headline(manifest.summary()))
     files = f", and so do {compared} label files" if compared else ""
     say(f"{folder} follows from {archive.name} (fingerprint {archive.fingerprint[:12]}){files}.")
-
-
-def _open(name: str, cache: Path | None) -> Archive:
-    from gridbench.core.progress import ProgressReporter
-    from gridbench.datasets.open import open_archive
-
-    with ProgressReporter() as progress:
-        return open_archive(name, cache, progress.build)
 
 
 def _dataset_of(folder: Path) -> str:

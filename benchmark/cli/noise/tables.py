@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gridbench.cli.archives import open_with_progress
 from gridbench.cli.options import cache_option
 from gridbench.core.terminal import say
 
@@ -70,12 +71,10 @@ def tables(dataset: str | None, level: str, train_size: int | None, cache: Path 
 
 def _counts(dataset: str, level: str, train_size: int | None, cache: Path | None) -> npt.NDArray[np.int64]:
     """Return the (C,) training labels of each class."""
-    from gridbench.core.progress import ProgressReporter
-    from gridbench.datasets import open_archive, single_labels
+    from gridbench.datasets import single_labels
     from gridbench.training.corrupt import training_images
 
-    with ProgressReporter() as progress:
-        archive = open_archive(dataset, cache, progress.build)
+    archive = open_with_progress(dataset, cache)
     labels = single_labels(archive) if level == "single" else archive.scene_labels
     counts: npt.NDArray[np.int64] = labels[training_images(archive, train_size)].sum(axis=0, dtype="int64")
     return counts
