@@ -18,6 +18,9 @@ __all__ = ["corrected_maps", "multiscale_losses", "predictions_at", "update_epoc
 SCALES = (1.0, 0.7, 1.5)
 """Of the images that must be predicted alike, as in Kangningthu/ADELE; the first is the image itself."""
 
+TINY = torch.finfo(torch.float32).tiny
+"""Smallest probability in the divergence."""
+
 RISE = 0.1
 """IoU by which a class must rise from one epoch to the next for its curve to begin, as in Kangningthu/ADELE."""
 
@@ -48,7 +51,8 @@ def multiscale_losses(logits: list[Tensor], maps: Tensor, rho: float) -> tuple[T
     entropies = [
         F.cross_entropy(share * each.float(), maps, ignore_index=IGNORE, reduction="none") for each in logits
     ]
-    probabilities = [F.softmax(each.float(), 1) for each in logits]
+    # A probability that is rounded to 0 adds 0 log 0 = 0 to the divergence, but NaN to the gradient.
+    probabilities = [F.softmax(each.float(), 1).clamp_min(TINY) for each in logits]
     mixture = (share * torch.stack(probabilities).sum(0)).clamp(1e-3, 1 - 1e-3)
     divergence = sum(
         (F.kl_div(mixture.log(), each, reduction="none").sum(1) for each in probabilities),

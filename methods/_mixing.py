@@ -88,5 +88,6 @@ def semi_supervised_loss(logits: Tensor, targets: Tensor, labelled: int, weight:
     supervised = -(targets * log_p)[:labelled].sum() / max(labelled, 1)
     error = (p - targets)[labelled:].square().sum() / max(p[labelled:].numel(), 1)
     classes = p.shape[1]
-    penalty = -(classes * p.mean(0)).log().mean()
+    # A class that no image is predicted to be of, up to rounding, must not cost infinitely much.
+    penalty = -(classes * p.mean(0)).clamp_min(torch.finfo(torch.float32).tiny).log().mean()
     return supervised + weight * error + penalty

@@ -23,6 +23,20 @@ def test_golden_losses_of_three_scales(golden_maps):
     assert float(multiscale_losses([each.detach() for each in scales], labels, rho=0.95)[1].mean()) == 0
 
 
+def test_probabilities_that_are_rounded_to_0_have_a_gradient():
+    # exp(-300) is 0 in float32.
+    scales = [torch.tensor([[[[each]], [[0.0]]]]).requires_grad_() for each in (300.0, -300.0, 1.0)]
+    losses, consistency = multiscale_losses(scales, torch.tensor([[[1]]]), rho=0.0)
+    (losses + consistency).sum().backward()
+    # Two scales are certain of opposite classes, the third has p = sigmoid(1); the mixture is their mean.
+    p = torch.sigmoid(torch.tensor(1.0, dtype=torch.float64))
+    mixture = torch.stack([(1 + p) / 3, (2 - p) / 3])
+    third = torch.stack([p, 1 - p])
+    expected = -mixture.log().sum() + (third * (third / mixture).log()).sum()
+    assert float(consistency.detach()) == pytest.approx(float(expected), rel=1e-5)
+    assert all(torch.isfinite(each.grad).all() for each in scales)
+
+
 def test_golden_update_epochs():
     curve = np.array([0.05, 0.12, 0.3, 0.42, 0.5, 0.55, 0.58, 0.6, 0.61, 0.62])
     found = [update_epoch(curve[:count], epochs=100, slowdown=0.9) for count in range(4, 11)]

@@ -95,3 +95,12 @@ def test_images_without_labels_count_once_the_weight_has_risen(lab):
 
     assert loss(1, 25) == loss(1, 0)
     assert loss(9, 25) > loss(9, 1) > loss(9, 0)
+
+
+def test_a_class_that_no_image_is_predicted_to_be_of_costs_a_finite_loss():
+    # exp(-300) is 0 in float32.
+    x = torch.tensor([[0.0, -300.0], [0.0, -300.0]], requires_grad=True)
+    loss = semi_supervised_loss(x, torch.tensor([[1.0, 0.0], [1.0, 0.0]]), 2, 1.0)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(x.grad).all()

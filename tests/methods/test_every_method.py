@@ -80,6 +80,21 @@ def test_equal_images_with_equal_labels_stay_finite(lab, name, loss):
     assert all(torch.isfinite(p.grad).all() for p in method.parameters() if p.grad is not None)
 
 
+@pytest.mark.parametrize(("name", "loss"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
+def test_networks_that_are_certain_stay_finite(lab, name, loss):
+    method = lab.method(name, loss)
+    lab.train(method, 2, epoch_of=lambda step: step)
+    with torch.no_grad():
+        for weights in method.parameters():
+            if weights.ndim > 1:
+                weights.mul_(1000)  # logits so far apart that softmax and sigmoid are rounded to 0 and 1
+    method.zero_grad(set_to_none=True)
+    output = method.step(lab.batch(epoch=MID_RUN))
+    output.loss.backward()
+    assert torch.isfinite(output.loss)
+    assert all(torch.isfinite(p.grad).all() for p in method.parameters() if p.grad is not None)
+
+
 @each_pair
 def test_bfloat16_autocast_keeps_losses_in_float32_and_near(lab, name, loss):
     exact = lab.method(name, loss).step(lab.batch(epoch=MID_RUN))
