@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridbench.core.percent import Percent, share_of
-from gridbench.metrics.relevance import to_numpy
+from gridbench.metrics.relevance import checked_depth, to_numpy
 
 __all__ = ["detection_scores", "top_count", "top_share"]
 
@@ -86,15 +86,14 @@ def top_count(score: Any, count: int) -> npt.NDArray[np.bool_]:
         (N,) bool.
 
     Raises:
-        ValueError: More items than there are, or a score that is not a number.
+        ValueError: No such number of items, or a score that is not a number.
 
     Example:
         >>> top_count([0.3, 0.9, 0.5, 0.9], count=1).tolist()
         [False, True, False, False]
     """
     values = _scores(score, None)
-    if not 0 <= count <= len(values):
-        raise ValueError(f"count is {count}; allowed is 0 to {len(values)}.")
+    count = checked_depth(count, "count", 0, len(values))
     mask = np.zeros(len(values), dtype=np.bool_)
     mask[np.argsort(-values, kind="stable")[:count]] = True
     return mask
@@ -124,7 +123,7 @@ def _share(part: Any, whole: Any) -> float | None:
 
 
 def _flags(values: Any, name: str, count: int | None) -> npt.NDArray[np.bool_]:
-    array = to_numpy(values)
+    array = to_numpy(values, name)
     if array.ndim != 1 or (count is not None and len(array) != count):
         raise ValueError(
             f"The {name} has shape {array.shape}; expected ({'N' if count is None else count},)."
@@ -136,7 +135,7 @@ def _flags(values: Any, name: str, count: int | None) -> npt.NDArray[np.bool_]:
 
 
 def _scores(values: Any, count: int | None) -> npt.NDArray[np.float64]:
-    array = to_numpy(values)
+    array = to_numpy(values, "score")
     if array.ndim != 1 or array.dtype.kind not in "biuf" or (count is not None and len(array) != count):
         expected = "N" if count is None else count
         raise ValueError(

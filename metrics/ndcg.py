@@ -55,14 +55,16 @@ def retrieval_ndcg(
     """
     # Scoring a stored ranking must not need torch.
     from gridbench.metrics.nearest import topk
+    from gridbench.metrics.pairwise import Rows
 
     pool, k, depth = _checked(query_labels, archive_labels, k, ideal)
     for name, side, rows in (
         ("query", query_descriptors, pool.queries),
         ("archive", archive_descriptors, pool.size),
     ):
-        if len(side) != rows:
-            raise ValueError(f"There are {len(side)} {name} descriptors but labels of {rows} images.")
+        count = Rows(side, f"{name} descriptors").count
+        if count != rows:
+            raise ValueError(f"There are {count} {name} descriptors but labels of {rows} images.")
     _, ranking = topk(query_descriptors, archive_descriptors, depth, distance)
     return _ndcg(pool, checked_ranking(ranking, pool.queries, pool.size, depth), k, ideal)
 

@@ -17,6 +17,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from gridbench.metrics.relevance import to_numpy
+
 __all__ = ["DISTANCES", "Measure", "Rows", "Tile", "common"]
 
 CPU_TILE_BYTES = 3 << 20
@@ -175,17 +177,17 @@ class Rows:
     """A matrix of descriptors (n, d) that hands out contiguous blocks of one floating type.
 
     Args:
-        data: numpy array, torch tensor, or nested sequence.
+        data: numpy array, torch tensor, table or nested sequence.
         name: What it is, for messages.
 
     Raises:
-        ValueError: It is not a matrix of real numbers with at least one column.
+        ValueError: It is not a matrix of real numbers, none of them masked, with at least one column.
     """
 
     def __init__(self, data: Any, name: str) -> None:
         self.name = name
-        self.tensor: Tensor | None = data.detach() if isinstance(data, Tensor) else None
-        self._array: npt.NDArray[Any] = np.empty((0, 0)) if self.tensor is not None else np.asarray(data)
+        self.tensor: Tensor | None = data.detach().to_dense() if isinstance(data, Tensor) else None
+        self._array: npt.NDArray[Any] = np.empty((0, 0)) if self.tensor is not None else to_numpy(data, name)
         shape = tuple(self._array.shape if self.tensor is None else self.tensor.shape)
         if len(shape) != 2 or shape[1] == 0:
             raise ValueError(
@@ -199,7 +201,9 @@ class Rows:
         if self.tensor is not None:
             return self.tensor[start:stop].to(device, dtype).contiguous()
         # A copy, since torch takes neither read-only nor byte-swapped nor backward-strided memory.
-        return torch.from_numpy(np.array(self._array[start:stop], dtype=_NUMPY[dtype], order="C")).to(device)
+        with np.errstate(over="ignore"):
+            rows = np.array(self._array[start:stop], dtype=_NUMPY[dtype], order="C")
+        return torch.from_numpy(rows).to(device)
 
     def check(self, dtype: torch.dtype, device: torch.device, step: int, low: float, high: float) -> None:
         """Read everything once and refuse what the distance cannot compare.

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gridbench.core.labels import on_host
+
 __all__ = [
     "Pool",
     "checked_depth",
@@ -132,11 +134,18 @@ def level_counts(shared: npt.NDArray[Any], levels: int) -> Ints:
     return np.bincount(keys.ravel(), minlength=len(shared) * (levels + 1)).reshape(len(shared), levels + 1)
 
 
-def to_numpy(values: Any) -> npt.NDArray[Any]:
-    """Return an array, taking tensors from whatever device they are on."""
-    if hasattr(values, "detach"):
-        values = values.detach().cpu()
-    return np.asarray(values)
+def to_numpy(values: Any, name: str) -> npt.NDArray[Any]:
+    """Return an array of an array, a tensor on any device, a table, or nested sequences.
+
+    Raises:
+        ValueError: Rows of different lengths, or masked values.
+    """
+    if np.ma.is_masked(values):
+        raise ValueError(f"The {name} have masked values; fill them in, or leave out what has none.")
+    try:
+        return np.asarray(on_host(values))
+    except ValueError:
+        raise ValueError(f"The {name} have rows of different lengths; expected an array.") from None
 
 
 def labels_and_probabilities(
@@ -147,26 +156,27 @@ def labels_and_probabilities(
     Raises:
         ValueError: Shapes that differ, labels other than 0 and 1, or probabilities outside 0 to 1.
     """
-    given, present = to_numpy(labels), to_numpy(probabilities).astype(np.float64)
-    if given.ndim != 2 or given.shape != present.shape:
+    given, present = checked_labels(labels, "labels", fewest=0), to_numpy(probabilities, "probabilities")
+    if given.shape != present.shape or present.dtype.kind not in "biuf":
         raise ValueError(
-            f"Labels have shape {given.shape} and probabilities {present.shape}; expected the same (N, C)."
+            f"The labels have shape {given.shape}, and the probabilities shape {present.shape} and type "
+            f"{present.dtype}; expected numbers of the same shape."
         )
-    if not np.isin(given, (0, 1)).all():
-        raise ValueError("The labels hold values other than 0 and 1.")
-    if not ((present >= 0) & (present <= 1)).all():
-        raise ValueError("The probabilities hold values outside 0 to 1.")
-    return given.astype(np.bool_), present
+    inside = (present >= 0) & (present <= 1)
+    if not inside.all():
+        row, column = np.argwhere(~inside)[0]
+        raise ValueError(f"The probabilities hold {present[row, column]} in row {row}, outside 0 to 1.")
+    return given, present.astype(np.float64)
 
 
-def checked_labels(labels: Any, name: str) -> npt.NDArray[np.bool_]:
+def checked_labels(labels: Any, name: str, fewest: int = 1) -> npt.NDArray[np.bool_]:
     """Return multi-hot labels as booleans (n, C).
 
     Raises:
-        ValueError: Not a matrix with at least one class, or values other than 0 and 1.
+        ValueError: Not a matrix with at least the `fewest` classes, or values other than 0 and 1.
     """
-    array = to_numpy(labels)
-    if array.ndim != 2 or array.shape[1] == 0 or array.dtype.kind not in "biuf":
+    array = to_numpy(labels, name)
+    if array.ndim != 2 or array.shape[1] < fewest or array.dtype.kind not in "biuf":
         raise ValueError(
             f"The {name} have shape {array.shape} and type {array.dtype}; expected (images, classes)."
         )
@@ -183,7 +193,7 @@ def checked_ranking(ranking: Any, queries: int, size: int, depth: int) -> Ints:
     Raises:
         ValueError: Another shape, fewer ranks, indices outside the archive, or one index twice in a row.
     """
-    array = to_numpy(ranking)
+    array = to_numpy(ranking, "ranking")
     if array.ndim != 2 or array.dtype.kind not in "iu" or len(array) != queries:
         raise ValueError(
             f"The ranking has shape {array.shape} and type {array.dtype}; expected ({queries}, ranks)."
@@ -207,18 +217,19 @@ def checked_ranking(ranking: Any, queries: int, size: int, depth: int) -> Ints:
     return array
 
 
-def checked_depth(k: Any, name: str = "k") -> int:
-    """Return a number of ranks.
+def checked_depth(k: Any, name: str = "k", lowest: int = 1, highest: int | None = None) -> int:
+    """Return a number of ranks or items.
 
     Raises:
-        ValueError: It is not a whole number from 1.
+        ValueError: It is not a whole number from `lowest` to `highest`.
     """
+    allowed = f"a whole number from {lowest}{'' if highest is None else f' to {highest}'}"
     try:
         number = operator.index(k)
     except TypeError:
-        raise ValueError(f"{name} is {k!r}; allowed is a whole number from 1.") from None
-    if isinstance(k, bool) or number < 1:
-        raise ValueError(f"{name} is {k!r}; allowed is a whole number from 1.")
+        raise ValueError(f"{name} is {k!r}; allowed is {allowed}.") from None
+    if isinstance(k, bool) or number < lowest or (highest is not None and number > highest):
+        raise ValueError(f"{name} is {k!r}; allowed is {allowed}.")
     return number
 
 

@@ -33,7 +33,7 @@ from gridbench.noise.core.label_set import LabelSet
 from gridbench.noise.core.labels import checked_maps, checked_scene_labels, class_pixels
 from gridbench.noise.core.model import NoiseModel
 from gridbench.noise.core.rates import Rate, exact_rate, largest_percent, realisable
-from gridbench.noise.core.sampling import Flags, capped_pairs, free_classes, spare_classes
+from gridbench.noise.core.sampling import Flags, capped_pairs, checked_generator, free_classes, spare_classes
 from gridbench.parameters import parameter
 from gridbench.registry import register_noise
 
@@ -174,6 +174,7 @@ class Swap(NoiseModel):
 
 
 def _draw(present: Flags, rate: Decimal, rng: np.random.Generator, replacement: str) -> Ints:
+    checked_generator(rng)
     if replacement not in REPLACEMENTS:
         raise InputError(
             f"The replacement is {replacement!r}; allowed is one of {', '.join(REPLACEMENTS)}."

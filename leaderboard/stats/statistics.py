@@ -78,7 +78,8 @@ class Interval:
         """Say whether the difference is resolved at 5 %, after the correction, and on which side."""
         if self.seeds < FEWEST_SEEDS:
             return "not enough seeds"
-        if self.adjusted > ALPHA:
+        # Of values that are no numbers, neither has the p-value one.
+        if not self.adjusted <= ALPHA:
             return "not resolved"
         return "better" if self.difference > 0 else "worse"
 
@@ -226,11 +227,14 @@ def nemenyi_difference(methods: int, blocks: int, alpha: float = 0.05) -> float:
 def win_rate(method: Curve, baseline: Curve, higher_is_better: bool = True) -> float:
     """Return the share of paired (column, seed) in which a method beats a baseline; a tie counts half.
 
+    With a value that is no number a pair is not won.
+
     Returns:
         0 to 1; NaN when nothing is paired.
     """
+    sign = 1 if higher_is_better else -1
     wins = [
-        0.5 if method[column][seed] == other else float((method[column][seed] > other) == higher_is_better)
+        0.5 if method[column][seed] == other else float(sign * (method[column][seed] - other) > 0)
         for column in method
         for seed, other in baseline.get(column, {}).items()
         if seed in method[column]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gridbench.core.labels import IGNORE
+from gridbench.core.labels import IGNORE, on_host
 from gridbench.errors import InputError
 
 __all__ = ["check_single", "checked_maps", "checked_scene_labels", "class_pixels"]
@@ -25,7 +25,7 @@ def checked_scene_labels(labels: Any) -> npt.NDArray[Any]:
     Raises:
         InputError: Another shape, or other values; the message names the sample.
     """
-    array = np.asarray(labels)
+    array = _array(labels, "scene labels")
     if array.ndim != 2 or array.dtype.kind not in "biuf":
         raise InputError(
             f"The scene labels have shape {array.shape} and type {array.dtype}; expected (samples, classes)."
@@ -75,7 +75,7 @@ def checked_maps(maps: Any, num_classes: int, ignore: int = IGNORE) -> npt.NDArr
     Raises:
         InputError: Another shape or type, or classes that the type cannot hold or that collide with `ignore`.
     """
-    array = np.asarray(maps)
+    array = _array(maps, "label maps")
     if array.ndim != 3 or array.dtype.kind not in "iu":
         raise InputError(
             f"The label maps have shape {array.shape} and type {array.dtype}; "
@@ -123,6 +123,15 @@ def class_pixels(maps: npt.NDArray[Any], num_classes: int, ignore: int = IGNORE)
             raise _outside(sample, num_classes + int(found[num_classes:].argmax()), num_classes, ignore)
         counts[sample] = found[:num_classes]
     return counts
+
+
+def _array(values: Any, name: str) -> npt.NDArray[Any]:
+    if np.ma.is_masked(values):
+        raise InputError(f"The {name} have masked values; fill them in, or leave out what has none.")
+    try:
+        return np.asarray(on_host(values))
+    except ValueError:
+        raise InputError(f"The {name} have rows of different lengths; expected an array.") from None
 
 
 def _outside(sample: int, value: int, num_classes: int, ignore: int) -> InputError:

@@ -20,6 +20,7 @@ from gridbench.noise.core.label_set import LabelSet
 from gridbench.noise.core.labels import check_single
 from gridbench.noise.core.manifest import Manifest
 from gridbench.noise.core.rates import Rate, exact_rate
+from gridbench.noise.core.sampling import checked_generator
 
 __all__ = ["KINDS", "NEEDS_SINGLE", "NoParameters", "NoiseModel", "UnsuitableNoise", "WrongCorruption"]
 
@@ -158,6 +159,7 @@ class NoiseModel(ABC):
             WrongCorruption: What the model returned is not what it did to the labels.
         """
         self.require_kind(kind)
+        checked_generator(rng)
         if kind == "pixel" and not labels.has_maps:
             raise InputError(
                 f"The noise model {self.name!r} was asked to corrupt label maps, and there are none."

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
+from gridbench.errors import InputError
 from gridbench.noise.core.corruption import Ints
 
-__all__ = ["Flags", "capped_pairs", "free_classes", "rank_in_group", "spare_classes"]
+__all__ = ["Flags", "capped_pairs", "checked_generator", "free_classes", "rank_in_group", "spare_classes"]
 
 Flags = npt.NDArray[np.bool_]
+
+
+def checked_generator(rng: Any) -> np.random.Generator:
+    """Return a random number generator.
+
+    Raises:
+        InputError: It is something else, such as a seed.
+    """
+    if not isinstance(rng, np.random.Generator):
+        raise InputError(
+            f"rng is {rng!r}; expected a random number generator of NumPy, such as numpy.random.default_rng(0)."
+        )
+    return rng
 
 
 def rank_in_group(groups: Ints) -> Ints:

@@ -83,7 +83,7 @@ def test_properties(seed, n, classes):
     [
         (np.zeros((3, 2)), np.zeros((3, 3)), "shape"),
         (np.zeros(3), np.zeros(3), "shape"),
-        (np.full((2, 2), 2), np.zeros((2, 2)), "other than 0 and 1"),
+        (np.full((2, 2), 2), np.zeros((2, 2)), "allowed are 0 and 1"),
         (np.zeros((2, 2)), np.full((2, 2), 1.5), "outside 0 to 1"),
         (np.zeros((2, 2)), np.full((2, 2), np.nan), "outside 0 to 1"),
     ],

@@ -54,7 +54,7 @@ def test_an_item_is_no_neighbour_of_itself_even_among_equal_ones():
 
 @pytest.mark.parametrize("k", [0, 3])
 def test_more_neighbours_than_there_are_others_are_refused(k):
-    with pytest.raises(ValueError, match="allowed is 1 to 2"):
+    with pytest.raises(ValueError, match="allowed is a whole number from 1 to 2"):
         nearest_others(np.eye(3), k)
 
 

@@ -110,7 +110,7 @@ def test_whatever_is_given_the_shares_are_shares(pair):
     ("labels", "probabilities", "message"),
     [
         ([[0, 1]], [[0.5]], "same"),
-        ([0, 1], [0.5, 0.5], "same"),
+        ([0, 1], [0.5, 0.5], "expected"),
         ([[0, 2]], [[0.5, 0.5]], "0 and 1"),
         ([[0, 1]], [[0.5, 1.5]], "outside"),
         ([[0, 1]], [[0.5, float("nan")]], "outside"),

@@ -116,6 +116,17 @@ def test_few_seeds_are_not_enough_however_clear_it_looks(seeds):
     assert math.isnan(interval.low)
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_a_value_that_is_no_number_resolves_and_wins_nothing(value):
+    broken, whole = curve([0.9, 0.9, 0.8, 0.9, value]), curve([0.1] * 5)
+    for pair in ((broken, whole), (whole, broken)):
+        assert paired_interval(*pair).verdict == "not resolved"
+    if math.isnan(value):
+        assert win_rate(broken, whole) == 0.8
+        assert win_rate(broken, whole, higher_is_better=False) == win_rate(whole, broken) == 0
+
+
 def test_pairs_without_a_partner_do_not_count():
     method = {"0": dict.fromkeys(range(6), 0.6), "30": dict.fromkeys(range(6), 0.5), "60": {0: 0.9}}
     baseline = {"0": dict.fromkeys(range(6), 0.5), "30": dict.fromkeys(range(1, 9), 0.5)}
