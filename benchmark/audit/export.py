@@ -17,7 +17,8 @@ from gridbench.core.csv_files import csv_text
 from gridbench.core.files import image_paths, open_file, write_bytes
 from gridbench.datasets import Archive
 from gridbench.datasets.archive.layout import SPLITS
-from gridbench.datasets.readers.tables.columns import binary, find_columns
+from gridbench.datasets.readers.tables.columns import find_columns
+from gridbench.datasets.readers.tables.flags import binary
 from gridbench.datasets.readers.tables.key_column import TableOptions
 from gridbench.datasets.readers.tables.label_cells import SEPARATORS, divide_cells
 from gridbench.datasets.readers.tables.rows import RawTable, read_raw_table
@@ -131,10 +132,14 @@ def original_table(archive: Archive, labels: Array, path: Path, options: TableOp
             f"{table.header[columns.key]!r} is read as the name of the image); tiles of one image share a row, so "
             "their corrections fit no such table."
         )
-    if columns.listing is None:
-        _write_flags(table, columns.classes, archive, labels, rows)
+    if len(columns.listings) > 1:
+        raise InputError(
+            f"{path} has the labels in several columns, into which corrections cannot be written. Leave out --labels."
+        )
+    if columns.listings:
+        _write_names(table, columns.listings[0], archive, labels, rows, options)
     else:
-        _write_names(table, columns.listing, archive, labels, rows, options)
+        _write_flags(table, columns.classes, archive, labels, rows)
     header, cells = table.header, table.rows
     if columns.split is None:
         words = split_names(archive)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ __all__ = [
     "canonical",
     "files_by_key",
     "is_raster",
+    "other_kinds",
     "raster_files",
     "walk_files",
 ]
@@ -40,6 +42,13 @@ RASTER_SUFFIXES = frozenset(
         "ppm",
     ]
 )
+
+
+_MOST_KINDS = 5
+_UPLOAD_PREFIX = re.compile("^[0-9a-f]{8}-")
+"""What Label Studio puts before the names of uploaded files."""
+_SIDE_CARS = (".ovr", ".msk")
+"""Overviews and masks that GDAL keeps beside a file, which are TIFF by their first bytes."""
 
 
 def walk_files(folder: Path, apart_from: Iterable[Path] = ()) -> Iterator[Path]:
@@ -87,12 +96,21 @@ def raster_files(folder: Path, apart_from: Iterable[Path] = ()) -> list[Path]:
 
 
 def is_raster(path: Path) -> bool:
-    """Whether a file is called like an image, or begins like one."""
-    return _is_named_as_image(path) or format_of(path) is not None
+    """Whether a file is called like an image, or begins like one and is no side-car of another."""
+    named = _is_named_as_image(path)
+    return named or (path.suffix.lower() not in _SIDE_CARS and format_of(path) is not None)
 
 
 def _is_named_as_image(path: Path) -> bool:
     return path.suffix.lower() in RASTER_SUFFIXES
+
+
+def other_kinds(folder: Path) -> str:
+    """Return the endings of the files below a folder that are no images, and how many have each; empty for none."""
+    counts = Counter(
+        path.suffix.lower() for path in walk_files(folder) if path.suffix and not is_raster(path)
+    )
+    return ", ".join(f"{ending} ({count})" for ending, count in counts.most_common(_MOST_KINDS))
 
 
 def files_by_key(folder: Path, files: Sequence[Path]) -> dict[str, Path]:
@@ -163,6 +181,13 @@ class FileIndex:
 
     def _found(self, cell: str) -> tuple[list[str], bool]:
         word = self._word(cell)
+        found = self._named(word)
+        name = word.rpartition("/")[2]
+        if not found[0] and (short := _UPLOAD_PREFIX.sub("", name)) != name:
+            found = self._named(short)
+        return found
+
+    def _named(self, word: str) -> tuple[list[str], bool]:
         while True:
             if word in self._full:
                 return self._full[word], True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from gridbench.errors import InputError, counted, in_words
 
 __all__ = ["ANNOTATION_SUFFIXES", "annotation_table", "read_annotations"]
 
-ANNOTATION_SUFFIXES = (".json", ".jsonl", ".xml")
+ANNOTATION_SUFFIXES = (".json", ".jsonl", ".ndjson", ".xml")
 _UPLOAD_PREFIX = re.compile(r"[0-9a-f]{8}-")
 _STUDIO_KEYS = {"annotations", "annotation_id", "annotator", "lead_time", "completed_by"}
 
@@ -55,7 +55,7 @@ def annotation_table(
         refuse_alike(found.class_names, f"classes of {path}")
     names = found.class_names if class_names is None else tuple(class_names)
     place = {name: c for c, name in enumerate(names)}
-    keys = _known_names(found.images, files)
+    keys = list(found.images)
     labels = np.zeros((len(keys), len(names)), dtype=np.uint8)
     for row, (image, drawn) in enumerate(found.images.items()):
         for each in drawn:
@@ -110,9 +110,13 @@ def _read(path: Path) -> Annotations | RawTable:
         ):
             return _understood(studio_annotations, path, value)
         return table_of_records(path, value)
+    if isinstance(value, dict) and value and all(map(_is_labels, value.values())):
+        return table_of_records(path, [{"file": name, "labels": labels} for name, labels in value.items()])
     raise InputError(
         f"{path} is no export that is read: COCO (images, annotations, categories), a list of Label Studio tasks, a "
-        "list of records, or CVAT for images 1.1 in XML."
+        'list of records such as [{"file": "a.png", "labels": ["water"]}] (in pandas: to_json(FILE, '
+        'orient=\'records\')), an object of the images\' labels such as {"a.png": ["water"]}, or CVAT for images 1.1 '
+        "in XML."
     )
 
 
@@ -132,8 +136,11 @@ def _understood(read: Callable[[Path, Any], Annotations], path: Path, content: A
 
 def _json(path: Path, content: bytes) -> Any:
     text = content.removeprefix(b"\xef\xbb\xbf")
-    if path.suffix.lower() == ".jsonl":
-        text = b"[" + b",".join(line for line in text.splitlines() if line.strip()) + b"]"
+    lines = [line for line in text.splitlines() if line.strip()]
+    # Lines of which each is an object are no other JSON, whatever the file is called.
+    objects = len(lines) > 1 and all(line.strip()[:1] + line.strip()[-1:] == b"{}" for line in lines)
+    if path.suffix.lower() in (".jsonl", ".ndjson") or objects:
+        text = b"[" + b",".join(lines) + b"]"
     return parse_json(text, largest=LARGEST_TABLE, nested=MOST_ANNOTATED)
 
 
@@ -141,10 +148,7 @@ def _is_nested(cell: object) -> bool:
     return isinstance(cell, dict) or (isinstance(cell, list) and any(isinstance(one, dict) for one in cell))
 
 
-def _known_names(names: Iterable[str], files: FileIndex) -> list[str]:
-    """Take away the prefix that Label Studio puts before the names of uploaded files, where that finds a file."""
-    found = []
-    for name in names:
-        short = _UPLOAD_PREFIX.sub("", name, count=1)
-        found.append(short if short != name and not files.find(name) and files.find(short) else name)
-    return found
+def _is_labels(value: object) -> bool:
+    return isinstance(value, str) or (
+        isinstance(value, list) and all(isinstance(each, str) for each in value)
+    )

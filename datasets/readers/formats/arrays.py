@@ -6,7 +6,7 @@ Nothing is unpickled: a `.npy` or `.npz` of objects and a `.pt` run code when th
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,9 +92,10 @@ def plan_arrays(where: ArrayOptions, options: EmbeddedOptions, progress: Progres
         images = _mapped(where.images)
     except Unreadable as error:
         raise InputError(f"{error}.") from error
-    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] > images.shape[1]):
+    if images.ndim not in (3, 4) or (images.ndim == 4 and not _ends_with_bands(images.shape)):
         raise InputError(
-            f"{where.images} has the shape {images.shape}; images are (N, H, W, bands) or (N, H, W)."
+            f"{where.images} has the shape {images.shape}; images are (N, H, W, bands) or (N, H, W). Where bands come "
+            "first, numpy.moveaxis(images, 1, -1) puts them last."
         )
     given = _labels(where.labels, where.column, "--label-column")
     clean = (
@@ -138,6 +139,12 @@ def plan_arrays(where: ArrayOptions, options: EmbeddedOptions, progress: Progres
     )
 
 
+def _ends_with_bands(shape: tuple[int, ...]) -> bool:
+    """Whether (N, A, B, C) is (N, H, W, bands): by square images, else by fewer bands than rows and columns."""
+    _, one, two, three = shape
+    return one == two or (two != three and three < min(one, two))
+
+
 def _labels(path: Path, column: str | None, option: str) -> NDArray[Any]:
     """Return (N,) numbers or words, or (N, C) zeros and ones."""
     if path.suffix.lower() in _PICKLED:
@@ -149,10 +156,7 @@ def _labels(path: Path, column: str | None, option: str) -> NDArray[Any]:
         table = read_raw_table(path)
         chosen = _choose(path, table.header, column, option)
         _refuse_other_order(table, chosen)
-        words = [[word] for word in table.column(chosen)]
-        refuse_no_names(words, lambda row: table.where(row, chosen), None)
-        refuse_variants(words, lambda row: table.where(row, chosen))
-        return np.array(table.column(chosen))
+        return _checked(table.column(chosen), lambda row: table.where(row, chosen))
     try:
         open_regular(path).close()
         loaded = np.load(path, allow_pickle=False)
@@ -175,6 +179,11 @@ def _labels(path: Path, column: str | None, option: str) -> NDArray[Any]:
         raise InputError(f"{path} {_reason(path, error)}.") from error
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
+    if array.dtype.kind in "SU" and array.ndim == 1:
+        try:
+            return _checked(np.asarray(array, np.str_).tolist(), lambda row: f"{path}, image {row}")
+        except UnicodeDecodeError:
+            raise InputError(f"{path} holds names that are not ASCII as bytes; save them as text.") from None
     if array.dtype.kind == "b" or (array.dtype.kind == "f" and (array == np.rint(array)).all()):
         array = array.astype(np.int64)
     if array.ndim not in (1, 2) or array.dtype.kind not in "iuU":
@@ -183,6 +192,24 @@ def _labels(path: Path, column: str | None, option: str) -> NDArray[Any]:
             f"{path} holds {found}; labels are (N,) whole numbers or names, or (N, C) zeros and ones."
         )
     return array
+
+
+def _checked(names: Sequence[str], where: Callable[[int], str]) -> NDArray[Any]:
+    """Return the class of each image by name.
+
+    Raises:
+        InputError: A name says that there is no label, may be several labels, or is spelt in two ways.
+    """
+    words = [[name] for name in names]
+    refuse_no_names(words, where, None)
+    refuse_variants(words, where)
+    several = next((row for row, name in enumerate(names) if ";" in name or "|" in name), None)
+    if several is not None:
+        raise InputError(
+            f"{where(several)}: {names[several]!r} may be several labels. Labels beside an array are one class an "
+            "image, or (N, C) zeros and ones."
+        )
+    return np.array(names)
 
 
 def _refuse_other_order(table: RawTable, labels: int) -> None:
@@ -215,11 +242,13 @@ def _choose(path: Path, names: list[str], column: str | None, option: str) -> in
 def _class_names(arrays: list[NDArray[Any]]) -> tuple[str, ...]:
     if arrays[0].ndim == 2:
         return tuple(f"class {c}" for c in range(arrays[0].shape[1]))
-    if arrays[0].dtype.kind == "U" and not all(word.isdigit() for word in arrays[0].tolist()):
+    if arrays[0].dtype.kind == "U" and not all(word.isdecimal() for word in arrays[0].tolist()):
         return tuple(sorted({word for array in arrays for word in array.tolist()}))
     numbers = np.unique(np.concatenate([array.astype(np.int64) for array in arrays]))
     most = int(numbers.max(initial=0))
-    if most >= _MANY and most >= _MOST_GAPS * len(numbers):
+    # 255 beside 0 to 49 says that there is no label.
+    alone = len(numbers) > 1 and most > 2 * int(numbers[-2]) + 1
+    if most >= _MANY and (alone or most >= _MOST_GAPS * len(numbers)):
         shown = ", ".join(map(str, numbers[-3:].tolist()))
         raise InputError(
             f"The labels hold {len(numbers)} different numbers, up to {shown}: these may be codes, or one that says "
@@ -240,7 +269,7 @@ def _one_hot(
     labels = np.zeros((len(array), len(names)), dtype=np.uint8)
     place = {name: c for c, name in enumerate(names)}
     for row, value in enumerate(array.tolist()):
-        number = place.get(value, numbers.get(int(value)) if str(value).isdigit() else None)
+        number = place.get(value, numbers.get(int(value)) if str(value).isdecimal() else None)
         if number is None:
             raise InputError(
                 f"{path}: the label {value!r} of image {row} is none of the {len(names)} classes."

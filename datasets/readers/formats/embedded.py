@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -152,11 +153,19 @@ def plan_embedded(
         "resize": options.resize,
         "nodata": nodata_policy(options.nodata),
         "split": options.split,
+        # They lie in files of their own beside arrays.
+        "labels": _digest(labels, clean),
     }
     if options.value_range is not None:
         settings["value_range"] = options.value_range
     report = {**report, "notes": [*report["notes"], *notes]}
     return Plan(kind, layout, names, split, LazyUnits(len(names), unit), _read, settings, report)
+
+
+def _digest(labels: NDArray[np.uint8], clean: NDArray[np.uint8] | None) -> str:
+    digest = hashlib.sha256(labels.tobytes())
+    digest.update(b"" if clean is None else b"clean" + clean.tobytes())
+    return digest.hexdigest()
 
 
 def _read(unit: _Unit) -> Outcome:

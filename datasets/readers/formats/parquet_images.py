@@ -28,6 +28,7 @@ from gridbench.datasets.readers.splitting import SPLIT_WORDS, read_split
 from gridbench.datasets.readers.tables.key_column import TableOptions
 from gridbench.datasets.readers.tables.label_table import interpret_table
 from gridbench.datasets.readers.tables.rows import RawTable
+from gridbench.datasets.readers.tables.spreadsheets import cell_text
 from gridbench.errors import InputError, counted
 
 __all__ = ["plan_parquet"]
@@ -202,7 +203,9 @@ def _cell(value: object, feature: Mapping[str, Any] | None) -> str:
             if not 0 <= one < len(names):
                 raise ValueError(f"the class {one} is none of the {len(names)} named ones")
             return str(names[one])
-        return "" if one is None else str(int(one)) if isinstance(one, bool) else str(one)
+        if isinstance(one, (dict, list)):
+            raise ValueError(f"the label {one} is a record or a list of lists; labels are numbers or names")
+        return str(int(one)) if isinstance(one, bool) else cell_text(one)
 
     return json.dumps([word(one) for one in value]) if isinstance(value, list) else word(value)
 

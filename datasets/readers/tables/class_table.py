@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gridbench.core.labels import IGNORE
+from gridbench.datasets.readers.files import canonical
 from gridbench.datasets.readers.tables.rows import RawTable, read_raw_table, read_text
 from gridbench.errors import InputError, nearest
 
@@ -36,6 +37,7 @@ class ClassTable:
         colours: Colour in masks -> class; empty when no colours were given.
         unclear: Columns that may each hold the values and differ; empty where one is sure.
         path: The file of the values and colours; None where the table was not read.
+        numbered: Further columns that give each class another number -> these numbers, in the order of the classes.
     """
 
     names: tuple[str, ...]
@@ -43,6 +45,7 @@ class ClassTable:
     colours: dict[Colour, int | None]
     unclear: tuple[str, ...] = ()
     path: Path | None = None
+    numbered: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def require_values(self) -> dict[int, int | None]:
         """Return the values of the classes.
@@ -57,6 +60,19 @@ class ClassTable:
                 "Call the one that does value, or leave the other one out."
             )
         return self.values
+
+    def refuse_other_numbers(self, seen: set[int]) -> None:
+        """Refuse to count classes in their order when a column numbers them otherwise, and masks hold its numbers.
+
+        Raises:
+            InputError: With the column.
+        """
+        for name, numbers in self.numbered.items():
+            if seen <= set(numbers) and numbers != tuple(range(len(numbers))):
+                raise InputError(
+                    f"{self.path} has no column `value`, and the column {name!r} holds numbers that the masks hold, "
+                    "too. Call it value if these stand for the classes, or take it out."
+                )
 
 
 def read_class_table(path: Path, ignore: Sequence[str] = (), of_masks: bool = False) -> ClassTable:
@@ -99,7 +115,10 @@ def read_class_table(path: Path, ignore: Sequence[str] = (), of_masks: bool = Fa
             raise InputError(f"{path} holds {what}.")
     if not 0 < len(names) < IGNORE:
         raise InputError(f"{path} holds {len(names) or 'no'} classes; an archive has 1 to {IGNORE - 1}.")
-    return _with_rows(path, names, rows, ignored, unclear)
+    table = _with_rows(path, names, rows, ignored, unclear)
+    return (
+        table if table.values or path.suffix.lower() == ".txt" else replace(table, numbered=_numbered(path))
+    )
 
 
 def with_codes(table: ClassTable, path: Path) -> ClassTable:
@@ -157,9 +176,25 @@ def _read(path: Path, blank_names: bool = False) -> tuple[list[_Row], tuple[str,
     return rows, unclear
 
 
+def _numbered(path: Path) -> dict[str, tuple[int, ...]]:
+    """Return the columns of a table that hold another whole number in each row."""
+    table = read_raw_table(path)
+    found = {}
+    for i, name in enumerate(table.header):
+        cells = table.column(i)
+        known = name.lower() in {*_COLOUR_COLUMNS, *(word for trio in _CHANNELS for word in trio)}
+        if (
+            not known
+            and all(re.fullmatch(r"\d{1,9}", cell, re.ASCII) for cell in cells)
+            and len(set(cells)) == len(cells)
+        ):
+            found[name] = tuple(map(int, cells))
+    return found
+
+
 def _read_lines(path: Path) -> list[_Row]:
     """Read one name a line; numbers before every name are its value, or its colour when there are three."""
-    lines = [line.strip().rstrip(",;").rstrip() for line in read_text(path).splitlines()]
+    lines = [canonical(line.strip().rstrip(",;").rstrip()) for line in read_text(path).splitlines()]
     lines = [line for line in lines if line]
     _refuse_other_lines(path, lines)
     coloured = [
@@ -191,6 +226,11 @@ def _refuse_other_lines(path: Path, lines: Sequence[str]) -> None:
     comment = next((line for line in lines if line.startswith(("#", "//"))), None)
     if comment is not None:
         raise InputError(f"{path} holds the line {comment[:40]!r}, which looks like a comment. Take it out.")
+    if len(lines) > 1 and all(line[0] in "-*'\"" for line in lines):
+        raise InputError(
+            f"{path} begins with {first!r}, and every line with such a sign, as in YAML or Python. Write one name "
+            "a line."
+        )
     signs = {",": "commas", ";": "semicolons", "|": "bars", "\t": "tabs"}
     if len(lines) == 1 and (sign := next((sign for sign in signs if sign in first), "")):
         raise InputError(f"{path} holds one line with {signs[sign]}. Write one name a line.")

@@ -36,7 +36,7 @@ PANDAS_INDEX = re.compile(r"(unnamed|level)(_\d+)+")
 
 LIST_NAMES = _words(
     "labels label classes class tags tag category categories target targets class_name label_name",
-    "scene scene_class land_use land_cover landuse landcover",
+    "scene scene_class land_use land_cover landuse landcover choice choices",
 )
 """Columns that hold labels by name."""
 

@@ -5,26 +5,25 @@ from __future__ import annotations
 import itertools
 import re
 import shlex
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gridbench.datasets.readers.files import FileIndex
 from gridbench.datasets.readers.splitting import SPLIT_WORDS
 from gridbench.datasets.readers.tables.column_words import (
-    BINARY,
-    EMPTY,
     GROUP_NAMES,
-    INDEX_NAMES,
     LIST_NAMES,
     NO_CLASSES,
     NO_LABELS,
-    PANDAS_INDEX,
     SPLIT_FLAGS,
     SPLIT_NAMES,
-    UNSURE,
-    UNSURE_PREFIXES,
-    UNSURE_SUFFIXES,
+)
+from gridbench.datasets.readers.tables.flags import (
+    is_class_column,
+    is_never_a_class,
+    is_unsure,
+    refuse_flags_beside_words,
+    refuse_unsure_classes,
 )
 from gridbench.datasets.readers.tables.key_column import (
     TableOptions,
@@ -37,7 +36,7 @@ from gridbench.datasets.readers.tables.key_column import (
 from gridbench.datasets.readers.tables.rows import RawTable
 from gridbench.errors import InputError, counted
 
-__all__ = ["Columns", "binary", "find_columns"]
+__all__ = ["Columns", "find_columns"]
 
 _FEW_ROWS = 5
 _LIKE_A_SPLIT = re.compile("train|valid|test|eval|hold.?out")
@@ -50,7 +49,7 @@ class Columns:
 
     Attributes:
         key: Column that names the files.
-        listing: Column that lists labels, or None.
+        listings: Columns that list labels; an image has those of all.
         classes: Columns of 0 and 1, one a class.
         split: Column of the split, or None.
         group: Column of groups, or None.
@@ -59,28 +58,12 @@ class Columns:
     """
 
     key: int
-    listing: int | None = None
+    listings: list[int] = field(default_factory=list)
     classes: list[int] = field(default_factory=list)
     split: int | None = None
     group: int | None = None
     reasons: dict[int, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-
-
-def binary(cell: str) -> int | None:
-    """Return 0 or 1 for 0, 1, 1.00, true, false, yes and no; None for anything else.
-
-    >>> binary("1.00"), binary("No"), binary("-1"), binary("")
-    (1, 0, None, None)
-    """
-    word = cell.lower()
-    if word in BINARY:
-        return BINARY[word]
-    try:
-        number = float(word)
-    except ValueError:
-        return None
-    return int(number) if number in (0.0, 1.0) else None
 
 
 def find_columns(
@@ -104,10 +87,9 @@ def find_columns(
     _refuse_two_roles(table, columns, chosen)
     rest = [i for i in range(len(table.header)) if i not in (columns.key, columns.split, columns.group)]
     if chosen:
-        if len(chosen) == 1 and (
-            column_word(table, chosen[0]) in LIST_NAMES or not _is_class_column(table, chosen[0])
-        ):
-            columns.listing = chosen[0]
+        names = [i for i in chosen if not is_class_column(table, i)]
+        if len(names) == len(chosen) or (len(chosen) == 1 and column_word(table, chosen[0]) in LIST_NAMES):
+            columns.listings = chosen
         else:
             columns.classes = chosen
     elif class_names is not None and {name.casefold() for name in class_names} <= {
@@ -116,15 +98,21 @@ def find_columns(
         columns.classes = [
             i for i in rest if table.header[i].casefold() in {n.casefold() for n in class_names}
         ]
+        others = [i for i in rest if i not in columns.classes and is_class_column(table, i)]
+        columns.notes += [
+            f"the column {table.header[i]!r} of {table.path.name} holds 0 and 1, is none of the classes and is not used"
+            for i in others
+            if not is_never_a_class(column_word(table, i)) and not is_unsure(column_word(table, i))
+        ]
     else:
         _find_labels(table, rest, columns)
-    if any(i is not None and not table.header[i] for i in (*columns.classes, columns.listing)):
+    if any(not table.header[i] for i in (*columns.classes, *columns.listings)):
         raise InputError(
             f"{table.path} has labels in a column without a name. Name every column in the first row, and "
             "begin with it."
         )
     for i in rest:
-        if i not in (*columns.classes, columns.listing):
+        if i not in (*columns.classes, *columns.listings):
             columns.reasons[i] = "not used" + _hint(table, i, options)
     return columns
 
@@ -181,7 +169,10 @@ def _unread_splits(table: RawTable, free: Sequence[int]) -> list[str]:
     notes = []
     for i in free:
         words = list(dict.fromkeys(table.column(i)))
-        if 1 < len(words) <= _MOST_SPLIT_WORDS and all(_LIKE_A_SPLIT.search(word.lower()) for word in words):
+        called = column_word(table, i) in SPLIT_NAMES
+        if 1 < len(words) <= _MOST_SPLIT_WORDS and (
+            called or all(_LIKE_A_SPLIT.search(word.lower()) for word in words)
+        ):
             notes.append(
                 f"the column {table.header[i]!r} ({', '.join(words)}) may give the split and is not used: write train, "
                 f"val and test into it, or name it with --split-column"
@@ -211,15 +202,15 @@ def _spells_splits(table: RawTable, i: int) -> bool:
 def _find_labels(table: RawTable, rest: Sequence[int], columns: Columns) -> None:
     """Find one column that lists labels, or a column of 0 and 1 for each class."""
     listing = [i for i in rest if column_word(table, i) in LIST_NAMES and any(table.column(i))]
-    binaries = [i for i in rest if i not in listing and _is_class_column(table, i)]
-    ignored = [i for i in binaries if _is_never_a_class(column_word(table, i))]
+    binaries = [i for i in rest if i not in listing and is_class_column(table, i)]
+    ignored = [i for i in binaries if is_never_a_class(column_word(table, i))]
     binaries = [i for i in binaries if i not in ignored]
-    _refuse_unsure_classes(table, binaries)
+    refuse_unsure_classes(table, binaries)
     if len(listing) > 1:
         listing = _same_labels(table, listing)
     if listing and len(binaries) < 2:
         _refuse_other_labels(table, listing[0], rest)
-        columns.listing = listing[0]
+        columns.listings = listing[:1]
         return
     if listing:
         raise InputError(
@@ -228,6 +219,7 @@ def _find_labels(table: RawTable, rest: Sequence[int], columns: Columns) -> None
             f"{shlex.quote(table.header[listing[0]])}, or --label-columns for each class."
         )
     if binaries:
+        refuse_flags_beside_words(table, binaries, rest)
         columns.classes = binaries
         return
     never = NO_CLASSES | NO_LABELS
@@ -241,13 +233,13 @@ def _find_labels(table: RawTable, rest: Sequence[int], columns: Columns) -> None
         and not _is_numeric(table, texts[0])
         and not _differs_everywhere(table, texts[0])
     ):
-        columns.listing = texts[0]
+        columns.listings = texts
         return
     example = "" if not texts else _example_of(table, texts[0] if marks is None else marks)
     raise InputError(
         f"{table.path} holds no labels: it needs a column `labels` with names divided by ;, or a column of 0 and 1 "
         f"for each class{example}. Its columns are {shortened(', '.join(table.header))}; name yours with "
-        "--label-columns NAME."
+        "--label-columns NAME, again for more: an image has the labels of all."
     )
 
 
@@ -281,28 +273,6 @@ def _refuse_other_labels(table: RawTable, listing: int, rest: Sequence[int]) -> 
         )
 
 
-def _is_never_a_class(word: str) -> bool:
-    return word in NO_CLASSES or PANDAS_INDEX.fullmatch(word) is not None
-
-
-def _refuse_unsure_classes(table: RawTable, binaries: Sequence[int]) -> None:
-    """Refuse columns of 0 and 1 that may be something else than classes, when there are others beside them.
-
-    Raises:
-        InputError: With the options that name the other columns.
-    """
-    unsure = [i for i in binaries if _is_unsure(column_word(table, i))]
-    if unsure and len(unsure) < len(binaries):
-        names = " ".join(
-            f"--label-columns {shlex.quote(table.header[i])}" for i in binaries if i not in unsure
-        )
-        what = "a split" if column_word(table, unsure[0]) in SPLIT_FLAGS else "something else about the image"
-        raise InputError(
-            f"{table.path}: the column {table.header[unsure[0]]!r} may be a class or {what}. Name the "
-            f"columns of classes: {shortened(names)}"
-        )
-
-
 def _differs_everywhere(table: RawTable, i: int) -> bool:
     """Whether each row of a table that is not tiny has a text of its own, as comments and dates have."""
     return len(set(table.column(i))) == len(table.rows) >= _FEW_ROWS
@@ -319,14 +289,6 @@ def _same_labels(table: RawTable, listing: Sequence[int]) -> list[int]:
     )
 
 
-def _is_class_column(table: RawTable, i: int) -> bool:
-    """Whether at least half of a column's filled cells are 0, 1, yes, no, true or false."""
-    filled = {cell: n for cell, n in Counter(table.column(i)).items() if cell.lower() not in EMPTY}
-    return bool(filled) and 2 * sum(n for cell, n in filled.items() if binary(cell) is not None) >= sum(
-        filled.values()
-    )
-
-
 def _is_numeric(table: RawTable, i: int) -> bool:
     return all(cell.lstrip("+-").replace(".", "", 1).isdigit() for cell in set(table.column(i)) if cell)
 
@@ -336,11 +298,3 @@ def _hint(table: RawTable, i: int, options: TableOptions) -> str:
     if options.split_column is None and split is not None:
         return f"; --split-column {shlex.quote(table.header[i])} makes 1 the split {split}"
     return ""
-
-
-def _is_unsure(word: str) -> bool:
-    return (
-        word in UNSURE | INDEX_NAMES | NO_LABELS
-        or word.startswith(UNSURE_PREFIXES)
-        or word.endswith(UNSURE_SUFFIXES)
-    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
@@ -39,12 +39,14 @@ class TableOptions:
         label_columns: Columns of the classes, or one column that lists them.
         separator: Separator of the labels in one cell: semicolon, bar, comma, blank, or none.
         split_column: Column of train, val and test.
+        numbers: Number of a class, as a table of the classes gives it -> its name; labels may be written as either.
     """
 
     key_column: str | None = None
     label_columns: tuple[str, ...] = ()
     separator: str | None = None
     split_column: str | None = None
+    numbers: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 def find_key_column(table: RawTable, files: FileIndex | None, options: TableOptions) -> int:
@@ -177,6 +179,7 @@ def _difference(table: RawTable, files: FileIndex) -> str:
     """Return a sentence on what the names of images and of a column differ in, nothing when they have nothing alike."""
     folds: dict[str, Callable[[str], str]] = {
         "capitals": str.lower,
+        "blanks, dashes or underscores": lambda name: re.sub(r"[\s_-]+", "", name),
         "commas or zeros of numbers": lambda name: re.sub(r",(?=\d{3})|\.0+$", "", name),
         "their endings": lambda name: name.removesuffix(PurePosixPath(name).suffix),
         "the folders before the name": lambda name: PurePosixPath(name.replace("\\", "/")).name,

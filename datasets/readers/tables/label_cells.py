@@ -51,6 +51,7 @@ def divide_cells(
     header: str = "labels",
     separator: str | None = None,
     class_names: Sequence[str] | None = None,
+    numbers: Mapping[str, str] | None = None,
 ) -> Cells:
     """Divide cells into the names of labels.
 
@@ -60,6 +61,7 @@ def divide_cells(
         header: Name of the column; a plural such as `labels` announces lists.
         separator: One of SEPARATORS; None to find out.
         class_names: The known classes, or None.
+        numbers: Number of a known class -> its name, for cells that hold numbers.
 
     Raises:
         InputError: There is more than one way to divide them, a cell says nothing, or a label is no known class.
@@ -78,7 +80,7 @@ def divide_cells(
     if separator is None and (lists := _bracketed(cells, where)) is not None:
         divided, words = lists, "commas in brackets"
     elif separator is None and class_names is not None:
-        divided, words = _by_known_names(cells, class_names)
+        divided, words = _by_known_names(cells, (*class_names, *(numbers or ())))
     else:
         chosen = separator or _find_separator(cells, where, header)
         divided, words = _divide(cells, SEPARATORS[chosen]), _words(chosen)
@@ -89,7 +91,7 @@ def divide_cells(
         if separator is None:
             refuse_combinations(divided, where, chosen)
         return Cells(divided, words)
-    return _canonical(divided, words, class_names, where)
+    return _canonical(divided, words, class_names, numbers or {}, where)
 
 
 def _divide(cells: Sequence[str], separator: str) -> list[list[str]]:
@@ -254,12 +256,18 @@ def _has_inseparable_words(distinct: Sequence[Sequence[str]]) -> bool:
 
 
 def _canonical(
-    divided: Sequence[Sequence[str]], words: str, class_names: Sequence[str], where: Callable[[int], str]
+    divided: Sequence[Sequence[str]],
+    words: str,
+    class_names: Sequence[str],
+    numbers: Mapping[str, str],
+    where: Callable[[int], str],
 ) -> Cells:
-    """Spell every label as the known class is spelt."""
+    """Spell every label as the known class is spelt; a class's number stands for it where no class is called so."""
     spellings: dict[str, list[str]] = {}
     for name in class_names:
         spellings.setdefault(folded_name(name), []).append(name)
+    for number, name in numbers.items():
+        spellings.setdefault(number, [name])
     known = set(class_names)
     changed: dict[str, str] = {}
     result = []
@@ -268,7 +276,11 @@ def _canonical(
         for name in names:
             found = spellings.get(folded_name(name), [])
             if name not in known and len(found) != 1:
-                hint = nearest(name, class_names) or " Names in one cell are divided by ; or |."
+                hint = nearest(name, class_names) or (
+                    " Where labels are numbers, --classes FILE is a table with the columns value and name."
+                    if name.isdecimal()
+                    else " Names in one cell are divided by ; or |."
+                )
                 raise InputError(f"{where(row)}: the label {name!r} is not among the classes.{hint}")
             if name not in known:
                 changed[name] = found[0]

@@ -19,6 +19,7 @@ __all__ = [
     "refuse_repetitions",
     "refuse_variants",
     "refuse_vectors",
+    "says_no_label",
 ]
 
 _MISSING = {"nan", "null", "n/a", "#n/a", "<na>", "#ref!", "#value!", "#name?"}
@@ -28,6 +29,7 @@ _FRACTION = re.compile(r"[+-]?\d*[.,]\d*[1-9]\d*(e[+-]?\d+)?", re.ASCII | re.IGN
 _SCORED = re.compile(r"(.*\w)\s*[:=@]\s*[+-]?\d*[.,]?\d+\s*%?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d.*)?")
 _LEAST_FLAGS = 3
+_FLAGS = {"0", "1", "0.", "1.", "0.0", "1.0", "true", "false"}
 _WORDS_BETWEEN = (" and ",)
 _WITHIN_NAMES = "-_"
 """Signs that join the words of a name as blanks do, and divide labels now and then."""
@@ -42,24 +44,33 @@ def number_form(name: str) -> str:
 
 @lru_cache(maxsize=10_000)
 def folded_name(name: str) -> str:
-    """Return a name in a form in which spellings that differ in case, blanks, dashes or underscores are equal."""
+    """Return a name in a form in which spellings that differ in case, blanks, dashes or underscores are equal.
+
+    A number is itself: -1 is not 1.
+    """
+    if _NUMBER.fullmatch(name):
+        return name
     visible = unicodedata.normalize("NFKC", re.sub(f"[{INVISIBLE}]", "", name))
     return re.sub(r"[\s_-]+", " ", visible).strip().casefold()
 
 
 def refuse_vectors(cells: Sequence[str], where: Callable[[int], str]) -> None:
-    """Refuse cells such as `1 0 0 1` or `[0, 1]`, which list numbers of 0 and 1 instead of names.
+    """Refuse cells such as `1 0 0 1` or `[true, false]`, which list signs for the classes instead of their names.
 
     Raises:
         InputError: With the place of the first.
     """
-    for row, cell in enumerate(cells):
-        words = [word for word in re.split(r"[\s,;|\[\]]+", cell) if word]
-        if len(words) > 1 and set(words) <= {"0", "1", "0.", "1.", "0.0", "1.0"}:
-            raise InputError(
-                f"{where(row)}: {cell!r} are zeros and ones, no names. Give each class a column of its own, or list "
-                "the classes' names."
-            )
+    words = {
+        cell: [word for word in re.split(r"[\s,;|\[\]\"']+", cell.lower()) if word] for cell in set(cells)
+    }
+    lengths = {len(found) for found in words.values() if found}
+    # Numbers of classes, such as 0 1 beside 3, are not all zeros and ones, and not equally many.
+    if len(lengths) == 1 and lengths != {1} and all(_FLAGS.issuperset(found) for found in words.values()):
+        row = next(row for row, cell in enumerate(cells) if words[cell])
+        raise InputError(
+            f"{where(row)}: {cells[row]!r} are zeros and ones, no names. Give each class a column of its own, or list "
+            "the classes' names."
+        )
 
 
 def refuse_flags_in_a_row(cells: Sequence[str], where: Callable[[int], str]) -> None:
@@ -92,6 +103,11 @@ def refuse_repetitions(divided: Sequence[Sequence[str]], where: Callable[[int], 
             raise InputError(f"{where(row)}: the label {twice!r} is there twice.")
 
 
+def says_no_label(name: str) -> bool:
+    """Whether a name is a word that people write where there is no label, such as unlabeled or NaN."""
+    return name.lower() in _MISSING | _NO_LABEL
+
+
 def refuse_no_names(
     divided: Sequence[Sequence[str]], where: Callable[[int], str], chosen: str | None = "none"
 ) -> None:
@@ -112,7 +128,7 @@ def refuse_no_names(
                 raise InputError(
                     f"{where(row)}: {name!r} is no class. Write the label, or leave the cell empty."
                 )
-            if name.lower() in _NO_LABEL:
+            if name.lower() in _NO_LABEL or (name[:1] == "-" and _NUMBER.fullmatch(name)):
                 raise InputError(
                     f"{where(row)}: {name!r} may be a class, or say that there is no label. Leave the cell empty, or "
                     "list the classes with --classes FILE."

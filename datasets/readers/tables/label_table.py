@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +15,11 @@ from gridbench.datasets.readers.files import FileIndex
 from gridbench.datasets.readers.formats.drawn import Outlines
 from gridbench.datasets.readers.splitting import read_split
 from gridbench.datasets.readers.tables.column_words import EMPTY, SPLIT_FLAGS
-from gridbench.datasets.readers.tables.columns import Columns, binary, find_columns
+from gridbench.datasets.readers.tables.columns import Columns, find_columns
+from gridbench.datasets.readers.tables.flags import binary
 from gridbench.datasets.readers.tables.key_column import TableOptions, column_word, shortened
 from gridbench.datasets.readers.tables.label_cells import divide_cells
-from gridbench.datasets.readers.tables.label_checks import folded_name, number_form
+from gridbench.datasets.readers.tables.label_checks import folded_name, number_form, refuse_variants
 from gridbench.datasets.readers.tables.rows import RawTable, read_raw_table
 from gridbench.errors import InputError, counted, nearest
 
@@ -84,26 +86,17 @@ def interpret_table(
     """
     columns = find_columns(table, files, options, class_names)
     keys = table.column(columns.key)
-    _refuse_bad_keys(table, keys, columns.key)
+    _refuse_bad_keys(table, keys, columns)
     notes: tuple[str, ...] = ()
-    if columns.listing is not None:
-        listing = columns.listing
-        cells = divide_cells(
-            table.column(listing),
-            lambda row: table.where(row, listing),
-            table.header[listing],
-            options.separator,
-            class_names,
-        )
-        names = tuple(class_names) if class_names is not None else _sorted_names(cells.names)
+    if columns.listings:
+        listed, notes = _listed_names(table, columns, options, class_names)
+        names = tuple(class_names) if class_names is not None else _sorted_names(listed)
         if not names:
-            raise InputError(f"The column {table.header[listing]!r} of {table.path} is empty.")
+            raise InputError(f"The column {table.header[columns.listings[0]]!r} of {table.path} is empty.")
         position = {name: c for c, name in enumerate(names)}
         labels = np.zeros((len(keys), len(names)), dtype=np.uint8)
-        for row, found in enumerate(cells.names):
+        for row, found in enumerate(listed):
             labels[row, [position[name] for name in found]] = 1
-        columns.reasons[listing] = f"labels, divided by {cells.divided_by}"
-        notes = cells.notes
     else:
         if options.separator is not None:
             raise InputError(
@@ -113,7 +106,26 @@ def interpret_table(
     others = _other_columns(table, columns)
     reading = _reading(table, columns, files)
     notes += tuple(columns.notes)
-    return LabelTable(keys, names, labels, others, notes, reading, columns.listing is None)
+    return LabelTable(keys, names, labels, others, notes, reading, not columns.listings)
+
+
+def _listed_names(
+    table: RawTable, columns: Columns, options: TableOptions, class_names: Sequence[str] | None
+) -> tuple[list[list[str]], tuple[str, ...]]:
+    """Return the labels of each row by name, those of several columns together, and notes on their spelling."""
+    listed: list[list[str]] = [[] for _ in table.rows]
+    notes: tuple[str, ...] = ()
+    for i in columns.listings:
+        where = functools.partial(table.where, column=i)
+        cells = divide_cells(
+            table.column(i), where, table.header[i], options.separator, class_names, options.numbers
+        )
+        listed = [list(dict.fromkeys([*row, *found])) for row, found in zip(listed, cells.names, strict=True)]
+        columns.reasons[i] = f"labels, divided by {cells.divided_by}"
+        notes += cells.notes
+    if class_names is None:
+        refuse_variants(listed, functools.partial(table.where, column=columns.listings[0]))
+    return listed, notes
 
 
 def _class_columns(
@@ -232,7 +244,8 @@ def refuse_alike(names: Sequence[str], what: str, form: Callable[[str], str] = f
             raise InputError(f"The {what} {other!r} and {name!r} {how}. Write them alike.")
 
 
-def _refuse_bad_keys(table: RawTable, keys: Sequence[str], column: int) -> None:
+def _refuse_bad_keys(table: RawTable, keys: Sequence[str], columns: Columns) -> None:
+    column = columns.key
     seen: dict[str, int] = {}
     for row, key in enumerate(keys):
         if not key:
@@ -241,13 +254,24 @@ def _refuse_bad_keys(table: RawTable, keys: Sequence[str], column: int) -> None:
             raise InputError(
                 f"{table.path} names the file {key} twice, in rows {table.lines[seen[key]]} and "
                 f"{table.lines[row]}. Give each "
-                "image one row; several labels stand in one cell, divided by semicolons."
+                f"image one row; several labels stand in one cell, divided by semicolons.{_how_to_join(table, columns)}"
             )
         seen[key] = row
 
 
+def _how_to_join(table: RawTable, columns: Columns) -> str:
+    """Return how pandas puts rows of one image together, where a row holds one label of an image."""
+    if not columns.listings:
+        return ""
+    key, label = (table.header[i] for i in (columns.key, columns.listings[0]))
+    return (
+        f" If each row holds one label of its image, pandas joins them: table.groupby({key!r})[{label!r}].agg(lambda "
+        "names: ';'.join(sorted(set(names)))).to_csv('labels.csv')"
+    )
+
+
 def _sorted_names(cells: Sequence[Sequence[str]]) -> tuple[str, ...]:
     names = {name for cell in cells for name in cell}
-    if all(name.isdigit() for name in names):
+    if all(name.isdecimal() for name in names):
         return tuple(sorted(names, key=int))
     return tuple(sorted(names))

@@ -12,6 +12,7 @@ from typing import Any
 
 from gridbench.core.csv_files import as_written
 from gridbench.core.files import LARGEST_TABLE, limited, open_file
+from gridbench.datasets.readers.files import canonical
 from gridbench.datasets.readers.source_files import Unreadable, read_bytes
 from gridbench.datasets.readers.tables.spreadsheets import (
     MOST_CELLS,
@@ -141,8 +142,14 @@ def table_of_records(path: Path, records: Sequence[Mapping[str, Any]]) -> RawTab
         InputError: A record is nested.
     """
     header = list(dict.fromkeys(key for record in records for key in record))
-    rows = [[cell_text(record.get(name)).strip() for name in header] for record in records]
-    return RawTable(path, header, rows, list(range(1, len(rows) + 1)), "keys of JSON records")
+    rows = [[canonical(cell_text(record.get(name)).strip()) for name in header] for record in records]
+    return RawTable(
+        path,
+        [canonical(name) for name in header],
+        rows,
+        list(range(1, len(rows) + 1)),
+        "keys of JSON records",
+    )
 
 
 def refuse_ragged_rows(path: Path, rows: Sequence[list[str]], lines: Sequence[int]) -> list[list[str]]:
@@ -171,11 +178,12 @@ def refuse_ragged_rows(path: Path, rows: Sequence[list[str]], lines: Sequence[in
 
 
 class _Cells(dict[str, str]):
-    """Cells as written -> cells as read, without blanks around them; short ones are kept once, however often met."""
+    """Cells as written -> as read: without blanks around them, letters composed; short ones are kept once."""
 
     def __missing__(self, text: str) -> str:
         read = text.strip()
         read = as_written(read) if read[:1] == "'" else read
+        read = read if read.isascii() else canonical(read)
         if len(text) <= LONGEST_SHARED:
             self[text] = read
         return read

@@ -6,7 +6,7 @@ import datetime
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ __all__ = ["MOST_CELLS", "TooManyCells", "cell_text", "check_cells", "read_parqu
 MOST_CELLS = 32_000_000
 LARGEST_WORKBOOK = 2**29
 ROWS_AT_ONCE = 4096
+MOST_SHEETS = 20
 _MERGED = re.compile(rb"""<(?:\w+:)?mergeCell\s[^>]*?ref=["']([A-Za-z0-9:$]{1,40})["']""")
 # Rows without a cell between two that have some.
 LONGEST_GAP = 100_000
@@ -42,10 +43,10 @@ def check_cells(path: Path, count: int) -> None:
 
 
 def read_workbook(path: Path) -> Iterator[list[str]]:
-    """Yield the rows of the first sheet of an .xlsx as text.
+    """Yield the rows of the first sheet of an .xlsx that is not hidden as text.
 
     Raises:
-        InputError: It cannot be read, or a formula in it was never computed.
+        InputError: It cannot be read, another sheet has the same header, or a formula in it was never computed.
     """
     import openpyxl
     from openpyxl.cell.cell import ERROR_CODES
@@ -59,8 +60,9 @@ def read_workbook(path: Path) -> Iterator[list[str]]:
         books += [
             openpyxl.load_workbook(path, read_only=True, data_only=computed) for computed in (True, False)
         ]
-        _refuse_merged_cells(path, books[0].worksheets[0])
-        sheets = [book.worksheets[0].iter_rows(values_only=True) for book in books]
+        first = _sheet_to_read(path, books[0])
+        _refuse_merged_cells(path, books[0].worksheets[first])
+        sheets = [book.worksheets[first].iter_rows(values_only=True) for book in books]
         for number, (row, formulas) in enumerate(zip(*sheets, strict=True), start=1):
             # A row is padded to the last column that the sheet says it has, and a row that is not in the file is one
             # and the same padding: a number of a row may be made up, and leads to millions of them.
@@ -97,6 +99,32 @@ def read_workbook(path: Path) -> Iterator[list[str]]:
     finally:
         for book in books:
             book.close()
+
+
+def _sheet_to_read(path: Path, book: Any) -> int:
+    """Return the position of the first sheet that is not hidden.
+
+    Raises:
+        InputError: Another has the same header, so the rows of a table may be divided among them.
+    """
+    visible = [i for i, sheet in enumerate(book.worksheets) if sheet.sheet_state == "visible"] or [0]
+    headers = {
+        i: [
+            cell
+            for cell in next(book.worksheets[i].iter_rows(max_row=1, values_only=True), ())
+            if cell is not None
+        ]
+        for i in visible[:MOST_SHEETS]
+    }
+    first = visible[0]
+    again = next((i for i in visible[1:MOST_SHEETS] if headers[first] and headers[i] == headers[first]), None)
+    if again is not None:
+        titles = [book.worksheets[i].title for i in (first, again)]
+        raise InputError(
+            f"{path}: the sheets {titles[0]!r} and {titles[1]!r} have the same header, and only one sheet is read. Put "
+            "all rows into one, with a column split where the sheets were splits; or hide the others."
+        )
+    return first
 
 
 def _refuse_merged_cells(path: Path, sheet: Any) -> None:
@@ -184,13 +212,24 @@ def _text_bytes(column: Any) -> int:
     return int(pc.sum(pc.take(pc.binary_length(column.dictionary), column.indices)).as_py() or 0)
 
 
+def _text_of(value: object) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+
+
 def cell_text(cell: object) -> str:
-    """Return a value as a cell of a table: nothing for none, no point in whole numbers, no midnight, lists as JSON."""
+    """Return a value as a cell of a table: nothing for none, no point in whole numbers, no midnight, lists as JSON.
+
+    Raises:
+        ValueError: It is bytes that are no text in UTF-8.
+    """
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return ""
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
-    if isinstance(cell, Iterable) and not isinstance(cell, (str, bytes)):
-        return json.dumps(list(cell), default=str, ensure_ascii=False)
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8")
+    if isinstance(cell, Iterable) and not isinstance(cell, str):
+        whole = cell if isinstance(cell, Mapping) else list(cell)
+        return json.dumps(whole, default=_text_of, ensure_ascii=False)
     # A spreadsheet has a time of day for each date.
     return str(cell).removesuffix(" 00:00:00") if isinstance(cell, datetime.datetime) else str(cell)

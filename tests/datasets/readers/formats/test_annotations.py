@@ -273,3 +273,33 @@ def test_a_category_above_others_without_an_annotation_is_no_class(tmp_path):
     value["annotations"][0]["category_id"] = 0
     path.write_text(json.dumps(value))
     assert read_annotations(path).class_names == ("set", "tree", "road", "lake")
+
+
+RECORDS = [{"file": name, "labels": labels} for name, labels in LABELS.items()]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("labels.json", json.dumps(LABELS)),
+        ("labels.json", "\n".join(map(json.dumps, RECORDS))),
+        ("labels.ndjson", "\n".join(map(json.dumps, RECORDS))),
+    ],
+)
+def test_labels_by_the_name_of_the_image_and_lines_of_records_are_read(tmp_path, file, text):
+    for name in LABELS:
+        (tmp_path / "images").mkdir(exist_ok=True)
+        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "images" / name)
+    (tmp_path / file).write_text(text)
+    plan = plan_folder(tmp_path, FolderOptions(labels=tmp_path / file))
+    found = {name: unit.argument.labels for name, unit in zip(plan.names, plan.units, strict=True)}
+    classes = plan.layout.class_names
+    assert {
+        f"{name}.png": [c for c, has in zip(classes, row, strict=True) if has] for name, row in found.items()
+    } == LABELS
+
+
+def test_objects_of_other_things_are_refused_with_the_forms_that_are_read(tmp_path):
+    (tmp_path / "labels.json").write_text(json.dumps({"file": {"0": "a.png"}, "label": {"0": "road"}}))
+    with pytest.raises(InputError, match=r"orient='records'.*an object of the images' labels"):
+        read_annotations(tmp_path / "labels.json")

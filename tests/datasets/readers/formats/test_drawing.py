@@ -200,3 +200,13 @@ def test_compressed_run_lengths_are_those_of_pycocotools(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(value))
     objects = read_annotations(tmp_path / "a.json").images["a.png"]
     assert ["".join("10"[c] for c in row) for row in drawn(objects, [0], (9, 7), outside=1)] == rows
+
+
+def test_outlines_in_shares_of_the_sides_are_refused(root):
+    path = root / "annotations.json"
+    export = json.loads(path.read_text())
+    for each in export["annotations"]:
+        each["segmentation"], each["bbox"] = [[0.1, 0.1, 0.6, 0.1, 0.6, 0.4]], []
+    path.write_text(json.dumps(export))
+    with pytest.raises(InputError, match="all coordinates lie between 0 and 1"):
+        plan_folder(root, FolderOptions(draw_masks=True))

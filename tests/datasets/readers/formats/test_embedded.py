@@ -289,3 +289,53 @@ def test_a_file_of_no_split_beside_those_of_splits_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"extra-00000.*belongs to no split.*--split 70/10/20"):
         plan_parquet(tmp_path, (), EmbeddedOptions())
     assert len(plan_parquet(tmp_path, (), EmbeddedOptions(split="70/10/20")).names) == 12
+
+
+def planned(tmp_path, images, labels, **options):
+    np.save(tmp_path / "x.npy", images)
+    np.save(tmp_path / "y.npy", labels)
+    return plan_arrays(ArrayOptions(tmp_path / "x.npy", tmp_path / "y.npy"), EmbeddedOptions(**options))
+
+
+def test_changed_labels_of_an_array_are_not_handed_back(tmp_path):
+    images, labels = np.stack([image(i) for i in range(20)]), np.arange(20) % 3
+    prepare(planned(tmp_path, images, labels), tmp_path / "cache", "mine", 1)
+    prepare(planned(tmp_path, images, labels), tmp_path / "cache", "mine", 1)
+    with pytest.raises(InputError, match="another archive 'mine' already"):
+        prepare(planned(tmp_path, images, labels[::-1].copy()), tmp_path / "cache", "mine", 1)
+
+
+@pytest.mark.parametrize(("shape", "bands"), [((12, 9, 9, 40), 40), ((12, 16, 12, 4), 4), ((12, 8, 8), 1)])
+def test_bands_come_last(tmp_path, shape, bands):
+    assert (
+        len(planned(tmp_path, np.zeros(shape, np.uint16), np.arange(12) % 2).layout.groups[0].bands) == bands
+    )
+
+
+@pytest.mark.parametrize("shape", [(12, 40, 9, 9), (12, 3, 16, 16), (12, 16, 8, 12)])
+def test_bands_that_come_first_are_refused_with_what_moves_them(tmp_path, shape):
+    with pytest.raises(InputError, match=r"numpy.moveaxis\(images, 1, -1\)"):
+        planned(tmp_path, np.zeros(shape, np.uint16), np.arange(12) % 2)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["Cat", "cat", "dog"], "differ in case"),
+        (["cat ", "cat", "dog"], "differ in case or blanks"),
+        (["", "cat", "dog"], "is no class"),
+        (["NA", "cat", "dog"], "may be a class, or say that there is no label"),
+        (["a;b", "b", "a"], "may be several labels"),
+        ([*range(50), 255], "one that says that there is no label"),
+    ],
+)
+def test_names_in_arrays_are_checked_as_those_of_tables(tmp_path, labels, message):
+    repeated = np.array(labels * 2)
+    with pytest.raises(InputError, match=message):
+        planned(tmp_path, np.zeros((len(repeated), 8, 8, 3), np.uint8), repeated)
+
+
+@pytest.mark.parametrize("labels", [[b"cat", b"dog"], ["cat", "dog"], ["²", "³"]])
+def test_names_in_arrays_may_be_bytes(tmp_path, labels):
+    found = planned(tmp_path, np.zeros((12, 8, 8, 3), np.uint8), np.array(labels * 6)).layout.class_names
+    assert found == tuple(each if isinstance(each, str) else each.decode() for each in labels)
