@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -27,6 +28,8 @@ __all__ = [
 ]
 
 _LOOKED_AT = 20
+_FULL = {1: 255, 2: 85, 4: 17}
+"""Bits of a grey value -> factor by which its largest number is white, as in a file of 8 bits."""
 _LITTLE = 0.01
 """Share of --value-range below which an image that is stored is likely to be of another unit than the range."""
 
@@ -198,6 +201,8 @@ def fit(raster: Raster, form: Form, path: Path) -> NDArray[np.generic]:
         pixels = _filled(pixels, missing, form.nodata, path)
     if raster.palette is not None:
         pixels = np.asarray(colours_of(raster))
+    elif raster.bits in _FULL and pixels.dtype == np.uint8:
+        pixels = np.asarray(pixels, np.uint8) * np.uint8(_FULL[raster.bits])
     if raster.alpha is not None and (form.alpha or form.chosen is not None):
         pixels = np.insert(pixels, raster.alpha_band, raster.alpha, axis=0)
     if form.chosen is not None:
@@ -304,14 +309,11 @@ def _peculiarities(
 
 
 def _refuse_other_order(shapes: Sequence[Shape]) -> None:
-    """Refuse images whose files give the same names to their bands in different orders."""
-    orders: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
-    for shape in shapes:
-        if shape.names:
-            orders.setdefault(tuple(sorted(shape.names)), set()).add(shape.names)
-    for found in orders.values():
-        if len(found) > 1:
-            one, other = sorted(found)[:2]
+    """Refuse images whose files give names in common to their bands, and not the same ones in the same order."""
+    orders = sorted({shape.names for shape in shapes if shape.names})
+    # Names that are those of no other file, such as t1_B2 and t2_B2, tell nothing.
+    for one, other in itertools.combinations(orders[:_LOOKED_AT], 2):
+        if len(one) == len(other) and set(one) & set(other):
             raise InputError(
                 f"The bands of some images are called {', '.join(one)}, and those of others {', '.join(other)}. "
                 "Bring them into one order, or correct the names."

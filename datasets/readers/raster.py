@@ -70,6 +70,8 @@ class Raster:
         orientation: EXIF orientation that the stored pixels were turned by, 1 for none.
         driver: GDAL's name of the format; empty for what was no file.
         hidden: Indices of a palette file whose colours are fully transparent.
+        bits: Bits of a stored number of a PNG or TIFF, 0 for other formats; 1, 2 and 4 bits are read into uint8 as they
+            are.
     """
 
     pixels: NDArray[np.generic]
@@ -80,6 +82,7 @@ class Raster:
     orientation: int = 1
     driver: str = ""
     hidden: frozenset[int] = frozenset()
+    bits: int = 0
 
 
 class Shape(NamedTuple):
@@ -170,7 +173,15 @@ def read_raster(
                 alpha, pixels = pixels[alpha_band], np.delete(pixels, alpha_band, 0)
             palette, hidden = _palette(first, meanings) if len(pages) == 1 else (None, frozenset())
             return Raster(
-                pixels, palette, alpha, alpha_band, header.nodata, header.orientation, header.driver, hidden
+                pixels,
+                palette,
+                alpha,
+                alpha_band,
+                header.nodata,
+                header.orientation,
+                header.driver,
+                hidden,
+                header.bits,
             )
 
 

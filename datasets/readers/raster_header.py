@@ -45,6 +45,7 @@ class Header(NamedTuple):
         nodata: Number that means no data, or None.
         colours: What the bands of a PNG are: `"grey"`, `"rgb"`, `"palette"`, `"grey+alpha"` or `"rgb+alpha"`; empty for
             other formats.
+        bits: Bits of a number of the first page of a PNG or TIFF; 0 for other formats.
     """
 
     driver: str
@@ -54,6 +55,7 @@ class Header(NamedTuple):
     orientation: int = 1
     nodata: float | None = None
     colours: str = ""
+    bits: int = 0
 
 
 def read_header(file: BinaryIO, path: Path) -> Header:
@@ -165,6 +167,7 @@ def _tiff_header(file: BinaryIO, header: Header) -> Header:
         pages=tuple(images),
         orientation=exif_orientation(_number(first, Tag.ORIENTATION, 1)),
         nodata=_nodata(text if isinstance(text, bytes) else b""),
+        bits=_number(first, Tag.BITS, 1),
     )
 
 
@@ -222,7 +225,7 @@ def _png_header(file: BinaryIO, header: Header) -> Header:
         elif kind == b"eXIf":
             orientation = _orientation_in(file, place + 8, length)
         elif kind == b"IEND":
-            return header._replace(sizes=sizes, colours=colours, orientation=orientation)
+            return header._replace(sizes=sizes, colours=colours, orientation=orientation, bits=depth)
         place += 12 + length
     raise _CutShort
 

@@ -16,11 +16,14 @@ __all__ = [
     "refuse_close_values",
     "refuse_different_palettes",
     "refuse_disagreement",
+    "refuse_other_colours",
     "refuse_other_count",
     "refuse_swapped_colours",
 ]
 
 HOW_TO_SAY = "Say what the values stand for in a table with the columns value and name: --mask-values FILE"
+_OFTEN = 0.01
+"""Share of the pixels from which a colour is none that smoothing or loss left at edges."""
 _JPEG_CHANGE = 32
 """Distance of two classes' values below which what JPEG changes at edges may turn one into the other."""
 
@@ -65,6 +68,26 @@ def refuse_swapped_colours(colours: Mapping[Colour, int], table: ClassTable, wha
         raise InputError(
             f"The {what} hold the colour {hex_of(odd[0])}, and the table {hex_of(odd[0][::-1])}, that is with red and "
             "blue exchanged, as OpenCV writes them. Exchange them in the table."
+        )
+
+
+def refuse_other_colours(colours: Mapping[Colour, int], table: ClassTable, what: str) -> None:
+    """Refuse masks in which a class of the table never occurs, and a colour without a class often does."""
+    wanted = sorted(
+        colour for colour, target in table.colours.items() if target is not None and colour not in colours
+    )
+    total = sum(colours.values())
+    often = [
+        colour
+        for colour, pixels in colours.items()
+        if colour not in table.colours and pixels >= _OFTEN * total
+    ]
+    if wanted and often:
+        raise InputError(
+            f"No pixel of the {what} has the colour {hex_of(wanted[0])} of the table, and "
+            f"{100 * colours[often[0]] / total:.1f} % have {hex_of(often[0])}, which no class has: one may be the "
+            "other. Correct the table, or give that colour a row called ignore: --mask-values FILE with the columns "
+            "name and color."
         )
 
 

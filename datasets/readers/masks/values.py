@@ -14,6 +14,7 @@ from gridbench.datasets.readers.masks.contradictions import (
     refuse_close_values,
     refuse_different_palettes,
     refuse_disagreement,
+    refuse_other_colours,
     refuse_other_count,
     refuse_swapped_colours,
 )
@@ -81,6 +82,12 @@ def interpret_masks(content: MaskContent, table: ClassTable, what: str = "masks"
             f"{content.unreadable[0]}"
         )
     if kinds["bands"]:
+        if table.colours:
+            raise InputError(
+                f"The class table gives colours, and the {what} hold {counted(kinds['bands'], 'file')} with bands of "
+                "two numbers, as those with a band for each class. Save colours as three bands of 8 bits, or leave "
+                "the colours out of the table."
+            )
         return _from_bands(content, table, what)
     if kinds["colours"] and not table.colours:
         some = ", ".join(hex_of(colour) for colour, _ in content.colours.most_common(5))
@@ -109,6 +116,7 @@ def interpret_masks(content: MaskContent, table: ClassTable, what: str = "masks"
         shares += [(str(v), codes.get(v), n) for v, n in sorted(values.items())]
     if colours:
         refuse_swapped_colours(colours, table, what)
+        refuse_other_colours(colours, table, what)
         lines[0] += ", read by colour"
         shares += [(hex_of(c), table.colours.get(c), n) for c, n in colours.most_common()]
     unknown = {str(v) for v in values if v not in codes} | {
@@ -129,6 +137,7 @@ def _values(
             f"The palettes of the {what} make the index {listing(hidden)} transparent: it may be a class or no data. "
             f"{HOW_TO_SAY}."
         )
+    table.refuse_other_numbers(set(values) - content.nodata - {255})
     if table.colours:
         grey = {c[0]: target for c, target in table.colours.items() if c[0] == c[1] == c[2]}
         if not set(values) <= set(grey):

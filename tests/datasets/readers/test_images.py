@@ -307,3 +307,27 @@ def test_when_everything_is_left_out_the_reason_is_said(tmp_path):
     root = make(tmp_path / "mine", lambda i: random(1, i, high=2), nodata=0)
     with pytest.raises(InputError, match="6 x left out: images with pixels without data"):
         packed(root, tmp_path)
+
+
+def test_grey_images_of_few_bits_are_as_bright_as_others(tmp_path):
+    images = tmp_path / "own" / "images"
+    images.mkdir(parents=True)
+    black_and_white = np.where(random(1, 3)[0] > 127, np.uint8(255), np.uint8(0))
+    for i, name in enumerate(NAMES):
+        image = Image.fromarray(black_and_white)
+        image.convert("1" if i % 2 else "L").save(images / f"{name}.{'png' if i < 3 else 'tif'}")
+    (tmp_path / "own" / "labels.csv").write_text("file,labels\n" + "".join(f"{n},a\n" for n in NAMES))
+    _, pixels = packed(tmp_path / "own", tmp_path)
+    assert len(pixels) == len(NAMES)
+    assert all((found == black_and_white).all() for found in pixels.values())
+
+
+def test_bands_of_which_some_have_other_names_are_refused(tmp_path):
+    for i, name in enumerate(NAMES):
+        path = tmp_path / "own" / "images" / f"{name}.tif"
+        geotiff(path, random(3, i))
+        with rasterio.open(path, "r+") as file:
+            file.descriptions = ("B2", "B3", "B8" if i % 2 else "B4")
+    (tmp_path / "own" / "labels.csv").write_text("file,labels\n" + "".join(f"{n},a\n" for n in NAMES))
+    with pytest.raises(InputError, match="are called B2, B3, B4, and those of others B2, B3, B8"):
+        packed(tmp_path / "own", tmp_path)

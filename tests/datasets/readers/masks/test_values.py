@@ -346,3 +346,44 @@ def test_masks_whose_files_disagree_are_refused(masks, given, message):
 )
 def test_masks_whose_files_agree_are_read(masks, given, expected):
     assert rows_of(masks, "ab", **given) == expected
+
+
+def test_a_colour_that_may_be_a_class_which_never_occurs_is_refused():
+    table = ClassTable(("a", "b"), {}, {(1, 0, 0): 0, BLACK: 1})
+    content = MaskContent()
+    count_content(colours(BLACK, BLACK, BLACK, RED), Path("t0.png"), content)
+    with pytest.raises(InputError, match=r"No pixel .* #010000 of the table, and 25.0 % have #FF0000"):
+        interpret_masks(content, table)
+    known = ClassTable(("a", "b"), {}, {(1, 0, 0): 0, BLACK: 1, RED: None})
+    assert "the class 'a' occurs in none of the masks" in interpret_masks(content, known).notes
+
+
+def test_bands_of_two_numbers_beside_a_table_of_colours_are_refused():
+    content = MaskContent()
+    pixels = np.array([[[65535, 0]], [[0, 65535]], [[0, 0]]], np.uint16)
+    count_content(Raster(pixels, None), Path("t0.tif"), content)
+    with pytest.raises(
+        InputError, match="gives colours, and the masks hold 1 file with bands of two numbers"
+    ):
+        interpret_masks(content, ClassTable(("a", "b", "c"), {}, {RED: 0, BLUE: 1, BLACK: 2}))
+
+
+@pytest.mark.parametrize(
+    ("column", "numbers", "refused"),
+    [
+        ("pixel", (2, 0, 1), True),
+        ("Wert", (0, 1, 2), False),
+        ("count", (120, 30, 50), False),
+        ("nr", (1, 2, 3), False),
+    ],
+)
+def test_a_column_of_another_name_that_numbers_the_classes_is_asked_about(tmp_path, column, numbers, refused):
+    path = tmp_path / "classes.csv"
+    path.write_text(f"name,{column}\n" + "".join(f"{n},{v}\n" for n, v in zip("abc", numbers, strict=True)))
+    content = MaskContent()
+    count_content(grey(0, 1, 2), Path("t0.png"), content)
+    if not refused:
+        assert interpret_masks(content, read_class_table(path)).codebook.values[2] == 2
+        return
+    with pytest.raises(InputError, match="no column `value`, and the column 'pixel' holds numbers"):
+        interpret_masks(content, read_class_table(path))
