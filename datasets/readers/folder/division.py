@@ -86,6 +86,13 @@ def split_of(
         return [split[key] for key in owners]
     if options.split is None:
         _refuse_partial_folders(owners)
+        if sources.unread_splits:
+            path = sources.unread_splits[0]
+            raise InputError(
+                f"{path} may give the split, and is not read: write train, val or test into a column split of the "
+                "table, or the names of the images into train.txt, val.txt and test.txt. Or divide the images by "
+                "shares, whatever it says: --split 70/10/20"
+            )
     shares = DEFAULT_SPLIT if options.split is None else options.split
     kept = "" if groups is None else f", {counted(len(set(groups)), 'group')} kept together"
     sources.reading.append(f"split: shares {shares} by the images' names{kept}")

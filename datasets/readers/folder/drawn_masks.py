@@ -44,6 +44,7 @@ def drawings_of(
         raise InputError(
             "--draw-masks draws the outlines of an export of COCO, Label Studio or CVAT; name it with --labels FILE."
         )
+    _refuse_shares(outlines)
     place = {name: c for c, name in enumerate(table.names)}
     outside = IGNORE if options.background is None else place[options.background]
     overlap = options.overlap or "later"
@@ -54,6 +55,20 @@ def drawings_of(
         for key, row in labels.row_of.items()
     }
     return drawings, _sentences(outlines, options)
+
+
+def _refuse_shares(outlines: Sequence[Outlines]) -> None:
+    """Refuse outlines in shares of the image's sides, which would cover no pixel.
+
+    Raises:
+        InputError: All coordinates lie between 0 and 1.
+    """
+    shapes = [shape for image in outlines for each in image.objects for shape in each.polygons]
+    if shapes and all(0 <= at <= 1 for shape in shapes for at in shape):
+        raise InputError(
+            "--draw-masks: all coordinates lie between 0 and 1. They are read as pixels: multiply shares of the "
+            "image's sides by its width and height."
+        )
 
 
 def _sentences(outlines: Sequence[Outlines], options: FolderOptions) -> list[str]:

@@ -10,16 +10,26 @@ import numpy as np
 
 from gridbench.datasets.readers.files import FileIndex
 from gridbench.datasets.readers.folder.layout import FoundFiles, first_file, split_folders
+from gridbench.datasets.readers.folder.parallel_folders import refuse_parallel_folders
 from gridbench.datasets.readers.folder.split_lists import is_name_list
 from gridbench.datasets.readers.formats.annotations import ANNOTATION_SUFFIXES, annotation_table
 from gridbench.datasets.readers.formats.drawn import Outlines
 from gridbench.datasets.readers.splitting import SPLIT_WORDS
 from gridbench.datasets.readers.tables import LabelTable, TableOptions, read_label_table
+from gridbench.datasets.readers.tables.label_checks import folded_name, number_form, says_no_label
 from gridbench.datasets.readers.tables.label_table import refuse_alike
 from gridbench.datasets.readers.tables.rows import TABLE_SUFFIXES
 from gridbench.errors import InputError, counted
 
-__all__ = ["LABEL_FILES", "MatchedTable", "folder_labels", "label_files", "match_tables", "other_tables"]
+__all__ = [
+    "LABEL_FILES",
+    "MatchedTable",
+    "folder_labels",
+    "label_files",
+    "match_tables",
+    "other_tables",
+    "unread_label_files",
+]
 
 LABEL_FILES = tuple(f"labels{suffix}" for suffix in TABLE_SUFFIXES)
 _OTHER_LABEL_FILES = ("multilabel.csv", "multilabels.csv", "multi-labels.xlsx")
@@ -85,6 +95,12 @@ def label_files(root: Path) -> dict[str, Path]:
     files = [path for folder in folders for path in sorted(folder.iterdir())]
     tables = {f"{path.stem}/": path for path in files if path.suffix.lower() in _ONE_TABLE_EACH}
     return tables if len(tables) == len(files) else {}
+
+
+def unread_label_files(root: Path, read: Sequence[Path]) -> list[str]:
+    """Return the names of files in a folder that are called as tables of labels are, beside the one that is read."""
+    names = {*LABEL_FILES, *_ANNOTATION_FILES, *_OTHER_LABEL_FILES}
+    return sorted(path.name for path in root.iterdir() if path.name.lower() in names and path not in read)
 
 
 def other_tables(root: Path, known: Sequence[str]) -> list[str]:
@@ -197,7 +213,10 @@ def folder_labels(found: FoundFiles, class_names: Sequence[str] | None) -> Match
     names = tuple(class_names) if class_names is not None else tuple(sorted(set(folders)))
     if len(set(folders)) < 2:
         return None
-    refuse_alike(sorted(set(folders)), "folders of classes")
+    refuse_alike(sorted(set(folders)), "folders of classes", lambda name: number_form(folded_name(name)))
+    notes: list[str] = []
+    if class_names is None:
+        notes = _refuse_other_folders(found, parts, first)
     unknown = sorted(set(folders) - set(names))
     if unknown:
         raise InputError(f"The folder {unknown[0]!r} is none of the classes {', '.join(names[:10])}.")
@@ -207,5 +226,24 @@ def folder_labels(found: FoundFiles, class_names: Sequence[str] | None) -> Match
     reading = (
         f"labels: the folder of each image, {counted(len(set(folders)), 'class', 'classes')}, one label an image",
     )
-    table = LabelTable(list(parts), names, labels, columns, (), reading)
+    table = LabelTable(list(parts), names, labels, columns, tuple(notes), reading)
     return MatchedTable(table, {key: row for row, key in enumerate(parts)})
+
+
+def _refuse_other_folders(found: FoundFiles, parts: Mapping[str, tuple[str, ...]], level: int) -> list[str]:
+    """Refuse folders that may be no classes, and return what the user should look at.
+
+    Raises:
+        InputError: A folder is called as if its images had no label, or holds the masks of another's images.
+    """
+    folders: dict[str, dict[str, Path]] = {}
+    for key, each in parts.items():
+        path = found.images[key]
+        folders.setdefault(each[level], {})["/".join([*each[:level], path.name[: -len(path.suffix)]])] = path
+    unlabelled = next((name for name in sorted(folders) if says_no_label(name)), None)
+    if unlabelled is not None:
+        raise InputError(
+            f"The folder {unlabelled!r} may be a class, or hold images without a label. Move it elsewhere, or list the "
+            "classes with --classes FILE, one name a line."
+        )
+    return refuse_parallel_folders(folders)

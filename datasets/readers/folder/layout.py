@@ -8,15 +8,22 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from gridbench.datasets.readers.base import listed
-from gridbench.datasets.readers.files import files_by_key, is_raster, raster_files, walk_files
+from gridbench.datasets.readers.files import (
+    RASTER_SUFFIXES,
+    files_by_key,
+    is_raster,
+    other_kinds,
+    raster_files,
+    walk_files,
+)
 from gridbench.datasets.readers.folder.options import FolderOptions
 from gridbench.datasets.readers.splitting import SPLIT_WORDS
 from gridbench.errors import InputError
 
 __all__ = ["FoundFiles", "find_files", "first_file", "masks_in", "split_folders", "split_of_name"]
 
-_IMAGE_FOLDERS = ("images", "image", "img", "imgs")
-_MASK_FOLDERS = ("masks", "mask", "annotations", "labels", "gt")
+_IMAGE_FOLDERS = ("images", "image", "img", "imgs", "jpegimages", "img_dir")
+_MASK_FOLDERS = ("masks", "mask", "annotations", "labels", "gt", "segmentationclass", "ann_dir")
 _MASK_ENDINGS = ("_mask", "_masks", "_label", "_labels", "_gt", "-mask", "-label")
 _IMAGE_ENDINGS = ("_sat", "_image", "_img", "_rgb", "-image")
 _MASK_WORDS = re.compile(r"(?:^|(?<=[/_-]))(mask|masks|label|labels|gt|annotation)(?=$|[/_-])")
@@ -81,7 +88,16 @@ def find_files(root: Path, options: FolderOptions) -> FoundFiles:
             found.notes += listed("other kind", f"of files in {image_folder}, passed over", endings)
     if not found.images:
         where = " or ".join(str(image_folder) for _, image_folder, _ in pairs)
-        raise InputError(f"There is no image below {where}; name the folder with --images DIR.")
+        kinds = ", ".join(filter(None, (other_kinds(image_folder) for _, image_folder, _ in pairs)))
+        raise InputError(
+            f"There is no image below {where}; name the folder with --images DIR."
+            + (
+                f" Files are there that end in {kinds}: unpack archives, and save images as PNG, JPEG or TIFF, or "
+                "as one array of all (gridbench data prepare arrays)."
+                if kinds
+                else ""
+            )
+        )
     found.split = _split_of_folders(found.images)
     return found
 
@@ -158,8 +174,10 @@ def _image_key(mask_key: str, images: Mapping[str, Path]) -> str:
     """Return the key of the image that a mask belongs to, or the mask's own key when none fits."""
     if mask_key in images:
         return mask_key
+    name = PurePosixPath(mask_key)
     stems = [
         mask_key,
+        *([str(name.with_suffix(""))] if name.suffix.lower() in RASTER_SUFFIXES else []),
         *(mask_key.removesuffix(ending) for ending in _MASK_ENDINGS if mask_key.endswith(ending)),
     ]
     candidates = [stem + ending for stem in stems for ending in ("", *_IMAGE_ENDINGS)]

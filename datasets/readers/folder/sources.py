@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gridbench.datasets.readers.base import listed
-from gridbench.datasets.readers.files import is_raster, walk_files
+from gridbench.datasets.readers.files import is_raster, other_kinds, walk_files
 from gridbench.datasets.readers.folder.drawn_masks import drawings_of, with_background
 from gridbench.datasets.readers.folder.labels import (
     LABEL_FILES,
@@ -16,10 +16,11 @@ from gridbench.datasets.readers.folder.labels import (
     label_files,
     match_tables,
     other_tables,
+    unread_label_files,
 )
 from gridbench.datasets.readers.folder.layout import FoundFiles, find_files, first_file, masks_in
 from gridbench.datasets.readers.folder.options import FolderOptions
-from gridbench.datasets.readers.folder.split_lists import LIST_SUFFIXES, find_split_lists
+from gridbench.datasets.readers.folder.split_lists import LIST_SUFFIXES, find_split_lists, unread_splits
 from gridbench.datasets.readers.formats.drawing import Drawing
 from gridbench.datasets.readers.tables import TableOptions
 from gridbench.datasets.readers.tables.class_table import ClassTable, read_class_table, with_codes
@@ -42,6 +43,7 @@ class FolderSources:
         clean_masks: Key of each clean mask -> its file; None without clean masks.
         drawings: Key of each image -> what is drawn as its label map; None unless that was asked for.
         split_lists: File that lists the images of a split -> train, val or test.
+        unread_splits: Files that may give a split in a form that is not read.
         reading: Interpretation of the sources, one line each.
         notes: Notes for the user.
     """
@@ -53,6 +55,7 @@ class FolderSources:
     clean_masks: dict[str, Path] | None = None
     drawings: dict[str, Drawing] | None = None
     split_lists: dict[Path, str] = field(default_factory=dict)
+    unread_splits: list[Path] = field(default_factory=list)
     reading: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -94,7 +97,7 @@ def find_sources(root: Path, options: FolderOptions) -> FolderSources:
         tables = {prefix: path for prefix, path in tables.items() if path not in find_split_lists(root)}
     table = None if class_file is None else read_class_table(class_file, options.ignore_classes)
     names = table.names if table else None
-    labels = match_tables(tables, found, names, options.table) if tables else None
+    labels = match_tables(tables, found, names, _with_numbers(options.table, table)) if tables else None
     if labels is None and found.masks is None:
         labels = folder_labels(found, names)
     if labels is None and found.masks is None:
@@ -112,7 +115,11 @@ def find_sources(root: Path, options: FolderOptions) -> FolderSources:
             )
     elif options.mask_values is not None:
         table = with_codes(table, options.mask_values)
-    clean = None if options.clean_labels is None else _clean_table(options, found, table.names, labels)
+    clean = (
+        None
+        if options.clean_labels is None
+        else _clean_table(options, found, table, labels, list(tables.values()))
+    )
     clean_masks = None
     if options.clean_masks is not None:
         if found.masks is None:
@@ -127,8 +134,18 @@ def find_sources(root: Path, options: FolderOptions) -> FolderSources:
         table = with_background(table, options)
         drawings, lines = drawings_of(labels, table, options)
     lists = find_split_lists(root, list(tables.values()))
+    read = [*tables.values(), *lists, *(path for path in (class_file, options.clean_labels) if path)]
     sources = FolderSources(
-        found, table, labels, clean, clean_masks, drawings, lists, list(found.reading), list(found.notes)
+        found,
+        table,
+        labels,
+        clean,
+        clean_masks,
+        drawings,
+        lists,
+        unread_splits(root, found.images, read),
+        list(found.reading),
+        list(found.notes),
     )
     for what, matched in (("labels", labels), ("clean labels", clean)):
         if matched is not None:
@@ -144,20 +161,38 @@ def find_sources(root: Path, options: FolderOptions) -> FolderSources:
         and any(o.objects and o.size for o in labels.table.outlines or [])
     ):
         sources.notes.append("outlines are read as scene labels; --draw-masks draws them as label maps")
+    sources.notes += listed("file", "of labels, not read", unread_label_files(root, read))
     if class_file is not None:
         ignored = f", {', '.join(options.ignore_classes)} ignored" if options.ignore_classes else ""
         sources.reading.append(f"classes: {class_file.name}, {counted(len(table.names), 'name')}{ignored}")
     return sources
 
 
+def _with_numbers(options: TableOptions, table: ClassTable | None) -> TableOptions:
+    """Let labels be numbers of the classes, where a table of the classes gives them."""
+    if table is None or table.unclear:
+        return options
+    numbers = {str(value): table.names[c] for value, c in table.values.items() if c is not None}
+    return replace(options, numbers=numbers)
+
+
 def _clean_table(
-    options: FolderOptions, found: FoundFiles, names: Sequence[str], labels: MatchedTable | None
+    options: FolderOptions,
+    found: FoundFiles,
+    table: ClassTable,
+    labels: MatchedTable | None,
+    tables: Sequence[Path],
 ) -> MatchedTable:
     """Read the second table by what was said about the first; its split and groups must be those of the first."""
     assert options.clean_labels is not None
+    if options.clean_labels.resolve() in [path.resolve() for path in tables]:
+        raise InputError(
+            f"--clean-labels: {options.clean_labels} is the table of the labels, too. Write the columns of the images' "
+            "names and of the true labels into a table of its own, and name that one."
+        )
     said = replace(options.table, split_column=None)
     try:
-        clean = match_tables({"": options.clean_labels}, found, names, said)
+        clean = match_tables({"": options.clean_labels}, found, table.names, _with_numbers(said, table))
     except InputError as error:
         if said == TableOptions():
             raise
@@ -226,6 +261,11 @@ def _nothing_to_learn(root: Path) -> str:
     tables = other_tables(root, _CLASS_FILES)
     if tables:
         text += f" There is {', '.join(tables[:5])}: is it the table of labels? Then add --labels {root / tables[0]}"
+    elif kinds := other_kinds(root):
+        text += (
+            f" Files are there that end in {kinds}. One file for each image, as YOLO, Pascal VOC and LabelMe write, is "
+            "not read: export COCO JSON from the tool. Masks in .npy or .mat must be saved as PNG or TIFF."
+        )
     return text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,9 +14,9 @@ from gridbench.datasets.readers.splitting import SPLIT_WORDS
 from gridbench.datasets.readers.tables.rows import read_text
 from gridbench.errors import InputError, counted
 
-__all__ = ["LIST_SUFFIXES", "find_split_lists", "is_name_list", "read_split_lists"]
+__all__ = ["LIST_SUFFIXES", "find_split_lists", "is_name_list", "read_split_lists", "unread_splits"]
 
-LIST_SUFFIXES = (".txt", ".lst")
+LIST_SUFFIXES = (".txt", ".lst", ".csv")
 _FOLDERS = ("", "splits", "split", "lists", "ImageSets", "ImageSets/Main", "ImageSets/Segmentation")
 _OTHER_WORDS = {
     "list",
@@ -31,6 +32,10 @@ _OTHER_WORDS = {
     "set",
 }
 _LOOK = 100
+_TEXTS = {".txt", ".lst", ".csv", ".tsv", ".json", ".jsonl", ".yaml", ".yml"}
+_ABOUT_SPLITS = re.compile(
+    r"(?<![a-z])(train|trainval|val|valid|validation|dev|test|splits?|folds?)(?![a-z])"
+)
 _INSTEAD = "or divide the images by shares, whatever the lists say: --split 70/10/20"
 
 
@@ -60,6 +65,27 @@ def find_split_lists(root: Path, apart_from: Sequence[Path] = ()) -> dict[Path, 
         if len(found) > 1 and "train" in found.values():
             return dict(sorted(found.items(), key=lambda item: SPLITS.index(item[1])))
     return {}
+
+
+def unread_splits(root: Path, images: Mapping[str, Path], apart_from: Sequence[Path]) -> list[Path]:
+    """Return the files beside the images that are called as if they gave a split, and name an image.
+
+    Args:
+        root: The user's folder; folders called `splits` and the like are looked into, too.
+        images: Key of each image -> its file.
+        apart_from: Files that are read.
+    """
+    names = [path.stem for path in itertools.islice(images.values(), _LOOK)]
+    found = []
+    for folder in (root / name for name in _FOLDERS[:4]):
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            called = folder != root or _ABOUT_SPLITS.search(path.stem.lower())
+            if called and path.suffix.lower() in _TEXTS and path not in apart_from and path.is_file():
+                with path.open("rb") as file:
+                    text = file.read(1 << 16).decode("utf-8", "replace")
+                if any(name in text for name in names):
+                    found.append(path)
+    return found
 
 
 def is_name_list(path: Path) -> bool:
@@ -136,4 +162,6 @@ def _split_word(path: Path) -> str | None:
     if path.suffix.lower() not in LIST_SUFFIXES:
         return None
     words = [word for word in re.split(r"[\W_]+", path.stem.lower()) if word not in _OTHER_WORDS]
-    return SPLIT_WORDS.get(words[0]) if len(words) == 1 else None
+    split = SPLIT_WORDS.get(words[0]) if len(words) == 1 else None
+    # Further words of a line are passed over, and those of a .csv are columns of a table.
+    return split if split is None or path.suffix.lower() != ".csv" or is_name_list(path) else None

@@ -177,6 +177,24 @@ def test_a_second_table_of_another_split_or_group_is_refused(root, column, first
         plan_folder(root, FolderOptions(clean_labels=root / "truth.csv"))
 
 
+def test_one_table_cannot_be_both_the_noisy_and_the_clean_labels(root):
+    (root / "other.csv").write_text("file,labels\n" + "".join(f"im{i:02d}.png,road\n" for i in range(12)))
+    with pytest.raises(InputError, match=r"other.csv is the table of the labels, too.*a table of its own"):
+        plan_folder(root, FolderOptions(labels=root / "other.csv", clean_labels=root / "other.csv"))
+
+
+def test_a_further_table_of_labels_is_told(root):
+    label_csv(root, [f"im{i:02d}.png,road" for i in range(12)])
+    (root / "labels.tsv").write_text("file\tlabels\n")
+    assert "1 file of labels, not read: labels.tsv" in plan_folder(root, FolderOptions()).report["notes"]
+
+
+def test_a_mask_may_have_the_whole_name_of_its_image_before_its_ending(root):
+    for path in list((root / "masks").iterdir()):
+        path.rename(path.with_name(f"{path.stem}.jpg.png"))
+    assert len(plan_folder(root, FolderOptions()).names) == len(list((root / "images").iterdir()))
+
+
 @pytest.mark.parametrize("tile", [None, 8])
 def test_a_second_folder_of_masks_gives_the_clean_maps_and_labels(root, tmp_path, tile):
     (root / "truth").mkdir()

@@ -117,9 +117,37 @@ def test_two_lists_of_one_split_are_refused(root):
         splits(root)
 
 
-def test_a_single_list_is_no_split(root):
-    (root / "train.txt").write_text("t1\nt2\n")
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("train.txt", "t1\nt2\n"),
+        ("splits.json", '{"train": ["t1"], "test": ["t2"]}'),
+        ("split.csv", "file,part\nt1,train\nt2,test\n"),
+        ("splits/fold_0.txt", "t1\nt2\n"),
+    ],
+)
+def test_a_file_that_may_give_the_split_and_is_not_read_is_refused(root, name, content):
+    path = root / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"may give the split, and is not read.*--split 70/10/20"):
+        splits(root)
+    assert set(splits(root, split="70/10/20")[0].values()) == {"train", "val", "test"}
+
+
+def test_files_that_name_no_image_are_no_splits(root):
+    (root / "requirements-test.txt").write_text("pytest\n")
+    (root / "train.json").write_text('{"epochs": 20}')
     assert set(splits(root)[0].values()) == {"train", "val", "test"}
+
+
+@pytest.mark.parametrize("header", ["", "filename\n"])
+def test_lists_may_be_tables_of_one_column(root, header):
+    write(root, names="{}.csv")
+    for word in ("train", "val", "test"):
+        path = root / f"{word}.csv"
+        path.write_text(header + path.read_text())
+    assert splits(root)[0] == SPLIT
 
 
 def move(root, folder_of):
