@@ -12,6 +12,7 @@ __all__ = [
     "RunFailed",
     "counted",
     "in_words",
+    "method_in_words",
     "nearest",
     "on_a_screen",
 ]
@@ -72,6 +73,15 @@ def counted(number: int | None, noun: str, plural: str = "") -> str:
         ('1 record', '0 records', '2 classes')
     """
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def method_in_words(method: str, loss: str | None) -> str:
+    """Return the name of a method with its loss, where that has another name.
+
+    >>> method_in_words("grid", "bce"), method_in_words("bce", "bce"), method_in_words("random", None)
+    ('grid with bce', 'bce', 'random')
+    """
+    return f"{method} with {loss}" if loss and loss != method else method
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -36,7 +36,8 @@ class Specification:
     def allowed(self, kind: type) -> str:
         """Describe the allowed values in words for a message."""
         if self.choices:
-            return "one of " + ", ".join(str(choice) for choice in self.choices)
+            known = ", ".join(str(choice) for choice in self.choices)
+            return f"one of {known}" if len(self.choices) > 1 else known
         noun = {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "text")
         if self.low > -math.inf or self.high < math.inf:
             low = f"above {self.low:g}" if self.low_open else f"from {self.low:g}"

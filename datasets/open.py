@@ -34,9 +34,10 @@ def open_archive(name: str, cache: Path | None = None, progress: Progress | None
     if name in prepared:
         return Archive.open(archive_directory(folder, name))
     known = DATASETS.names()
+    own = [each for each in prepared if each not in known]
     raise InputError(
         f"There is no data set {name!r}.{nearest(name, [*known, *prepared])} Built in: {', '.join(known)}. "
-        f"Prepared in {folder}: {', '.join(prepared) or 'none'}. "
+        f"Prepared in {folder}: {', '.join(own) or 'none'}. "
         "Prepare your own with: gridbench data prepare --help"
     )
 

@@ -139,6 +139,8 @@ def _check_words(command: click.Command) -> None:
             check = _path if isinstance(kind, click.Path) else _plain_number
             vars(each.type)["convert"] = functools.partial(check, kind)
     for below in getattr(command, "commands", {}).values():
+        # click would cut the summary in the help of its group after some words.
+        below.short_help = below.short_help or " ".join(str(below.help).split("\n\n")[0].split())
         _check_words(below)
 
 

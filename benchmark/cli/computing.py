@@ -12,7 +12,7 @@ import click
 
 from gridbench.cli.options import option
 from gridbench.core.terminal import say
-from gridbench.errors import counted
+from gridbench.errors import InputError, counted
 
 if TYPE_CHECKING:
     from gridbench.sweeps.grid import Sweep
@@ -93,6 +93,10 @@ _OPTIONS = (
 )
 
 
+_ONLY = {"workers": "local", "devices": "local", "per_device": "local", "address": "ray", "gpus": "ray"}
+"""Setting -> the one engine that reads it."""
+
+
 def computing_options(command: F) -> F:
     """Add the options that say how runs are computed; `computing_of` takes their values."""
     for add in reversed(_OPTIONS):
@@ -101,11 +105,20 @@ def computing_options(command: F) -> F:
 
 
 def computing_of(given: dict[str, Any]) -> Computing:
-    """Take the values of `computing_options` out of a command's keywords."""
+    """Take the values of `computing_options` out of a command's keywords.
+
+    Raises:
+        InputError: One of them is for the other engine, or has a wrong value.
+    """
     from gridbench.engines.choice import EngineChoice
     from gridbench.sweeps.run_sweep import Computing
 
     engine = EngineChoice(**{field.name: given.pop(field.name) for field in fields(EngineChoice)})
+    for field in fields(engine):
+        only = _ONLY.get(field.name, engine.engine)
+        if only != engine.engine and getattr(engine, field.name) != field.default:
+            flag = "--" + field.name.replace("devices", "device").replace("_", "-")
+            raise InputError(f"{flag} is for --engine {only}, not for --engine {engine.engine}.")
     return Computing(engine, given.pop("time_limit"), given.pop("max_failures"))
 
 

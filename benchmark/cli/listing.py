@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -17,7 +18,7 @@ def listing() -> None:
     """List methods, losses, noise models, metrics, data sets or backbones."""
 
 
-def _print_registry(registry: Any, name: str | None) -> None:
+def _print_registry(registry: Any, name: str | None, summary: Callable[[str], str] | None = None) -> None:
     from rich.table import Table
 
     from gridbench.core.console import Console
@@ -34,7 +35,7 @@ def _print_registry(registry: Any, name: str | None) -> None:
         table.add_column("from")
     for each in registry:
         origin = registry.origin(each)
-        table.add_row(each, registry.summary(each), *([origin] if outside else []))
+        table.add_row(each, (summary or registry.summary)(each), *([origin] if outside else []))
     console.print(table)
 
 
@@ -175,7 +176,7 @@ def datasets(cache: str | None) -> None:
     from gridbench.datasets.cache import default_cache, prepared_names
     from gridbench.registry import DATASETS
 
-    _print_registry(DATASETS, None)
+    _print_registry(DATASETS, None, lambda each: str(DATASETS.get(each).summary))
     folder = Path(cache) if cache else default_cache()
     prepared = [name for name in prepared_names(folder) if name not in DATASETS]
     say(f"prepared in {folder}: {', '.join(prepared) or 'none'}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,22 @@ if TYPE_CHECKING:
 __all__ = ["sweep"]
 
 
-@click.command(cls=GroupedCommand)
+class _Sweep(GroupedCommand):
+    """Refuses a list of values that several options of one name hold, of which click would keep the last."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the words after the command."""
+        order = [] if ctx.resilient_parsing else self.make_parser(ctx).parse_args(list(args))[2]
+        for each in [each for each, times in Counter(order).items() if times > 1]:
+            from gridbench.sweeps.grid import AXES
+
+            if each.name in (*AXES, "seeds"):
+                flag = each.opts[0]
+                raise click.UsageError(f"{flag} is given twice; give all values in one list: {flag} A,B", ctx)
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=_Sweep)
 @config_options(
     select="Choose these parameters on validation (above); last or best: which epoch is scored.  [default: last]"
 )

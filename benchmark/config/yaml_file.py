@@ -49,8 +49,9 @@ class _Settings(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _parse_yaml(text: str) -> Any:
+def _parse_yaml(text: str, name: str) -> Any:
     loader = _Settings(text)
+    loader.name = name
     try:
         node = loader.get_single_node()
         if node is None:
@@ -83,7 +84,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
         InputError: The file cannot be read, or holds no mapping.
     """
     try:
-        content = _parse_yaml(read_text(path, LARGEST_TEXT))
+        content = _parse_yaml(read_text(path, LARGEST_TEXT), path.name)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"The file {str(path)!r} cannot be read: {error}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:

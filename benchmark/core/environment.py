@@ -42,18 +42,20 @@ def choose_device(name: str) -> Any:
     if name == "auto":
         accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
         return accelerator or torch.device("cpu")
+    allowed = "Allowed: auto, cpu, cuda, cuda:N."
     try:
         device = torch.device(name)
+    except RuntimeError:
+        raise InputError(f"There is no device {name!r}. {allowed}") from None
+    try:
         if device.type == "meta":
             raise RuntimeError("it computes no numbers.")
         if device.type == "cpu" and device.index is not None:
             raise RuntimeError("a CPU has no number; --threads says how much of it is used.")
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"The device {name!r} cannot be used: {reason} Allowed: auto, cpu, cuda, cuda:N."
-        ) from None
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise InputError(f"The device {name!r} cannot be used: {reason}. {allowed}") from None
     return device
 
 

@@ -62,7 +62,7 @@ def load_plugin(path: Path) -> list[tuple[str, str]]:
     path = Path(path)
     if path.suffix != ".py" or not path.is_file():
         found = "is not a Python file" if path.exists() else "does not exist"
-        raise InputError(f"The plug-in {str(path)!r} {found}. Give a file: --plugin path/to/my_method.py")
+        raise InputError(f"The plug-in {str(path)!r} {found}; give one, such as path/to/my_method.py.")
     file = path.resolve()
     try:
         read_bytes(file, LARGEST_JSON)

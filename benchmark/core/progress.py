@@ -12,6 +12,7 @@ from typing import Any, Self
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from gridbench.core.console import Console
+from gridbench.core.terminal import say, wrapped
 
 __all__ = ["ProgressReporter"]
 
@@ -61,9 +62,8 @@ class ProgressReporter:
         detail = f"loss {row['loss']:.4f}"
         detection = row.get("detection")
         if detection and detection.get("precision") is not None:
-            detail += (
-                f"  detection {100 * detection['precision']:.0f} % of {100 * detection['prevalence']:.0f} %"
-            )
+            found, chance = (f"{100 * detection[name]:.0f} %" for name in ("precision", "prevalence"))
+            detail += f"  detection precision {found} (chance {chance})"
         self.show(self._label, done, total, detail)
 
     def build(self, done: int, total: int, message: str) -> None:
@@ -73,7 +73,11 @@ class ProgressReporter:
     def say(self, line: str) -> None:
         """Print one line above the bar."""
         if not self._quiet:
-            self._console.print(line, markup=False, highlight=False)
+            # rich would break a line inside a path or a command.
+            if self._bars is None:
+                say(line, err=True)
+            else:
+                self._console.print(wrapped(line, self._console.width), highlight=False, soft_wrap=True)
 
     def show(self, label: str, done: float, total: int, detail: str) -> None:
         """Advance the bar or print a line, whichever this output can do.

@@ -23,7 +23,7 @@ from gridbench.config import stored_config
 from gridbench.core.files import check_folder, check_free, check_target, write_bytes
 from gridbench.core.terminal import escape
 from gridbench.datasets.dataset import Progress
-from gridbench.errors import InputError
+from gridbench.errors import InputError, method_in_words
 from gridbench.leaderboard.records.command_line import command_of
 from gridbench.plan import Plan, make_plan
 from gridbench.records.recompute import wrong_numbers
@@ -226,7 +226,7 @@ def _card(stored: RunRecord, plan: Plan, config: Mapping[str, Any]) -> str:
     call = f"torch.nn.functional.{mapped}({call})" if mapped and not reads_map else call
     if mapped and reads_map:
         call = f"torch.nn.functional.{mapped}(model.forward_features(images)).mean((2, 3))"
-    name = f"{settings['method']}" + (f" with {settings['loss']}" if settings["loss"] else "")
+    name = method_in_words(settings["method"], settings["loss"])
     return f"""---
 {head}
 ---

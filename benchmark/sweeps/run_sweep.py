@@ -54,15 +54,20 @@ class Computing:
         engine = self.engine.make(execution, [item.plan for item in todo], self.time_limit, progress.say)
         failures = _watch(engine, todo, progress, self.max_failures)
         if failures:
+            # Told here, since the folder of a run that failed before it began, or was stopped, does not say why.
+            first = "" if len(failures) == 1 else "The first: "
             raise RunFailed(
-                f"{counted(failures, 'run')} failed; gridbench status says why. Try again with --retry-failed. "
-                "All others are intact."
+                f"{counted(len(failures), 'run')} failed; all others are intact. {first}{failures[0].rstrip('.')}. "
+                "Try again with --retry-failed."
             )
 
 
-def _watch(engine: Engine, todo: Sequence[Item], progress: ProgressReporter, max_failures: int | None) -> int:
-    """Let the engine compute, show what happens, and return the number of failures."""
-    finished, failures = 0, 0
+def _watch(
+    engine: Engine, todo: Sequence[Item], progress: ProgressReporter, max_failures: int | None
+) -> list[str]:
+    """Let the engine compute, show what happens, and return which runs failed, and why."""
+    finished = 0
+    failures: list[str] = []
     share: dict[int, float] = {}
     # Closing the generator is what ends its workers; a break alone would leave that to the garbage collector.
     with contextlib.closing(engine.compute([item.plan.config for item in todo])) as events:  # type: ignore[type-var]
@@ -79,13 +84,13 @@ def _watch(engine: Engine, todo: Sequence[Item], progress: ProgressReporter, max
             elif event.kind in ("done", "failed", "busy"):
                 finished += 1
                 share[event.index] = 1.0
-                failures += event.kind == "failed"
-                progress.say(
-                    f"{event.kind:6} {label}" + (f": {event.detail}" if event.kind != "done" else "")
-                )
-            progress.show("sweep", sum(share.values()), len(todo), f"{finished} finished, {failures} failed")
-            if max_failures and failures >= max_failures:
-                progress.say(f"Stopped after {counted(failures, 'failure')}.")
+                told = label + (f": {event.detail}" if event.kind != "done" else "")
+                failures += [told] if event.kind == "failed" else []
+                progress.say(f"{event.kind:6} {told}")
+            detail = f"{finished} finished, {len(failures)} failed"
+            progress.show("sweep", sum(share.values()), len(todo), detail)
+            if max_failures and len(failures) >= max_failures:
+                progress.say(f"Stopped after {counted(len(failures), 'failure')}.")
                 break
     return failures
 

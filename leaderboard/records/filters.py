@@ -78,8 +78,9 @@ def keep(found: Collection, conditions: Iterable[Condition]) -> Collection:
         if found.runs and not runs:
             there = sorted({setting_text(run.value(name)) for run in found.runs}, key=order_of)
             wanted = f"{condition.name}{condition.sign}{','.join(condition.values)}"
+            near = nearest(condition.values[0], there) if condition.sign == "=" else ""
             raise InputError(
-                f"No result meets {wanted!r}.{nearest(condition.values[0], there)} "
+                f"No result meets {wanted!r}.{near} "
                 f"There are: {', '.join(text or 'none' for text in there[:20])}."
             )
         left_out = [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gridbench.cli.audit.summary import next_steps
 from gridbench.cli.options import typed_command
 from gridbench.core.terminal import say
-from gridbench.errors import InputError, counted
+from gridbench.errors import InputError, counted, method_in_words
 
 if TYPE_CHECKING:
     from gridbench.audit.audit import Folding
@@ -41,11 +41,11 @@ def print_mask_audit(found: MaskAudit, listed: Path, page: Path, where: Sequence
 
     document = found.document
     config, expected = document["config"], Expectation(**document["expected"])
-    loss = "" if config["loss"] == config["method"] else f" with {config['loss']}"
+    method = method_in_words(config["method"], config["loss"])
     lines = [
         f"Audited {counted(document['regions'], 'region')} in the label maps of "
         f"{counted(document['images'], 'image')} of "
-        f"{document['dataset']}: {len(document['folds'])} folds, {config['method']}{loss}, "
+        f"{document['dataset']}: {len(document['folds'])} folds, {method}, "
         f"{counted(config['epochs'], 'epoch')}, {document['seconds']:.0f} s.",
         f"Kept together in a fold: {document['together']}.",
         f"{counted(len(found), 'finding')}. {advice(expected)}"

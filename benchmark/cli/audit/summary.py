@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridbench.cli.options import typed_command
 from gridbench.core.terminal import say
-from gridbench.errors import counted
+from gridbench.errors import counted, method_in_words
 
 if TYPE_CHECKING:
     from gridbench.audit.audit import Audit
@@ -27,12 +27,12 @@ def print_audit(found: Audit, listed: Path, page: Path, where: Sequence[str], sh
 
     document = found.document
     config, rate = document["config"], document["noise_rate"]
-    loss = "" if config["loss"] == config["method"] else f" with {config['loss']}"
+    method = method_in_words(config["method"], config["loss"])
     say(
         f"Audited {counted(document['labels'], 'label')} of {counted(document['images'], 'training image')} of "
         f"{document['dataset']}: "
         f"{len(document['folds'])} folds of {min(document['folds'])} to {max(document['folds'])} images, "
-        f"{config['method']}{loss}, {counted(config['epochs'], 'epoch')}, {document['seconds']:.0f} s."
+        f"{method}, {counted(config['epochs'], 'epoch')}, {document['seconds']:.0f} s."
     )
     say(f"Kept together in a fold: {document['together']}.")
     poor = warning(document["skill"])

@@ -133,6 +133,7 @@ def compare(
       gridbench compare grid -p lambda=40
     """  # noqa: D301
     how = computing_of(given)
+    chosen = format_of(format_, out)
     method = _method(what, name)
     assigned = parse_assignments(parameters)
     from gridbench.core.progress import ProgressReporter
@@ -172,7 +173,6 @@ def compare(
         if todo:
             how.compute(Execution(runs=runs, cache=cache, keep="light"), todo, progress)
     report = comparison_report(baselines, items, control, runs, metric)
-    chosen = format_of(format_, out)
     write_report(report_text(report, chosen, out), out)
     typed = {"method": name, "loss": loss, "slnir": slnir, "baselines": file, "cache": cache}
     typed |= {"runs": runs} if str(runs) != "runs" else {}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gridbench.core.machine import NOT_RECORDED
 from gridbench.core.terminal import say
-from gridbench.errors import RunFailed, counted
+from gridbench.errors import RunFailed, counted, method_in_words
 
 if TYPE_CHECKING:
     from gridbench.leaderboard.formats.report import Report
@@ -41,7 +41,7 @@ def announce(
         f"SLNIR {rate}: seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
         for rate, seeds in baselines.plain.items()
     )
-    say(f"{method} with {loss} on {config.dataset}, on the cells of the baselines ({cells}).")
+    say(f"{method_in_words(method, loss)} on {config.dataset}, on the cells of the baselines ({cells}).")
     seconds = baselines.seconds()
     spent = seconds and f"{seconds / len(items) * len(todo) / 60:.1f} core-minutes"
     cost = f" Where the baselines were made, plain training took {spent} for as many." if spent else ""

@@ -27,7 +27,15 @@ FORMATS = ("terminal", "markdown", "latex", "csv", "json", "html")
 BESIDE_REPORTED = "reported"
 WIDEST = 1000
 MOST_REPORTED = 5
-_SUFFIXES = {".md": "markdown", ".tex": "latex", ".csv": "csv", ".json": "json", ".html": "html"}
+_SUFFIXES = {
+    ".md": "markdown",
+    ".tex": "latex",
+    ".csv": "csv",
+    ".json": "json",
+    ".html": "html",
+    ".txt": "terminal",
+    "": "terminal",
+}
 
 
 def _names(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
@@ -51,16 +59,16 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option(
     "--baselines", is_flag=True, help="Read the records that ship with gridbench instead of a folder."
 )
-@click.option("--metric", metavar="NAME", help="Metric to compare  [default: ndcg at each run's own k]")
+@click.option("--metric", metavar="NAME", help="Metric to compare.  [default: ndcg at each run's own k]")
 @click.option("--dataset", multiple=True, metavar="NAME", help="Only this data set; can be repeated.")
 @click.option(
     "--filter", "filters", multiple=True, metavar="CONDITION", help="Such as slnir>=30; can be repeated."
 )
 @click.option(
-    "--rows", callback=_names, metavar="NAMES", help="Settings that head the rows  [default: method,loss]"
+    "--rows", callback=_names, metavar="NAMES", help="Settings that head the rows.  [default: method,loss]"
 )
 @click.option(
-    "--columns", callback=_names, metavar="NAMES", help="Settings that head the columns  [default: slnir]"
+    "--columns", callback=_names, metavar="NAMES", help="Settings that head the columns.  [default: slnir]"
 )
 @click.option(
     "--format", "format_", type=click.Choice(FORMATS), help="[default: as --out ends, else terminal]"
@@ -170,8 +178,18 @@ def _nothing(runs: str, states: list[str]) -> str:
 
 
 def format_of(format_: str | None, out: Path | None) -> str:
-    """Return the format that was asked for, or the one that a file's name asks for."""
-    return format_ or (_SUFFIXES.get(out.suffix.lower(), "terminal") if out else "terminal")
+    """Return the format that was asked for, or the one that a file's name asks for.
+
+    Raises:
+        InputError: None was asked for, and the ending of the name stands for none.
+    """
+    ending = out.suffix.lower() if out else ""
+    if not format_ and ending not in _SUFFIXES:
+        known = ", ".join(each for each in _SUFFIXES if each)
+        raise InputError(
+            f"--out ends in {ending!r}, which is no format. Take {known}, or name one with --format."
+        )
+    return format_ or _SUFFIXES[ending]
 
 
 def report_text(report: Report, format_: str, out: Path | None) -> str:

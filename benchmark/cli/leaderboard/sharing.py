@@ -108,7 +108,7 @@ def _origin_of(file: Path) -> str:
     metavar="DIR",
     help="Folder that results are in.",
 )
-@click.option("--origin", metavar="NAME", help="Whose records these are  [default: the bundle's name]")
+@click.option("--origin", metavar="NAME", help="Whose records these are.  [default: the bundle's name]")
 def import_records(bundle: Path, runs: str, origin: str | None) -> None:
     """Check BUNDLE and take its records in, kept apart from one's own by their origin."""
     from gridbench.leaderboard.bundles.bundle_import import import_bundle

@@ -181,7 +181,7 @@ def _describe(submission: Submission) -> None:
 
 def _checks(total: int, failed: int) -> str:
     if not total:
-        return "no conformance checks, since there is no plug-in"
+        return "no conformance checks"
     return f"{failed} of {counted(total, 'check')} failed" if failed else f"all {total} checks passed"
 
 

@@ -22,7 +22,7 @@ from gridbench.cli.options import (
     threads_option,
 )
 from gridbench.core.terminal import say
-from gridbench.errors import InputError
+from gridbench.errors import InputError, method_in_words
 
 if TYPE_CHECKING:
     from gridbench.config import RunConfig
@@ -138,10 +138,19 @@ def _print_plan(config: RunConfig, execution: Execution) -> None:
     folder = execution.runs / plan.folder_name
     state = read_record(folder).state if folder.exists() else "not started"
     for name, value in plan.config.canonical().items():
-        say(f"{name:18} {value}", indent=19)
+        say(f"{name:18} {_plain(value)}", indent=19)
     for name, value in plan.resolved.items():
-        say(f"{name:18} {value} in this run", indent=19)
+        say(f"{name:18} {_plain(value)} in this run", indent=19)
     say(f"{'id':18} {plan.id}\n{'cell':18} {plan.cell}\n{'folder':18} {folder}\n{'state':18} {state}")
+
+
+def _plain(value: Any) -> str:
+    """Return a setting as it would be typed."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={_plain(each)}" for name, each in value.items()) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def print_result(
@@ -202,12 +211,17 @@ def print_result(
             f"{seconds.get('training', 0):.1f} s of it training; {environment['device']}",
         )
     )
-    title = f"{config['method']}" + (f" with {config['loss']}" if config["loss"] else "")
-    title += f" on {config['dataset']}, SLNIR {config['slnir']} %, seed {config['seed']}"
+    title = f"{method_in_words(config['method'], config['loss'])} on {config['dataset']}, "
+    title += f"SLNIR {config['slnir']} %, seed {config['seed']}"
     table = Table(title=title, show_header=False, title_justify="left")
+    for _ in range(3):
+        # Only remarks are wrapped: a number would be divided from its sign.
+        table.add_column(no_wrap=True)
     for row in rows:
         table.add_row(*row)
     Console().print(table)
+    if reason := (result.get("predictions") or {}).get("reason"):
+        say(f"No predictions: {reason}", indent=16)
     if record.config["note"]:
         say(f"Note: {record.config['note']}")
     say(f"Machine: {record.machine}", indent=9)
@@ -222,10 +236,8 @@ def _noisy_images(result: Any) -> str:
 
 
 def _predicted(record: RunRecord, prefix: str) -> str:
-    """Return the first scores of what the head predicts of a split, or why there are none."""
+    """Return the first scores of what the head predicts of a split."""
     told = record.result.get("predictions") or {}
-    if "reason" in told:
-        return "" if prefix else f"no predictions: {told['reason']}"
     shown = PREDICTED.get(str(told.get("of")), ())
     values = [(words, record.metrics.get(prefix + name)) for words, name in shown]
     return "\n".join(f"{words} {_percent(value)}" for words, value in values if value is not None)

@@ -69,7 +69,7 @@ def test_progress_without_a_terminal_is_plain_lines_and_quiet_is_silent(cli, sho
 def test_a_dry_run_shows_everything_and_writes_nothing(cli, short, tmp_path):
     code, out, _ = cli(*short, "--method", "grid", "--slnir", "12.5", "-p", "lambda=slnir", "--dry-run")
     assert code == 0
-    assert "'lambda': 'slnir'" in out
+    assert "parameters         lambda=slnir, mode=hybrid, latent=128" in out
     assert re.search(r"^lambda +12.5 in this run$", out, re.MULTILINE)
     assert "not started" in out
     assert not (tmp_path / "runs").exists()
@@ -122,7 +122,7 @@ def test_flags_win_over_the_file(cli, short, tmp_path):
     (tmp_path / "run.yaml").write_text("method: bce\nseed: 3\nslnir: 30\n", encoding="utf-8")
     code, out, _ = cli(*short, "--config", "run.yaml", "--seed", 4)
     assert code == 0
-    assert "bce with bce on stripes, SLNIR 30 %, seed 4" in out
+    assert "bce on stripes, SLNIR 30 %, seed 4" in out
 
 
 @pytest.mark.parametrize(

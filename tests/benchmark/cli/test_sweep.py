@@ -173,9 +173,33 @@ def test_auto_is_decided_once_for_all_runs_of_a_kind(cli, short, yaml, tmp_path,
 
 def test_auto_is_refused_where_nobody_knows_what_will_compute(cli, short, yaml):
     file = yaml("method: bce\nprecision: auto\n")
-    code, _, messages = cli(*short, "--config", file, "--engine", "ray")
+    code, _, messages = cli("sweep", "--config", file, "--engine", "ray")
     assert code == 2
     assert "--precision auto measures this machine" in messages
     code, _, messages = cli(*short, "--config", file, "--threads", "auto")
     assert code == 2
     assert "--threads auto is decided later" in messages
+
+
+def test_a_list_in_several_options_is_refused(cli, short):
+    code, _, messages = cli(*short, "--method", "grid", "--method", "bce", "--dry-run")
+    assert code == 2
+    assert "--method is given twice; give all values in one list: --method A,B" in messages
+    assert cli(*short, "--threads", 1, "--threads", 1, "--dataset", "stripes", "--dry-run")[0] == 0
+
+
+def test_an_option_of_the_other_engine_is_refused(cli, short):
+    code, _, messages = cli(*short, "--gpus", 1, "--dry-run")
+    assert code == 2
+    assert "--gpus is for --engine ray, not for --engine local." in messages
+    code, _, messages = cli("sweep", "--engine", "ray", "--workers", 2, "--dry-run")
+    assert code == 2
+    assert "--workers is for --engine local, not for --engine ray." in messages
+
+
+def test_why_a_run_failed_before_it_began_is_told_at_the_end(cli, short, yaml):
+    file = yaml("method: bce\nnoise: [none, swap]\nslnir: 30\n")
+    code, _, messages = cli(*short, "--config", file)
+    assert code == 1
+    assert "1 run failed; all others are intact. bce slnir 30 seed 0 none: The noise model 'none'" in messages
+    assert cli("status")[1].startswith("1 done")

@@ -95,6 +95,22 @@ def test_what_is_there_is_listed_within_the_width(lines, finished, cache, settin
     lines("score", record.folder, "--distance", "euclidean")
 
 
+def test_options_are_described_in_sentences_and_summaries_are_whole(lines):
+    for words in every_command():
+        text = " ".join(" ".join(lines(*words, "--help")).split())
+        assert re.findall(r"[a-z0-9)] \[default: [^]]*\]", text) == [], words
+        assert "..." not in text.partition("Commands:")[2], words
+
+
+def test_no_number_of_the_closing_table_is_divided_from_its_sign(lines, cache, settings, monkeypatch):
+    monkeypatch.setenv("GRIDBENCH_CACHE", str(cache))
+    small = [word for name, value in settings.items() for word in (f"--{name.replace('_', '-')}", value)]
+    shown = lines("run", "--method", "bce", "--slnir", 30, *small)
+    assert shown[0].startswith("bce on stripes, SLNIR 30 %, seed ")
+    assert any(re.search(r"│ mAP [\d.]+ % │", line) for line in shown)
+    assert any(re.search(r"│ F1 [\d.]+ % +│", line) for line in shown)
+
+
 @pytest.mark.parametrize(
     "words",
     [

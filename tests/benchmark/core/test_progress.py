@@ -39,3 +39,16 @@ def test_nothing_is_shown_where_that_was_asked_for(capsys):
         progress.show("training", 1, 2, "")
         progress.say("a line")
     assert capsys.readouterr().err == ""
+
+
+def test_a_message_is_not_broken_inside_a_path(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    path = "runs/" + "x" * 60
+    text = shown(capsys, lambda progress: progress.say(f"Nothing to do: {path} is done."))
+    assert path in text.split()
+
+
+def test_the_precision_of_detection_is_named_beside_that_of_chance(capsys):
+    row = {"loss": 1.0, "detection": {"precision": 0.779, "prevalence": 0.67}}
+    text = shown(capsys, lambda progress: progress.epoch(2, 2, row))
+    assert "loss 1.0000  detection precision 78 % (chance 67 %)" in text

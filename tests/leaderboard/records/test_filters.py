@@ -56,3 +56,9 @@ def test_unfinished_runs_are_filtered_too(runs, write_run):
     write_run(runs, slnir="60", state="failed")
     assert keep(collect(runs), [parse_condition("slnir=30")]).left_out == []
     assert len(keep(collect(runs), [parse_condition("method=bce")]).left_out) == 1
+
+
+def test_a_comparison_that_nothing_meets_has_no_nearest_name(runs, write_run):
+    write_run(runs, slnir="30")
+    with pytest.raises(InputError, match=r"No result meets 'slnir>50'\. There are: 30\."):
+        keep(collect(runs), [parse_condition("slnir>50")])
