@@ -99,6 +99,7 @@ check: install  ## Check style, format and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy -p gridbench
+	MYPYPATH=docs/results $(BIN)/mypy -p pages
 
 bench: install  ## Measure speed against the peers; tables and JSON go to bench/
 	$(ONE_THREAD) $(BIN)/python tests/bench/run.py

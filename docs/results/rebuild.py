@@ -18,12 +18,12 @@ from pages.conditions import other_conditions
 from pages.cost import cost
 from pages.evidence import BASELINES, BCE, HERE, PCE, STUDIES, TOLD, TOLD_PCE, Records
 from pages.leading import leading, over_noise
+from pages.maps import label_maps, map_scores
 from pages.optimisers import optimisers
 from pages.pairs import every_pair, pairs
 from pages.pictures import found_over_epochs, heads_over_epochs, reasoning
-from pages.predictions import predictions
-from pages.several import gains, several, side_by_side, wins
-from pages.single import single
+from pages.several import gains, scene_scores, several, wins
+from pages.single import single, single_scores, single_wins
 from pages.tables import ablation, detection, first_table, methods
 from pages.why import why
 
@@ -39,10 +39,10 @@ TABLES: dict[str, Callable[[Records], list[str]]] = {
     "budget.md": budget,
     "cost.md": cost,
     "detection.md": detection,
+    "label-maps.md": label_maps,
     "methods.md": methods,
     "other-conditions.md": other_conditions,
     "pairs.md": pairs,
-    "predictions.md": predictions,
     "several-labels.md": several,
     "single-labels.md": single,
     "why.md": why,
@@ -52,9 +52,12 @@ PICTURES: dict[str, Callable[[Records], Figure]] = {
     "detection.png": lambda records: found_over_epochs(records, TOLD, BCE),
     "detection-pixel.png": lambda records: found_over_epochs(records, TOLD_PCE, PCE),
     "gains.png": gains,
+    "label-maps.png": map_scores,
     "leading.png": over_noise,
     "pairs.png": every_pair,
-    "several-labels.png": side_by_side,
+    "several-labels.png": scene_scores,
+    "single-labels.png": single_scores,
+    "who-wins-single.png": single_wins,
     "who-wins.png": wins,
     "why.png": heads_over_epochs,
 }

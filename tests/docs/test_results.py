@@ -52,40 +52,31 @@ def test_the_probe_only_looks(scripts):
 def test_the_oracle_is_plain_training_without_noise(scripts):
     evidence = scripts("pages.evidence")
     records = evidence.Records()
-    for plain in (evidence.BCE, scripts("pages.single").CE):
+    for plain in (evidence.BCE, {"method": "ce", "loss": "ce"}):
         clean = records.seeds(evidence.TEST, 0, **plain)
         assert len(clean) == 5
         for rate in (0, 30, 60):
             assert records.seeds(evidence.TEST, rate, method="oracle", loss=plain["loss"]) == clean
 
 
-def test_the_page_of_several_labels_leaves_no_method_out(scripts):
-    evidence, several = scripts("pages.evidence"), scripts("pages.several")
+@pytest.mark.parametrize(
+    ("comparison", "annotation"), [("SCENE", "scene"), ("SINGLE", "single"), ("MAPS", "pixel")]
+)
+def test_the_page_of_a_level_leaves_no_method_out(scripts, comparison, annotation):
     learning = {
         name
         for name in METHODS.names()
-        if any(LOSSES.get(loss).task.annotation == "scene" for loss in losses_of(METHODS.get(name)))
+        if any(LOSSES.get(loss).task.annotation == annotation for loss in losses_of(METHODS.get(name)))
     }
-    assert set(several.methods_of(evidence.Records(*evidence.SEVERAL, per_noise=True))) == learning - {
-        "oracle"
-    }
+    assert set(getattr(scripts("pages.comparison"), comparison).names) == learning - {"oracle"}
 
 
-def test_the_page_of_predictions_leaves_no_method_or_loss_out(scripts):
-    evidence = scripts("pages.evidence")
-
-    def pairs(file):
-        runs = (run for run in evidence.Records(file).runs if run.settings["kind"] != "single")
-        return {(run.settings["method"], run.settings.get("loss")) for run in runs}
-
-    assert pairs(evidence.BASELINES) <= pairs(evidence.PREDICTIONS)
+def test_the_combinations_with_five_seeds_have_them(scripts):
+    evidence, page = scripts("pages.evidence"), scripts("pages.combinations")
     found = evidence.Records(evidence.PREDICTIONS)
-    for _, _, trained, _, metrics, score in scripts("pages.predictions").LEVELS:
-        for where in trained.values():
-            assert set(found.seeds(metrics["NDCG@20"], 30, **where)) == set(range(5))
-            # The head of RRL predicts the graph of the classes that an image shows, and no map.
-            metric = "map_macro" if where["loss"] == "rrl" else score
-            assert set(found.seeds(metric, 30, **where)) == set(range(5))
+    for _, rows, _ in page.LEVELS:
+        for where in rows.values():
+            assert set(found.seeds(evidence.TEST, page.RATE, **where)) == set(range(5))
 
 
 def test_the_page_of_pairs_leaves_no_pair_out(scripts):

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Mapping
 from itertools import product
 
+from pages.comparison import MAP, RATES, REFERENCES, SCENE
 from pages.evidence import (
     ASL,
     AUTO,
@@ -17,7 +18,6 @@ from pages.evidence import (
     FL,
     JOCOR,
     RESOLVED,
-    SEVERAL,
     TEST,
     Records,
     Where,
@@ -27,12 +27,10 @@ from pages.evidence import (
     table,
     told,
 )
-from pages.gains import HEADINGS, MAP, OTHER_NOISE, OTHER_RATE, PLAIN, RATES
+from pages.gains import OTHER_NOISE, OTHER_RATE
 from pages.scored import Rows, minus_plain, orders, scores
-from pages.several import REFERENCES, SCORES, methods_of
 from scipy.stats import kendalltau
 
-PAIRED: Mapping[str, str] = {heading: metric for metric, heading in HEADINGS.items()}
 RATES_OF_DUBAI = (0, 30)
 TWICE: Mapping[str, Where] = {
     "bce": BCE,
@@ -48,8 +46,8 @@ TWICE: Mapping[str, Where] = {
 
 def other_conditions(baselines: Records) -> list[str]:
     """Return the page; its records are those of several labels, of the second archive, and of the leaderboard."""
-    records, dubai = Records(*SEVERAL, per_noise=True), Records(DUBAI)
-    names = methods_of(records)
+    records, dubai = SCENE.records, Records(DUBAI)
+    names = SCENE.names
     lines = prose(
         "# Other conditions: other noise, another archive, another machine",
         "The leading methods for several labels per image ([all of them](several-labels.md), under the paper's noise) "
@@ -64,9 +62,9 @@ def other_conditions(baselines: Records) -> list[str]:
         lines += prose(
             f"`--noise {noise} --slnir {OTHER_RATE}`: {what[0].lower()}{what[1:]} {_machine(records, noise)}"
         )
-        lines += scores(records, rows, SCORES, OTHER_RATE, noise)
+        lines += scores(records, rows, SCENE.scores, OTHER_RATE, noise)
         lines += [f"### Minus `bce` of the same seed, {title.lower()}", ""]
-        lines += minus_plain(records, rows, "bce", PAIRED, OTHER_RATE, noise)
+        lines += minus_plain(records, rows, "bce", SCENE.paired, OTHER_RATE, noise)
         lines += orders(records, rows, (TEST, MAP), OTHER_RATE, noise)
     return [*lines, *_second_archive(records, dubai, names), *_other_arithmetic(records, baselines)]
 
@@ -95,14 +93,14 @@ def _second_archive(records: Records, dubai: Records, names: list[str]) -> list[
     for rate in RATES_OF_DUBAI:
         rows = _rows(dubai, names, rate)
         references = {name: {"method": name} for name in REFERENCES if dubai.find(rate, method=name)}
-        lines += [f"### Dubai, SLNIR {rate}", "", *scores(dubai, rows | references, SCORES, rate)]
+        lines += [f"### Dubai, SLNIR {rate}", "", *scores(dubai, {**rows, **references}, SCENE.scores, rate)]
         lines += [f"#### Minus `bce` of the same seed, Dubai, SLNIR {rate}", ""]
-        lines += minus_plain(dubai, rows, "bce", PAIRED, rate)
+        lines += minus_plain(dubai, rows, "bce", SCENE.paired, rate)
         lines += orders(dubai, rows, (TEST, MAP), rate)
-        found[rate] = {name: _gain(dubai, name, TEST, rate) for name in rows if name != PLAIN["method"]}
+        found[rate] = {name: _gain(dubai, name, TEST, rate) for name in rows if name != SCENE.plain}
     rows_of_rates = []
     for rate, gains in found.items():
-        for title, metric in PAIRED.items():
+        for title, metric in SCENE.paired.items():
             there = [_gain(dubai, name, metric, rate) for name in gains]
             here = [_gain(records, name, metric, rate) for name in gains]
             test = kendalltau(here, there)
@@ -123,7 +121,7 @@ def _second_archive(records: Records, dubai: Records, names: list[str]) -> list[
 
 
 def _gain(records: Records, name: str, metric: str, rate: float) -> float:
-    one, other = (records.seeds(metric, rate, method=method) for method in (name, PLAIN["method"]))
+    one, other = (records.seeds(metric, rate, method=method) for method in (name, SCENE.plain))
     return mean({seed: one[seed] - other[seed] for seed in one.keys() & other.keys()})
 
 

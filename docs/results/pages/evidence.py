@@ -29,6 +29,10 @@ PAIRS = HERE / "data" / "pairs.zip"
 """Records of every pair of a method and a loss, one seed each, all of one machine."""
 OPTIMISERS = HERE / "data" / "optimisers.zip"
 """Records of plain training by optimisers and schedules, all of one machine."""
+SINGLE_LABELS = tuple(sorted((HERE / "data").glob("single-labels*.zip")))
+"""Records of every method for one label per image; each noise rate of one machine."""
+LABEL_MAPS = tuple(sorted((HERE / "data").glob("label-maps*.zip")))
+"""Records of every method for label maps; each noise rate of one machine."""
 WORST = HERE / "data" / "cifar10n-worst.zip"
 """Records of the methods for one label per image, under the noise that CIFAR-10N's worst labels have."""
 
@@ -114,11 +118,11 @@ def _plain(value: object) -> str:
     return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
-def told(values: Mapping[int, float], n: bool = False, digits: int = 1) -> str:
+def told(values: Mapping[int, float] | pd.Series[float], n: bool = False, digits: int = 1) -> str:
     """Write mean ± standard deviation (ddof 1), with n where it is asked for or a deviation is impossible."""
-    if not values:
+    series = pd.Series(values, dtype=float)
+    if series.empty:
         return "–"
-    series = pd.Series(values)
     centre = float(f"{series.mean():.{digits}f}") + 0.0  # no negative zero
     if len(series) == 1:
         return f"{centre:.{digits}f} (n = 1)"

@@ -1,4 +1,4 @@
-"""Every method for several labels against plain training, over the noise rates: where it wins, and at what cost."""
+"""Every method for one level of labels against plain training: its scores, where it wins, and at what cost."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from pages.evidence import SEVERAL, TEST, UNSEEN, Records, Where, differences_told, mean, prose, table
+from pages.comparison import ORDERED_AT, Comparison, rates_told
+from pages.evidence import TEST, UNSEEN, mean
+from pages.scored import NAMES
 
-from gridbench.leaderboard.figures.style import GREY, PAGE, looks_of, new_figure, styled
-from gridbench.leaderboard.stats.statistics import Interval, holm_corrected, paired_interval
+from gridbench.leaderboard.figures.style import GREY, PAGE, legend_outside, looks_of, new_figure, styled
+from gridbench.leaderboard.stats.statistics import Interval
 
-MAP = "map_macro"
-PLAIN: Where = {"method": "bce", "loss": "bce"}
-RATES = (0, 30, 60)
 OTHER_RATE = 30
 OTHER_NOISE: Mapping[str, tuple[str, str]] = {
     "missing": ("Missing labels", "A share of all labels is removed, and nothing takes their place."),
@@ -28,112 +27,46 @@ OTHER_NOISE: Mapping[str, tuple[str, str]] = {
     ),
 }
 """Noise model -> heading and what it does."""
-HEADINGS = {TEST: "NDCG@20", UNSEEN: "NDCG@20, unseen queries", MAP: "mAP"}
-
-
-def rates_of(records: Records) -> list[int]:
-    """Return the noise rates at which there is plain training."""
-    return [rate for rate in RATES if records.find(rate, **PLAIN)]
-
-
-def complete(records: Records, names: Sequence[str]) -> list[int]:
-    """Return the noise rates at which every method ran."""
-    return [rate for rate in rates_of(records) if all(records.find(rate, method=name) for name in names)]
-
-
-def over_all_rates(records: Records, names: Sequence[str]) -> list[str]:
-    """Return the section of the differences from plain training, averaged over the rates of each seed."""
-    rates = complete(records, names)
-    others = [name for name in names if name != PLAIN["method"]]
-    found = [[_gain(records, name, metric, rates) for metric in HEADINGS] for name in others]
-    texts = iter(differences_told(holm_corrected([each for row in found for each in row])))
-    rows = [[f"{name} - bce", *(next(texts) for _ in HEADINGS)] for name in others]
-    return [
-        f"## Minus `bce` of the same seed, averaged over SLNIR {rates_told(rates)}",
-        "",
-        *prose(
-            "The differences of one seed are averaged over the rates, so that there is one test for each method and "
-            "score."
-        ),
-        *table(["", *HEADINGS.values()], rows),
-        *_prices(records, names, rates),
-    ]
-
-
-def _prices(records: Records, names: Sequence[str], rates: Sequence[int]) -> list[str]:
-    """Say which methods lose least, and most, from the lowest to the highest rate."""
-    lowest, highest = rates[0], rates[-1]
-    lost = {
-        name: mean(records.seeds(TEST, lowest, method=name)) - mean(records.seeds(TEST, highest, method=name))
-        for name in names
-    }
-    order = sorted(lost, key=lambda name: (lost[name], name))
-
-    def told(part: Sequence[str]) -> str:
-        return ", ".join(f"`{name}` {lost[name]:.1f}" for name in part)
-
-    return prose(
-        f"From SLNIR {lowest} to {highest} `bce` loses {lost['bce']:.1f} points of NDCG@20; the five that lose least: "
-        f"{told(order[:5])}; most: {told(order[-5:])}."
-    )
-
-
-def _gain(records: Records, name: str, metric: str, rates: Sequence[int], noise: str = "swap") -> Interval:
-    one, other = (
-        {str(rate): records.seeds(metric, rate, noise, **where) for rate in rates}
-        for where in ({"method": name}, PLAIN)
-    )
-    return paired_interval(one, other)
-
-
-def rates_told(rates: Sequence[float]) -> str:
-    """Return rates as in "0, 30 and 60"."""
-    texts = [f"{rate:g}" for rate in rates]
-    return f"{', '.join(texts[:-1])} and {texts[-1]}" if len(texts) > 1 else texts[0]
 
 
 @styled
-def who_wins(names: Sequence[str]) -> Figure:
+def who_wins(comparison: Comparison, noises: Iterable[str] = ()) -> Figure:
     """Draw the gain of every method over plain training under every noise; what is resolved is bold and framed."""
-    records = Records(*SEVERAL, per_noise=True)
-    rates = rates_of(records)
-    others = [name for name in names if name != PLAIN["method"]]
+    names, rates = comparison.others, comparison.rates
+    shown = (TEST, comparison.prediction)
+    every = list(comparison.paired.values())
     # The verdicts are those of the tables of the pages: one family for each noise, all scores of its table together.
-    columns = {f"SLNIR\n{rate}": _family(records, others, (TEST, MAP), [rate]) for rate in rates}
-    every = complete(records, names)
-    columns["mean of\n" + ", ".join(map(str, every))] = _family(records, others, HEADINGS, every)
-    for noise in OTHER_NOISE:
-        columns[f"{noise}\n{OTHER_RATE}"] = _family(records, others, HEADINGS, [OTHER_RATE], noise)
-    figure, panels = new_figure(1, 2, PAGE, 0.175 * len(others) + 1.2)
-    for panel, metric in zip(panels, (TEST, MAP), strict=True):
-        _map(panel, [family[metric] for family in columns.values()])
+    columns = {f"SLNIR\n{rate}": comparison.family(names, shown, [rate]) for rate in rates}
+    if len(rates) > 1:
+        columns["mean of\n" + ", ".join(map(str, rates))] = comparison.family(
+            comparison.everywhere, every, rates
+        )
+    for noise in noises:
+        ran = list(comparison.rows(names, OTHER_RATE, noise))
+        columns[f"{noise}\n{OTHER_RATE}"] = comparison.family(ran, every, [OTHER_RATE], noise)
+    figure, panels = new_figure(1, 2, PAGE, 0.175 * len(names) + 1.2)
+    for panel, metric in zip(panels, shown, strict=True):
+        _map(panel, names, [family[metric] for family in columns.values()])
         panel.set_xticks(range(len(columns)), columns, fontsize=6)
-        panel.set_yticks(range(len(others)), others if panel is panels[0] else [""] * len(others))
-        panel.set_title(HEADINGS[metric], loc="left")
+        panel.set_yticks(range(len(names)), names if panel is panels[0] else [""] * len(names))
+        panel.set_title(NAMES[metric], loc="left")
     figure.suptitle(
-        "bluemarble · scene labels: points above plain BCE of the same seed (n = 5); bold and framed: resolved",
+        f"bluemarble · {comparison.labels}: points above plain {comparison.plain.upper()} of the same seed (n = 5); "
+        "bold and framed: resolved",
         x=0.01,
         ha="left",
     )
     return figure
 
 
-def _family(
-    records: Records, names: Sequence[str], metrics: Iterable[str], rates: Sequence[int], noise: str = "swap"
-) -> dict[str, list[Interval]]:
-    """Return metric -> the differences of all methods from plain training, corrected as one family."""
-    metrics = list(metrics)
-    found = [_gain(records, name, metric, rates, noise) for name in names for metric in metrics]
-    corrected = holm_corrected(found)
-    return {metric: corrected[at :: len(metrics)] for at, metric in enumerate(metrics)}
-
-
-def _map(panel: Axes, columns: Sequence[Sequence[Interval]]) -> None:
-    cells = np.array([[each.difference for each in column] for column in columns]).T
+def _map(panel: Axes, names: Sequence[str], columns: Sequence[Mapping[str, Interval]]) -> None:
+    cells = np.array(
+        [[column[name].difference if name in column else np.nan for column in columns] for name in names]
+    )
     reach = float(np.nanmax(np.abs(cells)))
     panel.imshow(cells, aspect="auto", cmap="PuOr_r", vmin=-reach, vmax=reach, alpha=0.8)
     for row, column in np.argwhere(~np.isnan(cells)):
-        resolved = columns[column][row].verdict in ("better", "worse")
+        resolved = columns[column][names[row]].verdict in ("better", "worse")
         value = f"{round(cells[row, column], 1) + 0.0:+.1f}"  # no negative zero
         panel.text(column, row, value, ha="center", va="center", fontsize=6.5,
                    fontweight="bold" if resolved else "normal",
@@ -144,18 +77,23 @@ def _map(panel: Axes, columns: Sequence[Sequence[Interval]]) -> None:
     panel.tick_params(length=0, labelsize=7)
 
 
-def _relative_time(records: Records, name: str, rates: Sequence[int]) -> float:
+def _relative_time(comparison: Comparison, name: str) -> float:
     """Return the training time in that of plain training: the median over the rates, each of one machine."""
 
-    def shortest(where: Where, rate: int) -> float:
+    def shortest(method: str, rate: int) -> float:
         # Other work on the machine only makes runs longer.
-        return min(run.costs()["seconds/training"] for run in records.find(rate, **where).values())
+        runs = comparison.records.find(rate, method=method).values()
+        return min(run.costs()["seconds/training"] for run in runs)
 
-    return statistics.median(shortest({"method": name}, rate) / shortest(PLAIN, rate) for rate in rates)
+    return statistics.median(
+        shortest(name, rate) / shortest(comparison.plain, rate) for rate in comparison.rates
+    )
 
 
 def _name_extremes(panel: Axes, points: npt.NDArray[np.float64], names: Sequence[str]) -> None:
     """Write names beside the points that lie far from the mean of all, where there is room."""
+    measured = np.flatnonzero(~np.isnan(points).any(axis=1))  # a method may lack a score, as RRL lacks mIoU
+    points, names = points[measured], [names[int(at)] for at in measured]
     scaled = (points - points.mean(axis=0)) / np.ptp(points, axis=0)
     written: list[npt.NDArray[np.float64]] = []
     for at in np.argsort(-np.hypot(*scaled.T))[:10]:
@@ -167,21 +105,21 @@ def _name_extremes(panel: Axes, points: npt.NDArray[np.float64], names: Sequence
 
 
 @styled
-def cost_and_gain(names: Sequence[str]) -> Figure:
+def cost_and_gain(comparison: Comparison) -> Figure:
     """Draw gain against training time, on unseen against seen queries, and in prediction against retrieval."""
-    records = Records(*SEVERAL, per_noise=True)
-    rates = complete(records, names)
-    others = [name for name in names if name != PLAIN["method"]]
+    names, rates, plain = comparison.everywhere, comparison.rates, comparison.plain.upper()
     gains = {
-        metric: [_gain(records, name, metric, rates).difference for name in others] for metric in HEADINGS
+        metric: [comparison.gain(name, metric, rates).difference for name in names]
+        for metric in comparison.paired.values()
     }
-    times = [_relative_time(records, name, rates) for name in others]
+    times = [_relative_time(comparison, name) for name in names]
     figure, panels = new_figure(1, 3, PAGE, 2.6)
     look = looks_of(("",))[""]
+    prediction = comparison.prediction
     panes = (
-        (times, gains[TEST], "training time (times BCE's)", "NDCG@20, seen queries"),
+        (times, gains[TEST], f"training time (times {plain}'s)", "NDCG@20, seen queries"),
         (gains[TEST], gains[UNSEEN], "NDCG@20, seen queries", "NDCG@20, unseen queries"),
-        (gains[TEST], gains[MAP], "NDCG@20, seen queries", "mAP"),
+        (gains[TEST], gains[prediction], "NDCG@20, seen queries", NAMES[prediction]),
     )
     for panel, (across, up, below, beside) in zip(panels, panes, strict=True):
         panel.plot(across, up, linestyle="", marker=look.marker, color=look.colour, markersize=3)
@@ -190,10 +128,52 @@ def cost_and_gain(names: Sequence[str]) -> Figure:
         panel.set_xlabel(below)
         panel.set_ylabel(beside)
         panel.grid(visible=False)
-        _name_extremes(panel, np.array([across, up]).T, others)
+        _name_extremes(panel, np.array([across, up]).T, names)
     figure.suptitle(
-        f"bluemarble · scene labels: points above plain BCE, means over SLNIR {rates_told(rates)} and 5 seeds",
+        f"bluemarble · {comparison.labels}: points above plain {plain}, means over SLNIR {rates_told(rates)} "
+        "and 5 seeds",
         x=0.01,
         ha="left",
     )
+    return figure
+
+
+@styled
+def side_by_side(comparison: Comparison) -> Figure:
+    """Draw retrieval and prediction of every method on test images under noise, in the order of the page."""
+    names = comparison.names[::-1]
+    shown = (TEST, comparison.prediction)
+    figure, panels = new_figure(1, 2, PAGE, 0.13 * len(names) + 1.0)
+    look = looks_of(("mean",))["mean"]
+    for panel, metric in zip(panels, shown, strict=True):
+        values = {name: comparison.seeds(metric, ORDERED_AT, name) for name in names}
+        measured = [(at, each) for at, each in enumerate(values.values()) if each]
+        panel.errorbar(
+            [mean(each) for _, each in measured],
+            [at for at, _ in measured],
+            xerr=[statistics.stdev(each.values()) if len(each) > 1 else 0.0 for _, each in measured],
+            fmt="o",
+            markersize=3,
+            linewidth=0.8,
+            capsize=2,
+            color=look.colour,
+            label="mean ± one SD",
+        )
+        for reference, dash in ((comparison.plain, "-"), ("oracle", "--"), ("untrained", ":")):
+            seeds = comparison.seeds(metric, ORDERED_AT, reference)
+            if seeds:
+                panel.axvline(mean(seeds), color=GREY, linestyle=dash, linewidth=1, label=reference)
+        panel.set_yticks(range(len(names)), names if panel is panels[0] else [""] * len(names))
+        panel.set_ylim(-0.7, len(names) - 0.3)
+        panel.set_xlabel(f"test {NAMES[metric]} (%)")
+        panel.grid(visible=False, axis="x")
+    n = sorted({len(comparison.seeds(TEST, ORDERED_AT, name)) for name in names})
+    figure.suptitle(
+        f"bluemarble · {comparison.labels}, SLNIR {ORDERED_AT} %; n = {' to '.join(map(str, n))} seeds; "
+        "ordered by NDCG@20 on validation",
+        x=0.01,
+        ha="left",
+        fontsize=8,
+    )
+    legend_outside(figure)
     return figure

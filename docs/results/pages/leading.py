@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Mapping
 
 from matplotlib.figure import Figure
-from pages.evidence import SEVERAL, TEST, UNSEEN, Records, Where, mean, over_rates, prose, table, told
-from pages.gains import MAP, rates_of
+from pages.comparison import MAP, SCENE
+from pages.evidence import TEST, UNSEEN, Records, Where, mean, over_rates, prose, table, told
 
 from gridbench.leaderboard.figures.style import PAGE, legend_outside, looks_of, new_figure, styled
 
@@ -25,10 +25,9 @@ SCORES: Mapping[str, str] = {
 
 def leading(_: Records) -> list[str]:
     """Return the table of NDCG@20 and of mAP at every rate."""
-    records = Records(*SEVERAL, per_noise=True)
-    rates = rates_of(records)
+    records, rates = SCENE.records, SCENE.rates
     rows = []
-    for name, where in (LEADING | REFERENCES).items():
+    for name, where in {**LEADING, **REFERENCES}.items():
         cells = [told(records.seeds(TEST, rate, **where)) for rate in rates]
         rows.append([f"`{name}`", *cells, *(told(records.seeds(MAP, rate, **where)) for rate in rates)])
     heads = [f"{score} at {rate} %" for score in ("NDCG@20", "mAP") for rate in rates]
@@ -50,8 +49,8 @@ def between_rates(records: Records) -> list[str]:
 @styled
 def over_noise(_: Records) -> Figure:
     """Draw retrieval on seen and unseen queries and prediction over the noise rates."""
-    records = Records(*SEVERAL, per_noise=True)
-    settings = LEADING | REFERENCES
+    records = SCENE.records
+    settings = {**LEADING, **REFERENCES}
     looks = looks_of(settings)
     figure, panels = new_figure(1, len(SCORES), PAGE, 2.5)
     for panel, (title, metric) in zip(panels, SCORES.items(), strict=True):

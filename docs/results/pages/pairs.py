@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
+from pages.combinations import with_five_seeds
 from pages.evidence import PAIRS, TEST, Records, prose, table
 
 from gridbench.leaderboard.figures.style import PAGE, styled
@@ -78,9 +79,10 @@ def pairs(_: Records) -> list[str]:
         f"All {count} pairs of a method and a loss that it allows, SLNIR {RATE}, the paper's noise, at their "
         "documented defaults and by the default recipes ([recipes](../recipes.md)) with the images in memory as "
         f"channels last and the fused kernel of Adam. **One seed each (seed {SEED}, n = 1)**: differences of a few "
-        "points mean nothing here; tables with five seeds and verdicts are [several labels](several-labels.md), "
-        "[predictions](predictions.md) and [single labels](single-labels.md). All runs are of one machine "
-        f"({machine}).",
+        "points mean nothing here. Five seeds and verdicts are on the pages of [several labels](several-labels.md), "
+        "[single labels](single-labels.md) and [label maps](label-maps.md), where each method has the loss that it "
+        "comes with, "
+        f"and [at the end](#the-papers-methods-with-its-losses-five-seeds-slnir-30). All runs are of {machine}.",
         "Percent. NDCG@20 is of the descriptors; mAP, mIoU and accuracy are of the head against clean test labels. "
         "`predicted` is the share of all training labels that the trained network predicts present, `classes` the "
         "number of classes that it recognises in at least one test image (F1 above 0) of those that are there, and "
@@ -98,7 +100,7 @@ def pairs(_: Records) -> list[str]:
         lines += table(header, [_row(pair, run, metric, level) for pair, run in runs.items()])
         lines += [*_fallen(records, level, runs), *prose(*REASONS[level])]
         lines += _again(records, level, runs, metric, name)
-    return lines
+    return lines + with_five_seeds()
 
 
 def runs_at(records: Records, level: str) -> dict[tuple[str, str], Run]:
@@ -110,9 +112,12 @@ def runs_at(records: Records, level: str) -> dict[tuple[str, str], Run]:
         (str(run.settings["method"]), str(run.settings["loss"])): run for run in trained if not probe(run)
     }
     order = {loss: at for at, loss in enumerate(losses_at(level))}
-    return dict(
-        sorted(found.items(), key=lambda item: (item[0][0] in CATALOGUE, *_by_method(*item[0], order)))
-    )
+
+    def place(item: tuple[tuple[str, str], Run]) -> tuple[bool, str, int]:
+        method, loss = item[0]
+        return (True, method, order[loss]) if method in CATALOGUE else (False, "", order[loss])
+
+    return dict(sorted(found.items(), key=place))
 
 
 def _again(
@@ -139,10 +144,6 @@ def probe(run: Run) -> bool:
 
 def _plain(value: object) -> str:
     return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
-
-
-def _by_method(method: str, loss: str, order: Mapping[str, int]) -> tuple[str, int]:
-    return (method if method in CATALOGUE else "", order[loss])
 
 
 def _references(records: Records, level: str) -> list[str]:
@@ -191,7 +192,7 @@ def _fallen(records: Records, level: str, runs: Mapping[tuple[str, str], Run]) -
     nothing = records.seeds(TEST, RATE, method="untrained", kind=level)[SEED] / 100
     kinds = {
         "Retrieve no better than the untrained network": [
-            p for p, run in runs.items() if run.metric(TEST) <= nothing
+            p for p, run in runs.items() if (run.metric(TEST) or 0.0) <= nothing
         ],
         "Recognise fewer than half of the classes": [p for p, run in runs.items() if _few(run)],
         "Predict more than twice as many labels as are present": [p for p, run in runs.items() if _many(run)],

@@ -32,8 +32,9 @@ from pages.evidence import (
     told,
 )
 
-MODES: dict[str, Where] = {"discriminative (bce)": BCE} | {
-    mode: {**DEFAULT, "parameters.mode": mode} for mode in ("generative", "joint", "hybrid")
+MODES: dict[str, Where] = {
+    "discriminative (bce)": BCE,
+    **{mode: {**DEFAULT, "parameters.mode": mode} for mode in ("generative", "joint", "hybrid")},
 }
 NOISE_MODELS = ("swap", "confusable", "class_dependent", "instance", "grouped", "mixed", "missing", "extra")
 SCENE: dict[str, Where] = {
@@ -161,9 +162,10 @@ def ablation(records: Records) -> list[str]:
     others = {f"hybrid - {name}": (DEFAULT, where) for name, where in MODES.items() if where != DEFAULT}
     lines += _both_splits(records, MODES)
     lines += ["### `hybrid` minus the others, test, paired by seed", "", *differences(records, others)]
-    settings: dict[str, Where] = {"lambda 0 (bce)": BCE} | {
-        f"lambda {share}": {**GRID, "parameters.lambda": share}
-        for share in ("10", "20", "40", "60", "slnir", "auto")
+    shares = ("10", "20", "40", "60", "slnir", "auto")
+    settings: dict[str, Where] = {
+        "lambda 0 (bce)": BCE,
+        **{f"lambda {share}": {**GRID, "parameters.lambda": share} for share in shares},
     }
     lines += prose(
         "## Lambda (Tables I and III)",
@@ -226,7 +228,10 @@ def methods(records: Records) -> list[str]:
 def _prices(records: Records, settings: dict[str, Where]) -> list[list[str]]:
     prices = compared(
         [
-            [tuple(records.seeds(metric, rate, **where) for rate in (0, 60)) for metric in (TEST, UNSEEN)]
+            [
+                (records.seeds(metric, 0, **where), records.seeds(metric, 60, **where))
+                for metric in (TEST, UNSEEN)
+            ]
             for where in settings.values()
         ]
     )

@@ -53,7 +53,7 @@ def why(records: Records) -> list[str]:
         rows = []
         for name, label in LOGGED.items():
             share, digits = (100, 1) if name.endswith("auroc") else (1, 3 if name.endswith("pull") else 2)
-            cells = [told((logs[name].loc[epoch] * share).to_dict(), digits=digits) for epoch in EPOCHS]
+            cells = [told(logs[name].T[epoch] * share, digits=digits) for epoch in EPOCHS]
             rows.append([label, *cells])
         lines += [f"## Over the epochs, SLNIR {slnir} (n = {n})", ""]
         lines += table(["", *(f"epoch {epoch}" for epoch in EPOCHS)], rows)
@@ -104,14 +104,9 @@ def why(records: Records) -> list[str]:
         for slnir in rates:
             if records.find(slnir, **where):
                 last = {log: records.epochs(log, slnir, **where).iloc[-1] for log in LOGGED}
-                cells = [told(last["kl"].to_dict(), digits=2)]
-                cells += [
-                    told((last[f"{head}_auroc"] * 100).to_dict()) for head in ("generative", "discriminative")
-                ]
-                cells += [
-                    told(last[f"{head}_pull"].to_dict(), digits=3)
-                    for head in ("generative", "discriminative")
-                ]
+                cells = [told(last["kl"], digits=2)]
+                cells += [told(last[f"{head}_auroc"] * 100) for head in ("generative", "discriminative")]
+                cells += [told(last[f"{head}_pull"], digits=3) for head in ("generative", "discriminative")]
                 rows.append([name, str(slnir), *cells, str(len(last["kl"]))])
     names = [LOGGED[name] for name in LOGGED if name != "reconstruction"]
     lines += ["### In the last epoch", ""]
