@@ -116,7 +116,7 @@ class LabelScores:
         """
         _on(scores, self._metrics)(scores, target)
         if self._calibration is not None:
-            _on(scores, self._calibration)(scores.flatten(), target.flatten())
+            _on(scores, self._calibration)(_below_1(scores.flatten()), target.flatten())
         if self._thresholds is not None:
             present = scores >= self._thresholds.to(scores)
             _on(scores, self._tuned)(present.int(), target)
@@ -172,9 +172,9 @@ class SingleLabelScores:
                 "recall": MulticlassRecall(average=None, **shape),
                 "f1": MulticlassF1Score(average=None, **shape),
                 "accuracy": MulticlassAccuracy(average="micro", **shape),
-                "ece": MulticlassCalibrationError(n_bins=BINS, **shape),
             }
         )
+        self._calibration = MulticlassCalibrationError(n_bins=BINS, **shape)
 
     def update(self, probabilities: Tensor, target: Tensor) -> None:
         """Add a batch.
@@ -184,6 +184,7 @@ class SingleLabelScores:
             target: (B,) classes.
         """
         _on(probabilities, self._metrics)(probabilities, target)
+        _on(probabilities, self._calibration)(_below_1(probabilities), target)
 
     def compute(self) -> PredictionScores:
         """Return the scores of all batches so far."""
@@ -193,7 +194,7 @@ class SingleLabelScores:
             "accuracy": float(found["accuracy"]),
             "balanced_accuracy": _mean(found["recall"], supported),
             "f1_macro": _mean(found["f1"], supported),
-            "ece": float(found["ece"]),
+            "ece": float(self._calibration.compute()),
         }
         return _scores(values, {name: found[name] for name in ("recall", "f1")}, supported)
 
@@ -248,6 +249,11 @@ class MapScores:
 def _on(there: Tensor, metrics: nn.Module) -> Any:
     """Return the update of metrics that count where a tensor is."""
     return metrics.to(there.device).update
+
+
+def _below_1(probabilities: Tensor) -> Tensor:
+    # torchmetrics gives probabilities of exactly 1, to which those near it are rounded, a bin of their own.
+    return probabilities.clamp_max(1 - torch.finfo(probabilities.dtype).eps / 2)
 
 
 def _computed(metrics: MetricCollection) -> dict[str, Any]:

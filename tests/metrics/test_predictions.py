@@ -127,6 +127,20 @@ def test_the_calibration_error_is_that_of_its_definition():
     assert "ece" not in streamed(LabelScores(4, probabilities=False), scores, target, rng).values
 
 
+def test_confidences_of_exactly_1_share_the_bin_of_those_below():
+    sure, nearly = torch.tensor([[1.0, 0.0]] * 50), torch.tensor([[0.94, 0.06]] * 50)
+    single = SingleLabelScores(2)
+    single.update(torch.cat((sure, nearly)), torch.tensor([0] * 44 + [1] * 6 + [0] * 50))
+    # One bin of mean confidence 0.97, of which 0.94 are right.
+    close(single.compute().values["ece"], 0.03)
+    several = LabelScores(2)
+    several.update(
+        torch.cat((sure, nearly))[:, :1].expand(-1, 2),
+        torch.tensor([[1]] * 44 + [[0]] * 6 + [[1]] * 50).expand(-1, 2),
+    )
+    close(several.compute().values["ece"], 0.03)
+
+
 def test_chosen_thresholds_have_the_highest_f1_that_any_threshold_has():
     rng = np.random.default_rng(1)
     for _ in range(20):
