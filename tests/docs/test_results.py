@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from gridbench.cli import main
 from gridbench.config import make_config
 from gridbench.conformance import check_component
 from gridbench.core.plugins import load_plugin, source_digest
+from gridbench.leaderboard.stats.statistics import paired_interval
 from gridbench.methods.pairing import losses_of
 from gridbench.records.runner import Execution, run
 from gridbench.registry import LOSSES, METHODS
@@ -133,6 +135,42 @@ def test_what_the_page_of_pairs_says_went_wrong_is_in_the_records(scripts):
     assert "by 9 to 12 points" in said["single"]
     assert below["dividemix"] < below["elr_plus"] < below["prism"]
     assert [round(below[name]) for name in ("rnsl", "mixup")] == [5, 5]
+
+
+def test_every_interval_that_the_conclusions_tell_is_in_a_table_or_of_the_records(scripts):
+    evidence, why = scripts("pages.evidence"), scripts("pages.why")
+    number = r"([-+−]?\d+(?:\.\d+)?)"
+
+    def told(text, pattern):
+        found = (
+            tuple(float(word.replace("−", "-")) for word in words) for words in re.findall(pattern, text)
+        )
+        # A page may say how far one is behind, where a table says how far the other is ahead.
+        return {ends for mean, low, high in found for ends in ((mean, low, high), (-mean, -high, -low))}
+
+    pages = {file.name: file.read_text(encoding="utf-8") for file in RESULTS.glob("*.md")}
+    text = " ".join(pages.pop("README.md").split())
+    rows = "\n".join(re.findall(r"^\|.*", "\n".join(pages.values()), re.MULTILINE)).replace("**", "")
+    known = told(rows, rf"{number} \({number} to {number}")
+    known |= told(rows, rf"{number} \(n = \d+\) \| +{number} to {number}")
+    records, every = evidence.Records(), (0, 30, 60)
+    for one, other, rates in (
+        (evidence.AUTO, evidence.DEFAULT, every),
+        (evidence.AUTO, evidence.BCE, every),
+        (evidence.JOCOR, evidence.AUTO, every),
+        (why.SHARED, evidence.DEFAULT, every),
+        (evidence.GRID_RRL, evidence.RRL, (30,)),
+    ):
+        curves = (
+            {rate: records.seeds(evidence.TEST, rate, **each) for rate in rates} for each in (one, other)
+        )
+        interval = paired_interval(*curves)
+        known.add(tuple(float(f"{x:.1f}") for x in (interval.difference, interval.low, interval.high)))
+    between = r"(?: (?:points?|of|mAP|NDCG(?:@20)?|accuracy|less|at \d+|above BCE))*"
+    said = re.findall(rf"{number}{between} \({number} to {number}[;)]", text)
+    assert len(said) > 80
+    wrong = [words for words in said if tuple(float(word.replace("−", "-")) for word in words) not in known]
+    assert wrong == []
 
 
 def test_a_setting_of_several_cells_is_no_cell(scripts):
