@@ -234,8 +234,8 @@ def averaged(comparison: Comparison) -> list[str]:
         f"## Minus `{plain}` of the same seed, averaged over SLNIR {rates_told(rates)}",
         "",
         *prose(
-            "The differences of one seed are averaged over the rates, so that there is one test for each method and "
-            "score."
+            "The differences of one seed are averaged over the rates, so that there is one test for each score of each "
+            f"method{'' if names == comparison.others else ' that ran at every rate'}."
         ),
         *table(
             ["", *comparison.paired],
@@ -253,13 +253,14 @@ def _prices(comparison: Comparison) -> list[str]:
         for name in (*comparison.everywhere, comparison.plain)
     }
     order = sorted(lost, key=lambda name: (lost[name], name))
+    shown = min(5, len(order) // 2)
 
     def told(part: Sequence[str]) -> str:
         return ", ".join(f"`{name}` {lost[name]:.1f}" for name in part)
 
     return prose(
         f"From SLNIR {lowest} to {highest} `{comparison.plain}` loses {lost[comparison.plain]:.1f} points of NDCG@20; "
-        f"the five that lose least: {told(order[:5])}; most: {told(order[-5:])}."
+        f"least is lost by {told(order[:shown])}, most by {told(order[-shown:])}."
     )
 
 
