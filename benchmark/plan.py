@@ -303,16 +303,11 @@ def _fill(
 
 
 def _fit_to_archive(asked: RunConfig, filled: RunConfig, archive: Archive) -> RunConfig:
-    """Refuse what the archive cannot give, and shorten a recipe's k to what a small archive can.
+    """Refuse sizes that the archive cannot give, and shorten a recipe's k to what a small archive can.
 
     Raises:
-        InputError: The archive is too small for what the user asked, or has one class.
+        InputError: The archive is too small for what the user asked.
     """
-    if archive.num_classes < 2:
-        raise InputError(
-            f"The data set {asked.dataset!r} has one class, {archive.class_names[0]!r}, so that all images are "
-            "relevant to each other. Pack it with a second class: gridbench data prepare --help"
-        )
     sizes = {split: len(archive.indices(split)) for split in ("train", "val", "test")}
     if sizes["train"] < 2 or sizes["test"] < 1:
         raise InputError(f"The data set {asked.dataset!r} is too small to train on and search in: {sizes}.")

@@ -265,7 +265,11 @@ def _computed(metrics: MetricCollection) -> dict[str, Any]:
 
 
 def _mean(per_class: Tensor, supported: Tensor) -> float:
-    return float(per_class[supported].double().mean())
+    return float(_of_classes(per_class)[supported].double().mean())
+
+
+def _of_classes(values: Tensor) -> Tensor:
+    return values.reshape(-1)  # torchmetrics returns a scalar for one class
 
 
 def _scores(
@@ -278,7 +282,10 @@ def _scores(
     return PredictionScores(
         {name: value for name, value in values.items() if value == value},
         {
-            name: [float(value) if counts else None for value, counts in zip(found, there, strict=True)]
+            name: [
+                float(value) if counts else None
+                for value, counts in zip(_of_classes(found), there, strict=True)
+            ]
             for name, found in per_class.items()
         },
         [label for label, counts in enumerate(there) if not counts],

@@ -3,17 +3,12 @@
 import math
 from decimal import Decimal
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbench.config import RunConfig, load_yaml, make_config
-from gridbench.datasets.archive.building import build_once
-from gridbench.datasets.archive.layout import GroupLayout, Layout, Sample
-from gridbench.datasets.archive.writer import ArchiveWriter
 from gridbench.errors import InputError
-from gridbench.plan import make_plan
 
 
 def test_defaults_are_the_papers_method_without_noise():
@@ -110,20 +105,3 @@ def test_a_missing_yaml_is_refused_and_an_empty_one_says_nothing(tmp_path):
         load_yaml(tmp_path / "absent.yaml")
     (tmp_path / "empty.yaml").write_text("", encoding="utf-8")
     assert load_yaml(tmp_path / "empty.yaml") == {}
-
-
-def test_an_archive_with_one_class_is_refused(tmp_path):
-    layout = Layout((GroupLayout("image", ("r", "g", "b"), 8, 8, "uint8"),), ("water",), None, False)
-    names = [f"{at}.png" for at in range(8)]
-
-    def build(folder):
-        writer = ArchiveWriter(folder, layout, names, ["train", "train", "val", "test"] * 2)
-        for at in range(len(names)):
-            image = np.full((3, 8, 8), at, dtype=np.uint8)
-            writer.write(at, Sample((image,), np.ones(1, dtype=np.int64), None, None))
-        writer.finish("pond", "folder", {"failed": []})
-
-    build_once(tmp_path / "archives" / "pond", build)
-    config = make_config({"dataset": "pond", "method": "bce", "slnir": 0, "backbone": "test_resnet"})
-    with pytest.raises(InputError, match="'pond' has one class, 'water', so that all images are relevant"):
-        make_plan(config, tmp_path)

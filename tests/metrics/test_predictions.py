@@ -127,6 +127,22 @@ def test_the_calibration_error_is_that_of_its_definition():
     assert "ece" not in streamed(LabelScores(4, probabilities=False), scores, target, rng).values
 
 
+def test_one_class_has_scores():
+    present = torch.tensor([[1], [0], [1], [1]])
+    scores = LabelScores(1, choose=True, thresholds=[0.5])
+    scores.update(torch.tensor([[0.9], [0.8], [0.7], [0.2]]), present)
+    found = scores.compute()
+    # Ranked 1 0 1 1: precision 1, 2/3 and 3/4 at the present ones; two of three are found, and one of three is wrong.
+    close(found.values["map_macro"], (1 + 2 / 3 + 3 / 4) / 3)
+    close(found.per_class["f1"], [2 / 3])
+    single = SingleLabelScores(1)
+    single.update(torch.ones(3, 1), torch.zeros(3, dtype=torch.int64))
+    assert single.compute().values["accuracy"] == 1
+    maps = MapScores(1)
+    maps.update(torch.zeros(2, 2, 2, dtype=torch.int64), torch.tensor([[[0, 0], [0, 255]]] * 2))
+    assert maps.compute().per_class["iou"] == [1.0]
+
+
 def test_confidences_of_exactly_1_share_the_bin_of_those_below():
     sure, nearly = torch.tensor([[1.0, 0.0]] * 50), torch.tensor([[0.94, 0.06]] * 50)
     single = SingleLabelScores(2)
