@@ -177,7 +177,10 @@ def as_run(words: list[str]) -> list[str]:
         return [*words, "--loss", "bce"]
     # Submissions pack and verify what was trained.
     if words[0] == "sweep" and "mine.py" in words:
-        return [*words, *SHORT, "--slnir", "30", "--seeds", "1"]
+        words = list(words)
+        for name, fewer in {"--slnir": "30", "--seeds": "1"}.items():
+            words[words.index(name) + 1] = fewer
+        return [*words, *SHORT]
     return [*words, "--dry-run"]
 
 
