@@ -70,7 +70,13 @@ def test_the_page_of_a_level_leaves_no_method_out(scripts, comparison, annotatio
         for name in METHODS.names()
         if any(LOSSES.get(loss).task.annotation == annotation for loss in losses_of(METHODS.get(name)))
     }
-    assert set(getattr(scripts("pages.comparison"), comparison).names) == learning - {"oracle"}
+    page, five = scripts("pages.comparison"), set(range(5))
+    level = getattr(page, comparison)
+    assert set(level.names) == learning - {"oracle"}
+    for name in level.names:
+        assert set(level.seeds(page.TEST, page.ORDERED_AT, name)) == five
+        # The head of RRL predicts the graph of the classes that an image shows, and no map.
+        assert set(level.seeds(level.prediction, page.ORDERED_AT, name)) == (set() if name == "rrl" else five)
 
 
 def test_the_combinations_with_five_seeds_have_them(scripts):
