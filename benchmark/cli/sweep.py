@@ -99,13 +99,17 @@ def sweep(
     the mean over noise rates and seeds. Every method gets the same number of tries (--trials), test scores are never
     read, and the choice is written to selections/ in the folder of runs. A parameter is tried at the values given
     with -p, else at those that its method declares (gridbench list methods NAME); `all` selects every parameter that
-    declares some. The score is NDCG, or another of validation that --metric names (gridbench list metrics).
+    declares some. A setting of the recipe given as a list can be selected, too, also for methods without parameters,
+    such as plain training; write its usual value first. The score is NDCG, or another of validation that --metric
+    names (gridbench list metrics).
 
     \b
       gridbench sweep --method grid,elr,jocor --slnir 0:60:10 --seeds 3 \\
         --select lambda
       gridbench sweep --method grid,elr,fl,asl --slnir 30 --seeds 3 \\
         --select all --trials 20
+      gridbench sweep --method bce,grid --slnir 30 --seeds 3 \\
+        --learning-rate 1e-3,1e-4,3e-4,3e-3 --select all,learning-rate
     """  # noqa: D301
     from gridbench.core.progress import ProgressReporter
     from gridbench.datasets.archive.building import nothing_built
@@ -138,6 +142,8 @@ def _print_selections(planned: PlannedSweep) -> None:
     for method, loss in asked:
         if (method, loss) not in tuned:
             who = " + ".join(dict.fromkeys(filter(None, (method, loss))))
-            say(f"Nothing to select for {who}: it has none of these parameters, and ran as it is.")
+            say(
+                f"Nothing to select for {who}: it has none of these parameters, and was tried once, as it is."
+            )
     for selection, path in selections:
         say("\n".join([*describe_selection(selection), f"    written to {path}"]))

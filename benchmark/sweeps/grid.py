@@ -22,6 +22,7 @@ from gridbench.registry import LOSSES, METHODS
 
 __all__ = [
     "AXES",
+    "RECIPE",
     "Item",
     "Sweep",
     "expand",
@@ -33,16 +34,17 @@ __all__ = [
     "values_of",
 ]
 
-_RECIPE = tuple(
+RECIPE = tuple(
     name
     for name, shown in FIELDS.items()
     if shown.group == "recipe" and name != "seed" and not is_switch(name)
 )
+"""Settings of the recipe that may be given as lists, and that a selection may choose."""
 
-AXES = ("dataset", "method", "loss", "noise", "slnir", "distance", *_RECIPE, "seed")
+AXES = ("dataset", "method", "loss", "noise", "slnir", "distance", *RECIPE, "seed")
 """Settings that may be given as lists, in the order in which they vary, the last one fastest."""
 
-NAMED = ("dataset", "noise", "distance", *_RECIPE)
+NAMED = ("dataset", "noise", "distance", *RECIPE)
 """Settings that tell runs apart only where a sweep has several of them."""
 
 MOST_VALUES = 10_000

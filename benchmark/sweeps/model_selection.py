@@ -33,7 +33,7 @@ class Trial:
     """One combination of parameter values and its validation scores.
 
     Attributes:
-        parameters: The selected parameters by public name.
+        parameters: The selected parameters by public name, and the selected settings.
         scores: Run id -> validation score (fraction), of the runs that are done.
         missing: Description of a run -> its state, for runs without a score.
         cells: The cells that its runs belong to.
@@ -63,7 +63,7 @@ class Selection:
         dataset: Name of the data set.
         method: Name of the method.
         loss: Name of the loss.
-        names: The selected parameters.
+        names: The selected parameters and settings.
         metric: Validation score that was compared.
         slnirs: Noise rates (percent, exact decimals) that the mean is over.
         seeds: Seeds that the mean is over.
@@ -143,10 +143,10 @@ def select(items: Iterable[Item], runs: Path, search: Search) -> list[Selection]
         config = item.plan.config
         own = selected_names(config.method, config.loss, search)
         if own:
-            key = _rest(item, own)
+            key = _rest(item, own, search)
             groups.setdefault(key, []).append(item)
             names[key] = own
-    return [_selection(group, names[key], runs, search.metric) for key, group in groups.items()]
+    return [_selection(group, names[key], runs, search) for key, group in groups.items()]
 
 
 def write_selection(selection: Selection, runs: Path) -> Path:
@@ -201,23 +201,23 @@ def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _rest(item: Item, names: Sequence[str]) -> str:
+def _rest(item: Item, names: Sequence[str], search: Search) -> str:
     """Return everything that must be equal for runs to be compared, as text."""
     fields = item.plan.config.canonical()
     if fields["noise_seed"] == fields["seed"]:
         fields["noise_seed"] = None
-    fields["parameters"] = {name: value for name, value in fields["parameters"].items() if name not in names}
-    return json.dumps(
-        {name: value for name, value in fields.items() if name not in ("seed", "slnir")}, sort_keys=True
-    )
+    chosen = set(names) - set(search.settings)
+    fields["parameters"] = {name: value for name, value in fields["parameters"].items() if name not in chosen}
+    varied = ("seed", "slnir", *search.settings)
+    return json.dumps({name: value for name, value in fields.items() if name not in varied}, sort_keys=True)
 
 
-def _selection(items: Sequence[Item], names: tuple[str, ...], runs: Path, metric: str) -> Selection:
+def _selection(items: Sequence[Item], names: tuple[str, ...], runs: Path, search: Search) -> Selection:
     config = items[0].plan.config
-    metric += f"@{config.k}" if metric.endswith(f"/{HEADLINE}") else ""
+    metric = search.metric + (f"@{config.k}" if search.metric.endswith(f"/{HEADLINE}") else "")
     tried: dict[str, list[Item]] = {}
     for item in items:
-        tried.setdefault(json.dumps(_chosen(item, names), sort_keys=True), []).append(item)
+        tried.setdefault(json.dumps(_chosen(item, names, search), sort_keys=True), []).append(item)
     return Selection(
         config.dataset,
         config.method,
@@ -226,15 +226,21 @@ def _selection(items: Sequence[Item], names: tuple[str, ...], runs: Path, metric
         metric,
         tuple(map(str, sorted({item.plan.config.slnir for item in items}))),
         tuple(sorted({item.plan.config.seed for item in items})),
-        tuple(_trial(group, names, metric, runs) for group in tried.values()),
+        tuple(_trial(group, _chosen(group[0], names, search), metric, runs) for group in tried.values()),
     )
 
 
-def _chosen(item: Item, names: Sequence[str]) -> dict[str, Any]:
-    return {name: item.plan.config.parameters[name] for name in names if name in item.plan.config.parameters}
+def _chosen(item: Item, names: Sequence[str], search: Search) -> dict[str, Any]:
+    config = item.plan.config
+    settings = {name: getattr(config, name) for name in names if name in search.settings}
+    return settings | {
+        name: config.parameters[name]
+        for name in names
+        if name not in search.settings and name in config.parameters
+    }
 
 
-def _trial(items: Sequence[Item], names: Sequence[str], metric: str, runs: Path) -> Trial:
+def _trial(items: Sequence[Item], chosen: Mapping[str, Any], metric: str, runs: Path) -> Trial:
     scores: dict[str, float] = {}
     missing: dict[str, str] = {}
     for item in items:
@@ -244,4 +250,4 @@ def _trial(items: Sequence[Item], names: Sequence[str], metric: str, runs: Path)
             missing[item.label] = stored.state if stored.state != "done" else UNKNOWN
         else:
             scores[item.plan.id] = value
-    return Trial(_chosen(items[0], names), scores, missing, tuple(dict.fromkeys(i.plan.cell for i in items)))
+    return Trial(chosen, scores, missing, tuple(dict.fromkeys(i.plan.cell for i in items)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gridbench.config import RunConfig
+from gridbench.config import RunConfig, flag_of
 from gridbench.core.progress import ProgressReporter
 from gridbench.datasets import default_cache
 from gridbench.engines.base import Engine, Event
@@ -19,7 +19,7 @@ from gridbench.records.record import RunRecord, read_record
 from gridbench.records.run_folder import make_ready, unwritable
 from gridbench.records.runner import Execution
 from gridbench.records.sweep_manifest import DeclaredRun, declare
-from gridbench.sweeps.grid import AXES, Item, Sweep, expand, make_sweep, seeds_of, several
+from gridbench.sweeps.grid import AXES, RECIPE, Item, Sweep, expand, make_sweep, seeds_of, several
 from gridbench.sweeps.model_selection import Selection, select, write_selection
 from gridbench.sweeps.search_space import EVERY, Search, tries_of
 
@@ -267,17 +267,18 @@ def _declaration(
 
 
 def _search(axes: dict[str, list[str]], values: dict[str, Any]) -> Search | None:
-    """Remove the parameters to select from the declaration and return them; `last` and `best`, of epochs, stay."""
+    """Remove what is selected from the declaration and return it; `last` and `best`, of epochs, stay."""
     given = values.pop("select", None)
     words = several("select", given) if given is not None else []
     epochs = [word for word in words if word in ("last", "best")]
-    names = tuple(word for word in words if word not in epochs)
+    settings = _settings_to_select(axes, words)
+    names = tuple(word for word in words if word not in epochs and _as_setting(word) not in settings)
     if len(epochs) > 1:
         raise InputError("--select has last and best; say which epoch is scored by one of them.")
     if epochs:
         values["select"] = epochs[0]
     trials, metric = values.pop("trials", None), values.pop("metric", None)
-    if not names:
+    if not names and not settings:
         if metric is not None:
             raise InputError(
                 f"--metric {metric} says what a selection chooses by; say what with --select, such as --select lambda."
@@ -297,4 +298,26 @@ def _search(axes: dict[str, list[str]], values: dict[str, Any]) -> Search | None
     own = [name for name in axes if name.startswith("parameters.") and name in picked]
     tried = {name.removeprefix("parameters."): axes.pop(name) for name in own}
     by = {} if metric is None else {"metric": full_name(str(metric))}
-    return Search(names, tried, None if trials is None else int(trials), **by)
+    return Search(names, tried, settings, None if trials is None else int(trials), **by)
+
+
+def _settings_to_select(axes: dict[str, list[str]], words: Sequence[str]) -> dict[str, list[str]]:
+    """Remove the settings of the recipe that are selected from the axes, and return them with their values.
+
+    A name that settings and parameters share means the setting where that is given with several values.
+
+    Raises:
+        InputError: Both are given.
+    """
+    found = [name for name in map(_as_setting, words) if name in RECIPE and len(axes.get(name, ())) > 1]
+    for name in found:
+        if f"parameters.{name}" in axes:
+            raise InputError(
+                f"--select {name} could mean the setting {flag_of(name)} or the parameter -p {name}; give the values "
+                "of one of them."
+            )
+    return {name: axes.pop(name) for name in found}
+
+
+def _as_setting(word: str) -> str:
+    return word.replace("-", "_")

@@ -1,4 +1,4 @@
-"""Search spaces for parameter selection, with the same number of trials for every method."""
+"""Search spaces for selecting parameters and settings, with the same number of trials for every method."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gridbench.config import flag_of
 from gridbench.core.streams import numpy_stream
 from gridbench.errors import InputError, nearest
 from gridbench.leaderboard.records.metric_info import METRICS, VALIDATION
 from gridbench.leaderboard.records.metric_names import HEADLINE, closest
 from gridbench.methods.base import Context, Loss, Method
 from gridbench.parameters import Specification, describe, parse, public_name
-from gridbench.sweeps.grid import pair_of, refusal
+from gridbench.sweeps.grid import RECIPE, pair_of, refusal
 
 __all__ = ["EVERY", "TRIALS", "Search", "selected_names", "tries_of"]
 
@@ -31,22 +32,24 @@ SLNIR = "slnir"
 
 @dataclass(frozen=True)
 class Search:
-    """The parameters to select, their candidate values and the criterion.
+    """The parameters and settings to select, their candidate values and the criterion.
 
     Attributes:
         names: Public names of the parameters, or `EVERY`.
         values: Parameter -> candidate values that replace the declared ones.
+        settings: Setting of the recipe, which every method has -> candidate values, the usual one first.
         trials: Trials per method; None for `TRIALS`, or fewer if a method has fewer combinations.
         metric: Validation score to select by; `validation/ndcg` is NDCG at the k of the run.
     """
 
     names: tuple[str, ...]
     values: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    settings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     trials: int | None = None
     metric: str = f"{VALIDATION}{HEADLINE}"
 
     def __post_init__(self) -> None:
-        if not self.names:
+        if not self.names and not self.settings:
             raise InputError("Name a parameter to select, such as --select lambda, or --select all.")
         if self.trials is not None and self.trials < 2:
             raise InputError(f"--trials is {self.trials}; a selection needs 2 tries at least.")
@@ -82,18 +85,19 @@ def tries_of(settings: Iterable[dict[str, Any]], search: Search) -> Iterator[dic
     """Expand the settings of a sweep into the trials of a selection.
 
     Every pair of method and loss gets the same number of trials. If a method has more combinations of values, its
-    default and a random sample of the others are tried; the sample depends only on the method and its loss.
+    default, with the first value of every setting, and a random sample of the others are tried; the sample depends
+    only on the method and its loss.
 
     Args:
-        settings: Settings of runs, without the parameters to select.
-        search: The parameters to select and their candidate values.
+        settings: Settings of runs, without what is selected.
+        search: What is selected, and its candidate values.
 
     Yields:
-        The settings of every run; settings of methods without any of the parameters are yielded unchanged.
+        The settings of every run; those of methods without anything to select are yielded unchanged.
 
     Raises:
-        InputError: No method has a parameter of that name, or a parameter has no candidate values, or too few for
-            the number of trials.
+        InputError: No method has a parameter of that name, it is a setting as well, or it has no candidate values,
+            or too few for the number of trials.
     """
     asked = list(settings)
     pairs: dict[Pair, list[dict[str, Any]]] = {}
@@ -105,15 +109,17 @@ def tries_of(settings: Iterable[dict[str, Any]], search: Search) -> Iterator[dic
     _check_names(search, pairs, spaces)
     trials = _budget(search, spaces)
     for pair, space in spaces.items():
-        pairs[pair] = _drawn(pair, space, trials)
+        pairs[pair] = _drawn(pair, space, search, trials)
     for values in asked:
         pair = pair_of(values.get("method"), values.get("loss"), values.get("level"))
         for chosen in pairs.get(pair, [{}]):
-            yield {**values, "parameters": {**values["parameters"], **chosen}}
+            settled = {name: value for name, value in chosen.items() if name in search.settings}
+            own = {name: value for name, value in chosen.items() if name not in settled}
+            yield {**values, **settled, "parameters": {**values["parameters"], **own}}
 
 
 def selected_names(method: str, loss: str | None, search: Search) -> tuple[str, ...]:
-    """Return those of the selected parameters that a method or its loss has."""
+    """Return those of the selected parameters that a method or its loss has, and the selected settings."""
     return tuple(_space(pair_of(method, loss), search))
 
 
@@ -128,11 +134,13 @@ def _rows(pair: Pair) -> dict[str, tuple[type[Any], Specification]]:
 
 
 def _space(pair: Pair, search: Search) -> dict[str, tuple[Any, ...]]:
-    """Return parameter -> candidate values, for those of the selected parameters that the pair has.
+    """Return name -> candidate values of what is selected, for the parameters that the pair has and for all settings.
 
     Reference rows, which only give the other rows a scale, are not tuned.
     """
-    rows = _rows(pair) if pair[0].labels == "noisy" else {}
+    if pair[0].labels != "noisy":
+        return {}
+    rows = _rows(pair)
     names = rows if EVERY in search.names else search.names
     space: dict[str, tuple[Any, ...]] = {}
     for name in names:
@@ -141,6 +149,11 @@ def _space(pair: Pair, search: Search) -> dict[str, tuple[Any, ...]]:
         owner, spec = rows[name]
         given = search.values.get(name)
         values = spec.search if given is None else [_typed(owner, pair, name, text) for text in given]
+        if values and name in search.settings:
+            raise InputError(
+                f"{name!r} is a setting of the recipe and a parameter of the method {pair[0].name!r}; select one of "
+                "them in one sweep and the other in another."
+            )
         if values:
             space[name] = tuple(dict.fromkeys(values))
         elif EVERY not in search.names:
@@ -148,7 +161,7 @@ def _space(pair: Pair, search: Search) -> dict[str, tuple[Any, ...]]:
                 f"The parameter {name!r} of the method {pair[0].name!r} declares no values to try. "
                 f"Give them: -p {name}=VALUE,VALUE,..."
             )
-    return space
+    return {**space, **{name: tuple(values) for name, values in search.settings.items()}}
 
 
 def _typed(owner: type[Any], pair: Pair, name: str, text: str) -> Any:
@@ -161,12 +174,21 @@ def _check_names(search: Search, pairs: Mapping[Pair, Any], spaces: Mapping[Pair
     known = sorted({name for pair in pairs for name in _rows(pair)})
     for name in search.names:
         if name != EVERY and not any(name in space for space in spaces.values()):
+            if name in RECIPE:
+                flag = flag_of(name)
+                raise InputError(
+                    f"{name!r} is a setting of the recipe, and there is nothing to select among. Give several values, "
+                    f"the usual one first: {flag} VALUE,VALUE,..."
+                )
             raise InputError(
-                f"No method of this sweep has the parameter {name!r} to select.{nearest(name, known)} "
+                f"No method of this sweep has the parameter {name!r} to select.{nearest(name, [*known, *RECIPE])} "
                 f"There are: {', '.join(known) or 'none'}."
             )
     if pairs and not spaces:
-        raise InputError("No method of this sweep declares a parameter to select.")
+        raise InputError(
+            "No method of this sweep declares a parameter to select. A setting of the recipe can be selected for any "
+            "method: --learning-rate 0.001,0.0003 --select learning_rate."
+        )
 
 
 def _budget(search: Search, spaces: Mapping[Pair, Mapping[str, Sequence[Any]]]) -> int:
@@ -179,20 +201,24 @@ def _budget(search: Search, spaces: Mapping[Pair, Mapping[str, Sequence[Any]]]) 
         raise InputError(f"The selected parameters have {most:,} combinations; select fewer at once.")
     fewest = min(sizes, key=lambda pair: sizes[pair])
     if search.trials is not None and search.trials > sizes[fewest]:
+        first = next(iter(spaces[fewest]))
+        option = f"{flag_of(first)} VALUE" if first in search.settings else f"-p {first}=VALUE"
         raise InputError(
             f"--trials is {search.trials}, but the method {fewest[0].name!r} has only {sizes[fewest]} combinations of "
             f"{', '.join(spaces[fewest])} to try, and every method gets the same number. Give more values with "
-            f"-p {next(iter(spaces[fewest]))}=VALUE,VALUE,... or fewer trials."
+            f"{option},VALUE,... or fewer trials."
         )
     return search.trials or min(TRIALS, sizes[fewest])
 
 
-def _drawn(pair: Pair, space: Mapping[str, Sequence[Any]], trials: int) -> list[dict[str, Any]]:
+def _drawn(
+    pair: Pair, space: Mapping[str, Sequence[Any]], search: Search, trials: int
+) -> list[dict[str, Any]]:
     """Sample `trials` combinations in the order of the values, including the default if it is a combination."""
     everything = [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
     if len(everything) == trials:
         return everything
-    default = _defaults(pair)
+    default = {**_defaults(pair), **{name: values[0] for name, values in search.settings.items()}}
     first = [at for at, values in enumerate(everything) if all(default[n] == v for n, v in values.items())]
     rest = [at for at in range(len(everything)) if at not in first]
     name = f"selection/{pair[0].name}/{pair[1].name if pair[1] else ''}/{','.join(space)}"

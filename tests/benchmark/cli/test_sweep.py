@@ -122,6 +122,29 @@ def test_lambda_is_selected_on_validation_and_the_leaderboard_says_so(cli, short
     assert len([line for line in table.splitlines() if line.startswith("grid")]) == 1
 
 
+def test_a_setting_of_the_recipe_is_selected_for_plain_training_too(cli, short, yaml, tmp_path):
+    given = ("--config", yaml("method: [grid, bce]\n"), "--batch-size", "8,4", "--select", "batch-size")
+    code, out, _ = cli(*short, *given)
+    assert code == 0
+    assert "Nothing to select" not in out
+    chosen = [json.loads(path.read_text()) for path in (tmp_path / "runs" / "selections").iterdir()]
+    assert sorted(each["method"] for each in chosen) == ["bce", "grid"]
+    for each in chosen:
+        assert {trial["parameters"]["batch_size"] for trial in each["trials"]} == {8, 4}
+        assert f"-> batch_size {each['chosen']['batch_size']}:" in out
+    _, table, _ = cli("leaderboard", "--selected")
+    assert "was chosen by validation/ndcg@5 out of 2 tries" in table
+    assert len([line for line in table.splitlines() if line.startswith("bce")]) == 1
+
+
+def test_a_name_that_is_a_setting_and_a_parameter_is_refused_where_both_have_values(cli, short, yaml):
+    given = ("--momentum", "0.9,0.8", "-p", "momentum=0.9,0.8", "--select", "momentum", "--dry-run")
+    code, _, messages = cli(*short, "--config", yaml("method: sat\n"), *given)
+    assert code == 2
+    assert "--momentum" in messages
+    assert "-p momentum" in messages
+
+
 def test_choosing_an_epoch_is_still_a_setting(cli, short, yaml):
     _, out, _ = cli(
         *short, "--config", yaml("method: grid\n"), "--select", "best,lambda", "--trials", 3, "--dry-run"

@@ -144,6 +144,22 @@ def test_methods_are_selected_for_apart_and_those_without_the_parameter_not_at_a
     assert (selection.method, len(selection.trials)) == ("grid", 3)
 
 
+def test_a_setting_of_the_recipe_is_chosen_like_a_parameter(runs, cache, settings):
+    search = Search(("lambda",), {"lambda": ["10", "30"]}, {"learning_rate": ["0.001", "0.01"]})
+    axes = {"method": ["grid", "bce"], "slnir": ["0", "30"], "seed": ["0"]}
+    settings = {name: value for name, value in settings.items() if name != "learning_rate"}
+    made = make_sweep(tries_of(expand(axes, settings), search), runs, cache)
+    for item in made.items:
+        config = item.plan.config
+        write(item, runs, 0.6 if config.learning_rate == 0.01 else 0.5)
+    grid, bce = select(made.items, runs, search)
+    assert bce.names == ("learning_rate",)
+    assert dict(bce.chosen.parameters) == {"learning_rate": 0.01}
+    assert len(grid.trials) == len(bce.trials) == 2
+    assert grid.chosen.parameters["learning_rate"] == 0.01
+    assert set(grid.chosen.parameters) == {"learning_rate", "lambda"}
+
+
 def test_the_record_says_what_was_chosen_from_what_by_which_score(plan, runs):
     made = plan()
     for item in made.items:

@@ -94,6 +94,32 @@ def test_all_methods_get_as_few_tries_as_the_one_with_the_fewest():
     assert counted(tries_of(settings("grid", "elr"), search)) == {"grid": 3, "elr": 3}
 
 
+RATES = {"learning_rate": ["0.001", "0.0001", "0.003"]}
+
+
+def test_a_setting_of_the_recipe_is_tried_for_every_method_that_learns():
+    tries = list(tries_of(settings("bce", "grid", "oracle"), Search((), settings=RATES)))
+    assert counted(tries) == {"bce": 3, "grid": 3, "oracle": 1}
+    assert [t["learning_rate"] for t in tries if t["method"] == "bce"] == RATES["learning_rate"]
+    assert all(t["parameters"] == {} for t in tries)
+
+
+def test_settings_and_parameters_are_tried_together_with_the_usual_ones_among_them():
+    tries = list(tries_of(settings("bce", "jocor"), Search((EVERY,), settings=RATES)))
+    assert counted(tries) == {"bce": 3, "jocor": 3}
+    jocor = [(t["learning_rate"], t["parameters"]) for t in tries if t["method"] == "jocor"]
+    assert ("0.001", {"lambda": 0.6, "tau": 0.05}) in jocor
+    assert len({(rate, *sorted(parameters.items())) for rate, parameters in jocor}) == 3
+
+
+def test_a_setting_that_has_the_name_of_a_parameter_is_not_tried_beside_it():
+    momentum = {"momentum": ["0.9", "0.8"]}
+    with pytest.raises(InputError, match="select one of them"):
+        list(tries_of(settings("sat"), Search((EVERY,), settings=momentum)))
+    tries = list(tries_of(settings("sat"), Search((), settings=momentum)))
+    assert [(t["momentum"], t["parameters"]) for t in tries] == [("0.9", {}), ("0.8", {})]
+
+
 def test_rows_that_only_give_a_scale_are_not_tuned():
     assert counted(tries_of(settings("oracle", "random", "fl"), Search((EVERY,)))) == {
         "oracle": 1, "random": 1, "fl": 10,
@@ -115,6 +141,9 @@ def test_pairs_that_do_not_go_together_pass_through_untried():
         (["grid"], Search(("latent",)), "-p latent=VALUE"),
         (["grid"], Search(("lambda",), {"lambda": ["200"]}), "from 0 to 100"),
         (["grid", "elr"], Search(("lambda",), trials=11), "only 10 combinations"),
+        (["bce"], Search(("learning_rate",)), "--learning-rate VALUE,VALUE"),
+        (["bce"], Search(("learning_rat",)), "'learning_rate'"),
+        (["bce"], Search((), settings=RATES, trials=4), "--learning-rate VALUE,VALUE,... or fewer"),
     ],
 )
 def test_what_cannot_be_selected_is_refused_with_the_way_out(methods, search, words):
