@@ -64,6 +64,9 @@ class _Sweep(GroupedCommand):
     metavar="NAME",
     help="Validation score that --select chooses by.  [default: validation/ndcg]",
 )
+@click.option(
+    "--chosen", is_flag=True, default=None, help="Run what earlier selections in the folder of runs chose."
+)
 @runs_option
 @cache_option
 @computing_options
@@ -110,6 +113,11 @@ def sweep(
         --select all --trials 20
       gridbench sweep --method bce,grid --slnir 30 --seeds 3 \\
         --learning-rate 1e-3,1e-4,3e-4,3e-3 --select all,learning-rate
+
+    --chosen then runs what was chosen, with all other settings of the tries, at other noise rates and seeds:
+
+    \b
+      gridbench sweep --chosen --slnir 0,30,60 --seeds 5
     """  # noqa: D301
     from gridbench.core.progress import ProgressReporter
     from gridbench.datasets.archive.building import nothing_built

@@ -19,6 +19,7 @@ from gridbench.records.record import RunRecord, read_record
 from gridbench.records.run_folder import make_ready, unwritable
 from gridbench.records.runner import Execution
 from gridbench.records.sweep_manifest import DeclaredRun, declare
+from gridbench.sweeps.chosen import chosen_settings
 from gridbench.sweeps.grid import AXES, RECIPE, Item, Sweep, expand, make_sweep, seeds_of, several
 from gridbench.sweeps.model_selection import Selection, select, write_selection
 from gridbench.sweeps.search_space import EVERY, Search, tries_of
@@ -168,7 +169,7 @@ def sweep(
 
     Args:
         settings: Name of a field of RunConfig -> value, list or range, as in the YAML file of `gridbench sweep`;
-            `seeds` and `trials` too: `{"method": ["grid", "bce"], "slnir": "0:60:10", "seeds": 5}`.
+            `seeds`, `trials` and `chosen` too: `{"method": ["grid", "bce"], "slnir": "0:60:10", "seeds": 5}`.
         execution: Where records go; the defaults write below `./runs` and keep no weights.
         computing: Engine, time limit and number of failures after which to stop; the default computes one run after
             the other in this process. `Computing(EngineChoice(workers=2))` starts processes, for which a script needs
@@ -203,8 +204,17 @@ def plan_sweep(
     Raises:
         InputError: A name or a value is wrong, or nothing is left to run.
     """
-    axes, base, search = _declaration(dict(settings))
-    combinations = expand(axes, base) if search is None else tries_of(expand(axes, base), search)
+    values = dict(settings)
+    chosen = values.pop("chosen", False)
+    if not isinstance(chosen, bool):
+        raise InputError(f"The setting 'chosen' is {chosen!r}; it must be true or false.")
+    axes, base, search = _declaration(values)
+    if chosen:
+        if search is not None:
+            raise InputError("--chosen runs what was selected before; give it without --select.")
+        combinations = chosen_settings(execution.runs, axes, base)
+    else:
+        combinations = expand(axes, base) if search is None else tries_of(expand(axes, base), search)
     chooser = computing.engine.chooser(execution, base, progress)
     settle = chooser.settle if chooser else None
     cache = execution.cache or default_cache()

@@ -9,11 +9,15 @@ from typing import Any
 
 from gridbench.core.json_files import read_json
 from gridbench.errors import counted
+from gridbench.leaderboard.records.run import Run
 from gridbench.leaderboard.records.runs import Collection
 from gridbench.leaderboard.tables.cells import setting_text
 from gridbench.records.record import SELECTIONS
 
 __all__ = ["Chosen", "only_chosen", "read_selections", "say_chosen"]
+
+
+_NOISE = ("noise", "slnir", "versions.noise")
 
 
 @dataclass(frozen=True)
@@ -52,18 +56,27 @@ def read_selections(places: Iterable[Path]) -> tuple[list[Chosen], list[str]]:
 
 
 def say_chosen(found: Collection, selections: Iterable[Chosen]) -> Collection:
-    """Add a note to the runs of chosen tries, shown in every table that they are part of."""
+    """Add a note to the runs of chosen tries, and of the same settings under other noise, for every table with them."""
     words: dict[str, list[str]] = {}
     for selection in selections:
         for cell in selection.cells:
             words.setdefault(cell, []).append(selection.words)
+    settings = {run.cell: _without_noise(run) for run in found.runs if run.cell in words}
+    told: dict[str, list[str]] = {}
+    for cell, same in settings.items():
+        told.setdefault(same, []).extend(words[cell])
     runs = [
-        replace(run, note="; ".join(filter(None, (run.note, *dict.fromkeys(words[run.cell])))))
-        if run.cell in words and not run.origin
+        replace(run, note="; ".join(filter(None, (run.note, *dict.fromkeys(said)))))
+        if not run.origin and (said := told.get(_without_noise(run)))
         else run
         for run in found.runs
     ]
     return replace(found, runs=runs)
+
+
+def _without_noise(run: Run) -> str:
+    """Return the settings of a run apart from its noise, as text."""
+    return repr(sorted((name, value) for name, value in run.settings.items() if not name.startswith(_NOISE)))
 
 
 def only_chosen(found: Collection, selections: Iterable[Chosen]) -> Collection:

@@ -137,6 +137,16 @@ def test_a_setting_of_the_recipe_is_selected_for_plain_training_too(cli, short, 
     assert len([line for line in table.splitlines() if line.startswith("bce")]) == 1
 
 
+def test_what_was_selected_is_run_with_more_seeds_by_one_word(cli, short, yaml):
+    cli(*short, "--config", yaml("method: grid\n"), "-p", "lambda=10,50", "--select", "lambda", "--slnir", 30)
+    code, out, _ = cli(*short, "--chosen", "--slnir", "0,30", "--seeds", 2, "--dry-run")
+    assert code == 0
+    assert "4 runs: 1 done, 3 new" in out
+    code, _, messages = cli(*short, "--chosen", "--epochs", 3)
+    assert code == 2
+    assert "'epochs'" in messages
+
+
 def test_a_name_that_is_a_setting_and_a_parameter_is_refused_where_both_have_values(cli, short, yaml):
     given = ("--momentum", "0.9,0.8", "-p", "momentum=0.9,0.8", "--select", "momentum", "--dry-run")
     code, _, messages = cli(*short, "--config", yaml("method: sat\n"), *given)

@@ -45,6 +45,15 @@ def test_the_chosen_row_says_by_what_and_out_of_how_many(tuned):
         assert words in note
 
 
+def test_what_was_chosen_is_marked_at_other_rates_too(tuned, write_run):
+    write_run(tuned, method="grid", slnir="60", parameters={"lambda": 20.0})
+    write_run(tuned, method="grid", slnir="60", parameters={"lambda": 30.0})
+    selections, _ = read_selections([tuned])
+    marked = [run for run in say_chosen(collect(tuned), selections).runs if run.note]
+    found = sorted((run.settings["slnir"], run.settings["parameters.lambda"]) for run in marked)
+    assert found == [("0", 20.0), ("30", 20.0), ("60", 20.0)]
+
+
 def test_the_other_tries_can_be_hidden(tuned):
     selections, _ = read_selections([tuned])
     kept = only_chosen(collect(tuned), selections)
