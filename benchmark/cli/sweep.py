@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,6 +141,7 @@ def sweep(
 
 def _print_selections(planned: PlannedSweep) -> None:
     """Print what was selected and where it is written; nothing where nothing is selected."""
+    from gridbench.leaderboard.stats.statistics import FEWEST_SEEDS
     from gridbench.sweeps.model_selection import describe_selection
 
     if planned.search is None:
@@ -155,3 +157,7 @@ def _print_selections(planned: PlannedSweep) -> None:
             )
     for selection, path in selections:
         say("\n".join([*describe_selection(selection), f"    written to {path}"]))
+    if any(selection.chosen for selection, _ in selections):
+        runs = planned.execution.runs
+        where = "" if str(runs) == "runs" else f" --runs {shlex.quote(str(runs))}"
+        say(f"Next: gridbench sweep --chosen --slnir 0,30,60 --seeds {FEWEST_SEEDS}{where}")

@@ -138,7 +138,9 @@ def test_a_setting_of_the_recipe_is_selected_for_plain_training_too(cli, short, 
 
 
 def test_what_was_selected_is_run_with_more_seeds_by_one_word(cli, short, yaml):
-    cli(*short, "--config", yaml("method: grid\n"), "-p", "lambda=10,50", "--select", "lambda", "--slnir", 30)
+    tried = ("--config", yaml("method: grid\n"), "-p", "lambda=10,50", "--select", "lambda", "--slnir", 30)
+    _, out, _ = cli(*short, *tried)
+    assert "Next: gridbench sweep --chosen --slnir 0,30,60 --seeds 5" in out
     code, out, _ = cli(*short, "--chosen", "--slnir", "0,30", "--seeds", 2, "--dry-run")
     assert code == 0
     assert "4 runs: 1 done, 3 new" in out
