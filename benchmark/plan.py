@@ -322,6 +322,12 @@ def _fit_to_archive(asked: RunConfig, filled: RunConfig, archive: Archive) -> Ru
         if asked.k is not None:
             raise InputError(f"The setting 'k' is {filled.k}, but only {searched} images can be retrieved.")
         filled = filled.model_copy(update={"k": searched})
+    assert filled.k is not None
+    if isinstance(filled.ideal, int) and filled.ideal < filled.k:
+        raise InputError(
+            f"The setting 'ideal' is {filled.ideal}, fewer images than the {filled.k} ranks that count (k); allowed is "
+            "archive or a number from k on: --ideal archive."
+        )
     side = min(archive.image_size)
     if filled.crop and filled.crop > side:
         if asked.crop is not None:

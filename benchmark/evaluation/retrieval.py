@@ -150,14 +150,17 @@ def score_retrieval(
         searched_labels: (m, C) clean scene labels.
         k: Length of the scored ranking, at most m.
         distance: Name of a distance.
-        ideal: What the ideal ranking of NDCG is taken over.
+        ideal: What the ideal ranking of NDCG is taken over: the archive, or as many retrieved images, k or more; all m
+            where there are fewer.
         chance: A seed to rank at random with instead of by descriptors.
         whole: Whether to look deeper than k, for MAP@R: to the last rank that a relevant image could have.
 
     Returns:
         NDCG, mAP, precision and recall at k, precision at 1 and MAP@R per query, and the ranking.
     """
-    depth = k if ideal == "archive" else max(k, min(ideal, len(searched_labels)))
+    if ideal != "archive":
+        ideal = min(ideal, len(searched_labels))
+    depth = k if ideal == "archive" else ideal
     if chance is None:
         ranking = topk(queries, searched, depth, distance)[1]
     else:

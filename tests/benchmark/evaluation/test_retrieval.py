@@ -54,6 +54,9 @@ def test_the_authors_ideal_is_taken_over_retrieved_images():
     every = score_retrieval(*descriptors, queries, searched, k=5, distance="chi2", ideal=80)
     np.testing.assert_allclose(every.scores["ndcg@5"], whole.scores["ndcg@5"])
     assert pool.ranking.shape == (30, 5)
+    # The 420 of DLRSD are more than its 210 validation images.
+    more = score_retrieval(*descriptors, queries, searched, k=5, distance="chi2", ideal=81)
+    assert np.array_equal(more.scores["ndcg@5"], every.scores["ndcg@5"])
 
 
 @pytest.mark.parametrize("distance", ["chi2", "euclidean", "cosine", "manhattan"])
