@@ -88,16 +88,15 @@ def corrected_maps(
         allowed[background] = True
         there[:, background] = True
     occurs = there.gather(1, predicted.flatten(1)).view_as(predicted)
-    touched = (classes[maps.clamp_max(len(classes) - 1)] & (maps != IGNORE)).flatten(1).any(1)
-    change = (certain > tau) & allowed[maps] & allowed[predicted] & occurs & touched[:, None, None]
+    change = (certain > tau) & allowed[maps] & allowed[predicted] & occurs
     return torch.where(change, predicted, maps)
 
 
 def update_epoch(curve: NDArray[np.float64], epochs: int, slowdown: float) -> float:
     """Return the epoch from which a class is corrected, from its IoU in each epoch so far.
 
-    The curve a (1 - exp(-x^b / c)) is fitted to what follows the last rise of less than 0.1 at the start; the class is
-    due when the slope has fallen by `slowdown` of what it was at x = 1 (Liu et al., CVPR 2022, Section 3.1).
+    The curve a (1 - exp(-x^b / c)) is fitted to the values from just before the first rise of at least 0.1 on; the
+    class is due when the slope has fallen by `slowdown` of what it was at x = 1 (Liu et al., CVPR 2022, Section 3.1).
 
     Args:
         curve: (n,) IoU of each epoch, 0 to 1.

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["added_objects", "end_of_transition", "softened"]
+__all__ = ["added_objects", "softened", "transition_has_ended"]
 
 TOUCHING = np.ones((3, 3), dtype=bool)
 """Pixels belong to one object that touch at their sides or corners."""
@@ -40,24 +39,18 @@ def softened(added: NDArray[np.bool_], side: int) -> NDArray[np.float32]:
     return mean
 
 
-def end_of_transition(curve: Sequence[float], windows: Sequence[int]) -> tuple[int, int] | None:
-    """Find the epoch in which the fit of a network to noisy labels turns from learning to memorising.
+def transition_has_ended(curve: Sequence[float], windows: Sequence[int]) -> bool:
+    """Return whether the fit of a network to noisy labels has turned from learning to memorising.
 
     The slope of the last values is followed over windows of several lengths. A window has ended where its slope was
     smallest, once it has risen since and that was longer ago than the mean window (Liu et al., TGRS 2024: the
-    adaptive correction trigger).
+    adaptive correction trigger). An end is noted in the epoch that shows it, so that later slopes do not undo it.
 
     Args:
         curve: IoU of each epoch so far.
-        windows: Lengths in epochs, each at least 2.
-
-    Returns:
-        The end of the transition, and the epoch, half-way to where the fitted curve levels off, that the source goes
-        back to, both counted from 1; None while a window has not ended. An end is noted in the epoch that shows it,
-        and the slopes up to the last epoch decide.
+        windows: Lengths in epochs, each at least 2, all of which must have ended.
     """
     values = np.asarray(curve, dtype=np.float64)
-    ends = []
     for length in windows:
         # The slope of a straight line by least squares, but at least 0.
         x = np.arange(length) - (length - 1) / 2
@@ -65,34 +58,11 @@ def end_of_transition(curve: Sequence[float], windows: Sequence[int]) -> tuple[i
             max(float(x @ values[start : start + length] / (x @ x)), 0.0)
             for start in range(len(values) - length + 1)
         ]
-        ended = 0
+        ended = False
         for epoch in range(length, len(values) + 1):
             so_far = slopes[: epoch - length + 1]
             least = int(np.argmin(so_far))
-            if so_far[least] < so_far[-1] and epoch - (least + length) > np.mean(windows):
-                ended = least + length
+            ended |= so_far[least] < so_far[-1] and epoch - (least + length) > float(np.mean(windows))
         if not ended:
-            return None
-        ends.append(ended)
-    end = int(np.mean(ends))
-    return end, (end + _steep_until(values[:end])) // 2
-
-
-def _steep_until(values: NDArray[np.float64]) -> int:
-    """Return how many epochs a fitted curve a (1 - exp(-b x^c)) is steeper than it is on average."""
-    from scipy.optimize import curve_fit
-
-    def fitted(x: Any, a: float, b: float, c: float) -> Any:
-        return a * (1 - np.exp(-b * x**c))
-
-    epochs = np.arange(1, len(values) + 1, dtype=np.float64)
-    try:
-        (a, b, c), _ = curve_fit(
-            fitted, epochs, values, p0=(1, 0.5, 0.5), method="trf", bounds=([0, 0, 0], [1, np.inf, 1])
-        )
-    except RuntimeError:
-        return len(values)
-    level = fitted(epochs, a, b, c)
-    mean = (level[-1] - level[0]) / max(epochs[-1] - epochs[0], 1)
-    slope = a * b * c * np.exp(-b * epochs**c) * epochs ** (c - 1)
-    return int((slope > mean).sum())
+            return False
+    return True

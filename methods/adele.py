@@ -13,7 +13,7 @@ from gridbench.methods._adele import corrected_maps, multiscale_losses, predicti
 from gridbench.methods.base import Batch, Entries, SampleScores, Setup, StepOutput, TrainingView
 from gridbench.methods.plain import Plain
 from gridbench.methods.tasks.batch import stored_pixels
-from gridbench.methods.tasks.segmentation import overlap_and_union
+from gridbench.methods.tasks.segmentation import named_class, overlap_and_union
 from gridbench.parameters import parameter
 from gridbench.registry import register_method
 
@@ -75,6 +75,7 @@ class ADELE(Plain):
         super().__init__(setup, parameters)
         assert setup.map_size is not None  # a loss of label maps is refused for an archive without them
         self.epochs = setup.epochs
+        self.background = named_class("background", self.p.background, setup.num_classes)
         self.maps: Tensor
         self.areas: Tensor
         self.curves: Tensor
@@ -136,14 +137,13 @@ class ADELE(Plain):
             curve = self.curves[:epoch, label].cpu().numpy()
             # The authors' count of epochs starts at 1 and is compared before the epoch that ends is counted.
             slow = epoch - 1 >= update_epoch(curve, self.epochs, self.p.slowdown)
-            due[label] = slow and label != self.p.background
+            due[label] = slow and label != self.background
         return due
 
     def _correct(self, batch: Batch, due: Tensor) -> Tensor:
         """Correct what is seen of the maps of a batch, and return its indices."""
         where = stored_pixels(batch)
         probabilities = torch.stack(predictions_at(self.predict, batch.images)).float().softmax(2).mean(0)
-        background = None if self.p.background == "none" else int(self.p.background)
-        found = corrected_maps(self.maps[where].long(), probabilities, due, self.p.tau, background)
+        found = corrected_maps(self.maps[where].long(), probabilities, due, self.p.tau, self.background)
         self.maps[where] = found.to(torch.uint8)
         return batch.indices

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gridbench.core.labels import IGNORE
-from gridbench.methods._aio2 import added_objects, end_of_transition, softened
+from gridbench.methods._aio2 import added_objects, softened, transition_has_ended
 from gridbench.methods._teacher import Teacher
 from gridbench.methods.base import Batch, Setup, StepOutput, TrainingView, mean_of_valid
-from gridbench.methods.tasks.segmentation import overlap_and_union
+from gridbench.methods.tasks.segmentation import named_class, overlap_and_union
 from gridbench.parameters import parameter
 from gridbench.registry import register_method
 
@@ -75,6 +75,7 @@ class AIO2(Teacher):
         super().__init__(setup, parameters)
         self.teacher_decay = self.p.decay
         self.epochs = setup.epochs
+        self.background = named_class("background", self.p.background, setup.num_classes)
         self.windows = [max(3, round(length * setup.epochs / EPOCHS)) for length in WINDOWS]
         self.areas: Tensor
         self.curve: Tensor
@@ -90,8 +91,8 @@ class AIO2(Teacher):
             self.curve[epoch - 1] = (overlap[union > 0] / union[union > 0]).mean()
         self.areas.zero_()
         if self.p.start == "auto":
-            found = end_of_transition(self.curve[:epoch].tolist(), self.windows)
-            self.started.fill_(bool(self.started) or found is not None)
+            ended = bool(self.started) or transition_has_ended(self.curve[:epoch].tolist(), self.windows)
+            self.started.fill_(ended)
         else:
             self.started.fill_(100 * epoch >= self.p.start * self.epochs)
 
@@ -120,7 +121,7 @@ class AIO2(Teacher):
         predicted, labelled = found.cpu().numpy(), given.cpu().numpy()
         weights = np.zeros((len(predicted), classes, *predicted.shape[1:]), np.float32)
         for one, other, weight in zip(predicted, labelled, weights, strict=True):
-            for label in set(np.unique(one).tolist()) - {self.p.background}:
+            for label in set(np.unique(one).tolist()) - {self.background}:
                 weight[label] = softened(added_objects(one == label, other == label), self.p.filter_size)
         added = torch.from_numpy(weights).to(found.device)
         return added / added.sum(1, keepdim=True).clamp_min(1)

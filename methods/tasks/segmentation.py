@@ -9,10 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gridbench.core.labels import IGNORE
+from gridbench.errors import InputError
 from gridbench.methods.tasks.batch import Batch, mean_of_valid
 from gridbench.methods.tasks.task import Task, has_known_pixel, label_maps
 
-__all__ = ["Segmentation", "SegmentationHead", "layers_for", "overlap_and_union"]
+__all__ = ["Segmentation", "SegmentationHead", "layers_for", "named_class", "overlap_and_union"]
 
 Size = tuple[int, int]
 Layers = tuple[tuple[int, int], ...]
@@ -141,6 +142,31 @@ def layers_for(feature_size: Size, map_size: Size) -> Layers:
     doublings = max(round(math.log2(ratio)), 0)
     strides = [2 ** ((doublings + 2 - layer) // 3) for layer in range(3)]
     return tuple((stride, stride) for stride in strides)
+
+
+def named_class(name: str, value: int | str, num_classes: int) -> int | None:
+    """Return the class that a parameter of a method names; None for "none".
+
+    Args:
+        name: Name of the parameter, for messages.
+        value: Its value.
+        num_classes: Number of classes C.
+
+    Raises:
+        InputError: There is no such class.
+
+    Example:
+        >>> named_class("background", 0, num_classes=2), named_class("background", "none", num_classes=2)
+        (0, None)
+    """
+    if value == "none":
+        return None
+    if int(value) >= num_classes:
+        raise InputError(
+            f"The parameter {name!r} is {value}, but the label maps have {num_classes} classes; allowed is 0 to "
+            f"{num_classes - 1}, or none."
+        )
+    return int(value)
 
 
 def overlap_and_union(predicted: Tensor, maps: Tensor, num_classes: int) -> Tensor:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gridbench.methods._aio2 import added_objects, end_of_transition, softened
+from gridbench.methods._aio2 import added_objects, softened, transition_has_ended
 
 LABELLED = np.zeros((8, 8), dtype=bool)
 LABELLED[0:2, 0:2] = True
@@ -28,20 +28,20 @@ def test_golden_softened_boundaries():
     assert found == pytest.approx([1, 6 / 9, 4 / 9, 2 / 9], rel=1e-5)
 
 
-def test_golden_trigger():
+def test_golden_end_of_the_transition():
     def curve(epochs):
         t = np.arange(1, epochs + 1, dtype=float)
         return 0.6 * (1 - np.exp(-0.25 * t**0.8)) + 0.25 * np.maximum(0, (t - 60) / 140) ** 1.5
 
     windows = (10, 20, 30, 40)
-    assert end_of_transition(curve(97), windows) is None
-    assert end_of_transition(curve(98), windows)[1] == 40
+    assert not transition_has_ended(curve(97), windows)
+    assert transition_has_ended(curve(98), windows)
 
 
 def test_a_curve_that_only_levels_off_triggers_nothing():
     t = np.arange(1, 120)
-    assert end_of_transition(0.6 * (1 - np.exp(-0.1 * t)), (3, 7, 11, 15)) is None
-    assert end_of_transition([], (3, 7)) is None
+    assert not transition_has_ended(0.6 * (1 - np.exp(-0.1 * t)), (3, 7, 11, 15))
+    assert not transition_has_ended([], (3, 7))
 
 
 def test_objects_are_added_to_what_is_learnt_from_the_start_epoch_on(lab):

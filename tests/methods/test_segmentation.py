@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from gridbench.errors import InputError
 from gridbench.methods.losses.pce import PCE
 from gridbench.methods.tasks.segmentation import Segmentation, layers_for
 
@@ -172,3 +173,9 @@ def test_symmetric_divergence_of_pixels_against_torch_distributions():
     kl = torch.distributions.kl_divergence
     ours = Segmentation(5, (3, 3)).symmetric_kl(one, other)
     torch.testing.assert_close(ours, kl(p, q) + kl(q, p), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["adele", "aio2"])
+def test_a_background_that_is_no_class_is_refused(lab, method):
+    with pytest.raises(InputError, match=r"'background' is 200.* allowed is 0 to"):
+        lab.method(method, "pce", background=200)
