@@ -37,8 +37,8 @@ class CoTeaching(TwoNetworks):
     """Each network learns from the samples of a mini-batch on which the other one has the smallest losses.
 
     The share 1 - R(epoch) is kept (Algorithm 1), of the images or of the entries of the loss (classes, pixels). The
-    mean over what is kept; published code divides by the number of kept images once more. Retrieval compares the
-    descriptors of the first network.
+    loss is the mean over what is kept; published code divides it by the number of kept images once more. Retrieval
+    compares the descriptors of the first network.
     """
 
     losses = ANY_LOSS

@@ -47,7 +47,7 @@ class MeanTeacher(Teacher):
         )
         decay: float = parameter(
             0.99,
-            "share of the teacher that stays at each step, once it is above 1 - 1 / (steps + 1)",
+            "share of the teacher that stays at each step, or 1 - 1 / (steps + 1) while that is less",
             "HiLab-git/SSL4MIS, train_mean_teacher_2D",
             low=0,
             high=1,

@@ -21,6 +21,7 @@ PASSES = 5
 """Epochs whose losses decide which labels are selected, as in tmllab/2022_NeurIPS_Multi-Label-T."""
 
 SMALLEST = 1e-6
+"""Probabilities are kept within this much of 0 and 1, so that the weights p_t / p~_t stay finite. Ours."""
 
 
 @register_method()

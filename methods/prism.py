@@ -27,8 +27,8 @@ class PRISM(Embedded):
     An image is kept if it is above the mean of the last W thresholds, each the probability that a share R of a batch
     does not exceed (eqs. 5 and 6). Kept images attract and repel each other, and those of the memory, which they then
     enter. Mini-batches are balanced by drawing images in inverse proportion to the size of their class, where the
-    source draws 16 classes of 4 images. The warm-up is ours: at first all probabilities are 1, and published code
-    drops images by their place in the batch.
+    source draws 16 classes of 4 images. The length of the warm-up is ours: at first all probabilities are 1, and
+    without one, the default of published code, images are dropped by their place in the batch.
     """
 
     losses = ("ce",)

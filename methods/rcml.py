@@ -49,7 +49,7 @@ class RCML(TwoNetworks):
         )
         together: float = parameter(
             0.1,
-            "weight of the discrepancy of predictions, to a sum over classes",
+            "weight of the discrepancy of predictions, relative to a loss that is summed over classes",
             "the authors' scripts; youngwk/IDMN has the two weights exchanged",
             low=0,
             high=1000,
@@ -57,7 +57,7 @@ class RCML(TwoNetworks):
         )
         apart: float = parameter(
             1.0,
-            "weight of the discrepancy of features, to a sum over classes",
+            "weight of the discrepancy of features, relative to a loss that is summed over classes",
             "the authors' scripts; youngwk/IDMN has the two weights exchanged",
             low=0,
             high=1000,

@@ -16,7 +16,7 @@ __all__ = ["RECIPE", "RNSL", "EmbeddingParameters"]
 
 RECIPE: Mapping[str, Any] = {
     # jiankang1991/RNSL, train/main.py: Nesterov, halved every 30 epochs, weights of ImageNet, images of 256 px with
-    # flips, random grey and colour jitter, none of which is geometric.
+    # flips, random grey and colour jitter; strong augmentation here would also rotate, shear and move them.
     "optimizer": "sgd",
     "momentum": 0.9,
     "learning_rate": 0.1,

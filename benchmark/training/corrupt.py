@@ -52,7 +52,7 @@ def corrupt_training_labels(plan: Plan) -> Corruption:
 def difficulty_of(archive: Archive, indices: Array, labels: Array, neighbours: int = NEIGHBOURS) -> Array:
     """Return (n, C) in [0, 1], by how much the most similar images disagree with each label of some images.
 
-    Similar by brightness and roughness of each band (`noise.difficulty.plain_descriptors`), coarser bands at their
+    Similar by brightness and roughness of each band (`noise.core.difficulty.plain_descriptors`), coarser bands at their
     own resolution.
 
     Args:

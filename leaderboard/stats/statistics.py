@@ -78,7 +78,7 @@ class Interval:
         """Say whether the difference is resolved at 5 %, after the correction, and on which side."""
         if self.seeds < FEWEST_SEEDS:
             return "not enough seeds"
-        # Of values that are no numbers, neither has the p-value one.
+        # Written so that a p-value of NaN, which values of NaN give, is not resolved either.
         if not self.adjusted <= ALPHA:
             return "not resolved"
         return "better" if self.difference > 0 else "worse"

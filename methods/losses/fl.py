@@ -32,7 +32,7 @@ class FL(Loss):
 
         alpha: float | str = parameter(
             0.25,
-            "weight of present classes; absent ones get the rest of 1; none: no weights",
+            "weight of present classes; that of absent ones is 1 - alpha; none: no weights",
             "torchvision sigmoid_focal_loss and RSiM's RCML",
             low=0,
             high=1,
