@@ -6,10 +6,14 @@ import pytest
 import torch
 
 from gridbench.methods._embedding import Centred, NormalisedSoftmax
+from gridbench.methods._mixing import Mixing
+from gridbench.methods.base import Objective
+from gridbench.methods.losses.single_label.ce import CE
 from gridbench.methods.losses.softmax import generalised_cross_entropy
 from gridbench.methods.npn import negative_entropy
 from gridbench.methods.sop import sop_loss
 from gridbench.methods.tasks.batch import View
+from gridbench.methods.tasks.single_label import SingleLabel
 from tests.methods.test_single_label import ONE_HOT, X, Y, Z
 
 U = torch.tensor([[0.1], [0.2], [0.3], [0.4]])
@@ -89,6 +93,12 @@ def test_mixup_mixes_images_and_losses_with_the_same_share(lab):
     torch.testing.assert_close(
         output.per_sample_loss, m * per_label[0] + (1 - m) * per_label[1], rtol=1e-3, atol=1e-3
     )
+
+
+def test_golden_loss_of_mixed_images(lab):
+    mixing = Mixing(0.7, torch.tensor([2, 0, 3, 1]))
+    losses = mixing.losses(Objective(SingleLabel(5), CE()), X, lab.labelled(scene_labels=ONE_HOT))
+    assert losses.mean().item() == pytest.approx(1.30233, rel=1e-5)
 
 
 def test_mixup_without_alpha_is_plain(lab):

@@ -95,6 +95,13 @@ def test_elr_of_single_labels_is_the_published_form(lab):
         assert output.loss.item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_golden_value_of_elr_of_single_labels(lab):
+    x = torch.tensor([[2, 0, -1], [0, 1, 0.5]])
+    method = lab.fixed("elr", "ce", [x], samples=2)
+    output = method.step(lab.labelled(scene_labels=torch.eye(3)[[0, 2]]))
+    assert output.loss.item() == pytest.approx(0.121725, rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("loss", "given", "said"),
     [
