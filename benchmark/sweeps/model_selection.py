@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gridbench.config import FIELDS
 from gridbench.core.files import check_folder
 from gridbench.core.json_files import write_json
 from gridbench.errors import counted
@@ -232,12 +233,15 @@ def _selection(items: Sequence[Item], names: tuple[str, ...], runs: Path, search
 
 def _chosen(item: Item, names: Sequence[str], search: Search) -> dict[str, Any]:
     config = item.plan.config
-    settings = {name: getattr(config, name) for name in names if name in search.settings}
-    return settings | {
-        name: config.parameters[name]
-        for name in names
-        if name not in search.settings and name in config.parameters
-    }
+    found: dict[str, Any] = {}
+    for name in names:
+        if name in search.settings:
+            value = getattr(config, name)
+            # A config holds the usual value of a setting as none.
+            found[name] = FIELDS[name].unset if value is None else value
+        elif name in config.parameters:
+            found[name] = config.parameters[name]
+    return found
 
 
 def _trial(items: Sequence[Item], chosen: Mapping[str, Any], metric: str, runs: Path) -> Trial:

@@ -160,6 +160,16 @@ def test_a_setting_of_the_recipe_is_chosen_like_a_parameter(runs, cache, setting
     assert set(grid.chosen.parameters) == {"learning_rate", "lambda"}
 
 
+def test_the_usual_value_of_a_setting_is_named(runs, cache, settings):
+    search = Search((), settings={"schedule": ["constant", "cosine"]})
+    made = make_sweep(tries_of(expand({"method": ["bce"]}, settings), search), runs, cache)
+    for item, score in zip(made.items, (0.6, 0.5), strict=True):
+        write(item, runs, score)
+    (selection,) = select(made.items, runs, search)
+    assert [trial.parameters["schedule"] for trial in selection.trials] == ["constant", "cosine"]
+    assert any("-> schedule constant" in line for line in describe_selection(selection))
+
+
 def test_the_record_says_what_was_chosen_from_what_by_which_score(plan, runs):
     made = plan()
     for item in made.items:
