@@ -27,7 +27,8 @@ def chosen_settings(
 
     Args:
         runs: Folder of records that holds the selections.
-        axes: Name of a setting -> its values, of which `method` leaves out selections.
+        axes: Name of a setting -> its values, of which `method` leaves out selections; without `slnir` the noise
+            rates are those of the selection.
         base: Settings that are no axes.
 
     Raises:
@@ -39,41 +40,45 @@ def chosen_settings(
                 f"--chosen runs what was chosen with all settings of its tries, so {name!r} cannot be given; "
                 f"{', '.join(FREE)} and method can."
             )
-    documents = _read(runs)
-    if not documents:
-        raise InputError(
-            f"There is no selection in {str(runs / SELECTIONS)!r}. Make one with `gridbench sweep --select NAME`."
-        )
-    names = sorted({str(document["method"]) for document in documents})
-    asked = axes.get("method") or names
-    for name in asked:
-        if name not in names:
-            raise InputError(
-                f"Nothing was selected for the method {name!r}.{nearest(name, names)} There are selections for "
-                f"{', '.join(names)}."
-            )
-    wanted = [document for document in documents if document["method"] in asked]
-    waiting = [str(document["method"]) for document in wanted if document["chosen"] is None]
-    if waiting:
-        raise InputError(
-            f"Nothing is chosen for {', '.join(waiting)} yet; finish the sweep that selects, or name the other methods "
-            "with --method."
-        )
     configs = {
         str(record.config["cell"]): record.config["config"]
         for record in iter_records(runs)
         if record.state == "done"
     }
-    for document in wanted:
+    for document in _wanted(runs, axes.get("method")):
         found = [configs[cell] for cell in document["chosen_cells"] if cell in configs]
         if not found:
             raise InputError(
                 f"The runs of what was chosen for {document['method']} are not in {str(runs)!r}; they say all other "
                 "settings."
             )
-        varied = {name: values for name, values in axes.items() if name != "method"}
+        varied = {"slnir": document["slnir"], **{name: axes[name] for name in axes if name != "method"}}
         for values in expand(varied, {**dict(stored_config(found[0])), **base}):
             yield _with_noise(values, found[0], base)
+
+
+def _wanted(runs: Path, methods: Sequence[str] | None) -> list[dict[str, Any]]:
+    """Return the selections of the named methods, or all, in each of which something is chosen."""
+    documents = _read(runs)
+    if not documents:
+        raise InputError(
+            f"There is no selection in {str(runs / SELECTIONS)!r}. Make one with `gridbench sweep --select NAME`."
+        )
+    names = sorted({str(document["method"]) for document in documents})
+    for name in methods or ():
+        if name not in names:
+            raise InputError(
+                f"Nothing was selected for the method {name!r}.{nearest(name, names)} There are selections for "
+                f"{', '.join(names)}."
+            )
+    wanted = [document for document in documents if document["method"] in (methods or names)]
+    waiting = [str(document["method"]) for document in wanted if document["chosen"] is None]
+    if waiting:
+        raise InputError(
+            f"Nothing is chosen for {', '.join(waiting)} yet; finish the sweep that selects, or name the other methods "
+            "with --method."
+        )
+    return wanted
 
 
 def _with_noise(values: dict[str, Any], tried: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,7 +100,7 @@ def _read(runs: Path) -> list[dict[str, Any]]:
     for path in sorted((runs / SELECTIONS).glob("*.json")):
         try:
             document = read_json(path)
-            documents.append({name: document[name] for name in ("method", "chosen", "chosen_cells")})
+            documents.append({name: document[name] for name in ("method", "chosen", "chosen_cells", "slnir")})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{str(path)!r} is no selection: {error!r}. Rerun the sweep that selects, which writes it again."

@@ -57,6 +57,11 @@ def test_the_chosen_try_itself_is_not_computed_again(tried, chosen):
     assert {path: path.stat().st_mtime_ns for path in tried.glob("*/done")} == before
 
 
+def test_the_rates_are_those_of_the_selection_unless_given(chosen):
+    (record,) = chosen(method="bce", seed=0)
+    assert record.config["config"]["slnir"] == "30"
+
+
 def test_another_noise_model_has_its_own_parameters(chosen):
     (record,) = chosen(method="bce", noise="missing", slnir=30, seeds=1)
     assert record.config["config"]["noise"] == "missing"
@@ -96,7 +101,7 @@ def test_a_damaged_selection_is_named(tmp_path, cache, damage):
 def test_a_choice_that_is_not_made_yet_is_waited_for(tmp_path, cache):
     folder = tmp_path / "runs" / "selections"
     folder.mkdir(parents=True)
-    document = {"method": "bce", "chosen": None, "chosen_cells": []}
+    document = {"method": "bce", "chosen": None, "chosen_cells": [], "slnir": ["30"]}
     (folder / "bce.json").write_text(json.dumps(document))
     with pytest.raises(InputError, match="Nothing is chosen for bce yet"):
         gridbench.sweep({"chosen": True}, Execution(runs=tmp_path / "runs", cache=cache, device="cpu"))
