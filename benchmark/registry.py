@@ -78,13 +78,21 @@ class Registry(Generic[T]):
         home: Package that places the built-in components when imported, such as `"gridbench.methods"`.
         group: Entry-point group through which installed packages add theirs.
         required: Attributes that a component must have.
+        base: Class to derive it from, which has most of them, for messages.
         instances: Whether a component is an object; a class is then made into one, without arguments.
     """
 
     def __init__(
-        self, kind: str, home: str, group: str, required: tuple[str, ...] = (), instances: bool = False
+        self,
+        kind: str,
+        home: str,
+        group: str,
+        required: tuple[str, ...] = (),
+        base: str = "",
+        instances: bool = False,
     ) -> None:
         self.kind = kind
+        self.base = base
         self.home = home
         self.group = group
         self.required = required
@@ -246,8 +254,10 @@ class Registry(Generic[T]):
         """Refuse a component that lacks what its kind must have, or that has another name."""
         self._check_name(name, origin)
         missing = [attribute for attribute in self.required if not hasattr(component, attribute)]
+        missing += sorted(getattr(component, "__abstractmethods__", ()))
         if missing:
-            raise InputError(f"The {self.kind} {name!r} from {origin} lacks {', '.join(missing)}.")
+            derive = f" Derive its class from {self.base}." if self.base else ""
+            raise InputError(f"The {self.kind} {name!r} from {origin} lacks {', '.join(missing)}.{derive}")
         version = getattr(component, "version", 1)
         if not isinstance(version, int) or isinstance(version, bool) or version < 1:
             raise InputError(
@@ -292,9 +302,15 @@ def _qualified(component: object) -> tuple[str, str]:
     return str(getattr(component, "__module__", "")), str(getattr(owner, "__qualname__", ""))
 
 
-METHODS: Registry[Any] = Registry("method", "gridbench.methods", "gridbench.methods", ("step", "describe"))
-LOSSES: Registry[Any] = Registry("loss", "gridbench.methods.losses", "gridbench.losses", ("entries", "task"))
-NOISE: Registry[Any] = Registry("noise model", "gridbench.noise", "gridbench.noise", ("corrupt", "kinds"))
+METHODS: Registry[Any] = Registry(
+    "method", "gridbench.methods", "gridbench.methods", ("step", "describe"), "gridbench.methods.base.Method"
+)
+LOSSES: Registry[Any] = Registry(
+    "loss", "gridbench.methods.losses", "gridbench.losses", ("entries", "task"), "gridbench.methods.base.Loss"
+)
+NOISE: Registry[Any] = Registry(
+    "noise model", "gridbench.noise", "gridbench.noise", ("corrupt", "kinds"), "gridbench.noise.NoiseModel"
+)
 DATASETS: Registry[Any] = Registry(
     "data set", "gridbench.datasets", "gridbench.datasets", ("open", "recipes"), instances=True
 )
@@ -320,6 +336,11 @@ def snapshot() -> Iterator[None]:
 
 
 def _decorator(registry: Registry[Any], name: str | None) -> Callable[[C], C]:
+    if isinstance(name, type):
+        raise InputError(
+            f"The decorator of the {registry.kind} {name.__name__} lacks parentheses; write () behind it."
+        )
+
     def enter(component: C) -> C:
         chosen = component.__module__.rsplit(".", 1)[-1] if name is None else name
         module = component.__module__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,8 +29,7 @@ def open_archive(name: str, cache: Path | None = None, progress: Progress | None
     """
     folder = default_cache() if cache is None else cache
     if name in DATASETS:
-        archive: Archive = DATASETS.get(name).open(folder, progress)
-        return archive
+        return _opened(name, folder, progress)
     prepared = prepared_names(folder)
     if name in prepared:
         return Archive.open(archive_directory(folder, name))
@@ -40,6 +40,24 @@ def open_archive(name: str, cache: Path | None = None, progress: Progress | None
         f"Prepared in {folder}: {', '.join(own) or 'none'}. "
         "Prepare your own with: gridbench data prepare --help"
     )
+
+
+def _opened(name: str, cache: Path, progress: Progress | None) -> Archive:
+    """Return the archive of a registered data set, unless it is none, or one that an earlier version packed."""
+    dataset = DATASETS.get(name)
+    archive = dataset.open(cache, progress)
+    if not isinstance(archive, Archive):
+        raise InputError(
+            f"open of the data set {name!r} returned a {type(archive).__name__}; it must return the Archive: "
+            f"return build_once(archive_directory(cache, {name!r}), build)."
+        )
+    packed = archive.report.get("version", dataset.version)
+    if packed != dataset.version:
+        raise InputError(
+            f"The archive of the data set {name!r} was packed by its version {packed}, and its version is "
+            f"{dataset.version} now. Remove it, and it is packed anew: rm -r {shlex.quote(str(archive.directory))}"
+        )
+    return archive
 
 
 def recipes_of(name: str, kind: str) -> Mapping[str, Recipe]:

@@ -177,7 +177,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _open_standard_streams() -> None:
     """Put the null device where a standard stream is closed, or the next file that is opened would take its place.
 
-    It is opened for reading, so that what is printed to a closed stream fails as on a full disk.
+    It is opened for reading, so that what is printed to a closed stream fails as on a full disk. Characters that the
+    encoding of a stream does not have are written out in place of an error after all was computed.
     """
     for number in range(3):
         try:
@@ -188,6 +189,10 @@ def _open_standard_streams() -> None:
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     if sys.stderr is None:
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal of ASCII has no ±, and one of Latin-1 no Chinese name of a class.
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _flushed() -> int:

@@ -14,6 +14,7 @@ from gridbench.conformance.findings import Finding, carry_out, require
 from gridbench.conformance.fixtures import BATCH, CLASSES, CPU, SIDE, make_batch
 from gridbench.methods.base import Loss
 from gridbench.methods.pairing import LEVELS
+from gridbench.methods.tasks.task import Task
 from gridbench.parameters import parse
 
 __all__ = ["check_loss"]
@@ -41,12 +42,17 @@ def check_loss(loss: type[Loss], parameters: Mapping[str, Any]) -> Iterator[Find
     yield from documented
     if all(finding.passed for finding in documented):
         chosen = parse(loss.Parameters, parameters, f"loss {loss.name!r}")
-        yield from carry_out(CHECKS, _case(loss(chosen)), "", loss)
+        yield from carry_out(CHECKS, _case(loss(chosen)), "", loss, (gives_one_number_an_image,))
 
 
 def _check_declarations(loss: type[Loss]) -> None:
     """It extends Loss and names a task and a share of noisy images."""
     require(issubclass(loss, Loss), "it does not extend gridbench.methods.base.Loss")
+    task: object = loss.task
+    require(
+        isinstance(task, type) and issubclass(task, Task),
+        f"its task is {task!r}; it must be a class such as gridbench.methods.tasks.classification.Classification",
+    )
     require(loss.task.annotation in LEVELS, f"its task learns from {loss.task.annotation!r}")
     require(0 <= loss.lambda_percent <= 100, f"its lambda_percent is {loss.lambda_percent}")
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gridbench.conformance.findings import Finding, carry_out, require
+from gridbench.conformance.findings import Finding
 from gridbench.errors import InputError, nearest
-from gridbench.registry import DATASETS, LOSSES, METHODS, NOISE, REGISTRIES
+from gridbench.registry import LOSSES, METHODS, NOISE, REGISTRIES
 
 __all__ = ["check_component", "components_named"]
 
@@ -59,22 +59,7 @@ def check_component(
 
         yield from check_noise(NOISE.get(name), parameters or {})
     else:
-        yield from carry_out((_check_dataset,), DATASETS.get(name), "", type(DATASETS.get(name)))
+        from gridbench.conformance.datasets import check_dataset
 
-
-def _check_dataset(dataset: Any) -> None:
-    """It says what it is, and its recipes are settings that a run can have."""
-    from dataclasses import asdict
-
-    from gridbench.config import make_config
-    from gridbench.methods.pairing import LEVELS
-
-    require(str(getattr(dataset, "summary", "")).strip(), "it has no summary")
-    require(isinstance(dataset.version, int) and dataset.version >= 1, f"its version is {dataset.version!r}")
-    require(dataset.recipes, "it has no recipe")
-    for kind, recipe in dataset.recipes.items():
-        require(kind in LEVELS, f"it has a recipe for {kind!r}; allowed are {', '.join(LEVELS)}")
-        try:
-            make_config(asdict(recipe))
-        except InputError as error:
-            require(False, f"its recipe for {kind}-level labels cannot be run: {error}")
+        with tempfile.TemporaryDirectory(prefix="gridbench-check-") as folder:
+            yield from check_dataset(name, Path(folder))

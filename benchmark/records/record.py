@@ -161,8 +161,10 @@ def read_record(folder: Path, verify: bool = False) -> StoredRun:
         folder.name.encode()
         config = _mapping(folder / "config.json")
     except (OSError, ValueError) as error:
-        whole = (folder / DONE).exists()
-        return StoredRun(folder, "corrupt" if whole else "incomplete", f"config.json: {error}", {}, {})
+        # It is written whole, so that an interrupted run has none that cannot be read.
+        settings = folder / "config.json"
+        damaged = (folder / DONE).exists() or settings.exists() or settings.is_symlink()
+        return StoredRun(folder, "corrupt" if damaged else "incomplete", f"config.json: {error}", {}, {})
     if not (folder / DONE).exists():
         if (folder / FAILED).exists():
             return StoredRun(folder, "failed", _failure(folder), config, {})

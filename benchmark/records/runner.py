@@ -299,11 +299,13 @@ def _resumed(
             return experiment, checkpoint.machines
         return experiment, ()
     except ValueError as error:
-        aside = free_name(folder / "checkpoint.damaged")
+        kept = folder / "checkpoint.damaged"
+        found = [path for path in folder.glob("checkpoint*") if not path.name.startswith(kept.name)]
+        aside = free_name(kept)
         aside.mkdir()
-        for path in folder.glob("checkpoint*"):
-            if path.is_file():
-                path.replace(aside / path.name)
+        # Folders and links of these names, too, which no later checkpoint would replace.
+        for path in found:
+            path.replace(aside / path.name)
         execution.say(f"In {folder.name} {error}. It was set aside as {aside.name}; the run starts over.")
         # What was read before the defect was found may be in the weights already.
         again = build(experiment.plan, experiment.device)

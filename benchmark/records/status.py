@@ -67,7 +67,7 @@ def statuses(runs: Path, verify: bool = False) -> Iterator[RunStatus]:
         yield RunStatus(
             folder=stored.folder,
             state="running" if running else stored.state,
-            epoch=None if done else _epoch(stored.folder),
+            epoch=None if done else _epoch(stored),
             epochs=_epochs(stored),
             reason="" if running else stored.reason,
             machine=stored.machine if done else "",
@@ -249,11 +249,13 @@ def is_held(runs: Path, name: str) -> bool:
         return False
 
 
-def _epoch(folder: Path) -> int | None:
+def _epoch(stored: StoredRun) -> int | None:
+    """Return the epoch of the last checkpoint, unless it is none of the run's, which starts over then."""
     try:
-        return int(read_json(folder / "checkpoint.json")["epoch"])
+        epoch = int(read_json(stored.folder / "checkpoint.json")["epoch"])
     except (OSError, ValueError, LookupError, TypeError):
         return None
+    return epoch if 0 < epoch <= (_epochs(stored) or 0) else None
 
 
 def _epochs(stored: StoredRun) -> int | None:

@@ -137,9 +137,12 @@ def load_checkpoint(folder: Path, run_id: str) -> Checkpoint | None:
     Raises:
         ValueError: There is one and it is damaged or another run's; the message says how.
     """
-    if not (folder / INDEX).exists():
+    linked = (folder / INDEX).is_symlink()
+    if not linked and not (folder / INDEX).exists():
         return None
     try:
+        if linked:
+            raise ValueError(f"{INDEX} is a link, which the next one would not replace")
         index = read_json(folder / INDEX, LARGEST_TABLE)
         if index.pop("check", None) != checkpoint_digest(index):
             raise ValueError(f"{INDEX} was changed")

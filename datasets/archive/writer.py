@@ -290,12 +290,17 @@ def check_plan(layout: Layout, names: Sequence[str], split: Sequence[str]) -> No
     """Refuse a layout or names that no archive can have.
 
     Raises:
-        InputError: No names, a name twice, a name with a line break, class names alike, or a type that does not fit.
+        InputError: No names, a name twice or with a line break, another split, class names alike, or another type.
     """
     if not names:
         raise InputError("There is nothing to pack: no sample was found.")
     if len(names) != len(split):
         raise ValueError(f"{len(names)} names and {len(split)} splits")
+    for name, part in zip(names, split, strict=True):
+        if part not in SPLITS:
+            raise InputError(
+                f"The split of the sample {name!r} is {part!r}; allowed are {', '.join(SPLITS)}."
+            )
     seen: set[str] = set()
     for name in names:
         if not name or "\n" in name or "\r" in name:

@@ -14,7 +14,18 @@ from types import ModuleType
 import pytest
 
 from gridbench.errors import InputError
-from gridbench.registry import DuplicateName, Registry, UnknownName, register_method, register_noise, snapshot
+from gridbench.methods.base import Loss
+from gridbench.methods.tasks.classification import Classification
+from gridbench.registry import (
+    DuplicateName,
+    Registry,
+    UnknownName,
+    register_dataset,
+    register_loss,
+    register_method,
+    register_noise,
+    snapshot,
+)
 
 GROUP = "gridbench_test.things"
 COMPONENT = '"""What {name} does.\n\nMore."""\n\n\nclass Thing:\n    def act(self): ...\n'
@@ -299,6 +310,22 @@ def test_a_plugin_file_registers_under_its_own_name(folder):
 def test_the_decorator_refuses_what_is_no_method():
     with pytest.raises(InputError, match=r"The method 'mine' from .* lacks step, describe"):
         register_method("mine")(type("Mine", (), {}))
+
+
+def test_a_class_of_another_base_or_with_a_gap_is_told_what_it_lacks():
+    with pytest.raises(
+        InputError, match=r"lacks entries, task\. Derive its class from gridbench\.methods\.base\.Loss"
+    ):
+        register_loss("mine")(type("Mine", (), {}))
+    with pytest.raises(InputError, match=r"The loss 'mine' from .* lacks entries\."):
+        register_loss("mine")(type("Mine", (Loss,), {"entrys": None, "task": Classification}))
+
+
+@pytest.mark.parametrize("decorator", [register_method, register_loss, register_noise, register_dataset])
+def test_a_decorator_without_parentheses_says_so(decorator):
+    """It would enter nothing and put a function in the place of the class."""
+    with pytest.raises(InputError, match="Mine lacks parentheses; write \\(\\) behind it"):
+        decorator(type("Mine", (), {}))
 
 
 def test_threads_that_ask_at_once_get_one_component(registry, folder):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from gridbench.cli.leaderboard.sharing import export_bundle, import_records
+from gridbench.cli.leaderboard.sharing import export_bundle, import_records, nothing_finished
 from gridbench.cli.leaderboard.submissions import submit, verify_submission
 from gridbench.cli.options import OutputFile, OutputFolder
 from gridbench.core.terminal import say
@@ -124,7 +124,7 @@ def leaderboard(
     only_reported = reported and not Path(runs).exists()
     found = Collection() if only_reported else collect(Path(runs))
     if not found.runs and not reported:
-        raise InputError(_nothing(runs, [item.state for item in found.left_out]))
+        raise nothing_finished([runs], found)
     found = _with_selections(found, Path(runs), selected)
     measured = {str(run.settings["dataset"]) for run in found.runs}
     if reported and not measured.intersection(dataset or measured):
@@ -168,13 +168,6 @@ def _with_selections(found: Collection, runs: Path, only: bool) -> Collection:
         )
     found = say_chosen(found, selections)
     return only_chosen(found, selections) if only else found
-
-
-def _nothing(runs: str, states: list[str]) -> str:
-    counted = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
-    seen = f" There are only runs that do not count: {counted} (gridbench status says why)." if states else ""
-    first = "gridbench run --method grid --loss bce --slnir 30"
-    return f"There is no finished run in {runs!r}.{seen} Make a result with: {first} --runs {runs}"
 
 
 def format_of(format_: str | None, out: Path | None) -> str:

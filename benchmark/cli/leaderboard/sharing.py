@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,7 +16,10 @@ from gridbench.cli.options import OutputFile
 from gridbench.core.terminal import say
 from gridbench.errors import InputError, counted
 
-__all__ = ["export_bundle", "import_records"]
+if TYPE_CHECKING:
+    from gridbench.leaderboard.records.runs import Collection
+
+__all__ = ["export_bundle", "import_records", "nothing_finished"]
 
 
 @click.command("export")
@@ -68,7 +73,10 @@ def export_bundle(
     if weights and compact:
         raise InputError("--compact packs no weights; leave --weights or --compact out.")
     conditions = [parse_condition("origin="), *map(parse_condition, filters)]
-    found = keep(collect(*map(Path, runs)), conditions)
+    found = collect(*map(Path, runs))
+    if not found.runs:
+        raise nothing_finished(runs, found)
+    found = keep(found, conditions)
     if compact:
         # Records read from a file keep their origin when they are written to another file.
         taken = [
@@ -92,6 +100,17 @@ def export_bundle(
         say(f"Left out {len(found.left_out)} unfinished, failed or damaged; gridbench status tells more.")
     if compact:
         say(f"Next: gridbench leaderboard --runs {shlex.quote(str(target))}")
+
+
+def nothing_finished(runs: Sequence[str], found: Collection) -> InputError:
+    """Return the error of folders without a finished run, which says what is there instead."""
+    states = [item.state for item in found.left_out]
+    each = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
+    seen = f" There are only runs that do not count: {each} (gridbench status says why)." if states else ""
+    first = f"gridbench run --method grid --loss bce --slnir 30 --runs {shlex.quote(runs[0])}"
+    return InputError(
+        f"There is no finished run in {', '.join(map(repr, runs))}.{seen} Make a result with: {first}"
+    )
 
 
 def _origin_of(file: Path) -> str:

@@ -73,7 +73,10 @@ def test_an_empty_folder_says_what_to_do(tmp_path, write):
     assert "There is no finished run" in str(refused.exception)
     assert "gridbench run --method grid" in str(refused.exception)
     (write() / "done").unlink()
-    assert "1 incomplete" in str(run("--runs", str(tmp_path / "runs")).exception)
+    for words in ([], ["export", str(tmp_path / "a.zip")], ["export", "--compact", str(tmp_path / "a.zip")]):
+        said = str(run(*words, "--runs", str(tmp_path / "runs")).exception)
+        assert "1 incomplete (gridbench status says why)" in said
+        assert f"--runs {tmp_path / 'runs'}" in said
 
 
 def test_an_unknown_data_set_or_metric_names_the_nearest(write, tmp_path):

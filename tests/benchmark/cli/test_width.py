@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 import sys
@@ -163,3 +164,11 @@ def test_no_word_and_no_command_is_cut():
         "Next: gridbench run --method grid --loss bce",
     ]
     assert wrapped("one two three", 10, 4) == "one two\n    three"
+
+
+def test_characters_that_an_output_does_not_have_are_written_out(monkeypatch):
+    """Where Python's output is ASCII, a table of ± and a name of a class were an error after all was computed."""
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    gridbench.cli.main(["data", "where", "--cache", "水田 ±"])
+    assert written.getvalue() == b"\\u6c34\\u7530 \\xb1\n"

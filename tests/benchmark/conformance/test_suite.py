@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
+from pathlib import Path
 
 import pytest
 
 from gridbench.cli import main
 from gridbench.conformance import check_component, components_named
 from gridbench.core.plugins import load_plugin
+from gridbench.datasets.open import open_archive
 from gridbench.errors import InputError
 from gridbench.methods.pairing import losses_of
 from gridbench.registry import DATASETS, LOSSES, METHODS, NOISE
@@ -427,3 +430,95 @@ def test_a_noise_model_that_counts_wrong_is_found(tmp_path):
     found = failures(check_component("noise model", "miscounts"))
     assert len(found) == 1
     assert "'miscounts' returned affected counts of" in found[0].reason
+
+
+GRATINGS = r"```python\n# datasets/gratings\.py\n(.*?)```"
+
+
+@pytest.fixture
+def gratings(tmp_path):
+    """Load the data set of CONTRIBUTING.md with a change, and return the reasons why it fails."""
+    text = (Path(__file__).parents[3] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (source,) = re.findall(GRATINGS, text, re.DOTALL)
+
+    def reasons(old="", new="", name="gratings"):
+        assert old in source
+        path = tmp_path / f"{name}.py"
+        path.write_text(source.replace(old, new), encoding="utf-8")
+        load_plugin(path)
+        return [finding.reason for finding in failures(check_component("data set", name))]
+
+    return reasons
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("", "", None),
+        ("COUNT = 16, 6, 240", "COUNT = 16, 6, 0", "There is nothing to pack"),
+        ("    writer.finish", "    # ", "There is no packed archive"),
+        ('"test" if i % 5 == 0', '"train" if i % 5 == 0', "too few images to train and search"),
+        ('"val" if i % 5 == 1', '"valid" if i % 5 == 1', "is 'valid'; allowed are train, val, test"),
+        ('f"grating{i:03d}"', '"grating"', "Two samples have the same name"),
+        ("[None],), labels", "[None],), labels[:3]", "cannot be packed"),
+        ("cache: Path, progress: Progress | None = None", "cache: Path", "TypeError"),
+        ("return build_once", "build_once", "returned a NoneType; it must return the Archive"),
+        (
+            'archive_directory(cache, "gratings")',
+            'archive_directory(cache, "mine")',
+            "the folder of its name is",
+        ),
+        ('finish("gratings"', 'finish("mine"', "its archive is called 'mine'"),
+        ('{"version": Gratings.version}', "{}", "does not tell the version"),
+        ("    version = 1", "", "its version is None"),
+        ('"scene": Recipe', '"pixel": Recipe', "no label maps"),
+    ],
+)
+def test_a_data_set_is_packed_and_looked_at(gratings, old, new, reason):
+    """Before, all of them passed: the archive was not looked at."""
+    found = gratings(old, new)
+    assert found == [] if reason is None else len(found) == 1
+    assert reason is None or reason in found[0]
+
+
+def test_an_archive_that_another_version_of_its_data_set_packed_is_refused(gratings, tmp_path):
+    assert gratings() == []
+    open_archive("gratings", tmp_path)
+    DATASETS.get("gratings").version = 2
+    with pytest.raises(
+        InputError, match=r"packed by its version 1, and its version is 2 now.*rm -r .*gratings"
+    ):
+        open_archive("gratings", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("task", "entries", "reasons"),
+    [
+        ('"classification"', "prediction - target", ["its task is 'classification'; it must be a class"]),
+        ("Classification", "prediction * float('nan')", ["it gives numbers that are not finite"]),
+    ],
+)
+def test_a_loss_is_told_once_what_is_wrong(tmp_path, task, entries, reasons):
+    path = tmp_path / "off.py"
+    path.write_text(
+        f'''"""A loss."""
+from dataclasses import dataclass
+from gridbench import register_loss
+from gridbench.methods.base import Loss
+from gridbench.methods.tasks.classification import Classification
+
+@register_loss()
+class Off(Loss):
+    """A loss with a defect."""
+    task = {task}
+    lambda_percent = 20.0
+    def entries(self, prediction, target):
+        """Return losses."""
+        return {entries}, None
+''',
+        encoding="utf-8",
+    )
+    load_plugin(path)
+    found = [finding.reason for finding in failures(check_component("loss", "off"))]
+    assert len(found) == len(reasons)
+    assert all(reason in text for reason, text in zip(reasons, found, strict=True))

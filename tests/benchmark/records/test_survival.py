@@ -328,6 +328,26 @@ def test_a_truncated_checkpoint_changes_no_number(warm, words, whole, interrupte
     assert any(interrupted.glob("*/checkpoint.damaged-0/*"))
 
 
+@pytest.mark.parametrize("pattern", ["checkpoint.json", "checkpoint-*.safetensors"])
+@pytest.mark.parametrize("kind", ["folder", "loop", "link"])
+def test_what_stands_in_the_place_of_a_checkpoint_is_set_aside(
+    warm, words, whole, interrupted, pattern, kind
+):
+    """No later checkpoint replaces it, so that every attempt failed."""
+    (path,) = interrupted.glob(f"*/{pattern}")
+    elsewhere = interrupted / "elsewhere"
+    path.replace(elsewhere)
+    if kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(path.name if kind == "loop" else elsewhere)
+    kept = elsewhere.read_bytes()
+    done = warm(*words(interrupted))
+    assert done.returncode == 0, done.stderr
+    assert numbers(interrupted) == whole[0]
+    assert elsewhere.read_bytes() == kept
+
+
 def test_a_checkpoint_of_other_networks_is_set_aside_and_leaves_no_trace(warm, words, whole, interrupted):
     from safetensors.torch import load, save
 

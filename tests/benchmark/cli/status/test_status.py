@@ -114,6 +114,21 @@ def test_a_lost_config_is_found(write, status):
     assert "corrupt    a: config.json" in out
 
 
+def test_an_unfinished_run_of_unreadable_settings_does_not_go_on(write, status):
+    (write("a", done=False, epoch=2) / "config.json").write_text("[1")
+    code, out, _ = status()
+    assert code == 1
+    assert "corrupt    a: config.json" in out
+    assert "sets a damaged run aside and computes it anew" in out
+    assert "None" not in out
+
+
+@pytest.mark.parametrize("epoch", [-1, 0, 10, 10**22])
+def test_a_checkpoint_of_an_epoch_that_the_run_has_not_is_none(write, status, epoch):
+    write("a", done=False, epoch=epoch)
+    assert "incomplete a: it was not finished" in status()[1]
+
+
 def test_verify_reads_every_file(finished, status):
     folder = finished(method="bce", slnir=30).folder
     assert status("--verify")[0] == 0
