@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gridbench.errors import InputError
 from gridbench.methods.base import Batch, SampleScores, Setup, StepOutput, TrainingView
 from gridbench.methods.plain import Plain
 from gridbench.parameters import parameter
@@ -79,6 +80,11 @@ class NPN(Plain):
 
     def __init__(self, setup: Setup, parameters: Any = None) -> None:
         super().__init__(setup, parameters)
+        if self.p.top_k >= setup.num_classes:
+            raise InputError(
+                f"NPN counts the {self.p.top_k} most probable classes of each prediction (top_k), and there are "
+                f"{setup.num_classes} classes: all would be counted alike. Count fewer, such as -p top_k=1."
+            )
         self.first = round(setup.epochs * self.p.warm_up / 100)
         self.consistency = self.p.beta
         if self.consistency is None:
@@ -120,7 +126,7 @@ class NPN(Plain):
     @torch.no_grad()
     def _count(self, logits: Tensor, indices: Tensor) -> Tensor:
         """Add the most probable classes of logits (B, C) to the counts of images, and return these (B, C)."""
-        top = logits.topk(min(self.p.top_k, logits.shape[1]), 1).indices
+        top = logits.topk(self.p.top_k, 1).indices
         self.counts.index_add_(0, indices, torch.zeros_like(logits).scatter_(1, top, 1.0))
         counts: Tensor = self.counts[indices]
         return counts

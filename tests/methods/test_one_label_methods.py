@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from gridbench.errors import InputError
 from gridbench.methods._embedding import Centred, NormalisedSoftmax
 from gridbench.methods._mixing import Mixing
 from gridbench.methods.base import Objective
@@ -160,6 +161,11 @@ def test_golden_values_of_npn(lab, form, loss, of_weak):
     scores = method.score_samples(lab.training_set(batch))
     assert scores.images.tolist() == pytest.approx([0.5, 0.5, 0.5, 1.0])
     assert scores.noisy_percent == 50
+
+
+def test_npn_refuses_to_count_every_class(lab):
+    with pytest.raises(InputError, match="-p top_k=1"):
+        lab.fixed("npn", "ce", [X], samples=4, epochs=3, top_k=X.shape[1])
 
 
 def test_npn_in_its_warm_up_without_its_penalty_is_plain(lab, monkeypatch):
