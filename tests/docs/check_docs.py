@@ -181,6 +181,10 @@ def as_run(words: list[str]) -> list[str]:
         for name, fewer in {"--slnir": "30", "--seeds": "1"}.items():
             words[words.index(name) + 1] = fewer
         return [*words, *SHORT]
+    if "--chosen" in words and "--runs" in words:
+        # A dry run before it selected nothing; that folder holds a selection.
+        words = list(words)
+        words[words.index("--runs") + 1] = "runs"
     return [*words, "--dry-run"]
 
 

@@ -1,98 +1,234 @@
-"""The same small validation budget for every method."""
+"""The same number of tries for every method, plain training among them, and what was chosen on five seeds."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
+from pages.comparison import ACCURACY, MAP, SCENE, SINGLE, Comparison
 from pages.evidence import (
-    ASL,
-    BCE,
-    DEFAULT,
-    ELR,
-    FL,
-    GRID_PCE,
-    GRID_RRL,
-    JOCOR,
-    LNC,
-    PCE,
     RESOLVED,
+    SINGLE_LABELS,
     TEST,
+    TUNED,
+    TUNED_SINGLE,
+    UNSEEN,
     VALIDATION,
     Records,
     Where,
+    compared,
     differences,
+    differences_told,
     over_rates,
     prose,
     table,
+    told,
 )
 
-Tries = Mapping[str, tuple[Where, str, tuple[str, ...]]]
-"""Method -> its defaults, the parameter that is tried and the values; the documented default is among them."""
+from gridbench.leaderboard.records.runs import Run
+from gridbench.leaderboard.stats.statistics import holm_corrected, paired_interval
 
-SCENE: Tries = {
-    "fl": (FL, "parameters.gamma", ("1", "2", "4")),
-    "asl": (ASL, "parameters.gamma_negative", ("2", "4", "6")),
-    "elr": (ELR, "parameters.lambda", ("0.3", "1", "3")),
-    "jocor": (JOCOR, "parameters.tau", ("0.05", "0.15", "0.3")),
-    "grid": (DEFAULT, "parameters.lambda", ("10", "20", "40")),
-}
-PIXEL: Tries = {
-    "lnc (reconstructed)": (LNC, "parameters.tau", ("0.1", "0.2", "0.5")),
-    "grid + pce": (GRID_PCE, "parameters.lambda", ("10", "20", "40")),
-    "grid + rrl": (GRID_RRL, "parameters.lambda", ("10", "20", "40")),
-}
+PLAIN = "bce"
+RATES = (0, 30, 60)
+TRIED_AT = 30
+"""Noise rate of the tries, which are of seed 0."""
+RATE = "learning_rate"
+USUAL = "0.001"
+"""The learning rate of the recipe."""
+AT_DEFAULTS = ("sat", "jocor")
+LEADING_SINGLE = ("anl_ce", "gce", "sce", "nce_rce", "sop", "npn", "jocor", "elr", "grid")
+SCORES: Mapping[str, str] = {"NDCG@20": TEST, "NDCG@20, unseen queries": UNSEEN, "mAP": MAP}
 
 
-def budget(records: Records) -> list[str]:
-    """Three values of each method's main parameter, and what the one that validation chose scores."""
-    lines = prose(
-        "# Every method with the same small validation budget, on `bluemarble`",
-        "Three values of one parameter for each method, the documented default among them, at SLNIR 0, 30 and 60 "
-        "with seeds 0 and 1; one value is chosen for all rates by the mean validation NDCG@20 (percent). Test "
-        "scores were not read for it. `gridbench sweep --select NAME` does the same. BCE, PCE and RRL have no "
-        "parameter of their own.",
-        "Some differences below are those of [methods.md](methods.md), whose tables hold more of them: what is "
-        "resolved here, after a correction for few, need not be resolved there.",
-    )
-    for title, tries, plain, where in (
-        ("Scene level", SCENE, "bce", BCE),
-        ("Pixel level", PIXEL, "pce", PCE),
-    ):
-        lines += _level(records, title, tries, plain, where)
-    return lines
+@dataclass(frozen=True)
+class Search:
+    """The tries of one method.
+
+    Attributes:
+        tries: Settings that differ between them -> validation score in percent, in the order of the score.
+        default: Validation score of the defaults; None where a default, which follows from the archive, is no try.
+        where: The settings of the try of highest score.
+    """
+
+    tries: Mapping[tuple[tuple[str, str], ...], float]
+    default: float | None
+    where: Where
+
+    @property
+    def chosen(self) -> str:
+        """The chosen values in words."""
+        return ", ".join(f"{name.removeprefix('parameters.')} {value}" for name, value in self.where.items())
 
 
-def _level(records: Records, title: str, tries: Tries, plain: str, baseline: Where) -> list[str]:
-    rows, chosen = [], {}
-    for method, (where, name, values) in tries.items():
-        scores = {value: _mean_validation(records, {**where, name: value}) for value in values}
-        if any(math.isnan(score) for score in scores.values()):
-            continue
-        best = max(scores, key=lambda value: scores[value])
-        label = name.removeprefix("parameters.")
-        cells = ", ".join(f"{value}: {score:.1f}" for value, score in scores.items())
-        rows.append(
-            [f"{method}, {label}", cells, f"**{best}**" + (" (default)" if best == where[name] else "")]
-        )
-        chosen[f"{method}, {label} {best}"] = {**where, name: best}
-    if not rows:
-        return []
-    settings = {f"{plain} (nothing to choose)": baseline, **chosen}
+def budget(_: Records) -> list[str]:
+    """Return the page of tries and of what was chosen, whose records are a file of their own."""
+    tuned, single = Records(TUNED), Records(TUNED_SINGLE, *SINGLE_LABELS)
+    names = sorted({str(run.settings["method"]) for run in tuned.runs})
+    found = {name: searched(tuned, name, SCENE) for name in names}
+    order = sorted(names, key=lambda name: -max(found[name].tries.values()))
     return [
-        f"## {title}",
+        "# Every method with the same number of tries, on `bluemarble`",
         "",
-        *table(["parameter", "mean validation score of each value", "chosen"], rows),
-        "### Test, with what was chosen",
-        "",
-        *over_rates(records, settings, TEST),
-        *prose(f"### Minus `{plain}`, test, paired by seed", RESOLVED),
-        *differences(records, {f"{name} - {plain}": (where, baseline) for name, where in chosen.items()}),
+        *_tries(found, order),
+        *_chosen(tuned, found, order),
+        *_differences(tuned, found, [name for name in order if name != PLAIN]),
+        *_one_label(single),
     ]
 
 
-def _mean_validation(records: Records, where: Where) -> float:
-    scores = [records.seeds(VALIDATION, rate, **where) for rate in (0, 30, 60)]
-    if any(not {0, 1} <= set(values) for values in scores):
-        return math.nan
-    return sum(values[seed] for values in scores for seed in (0, 1)) / 6
+def searched(records: Records, method: str, comparison: Comparison) -> Search:
+    """Return what was tried for a method at one noise rate and seed, and what validation chose."""
+    runs = {
+        run.cell: run
+        for run in records.runs
+        if run.settings["method"] == method and run.settings["slnir"] == str(TRIED_AT) and run.seed == 0
+    }
+    texts = {cell: _settings(run) for cell, run in runs.items()}
+    varied = [name for name in next(iter(texts.values())) if len({text[name] for text in texts.values()}) > 1]
+    scores = {
+        tuple((name, texts[cell][name]) for name in varied): 100 * (run.metric(VALIDATION) or 0.0)
+        for cell, run in runs.items()
+    }
+    tries = dict(sorted(scores.items(), key=lambda item: -item[1]))
+    usual = _settings(comparison.records.find(TRIED_AT, method=method)[0])
+    scores_of_defaults = (
+        score for values, score in tries.items() if all(usual.get(name) == value for name, value in values)
+    )
+    default = next(scores_of_defaults, None)
+    return Search(tries, default, dict(next(iter(tries))))
+
+
+def _settings(run: Run) -> dict[str, str]:
+    """Return the settings of a run that a search may vary, as text."""
+    return {
+        name: f"{value:g}" if isinstance(value, int | float) else str(value)
+        for name, value in run.settings.items()
+        if name == RATE or name.startswith("parameters.")
+    }
+
+
+def _tries(found: Mapping[str, Search], order: list[str]) -> list[str]:
+    (count,) = {len(search.tries) for search in found.values()}
+    rows = []
+    for name in order:
+        scores = list(found[name].tries.values())
+        best = f"{scores[0]:.1f}"
+        default = found[name].default
+        told_default = "–" if default is None else f"{default:.1f}"
+        rows.append([name, f"{scores[-1]:.1f}", told_default, best, f"**{found[name].chosen}**"])
+    return [
+        *prose(
+            f"{count} tries of each method, plain training among them, on **validation** NDCG@20 (percent) at SLNIR "
+            f"{TRIED_AT} with seed 0; the best try was then run at every rate with five seeds. A try is a learning "
+            "rate and a value of every parameter that the method declares for a search: the defaults, and nine drawn "
+            "at random. BCE has no parameters, so its tries are ten learning rates. (What ROLE expects by default "
+            "follows from the archive and is none of its values to try.) Test scores chose nothing. All else is the "
+            "recipe of [several labels](several-labels.md).",
+        ),
+        *table(["", "worst", "defaults", "best", "chosen"], rows),
+    ]
+
+
+def _where(method: str, found: Mapping[str, Search]) -> Where:
+    return {"method": method, **found[method].where}
+
+
+def _chosen(tuned: Records, found: Mapping[str, Search], order: list[str]) -> list[str]:
+    lines = ["## Test, with what was chosen and by default", ""]
+    lines += prose(
+        "Mean ± sample standard deviation over five seeds. The defaults stand for comparison, and are those of "
+        "[several labels](several-labels.md), at SLNIR 30 and 60 of another machine, so that no seed is paired with "
+        "them."
+    )
+    for title, metric in SCORES.items():
+        rows = []
+        for name in order:
+            row = [name]
+            for rate in RATES:
+                row.append(told(SCENE.seeds(metric, rate, name)))
+                row.append(told(tuned.seeds(metric, rate, **_where(name, found))))
+            rows.append(row)
+        header = [text for rate in RATES for text in (f"SLNIR {rate}, defaults", "chosen")]
+        lines += [f"### {title}", "", *table(["", *header], rows)]
+    return lines
+
+
+def _differences(tuned: Records, found: Mapping[str, Search], others: list[str]) -> list[str]:
+    lines = [f"## Minus tuned `{PLAIN}` of the same seed", "", *prose(RESOLVED)]
+    for title, metric in SCORES.items():
+        pairs = [
+            [
+                (
+                    tuned.seeds(metric, rate, **_where(name, found)),
+                    tuned.seeds(metric, rate, **_where(PLAIN, found)),
+                )
+                for rate in RATES
+            ]
+            for name in others
+        ]
+        rows = [[f"{name} - {PLAIN}", *row] for name, row in zip(others, compared(pairs), strict=True)]
+        lines += [f"### {title}, minus", "", *table(["", *(f"SLNIR {rate}" for rate in RATES)], rows)]
+    return [*lines, *_averaged(tuned, found, others), *_at_defaults(tuned, found)]
+
+
+def _averaged(tuned: Records, found: Mapping[str, Search], others: list[str]) -> list[str]:
+    def at_rates(name: str, metric: str) -> dict[str, dict[int, float]]:
+        return {str(rate): tuned.seeds(metric, rate, **_where(name, found)) for rate in RATES}
+
+    intervals = [
+        paired_interval(at_rates(name, metric), at_rates(PLAIN, metric))
+        for name in others
+        for metric in SCORES.values()
+    ]
+    texts = differences_told(holm_corrected(intervals))
+    rows = [
+        [f"{name} - {PLAIN}", *texts[at * len(SCORES) :][: len(SCORES)]] for at, name in enumerate(others)
+    ]
+    return ["### Averaged over the rates of each seed", "", *table(["", *SCORES], rows)]
+
+
+def _at_defaults(tuned: Records, found: Mapping[str, Search]) -> list[str]:
+    """Return the section on plain training and the leading methods at their defaults against tuned plain training."""
+    plain = _where(PLAIN, found)
+    rows: dict[str, Where] = {}
+    for name in (PLAIN, *AT_DEFAULTS):
+        usual = _settings(SCENE.records.find(TRIED_AT, method=name)[0])
+        rows[name] = {"method": name, **{setting: usual[setting] for setting in found[name].where}}
+    lines = [
+        f"## Defaults minus tuned `{PLAIN}` of the same seed",
+        "",
+        *prose(
+            "The methods that lead [several labels](several-labels.md) at their defaults, and "
+            f"`{PLAIN}` by the recipe, run on the machine of the tries. Nothing was chosen for them."
+        ),
+    ]
+    for title, metric in SCORES.items():
+        pairs = {f"{name}, defaults - tuned {PLAIN}": (where, plain) for name, where in rows.items()}
+        lines += [f"### {title}, defaults minus tuned", "", *differences(tuned, pairs, metric)]
+    return lines
+
+
+def _one_label(records: Records) -> list[str]:
+    """Return the section on plain training for one label per image against the methods at their defaults."""
+    search = searched(records, SINGLE.plain, SINGLE)
+    plain = {"method": SINGLE.plain, **search.where}
+    rows = {f"{SINGLE.plain}, {search.chosen}": plain} | {
+        f"{name}, defaults": {"method": name, RATE: USUAL} for name in (SINGLE.plain, *LEADING_SINGLE)
+    }
+    scores = ", ".join(f"{dict(values)[RATE]}: {score:.1f}" for values, score in search.tries.items())
+    lines = [
+        f"## One label per image: `{SINGLE.plain}` with a learning rate of its own",
+        "",
+        *prose(
+            f"The same ten learning rates of `{SINGLE.plain}` with one label per image, by validation NDCG@20 at SLNIR "
+            f"{TRIED_AT} with seed 0 ({scores}), beside the leading methods of [single labels](single-labels.md) at "
+            "their defaults, which nothing was chosen for. All of one machine.",
+        ),
+    ]
+    for title, metric in {"NDCG@20": TEST, "NDCG@20, unseen queries": UNSEEN, "accuracy": ACCURACY}.items():
+        lines += [f"### {title}, one label", "", *over_rates(records, rows, metric)]
+        pairs = {
+            f"{name} - tuned {SINGLE.plain}": (where, plain) for name, where in rows.items() if where != plain
+        }
+        lines += [f"### {title}, one label, minus", "", *differences(records, pairs, metric)]
+    return lines
