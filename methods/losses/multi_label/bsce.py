@@ -22,7 +22,7 @@ LOG_OF_ZERO = math.log(1e-4)
 
 @register_loss()
 class BSCE(Loss):
-    """alpha BCE + beta RCE per class, mean over classes (Wang et al., ICCV 2019, eq. 5, with a sigmoid).
+    """alpha BCE + beta RCE per class, mean over classes (Wang et al., ICCV 2019, with a sigmoid).
 
     RCE exchanges labels and probabilities: -[p log y + (1 - p) log(1 - y)], which is 9.21 |y - p| for log 0 = log 1e-4.
     """
