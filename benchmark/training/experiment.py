@@ -227,7 +227,13 @@ class Experiment:
         return Trainer(self.method, self.objective.task, data, self.truth, settings, self.device, validate)
 
     def _validation_score(self) -> float:
-        results, _ = self._score_pairs(pairs=("validation/",), whole=False)
+        try:
+            results, _ = self._score_pairs(pairs=("validation/",), whole=False)
+        except ValueError as error:
+            raise RunFailed(
+                "The descriptors of the validation split, by which --select best chooses, turned out unusable: "
+                f"{error}. Train with another --distance euclidean|cosine|manhattan."
+            ) from error
         return float(results["validation/"].scores[f"ndcg@{self.plan.config.k}"].mean())
 
     def _score_pairs(

@@ -137,6 +137,11 @@ def test_a_stored_config_gives_the_same_identity_again(cache, settings):
         assert make_plan(make_config(plan.config.canonical()), cache).id == plan.id
 
 
+def test_descriptors_that_validation_cannot_compare_fail_the_run_with_the_way_out(go, drifting):
+    with pytest.raises(RunFailed, match=r"--select best chooses, turned out unusable.*--distance euclidean"):
+        go(method="drifting", select="best")
+
+
 @pytest.mark.parametrize("keep", ["weights", "light"])
 def test_a_run_that_failed_after_training_is_scored_without_training(
     go, execution, drifting, monkeypatch, keep
