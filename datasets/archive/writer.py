@@ -37,7 +37,7 @@ from gridbench.datasets.archive.layout import IGNORE, SPLITS, Georeference, Layo
 from gridbench.datasets.progress import Progress, silent
 from gridbench.errors import InputError
 
-__all__ = ["ArchiveWriter", "build_once", "packed_order"]
+__all__ = ["ArchiveWriter", "build_once", "discard", "packed_order"]
 
 Check = Callable[[NDArray[Any]], NDArray[np.uint8]]
 
@@ -54,6 +54,13 @@ def packed_order(names: Sequence[str]) -> NDArray[np.int64]:
     """
     keys = [hashlib.sha256(f"gridbench packing/{name}".encode()).digest() for name in names]
     return np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
+
+
+def discard(folder: Path) -> None:
+    """Remove what an earlier attempt left, first what says that it can be continued: the rest may take a while."""
+    (folder / _PLAN).unlink(missing_ok=True)
+    if folder.exists():
+        shutil.rmtree(folder)
 
 
 class ArchiveWriter:
@@ -111,6 +118,9 @@ class ArchiveWriter:
         )
         self._sources = rows_of(SOURCES, (32,)) if layout.sources else None
         self._journal = rows_of(_JOURNAL, ())
+        if not (folder / _PLAN).exists():
+            # Last, so that nothing goes on with files that a full disk or a kill left without their beginning.
+            write_bytes(folder / _PLAN, self.plan.encode())
         self._state = np.array(np.load(folder / _JOURNAL, allow_pickle=False))
         self._pending: list[int] = []
         self._committed = time.monotonic()
@@ -155,12 +165,10 @@ class ArchiveWriter:
         """Return the name of a sample."""
         return self._names[int(self._place[position])]
 
-    def commit_when_due(self) -> bool:
-        """Commit when the last time is seconds ago; tell whether it was done."""
-        due = time.monotonic() - self._committed > _COMMIT_SECONDS
-        if due:
-            self.commit()
-        return due
+    @property
+    def commit_is_due(self) -> bool:
+        """Whether the last commit is seconds ago."""
+        return time.monotonic() - self._committed > _COMMIT_SECONDS
 
     def commit(self) -> None:
         """Force the rows written so far onto the disk, then note them as done."""
@@ -221,9 +229,10 @@ class ArchiveWriter:
         write_bytes(self.folder / INDEX, json.dumps(index, indent=1, sort_keys=True).encode("utf-8"))
         fsync_directory(self.folder)
 
-    def close(self) -> None:
-        """Note what was written as done and close the files, so that another attempt can continue."""
-        self.commit()
+    def close(self, commit: bool = True) -> None:
+        """Close the files, so that another attempt can continue after the last commit, which may be one of now."""
+        if commit:
+            self.commit()
         for file in [*self._files(), self._journal]:
             file.close()
 
@@ -234,12 +243,9 @@ class ArchiveWriter:
     def _begin(self) -> None:
         """Make the folder, or keep that of an earlier attempt with the same plan."""
         path = self.folder / _PLAN
-        text = self.plan.encode()
-        if self.folder.exists() and not (path.is_file() and path.read_bytes() == text):
-            shutil.rmtree(self.folder)
-        if not self.folder.exists():
-            self.folder.mkdir(parents=True)
-            write_bytes(path, text)
+        if not (path.is_file() and path.read_bytes() == self.plan.encode()):
+            discard(self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
 
     def _files(self) -> list[RowFile]:
         optional = (self._maps, self._clean, self._clean_maps, self._sources)

@@ -6,7 +6,6 @@ import itertools
 import multiprocessing
 import os
 import re
-import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -21,7 +20,7 @@ from gridbench.core.json_files import read_json, write_json
 from gridbench.datasets.archive.archive import Archive
 from gridbench.datasets.archive.building import build_once
 from gridbench.datasets.archive.indexing import INDEX
-from gridbench.datasets.archive.writer import ArchiveWriter, plan_digest
+from gridbench.datasets.archive.writer import ArchiveWriter, discard, plan_digest
 from gridbench.datasets.cache import archive_directory
 from gridbench.datasets.dataset import Progress, silent
 from gridbench.datasets.readers.base import Outcome, Plan, Unit
@@ -118,11 +117,8 @@ def prepare(
 
 
 def _pack(plan: Plan, folder: Path, name: str, workers: int, state: str, progress: Progress) -> None:
-    settings = {"kind": plan.kind, **plan.settings}
-    findings = _earlier_findings(folder, state)
-    writer = ArchiveWriter(
-        folder, plan.layout, plan.names, plan.split, settings, plan.groups, plan.georeferences
-    )
+    attempt = _Attempt(plan, folder, state)
+    writer, findings = attempt.writer, attempt.findings
     failures: list[dict[str, str]] = []
     earlier = writer.done
     todo = (unit for unit in plan.units if not all(earlier[p] for p in unit.positions))
@@ -135,18 +131,21 @@ def _pack(plan: Plan, folder: Path, name: str, workers: int, state: str, progres
                 if isinstance(outcome, Unreadable):
                     failures.append({"file": outcome.path, "reason": outcome.reason})
                 else:
-                    findings.update(outcome.findings)
+                    # Findings come second: after an interruption in between, the unit is read again.
                     failures += _write(writer, unit, outcome)
-                if writer.commit_when_due():
-                    _keep_progress(folder, state, findings)
+                    findings.update(outcome.findings)
+                if writer.commit_is_due:
+                    attempt.commit()
                 progress(min(done, total), total, f"packing {name}")
     except BaseException:
-        writer.close()
-        _keep_progress(folder, state, findings)
+        try:
+            attempt.commit()
+        finally:
+            writer.close(commit=False)
         raise
     if writer.written == 0:
         writer.close()
-        shutil.rmtree(folder)
+        discard(folder)
         reasons = [f"{row['file']} {row['reason']}" for row in failures[:3]]
         reasons += [f"{count} x {what}" for what, count in findings.most_common(3)]
         raise InputError(f"Nothing could be read of {total} samples. {'; '.join(reasons)}.")
@@ -233,16 +232,45 @@ def _start_worker() -> None:
     end_with_parent()
 
 
-def _earlier_findings(folder: Path, state: str) -> Counter[str]:
-    """Return what an earlier attempt noted about the files; what was packed from files that have changed is removed."""
-    path = folder / _PROGRESS
-    earlier = read_json(path) if path.is_file() else {}
-    if earlier.get("state") == state:
-        return Counter(earlier["findings"])
-    if folder.exists():
-        shutil.rmtree(folder)
-    return Counter()
+class _Attempt:
+    """A writer with what was found in the images that it has packed, both of which an interruption leaves consistent.
+
+    Args:
+        plan: What to read.
+        folder: Where the files go. What an earlier attempt left there is removed if the sources have changed since,
+            or if there are no findings about exactly what it packed.
+        state: Digest of the sources.
+    """
+
+    def __init__(self, plan: Plan, folder: Path, state: str) -> None:
+        path = folder / _PROGRESS
+        earlier = read_json(path) if path.is_file() else {}
+        if earlier.get("state") != state:
+            discard(folder)
+        self._path, self._state = path, state
+        self.writer = _writer(plan, folder)
+        done = self._done()
+        noted = earlier.get("noted", {}).get(done) if done != "0" else {}
+        if noted is None:
+            self.writer.close(commit=False)
+            discard(folder)
+            self.writer, done, noted = _writer(plan, folder), "0", {}
+        self._noted = {done: noted}
+        self.findings = Counter(noted)
+
+    def commit(self) -> None:
+        """Note what was packed as done, after the findings before and after it: the two are no single write."""
+        now = {self._done(): dict(self.findings)}
+        write_json(self._path, {"state": self._state, "noted": {**self._noted, **now}})
+        self.writer.commit()
+        self._noted = now
+
+    def _done(self) -> str:
+        return str(int(self.writer.done.sum()))
 
 
-def _keep_progress(folder: Path, state: str, findings: Counter[str]) -> None:
-    write_json(folder / _PROGRESS, {"state": state, "findings": findings})
+def _writer(plan: Plan, folder: Path) -> ArchiveWriter:
+    settings = {"kind": plan.kind, **plan.settings}
+    return ArchiveWriter(
+        folder, plan.layout, plan.names, plan.split, settings, plan.groups, plan.georeferences
+    )

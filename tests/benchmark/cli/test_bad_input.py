@@ -60,7 +60,7 @@ SHORT = [*COMMON, "--epochs", "1"]
         (["--batch-size", "1"], ["'batch_size' (--batch-size) is '1'"]),
         (["--k", "9999"], ["'k' is 9999", "24"]),
         (["--ideal", "0"], ["'ideal' (--ideal) is '0'", "'archive'"]),
-        (["--ideal", "1"], ["'ideal' is 1", "(k)", "--ideal archive"]),
+        (["--ideal", "4"], ["'ideal' is 4", "(k)", "--ideal archive"]),
         (["--crop", "999"], ["'crop' is 999", "16"]),
         (["--weights", "absent.pt"], ["'absent.pt'", "does not exist"]),
         (["--noise", "swop"], ["'swop'", "Did you mean 'swap'?"]),

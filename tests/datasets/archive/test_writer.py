@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
 import multiprocessing
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +149,48 @@ def test_an_archive_gets_its_name_only_when_it_is_complete(tmp_path):
         build_once(directory, fail)
     assert not directory.exists()
     assert len(build_once(directory, build_three)) == 3
+
+
+@pytest.mark.parametrize("whole", range(3))
+def test_files_that_a_full_disk_left_without_their_beginning_are_made_anew(tmp_path, monkeypatch, whole):
+    """Before, the next attempt took them for whole: the archive could not be opened, or the journal not read."""
+    opened = Path.open
+
+    def full(path, mode="r", **more):
+        nonlocal whole
+        file = opened(path, mode, **more)
+        if path.suffix == ".npy" and mode == "wb":
+            whole -= 1
+            if whole < 0:
+                file.close()
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return file
+
+    directory = tmp_path / "archives" / "three"
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", full)
+        with pytest.raises(OSError, match="No space left"):
+            build_once(directory, build_three)
+    assert not directory.exists()
+    build_once(directory, build_three).verify()
+
+
+def test_what_an_attempt_left_is_not_continued_once_its_removal_has_begun(tmp_path, monkeypatch):
+    """Before, rows of files that were gone counted as written if the first plan was used again."""
+    names, folder = ["a", "b"], tmp_path / "p"
+    first = ArchiveWriter(folder, LAYOUT, names, ["train"] * 2)
+    first.write(0, sample(1))
+    first.close()
+
+    def killed(removed):
+        (removed / "images_g.npy").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ArchiveWriter(folder, LAYOUT, names, ["train", "val"])
+    assert not ArchiveWriter(folder, LAYOUT, names, ["train"] * 2).done.any()
 
 
 def test_what_is_there_is_opened_and_not_built_again(tmp_path):

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import contextlib
+import errno
+import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -108,6 +112,50 @@ def test_an_interrupted_command_goes_on_where_it_stopped(tmp_path):
     assert values(archive) == {"n0": 1, "n2": 3, "n3": 4, "n4": 5}
     assert archive.report["findings"] == {"left out": 1, "seen": 4}
     assert not unfinished_names(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no os.fork")
+def test_kills_at_any_write_and_a_disk_that_is_full_there_change_no_number(tmp_path, monkeypatch):
+    """Before, what was found in the images of the last seconds was lost, or they were all read again."""
+    arguments = [1, "drop", [3, 4], "drop", 5, 6]
+    whole = prepare(make_plan(arguments), tmp_path, "whole")
+    flush, rename, calls = os.fsync, os.replace, [0]
+
+    def interrupted(number, stop):
+        def counted(function):
+            def call(*words, **more):
+                if number <= calls[0]:
+                    stop()
+                calls[0] += 1
+                return function(*words, **more)
+
+            return call
+
+        calls[0] = 0
+        with monkeypatch.context() as patched:
+            # Rows are noted as done after every unit.
+            clock = itertools.count(0, 60)
+            patched.setattr(time, "monotonic", lambda: float(next(clock)))
+            patched.setattr(os, "fsync", counted(flush))
+            patched.setattr(os, "replace", counted(rename))
+            prepare(make_plan(arguments), tmp_path, f"x{number}")
+
+    def full():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    interrupted(1000, full)
+    writes = calls[0]
+    assert writes > 20
+    for number, stop in itertools.product(range(writes), (full, lambda: os._exit(9))):
+        child = os.fork()
+        if not child:
+            with contextlib.suppress(OSError):
+                interrupted(number, stop)
+            os._exit(9)
+        os.waitpid(child, 0)
+        archive = prepare(make_plan(arguments), tmp_path, f"x{number}")
+        assert (archive.fingerprint, archive.report) == (whole.fingerprint, whole.report), (number, stop)
+        shutil.rmtree(archive.directory)
 
 
 def test_files_that_failed_are_tried_again_after_an_interruption(tmp_path):
