@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbench.config import RunConfig
-from gridbench.core.files import file_hash
+from gridbench.core.files import NO_ROOM, file_hash
 from gridbench.core.identity import identity, identity_of_cell
 from gridbench.core.plugins import source_digest
 from gridbench.datasets import Archive, Recipe, open_archive
@@ -131,9 +131,10 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
     try:
         archive = open_archive(config.dataset, cache, progress)
     except OSError as error:
+        way_out = "Make room there, or give" if error.errno in NO_ROOM else "Give"
         raise InputError(
             f"The data set {config.dataset!r} cannot be read from or built in the cache {str(cache)!r}: {error}. "
-            "Give another --cache."
+            f"{way_out} another --cache."
         ) from error
     published = PUBLISHED_NOISE.get(archive.kind, {}).get(config.noise)
     if as_published and published and not config.noise_parameters:

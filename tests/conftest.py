@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import contextlib
+import errno
+import itertools
 import json
 import os
 import re
@@ -309,3 +312,23 @@ def golden_maps():
     labels = (i // 2 + 2 * (j // 2) + b) % 3
     labels[0, 0, 0] = labels[1, 3, 3] = 255
     return lambda k=0.0: torch.from_numpy(np.round(2 * np.sin(phase + k), 2)), torch.from_numpy(labels)
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], contextlib.AbstractContextManager[None]]:
+    """Return a context in which some files more can be flushed to the disk; then it is full, without a name."""
+
+    @contextlib.contextmanager
+    def full_after(count: int) -> Iterator[None]:
+        flush, left = os.fsync, itertools.count(count, -1)
+
+        def flushed(handle: int) -> None:
+            if next(left) <= 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            flush(handle)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", flushed)
+            yield
+
+    return full_after

@@ -15,7 +15,8 @@ import math
 import os
 import shlex
 import stat
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -31,11 +32,13 @@ __all__ = [
     "LARGEST_TEXT",
     "NO_ROOM",
     "UnsafeFile",
+    "all_or_nothing",
     "check_folder",
     "check_free",
     "check_target",
     "check_writable",
     "file_hash",
+    "has_files",
     "image_paths",
     "limited",
     "open_file",
@@ -254,13 +257,20 @@ def check_writable(folder: Path) -> None:
         raise InputError(f"Nothing can be written to the folder {str(there)!r}. Name another folder.")
 
 
+def has_files(path: Path) -> bool:
+    """Return whether something is at a path besides folders without files, which an earlier attempt may have left."""
+    if path.is_symlink() or not path.is_dir():
+        return path.is_symlink() or path.exists()
+    return any(not below.is_dir() for below in path.rglob("*"))
+
+
 def check_free(paths: Collection[Path], force: bool) -> None:
     """Refuse to replace files that are there, unless that was asked for.
 
     Raises:
         InputError: One of them is there.
     """
-    there = [path for path in paths if path.is_symlink() or path.exists()]
+    there = [path for path in paths if has_files(path)]
     if there and not force:
         more = f" and {len(there) - 1} more files" if len(there) > 1 else ""
         raise InputError(
@@ -288,6 +298,31 @@ def image_paths(folder: Path, names: Sequence[str], suffixes: Sequence[str]) -> 
     return paths
 
 
+_STAGED: ContextVar[list[tuple[Path, Path]] | None] = ContextVar("staged", default=None)
+"""Temporary and final name of each file whose turn comes when all are written."""
+
+
+@contextlib.contextmanager
+def all_or_nothing() -> Iterator[None]:
+    """Give the files that are written meanwhile their names at the end; after an error none of them is there.
+
+    For outputs of several files that are refused where some are there already: the same command goes on then.
+    """
+    staged: list[tuple[Path, Path]] = []
+    token = _STAGED.set(staged)
+    try:
+        yield
+        for temporary, path in staged:
+            temporary.replace(path)
+    except BaseException:
+        for temporary, _ in staged:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+        raise
+    finally:
+        _STAGED.reset(token)
+
+
 def write_bytes(path: Path, content: bytes) -> str:
     """Write a file atomically and return the sha256 of its content.
 
@@ -302,7 +337,11 @@ def write_bytes(path: Path, content: bytes) -> str:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        staged = _STAGED.get()
+        if staged is None:
+            temporary.replace(path)
+        else:
+            staged.append((temporary, path))
     except BaseException as error:
         # On a disk that is read-only this fails, too, and would hide what failed first.
         with contextlib.suppress(OSError):

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from gridbench.config import stored_config
-from gridbench.core.files import check_folder, check_free, check_target, write_bytes
+from gridbench.core.files import all_or_nothing, check_folder, check_free, check_target, write_bytes
 from gridbench.core.terminal import escape
 from gridbench.datasets.dataset import Progress
 from gridbench.errors import InputError, method_in_words
@@ -75,8 +75,9 @@ def export_model(
     _check_target(target, source, files, force)
     _compare(backbone, files, config)
     target.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        write_bytes(target / name, content)
+    with all_or_nothing():
+        for name, content in files.items():
+            write_bytes(target / name, content)
 
 
 def _check_target(target: Path, source: Path, names: Iterable[str], force: bool) -> None:

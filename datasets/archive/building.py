@@ -71,8 +71,13 @@ def build_once(directory: Path, build: Callable[[Path], None], *, force: bool = 
             if error.errno is not None and error.filename is None:
                 error.filename = str(partial)
             raise
+        # Removing what is there may take a while, in which others open it and this process may be killed.
+        replaced = directory.with_name(f".{directory.name}.replaced")
+        if replaced.exists():
+            shutil.rmtree(replaced)
         if directory.exists():
-            shutil.rmtree(directory)
+            directory.replace(replaced)
         partial.replace(directory)
         fsync_directory(directory.parent)
+        shutil.rmtree(replaced, ignore_errors=True)
     return Archive.open(directory)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from gridbench.core.files import LARGEST_FILE, limited, open_file
+from gridbench.core.files import LARGEST_FILE, NO_ROOM, limited, open_file
 from gridbench.core.json_files import LARGEST_JSON, parse_json
 from gridbench.core.zip_files import ZIP_ERRORS, check_arrays, check_zip, read_member
 from gridbench.errors import InputError
@@ -60,13 +60,19 @@ class Bundle:
             ValueError: The hash is wrong, or the member is larger than it says.
         """
         left, digest = self.archive.getinfo(name).file_size, hashlib.sha256()
-        with self.archive.open(name) as member, target.open("xb") as file:
-            while piece := member.read(PIECE):
-                left -= len(piece)
-                if left < 0:
-                    raise ValueError(f"{name!r}: its size is not what the list says")
-                digest.update(piece)
-                file.write(piece)
+        try:
+            with self.archive.open(name) as member, target.open("xb") as file:
+                while piece := member.read(PIECE):
+                    left -= len(piece)
+                    if left < 0:
+                        raise ValueError(f"{name!r}: its size is not what the list says")
+                    digest.update(piece)
+                    file.write(piece)
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                # It names no file by itself.
+                error.filename = str(target)
+            raise
         if digest.hexdigest() != self.files[name]:
             raise ValueError(f"{name!r}: its hash is wrong, so it was changed or damaged")
 
@@ -95,6 +101,9 @@ def opened(path: Path, check_name: Callable[[str], None]) -> Iterator[Bundle]:
     except ValueError as error:
         refuse(path, [str(error)])
     except (OSError, *ZIP_ERRORS) as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            # What is read is written elsewhere meanwhile.
+            raise
         raise InputError(f"The bundle {str(path)!r} cannot be read: {error}") from None
 
 

@@ -42,6 +42,16 @@ def test_a_wheel_that_lies_in_the_cache_is_used_without_a_network(tmp_path, no_p
     assert locate(FILE, tmp_path) == path
 
 
+def test_a_full_disk_is_not_taken_for_a_wheel_without_the_file(tmp_path, no_pip, full_disk):
+    """Before, pip was asked for what was there, and its failure told."""
+    (tmp_path / "sources").mkdir()
+    wheel(tmp_path / "sources" / "any.whl")
+    with full_disk(0), pytest.raises(OSError, match=r"No space left on device: .*sources.*data\.bin"):
+        locate(FILE, tmp_path)
+    assert [path.name for path in (tmp_path / "sources").iterdir()] == ["any.whl"]
+    assert locate(FILE, tmp_path).read_bytes() == CONTENT
+
+
 def test_a_wheel_with_other_content_is_not_used(tmp_path, no_pip):
     (tmp_path / "sources").mkdir()
     wheel(tmp_path / "sources" / "any.whl", b"other bytes")

@@ -54,7 +54,7 @@ def apply_to_labels(request: Request, options: LabelOptions) -> None:
     from gridbench.audit.audit import read_audit
     from gridbench.audit.correction import correct
     from gridbench.audit.export import label_table, original_table
-    from gridbench.core.files import check_folder, check_free, write_bytes
+    from gridbench.core.files import all_or_nothing, check_folder, check_free, write_bytes
     from gridbench.datasets.readers.tables.key_column import TableOptions
 
     out, original = request.out, options.original
@@ -83,7 +83,12 @@ def apply_to_labels(request: Request, options: LabelOptions) -> None:
         columns = TableOptions(options.key_column, options.label_columns, options.separator)
         table, unused = original_table(archive, labels, original, columns)
     out.mkdir(parents=True, exist_ok=True)
-    write_bytes(out / "labels.csv", table)
+    with all_or_nothing():
+        write_bytes(out / "labels.csv", table)
+        if found.injected:
+            truth = archive.scene_labels if archive.clean_scene_labels is None else archive.clean_scene_labels
+            write_bytes(out / "clean_labels.csv", label_table(archive, truth))
+        images = request.write_images(archive)
     empty = int((labels.sum(1) == 0).sum())
     added = sum(found.given[i, c] == 0 for i, c in changes)
     say(f"{out / 'labels.csv'}: {counted(added, 'label')} added, {len(changes) - added} taken away.")
@@ -94,10 +99,8 @@ def apply_to_labels(request: Request, options: LabelOptions) -> None:
     clean = []
     if found.injected:
         clean = ["--clean-labels", str(out / "clean_labels.csv")]
-        truth = archive.scene_labels if archive.clean_scene_labels is None else archive.clean_scene_labels
-        write_bytes(out / "clean_labels.csv", label_table(archive, truth))
         say(f"{out / 'clean_labels.csv'}: the labels before noise was injected.")
-    request.finish(archive, ["--labels", str(out / "labels.csv")], clean)
+    request.finish(archive, images, ["--labels", str(out / "labels.csv")], clean)
 
 
 def _in_splits(

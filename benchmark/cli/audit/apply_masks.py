@@ -26,7 +26,7 @@ def apply_to_masks(request: Request) -> None:
     from gridbench.audit.masks.audit import read_mask_audit
     from gridbench.audit.masks.correction import mask_paths, write_masks
     from gridbench.core.csv_files import csv_text
-    from gridbench.core.files import check_folder, check_free, write_bytes
+    from gridbench.core.files import all_or_nothing, check_folder, check_free, write_bytes
 
     out = request.out
     found, archive = read_mask_audit(request.folder, request.cache)
@@ -38,15 +38,17 @@ def apply_to_masks(request: Request) -> None:
         check_folder(path)
     check_free([masks, table, *([out / "images"] if request.images else [])], request.force)
     out.mkdir(parents=True, exist_ok=True)
-    count = write_masks(archive, maps, masks)
     rows = [["name", "value"], *([name, str(c)] for c, name in enumerate(archive.class_names))]
-    write_bytes(table, csv_text(rows).encode())
+    with all_or_nothing():
+        count = write_masks(archive, maps, masks)
+        write_bytes(table, csv_text(rows).encode())
+        images = request.write_images(archive)
     changed = int((maps != archive.label_maps).sum())
     say(
         f"{masks}: {counted(count, 'mask')}, {counted(len(accepted), 'finding')} accepted, "
         f"{counted(changed, 'pixel')} changed."
     )
-    request.finish(archive, ["--masks", str(masks), "--classes", str(table)])
+    request.finish(archive, images, ["--masks", str(masks), "--classes", str(table)])
 
 
 def _accepted(found: MaskAudit, archive: Archive, decisions: Path | None, top: str | None) -> list[int]:

@@ -56,19 +56,25 @@ class Request:
                 "experiment."
             )
 
-    def finish(self, archive: Archive, own_images: Sequence[str], always: Sequence[str] = ()) -> None:
-        """Write the images if they are asked for, and print the command that prepares the corrected archive.
+    def write_images(self, archive: Archive) -> int:
+        """Write the images if they are asked for, and return how many."""
+        from gridbench.audit.export import write_images
+
+        return write_images(archive, self.out / "images") if self.images else 0
+
+    def finish(
+        self, archive: Archive, images: int, own_images: Sequence[str], always: Sequence[str] = ()
+    ) -> None:
+        """Print what images were written, and the command that prepares the corrected archive.
 
         Args:
             archive: The audited archive.
+            images: How many images were written.
             own_images: Options of the command when the images are in a folder of the user's.
             always: Options of the command in both cases.
         """
-        from gridbench.audit.export import write_images
-
         if self.images:
-            target = self.out / "images"
-            say(f"{counted(write_images(archive, target), 'image')} written to {target}.")
+            say(f"{counted(images, 'image')} written to {self.out / 'images'}.")
         words = ["gridbench", "data", "prepare", "folder", "--data"]
         words += [str(self.out)] if self.images else ["YOUR-FOLDER", *own_images]
         words += [*always, "--name", f"{archive.name}-corrected"]

@@ -93,12 +93,13 @@ def apply(
     """
     from gridbench.cli.noise.export import write_files
     from gridbench.config import make_config
+    from gridbench.core.files import has_files
     from gridbench.core.progress import ProgressReporter
     from gridbench.datasets.cache import default_cache
     from gridbench.plan import make_plan
     from gridbench.training.corrupt import corrupt_training_labels
 
-    if out.is_dir() and any(out.iterdir()):
+    if out.is_dir() and has_files(out):
         raise InputError(f"The folder {str(out)!r} is not empty. Give another --out.")
     values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     values |= {"method": PLAIN[level], "noise_parameters": parse_assignments(assigned)}

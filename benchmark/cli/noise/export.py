@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gridbench.core.csv_files import csv_text
-from gridbench.core.files import image_paths, read_bytes, write_bytes
+from gridbench.core.files import all_or_nothing, image_paths, read_bytes, write_bytes
 from gridbench.datasets import Archive, single_labels
 from gridbench.errors import InputError
 from gridbench.evaluation.thumbnails import thumbnails
@@ -53,7 +53,7 @@ def _clean_labels(archive: Archive, manifest: Manifest) -> Array:
 
 
 def write_files(folder: Path, archive: Archive, manifest: Manifest, noisy: Array) -> None:
-    """Write noisy labels, the list of changes and the manifest; the manifest last.
+    """Write noisy labels, the list of changes and the manifest: all of them, or after an error none.
 
     Scene labels become `labels.csv` with a line per training image and a column of 0 and 1 per class, label maps
     become one PNG each in `maps/`, in which 255 is no class; `changes.csv` names image, class before and after.
@@ -66,14 +66,15 @@ def write_files(folder: Path, archive: Archive, manifest: Manifest, noisy: Array
     """
     names = _names(archive, manifest)
     folder.mkdir(parents=True, exist_ok=True)
-    if manifest.kind != "pixel":
-        write_bytes(folder / LABELS, _labels_csv(names, archive.class_names, noisy))
-    else:
-        for path, one in zip(_map_paths(folder, names), noisy, strict=True):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(path, _png(one))
-    write_bytes(folder / CHANGES, _changes_csv(names, archive.class_names, manifest))
-    manifest.save(folder)
+    with all_or_nothing():
+        if manifest.kind != "pixel":
+            write_bytes(folder / LABELS, _labels_csv(names, archive.class_names, noisy))
+        else:
+            for path, one in zip(_map_paths(folder, names), noisy, strict=True):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_bytes(path, _png(one))
+        write_bytes(folder / CHANGES, _changes_csv(names, archive.class_names, manifest))
+        manifest.save(folder)
 
 
 def check_files(folder: Path, archive: Archive, manifest: Manifest, noisy: Array) -> int:

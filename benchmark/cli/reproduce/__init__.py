@@ -220,7 +220,7 @@ def _print(sheets: list[Sheet]) -> None:
 
 
 def _write(name: str, sheets: list[Sheet], figures: dict[str, Any], out: Path) -> list[str]:
-    from gridbench.core.files import write_bytes
+    from gridbench.core.files import NO_ROOM, write_bytes
     from gridbench.leaderboard.figures.style import rendered
     from gridbench.leaderboard.formats.latex import render_latex
     from gridbench.leaderboard.formats.markdown import render_markdown
@@ -236,5 +236,7 @@ def _write(name: str, sheets: list[Sheet], figures: dict[str, Any], out: Path) -
         for file, content in files.items():
             write_bytes(out / file, content)
     except OSError as error:
+        if error.errno in NO_ROOM:
+            raise
         raise InputError(f"The folder {str(out)!r} cannot be written: {error}. Give another --out.") from None
     return list(files)

@@ -46,6 +46,18 @@ def rows(path):
         return list(csv.reader(file))
 
 
+@pytest.mark.parametrize(("level", "room"), [("scene", 1), ("scene", 3), ("pixel", 20)])
+def test_the_same_command_goes_on_after_a_full_disk(noise, applied, tmp_path, full_disk, level, room):
+    """Before, what was written stayed there, and the same command refused a folder that is not empty."""
+    with full_disk(room):
+        words = ("apply", "--dataset", "stripes", "--level", level, "--slnir", 30, "--out", "noisy")
+        code, _, messages = noise(*words)
+    assert code == 2
+    assert "No space left on device. Free some space, and run the same command again." in messages
+    assert not [path for path in (tmp_path / "noisy").rglob("*") if path.is_file()]
+    applied("--level", level)
+
+
 @pytest.mark.parametrize("words", [(), ("--noise-seed", 7, "--protocol", "authors_code", "--train-size", 20)])
 def test_scene_labels_are_those_that_a_run_trains_on(applied, tmp_path, archive, cache, settings, words):
     out = applied(*words)

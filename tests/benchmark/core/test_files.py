@@ -10,7 +10,7 @@ import pytest
 
 from gridbench.cli import main
 from gridbench.core import files
-from gridbench.core.files import write_bytes
+from gridbench.core.files import all_or_nothing, check_free, write_bytes
 from gridbench.errors import InputError
 
 
@@ -60,3 +60,33 @@ def test_nothing_is_read_for_a_target_that_cannot_be_written(tmp_path, monkeypat
         main(["leaderboard", "--runs", "nothing", *words])
     assert stop.value.code == 2
     assert "Nothing can be written to the folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("room", [0, 1, 2])
+def test_of_several_files_all_are_written_or_none(tmp_path, full_disk, room):
+    old, new = tmp_path / "old.csv", tmp_path / "in it" / "new.csv"
+    old.write_bytes(b"old")
+    new.parent.mkdir()
+
+    def write():
+        with all_or_nothing():
+            write_bytes(old, b"newer")
+            write_bytes(new, b"new")
+
+    with full_disk(room):
+        if room < 2:
+            with pytest.raises(OSError, match="No space left") as caught:
+                write()
+            assert caught.value.filename == str((old, new)[room])
+        else:
+            write()
+    found = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert found == ({"old.csv": b"old"} if room < 2 else {"old.csv": b"newer", "new.csv": b"new"})
+
+
+def test_folders_without_files_are_free(tmp_path):
+    (tmp_path / "out" / "masks").mkdir(parents=True)
+    check_free([tmp_path / "out", tmp_path / "none"], force=False)
+    (tmp_path / "out" / "masks" / "a.png").write_bytes(b"")
+    with pytest.raises(InputError, match=r"out would be replaced"):
+        check_free([tmp_path / "out"], force=False)

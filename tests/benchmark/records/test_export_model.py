@@ -39,7 +39,7 @@ def record(settings, cache, tmp_path, request):
     indirect=True,
     ids=["scene", "pixel", "a network for one size"],
 )
-def test_timm_alone_gives_the_same_descriptors(record, cache, tmp_path, capsys):
+def test_timm_alone_gives_the_same_descriptors(record, cache, tmp_path, capsys, full_disk):
     words = [
         "export-model",
         str(record.folder),
@@ -49,6 +49,10 @@ def test_timm_alone_gives_the_same_descriptors(record, cache, tmp_path, capsys):
         str(cache),
         "--quiet",
     ]
+    # The same command goes on once there is room.
+    with full_disk(1), pytest.raises(SystemExit):
+        main(words)
+    assert list((tmp_path / "model").iterdir()) == []
     main(words)
     assert f"timm.create_model('local-dir:{tmp_path / 'model'}', pretrained=True)" in capsys.readouterr().out
     archive = open_archive("stripes", cache)

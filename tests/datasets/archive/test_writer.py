@@ -202,6 +202,24 @@ def test_what_is_there_is_opened_and_not_built_again(tmp_path):
     assert calls == [1]
 
 
+def test_a_kill_while_an_archive_is_replaced_leaves_a_whole_one(tmp_path, monkeypatch):
+    """Before, the archive was gone from the first removed file on, for everybody, until it was packed again."""
+    directory = tmp_path / "three"
+    build_once(directory, build_three)
+
+    def killed(folder, **_):
+        (folder / "index.json").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            build_once(directory, build_three, force=True)
+    Archive.open(directory, verify=True)
+    build_once(directory, build_three, force=True).verify()
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["three"]
+
+
 def _pack_in_another_process(directory: str, ready, counter) -> None:
     def build(folder: Path) -> None:
         with counter.get_lock():

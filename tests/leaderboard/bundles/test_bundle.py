@@ -5,6 +5,7 @@ import io
 import json
 import struct
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -115,6 +116,23 @@ def test_imported_records_are_rows_of_their_own(bundle, runs, tmp_path):
     assert import_bundle(bundle, elsewhere, "friend").new == 1
     (table,) = tables_of(collect(elsewhere))
     assert table.title == "bluemarble · from friend"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_is_told_by_the_file_that_is_written(bundle, runs, monkeypatch):
+    """Before, it was the bundle that could not be read."""
+    opened = Path.open
+
+    def full(path, mode="r", **more):
+        # A device that is always full.
+        return opened(Path("/dev/full"), "wb") if mode == "xb" else opened(path, mode, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", full)
+        with pytest.raises(OSError, match=r"No space left on device: .*imported"):
+            import_bundle(bundle, runs, "friend")
+    assert list((runs / "imported").iterdir()) == []
+    assert import_bundle(bundle, runs, "friend").new == 1
 
 
 def test_another_record_of_the_same_name_is_not_overwritten(bundle, runs):

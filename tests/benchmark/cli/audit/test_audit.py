@@ -49,7 +49,7 @@ def audit_folder(text):
     return re.search(r"List:\s+(\S+)/audit\.csv", text)[1]
 
 
-def test_from_labels_to_corrected_labels_that_are_read_back(cli, mine, tmp_path, monkeypatch):
+def test_from_labels_to_corrected_labels_that_are_read_back(cli, mine, tmp_path, monkeypatch, full_disk):
     typed = ["audit", "--dataset", "mine", *map(str, SHORT), *map(str, mine)]
     monkeypatch.setattr("sys.argv", ["gridbench", *typed])
     code, text, messages = cli(*typed)
@@ -73,6 +73,9 @@ def test_from_labels_to_corrected_labels_that_are_read_back(cli, mine, tmp_path,
         writer.writerow([first["sample"], first["label"], "accept"])
         writer.writerow([second["sample"], second["label"], "reject"])
     words = ("audit", "apply", folder, "--decisions", "decisions.csv", "--out", "fixed", *mine)
+    with full_disk(40):
+        assert cli(*words, "--images")[0] == 2
+    assert not [path for path in (tmp_path / "fixed").rglob("*") if path.is_file()]
     code, text, messages = cli(*words)
     assert code == 0, messages
     assert re.search(r"(1 label added, 0|0 labels added, 1) taken away", text)
