@@ -33,7 +33,14 @@ FILES_AND_TEXT = {
     "gridbench.core.zip_files",
 }
 SHARED = {"gridbench.core.labels", "gridbench.core.percent"}
-LEAVES = {*COMMON, *SHARED, "gridbench.core.cores", "gridbench.core.identity", "gridbench.core.source"}
+LEAVES = {
+    *COMMON,
+    *SHARED,
+    "gridbench.core.cores",
+    "gridbench.core.identity",
+    "gridbench.core.source",
+    "gridbench.registry.registry",
+}
 MAY_IMPORT: dict[str, set[str]] = {
     "gridbench.noise": {"gridbench.noise", *FILES_AND_TEXT, *COMMON, *SHARED},
     "gridbench.metrics": {"gridbench.metrics", "gridbench.errors", *SHARED},

@@ -1,21 +1,32 @@
-"""Corruption of the training labels of a planned run, shared by training and by the export of corrupted labels."""
+"""Training labels of a planned run: corrupted, reduced to some images, and compared with the clean ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from gridbench.core.labels import IGNORE
 from gridbench.core.streams import numpy_stream
 from gridbench.datasets import Archive
+from gridbench.errors import InputError
 from gridbench.noise.core.corruption import Corruption
 from gridbench.noise.core.difficulty import NEIGHBOURS, neighbour_difficulty, plain_descriptors
 from gridbench.noise.core.label_set import LabelSet
 from gridbench.plan import Plan
+from gridbench.training.epoch_metrics import Truth
 
-__all__ = ["corrupt_training_labels", "difficulty_of", "training_images"]
+__all__ = [
+    "check_labelled",
+    "corrupt_training_labels",
+    "difficulty_of",
+    "labels_of",
+    "training_images",
+    "truth_of",
+]
 
 Array = np.ndarray[Any, Any]
 IMAGES = 256
@@ -47,6 +58,52 @@ def corrupt_training_labels(plan: Plan) -> Corruption:
     rng = numpy_stream(config.noise_seed or 0, "noise")
     corruption: Corruption = plan.noise.apply(labels, str(config.slnir), rng, plan.kind)
     return corruption
+
+
+def labels_of(kept: Array, corruption: Corruption, total: int) -> Corruption:
+    """Return the labels and changes of some training images, which are counted from the first of these on.
+
+    Args:
+        kept: Their sorted positions among the training images.
+        corruption: The labels and changes of all training images.
+        total: Number of all training images.
+    """
+    place = np.full(total, -1, dtype=np.int64)
+    place[kept] = np.arange(len(kept))
+    changed = corruption.changed[place[corruption.changed[:, 0]] >= 0].copy()
+    changed[:, 0] = place[changed[:, 0]]
+    return replace(corruption, labels=corruption.labels[kept], changed=changed)
+
+
+def check_labelled(plan: Plan, labels: Array) -> None:
+    """Refuse to learn from label maps without a single labelled pixel.
+
+    Raises:
+        InputError: Every pixel of the training maps is to be ignored.
+    """
+    if plan.kind == "pixel" and bool((labels == IGNORE).all()):
+        raise InputError(
+            f"No pixel of the {len(labels)} training maps of {plan.config.dataset!r} is labelled "
+            f"(all are {IGNORE}, ignored); a pixel loss has nothing to learn. Use a scene loss: --loss bce."
+        )
+
+
+def truth_of(plan: Plan, images: Array, labels: Array) -> Truth:
+    """Compare training labels with the cleanest ones known.
+
+    Args:
+        plan: The plan.
+        images: (N,) positions of the training images in the archive.
+        labels: Their corrupted labels, (N, C) or (N, H, W).
+    """
+    archive = plan.archive
+    real = archive.clean_label_maps if plan.kind == "pixel" else archive.clean_scene_labels
+    # Of single labels fewer may change than were drawn; then as many are flagged as really changed.
+    injected = float(plan.config.slnir) if real is None and plan.kind != "single" else None
+    if plan.kind == "pixel":
+        clean = (archive.true_label_maps[i] for i in images)
+        return Truth.of_label_maps(labels, clean, archive.num_classes, injected)
+    return Truth.of_scene_labels(labels, archive.true_scene_labels[images], injected)
 
 
 def difficulty_of(archive: Archive, indices: Array, labels: Array, neighbours: int = NEIGHBOURS) -> Array:

@@ -12,13 +12,12 @@ import numpy as np
 import torch
 
 from gridbench.core.environment import keep_float32
-from gridbench.core.labels import IGNORE
 from gridbench.datasets.loading.batches import EvaluationSet, TrainingSet
 from gridbench.datasets.loading.storage import Pixels
-from gridbench.errors import InputError, RunFailed
+from gridbench.errors import RunFailed
+from gridbench.evaluation.detectors import LabelledSet
 from gridbench.evaluation.noise_detection import (
     DetectionResult,
-    LabelledSet,
     centre_of,
     evaluate_detectors,
     wrong_classes,
@@ -41,8 +40,14 @@ from gridbench.plan import Plan
 from gridbench.training.backbone import TimmBackbone
 from gridbench.training.building import build_method, build_objective, training_set, training_settings
 from gridbench.training.checkpoint import independent
-from gridbench.training.corrupt import corrupt_training_labels, training_images
-from gridbench.training.epoch_metrics import Truth, memorised_pixels, memorised_share
+from gridbench.training.corrupt import (
+    check_labelled,
+    corrupt_training_labels,
+    labels_of,
+    training_images,
+    truth_of,
+)
+from gridbench.training.epoch_metrics import memorised_pixels, memorised_share
 from gridbench.training.timing import Phases
 from gridbench.training.trainer import Trainer
 
@@ -85,9 +90,9 @@ class Experiment:
         self.corruption = self._corrupt()
         if kept is not None:
             self.splits = replace(self.splits, train=train[kept])
-            self.corruption = _only(self.corruption, kept, len(train))
-        self._check_maps()
-        self.truth = self._compare_labels()
+            self.corruption = labels_of(kept, self.corruption, len(train))
+        check_labelled(plan, self.corruption.labels)
+        self.truth = truth_of(plan, self.splits.train, self.corruption.labels)
         self.method = build_method(plan, self.objective, len(self.splits.train)).to(device)
         self.trainer = self._build_trainer() if plan.method.labels != "none" else None
 
@@ -186,30 +191,6 @@ class Experiment:
         corruption = corrupt_training_labels(self.plan)
         self.manifest = self.plan.noise.manifest(corruption, self.plan)
         return corruption
-
-    def _compare_labels(self) -> Truth:
-        """Compare the labels that are trained on with the cleanest ones known."""
-        plan, train, given = self.plan, self.splits.train, self.corruption.labels
-        archive = plan.archive
-        real = archive.clean_label_maps if plan.kind == "pixel" else archive.clean_scene_labels
-        # Of single labels fewer may change than were drawn; then as many are flagged as really changed.
-        injected = float(plan.config.slnir) if real is None and plan.kind != "single" else None
-        if plan.kind == "pixel":
-            clean = (archive.true_label_maps[i] for i in train)
-            return Truth.of_label_maps(given, clean, archive.num_classes, injected)
-        return Truth.of_scene_labels(given, self.relevance[train], injected)
-
-    def _check_maps(self) -> None:
-        """Refuse to learn from label maps without a single labelled pixel.
-
-        Raises:
-            InputError: Every pixel of the training maps is to be ignored.
-        """
-        if self.plan.kind == "pixel" and bool((self.corruption.labels == IGNORE).all()):
-            raise InputError(
-                f"No pixel of the {len(self.splits.train)} training maps of {self.plan.config.dataset!r} is labelled "
-                f"(all are {IGNORE}, ignored); a pixel loss has nothing to learn. Use a scene loss: --loss bce."
-            )
 
     def _build_trainer(self) -> Trainer:
         assert self.objective is not None
@@ -343,12 +324,3 @@ class Experiment:
             "total": sum(p.numel() for p in self.method.parameters()),
             "backbone": sum(p.numel() for p in network.parameters()),
         }
-
-
-def _only(corruption: Corruption, kept: Array, total: int) -> Corruption:
-    """Return the labels and changes of the kept ones of `total` images, counted from the first kept one."""
-    place = np.full(total, -1, dtype=np.int64)
-    place[kept] = np.arange(len(kept))
-    changed = corruption.changed[place[corruption.changed[:, 0]] >= 0].copy()
-    changed[:, 0] = place[changed[:, 0]]
-    return replace(corruption, labels=corruption.labels[kept], changed=changed)
