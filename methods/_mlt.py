@@ -78,6 +78,7 @@ def class_rates(labels: Tensor, chosen: Tensor, number: int) -> tuple[float, flo
     joint = torch.stack([sides @ (1 - others), sides @ others], 1) / len(labels)
     q_0, q_1 = (others[chosen & (given == value)].mean(0) for value in (0, 1))
     present, added, missing, (determinant, *numerators) = pair_rates(joint, q_0, q_1)
+    # Rates that are negative by so little count as 0, as in tmllab's noise_rate_estimation_ours.py.
     tolerance = -0.3 / labels.shape[1]
     added, missing = (torch.where((rate < 0) & (rate > tolerance), 0.0, rate) for rate in (added, missing))
     accepted = (present >= 0) & (present <= 1) & (added >= 0) & (missing >= 0) & (added + missing < 1)
