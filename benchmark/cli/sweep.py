@@ -143,18 +143,18 @@ def _print_selections(planned: PlannedSweep) -> None:
     """Print what was selected and where it is written; nothing where nothing is selected."""
     from gridbench.leaderboard.stats.statistics import FEWEST_SEEDS
     from gridbench.sweeps.model_selection import describe_selection
+    from gridbench.sweeps.search_space import REFERENCE
 
     if planned.search is None:
         return
     selections = planned.selections()
     tuned = {(selection.method, selection.loss) for selection, _ in selections}
-    asked = dict.fromkeys((item.plan.config.method, item.plan.config.loss) for item in planned.sweep.items)
-    for method, loss in asked:
+    plans = {(item.plan.config.method, item.plan.config.loss): item.plan for item in planned.sweep.items}
+    for (method, loss), plan in plans.items():
         if (method, loss) not in tuned:
             who = " + ".join(dict.fromkeys(filter(None, (method, loss))))
-            say(
-                f"Nothing to select for {who}: it has none of these parameters, and was tried once, as it is."
-            )
+            why = "it has none of these parameters" if plan.method.labels == "noisy" else REFERENCE
+            say(f"Nothing is selected for {who}: {why}.")
     for selection, path in selections:
         say("\n".join([*describe_selection(selection), f"    written to {path}"]))
     if any(selection.chosen for selection, _ in selections):

@@ -37,8 +37,8 @@ def chosen_settings(
     for name in (*axes, *base):
         if name not in (*FREE, *_ALSO):
             raise InputError(
-                f"--chosen runs what was chosen with all settings of its tries, so {name!r} cannot be given; "
-                f"{', '.join(FREE)} and method can."
+                f"--chosen keeps all other settings of the tries, so {name!r} cannot be given. It can be combined with "
+                f"{', '.join((*_ALSO, *FREE))}."
             )
     configs = {
         str(record.config["cell"]): record.config["config"]
@@ -49,8 +49,8 @@ def chosen_settings(
         found = [configs[cell] for cell in document["chosen_cells"] if cell in configs]
         if not found:
             raise InputError(
-                f"The runs of what was chosen for {document['method']} are not in {str(runs)!r}; they say all other "
-                "settings."
+                f"The runs that were chosen for {document['method']}, from which the other settings are read, are not "
+                f"in {str(runs)!r}. Rerun the sweep that selects, or give --runs with the folder that holds them."
             )
         varied = {"slnir": document["slnir"], **{name: axes[name] for name in axes if name != "method"}}
         for values in expand(varied, {**dict(stored_config(found[0])), **base}):
@@ -103,6 +103,7 @@ def _read(runs: Path) -> list[dict[str, Any]]:
             documents.append({name: document[name] for name in ("method", "chosen", "chosen_cells", "slnir")})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"{str(path)!r} is no selection: {error!r}. Rerun the sweep that selects, which writes it again."
+                f"{str(path)!r} cannot be read as a selection: {error!r}. Rerun the sweep that selects, which "
+                "writes it again."
             ) from None
     return documents

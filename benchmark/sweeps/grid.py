@@ -11,7 +11,7 @@ from typing import Any
 
 from gridbench.config import FIELDS, RunConfig, is_switch, make_config
 from gridbench.core.percent import is_plain_number
-from gridbench.errors import InputError
+from gridbench.errors import InputError, nearest
 from gridbench.methods.base import Loss, Method
 from gridbench.methods.pairing import losses_of, usual_loss
 from gridbench.noise.core.model import UnsuitableNoise
@@ -178,13 +178,13 @@ def make_sweep(
     """
     items: dict[str, Item] = {}
     left_out: list[tuple[str, str]] = []
-    used: set[str] = set()
+    known: set[str] = set()
     asked: set[str] = set()
     settings = list(settings)
     several_of = [name for name in NAMED if len({str(values.get(name)) for values in settings}) > 1]
     for values in settings:
         asked |= set(values["parameters"])
-        values = {**values, "parameters": _own(values, used)}
+        values = {**values, "parameters": _own(values, known)}
         config = make_config(values)
         reason = refusal(config.method, config.loss)
         if reason:
@@ -199,8 +199,12 @@ def make_sweep(
         stored = read_record(folder) if folder.exists() else None
         varied = tuple(_said(name, getattr(plan.config, name)) for name in several_of)
         items.setdefault(plan.id, Item(plan, stored, config.parameters, varied))
-    if asked - used:
-        raise InputError(f"No method of this sweep has the parameter {sorted(asked - used)[0]!r}.")
+    if asked - known:
+        name = min(asked - known)
+        raise InputError(
+            f"No method of this sweep has the parameter {name!r}.{nearest(name, sorted(known))} "
+            f"There are: {', '.join(sorted(known)) or 'none'}."
+        )
     if not items:
         reasons = "; ".join(f"{what}: {why}" for what, why in dict(left_out).items())
         raise InputError(f"Nothing is left to run. {reasons}")
@@ -231,17 +235,16 @@ def refusal(method: str, loss: str | None) -> str:
     return f"it supports {', '.join(losses) or 'no loss'}"
 
 
-def _own(values: Mapping[str, Any], used: set[str]) -> dict[str, Any]:
-    """Keep the parameters that the method or its loss has, and note them as used."""
+def _own(values: Mapping[str, Any], known: set[str]) -> dict[str, Any]:
+    """Keep the parameters that the method or its loss has, and note which these are."""
     names = {
         row[0]
         for part in pair_of(values.get("method"), values.get("loss"), values.get("level"))
         if part is not None
         for row in describe(part.Parameters)
     }
-    own = {name: value for name, value in values["parameters"].items() if name in names}
-    used |= set(own)
-    return own
+    known |= names
+    return {name: value for name, value in values["parameters"].items() if name in names}
 
 
 def _expanded(given: Sequence[Any]) -> list[str]:
@@ -251,7 +254,9 @@ def _expanded(given: Sequence[Any]) -> list[str]:
     for part in text.split(","):
         part = part.strip()
         if not part:
-            raise InputError(f"There is an empty value in {text!r}.")
+            raise InputError(
+                f"The list {text!r} has an empty value; give every value once, separated by one comma."
+            )
         if part.count(":") == 2:
             values.extend(_range(part))
             continue
@@ -276,5 +281,5 @@ def _range(text: str) -> list[str]:
         raise InputError(f"The range {text!r} has no values; it must rise from start to stop.")
     count = int((stop - start) // step) + 1
     if count > MOST_VALUES:
-        raise InputError(f"The range {text!r} has {count} values.")
+        raise InputError(f"The range {text!r} has {count:,} values; at most {MOST_VALUES:,} are allowed.")
     return [format((start + index * step).normalize(), "f") for index in range(count)]

@@ -180,9 +180,9 @@ def describe_selection(selection: Selection) -> list[str]:
     if chosen is None:
         waiting = sum(trial.unfinished for trial in selection.trials)
         lines.append(
-            f"    nothing yet: {counted(waiting, 'try', 'tries')} with runs to be computed"
+            f"    nothing yet: {counted(waiting, 'try', 'tries')} not finished"
             if waiting
-            else f"    nothing: no try has {selection.metric} of all its runs"
+            else f"    nothing: no try has {selection.metric} for all of its runs"
             if any(UNKNOWN in trial.missing.values() for trial in selection.trials)
             else "    nothing: all tries failed"
         )
@@ -191,7 +191,7 @@ def describe_selection(selection: Selection) -> list[str]:
     ):
         values = ", ".join(f"{name} {_short(value)}" for name, value in trial.parameters.items())
         if trial.missing:
-            lines.append(f"    {values}: left out, {len(trial.missing)} of its runs not done")
+            lines.append(f"    {values}: left out, {counted(len(trial.missing), 'run')} not done")
             continue
         mark = "->" if trial is chosen else "  "
         lines.append(f" {mark} {values}: {100 * trial.mean:.2f} % ({counted(len(trial.scores), 'run')})")

@@ -211,7 +211,9 @@ def plan_sweep(
     axes, base, search = _declaration(values)
     if chosen:
         if search is not None:
-            raise InputError("--chosen runs what was selected before; give it without --select.")
+            raise InputError(
+                "--chosen runs what an earlier selection chose, so it cannot be combined with --select."
+            )
         combinations = chosen_settings(execution.runs, axes, base)
     else:
         combinations = expand(axes, base) if search is None else tries_of(expand(axes, base), search)
@@ -284,18 +286,22 @@ def _search(axes: dict[str, list[str]], values: dict[str, Any]) -> Search | None
     settings = _settings_to_select(axes, words)
     names = tuple(word for word in words if word not in epochs and _as_setting(word) not in settings)
     if len(epochs) > 1:
-        raise InputError("--select has last and best; say which epoch is scored by one of them.")
+        raise InputError(
+            "--select has both last and best, which say the epoch that is scored; give one of them."
+        )
     if epochs:
         values["select"] = epochs[0]
     trials, metric = values.pop("trials", None), values.pop("metric", None)
     if not names and not settings:
         if metric is not None:
             raise InputError(
-                f"--metric {metric} says what a selection chooses by; say what with --select, such as --select lambda."
+                f"--metric {metric} is the score of a selection, but nothing is selected. Add --select, such as "
+                "--select lambda."
             )
         if trials is not None:
             raise InputError(
-                "--trials says how much a selection tries; say what with --select, such as --select lambda."
+                "--trials is the number of tries of a selection, but nothing is selected. Add --select, such as "
+                "--select lambda."
             )
         return None
     if trials is not None and (
@@ -303,7 +309,7 @@ def _search(axes: dict[str, list[str]], values: dict[str, Any]) -> Search | None
         or isinstance(trials, bool)
         or not (str(trials).isascii() and str(trials).isdecimal())
     ):
-        raise InputError(f"--trials is {trials!r}; it must be a number from 2.")
+        raise InputError(f"--trials is {trials!r}; it must be a whole number from 2.")
     picked = axes if EVERY in names else {f"parameters.{name}": None for name in names}
     own = [name for name in axes if name.startswith("parameters.") and name in picked]
     tried = {name.removeprefix("parameters."): axes.pop(name) for name in own}
@@ -323,8 +329,8 @@ def _settings_to_select(axes: dict[str, list[str]], words: Sequence[str]) -> dic
     for name in found:
         if f"parameters.{name}" in axes:
             raise InputError(
-                f"--select {name} could mean the setting {flag_of(name)} or the parameter -p {name}; give the values "
-                "of one of them."
+                f"--select {name} could mean the setting {flag_of(name)} or the parameter -p {name}; give values for "
+                "only one of them."
             )
     return {name: axes.pop(name) for name in found}
 

@@ -18,13 +18,16 @@ from gridbench.methods.base import Context, Loss, Method
 from gridbench.parameters import Specification, describe, parse, public_name
 from gridbench.sweeps.grid import RECIPE, pair_of, refusal
 
-__all__ = ["EVERY", "TRIALS", "Search", "selected_names", "tries_of"]
+__all__ = ["EVERY", "REFERENCE", "TRIALS", "Search", "selected_names", "tries_of"]
 
 TRIALS = 10
 """Default number of trials per method; every declared search space has this many values."""
 
 EVERY = "all"
 """Keyword that selects every parameter with a declared search space."""
+
+REFERENCE = "it is a reference, and references are never tuned"
+"""Why nothing is selected for a method that does not learn from the noisy labels, such as the oracle."""
 
 MOST_COMBINATIONS = 1_000_000
 SLNIR = "slnir"
@@ -52,7 +55,7 @@ class Search:
         if not self.names and not self.settings:
             raise InputError("Name a parameter to select, such as --select lambda, or --select all.")
         if self.trials is not None and self.trials < 2:
-            raise InputError(f"--trials is {self.trials}; a selection needs 2 tries at least.")
+            raise InputError(f"--trials is {self.trials}; a selection needs at least 2 tries.")
         _check_metric(self.metric)
 
 
@@ -69,12 +72,12 @@ def _check_metric(metric: str) -> None:
         return
     if known:
         raise InputError(
-            f"A selection by {metric!r} would read test scores, which choose nothing. "
-            f"Choose on validation: --metric {VALIDATION}{name}."
+            f"A selection by {metric!r} would read test scores, which may not select anything. "
+            f"Choose by the validation score: --metric {VALIDATION}{name}."
         )
     raise InputError(
         f"There is no validation score {metric!r} to select by.{closest(name, there)} "
-        "`gridbench list metrics` says what there is."
+        "`gridbench list metrics` lists them."
     )
 
 
@@ -152,7 +155,7 @@ def _space(pair: Pair, search: Search) -> dict[str, tuple[Any, ...]]:
         if values and name in search.settings:
             raise InputError(
                 f"{name!r} is a setting of the recipe and a parameter of the method {pair[0].name!r}; select one of "
-                "them in one sweep and the other in another."
+                "them in one sweep and the other in another sweep."
             )
         if values:
             space[name] = tuple(dict.fromkeys(values))
@@ -171,23 +174,30 @@ def _typed(owner: type[Any], pair: Pair, name: str, text: str) -> Any:
 
 def _check_names(search: Search, pairs: Mapping[Pair, Any], spaces: Mapping[Pair, Mapping[str, Any]]) -> None:
     """Raise for parameters that no method has, and for a sweep in which nothing can be selected."""
-    known = sorted({name for pair in pairs for name in _rows(pair)})
+    learning = [pair for pair in pairs if pair[0].labels == "noisy"]
+    if pairs and not learning:
+        names = " and ".join(dict.fromkeys(pair[0].name for pair in pairs))
+        raise InputError(
+            f"Nothing can be selected for {names}: references are never tuned. Add a method that learns from the noisy "
+            "labels."
+        )
+    known = sorted({name for pair in learning for name in _rows(pair)})
     for name in search.names:
         if name != EVERY and not any(name in space for space in spaces.values()):
             if name in RECIPE:
                 flag = flag_of(name)
                 raise InputError(
-                    f"{name!r} is a setting of the recipe, and there is nothing to select among. Give several values, "
-                    f"the usual one first: {flag} VALUE,VALUE,..."
+                    f"{name!r} is a setting of the recipe, whose value is selected from a list. Give the list, the "
+                    f"default first: {flag} VALUE,VALUE,..."
                 )
             raise InputError(
-                f"No method of this sweep has the parameter {name!r} to select.{nearest(name, [*known, *RECIPE])} "
+                f"No method of this sweep has the parameter {name!r}.{nearest(name, [*known, *RECIPE])} "
                 f"There are: {', '.join(known) or 'none'}."
             )
     if pairs and not spaces:
         raise InputError(
-            "No method of this sweep declares a parameter to select. A setting of the recipe can be selected for any "
-            "method: --learning-rate 0.001,0.0003 --select learning_rate."
+            "No method of this sweep has a parameter that declares values to try. A setting of the recipe can be "
+            "selected for any method: --learning-rate 0.001,0.0003 --select learning_rate."
         )
 
 
@@ -198,7 +208,10 @@ def _budget(search: Search, spaces: Mapping[Pair, Mapping[str, Sequence[Any]]]) 
         return 1
     most = max(sizes.values())
     if most > MOST_COMBINATIONS:
-        raise InputError(f"The selected parameters have {most:,} combinations; select fewer at once.")
+        raise InputError(
+            f"The selected parameters have {most:,} combinations of values, of which {MOST_COMBINATIONS:,} are "
+            "allowed. Select fewer parameters at once."
+        )
     fewest = min(sizes, key=lambda pair: sizes[pair])
     if search.trials is not None and search.trials > sizes[fewest]:
         first = next(iter(spaces[fewest]))

@@ -77,7 +77,7 @@ def test_noise_models_and_distances_are_listed_like_everything_else(cli, short, 
         ("trials: 3\n", ["--trials", "--select"]),
         ("select: lambda\ntrials: many\n", ["--trials", "many"]),
         ("select: lamda\n", ["'lamda'", "'lambda'"]),
-        ("select: [last, best]\n", ["--select has last and best"]),
+        ("select: [last, best]\n", ["--select has both last and best"]),
         ("seeds: 0,0\n", ["has 0 twice"]),
         ("slnir: [30, 30.0]\n", ["has 30.0 twice"]),
         ("slnir: 10:\n  - a\n", ["not YAML"]),
@@ -104,10 +104,13 @@ def test_a_dry_run_tells_the_time_from_measured_runs_and_what_is_unknown(cli, sh
 
 
 def test_lambda_is_selected_on_validation_and_the_leaderboard_says_so(cli, short, yaml, tmp_path):
-    file = yaml("method: [grid, bce]\nslnir: [0, 40]\nselect: lambda\nparameters: {lambda: [10, 50]}\n")
+    file = yaml(
+        "method: [grid, bce, random]\nslnir: [0, 40]\nselect: lambda\nparameters: {lambda: [10, 50]}\n"
+    )
     code, out, _ = cli(*short, "--config", file)
     assert code == 0
-    assert "Nothing to select for bce" in out
+    assert "Nothing is selected for bce: it has none of these parameters." in out
+    assert "Nothing is selected for random: it is a reference, and references are never tuned." in out
     assert (
         "Selected for grid + bce on stripes, by validation/ndcg@5 (mean over SLNIR 0, 40 and seeds 0;" in out
     )
@@ -126,7 +129,7 @@ def test_a_setting_of_the_recipe_is_selected_for_plain_training_too(cli, short, 
     given = ("--config", yaml("method: [grid, bce]\n"), "--batch-size", "8,4", "--select", "batch-size")
     code, out, _ = cli(*short, *given)
     assert code == 0
-    assert "Nothing to select" not in out
+    assert "Nothing is selected" not in out
     chosen = [json.loads(path.read_text()) for path in (tmp_path / "runs" / "selections").iterdir()]
     assert sorted(each["method"] for each in chosen) == ["bce", "grid"]
     for each in chosen:

@@ -74,7 +74,7 @@ def test_another_noise_model_has_its_own_parameters(chosen):
         ({"epochs": 2}, ["'epochs'", "slnir"]),
         ({"learning_rate": 0.1}, ["'learning_rate'"]),
         ({"method": "gird"}, ["'gird'", "'grid'"]),
-        ({"select": "lambda"}, ["without --select"]),
+        ({"select": "lambda"}, ["combined with --select"]),
         ({"chosen": "no"}, ["'chosen'", "'no'", "true or false"]),
     ],
 )

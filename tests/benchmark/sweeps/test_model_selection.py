@@ -114,7 +114,7 @@ def test_a_try_with_a_failed_run_is_no_candidate(plan, runs):
         write(item, runs, lam(item) / 100, state="failed" if failed else "done")
     (selection,) = select(made.items, runs, SEARCH)
     assert selection.chosen.parameters == {"lambda": 20.0}
-    assert "left out, 2 of its runs" in "\n".join(describe_selection(selection))
+    assert "left out, 2 runs not done" in "\n".join(describe_selection(selection))
 
 
 def test_nothing_is_chosen_while_runs_are_to_be_computed(plan, runs):
@@ -124,7 +124,7 @@ def test_nothing_is_chosen_while_runs_are_to_be_computed(plan, runs):
     (selection,) = select(made.items, runs, SEARCH)
     assert selection.chosen is None
     assert selection.document()["chosen"] is None
-    assert "1 try with runs to be computed" in describe_selection(selection)[1]
+    assert "1 try not finished" in describe_selection(selection)[1]
 
 
 def test_nothing_is_chosen_when_every_try_failed(plan, runs):
@@ -208,7 +208,7 @@ def test_a_run_without_the_score_counts_as_none_and_is_not_waited_for(plan, runs
         write(item, runs, 0.5)
     (selection,) = select(made.items, runs, by("validation/map_macro"))
     assert selection.chosen is None
-    assert "no try has validation/map_macro of all its runs" in describe_selection(selection)[1]
+    assert "no try has validation/map_macro for all of its runs" in describe_selection(selection)[1]
 
 
 @pytest.mark.parametrize(

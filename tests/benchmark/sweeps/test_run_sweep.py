@@ -45,7 +45,9 @@ def test_what_was_selected_is_returned_and_written(sweep, tmp_path):
         ({"metod": "bce"}, ["'metod'", "'method'"]),
         ({"seed": 1, "seeds": 2}, ["--seed or --seeds"]),
         ({"slnir": 130}, ["'slnir'", "100"]),
-        ({"parameters": {"lamda": 1}}, ["'lamda'"]),
+        ({"parameters": {"lamda": 1}}, ["'lamda'", "'lambda'"]),
+        ({"slnir": "0:100:0.001"}, ["100,001 values", "10,000"]),
+        ({"slnir": "0,,30"}, ["'0,,30'", "empty value"]),
     ],
 )
 def test_bad_settings_are_refused_before_anything_is_computed(sweep, tmp_path, declared, words):

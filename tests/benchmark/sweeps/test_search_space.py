@@ -144,6 +144,8 @@ def test_pairs_that_do_not_go_together_pass_through_untried():
         (["bce"], Search(("learning_rate",)), "--learning-rate VALUE,VALUE"),
         (["bce"], Search(("learning_rat",)), "'learning_rate'"),
         (["bce"], Search((), settings=RATES, trials=4), "--learning-rate VALUE,VALUE,... or fewer"),
+        (["oracle", "random"], Search((), settings=RATES), "oracle and random: references are never tuned"),
+        (["oracle"], Search(("lambda",)), "oracle: references are never tuned"),
     ],
 )
 def test_what_cannot_be_selected_is_refused_with_the_way_out(methods, search, words):
