@@ -103,7 +103,7 @@ def _print_catalogue() -> None:
     table = Table(box=None, pad_edge=False)
     others = Table(box=None, pad_edge=False, show_header=False)
     # As wide as their longest words: none is cut, and all fit in 80 columns.
-    widths = {"name": 12, "labels": 8, "idea": 16, "passes": 6, "keeps": 9, "told": 6, "paper": 9}
+    widths = {"name": 12, "labels": 8, "idea": 16, "passes": 6, "keeps": 9, "extra": 6, "paper": 9}
     for heading, width in widths.items():
         table.add_column(heading, width=width)
     told = {"may": "slnir", "clean": "clean labels", "": ""}
@@ -120,7 +120,8 @@ def _print_catalogue() -> None:
         console.print(others)
     say(f"plain training with one loss (1F 1B): {', '.join(sorted(BUILT_IN))}")
     say(
-        "passes: forward (F) and backward (B) of a step. told: is given the noise rate if a parameter is slnir."
+        "passes: forward (F) and backward (B) of a step. extra: extra information; slnir is the noise rate, if a "
+        "parameter is slnir."
     )
 
 
