@@ -18,7 +18,7 @@ from pages.conditions import other_conditions
 from pages.cost import cost
 from pages.evidence import BASELINES, BCE, HERE, PCE, STUDIES, TOLD, TOLD_PCE, Records
 from pages.leading import leading, over_noise
-from pages.maps import label_maps, map_scores
+from pages.maps import label_maps, map_scores, map_wins
 from pages.optimisers import optimisers
 from pages.pairs import every_pair, pairs
 from pages.pictures import found_over_epochs, heads_over_epochs, reasoning
@@ -57,6 +57,7 @@ PICTURES: dict[str, Callable[[Records], Figure]] = {
     "pairs.png": every_pair,
     "several-labels.png": scene_scores,
     "single-labels.png": single_scores,
+    "who-wins-maps.png": map_wins,
     "who-wins-single.png": single_wins,
     "who-wins.png": wins,
     "why.png": heads_over_epochs,

@@ -18,6 +18,7 @@ from pages.evidence import (
     SEVERAL,
     SINGLE_LABELS,
     TEST,
+    TUNED,
     UNSEEN,
     VALIDATION,
     Records,
@@ -45,7 +46,7 @@ class Comparison:
     Attributes:
         labels: The level of labels, such as "scene labels".
         files: Files of compact records, in which each noise is of one machine.
-        again: File that has records of the same runs, of another machine.
+        again: Files that have records of some of the same runs, of another machine.
         plain: Method that trains plainly.
         prediction: Metric of the predictions that verdicts are about, beside retrieval.
         scores: Columns of the tables.
@@ -53,7 +54,7 @@ class Comparison:
 
     labels: str
     files: tuple[Path, ...]
-    again: Path
+    again: tuple[Path, ...]
     plain: str
     prediction: str
     scores: Scores
@@ -81,9 +82,12 @@ class Comparison:
 
     @cached_property
     def everywhere(self) -> list[str]:
-        """Those of the other methods that ran at every rate."""
+        """Those of the other methods that ran with every seed of the plain one at every rate."""
+        seeds = {rate: self.records.find(rate, method=self.plain).keys() for rate in self.rates}
         return [
-            name for name in self.others if all(self.records.find(rate, method=name) for rate in self.rates)
+            name
+            for name in self.others
+            if all(seeds[rate] <= self.records.find(rate, method=name).keys() for rate in self.rates)
         ]
 
     @property
@@ -127,7 +131,7 @@ RETRIEVED: Mapping[str, str] = {"NDCG@20": TEST, "NDCG@20, unseen queries": UNSE
 SCENE = Comparison(
     labels="scene labels",
     files=SEVERAL,
-    again=AGAIN,
+    again=(AGAIN, TUNED),
     plain="bce",
     prediction=MAP,
     scores={
@@ -141,7 +145,7 @@ SCENE = Comparison(
 SINGLE = Comparison(
     labels="single labels",
     files=SINGLE_LABELS,
-    again=BASELINES,
+    again=(BASELINES,),
     plain="ce",
     prediction=ACCURACY,
     scores={
@@ -156,7 +160,7 @@ SINGLE = Comparison(
 MAPS = Comparison(
     labels="label maps",
     files=LABEL_MAPS,
-    again=PREDICTIONS,
+    again=(PREDICTIONS,),
     plain="pce",
     prediction=MIOU,
     scores={
@@ -197,18 +201,19 @@ def computed_on(comparison: Comparison) -> str:
 
 def _again(comparison: Comparison) -> str:
     """Say how many of the runs that another machine computed, too, have the same scores there."""
-    earlier = {run.id: run for run in Records(comparison.again).runs}
+    here = {run.id: run for run in comparison.records.runs}
     both = [
-        (run, earlier[run.id])
-        for run in comparison.records.runs
-        if run.id in earlier and earlier[run.id].machine != run.machine
+        (here[other.id], other)
+        for file in comparison.again
+        for other in Records(file).runs
+        if other.id in here and other.machine != here[other.id].machine
     ]
     if not both:
         return ""
     others = sorted({other.machine for _, other in both})
     changed = [(one, other) for one, other in both if _scores(one) != _scores(other)]
     text = (
-        f"{len(both)} of these runs were computed on another machine, too ({'; '.join(others)}): "
+        f"{len(both)} of these runs were computed on another machine, too ({' or '.join(others)}): "
         f"{'all' if not changed else len(both) - len(changed)} of them have the same scores to the last bit there, "
         "ECE apart."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 from pages.comparison import MAPS, at_each_rate, averaged, introduction
 from pages.evidence import Records, prose
-from pages.gains import side_by_side
+from pages.gains import side_by_side, who_wins
 
 
 def label_maps(_: Records) -> list[str]:
@@ -24,7 +24,8 @@ def label_maps(_: Records) -> list[str]:
             "objects that are missing, of which this noise has none.",
             "![Retrieval and prediction of every method](figures/label-maps.png)",
         ),
-        *(averaged(MAPS) if len(MAPS.rates) > 1 else []),
+        *averaged(MAPS),
+        *prose("![Gain of every method at every rate](figures/who-wins-maps.png)"),
         *at_each_rate(MAPS),
     ]
 
@@ -32,3 +33,8 @@ def label_maps(_: Records) -> list[str]:
 def map_scores(_: Records) -> Figure:
     """Draw retrieval and prediction of every method, in the order of the page."""
     return side_by_side(MAPS)
+
+
+def map_wins(_: Records) -> Figure:
+    """Draw who wins at which rate, in the order of the page."""
+    return who_wins(MAPS)
