@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from gridbench.core.terminal import say
 from gridbench.datasets.archive.archive import Archive
+from gridbench.datasets.archive.building import packed_from
 from gridbench.datasets.cache import archive_directory, default_cache, prepared_names
 from gridbench.datasets.dataset import Progress
 from gridbench.datasets.recipe import Recipe
 from gridbench.errors import InputError, nearest
-from gridbench.registry import DATASETS
+from gridbench.registry import DATASETS, PLUGIN_SOURCES
 
 __all__ = ["open_archive", "recipes_of"]
 
@@ -45,7 +48,10 @@ def open_archive(name: str, cache: Path | None = None, progress: Progress | None
 def _opened(name: str, cache: Path, progress: Progress | None) -> Archive:
     """Return the archive of a registered data set, unless it is none, or one that an earlier version packed."""
     dataset = DATASETS.get(name)
-    archive = dataset.open(cache, progress)
+    origin = DATASETS.origin(name)
+    source = PLUGIN_SOURCES.get(Path(origin))
+    with packed_from(source):
+        archive = dataset.open(cache, progress)
     if not isinstance(archive, Archive):
         raise InputError(
             f"open of the data set {name!r} returned a {type(archive).__name__}; it must return the Archive: "
@@ -57,7 +63,20 @@ def _opened(name: str, cache: Path, progress: Progress | None) -> Archive:
             f"The archive of the data set {name!r} was packed by its version {packed}, and its version is "
             f"{dataset.version} now. Remove it, and it is packed anew: rm -r {shlex.quote(str(archive.directory))}"
         )
+    if archive.source is not None and source is not None and archive.source != source:
+        # No refusal: what has changed may be a method in the same file.
+        _warn(
+            f"Warning: the archive of the data set {name!r} was packed before {origin} was changed. "
+            "If its images, labels or splits are others now, remove it, and it is packed anew: "
+            f"rm -r {shlex.quote(str(archive.directory))}"
+        )
     return archive
+
+
+@functools.cache
+def _warn(text: str) -> None:
+    """Print a warning, once in a process."""
+    say(text, err=True)
 
 
 def recipes_of(name: str, kind: str) -> Mapping[str, Recipe]:

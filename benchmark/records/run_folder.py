@@ -158,7 +158,7 @@ def no_room(error: BaseException) -> NoRoom | None:
 def unwritable(runs: Path, error: OSError) -> GridbenchError:
     """Return the error for a folder of runs that cannot be written."""
     return no_room(error) or InputError(
-        f"The runs folder {str(runs)!r} cannot be written: {error}. Give another --runs."
+        f"The runs folder {str(runs)!r} cannot be written: {error}. Give another --runs (of audits: --out)."
     )
 
 

@@ -78,6 +78,7 @@ class Archive:
         std: (bands,) float64 of the train split's stored numbers.
         report: What the reader found out while building it.
         plan: sha256 in hex over what was decided before a pixel was read; the same work has the same.
+        source: sha256 in hex of the plug-in's file that packed it; None where another reader did.
     """
 
     def __init__(self, directory: Path, index: dict[str, Any]) -> None:
@@ -90,6 +91,7 @@ class Archive:
         self.std = np.array(index["std"], dtype=np.float64)
         self.report: dict[str, Any] = index["report"]
         self.plan: str = index["plan"]
+        self.source: str | None = index.get("source")
         self._index = index
         arrays = {file: self._array(file) for file in index["files"] if file.endswith(".npy")}
         check_arrays(index, arrays)

@@ -16,7 +16,10 @@ from gridbench.datasets.archive.arrayfile import fsync_directory
 from gridbench.datasets.archive.indexing import INDEX
 from gridbench.errors import GridbenchError
 
-__all__ = ["NotPacked", "build_once", "nothing_built"]
+__all__ = ["SOURCE", "NotPacked", "build_once", "nothing_built", "packed_from"]
+
+SOURCE: ContextVar[str | None] = ContextVar("source", default=None)
+"""sha256 of the file of the plug-in that packs; None for any other reader."""
 
 _MAY_BUILD: ContextVar[bool] = ContextVar("may_build", default=True)
 
@@ -35,6 +38,16 @@ def nothing_built(dry_run: bool = True) -> Iterator[None]:
         yield
     finally:
         _MAY_BUILD.reset(token)
+
+
+@contextmanager
+def packed_from(source: str | None) -> Iterator[None]:
+    """Note in archives that are built meanwhile the sha256 of the plug-in's file that packs them."""
+    token = SOURCE.set(source)
+    try:
+        yield
+    finally:
+        SOURCE.reset(token)
 
 
 def build_once(directory: Path, build: Callable[[Path], None], *, force: bool = False) -> Archive:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gridbench.core.files import write_bytes
 from gridbench.datasets.archive.arrayfile import RowFile, fsync_directory, write_array
-from gridbench.datasets.archive.building import build_once
+from gridbench.datasets.archive.building import SOURCE, build_once
 from gridbench.datasets.archive.indexing import (
     CLEAN_LABEL_MAPS,
     CLEAN_SCENE_LABELS,
@@ -101,6 +101,7 @@ class ArchiveWriter:
         self._place = np.empty(len(order), dtype=np.int64)
         self._place[order] = np.arange(len(order))
         self.plan = plan_digest(layout, names, split, settings or {})
+        self._source = SOURCE.get()
         self._begin()
         rows, classes = len(names), len(layout.class_names)
 
@@ -120,7 +121,7 @@ class ArchiveWriter:
         self._journal = rows_of(_JOURNAL, ())
         if not (folder / _PLAN).exists():
             # Last, so that nothing goes on with files that a full disk or a kill left without their beginning.
-            write_bytes(folder / _PLAN, self.plan.encode())
+            write_bytes(folder / _PLAN, self._attempt())
         self._state = np.array(np.load(folder / _JOURNAL, allow_pickle=False))
         self._pending: list[int] = []
         self._committed = time.monotonic()
@@ -225,6 +226,7 @@ class ArchiveWriter:
                 files.append(file_name)
         progress(0, 0, "computing statistics and hashes")
         facts = {"name": name, "kind": kind, "plan": self.plan, "report": dict(report)}
+        facts |= {"source": self._source} if self._source else {}
         index = make_index(self.folder, self.layout, files, len(kept), train, facts)
         write_bytes(self.folder / INDEX, json.dumps(index, indent=1, sort_keys=True).encode("utf-8"))
         fsync_directory(self.folder)
@@ -243,9 +245,13 @@ class ArchiveWriter:
     def _begin(self) -> None:
         """Make the folder, or keep that of an earlier attempt with the same plan."""
         path = self.folder / _PLAN
-        if not (path.is_file() and path.read_bytes() == self.plan.encode()):
+        if not (path.is_file() and path.read_bytes() == self._attempt()):
             discard(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
+
+    def _attempt(self) -> bytes:
+        """What an attempt must have in common with an earlier one to continue it."""
+        return f"{self.plan}{self._source or ''}".encode()
 
     def _files(self) -> list[RowFile]:
         optional = (self._maps, self._clean, self._clean_maps, self._sources)

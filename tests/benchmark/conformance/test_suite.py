@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import textwrap
 from pathlib import Path
 
@@ -489,6 +490,23 @@ def test_an_archive_that_another_version_of_its_data_set_packed_is_refused(grati
         InputError, match=r"packed by its version 1, and its version is 2 now.*rm -r .*gratings"
     ):
         open_archive("gratings", tmp_path)
+
+
+def test_an_archive_that_its_plug_in_packed_before_it_was_changed_is_told(gratings, tmp_path, capsys):
+    """Before, runs of the new code, which is a part of their identity, trained on images of the old one."""
+    assert gratings() == []
+    packed = open_archive("gratings", tmp_path)
+    assert gratings("rng.normal(0, 5", "rng.normal(0, 9") == []
+    assert capsys.readouterr().err == ""
+    for _ in range(2):
+        assert open_archive("gratings", tmp_path).fingerprint == packed.fingerprint
+    warning = capsys.readouterr().err
+    assert warning.count("Warning") == 1
+    assert f"packed before {tmp_path / 'gratings.py'} was changed" in warning
+    assert warning.endswith(f"rm -r {packed.directory}\n")
+    shutil.rmtree(packed.directory)
+    assert open_archive("gratings", tmp_path).fingerprint != packed.fingerprint
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

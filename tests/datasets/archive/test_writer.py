@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gridbench.datasets.archive.archive import Archive
 from gridbench.datasets.archive.arrayfile import RowFile, write_array
-from gridbench.datasets.archive.building import build_once
+from gridbench.datasets.archive.building import build_once, packed_from
 from gridbench.datasets.archive.layout import GroupLayout, Layout, Sample
 from gridbench.datasets.archive.writer import ArchiveWriter, packed_order
 from gridbench.errors import InputError
@@ -173,6 +173,16 @@ def test_files_that_a_full_disk_left_without_their_beginning_are_made_anew(tmp_p
             build_once(directory, build_three)
     assert not directory.exists()
     build_once(directory, build_three).verify()
+
+
+def test_an_attempt_is_not_continued_by_a_plug_in_that_was_changed(tmp_path):
+    names = ["a", "b"]
+    for source, done in (("1", False), ("1", True), ("2", False)):
+        with packed_from(source):
+            writer = ArchiveWriter(tmp_path / "p", LAYOUT, names, ["train"] * 2)
+        assert writer.done.any() == done
+        writer.write(0, sample(1))
+        writer.close()
 
 
 def test_what_an_attempt_left_is_not_continued_once_its_removal_has_begun(tmp_path, monkeypatch):
