@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import multiprocessing
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -75,8 +76,9 @@ def _opened(name: str, cache: Path, progress: Progress | None) -> Archive:
 
 @functools.cache
 def _warn(text: str) -> None:
-    """Print a warning, once in a process."""
-    say(text, err=True)
+    """Print a warning once; the workers of a sweep leave it to the process that started them."""
+    if multiprocessing.parent_process() is None:
+        say(text, err=True)
 
 
 def recipes_of(name: str, kind: str) -> Mapping[str, Recipe]:

@@ -170,7 +170,9 @@ def _guard_exit() -> None:
         return
 
     def leave(status: int) -> NoReturn:
-        if os.getpid() != process:
+        # So ends a process that multiprocessing started, after all else.
+        ending = str(sys._getframe(1).f_globals.get("__name__")).startswith("multiprocessing.")
+        if os.getpid() != process or ending:
             real(status)
         raise SystemExit(f"os._exit({status}) was called: the plug-in ended the process")
 

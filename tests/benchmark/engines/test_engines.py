@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import os
 import textwrap
 from dataclasses import replace
 
@@ -13,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbench.config import make_config
-from gridbench.core.cores import start_process
+from gridbench.core.cores import cores_here, start_process, training_processes
 from gridbench.core.environment import Memory, memory_of, ran_out_of_memory
 from gridbench.core.json_files import read_json
 from gridbench.datasets import open_archive
+from gridbench.engines.local import work
 from gridbench.engines.placement import Placement, assign, runs_that_fit
 from gridbench.engines.ray.node import Order, carry_out
 from gridbench.engines.ray.transport import archive_shipment, pack_folder, store_folder, unpack
@@ -57,6 +59,26 @@ def test_a_process_that_cannot_be_started_is_a_failure_of_the_run(error):
 
     with pytest.raises(RunFailed, match=r"No worker process can be started .*--workers 0 starts none"):
         start_process(Process())
+
+
+def test_a_worker_that_has_loaded_a_plug_in_ends_in_silence(tmp_path, capfd):
+    """Before, whether it ended by itself or was stopped first decided whether the plug-in was blamed for its end."""
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(
+        "from gridbench import register_method\nfrom gridbench.methods.plain import Plain\n"
+        "@register_method()\nclass Mine(Plain):\n    losses = ('bce',)\n"
+    )
+    context = training_processes()
+    ours, theirs = context.Pipe()
+    execution = Execution(runs=tmp_path / "runs")
+    words = (theirs, execution, cores_here(), [plugin], dict(os.environ))
+    process = context.Process(target=work, args=words, daemon=True)
+    start_process(process)
+    theirs.close()
+    ours.close()
+    process.join(120)
+    assert process.exitcode == 0
+    assert capfd.readouterr().err == ""
 
 
 # Shipping
