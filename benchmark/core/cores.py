@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from typing import TYPE_CHECKING
 
@@ -50,16 +51,22 @@ def training_processes() -> ForkServerContext | SpawnContext:
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
-    from multiprocessing import forkserver
+    from multiprocessing import forkserver, resource_tracker
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     # Modules are not looked for in the working folder, which may have a file of the same name.
     before = os.environ.get("PYTHONSAFEPATH")
     os.environ["PYTHONSAFEPATH"] = "1"
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
+        # Ctrl-C reaches that process, too, which ignores it only once it has loaded all that. The tracker, which is
+        # started with it, would let Ctrl-C through again.
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         forkserver.ensure_running()
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if before is None:
             del os.environ["PYTHONSAFEPATH"]
         else:
@@ -84,6 +91,9 @@ def start_process(process: BaseProcess) -> None:
 
 def end_with_parent() -> None:
     """Let this worker end when its parent has ended, however that happened: a killed command leaves none behind."""
+    if hasattr(signal, "pthread_sigmask"):
+        # Its own Ctrl-C is not held back any more (`training_processes`).
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     parent = multiprocessing.parent_process()
 
     def wait() -> None:

@@ -6,6 +6,9 @@ import hashlib
 import importlib
 import json
 import os
+import signal
+import subprocess
+import sys
 import textwrap
 from dataclasses import replace
 
@@ -59,6 +62,37 @@ def test_a_process_that_cannot_be_started_is_a_failure_of_the_run(error):
 
     with pytest.raises(RunFailed, match=r"No worker process can be started .*--workers 0 starts none"):
         start_process(Process())
+
+
+DRIVER = """
+import time
+from gridbench.core import cores
+cores.PRELOADED = ["slow"]
+try:
+    cores.training_processes()
+    time.sleep(60)
+except KeyboardInterrupt:
+    time.sleep(3)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no process groups")
+def test_ctrl_c_while_workers_are_prepared_prints_no_traceback(tmp_path):
+    """A terminal sends it to all processes; the one that loads torch for the others told where it was."""
+    (tmp_path / "slow.py").write_text(
+        "import sys, time\nprint('loading', file=sys.stderr, flush=True)\ntime.sleep(1)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", DRIVER],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        start_new_session=True,
+    )
+    assert process.stderr.readline() == "loading\n"
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate(timeout=120)[1] == ""
+    assert process.returncode == 0
 
 
 def test_a_worker_that_has_loaded_a_plug_in_ends_in_silence(tmp_path, capfd):
