@@ -66,7 +66,7 @@ class Report:
             unknown = [name for name in wanted if name not in known]
             if wanted and len(unknown) == len(list(wanted)):
                 raise InputError(
-                    f"No paper's numbers are there for {', '.join(sorted(unknown))}."
+                    f"No paper reports numbers for {', '.join(sorted(unknown))}."
                     f"{nearest(unknown[0], known)} Use --dataset with one of: {', '.join(known)}."
                 )
             sheets += reported_sheets(set(wanted) or None)

@@ -200,7 +200,7 @@ def test_a_data_set_without_reported_numbers_is_said(runs, write_run):
     write_run(runs)
     found = collect(runs)
     tables = tables_of(found)
-    with pytest.raises(InputError, match=r"No paper's numbers are there for bluemarble.*bigearthnet, dlrsd"):
+    with pytest.raises(InputError, match=r"No paper reports numbers for bluemarble.*bigearthnet, dlrsd"):
         Report(found, tables, reported=True).sheets()
     with pytest.raises(InputError, match="No measured cell has a reported number"):
         Report(found, tables, beside=True).sheets()
