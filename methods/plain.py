@@ -16,10 +16,6 @@ __all__ = ["Plain", "plain_method"]
 class Plain(Method):
     """Discriminative reasoning only: minimise the mean loss over the mini-batch (paper, eq. 1)."""
 
-    because = (
-        "it is plain training with that very loss; plain training with another loss is the method of its name"
-    )
-
     def __init__(self, setup: Setup, parameters: Any = None) -> None:
         super().__init__(setup, parameters)
         if setup.objective is None:
@@ -53,11 +49,17 @@ class Plain(Method):
         return StepOutput(losses.mean(), losses, prediction=shown, logs=self.objective.task.logs(shown))
 
 
+_BECAUSE = (
+    "it is plain training with that very loss; plain training with another loss is the method of its name"
+)
+
+
 @functools.cache
 def plain_method(loss: str) -> type[Plain]:
     """Return the method that is plain training with one loss, and is named like it."""
     document = f"Plain training with the loss {loss}."
-    return type(loss, (Plain,), {"losses": (loss,), "__doc__": document, "__module__": __name__})
+    own = {"losses": (loss,), "because": _BECAUSE, "__doc__": document, "__module__": __name__}
+    return type(loss, (Plain,), own)
 
 
 def __getattr__(name: str) -> type[Plain]:

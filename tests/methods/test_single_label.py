@@ -6,6 +6,7 @@ import torch
 
 from gridbench.errors import InputError
 from gridbench.methods.pairing import chosen_loss, kin_of, usual_loss
+from gridbench.methods.plain import Plain
 from gridbench.methods.tasks.single_label import SingleLabel
 from gridbench.parameters import parse
 from gridbench.registry import LOSSES, METHODS
@@ -169,6 +170,17 @@ def test_losses_have_kin_of_other_labels():
 def test_what_does_not_go_together_names_its_kin(method, loss, level, said):
     with pytest.raises(InputError, match=said):
         chosen_loss(METHODS.get(method), loss, level)
+
+
+def test_the_reason_of_plain_training_is_not_that_of_methods_that_extend_it():
+    class Mine(Plain):
+        name = "mine"
+        losses = ("bce",)
+
+    with pytest.raises(InputError, match=r"it supports bce\."):
+        chosen_loss(Mine, "fl", None)
+    with pytest.raises(InputError, match="because it is plain training with that very loss"):
+        chosen_loss(METHODS.get("bce"), "fl", None)
 
 
 def test_a_level_chooses_the_loss():
