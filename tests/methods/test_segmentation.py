@@ -177,5 +177,9 @@ def test_symmetric_divergence_of_pixels_against_torch_distributions():
 
 @pytest.mark.parametrize("method", ["adele", "aio2"])
 def test_a_background_that_is_no_class_is_refused(lab, method):
-    with pytest.raises(InputError, match=r"'background' is 200.* allowed is 0 to"):
-        lab.method(method, "pce", background=200)
+    classes = lab.setup("pce").num_classes
+    for value in (classes, 200):
+        with pytest.raises(
+            InputError, match=rf"'background' is {value}.* allowed is 0 to {classes - 1}, or none"
+        ):
+            lab.method(method, "pce", background=value)
