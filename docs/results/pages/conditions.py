@@ -1,4 +1,4 @@
-"""The leading methods for several labels elsewhere: under other kinds of noise, and on photographs of Dubai."""
+"""The leading methods elsewhere: under other kinds of noise, on other archives, and on another machine."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import statistics
 from collections.abc import Mapping
 from itertools import product
 
-from pages.comparison import MAP, RATES, REFERENCES, SCENE
+from pages.archives import other_archives
+from pages.comparison import MAP, RATES, SCENE
 from pages.evidence import (
     ASL,
     AUTO,
     BCE,
     DEFAULT,
-    DUBAI,
     ELR,
     FL,
     JOCOR,
@@ -22,16 +22,13 @@ from pages.evidence import (
     Records,
     Where,
     compared,
-    mean,
     prose,
     table,
     told,
 )
 from pages.gains import OTHER_NOISE, OTHER_RATE
 from pages.scored import Rows, minus_plain, orders, scores
-from scipy.stats import kendalltau
 
-RATES_OF_DUBAI = (0, 30)
 TWICE: Mapping[str, Where] = {
     "bce": BCE,
     "fl": FL,
@@ -45,9 +42,8 @@ TWICE: Mapping[str, Where] = {
 
 
 def other_conditions(baselines: Records) -> list[str]:
-    """Return the page; its records are those of several labels, of the second archive, and of the leaderboard."""
-    records, dubai = SCENE.records, Records(DUBAI)
-    names = SCENE.names
+    """Return the page; its records are those of several labels, of other archives, and of the leaderboard."""
+    records, names = SCENE.records, SCENE.names
     lines = prose(
         "# Other conditions: other noise, another archive, another machine",
         "The leading methods for several labels per image ([all of them](several-labels.md), under the paper's noise) "
@@ -66,7 +62,7 @@ def other_conditions(baselines: Records) -> list[str]:
         lines += [f"### Minus `bce` of the same seed, {title.lower()}", ""]
         lines += minus_plain(records, rows, "bce", SCENE.paired, OTHER_RATE, noise)
         lines += orders(records, rows, (TEST, MAP), OTHER_RATE, noise)
-    return [*lines, *_second_archive(records, dubai, names), *_other_arithmetic(records, baselines)]
+    return [*lines, *other_archives(), *_other_arithmetic(records, baselines)]
 
 
 def _rows(records: Records, names: list[str], rate: float, noise: str = "swap") -> Rows:
@@ -76,53 +72,6 @@ def _rows(records: Records, names: list[str], rate: float, noise: str = "swap") 
 def _machine(records: Records, noise: str) -> str:
     (machine,) = {run.machine for run in records.runs if run.settings["noise"] == noise}
     return f"Computed on {machine}."
-
-
-def _second_archive(records: Records, dubai: Records, names: list[str]) -> list[str]:
-    (machine,) = dubai.machines()
-    lines = prose(
-        "## Photographs of Dubai",
-        "72 photographs of eight places in Dubai (MBRSC, annotated by Humans in the Loop) at half their resolution, in "
-        "5,535 tiles of 64 × 64 pixels with five classes, 2.5 of them in a tile on average; the places are split into "
-        "3,870 tiles for training, 540 and 1,125. What the places show differs: 46 % of the test pixels are water and "
-        "4 % of the training pixels. `test_resnet`, 20 epochs of 61 steps (as many steps as on `bluemarble`), "
-        "otherwise the recipe of prepared archives, the paper's noise, convolutions in bfloat16 "
-        f"(`--precision bfloat16`). Computed on {machine}.",
-    )
-    found: dict[int, dict[str, float]] = {}
-    for rate in RATES_OF_DUBAI:
-        rows = _rows(dubai, names, rate)
-        references = {name: {"method": name} for name in REFERENCES if dubai.find(rate, method=name)}
-        lines += [f"### Dubai, SLNIR {rate}", "", *scores(dubai, {**rows, **references}, SCENE.scores, rate)]
-        lines += [f"#### Minus `bce` of the same seed, Dubai, SLNIR {rate}", ""]
-        lines += minus_plain(dubai, rows, "bce", SCENE.paired, rate)
-        lines += orders(dubai, rows, (TEST, MAP), rate)
-        found[rate] = {name: _gain(dubai, name, TEST, rate) for name in rows if name != SCENE.plain}
-    rows_of_rates = []
-    for rate, gains in found.items():
-        for title, metric in SCENE.paired.items():
-            there = [_gain(dubai, name, metric, rate) for name in gains]
-            here = [_gain(records, name, metric, rate) for name in gains]
-            test = kendalltau(here, there)
-            same = sum((one > 0) == (other > 0) for one, other in zip(here, there, strict=True))
-            rows_of_rates.append(
-                [
-                    f"SLNIR {rate}, {title}",
-                    f"{test.statistic:+.2f} (p = {test.pvalue:.2g})",
-                    f"{same} of {len(there)}",
-                ]
-            )
-    lines += prose(
-        "### What carries over from `bluemarble`",
-        "How alike both archives order the methods by their mean gain over `bce`, and for how many of them that gain "
-        "has the same sign.",
-    )
-    return lines + table(["", "Kendall's tau", "same sign"], rows_of_rates)
-
-
-def _gain(records: Records, name: str, metric: str, rate: float) -> float:
-    one, other = (records.seeds(metric, rate, method=method) for method in (name, SCENE.plain))
-    return mean({seed: one[seed] - other[seed] for seed in one.keys() & other.keys()})
 
 
 def _other_arithmetic(here: Records, there: Records) -> list[str]:
