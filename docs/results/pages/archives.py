@@ -1,17 +1,15 @@
-"""The leading methods on other archives: photographs of Dubai, and larger tiles with a larger network."""
+"""The leading methods on other archives: photographs of Dubai, their maps, and larger tiles with a larger network."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pages.comparison import REFERENCES, SCENE, Comparison
+from pages.comparison import MAPS, REFERENCES, SCENE, Comparison
 from pages.evidence import OTHER_ARCHIVES, TEST, Records, Where, mean, prose, table
 from pages.leading import CHOSEN, CHOSEN_CELL
 from pages.scored import minus_plain, orders, scores
 from scipy.stats import kendalltau
-
-RATES = (0, 30)
 
 
 @dataclass(frozen=True)
@@ -24,6 +22,7 @@ class Elsewhere:
         about: What the archive and the recipe are.
         home: The comparison of all methods on `bluemarble`.
         where: Settings that its runs share.
+        rates: Noise rates at which the methods were run.
         also: Name -> cell of further rows, which are no method of that comparison.
     """
 
@@ -32,6 +31,7 @@ class Elsewhere:
     about: str
     home: Comparison
     where: Where
+    rates: tuple[int, ...] = (0, 30)
     also: Mapping[str, Where] = field(default_factory=dict)
 
     def rows(self, records: Records, names: list[str], rate: float) -> dict[str, Where]:
@@ -52,6 +52,16 @@ PLACES: tuple[Elsewhere, ...] = (
         "(`--precision bfloat16`).",
         home=SCENE,
         where={"dataset": "dubai", "kind": "scene"},
+    ),
+    Elsewhere(
+        title="Label maps of Dubai",
+        name="maps of Dubai",
+        about="The same tiles with their maps. 600 of the tiles for training, 30 epochs, `test_resnet` at an output "
+        "stride of 8 as on `bluemarble`, otherwise as above. The methods are the eight that are best on `bluemarble` "
+        "by NDCG@20 on validation at SLNIR 30 ([label maps](label-maps.md)), GRID, and plain training.",
+        home=MAPS,
+        where={"dataset": "dubai", "kind": "pixel"},
+        rates=(30,),
     ),
     Elsewhere(
         title="Larger tiles and a larger network",
@@ -76,7 +86,7 @@ def other_archives() -> list[str]:
     carried = [row for place in PLACES for row in _carried(place, records)]
     for place in PLACES:
         lines += [f"## {place.title}", "", *prose(place.about)]
-        for rate in RATES:
+        for rate in place.rates:
             lines += _at_rate(place, records, rate)
     lines += prose(
         "## What carries over from `bluemarble`",
@@ -105,7 +115,7 @@ def _carried(place: Elsewhere, records: Records) -> list[list[str]]:
     """Return a row for each rate and score."""
     home = place.home
     found = []
-    for rate in RATES:
+    for rate in place.rates:
         rows = place.rows(records, home.others, rate)
         plain = place.rows(records, [home.plain], rate)[home.plain]
         for title, metric in home.paired.items():

@@ -22,7 +22,7 @@ SEVERAL = tuple(sorted((HERE / "data").glob("several-labels*.zip")))
 AGAIN = HERE / "data" / "other-machine.zip"
 """Records of SEVERAL that another machine computed, too."""
 OTHER_ARCHIVES = HERE / "data" / "other-archives.zip"
-"""Records of the leading methods of SEVERAL on other archives, all of one machine."""
+"""Records of the leading methods of SEVERAL and LABEL_MAPS on other archives, all of one machine."""
 PREDICTIONS = HERE / "data" / "predictions.zip"
 """Records of the methods and losses of the tables of scene labels and label maps, with scores of their predictions."""
 PAIRS = HERE / "data" / "pairs.zip"
