@@ -10,18 +10,23 @@ import pytest
 
 from gridbench.cli import main
 from gridbench.core import files
-from gridbench.core.files import all_or_nothing, check_free, write_bytes
+from gridbench.core.files import UnsafeFile, all_or_nothing, check_free, write_bytes
+from gridbench.core.files.targets import temporary_name
 from gridbench.errors import InputError
 
 
 @pytest.fixture
 def read_only(monkeypatch):
     """Have a disk refuse every change, as one that is mounted read-only does, also of what is not there."""
+    opened = Path.open
 
     def refuse(path, *_, **__):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
 
-    monkeypatch.setattr(files, "_new", refuse)
+    def only_read(path, mode="r", *words, **settings):
+        return (refuse if set(mode) & set("wxa+") else opened)(path, mode, *words, **settings)
+
+    monkeypatch.setattr(Path, "open", only_read)
     monkeypatch.setattr(Path, "unlink", refuse)
 
 
@@ -82,6 +87,30 @@ def test_of_several_files_all_are_written_or_none(tmp_path, full_disk, room):
             write()
     found = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert found == ({"old.csv": b"old"} if room < 2 else {"old.csv": b"newer", "new.csv": b"new"})
+
+
+def test_of_several_files_none_gets_its_name_if_one_may_not_be_replaced_any_more(tmp_path):
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+
+    def write():
+        with all_or_nothing():
+            write_bytes(first, b"first")
+            write_bytes(second, b"second")
+            second.mkdir()
+
+    with pytest.raises(UnsafeFile, match=r"second.csv is a folder"):
+        write()
+    assert [path.name for path in tmp_path.iterdir()] == ["second.csv"]
+
+
+def test_what_a_kill_leaves_behind_is_free(tmp_path):
+    left = temporary_name(tmp_path / "out" / "a.png")
+    left.parent.mkdir()
+    left.write_bytes(b"half")
+    check_free([tmp_path / "out"], force=False)
+    (tmp_path / "out" / ".kept.part").write_bytes(b"somebody else's")
+    with pytest.raises(InputError, match=r"out would be replaced"):
+        check_free([tmp_path / "out"], force=False)
 
 
 def test_folders_without_files_are_free(tmp_path):
