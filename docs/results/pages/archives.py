@@ -12,6 +12,9 @@ from pages.scored import minus_plain, orders, scores
 from scipy.stats import kendalltau
 
 
+RATES = (0, 30)
+
+
 @dataclass(frozen=True)
 class Elsewhere:
     """The leading methods for one level of labels on another archive.
@@ -22,7 +25,6 @@ class Elsewhere:
         about: What the archive and the recipe are.
         home: The comparison of all methods on `bluemarble`.
         where: Settings that its runs share.
-        rates: Noise rates at which the methods were run.
         also: Name -> cell of further rows, which are no method of that comparison.
     """
 
@@ -31,7 +33,6 @@ class Elsewhere:
     about: str
     home: Comparison
     where: Where
-    rates: tuple[int, ...] = (0, 30)
     also: Mapping[str, Where] = field(default_factory=dict)
 
     def rows(self, records: Records, names: list[str], rate: float) -> dict[str, Where]:
@@ -61,7 +62,6 @@ PLACES: tuple[Elsewhere, ...] = (
         "by NDCG@20 on validation at SLNIR 30 ([label maps](label-maps.md)), GRID, and plain training.",
         home=MAPS,
         where={"dataset": "dubai", "kind": "pixel"},
-        rates=(30,),
     ),
     Elsewhere(
         title="Larger tiles and a larger network",
@@ -86,7 +86,7 @@ def other_archives() -> list[str]:
     carried = [row for place in PLACES for row in _carried(place, records)]
     for place in PLACES:
         lines += [f"## {place.title}", "", *prose(place.about)]
-        for rate in place.rates:
+        for rate in RATES:
             lines += _at_rate(place, records, rate)
     lines += prose(
         "## What carries over from `bluemarble`",
@@ -115,7 +115,7 @@ def _carried(place: Elsewhere, records: Records) -> list[list[str]]:
     """Return a row for each rate and score."""
     home = place.home
     found = []
-    for rate in place.rates:
+    for rate in RATES:
         rows = place.rows(records, home.others, rate)
         plain = place.rows(records, [home.plain], rate)[home.plain]
         for title, metric in home.paired.items():
