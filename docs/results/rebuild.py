@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from pages.budget import budget
+from pages.budget import budget, tuned_wins
 from pages.conditions import other_conditions
 from pages.cost import cost
 from pages.evidence import BASELINES, BCE, HERE, PCE, STUDIES, TOLD, TOLD_PCE, Records
@@ -59,6 +59,7 @@ PICTURES: dict[str, Callable[[Records], Figure]] = {
     "single-labels.png": single_scores,
     "who-wins-maps.png": map_wins,
     "who-wins-single.png": single_wins,
+    "who-wins-tuned.png": tuned_wins,
     "who-wins.png": wins,
     "why.png": heads_over_epochs,
 }

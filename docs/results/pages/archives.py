@@ -11,7 +11,6 @@ from pages.leading import CHOSEN, CHOSEN_CELL
 from pages.scored import minus_plain, orders, scores
 from scipy.stats import kendalltau
 
-
 RATES = (0, 30)
 
 

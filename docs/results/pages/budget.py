@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from matplotlib.figure import Figure
 from pages.comparison import ACCURACY, MAP, SCENE, SINGLE, Comparison
 from pages.evidence import (
     RESOLVED,
@@ -16,17 +17,18 @@ from pages.evidence import (
     VALIDATION,
     Records,
     Where,
-    compared,
     differences,
     differences_told,
     over_rates,
+    paired,
     prose,
     table,
     told,
 )
+from pages.gains import win_map
 
 from gridbench.leaderboard.records.runs import Run
-from gridbench.leaderboard.stats.statistics import holm_corrected, paired_interval
+from gridbench.leaderboard.stats.statistics import Interval, holm_corrected, paired_interval
 
 PLAIN = "bce"
 RATES = (0, 30, 60)
@@ -62,18 +64,24 @@ class Search:
 
 def budget(_: Records) -> list[str]:
     """Return the page of tries and of what was chosen, whose records are a file of their own."""
-    tuned, single = Records(TUNED), Records(TUNED_SINGLE, *SINGLE_LABELS)
-    names = sorted({str(run.settings["method"]) for run in tuned.runs})
-    found = {name: searched(tuned, name, SCENE) for name in names}
-    order = sorted(names, key=lambda name: -max(found[name].tries.values()))
+    tuned, found, order = _searches()
     return [
         "# Every method with the same number of tries, on `bluemarble`",
         "",
         *_tries(found, order),
         *_chosen(tuned, found, order),
-        *_differences(tuned, found, [name for name in order if name != PLAIN]),
-        *_one_label(single),
+        *_differences(_gains(tuned, found, order)),
+        *_at_defaults(tuned, found),
+        *_one_label(Records(TUNED_SINGLE, *SINGLE_LABELS)),
     ]
+
+
+def _searches() -> tuple[Records, dict[str, Search], list[str]]:
+    """Return the records, the search of every method, and the methods, the best on validation first."""
+    tuned = Records(TUNED)
+    names = sorted({str(run.settings["method"]) for run in tuned.runs})
+    found = {name: searched(tuned, name, SCENE) for name in names}
+    return tuned, found, sorted(names, key=lambda name: -max(found[name].tries.values()))
 
 
 def searched(records: Records, method: str, comparison: Comparison) -> Search:
@@ -153,38 +161,71 @@ def _chosen(tuned: Records, found: Mapping[str, Search], order: list[str]) -> li
     return lines
 
 
-def _differences(tuned: Records, found: Mapping[str, Search], others: list[str]) -> list[str]:
-    lines = [f"## Minus tuned `{PLAIN}` of the same seed", "", *prose(RESOLVED)]
-    for title, metric in SCORES.items():
-        pairs = [
-            [
-                (
-                    tuned.seeds(metric, rate, **_where(name, found)),
-                    tuned.seeds(metric, rate, **_where(PLAIN, found)),
-                )
-                for rate in RATES
-            ]
-            for name in others
+@dataclass(frozen=True)
+class Gains:
+    """What the tuned methods gain over tuned plain training.
+
+    Attributes:
+        others: The methods, the best on validation first.
+        at_rates: Metric -> method -> difference at each of RATES; those of one metric are one family.
+        averaged: Metric -> method -> difference averaged over the rates of each seed; all of them are one family.
+    """
+
+    others: tuple[str, ...]
+    at_rates: Mapping[str, Mapping[str, list[Interval]]]
+    averaged: Mapping[str, Mapping[str, Interval]]
+
+
+def _gains(tuned: Records, found: Mapping[str, Search], order: list[str]) -> Gains:
+    others = tuple(name for name in order if name != PLAIN)
+
+    def seeds(name: str, metric: str, rate: int) -> dict[int, float]:
+        return tuned.seeds(metric, rate, **_where(name, found))
+
+    def averaged(name: str, metric: str) -> Interval:
+        one, other = ({str(rate): seeds(each, metric, rate) for rate in RATES} for each in (name, PLAIN))
+        return paired_interval(one, other)
+
+    at_rates = {}
+    for metric in SCORES.values():
+        rows = [
+            [(seeds(name, metric, rate), seeds(PLAIN, metric, rate)) for rate in RATES] for name in others
         ]
-        rows = [[f"{name} - {PLAIN}", *row] for name, row in zip(others, compared(pairs), strict=True)]
+        at_rates[metric] = dict(zip(others, paired(rows), strict=True))
+    family = iter(holm_corrected([averaged(name, metric) for name in others for metric in SCORES.values()]))
+    by_method = {name: {metric: next(family) for metric in SCORES.values()} for name in others}
+    return Gains(
+        others,
+        at_rates,
+        {metric: {name: by_method[name][metric] for name in others} for metric in SCORES.values()},
+    )
+
+
+def _differences(gains: Gains) -> list[str]:
+    lines = [f"## Minus tuned `{PLAIN}` of the same seed", "", *prose(RESOLVED)]
+    lines += prose("![Gain of every tuned method over tuned plain training](figures/who-wins-tuned.png)")
+    for title, metric in SCORES.items():
+        rows = [[f"{name} - {PLAIN}", *differences_told(row)] for name, row in gains.at_rates[metric].items()]
         lines += [f"### {title}, minus", "", *table(["", *(f"SLNIR {rate}" for rate in RATES)], rows)]
-    return [*lines, *_averaged(tuned, found, others), *_at_defaults(tuned, found)]
-
-
-def _averaged(tuned: Records, found: Mapping[str, Search], others: list[str]) -> list[str]:
-    def at_rates(name: str, metric: str) -> dict[str, dict[int, float]]:
-        return {str(rate): tuned.seeds(metric, rate, **_where(name, found)) for rate in RATES}
-
-    intervals = [
-        paired_interval(at_rates(name, metric), at_rates(PLAIN, metric))
-        for name in others
-        for metric in SCORES.values()
-    ]
-    texts = differences_told(holm_corrected(intervals))
     rows = [
-        [f"{name} - {PLAIN}", *texts[at * len(SCORES) :][: len(SCORES)]] for at, name in enumerate(others)
+        [f"{name} - {PLAIN}", *differences_told(gains.averaged[metric][name] for metric in SCORES.values())]
+        for name in gains.others
     ]
-    return ["### Averaged over the rates of each seed", "", *table(["", *SCORES], rows)]
+    return [*lines, "### Averaged over the rates of each seed", "", *table(["", *SCORES], rows)]
+
+
+def tuned_wins(_: Records) -> Figure:
+    """Draw where tuned methods beat tuned plain training, in the order of the page."""
+    gains = _gains(*_searches())
+    columns: dict[str, Mapping[str, Mapping[str, Interval]]] = {
+        f"SLNIR\n{rate}": {
+            metric: {name: row[at] for name, row in rows.items()} for metric, rows in gains.at_rates.items()
+        }
+        for at, rate in enumerate(RATES)
+    }
+    columns["mean"] = gains.averaged
+    about = f"scene labels, ten tries each: points above tuned {PLAIN.upper()}"
+    return win_map(gains.others, columns, about, SCORES)
 
 
 def _at_defaults(tuned: Records, found: Mapping[str, Search]) -> list[str]:

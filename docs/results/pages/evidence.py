@@ -147,11 +147,17 @@ RESOLVED = (
 )
 
 
+def paired(rows: Sequence[Sequence[tuple[Seeds, Seeds]]]) -> list[list[Interval]]:
+    """Return the paired differences of one table, corrected as one family."""
+    intervals = iter(
+        holm_corrected([paired_interval({"": one}, {"": other}) for row in rows for one, other in row])
+    )
+    return [[next(intervals) for _ in row] for row in rows]
+
+
 def compared(rows: Sequence[Sequence[tuple[Seeds, Seeds]]]) -> list[list[str]]:
     """Write the mean paired differences of one table with their 95 % intervals and n, the resolved ones in bold."""
-    intervals = [paired_interval({"": one}, {"": other}) for row in rows for one, other in row]
-    texts = iter(differences_told(holm_corrected(intervals)))
-    return [[next(texts) for _ in row] for row in rows]
+    return [differences_told(row) for row in paired(rows)]
 
 
 def differences_told(intervals: Iterable[Interval]) -> list[str]:

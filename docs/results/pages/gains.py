@@ -29,7 +29,6 @@ OTHER_NOISE: Mapping[str, tuple[str, str]] = {
 """Noise model -> heading and what it does."""
 
 
-@styled
 def who_wins(comparison: Comparison, noises: Iterable[str] = ()) -> Figure:
     """Draw the gain of every method over plain training under every noise; what is resolved is bold and framed."""
     names, rates = comparison.others, comparison.rates
@@ -44,17 +43,33 @@ def who_wins(comparison: Comparison, noises: Iterable[str] = ()) -> Figure:
     for noise in noises:
         ran = list(comparison.rows(names, OTHER_RATE, noise))
         columns[f"{noise}\n{OTHER_RATE}"] = comparison.family(ran, every, [OTHER_RATE], noise)
-    figure, panels = new_figure(1, 2, PAGE, 0.175 * len(names) + 1.2)
-    for panel, metric in zip(panels, shown, strict=True):
+    about = f"{comparison.labels}: points above plain {comparison.plain.upper()}"
+    return win_map(names, columns, about, {NAMES[metric]: metric for metric in shown})
+
+
+@styled
+def win_map(
+    names: Sequence[str],
+    columns: Mapping[str, Mapping[str, Mapping[str, Interval]]],
+    about: str,
+    shown: Mapping[str, str],
+) -> Figure:
+    """Draw differences from plain training, a panel for each metric; what is resolved is bold and framed.
+
+    Args:
+        names: Methods, from top to bottom.
+        columns: Heading -> metric -> method -> difference, from left to right.
+        about: What differs from what, for the title.
+        shown: Heading of a panel -> its metric, from left to right.
+    """
+    figure, panels = new_figure(1, len(shown), PAGE, 0.175 * len(names) + 1.2)
+    for panel, (heading, metric) in zip(panels, shown.items(), strict=True):
         _map(panel, names, [family[metric] for family in columns.values()])
         panel.set_xticks(range(len(columns)), columns, fontsize=6)
         panel.set_yticks(range(len(names)), names if panel is panels[0] else [""] * len(names))
-        panel.set_title(NAMES[metric], loc="left")
+        panel.set_title(heading, loc="left")
     figure.suptitle(
-        f"bluemarble · {comparison.labels}: points above plain {comparison.plain.upper()} of the same seed (n = 5); "
-        "bold and framed: resolved",
-        x=0.01,
-        ha="left",
+        f"bluemarble · {about} of the same seed (n = 5); bold and framed: resolved", x=0.01, ha="left"
     )
     return figure
 
