@@ -18,7 +18,7 @@ from gridbench.datasets.readers.splitting import SPLIT_WORDS
 from gridbench.datasets.readers.tables import LabelTable, TableOptions, read_label_table
 from gridbench.datasets.readers.tables.label_checks import folded_name, number_form, says_no_label
 from gridbench.datasets.readers.tables.label_table import refuse_alike
-from gridbench.datasets.readers.tables.rows import TABLE_SUFFIXES
+from gridbench.datasets.readers.tables.rows import TABLE_SUFFIXES, read_text
 from gridbench.errors import InputError, counted
 
 __all__ = [
@@ -77,7 +77,10 @@ def label_files(root: Path) -> dict[str, Path]:
     if whole is not None:
         return {"": whole}
     names = (*LABEL_FILES, *_ANNOTATION_FILES)
-    inner = {f"{folder.name}/": first_file(folder, names) for folder in split_folders(root)}
+    inner = {
+        f"{folder.name}/": first_file(folder, names) or _roboflow_table(folder)
+        for folder in split_folders(root)
+    }
     named = {prefix: path for prefix, path in inner.items() if path is not None}
     if named:
         return named
@@ -95,6 +98,12 @@ def label_files(root: Path) -> dict[str, Path]:
     files = [path for folder in folders for path in sorted(folder.iterdir())]
     tables = {f"{path.stem}/": path for path in files if path.suffix.lower() in _ONE_TABLE_EACH}
     return tables if len(tables) == len(files) else {}
+
+
+def _roboflow_table(folder: Path) -> Path | None:
+    """Return Roboflow's table of multi-labels in a folder; its export of masks calls the table of classes the same."""
+    path = first_file(folder, ("_classes.csv",))
+    return path if path is not None and read_text(path).lower().startswith("filename,") else None
 
 
 def unread_label_files(root: Path, read: Sequence[Path]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,6 +142,8 @@ def _class_columns(
         used = [place[name.casefold()] for name in class_names]
     names = tuple(class_names) if class_names is not None else tuple(table.header[i] for i in used)
     refuse_alike(names, f"columns of {table.path}")
+    if class_names is None:
+        _refuse_renamed_columns(table, names)
     labels = np.zeros((len(table.rows), len(used)), dtype=np.uint8)
     for c, i in enumerate(used):
         cells = table.column(i)
@@ -161,6 +164,21 @@ def _class_columns(
             "it label, or add a column for the other class."
         )
     return names, labels
+
+
+def _refuse_renamed_columns(table: RawTable, names: Sequence[str]) -> None:
+    """Refuse `water.1` beside `water`, as pandas calls the second of two columns of one name.
+
+    Raises:
+        InputError: With the two columns.
+    """
+    for name in names:
+        first = re.sub(r"(?<=\D)\.\d+$", "", name)
+        if first != name and first in names:
+            raise InputError(
+                f"{table.path} has the columns {first!r} and {name!r}: pandas renames the second of two columns of one "
+                "name so. Take one out, or list the classes with --classes FILE if both are classes."
+            )
 
 
 def _other_columns(table: RawTable, columns: Columns) -> dict[str, list[str]]:

@@ -379,3 +379,31 @@ def test_tables_of_different_classes_are_refused(tmp_path):
         one_hot(tmp_path / "labels" / f"{scene}.csv", "image", {scene: classes}, classes)
     with pytest.raises(InputError, match="do not have the same columns of classes: sea, trees"):
         plan(tmp_path)
+
+
+def test_multi_labels_of_roboflow_lie_beside_the_images_of_each_split(root, tmp_path):
+    (root / "classes.txt").unlink()
+    rows = {"train": ["a", "b"], "valid": ["c"], "test": ["d"]}
+    for split, names in rows.items():
+        for i, name in enumerate(names):
+            picture(root / split / f"{name}_png.rf.0{i}f.jpg", ord(name))
+        lines = [f"{name}_png.rf.0{i}f.jpg, 1, {int(name in 'bd')}" for i, name in enumerate(names)]
+        (root / split / "_classes.csv").write_text("\n".join(["filename, sand, water", *lines]))
+    archive = packed(root, tmp_path)
+    assert archive.class_names == ("sand", "water")
+    labels = {
+        name.split("/")[1][0]: tuple(row) for name, row in by_name(archive, archive.scene_labels).items()
+    }
+    assert labels == {"a": (1, 0), "b": (1, 1), "c": (1, 0), "d": (1, 1)}
+    assert [len(archive.indices(split)) for split in ("train", "val", "test")] == [2, 1, 1]
+
+
+def test_roboflow_calls_the_classes_of_masks_as_the_table_of_labels(root):
+    (root / "classes.txt").unlink()
+    for split in ("train", "valid", "test"):
+        picture(root / split / f"{split}.jpg")
+        mask(root / split / f"{split}_mask.png", 0, 1)
+        (root / split / "_classes.csv").write_text("Pixel Value, Class\n0, sand\n1, water\n")
+    with pytest.raises(InputError, match="--classes FILE"):
+        plan(root)
+    assert plan(root, classes=root / "train/_classes.csv").layout.class_names == ("sand", "water")

@@ -216,3 +216,11 @@ def test_lists_of_classes_in_yaml_or_python_are_refused(tmp_path, text):
     (tmp_path / "classes.txt").write_text(text)
     with pytest.raises(InputError, match="Write one name a line"):
         read_class_table(tmp_path / "classes.txt")
+
+
+def test_a_column_that_pandas_renamed_is_no_class_of_its_own(tmp_path):
+    header, row = "file,water,sand,water.1", (lambda i: f"{i % 2},{1 - i % 2},1")
+    with pytest.raises(InputError, match=r"'water' and 'water\.1': pandas renames"):
+        read(tmp_path, header, row)
+    known = read(tmp_path, header, row, class_names=["water", "sand", "water.1"])
+    assert known.class_names == ("water", "sand", "water.1")
