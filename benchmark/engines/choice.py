@@ -86,6 +86,20 @@ class EngineChoice:
         per_device = _number("--per-device", self.per_device)
         return LocalPool(execution, self.workers, self.devices, time_limit, per_device)
 
+    def require_devices(self) -> None:
+        """Refuse a device of the local engine that this machine does not have, before each run fails for it.
+
+        Raises:
+            InputError: There is no such device.
+        """
+        if not set(self.devices) - {"auto", "cpu"}:
+            return
+        from gridbench.core.environment import all_devices, choose_device
+
+        # Trying a device that is there would take some of its memory from the runs.
+        for name in set(self.devices) - {"auto", "cpu", *all_devices()}:
+            choose_device(name)
+
     def chooser(
         self, execution: Execution, settings: Mapping[str, Any], progress: ProgressReporter
     ) -> Chooser | None:

@@ -37,6 +37,7 @@ from gridbench.records.run_folder import (
     unwritable,
 )
 from gridbench.training.autotune.precision import Chooser
+from gridbench.training.backbone import require_backbone
 from gridbench.training.checkpoint import Checkpoint, CheckpointWriter, clear_checkpoints, load_checkpoint
 from gridbench.training.compile import compile_failure, require_compiler
 from gridbench.training.experiment import Experiment, Outcome
@@ -86,6 +87,9 @@ def planned(config: RunConfig, execution: Execution) -> tuple[Plan, Execution]:
         InputError: Something in the config is wrong; nothing was written.
         RunFailed: None of the candidate settings could be timed.
     """
+    if config.backbone is not None:
+        # Not the recipe's own, for which timm need not be imported before it is built.
+        require_backbone(config.backbone)
     config, execution = _decided(config, execution)
     return make_plan(config, execution.cache or default_cache(), execution.building), execution
 

@@ -23,6 +23,7 @@ from gridbench.sweeps.chosen import chosen_settings
 from gridbench.sweeps.grid import AXES, RECIPE, Item, Sweep, expand, make_sweep, seeds_of, several
 from gridbench.sweeps.model_selection import Selection, select, write_selection
 from gridbench.sweeps.search_space import EVERY, Search, tries_of
+from gridbench.training.backbone import require_backbone
 
 __all__ = ["Computing", "PlannedSweep", "SweepResult", "declare_items", "plan_sweep", "sweep"]
 
@@ -217,6 +218,9 @@ def plan_sweep(
         combinations = chosen_settings(execution.runs, axes, base)
     else:
         combinations = expand(axes, base) if search is None else tries_of(expand(axes, base), search)
+    computing.engine.require_devices()
+    for name in axes.get("backbone") or filter(None, [base.get("backbone")]):
+        require_backbone(str(name))
     chooser = computing.engine.chooser(execution, base, progress)
     settle = chooser.settle if chooser else None
     cache = execution.cache or default_cache()

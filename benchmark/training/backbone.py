@@ -18,7 +18,7 @@ from gridbench.training.compile import compiled
 from gridbench.training.pretrained import SOURCES, model_config, published_weights
 from gridbench.training.weights_file import Loaded, load_weights, read_weights
 
-__all__ = ["BackboneSpec", "Probe", "TimmBackbone", "build_backbone", "probe"]
+__all__ = ["BackboneSpec", "Probe", "TimmBackbone", "build_backbone", "probe", "require_backbone"]
 
 DESCRIPTOR_MAPS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "softplus": F.softplus}
 
@@ -204,16 +204,24 @@ def check_distance(found: Probe, distance: str, spec: BackboneSpec) -> None:
         )
 
 
-def _create(spec: BackboneSpec) -> nn.Module:
+def require_backbone(name: str) -> None:
+    """Refuse a name that timm does not have. The first call imports timm, which takes a second or two.
+
+    Raises:
+        InputError: With the nearest name.
+    """
     import timm
 
-    family = spec.name.split(".")[0]
-    if not spec.name.startswith(SOURCES) and not timm.is_model(family):
-        known = timm.list_models()
+    family = name.split(".")[0]
+    if not name.startswith(SOURCES) and not timm.is_model(family):
         raise InputError(
-            f"There is no backbone {spec.name!r} in timm.{nearest(family, known)} "
+            f"There is no backbone {name!r} in timm.{nearest(family, timm.list_models())} "
             "`gridbench list backbones PATTERN` lists them; hf-hub:OWNER/NAME and local-dir:FOLDER are taken, too."
         )
+
+
+def _create(spec: BackboneSpec) -> nn.Module:
+    require_backbone(spec.name)
     # timm loads what fits of a model from elsewhere, and says nothing of the rest; `load_weights` wants all of it.
     pretrained = spec.pretrained and not spec.name.startswith(SOURCES)
     options: dict[str, Any] = {"pretrained": pretrained, "num_classes": 0, "in_chans": spec.bands}

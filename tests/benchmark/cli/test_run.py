@@ -75,6 +75,21 @@ def test_a_dry_run_shows_everything_and_writes_nothing(cli, short, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["run", "dry run"])
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (("--backbone", "test_restnet"), r"no backbone 'test_restnet' in timm\. Did you mean 'test_resnet'"),
+        (("--device", "cudda"), r"no device 'cudda'\. Allowed: auto, cpu"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_run_refuses(cli, short, tmp_path, wrong, said, dry):
+    code, _, messages = cli(*short, "--method", "bce", *wrong, *dry)
+    assert code == 2
+    assert re.search(said, " ".join(messages.split())), messages
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_profile_shows_every_phase(cli, short):
     code, out, _ = cli(*short, "--method", "bce")
     assert code == 0

@@ -241,3 +241,19 @@ def test_why_a_run_failed_before_it_began_is_told_at_the_end(cli, short, yaml):
     assert code == 1
     assert "1 run failed; all others are intact. bce slnir 30 seed 0 none: The noise model 'none'" in messages
     assert cli("status")[1].startswith("1 done")
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["sweep", "dry run"])
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (("--backbone", "test_resnet,test_restnet"), "Did you mean 'test_resnet'"),
+        (("--backbone", "test_restnet"), "Did you mean 'test_resnet'"),
+        (("--device", "cudda"), "There is no device 'cudda'"),
+    ],
+)
+def test_names_that_every_run_would_refuse_are_refused_at_once(cli, short, yaml, tmp_path, wrong, said, dry):
+    code, _, messages = cli(*short, "--config", yaml("method: bce\n"), *wrong, *dry)
+    assert code == 2
+    assert said in " ".join(messages.split())
+    assert not (tmp_path / "runs").exists()
