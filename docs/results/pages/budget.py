@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from pages.comparison import ACCURACY, MAP, SCENE, SINGLE, Comparison
 from pages.evidence import (
     RESOLVED,
+    SAME_RATE,
     SINGLE_LABELS,
     TEST,
     TUNED,
@@ -38,6 +39,7 @@ RATE = "learning_rate"
 USUAL = "0.001"
 """The learning rate of the recipe."""
 AT_DEFAULTS = ("sat", "jocor")
+AT_ITS_RATE = ("sat", "jocor", "role", "elr", "grid")
 LEADING_SINGLE = ("anl_ce", "gce", "sce", "nce_rce", "sop", "npn", "jocor", "elr", "grid")
 SCORES: Mapping[str, str] = {"NDCG@20": TEST, "NDCG@20, unseen queries": UNSEEN, "mAP": MAP}
 
@@ -71,7 +73,7 @@ def budget(_: Records) -> list[str]:
         *_tries(found, order),
         *_chosen(tuned, found, order),
         *_differences(_gains(tuned, found, order)),
-        *_at_defaults(tuned, found),
+        *_at_defaults(found),
         *_one_label(Records(TUNED_SINGLE, *SINGLE_LABELS)),
     ]
 
@@ -117,6 +119,8 @@ def _settings(run: Run) -> dict[str, str]:
 
 def _tries(found: Mapping[str, Search], order: list[str]) -> list[str]:
     (count,) = {len(search.tries) for search in found.values()}
+    rates = [float(search.where[RATE]) for search in found.values()]
+    lower, higher = (sum(rate < float(USUAL) for rate in rates), sum(rate > float(USUAL) for rate in rates))
     rows = []
     for name in order:
         scores = list(found[name].tries.values())
@@ -129,9 +133,11 @@ def _tries(found: Mapping[str, Search], order: list[str]) -> list[str]:
             f"{count} tries of each method, plain training among them, on **validation** NDCG@20 (percent) at SLNIR "
             f"{TRIED_AT} with seed 0; the best try was then run at every rate with five seeds. A try is a learning "
             "rate and a value of every parameter that the method declares for a search: the defaults, and nine drawn "
-            "at random. BCE has no parameters, so its tries are ten learning rates. (What ROLE expects by default "
-            "follows from the archive and is none of its values to try.) Test scores chose nothing. All else is the "
-            "recipe of [several labels](several-labels.md).",
+            "at random. BCE, MAE and WAN have no parameters, so their tries are ten learning rates. (What ROLE expects "
+            "by default follows from the archive and is none of its values to try.) Test scores chose nothing. All "
+            "else is the recipe of [several labels](several-labels.md).",
+            f"For {lower} of {len(order)} a learning rate below the recipe's {USUAL} was chosen, for {higher} one "
+            "above it.",
         ),
         *table(["", "worst", "defaults", "best", "chosen"], rows),
     ]
@@ -228,24 +234,44 @@ def tuned_wins(_: Records) -> Figure:
     return win_map(gains.others, columns, about, SCORES)
 
 
-def _at_defaults(tuned: Records, found: Mapping[str, Search]) -> list[str]:
-    """Return the section on plain training and the leading methods at their defaults against tuned plain training."""
-    plain = _where(PLAIN, found)
-    rows: dict[str, Where] = {}
-    for name in (PLAIN, *AT_DEFAULTS):
-        usual = _settings(SCENE.records.find(TRIED_AT, method=name)[0])
-        rows[name] = {"method": name, **{setting: usual[setting] for setting in found[name].where}}
-    lines = [
+def _usual(found: Mapping[str, Search], name: str) -> Where:
+    """Return the cell of a method at its defaults."""
+    usual = _settings(SCENE.records.find(TRIED_AT, method=name)[0])
+    # A parameter whose default follows from the archive is missing from the settings.
+    return {"method": name, **{setting: usual.get(setting, str(None)) for setting in found[name].where}}
+
+
+def _at_defaults(found: Mapping[str, Search]) -> list[str]:
+    """Return the sections on methods at their defaults, of which nothing was chosen, against tuned plain training."""
+    rate = found[PLAIN].where[RATE]
+    usual = {name: _usual(found, name) for name in (PLAIN, *AT_DEFAULTS)}
+    at_its_rate = {name: {**_usual(found, name), RATE: rate} for name in AT_ITS_RATE}
+    return [
         f"## Defaults minus tuned `{PLAIN}` of the same seed",
         "",
         *prose(
             "The methods that lead [several labels](several-labels.md) at their defaults, and "
             f"`{PLAIN}` by the recipe, run on the machine of the tries. Nothing was chosen for them."
         ),
+        *_minus_tuned(Records(TUNED), found, usual, "defaults"),
+        f"## At the learning rate of tuned `{PLAIN}`",
+        "",
+        *prose(
+            f"Methods with the learning rate that was chosen for `{PLAIN}`, {rate}, and their defaults otherwise: what "
+            "a method adds where plain training is at its best."
+        ),
+        *_minus_tuned(Records(TUNED, SAME_RATE), found, at_its_rate, "same learning rate"),
     ]
+
+
+def _minus_tuned(
+    records: Records, found: Mapping[str, Search], rows: Mapping[str, Where], how: str
+) -> list[str]:
+    plain = _where(PLAIN, found)
+    pairs = {f"{name}, {how} - tuned {PLAIN}": (where, plain) for name, where in rows.items()}
+    lines = []
     for title, metric in SCORES.items():
-        pairs = {f"{name}, defaults - tuned {PLAIN}": (where, plain) for name, where in rows.items()}
-        lines += [f"### {title}, defaults minus tuned", "", *differences(tuned, pairs, metric)]
+        lines += [f"### {title}, {how} minus tuned", "", *differences(records, pairs, metric)]
     return lines
 
 
