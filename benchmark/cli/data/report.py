@@ -60,7 +60,10 @@ def packed_lines(archive: Archive) -> list[str]:
     lines: list[str] = []
     warnings = _empty({split: len(chosen) for split, chosen in rows.items()})
     warnings += _absent("image", names, {s: archive.scene_labels[r].sum(0).tolist() for s, r in rows.items()})
-    if archive.label_maps is not None:
+    if archive.label_maps is None:
+        always = [name for name, column in zip(names, archive.scene_labels.T, strict=True) if column.all()]
+        warnings += [f"every image has the class {_named(always)}"] if always else []
+    else:
         counted = pixels_by_split(archive)
         pixels = {split: counts[: len(names)].tolist() for split, counts in counted.items()}
         ignored = {split: int(counts[255]) for split, counts in counted.items()}

@@ -1,4 +1,4 @@
-"""Scene labels of a user's images: from a table, from one table a folder, or from the names of the folders."""
+"""Scene labels of a user's images: from a table, from several, or from the names of the folders."""
 
 from __future__ import annotations
 
@@ -9,40 +9,25 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from gridbench.datasets.readers.files import FileIndex
-from gridbench.datasets.readers.folder.layout import FoundFiles, first_file, split_folders
+from gridbench.datasets.readers.folder.layout import FoundFiles
 from gridbench.datasets.readers.folder.parallel_folders import refuse_parallel_folders
-from gridbench.datasets.readers.folder.split_lists import is_name_list
 from gridbench.datasets.readers.formats.annotations import ANNOTATION_SUFFIXES, annotation_table
 from gridbench.datasets.readers.formats.drawn import Outlines
 from gridbench.datasets.readers.splitting import SPLIT_WORDS
 from gridbench.datasets.readers.tables import LabelTable, TableOptions, read_label_table
-from gridbench.datasets.readers.tables.label_checks import folded_name, number_form, says_no_label
+from gridbench.datasets.readers.tables.label_checks import (
+    folded_name,
+    number_form,
+    refuse_combinations,
+    refuse_variants,
+    says_no_label,
+)
 from gridbench.datasets.readers.tables.label_table import refuse_alike
-from gridbench.datasets.readers.tables.rows import TABLE_SUFFIXES, read_text
 from gridbench.errors import InputError, counted
 
-__all__ = [
-    "LABEL_FILES",
-    "MatchedTable",
-    "folder_labels",
-    "label_files",
-    "match_tables",
-    "other_tables",
-    "unread_label_files",
-]
+__all__ = ["MatchedTable", "folder_labels", "match_tables"]
 
-LABEL_FILES = tuple(f"labels{suffix}" for suffix in TABLE_SUFFIXES)
-_OTHER_LABEL_FILES = ("multilabel.csv", "multilabels.csv", "multi-labels.xlsx")
-_TABLE_FOLDERS = {"labels", "label", "tables"}
-_ONE_TABLE_EACH = {".csv", ".tsv", ".xlsx", ".parquet"}
 _LISTED_TABLES = 3
-_ANNOTATION_FILES = (
-    "labels.json",
-    "labels.jsonl",
-    "annotations.json",
-    "_annotations.coco.json",
-    "annotations.xml",
-)
 
 
 @dataclass(frozen=True)
@@ -64,59 +49,6 @@ class MatchedTable:
     def column(self, name: str, key: str) -> str:
         """Return what an image's row has in another column."""
         return self.table.columns[name][self.row_of[key]]
-
-
-def label_files(root: Path) -> dict[str, Path]:
-    """Return the tables of labels in their usual places: prefix of the images that each is about -> file.
-
-    One `labels.csv` is about all images (prefix ""); else `train/labels.csv`, `val/labels.csv` and so on, or
-    `train.csv`, `val.csv` and so on, are about the images of one split, or `labels/beach.csv` about those below a
-    folder `beach`.
-    """
-    whole = first_file(root, (*LABEL_FILES, *_ANNOTATION_FILES, *_OTHER_LABEL_FILES))
-    if whole is not None:
-        return {"": whole}
-    names = (*LABEL_FILES, *_ANNOTATION_FILES)
-    inner = {
-        f"{folder.name}/": first_file(folder, names) or _roboflow_table(folder)
-        for folder in split_folders(root)
-    }
-    named = {prefix: path for prefix, path in inner.items() if path is not None}
-    if named:
-        return named
-    beside = {
-        path.stem.lower(): path
-        for path in sorted(root.iterdir())
-        if path.suffix.lower() in TABLE_SUFFIXES and not is_name_list(path)
-    }
-    splits = {f"{stem}/": path for stem, path in beside.items() if stem in SPLIT_WORDS}
-    if len(splits) > 1:
-        return splits
-    folders = [
-        path for path in sorted(root.iterdir()) if path.is_dir() and path.name.lower() in _TABLE_FOLDERS
-    ]
-    files = [path for folder in folders for path in sorted(folder.iterdir())]
-    tables = {f"{path.stem}/": path for path in files if path.suffix.lower() in _ONE_TABLE_EACH}
-    return tables if len(tables) == len(files) else {}
-
-
-def _roboflow_table(folder: Path) -> Path | None:
-    """Return Roboflow's table of multi-labels in a folder; its export of masks calls the table of classes the same."""
-    path = first_file(folder, ("_classes.csv",))
-    return path if path is not None and read_text(path).lower().startswith("filename,") else None
-
-
-def unread_label_files(root: Path, read: Sequence[Path]) -> list[str]:
-    """Return the names of files in a folder that are called as tables of labels are, beside the one that is read."""
-    names = {*LABEL_FILES, *_ANNOTATION_FILES, *_OTHER_LABEL_FILES}
-    return sorted(path.name for path in root.iterdir() if path.name.lower() in names and path not in read)
-
-
-def other_tables(root: Path, known: Sequence[str]) -> list[str]:
-    """Return the names of further tables in a folder, which may be the one that the user means."""
-    return sorted(
-        p.name for p in root.iterdir() if p.suffix.lower() in TABLE_SUFFIXES and p.name not in known
-    )
 
 
 def match_tables(
@@ -147,7 +79,27 @@ def match_tables(
         parts.append((prefix, table, index.match(table.keys, str(path))))
     if len(parts) == 1:
         return MatchedTable(parts[0][1], parts[0][2])
+    if class_names is None:
+        _refuse_names_of_others(list(files.values()), [table for _, table, _ in parts], options)
     return _joined(list(files.values()), parts)
+
+
+def _refuse_names_of_others(
+    paths: Sequence[Path], tables: Sequence[LabelTable], options: TableOptions
+) -> None:
+    """Refuse names that are another spelling, or a combination, of names in another table, as within one table.
+
+    Raises:
+        InputError: With the table of the name.
+    """
+
+    def where(position: int) -> str:
+        return str(paths[position])
+
+    names = [table.class_names for table in tables]
+    refuse_variants(names, where)
+    if options.separator is None and not any(table.has_class_columns or table.outlines for table in tables):
+        refuse_combinations(names, where, "none")
 
 
 def _joined(paths: Sequence[Path], parts: Sequence[tuple[str, LabelTable, dict[str, int]]]) -> MatchedTable:

@@ -20,7 +20,15 @@ from gridbench.datasets.readers.folder.options import FolderOptions
 from gridbench.datasets.readers.splitting import SPLIT_WORDS
 from gridbench.errors import InputError
 
-__all__ = ["FoundFiles", "find_files", "first_file", "masks_in", "split_folders", "split_of_name"]
+__all__ = [
+    "FoundFiles",
+    "files_called",
+    "find_files",
+    "first_file",
+    "masks_in",
+    "split_folders",
+    "split_of_name",
+]
 
 _IMAGE_FOLDERS = ("images", "image", "img", "imgs", "jpegimages", "img_dir")
 _MASK_FOLDERS = ("masks", "mask", "annotations", "labels", "gt", "segmentationclass", "ann_dir")
@@ -128,8 +136,13 @@ def split_folders(root: Path) -> list[Path]:
 
 def first_file(root: Path, names: Sequence[str]) -> Path | None:
     """Return the first of some files that is there, under its name or with other capitals."""
+    return next(iter(files_called(root, names)), None)
+
+
+def files_called(root: Path, names: Sequence[str]) -> list[Path]:
+    """Return those of some files that are there, under their names or with other capitals, in that order."""
     there = _by_lower_name(root)
-    return next((there[name] for name in names if name in there and there[name].is_file()), None)
+    return [there[name] for name in names if name in there and there[name].is_file()]
 
 
 def _by_lower_name(root: Path) -> dict[str, Path]:

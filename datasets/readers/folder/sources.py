@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from gridbench.datasets.readers.base import listed
-from gridbench.datasets.readers.files import is_raster, other_kinds, walk_files
+from gridbench.datasets.readers.files import is_raster, walk_files
 from gridbench.datasets.readers.folder.drawn_masks import drawings_of, with_background
-from gridbench.datasets.readers.folder.labels import (
-    LABEL_FILES,
-    MatchedTable,
-    folder_labels,
+from gridbench.datasets.readers.folder.label_files import (
+    CLASS_FILES,
+    METADATA_FILES,
     label_files,
-    match_tables,
-    other_tables,
+    nothing_to_learn,
     unread_label_files,
 )
-from gridbench.datasets.readers.folder.layout import FoundFiles, find_files, first_file, masks_in
+from gridbench.datasets.readers.folder.labels import MatchedTable, folder_labels, match_tables
+from gridbench.datasets.readers.folder.layout import (
+    FoundFiles,
+    find_files,
+    first_file,
+    masks_in,
+    split_folders,
+)
 from gridbench.datasets.readers.folder.options import FolderOptions
 from gridbench.datasets.readers.folder.split_lists import LIST_SUFFIXES, find_split_lists, unread_splits
 from gridbench.datasets.readers.formats.drawing import Drawing
@@ -27,8 +32,6 @@ from gridbench.datasets.readers.tables.class_table import ClassTable, read_class
 from gridbench.errors import InputError, counted
 
 __all__ = ["FolderSources", "find_sources", "keep_complete"]
-
-_CLASS_FILES = ("classes.csv", "classes.tsv", "classes.txt", "classes.xlsx", "class_dict.csv")
 
 
 @dataclass
@@ -88,20 +91,33 @@ def find_sources(root: Path, options: FolderOptions) -> FolderSources:
     if not root.is_dir():
         raise InputError(f"There is no folder {root}.")
     tables = {"": options.labels} if options.labels is not None else label_files(root)
-    class_file = options.classes or first_file(root, _CLASS_FILES)
+    class_file = options.classes or first_file(root, CLASS_FILES)
     if not tables and options.masks is None and not any(map(is_raster, walk_files(options.images or root))):
-        raise InputError(_nothing_to_learn(root))
+        raise InputError(nothing_to_learn(root))
     found = find_files(root, options)
-    if found.masks is not None and all(path.suffix.lower() in LIST_SUFFIXES for path in tables.values()):
-        # Beside masks, train.txt with "image mask" in each line is a list of a split.
-        tables = {prefix: path for prefix, path in tables.items() if path not in find_split_lists(root)}
+    if found.masks is not None and options.labels is None:
+        # Beside masks, metadata.csv may say anything, and train.txt may list images and masks of a split.
+        tables = {prefix: path for prefix, path in tables.items() if path.name.lower() not in METADATA_FILES}
+        if all(path.suffix.lower() in LIST_SUFFIXES for path in tables.values()):
+            tables = {prefix: path for prefix, path in tables.items() if path not in find_split_lists(root)}
     table = None if class_file is None else read_class_table(class_file, options.ignore_classes)
     names = table.names if table else None
-    labels = match_tables(tables, found, names, _with_numbers(options.table, table)) if tables else None
+    try:
+        labels = match_tables(tables, found, names, _with_numbers(options.table, table)) if tables else None
+    except InputError as error:
+        about = [
+            path for path in tables.values() if path.name.lower() in METADATA_FILES and not options.labels
+        ]
+        folders = {PurePosixPath(key).parent for key in found.images}
+        if not about or len(folders) <= max(1, len(split_folders(root))):
+            raise
+        raise InputError(
+            f"{error} Or, if the folders of the images are their classes, move {about[0].name} elsewhere."
+        ) from error
     if labels is None and found.masks is None:
         labels = folder_labels(found, names)
     if labels is None and found.masks is None:
-        raise InputError(_nothing_to_learn(root))
+        raise InputError(nothing_to_learn(root))
     _refuse_unused(options, labels if tables else None, found, class_file)
     if table is None:
         if labels is not None and found.masks is None:
@@ -250,23 +266,6 @@ def keep_complete(sources: FolderSources) -> list[str]:
     if not keys:
         raise InputError("No image has everything that it needs: " + "; ".join(sources.notes) + ".")
     return keys
-
-
-def _nothing_to_learn(root: Path) -> str:
-    text = (
-        f"{root} has neither labels ({', '.join(LABEL_FILES)}), nor masks (a folder masks or mask), nor a "
-        "folder for each "
-        "class; name them with --labels FILE or --masks DIR."
-    )
-    tables = other_tables(root, _CLASS_FILES)
-    if tables:
-        text += f" There is {', '.join(tables[:5])}: is it the table of labels? Then add --labels {root / tables[0]}"
-    elif kinds := other_kinds(root):
-        text += (
-            f" Files are there that end in {kinds}. One file for each image, as YOLO, Pascal VOC and LabelMe write, is "
-            "not read: export COCO JSON from the tool. Masks in .npy or .mat must be saved as PNG or TIFF."
-        )
-    return text
 
 
 def _refuse_unused(

@@ -15,7 +15,7 @@ from gridbench.datasets.readers.files import FileIndex
 from gridbench.datasets.readers.formats.coco import coco_annotations
 from gridbench.datasets.readers.formats.cvat import cvat_annotations
 from gridbench.datasets.readers.formats.drawn import Annotations, Outlines
-from gridbench.datasets.readers.formats.label_studio import studio_annotations
+from gridbench.datasets.readers.formats.label_studio import is_answer, studio_annotations
 from gridbench.datasets.readers.source_files import Unreadable, read_bytes
 from gridbench.datasets.readers.tables import LabelTable, TableOptions
 from gridbench.datasets.readers.tables.label_table import interpret_table, refuse_alike
@@ -106,7 +106,7 @@ def _read(path: Path) -> Annotations | RawTable:
         return _understood(coco_annotations, path, value)
     if isinstance(value, list) and value and all(isinstance(task, dict) for task in value):
         if any(_STUDIO_KEYS & row.keys() or isinstance(row.get("data"), dict) for row in value) or any(
-            _is_nested(cell) for row in value for cell in row.values()
+            is_answer(cell) for row in value for cell in row.values()
         ):
             return _understood(studio_annotations, path, value)
         return table_of_records(path, value)
@@ -142,10 +142,6 @@ def _json(path: Path, content: bytes) -> Any:
     if path.suffix.lower() in (".jsonl", ".ndjson") or objects:
         text = b"[" + b",".join(lines) + b"]"
     return parse_json(text, largest=LARGEST_TABLE, nested=MOST_ANNOTATED)
-
-
-def _is_nested(cell: object) -> bool:
-    return isinstance(cell, dict) or (isinstance(cell, list) and any(isinstance(one, dict) for one in cell))
 
 
 def _is_labels(value: object) -> bool:

@@ -11,7 +11,7 @@ from gridbench.datasets.readers.files import RASTER_SUFFIXES
 from gridbench.datasets.readers.formats.drawn import Annotations, Drawn, ellipse, rectangle
 from gridbench.errors import InputError
 
-__all__ = ["studio_annotations"]
+__all__ = ["is_answer", "studio_annotations"]
 
 
 def studio_annotations(path: Path, tasks: Sequence[Mapping[str, Any]]) -> Annotations:
@@ -85,6 +85,14 @@ def _studio_shape(value: Mapping[str, Any], width: float, height: float) -> tupl
     if {"x", "y", "radiusX", "radiusY"} <= at.keys():
         return (ellipse(at["x"], at["y"], at["radiusX"], at["radiusY"], degrees),)
     return ()
+
+
+def is_answer(cell: object) -> bool:
+    """Whether a value is of a form that the answers of the minimal export have, and other records do not."""
+    if isinstance(cell, dict):
+        return isinstance(cell.get("choices"), list)
+    rows = cell if isinstance(cell, list) else []
+    return any(isinstance(row, dict) and any(name.endswith("labels") for name in row) for row in rows)
 
 
 def _studio_minimal(task: Mapping[str, Any]) -> list[Drawn]:

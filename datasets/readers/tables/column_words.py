@@ -71,8 +71,8 @@ UNSURE_SUFFIXES = ("_flag", "_id", "_count", "_ok", "_checked", "_verified", "_s
 NO_LABELS = _words(
     "date time datetime timestamp created created_at updated_at annotator annotated_by author user username labeler",
     "labeller reviewer photographer comment comments note notes remark remarks description caption source url link",
-    "license licence country city region location place site sensor camera satellite platform season month year lat",
-    "lon latitude longitude crs md5 sha256 uuid",
+    "captions text prompt license licence country city region location place site sensor camera satellite platform",
+    "season month year lat lon latitude longitude crs md5 sha256 uuid",
 )
 """Columns of words that say something else about an image than what it shows."""
 

@@ -22,6 +22,7 @@ from gridbench.datasets.readers.tables.flags import (
     is_class_column,
     is_never_a_class,
     is_unsure,
+    may_hold_labels,
     refuse_flags_beside_words,
     refuse_unsure_classes,
 )
@@ -236,10 +237,16 @@ def _find_labels(table: RawTable, rest: Sequence[int], columns: Columns) -> None
         columns.listings = texts
         return
     example = "" if not texts else _example_of(table, texts[0] if marks is None else marks)
+    several = [
+        i
+        for i in texts
+        if may_hold_labels(table, i) or re.sub(r"_*\d+$", "", column_word(table, i)) in LIST_NAMES
+    ]
+    names = " ".join(f"--label-columns {shlex.quote(table.header[i])}" for i in several)
     raise InputError(
         f"{table.path} holds no labels: it needs a column `labels` with names divided by ;, or a column of 0 and 1 "
         f"for each class{example}. Its columns are {shortened(', '.join(table.header))}; name yours with "
-        "--label-columns NAME, again for more: an image has the labels of all."
+        f"{shortened(names) or '--label-columns NAME, again for more'}: an image has the labels of all."
     )
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "is_class_column",
     "is_never_a_class",
     "is_unsure",
+    "may_hold_labels",
     "refuse_flags_beside_words",
     "refuse_unsure_classes",
 ]
@@ -100,7 +101,7 @@ def refuse_flags_beside_words(table: RawTable, binaries: Sequence[int], rest: Se
     Raises:
         InputError: With the options for either reading.
     """
-    words = next((i for i in rest if i not in binaries and _may_hold_labels(table, i)), None)
+    words = next((i for i in rest if i not in binaries and may_hold_labels(table, i)), None)
     if words is None:
         return
     columns = [table.column(i) for i in binaries]
@@ -119,7 +120,7 @@ def refuse_flags_beside_words(table: RawTable, binaries: Sequence[int], rest: Se
         )
 
 
-def _may_hold_labels(table: RawTable, i: int) -> bool:
+def may_hold_labels(table: RawTable, i: int) -> bool:
     """Whether a column holds a few words, each in several rows, as one of labels does."""
     if column_word(table, i) in NO_CLASSES | NO_LABELS:
         return False

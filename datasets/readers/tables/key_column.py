@@ -123,10 +123,17 @@ def refuse_missing_header(table: RawTable, files: FileIndex | None, key: int) ->
         for i, cell in enumerate(table.header)
         if i != key and cell in table.column(i) and column_word(table, i) not in LIST_NAMES
     ]
+    # Of a table without a header, the first row has the name of an image where headers have "file" or "image_id".
+    repeated = [] if {*column_word(table, key).split("_")} & {*KEY_NAMES} else repeated
+    numbers = not is_file and all(map(str.isdecimal, table.header))
     if is_file or repeated:
+        looks = (
+            "holds numbers, as pandas writes where columns have no names"
+            if numbers
+            else "looks like an image's and not like a header"
+        )
         raise InputError(
-            f"The first row of {table.path} is {shortened(', '.join(table.header))}: it looks like an image's "
-            "and not like a header. "
+            f"The first row of {table.path} is {shortened(', '.join(table.header))}: it {looks}. "
             "Put a first row with the names of the columns, such as file,labels or file,water,trees."
         )
 

@@ -24,6 +24,7 @@ __all__ = ["SEPARATORS", "Cells", "divide_cells"]
 SEPARATORS = {"semicolon": ";", "bar": "|", "comma": ",", "blank": " ", "none": ""}
 _QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
 _ESCAPED = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)")
+_OBJECT = re.compile(r"""\[?\{\s*(?:'[^']*'|"[^"]*")\s*:""")
 _UNFIT = re.compile("[\x00-\x1f\ud800-\udfff]")
 _BLANKS = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _CURLY = ("\u201c\u201d", "\u2018\u2019", "\u201e\u201c", "\u00ab\u00bb")
@@ -125,6 +126,13 @@ def _bracketed(cells: Sequence[str], where: Callable[[int], str]) -> list[list[s
         )
 
     filled = [row for row, cell in enumerate(cells) if cell]
+    objects = next((row for row in filled if _OBJECT.match(cells[row])), None)
+    if objects is not None:
+        raise InputError(
+            f"{where(objects)}: {cells[objects]:.80} holds objects, and labels are names. Write the names of each "
+            "image's classes into a column `labels`, such as ['a', 'b'], or give the tool's export in JSON (COCO, "
+            "Label Studio), of which objects are read."
+        )
     listed = [row for row in filled if is_list(cells[row])]
     if not listed:
         return None

@@ -99,6 +99,16 @@ def test_what_is_missing_after_packing_is_a_warning(gridbench, mine):
     assert "share of the pixels in train / val / test, in percent" in done.stdout
 
 
+def test_a_class_that_every_image_has_is_a_warning(gridbench, mine):
+    names = sorted(path.name for path in (mine / "images").iterdir())
+    rows = "".join(f"{name},{i % 2},{1 - i % 2},1\n" for i, name in enumerate(names))
+    (mine / "rows.csv").write_text(f"file,sea,land,resized\n{rows}")
+    (mine / "classes.txt").unlink()
+    (mine / "masks").rename(mine.parent / "masks")
+    done = gridbench("prepare", "folder", "--data", mine, "--labels", mine / "rows.csv", "--name", "mine")
+    assert "WARNING: every image has the class 'resized'" in done.stdout
+
+
 def test_printed_commands_are_quoted(mine, tmp_path):
     cache = tmp_path / "a cache"
     words = ["prepare", "folder", "--data", str(mine), "--name", "mine", "--cache", str(cache), "--quiet"]

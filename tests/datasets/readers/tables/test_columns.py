@@ -81,8 +81,12 @@ def test_several_columns_of_names_are_read_together_when_they_are_named(tmp_path
     def row(i):
         return f"water,{'trees' if i % 2 else ''}"
 
-    with pytest.raises(InputError, match="--label-columns NAME, again for more"):
+    with pytest.raises(InputError, match="--label-columns label1 --label-columns label2"):
         read(tmp_path, "file,label1,label2", row)
+    with pytest.raises(InputError, match="--label-columns main --label-columns 'a second'"):
+        read(tmp_path, "file,main,a second", lambda i: f"{WORDS[i % 2]},{WORDS[i // 2 % 2]}")
+    with pytest.raises(InputError, match="--label-columns NAME, again for more"):
+        read(tmp_path, "file,height,width", lambda i: f"{i + 3},{i + 4}")
     table = read(tmp_path, "file,label1,label2", row, label_columns=("label1", "label2"))
     assert labels_of(table) == {n: ["trees", "water"] if i % 2 else ["water"] for i, n in enumerate(NAMES)}
     with pytest.raises(InputError, match=r"'Water' and 'water'.*differ in case"):
@@ -163,7 +167,7 @@ def test_texts_that_parquet_stores_as_bytes_are_texts(tmp_path):
 
 
 def test_records_in_cells_of_parquet_are_no_labels(tmp_path):
-    with pytest.raises(InputError, match="cannot be read as a list"):
+    with pytest.raises(InputError, match="holds objects"):
         parquet(tmp_path, [{"name": "water", "score": 0.9}] * len(NAMES))
 
 

@@ -20,6 +20,28 @@ def test_a_first_row_of_the_form_of_the_others_is_no_header(tmp_path):
         read_label_table(tmp_path / "labels.csv", None, files)
 
 
+@pytest.mark.parametrize("key", ["file", "image_id", "", "harbour"])
+def test_numbers_may_be_the_names_of_classes(tmp_path, key):
+    files = FileIndex({f"t{i}": Path(f"images/t{i}.png") for i in range(6)})
+    rows = "".join(f"t{i},{int(i % 3 == 0)},{int(i % 3 > 0)}\n" for i in range(6))
+    (tmp_path / "labels.csv").write_text(f"{key},0,1\n{rows}")
+    if key == "harbour":
+        with pytest.raises(InputError, match="looks like an image's and not like a header"):
+            read_label_table(tmp_path / "labels.csv", None, files)
+        return
+    table = read_label_table(tmp_path / "labels.csv", None, files)
+    assert table.class_names == ("0", "1")
+    assert table.labels[:, 0].tolist() == [1, 0, 0, 1, 0, 0]
+
+
+def test_a_first_row_of_numbers_says_nothing_about_the_columns(tmp_path):
+    files = FileIndex({f"t{i}": Path(f"images/t{i}.png") for i in range(6)})
+    rows = "".join(f"t{i},{i % 2},{1 - i % 2}\n" for i in range(6))
+    (tmp_path / "labels.csv").write_text(f"0,1,2\n{rows}")
+    with pytest.raises(InputError, match="holds numbers, as pandas writes where columns have no names"):
+        read_label_table(tmp_path / "labels.csv", None, files)
+
+
 @pytest.mark.parametrize(
     ("cell", "message"),
     [

@@ -1,0 +1,197 @@
+"""Where tables of labels are found, which is read, and several tables together."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from gridbench.datasets.readers.folder.folder import plan_folder
+from gridbench.datasets.readers.folder.options import FolderOptions
+from gridbench.datasets.readers.prepare import prepare
+from gridbench.errors import InputError
+
+COUNTS = {"train": 3, "validation": 1, "test": 2}
+WORDS = ("water", "trees", "sand")
+
+
+def picture(path, value=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((8, 8, 3), value, np.uint8)).save(path)
+
+
+def plan(root, **options):
+    return plan_folder(root, FolderOptions(**options))
+
+
+def labels_of(root, tmp_path, **options):
+    archive = prepare(plan(root, **options), tmp_path / "cache", "mine")
+    rows = zip(archive.names, archive.scene_labels, strict=True)
+    return {name: {archive.class_names[c] for c in np.flatnonzero(row)} for name, row in rows}
+
+
+def write_csv(folder, rows):
+    pd.DataFrame(rows).to_csv(folder / "metadata.csv", index=False)
+
+
+def write_jsonl(folder, rows):
+    (folder / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def write_parquet(folder, rows):
+    pd.DataFrame(rows).to_parquet(folder / "metadata.parquet")
+
+
+WRITERS = {"csv": write_csv, "jsonl": write_jsonl, "parquet": write_parquet}
+
+
+def hugging_face(root, write, row, below=""):
+    """Write images 0.png, 1.png, ... of each split and what `row` returns of the number of each as its metadata."""
+    for split, count in COUNTS.items():
+        for i in range(count):
+            picture(root / split / below / f"{i}.png", i)
+        write(root / split, [{"file_name": f"{below}{i}.png", **row(i)} for i in range(count)])
+    return root
+
+
+def several(i):
+    return {"labels": [WORDS[i], WORDS[i - 1]]}
+
+
+FORMS = {
+    "names": (lambda i: {"label": WORDS[i], "text": f"picture {i}"}, lambda i: {WORDS[i]}),
+    "numbers": (lambda i: {"label": i}, lambda i: {str(i)}),
+    "columns": (
+        lambda i: {word: int(i in (c, c - 1)) for c, word in enumerate((*WORDS, "rock"))},
+        lambda i: {(*WORDS, "rock")[c] for c in (i, i + 1)},
+    ),
+}
+
+
+@pytest.mark.parametrize("below", ["", "files/of/2024/"])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", WRITERS)
+def test_metadata_of_hugging_face_lie_beside_the_images_of_each_split(tmp_path, kind, form, below):
+    row, labels = FORMS[form]
+    hugging_face(tmp_path / "own", WRITERS[kind], row, below)
+    found = labels_of(tmp_path / "own", tmp_path)
+    assert found == {f"{split}/{below}{i}": labels(i) for split, n in COUNTS.items() for i in range(n)}
+    archive = prepare(plan(tmp_path / "own"), tmp_path / "cache", "mine")
+    assert [len(archive.indices(split)) for split in ("train", "val", "test")] == [*COUNTS.values()]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_metadata_may_list_several_labels_of_an_image(tmp_path, kind):
+    found = labels_of(hugging_face(tmp_path / "own", WRITERS[kind], several), tmp_path)
+    assert found["train/1"] == {"water", "trees"}
+    assert found["test/0"] == {"water", "sand"}
+
+
+def test_images_without_metadata_are_left_out_and_counted(tmp_path):
+    root = hugging_face(tmp_path / "own", write_csv, lambda i: {"label": WORDS[i]})
+    (root / "validation/metadata.csv").unlink()
+    picture(root / "train/9.png")
+    notes = plan(root).report["notes"]
+    assert "2 images without labels, left out: train/9, validation/0" in notes
+
+
+def test_one_table_of_metadata_may_be_about_all_splits(tmp_path):
+    root = hugging_face(tmp_path / "own", lambda folder, rows: None, several)
+    write_jsonl(
+        root, [{"file_name": f"{s}/{i}.png", **several(i)} for s, n in COUNTS.items() for i in range(n)]
+    )
+    found = labels_of(root, tmp_path)
+    assert found["train/1"] == {"water", "trees"}
+    assert len(found) == 6
+
+
+def test_metadata_come_before_folders_that_may_be_classes(tmp_path):
+    """Hugging Face's reader takes no labels from folders either where there are metadata."""
+    for i, name in enumerate(["east/0", "east/1", "west/2"]):
+        picture(tmp_path / "own/train" / f"{name}.png", i)
+    rows = [{"file_name": "east/0.png"}, {"file_name": "east/1.png"}, {"file_name": "west/2.png"}]
+    write_csv(tmp_path / "own/train", [{**row, "label": WORDS[i % 2]} for i, row in enumerate(rows)])
+    assert labels_of(tmp_path / "own", tmp_path) == {
+        "train/east/0": {"water"},
+        "train/east/1": {"trees"},
+        "train/west/2": {"water"},
+    }
+    write_csv(tmp_path / "own/train", [{**row, "text": f"view {i}"} for i, row in enumerate(rows)])
+    with pytest.raises(InputError, match=r"holds no labels: .*move metadata.csv elsewhere"):
+        plan(tmp_path / "own")
+    write_csv(tmp_path / "own/train", [{"id": i, "label": WORDS[i]} for i in range(3)])
+    assert plan(tmp_path / "own").layout.class_names == ("east", "west")
+
+
+def test_metadata_beside_masks_are_not_read_unless_they_are_named(tmp_path):
+    (tmp_path / "classes.txt").write_text("sea\nland\n")
+    for i in range(4):
+        picture(tmp_path / "images" / f"{i}.png", i)
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        Image.fromarray(np.full((8, 8), i % 2, np.uint8)).save(tmp_path / "masks" / f"{i}.png")
+    write_csv(tmp_path, [{"file_name": f"{i}.png", "label": "land"} for i in range(4)])
+    found = plan(tmp_path)
+    assert "1 file of labels, not read: metadata.csv" in found.report["notes"]
+    assert any(
+        "labels: metadata.csv" in line
+        for line in plan(tmp_path, labels=tmp_path / "metadata.csv").report["reading"]
+    )
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_objects_of_metadata_are_refused(tmp_path, kind):
+    root = hugging_face(
+        tmp_path, WRITERS[kind], lambda i: {"objects": {"bbox": [[1, 2, 3, 4]], "categories": [i]}}
+    )
+    with pytest.raises(InputError, match=r"column 'objects': .* holds objects.*column `labels`.*COCO"):
+        plan(root)
+    hugging_face(tmp_path, WRITERS[kind], lambda i: {"objects": {"bbox": [[1, 2, 3, 4]]}, "label": WORDS[i]})
+    assert plan(root).layout.class_names == ("sand", "trees", "water")
+
+
+def test_tables_that_are_not_read_are_named(tmp_path):
+    root = hugging_face(tmp_path, write_csv, lambda i: {"label": WORDS[i]})
+    write_jsonl(root / "test", [{"file_name": "0.png", "label": "sand"}])
+    (root / "train/labels.csv").write_text("file,label\n0.png,water\n1.png,trees\n2.png,sand\n")
+    notes = plan(root).report["notes"]
+    assert "2 files of labels, not read: test/metadata.jsonl, train/metadata.csv" in notes
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "message"),
+    [
+        ("water", "Water", "differ in case or blanks only"),
+        ("1", "01", "are the same number"),
+        ("water", "water+trees", "may be one class or the labels water, trees"),
+    ],
+)
+def test_names_of_two_tables_are_compared_as_those_of_one(tmp_path, one, other, message):
+    for split, name, second in (("train", one, "trees"), ("test", other, other)):
+        picture(tmp_path / split / f"{split}0.png")
+        picture(tmp_path / split / f"{split}1.png")
+        text = f"file,label\n{split}0.png,{name}\n{split}1.png,{second}\n"
+        (tmp_path / split / "labels.csv").write_text(text)
+    with pytest.raises(InputError, match=message) as error:
+        plan(tmp_path)
+    assert str(tmp_path / "test/labels.csv") in str(error.value)
+
+
+def test_a_file_that_names_no_image_is_not_proposed_as_the_table(tmp_path):
+    picture(tmp_path / "images/a.png")
+    (tmp_path / "README.roboflow.txt").write_text("exported\nby somebody\n")
+    with pytest.raises(InputError) as error:
+        plan(tmp_path)
+    assert "--labels FILE" in str(error.value)
+    assert "README" not in str(error.value)
+    (tmp_path / "truth.csv").write_text("f,c\na.png,water\n")
+    with pytest.raises(InputError, match=r"There is truth.csv: .* --labels .*truth.csv"):
+        plan(tmp_path)
+
+
+def test_the_folder_that_holds_the_splits_is_named(tmp_path):
+    hugging_face(tmp_path / "data", write_csv, lambda i: {"label": WORDS[i]})
+    with pytest.raises(InputError, match=r"There are labels or splits in .*--data .*data"):
+        plan(tmp_path)
