@@ -68,7 +68,7 @@ test-docs: install  ## Run the commands of the documentation, those that train f
 	$(ONE_THREAD) $(BIN)/pytest -n $(JOBS) tests/docs/check_docs.py $(PYTEST_ARGS)
 
 docs: $(VENV)/.docs  ## Build the documentation as a site in build/site; a warning is an error
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo "Open build/site/index.html."
 
 $(VENV)/.docs: $(LINKS)

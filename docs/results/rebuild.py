@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from pages.budget import budget, tuned_wins
+from pages.budget.one import one_tuned
+from pages.budget.several import several_tuned, several_tuned_wins
 from pages.conditions import other_conditions
 from pages.cost import cost
 from pages.evidence import BASELINES, BCE, HERE, PCE, STUDIES, TOLD, TOLD_PCE, Records
@@ -35,17 +36,18 @@ FRONT = HERE.parents[1] / "README.md"
 BEGIN, END = "<!-- docs/results/rebuild.py writes from here -->", "<!-- to here -->"
 
 TABLES: dict[str, Callable[[Records], list[str]]] = {
-    "ablation.md": ablation,
-    "budget.md": budget,
+    "budget/several-labels.md": several_tuned,
+    "budget/single-labels.md": one_tuned,
     "cost.md": cost,
-    "detection.md": detection,
     "label-maps.md": label_maps,
-    "methods.md": methods,
     "other-conditions.md": other_conditions,
     "pairs.md": pairs,
+    "paper/ablation.md": ablation,
+    "paper/detection.md": detection,
+    "paper/methods.md": methods,
+    "paper/why.md": why,
     "several-labels.md": several,
     "single-labels.md": single,
-    "why.md": why,
 }
 PICTURES: dict[str, Callable[[Records], Figure]] = {
     "ablation.png": reasoning,
@@ -59,7 +61,7 @@ PICTURES: dict[str, Callable[[Records], Figure]] = {
     "single-labels.png": single_scores,
     "who-wins-maps.png": map_wins,
     "who-wins-single.png": single_wins,
-    "who-wins-tuned.png": tuned_wins,
+    "who-wins-tuned.png": several_tuned_wins,
     "who-wins.png": wins,
     "why.png": heads_over_epochs,
 }
@@ -103,7 +105,7 @@ def main() -> None:
         file.write_text(text, encoding="utf-8")
     for name, picture in PICTURES.items():
         (FIGURES / name).write_bytes(rendered(picture(records), "png"))
-    leaderboard(["--statistics", "--out", "table.md"], {"table.md": HERE / "leaderboard.md"})
+    leaderboard(["--statistics", "--out", "table.md"], {"table.md": HERE / "paper" / "leaderboard.md"})
     leaderboard(["--filter", "loss=bce", "--filter", "method!=oracle", "--figures", "."], SCENE_FIGURES)
     print(f"Rebuilt from {len(records.runs)} records in {BASELINES.name} and {STUDIES.name}.")
 

@@ -28,11 +28,10 @@ def on_files(files: Files, config: Any) -> Files:
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Turn links that leave docs/ for a file at the top of the repository."""
-    return (
-        re.sub(r"\]\((?:\.\./)+([\w.-]+)(#[^)]*)?\)", _up, markdown)
-        if page.file.src_uri not in PAGES.values()
-        else markdown
-    )
+    if page.file.src_uri in PAGES.values():
+        return markdown
+    depth = page.file.src_uri.count("/") + 1
+    return re.sub(rf"\]\((?:\.\./){{{depth}}}([\w.-]+)(#[^)]*)?\)", _up, markdown)
 
 
 def on_page_content(html: str, **_: Any) -> str:

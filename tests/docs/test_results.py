@@ -18,6 +18,7 @@ from gridbench.records.runner import Execution, run
 from gridbench.registry import LOSSES, METHODS
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results"
+QUESTIONS = RESULTS / "questions"
 
 
 @pytest.fixture
@@ -28,16 +29,17 @@ def scripts(monkeypatch):
 
 def test_every_table_is_what_the_shipped_records_give(scripts):
     texts = scripts("rebuild").texts(scripts("pages.evidence").Records())
-    assert set(RESULTS.glob("*.md")) - set(texts) == {RESULTS / "README.md", RESULTS / "leaderboard.md"}
+    written = {RESULTS / "README.md", RESULTS / "runs.md", RESULTS / "paper" / "leaderboard.md"}
+    assert set(RESULTS.rglob("*.md")) - set(texts) == written | set(QUESTIONS.glob("*.md"))
     for file, text in texts.items():
         assert file.read_text(encoding="utf-8") == text, f"run docs/results/rebuild.py: {file.name}"
 
 
 def test_the_leaderboard_is_what_the_command_writes_of_the_shipped_records(tmp_path):
     main(["leaderboard", "--baselines", "--statistics", "--out", str(tmp_path / "table.md")])
-    assert (tmp_path / "table.md").read_text(encoding="utf-8") == (RESULTS / "leaderboard.md").read_text(
-        encoding="utf-8"
-    )
+    assert (tmp_path / "table.md").read_text(encoding="utf-8") == (
+        RESULTS / "paper" / "leaderboard.md"
+    ).read_text(encoding="utf-8")
 
 
 def test_the_probe_only_looks(scripts):
@@ -77,6 +79,16 @@ def test_the_page_of_a_level_leaves_no_method_out(scripts, comparison, annotatio
         assert set(level.seeds(page.TEST, page.ORDERED_AT, name)) == five
         # The head of RRL predicts the graph of the classes that an image shows, and no map.
         assert set(level.seeds(level.prediction, page.ORDERED_AT, name)) == (set() if name == "rrl" else five)
+
+
+@pytest.mark.parametrize("level", ["several"])
+def test_every_method_of_a_level_was_tried_as_often_and_run_with_what_was_chosen(scripts, level):
+    budget, tuning = scripts(f"pages.budget.{level}").TUNING, scripts("pages.budget.tuning")
+    assert set(budget.searches) == set(budget.comparison.names)
+    assert {len(search.tries) for search in budget.searches.values()} == {10}
+    for name in budget.searches:
+        for rate in tuning.RATES:
+            assert set(budget.seeds(scripts("pages.evidence").TEST, rate, name)) == set(range(5))
 
 
 def test_the_combinations_with_five_seeds_have_them(scripts):
@@ -154,8 +166,9 @@ def test_every_interval_that_the_conclusions_tell_is_in_a_table_or_of_the_record
         # A page may say how far one is behind, where a table says how far the other is ahead.
         return {ends for mean, low, high in found for ends in ((mean, low, high), (-mean, -high, -low))}
 
-    pages = {file.name: file.read_text(encoding="utf-8") for file in RESULTS.glob("*.md")}
-    text = " ".join(pages.pop("README.md").split())
+    pages = {file: file.read_text(encoding="utf-8") for file in RESULTS.rglob("*.md")}
+    discussed = {RESULTS / "README.md", *QUESTIONS.glob("*.md")}
+    text = " ".join(" ".join(pages.pop(file) for file in sorted(discussed)).split())
     rows = "\n".join(re.findall(r"^\|.*", "\n".join(pages.values()), re.MULTILINE)).replace("**", "")
     known = told(rows, rf"{number} \({number} to {number}")
     known |= told(rows, rf"{number} \(n = \d+\) \| +{number} to {number}")
@@ -174,7 +187,7 @@ def test_every_interval_that_the_conclusions_tell_is_in_a_table_or_of_the_record
         known.add(tuple(float(f"{x:.1f}") for x in (interval.difference, interval.low, interval.high)))
     between = r"(?: (?:points?|of|mAP|NDCG(?:@20)?|accuracy|less|at \d+|above BCE))*"
     said = re.findall(rf"{number}{between} \({number} to {number}[;)]", text)
-    assert len(said) > 80
+    assert len(said) > 120
     wrong = [words for words in said if tuple(float(word.replace("−", "-")) for word in words) not in known]
     assert wrong == []
 

@@ -68,8 +68,8 @@ PLACES: tuple[Elsewhere, ...] = (
         about="`bluemarble64`: the image and map of `bluemarble` in 828 tiles of 64 × 64 pixels (593 for training, 101 "
         "and 134; 4.0 labels in a tile), and `resnet18` from scratch, a network with 30 times as many weights as "
         "`test_resnet`. 40 epochs, otherwise the recipe of `bluemarble`, convolutions in bfloat16; plain training once "
-        "more at the learning rate that validation chose on `bluemarble` ([budget](budget.md)). Three seeds tell "
-        "directions alone.",
+        "more at the learning rate that validation chose on `bluemarble` ([budget](budget/several-labels.md)). "
+        "Three seeds tell directions alone.",
         home=SCENE,
         where={"dataset": "bluemarble64", "learning_rate": "0.001"},
         also={CHOSEN: {**CHOSEN_CELL, "dataset": "bluemarble64"}},

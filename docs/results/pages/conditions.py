@@ -95,9 +95,10 @@ def _other_arithmetic(here: Records, there: Records) -> list[str]:
     return [
         *prose(
             "## Another machine, other kernels",
-            "The records of the [leaderboard](leaderboard.md) were made on a machine that was not recorded then, with "
-            "images that lie contiguously and Adam unfused; those of [several labels](several-labels.md) as that page "
-            "says. Images, labels, initial weights and mini-batches of one seed are the same, sums are rounded "
+            "The records of the [leaderboard](paper/leaderboard.md) were made on a machine that was not recorded "
+            "then, with images that lie contiguously and Adam unfused; those of [several labels](several-labels.md) "
+            "as that page says. Images, labels, initial weights and mini-batches of one seed are the same, sums are "
+            "rounded "
             "otherwise, and training carries that on. What that alone does to test NDCG@20 (here minus there, by run), "
             "and the gain over `bce` in both:",
         ),

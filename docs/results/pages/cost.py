@@ -29,7 +29,7 @@ def cost(records: Records) -> list[str]:
             "Hours by the clock of one process and thread; two shared two cores without an accelerator, often "
             "with other work beside them, so that a run took up to ten times as long as it does alone. Do not compare "
             "methods by these hours; `make bench` does that ([speed](../computing/speed.md)). The commands are in "
-            "[the runs](README.md#the-runs).",
+            "[the runs](runs.md).",
         ),
         *table(["records", "runs", "hours", "machines"], _files()),
         *prose(f"The runs of `{BASELINES.name}` and `{STUDIES.name}` by method and loss:"),

@@ -61,11 +61,12 @@ def detection(records: Records) -> list[str]:
     """How well noisy images and wrong labels are found, over the epochs and at the end of training."""
     lines = prose(
         "# Detection on `bluemarble`",
-        "What the scores are: [detection](../scores.md#detection-of-noisy-samples). Default recipe, the paper's noise.",
+        "What the scores are: [detection](../../scores.md#detection-of-noisy-samples). Default recipe, the "
+        "paper's noise.",
         "## In mini-batches, over the epochs (Figs. 2 and 4)",
         "The paper's measure, with its setting: lambda is the noise rate. Scene level (BCE), then pixel level (PCE).",
-        "![Precision of detection over the epochs, scene level](figures/detection.png)",
-        "![Precision of detection over the epochs, pixel level](figures/detection-pixel.png)",
+        "![Precision of detection over the epochs, scene level](../figures/detection.png)",
+        "![Precision of detection over the epochs, pixel level](../figures/detection-pixel.png)",
         "## At the end of a run",
         "Percent, mean ± sample standard deviation over n seeds; lambda at its defaults, 20 at scene level and 10 at "
         "pixel level. Each number is `gridbench leaderboard --baselines --metric sample_detection/LEVEL/WAY/SCORE`.",
@@ -140,9 +141,9 @@ def noise_models(records: Records) -> list[str]:
             "resolve a difference); default recipe, GRID with lambda 20. The precision of guessing is the column of"
             f" noisy images. Without noise BCE has {clean[0]} on validation and {clean[1]} on test. What 30 means is"
             " each model's own (`gridbench list noise NAME`): `missing` only removes and `extra` only adds labels, "
-            "`mixed` does both, the others replace; `class_dependent` was given [confusions.csv](data/confusions.csv), "
-            "in its first version, which drew labels one after another, so that the classes that the table makes "
-            "noisiest came out less noisy than it says.",
+            "`mixed` does both, the others replace; `class_dependent` was given "
+            "[confusions.csv](../data/confusions.csv), in its first version, which drew labels one after another, so "
+            "that the classes that the table makes noisiest came out less noisy than it says.",
         ),
         *table(header, rows),
     ]
@@ -156,8 +157,8 @@ def ablation(records: Records) -> list[str]:
         RESOLVED,
         "## Kinds of reasoning (Fig. 6)",
         "Lambda is 20. Only the hybrid, which is GRID, chooses samples. What `generative` and `joint` train the "
-        "backbone with is our reading: the paper does not say ([protocols](../protocols.md)).",
-        "![Kinds of reasoning](figures/ablation.png)",
+        "backbone with is our reading: the paper does not say ([protocols](../../protocols.md)).",
+        "![Kinds of reasoning](../figures/ablation.png)",
     )
     others = {f"hybrid - {name}": (DEFAULT, where) for name, where in MODES.items() if where != DEFAULT}
     lines += _both_splits(records, MODES)

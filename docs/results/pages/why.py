@@ -38,14 +38,14 @@ def why(records: Records) -> list[str]:
     """Return the page's tables."""
     lines = prose(
         "# What GRID's generative head does, on `bluemarble`",
-        "Runs of the plug-in [exclusion.py](exclusion.py): default recipe, the paper's noise, lambda 20. "
+        "Runs of the plug-in [exclusion.py](../exclusion.py): default recipe, the paper's noise, lambda 20. "
         "`grid_probe` is GRID that logs more; its scores are GRID's own, which a test checks. Mean ± sample "
         "standard deviation over n seeds.",
         "AUROC: how well a head's output orders the labels that are trained on, mean over classes within "
         "mini-batches; 50 knows nothing of an image beyond the class prior. The generative head is read at the "
         "latent mean. Pull: mean length of a sample's gradient on its descriptor, which is what a head would send "
         "to the backbone.",
-        "![Both heads over the epochs](figures/why.png)",
+        "![Both heads over the epochs](../figures/why.png)",
     )
     for slnir in (30, 60):
         logs = {name: records.epochs(name, slnir, **PROBE) for name in LOGGED}
