@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -120,20 +120,36 @@ def wrong_record(folder: Path) -> Iterator[str]:
 
 def _move(bundle: Path, source: Path, home: Path) -> Imported:
     """Move checked records to their folder; one that is there already must be the same."""
-    new, known, reasons = [], 0, []
-    for folder in sorted(path for path in source.iterdir() if path.is_dir()):
-        there = home / folder.name
-        if not there.exists() and not there.is_symlink():
-            new.append(folder)
-        elif (there / DONE).is_file() and read_bytes(there / DONE) == read_bytes(folder / DONE):
-            known += 1
-        else:
-            reasons.append(
-                f"{folder.name}: another record of that name is there; import under another --origin"
-            )
+    folders = sorted(path for path in source.iterdir() if path.is_dir())
+    known = [folder for folder in folders if os.path.lexists(home / folder.name)]
+    _require_same(bundle, known, home)
+    home.mkdir(parents=True, exist_ok=True)
+    late = []
+    for folder in folders:
+        if folder in known:
+            continue
+        try:
+            # Not `shutil.move`, which would move it into a folder that another import has made since.
+            folder.rename(home / folder.name)
+        except OSError:
+            if not os.path.lexists(home / folder.name):
+                raise
+            late.append(folder)
+    _require_same(bundle, late, home)
+    there = len(known) + len(late)
+    return Imported(home, len(folders) - there, there)
+
+
+def _require_same(bundle: Path, folders: list[Path], home: Path) -> None:
+    """Refuse records of which another one of their name is there."""
+    reasons = [
+        f"{folder.name}: another record of that name is there; import under another --origin"
+        for folder in folders
+        if not _same(folder / DONE, home / folder.name / DONE)
+    ]
     if reasons:
         refuse(bundle, reasons)
-    home.mkdir(parents=True, exist_ok=True)
-    for folder in new:
-        shutil.move(folder, home / folder.name)
-    return Imported(home, len(new), known)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return other.is_file() and read_bytes(other) == read_bytes(one)

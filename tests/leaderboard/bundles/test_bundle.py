@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import shutil
 import struct
 import zipfile
 from pathlib import Path
@@ -133,6 +134,32 @@ def test_a_full_disk_is_told_by_the_file_that_is_written(bundle, runs, monkeypat
             import_bundle(bundle, runs, "friend")
     assert list((runs / "imported").iterdir()) == []
     assert import_bundle(bundle, runs, "friend").new == 1
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["the same record", "another record"])
+def test_two_imports_at_once_leave_one_copy_of_a_record(bundle, runs, tmp_path, monkeypatch, same):
+    """The other import moves its records after this one has looked, and before it moves its own."""
+    home = runs / "imported" / "friend"
+    import_bundle(bundle, tmp_path / "other", "friend")
+    (other,) = (tmp_path / "other" / "imported" / "friend").iterdir()
+    make_folder = Path.mkdir
+
+    def slow(path, *arguments, **options):
+        make_folder(path, *arguments, **options)
+        if path == home:
+            shutil.copytree(other, home / other.name)
+            if not same:
+                (home / other.name / "done").write_text("another", encoding="utf-8")
+
+    monkeypatch.setattr(Path, "mkdir", slow)
+    if same:
+        done = import_bundle(bundle, runs, "friend")
+        assert (done.new, done.known) == (0, 1)
+    else:
+        with pytest.raises(InputError, match=f"{other.name}: another record of that name is there"):
+            import_bundle(bundle, runs, "friend")
+    assert [path.name for path in home.iterdir()] == [other.name]
+    assert not [path for path in (home / other.name).iterdir() if path.is_dir()]
 
 
 def test_another_record_of_the_same_name_is_not_overwritten(bundle, runs):
