@@ -8,7 +8,7 @@ from dataclasses import replace
 from gridbench.config import RunConfig
 from gridbench.engines.base import Event
 from gridbench.errors import GridbenchError
-from gridbench.records.runner import Execution, RunBusy, run
+from gridbench.records.runner import Execution, NoRoom, RunBusy, run
 
 __all__ = ["InProcess"]
 
@@ -31,6 +31,8 @@ class InProcess:
                 run(config, self._execution)
             except RunBusy as error:
                 yield Event(index, "busy", str(error))
+            except NoRoom as error:
+                yield Event(index, "full", str(error))
             except GridbenchError as error:
                 yield Event(index, "failed", str(error))
             else:

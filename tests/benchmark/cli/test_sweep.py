@@ -257,3 +257,14 @@ def test_names_that_every_run_would_refuse_are_refused_at_once(cli, short, yaml,
     assert code == 2
     assert said in " ".join(messages.split())
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_full_disk_ends_a_sweep_at_its_first_run(cli, short, yaml, tmp_path, full_disk):
+    words = (*short, "--config", yaml("method: bce\n"), "--seeds", 3)
+    with full_disk(3):
+        code, _, messages = cli(*words)
+    assert code == 1
+    assert messages.count("There is no room left on the disk") == 1, messages
+    assert len(list((tmp_path / "runs").glob("stripes-*"))) == 1
+    assert cli(*words)[0] == 0
+    assert cli("status")[1].startswith("3 done")
