@@ -15,6 +15,7 @@ __all__ = [
     "method_in_words",
     "nearest",
     "on_a_screen",
+    "reason_of",
 ]
 
 _LONGEST = 1600
@@ -53,11 +54,25 @@ def in_words(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"SystemExit: the plug-in ended the process ({error.code})"
     try:
-        message = str(error) or type(error).__name__
+        message = reason_of(error) or type(error).__name__
     # A plug-in's own error may fail to say what it is.
     except BaseException:
         message = "its message cannot be read"
     return message if isinstance(error, GridbenchError) else f"{type(error).__name__}: {message}"
+
+
+def reason_of(error: BaseException, told: object = None) -> str:
+    """Return the message of an error; one of the operating system in its words, without the number.
+
+    Args:
+        error: The error.
+        told: The path that the message around it names already, which is not told again.
+    """
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    if error.filename is None or str(error.filename) == str(told):
+        return error.strerror
+    return f"{error.strerror}: {str(error.filename)!r}"
 
 
 def counted(number: int | None, noun: str, plural: str = "") -> str:

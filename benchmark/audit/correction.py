@@ -15,7 +15,7 @@ from gridbench.audit.ranking import Suspects
 from gridbench.core.csv_files import as_written
 from gridbench.core.json_files import parse_json
 from gridbench.datasets.readers.tables.rows import read_text
-from gridbench.errors import InputError, nearest
+from gridbench.errors import InputError, nearest, reason_of
 
 __all__ = [
     "ACCEPT",
@@ -180,5 +180,5 @@ def _rows(path: Path) -> list[Mapping[str, Any]]:
     except InputError:
         raise
     except (OSError, ValueError, KeyError, TypeError, csv.Error, RecursionError) as error:
-        raise InputError(f"The decisions {str(path)!r} cannot be read: {error}.") from None
+        raise InputError(f"The decisions {str(path)!r} cannot be read: {reason_of(error, path)}.") from None
     return rows

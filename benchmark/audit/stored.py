@@ -16,7 +16,7 @@ from gridbench.core.labels import IGNORE
 from gridbench.core.zip_files import read_arrays
 from gridbench.datasets import Archive
 from gridbench.datasets.open import open_archive
-from gridbench.errors import InputError
+from gridbench.errors import InputError, reason_of
 from gridbench.noise.core.corruption import Corruption
 from gridbench.plan import Plan
 
@@ -110,7 +110,7 @@ def read_stored(
         arrays = read_arrays(folder / ARRAYS["pixel" if masks else "scene"])
         name, fingerprint = str(document["dataset"]), document["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = f"it lacks {error}" if isinstance(error, KeyError) else error
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else reason_of(error)
         raise InputError(
             f"There is no finished audit in {str(folder)!r}: {reason}. Make one with: gridbench audit --dataset NAME"
         ) from None

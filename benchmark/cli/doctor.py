@@ -16,7 +16,7 @@ import click
 
 from gridbench.cli.options import cache_option, runs_option
 from gridbench.core.terminal import say
-from gridbench.errors import AlreadyPrinted, counted
+from gridbench.errors import AlreadyPrinted, counted, reason_of
 
 __all__ = ["doctor"]
 
@@ -114,7 +114,7 @@ def _machine() -> Iterator[Finding]:
     try:
         import torch
     except (ImportError, OSError) as error:
-        yield Finding("torch", f"cannot be imported: {str(error).splitlines()[0]}", problem=True)
+        yield Finding("torch", f"cannot be imported: {reason_of(error).splitlines()[0]}", problem=True)
         return
     described = describe_machine(torch.device("cpu"), threads=1)
     settings = "".join(f", {name}={value}" for name, value in described["settings"].items())

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from gridbench.core.files import LARGEST_TEXT, read_text
-from gridbench.errors import InputError
+from gridbench.errors import InputError, reason_of
 
 __all__ = ["load_yaml"]
 
@@ -86,7 +86,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
     try:
         content = _parse_yaml(read_text(path, LARGEST_TEXT), path.name)
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"The file {str(path)!r} cannot be read: {error}") from None
+        raise InputError(f"The file {str(path)!r} cannot be read: {reason_of(error, path)}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"The file {str(path)!r} is not YAML: {error}") from None
     if content is None:

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from gridbench.core.files import read_bytes
 from gridbench.core.json_files import LARGEST_JSON
 from gridbench.core.source import failing_line, raised_by_statement
-from gridbench.errors import InputError, in_words
+from gridbench.errors import InputError, in_words, reason_of
 from gridbench.registry import PLUGIN_SOURCES, REGISTRIES
 
 __all__ = [
@@ -67,7 +67,7 @@ def load_plugin(path: Path) -> list[tuple[str, str]]:
     try:
         read_bytes(file, LARGEST_JSON)
     except OSError as error:
-        raise InputError(f"The plug-in {str(path)!r} cannot be read: {error}") from None
+        raise InputError(f"The plug-in {str(path)!r} cannot be read: {reason_of(error, file)}") from None
     if not _is_loaded(file):
         _execute(file, path)
     components = registered_from(file)

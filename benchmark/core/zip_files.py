@@ -17,6 +17,7 @@ from typing import IO, Any
 import numpy as np
 
 from gridbench.core.files import FACTOR, LARGEST_TABLE, limited, open_file, read_bytes
+from gridbench.errors import reason_of
 
 __all__ = [
     "ZIP_ERRORS",
@@ -107,7 +108,7 @@ def read_packed(path: Path) -> bytes:
         with gzip.open(file) if is_gzip else bz2.open(file) as packed:
             unpacked: bytes = packed.read(most + 1)
     except (zlib.error, EOFError, OSError) as error:
-        raise ValueError(f"it is damaged ({error})") from None
+        raise ValueError(f"it is damaged ({reason_of(error)})") from None
     if len(unpacked) > most:
         raise ValueError(f"it would unpack to more than {most:,} bytes (to raise the limit: {FACTOR}=4)")
     return unpacked

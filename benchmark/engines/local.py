@@ -26,7 +26,7 @@ from gridbench.core.environment import all_devices, memory_of, ran_out_of_memory
 from gridbench.core.plugins import load_plugin, loaded_plugins
 from gridbench.engines.base import TRIES, Event
 from gridbench.engines.placement import Placement
-from gridbench.errors import GridbenchError
+from gridbench.errors import GridbenchError, in_words
 from gridbench.records.runner import Execution, NoRoom, RunBusy, run
 
 __all__ = ["LocalPool", "work"]
@@ -253,7 +253,7 @@ def work(
         except KeyboardInterrupt:
             return
         except Exception as error:
-            answer = ("failed", f"{type(error).__name__}: {error}")
+            answer = ("failed", in_words(error))
         try:
             pipe.send(answer)
         except OSError:

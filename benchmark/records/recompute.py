@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gridbench.core.zip_files import read_arrays
-from gridbench.errors import InputError
+from gridbench.errors import InputError, reason_of
 from gridbench.metrics.detection import detection_scores
 from gridbench.noise.core.manifest import Manifest
 from gridbench.records.record import StoredRun, is_group
@@ -68,7 +68,7 @@ def wrong_numbers(stored: StoredRun, needed: bool = False) -> list[str]:
             reasons += check(stored)
         # Errors caused by untrusted files; any other error is a bug in gridbench, not a reason to reject a record.
         except (OSError, ValueError) as error:
-            reasons.append(f"{check.__name__[1:]}: {error}")
+            reasons.append(f"{check.__name__[1:]}: {reason_of(error)}")
     return reasons
 
 

@@ -21,6 +21,7 @@ from gridbench.core.identity import check_identity
 from gridbench.core.json_files import LARGEST_JSON, parse_json, read_json, write_json
 from gridbench.core.machine import NOT_RECORDED, machine_label
 from gridbench.core.zip_files import read_arrays
+from gridbench.errors import reason_of
 
 __all__ = [
     "DONE",
@@ -164,7 +165,8 @@ def read_record(folder: Path, verify: bool = False) -> StoredRun:
         # It is written whole, so that an interrupted run has none that cannot be read.
         settings = folder / "config.json"
         damaged = (folder / DONE).exists() or settings.exists() or settings.is_symlink()
-        return StoredRun(folder, "corrupt" if damaged else "incomplete", f"config.json: {error}", {}, {})
+        reason = f"{settings.name}: {reason_of(error, settings)}"
+        return StoredRun(folder, "corrupt" if damaged else "incomplete", reason, {}, {})
     if not (folder / DONE).exists():
         if (folder / FAILED).exists():
             return StoredRun(folder, "failed", _failure(folder), config, {})
@@ -281,7 +283,7 @@ def is_group(value: object, depth: int) -> bool:
 
 
 def _words(error: Exception) -> str:
-    return f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+    return f"it lacks {error}" if isinstance(error, KeyError) else reason_of(error)
 
 
 def _mapping(path: Path, hashes: Mapping[str, str] | None = None) -> dict[str, Any]:

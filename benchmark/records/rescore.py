@@ -25,7 +25,7 @@ from gridbench.core.json_files import read_json
 from gridbench.core.machine import resumed_on
 from gridbench.datasets import default_cache
 from gridbench.datasets.dataset import Progress
-from gridbench.errors import InputError
+from gridbench.errors import InputError, reason_of
 from gridbench.plan import Plan, make_plan
 from gridbench.records.recompute import is_ranked
 from gridbench.records.record import FAILED, WEIGHTS, RunRecord, StoredRun, read_record
@@ -193,7 +193,9 @@ def _readable(stored: StoredRun) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise InputError(f"The run in {stored.folder} cannot be scored: {error}. Train it again.") from None
+        raise InputError(
+            f"The run in {stored.folder} cannot be scored: {reason_of(error)}. Train it again."
+        ) from None
 
 
 def _descriptors_of(stored: StoredRun, experiment: Experiment) -> dict[str, Array]:

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from gridbench.core.files import NO_ROOM, check_folder
 from gridbench.core.json_files import write_json
-from gridbench.errors import GridbenchError, InputError, RunFailed
+from gridbench.errors import GridbenchError, InputError, RunFailed, reason_of
 from gridbench.plan import Plan
 from gridbench.records.record import SELECTIONS, StoredRun
 
@@ -149,8 +149,8 @@ def no_room(error: BaseException) -> NoRoom | None:
     """Return the error for a full disk, or None if that is not what happened."""
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         return NoRoom(
-            f"There is no room left on the disk ({error}). What was finished before is intact; make room, and "
-            "the same command goes on after the last whole checkpoint."
+            f"There is no room left on the disk ({reason_of(error)}). What was finished before is intact; make "
+            "room, and the same command goes on after the last whole checkpoint."
         )
     return None
 
@@ -158,7 +158,8 @@ def no_room(error: BaseException) -> NoRoom | None:
 def unwritable(runs: Path, error: OSError) -> GridbenchError:
     """Return the error for a folder of runs that cannot be written."""
     return no_room(error) or InputError(
-        f"The runs folder {str(runs)!r} cannot be written: {error}. Give another --runs (of audits: --out)."
+        f"The runs folder {str(runs)!r} cannot be written: {reason_of(error, runs)}. Give another --runs (of audits: "
+        "--out)."
     )
 
 

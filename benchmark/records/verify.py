@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from gridbench.core.machine import NOT_RECORDED
-from gridbench.errors import InputError, counted
+from gridbench.errors import InputError, counted, reason_of
 from gridbench.records.record import StoredRun
 
 __all__ = [
@@ -117,7 +117,8 @@ def check_comparable(stored: StoredRun) -> None:
             raise ValueError("its NDCG is no number")
     except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(
-            f"The record in {stored.folder} is none that can be compared: {error}. Ask for it anew where it is from."
+            f"The record in {stored.folder} is none that can be compared: {reason_of(error)}. Ask for it anew "
+            "where it is from."
         ) from None
 
 

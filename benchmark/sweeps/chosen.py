@@ -8,7 +8,7 @@ from typing import Any
 
 from gridbench.config import stored_config
 from gridbench.core.json_files import read_json
-from gridbench.errors import InputError, nearest
+from gridbench.errors import InputError, in_words, nearest
 from gridbench.records.record import SELECTIONS, iter_records
 from gridbench.sweeps.grid import expand
 
@@ -103,7 +103,7 @@ def _read(runs: Path) -> list[dict[str, Any]]:
             documents.append({name: document[name] for name in ("method", "chosen", "chosen_cells", "slnir")})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"{str(path)!r} cannot be read as a selection: {error!r}. Rerun the sweep that selects, which "
+                f"{str(path)!r} cannot be read as a selection: {in_words(error)}. Rerun the sweep that selects, which "
                 "writes it again."
             ) from None
     return documents

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gridbench.errors import InputError, nearest
+from gridbench.errors import InputError, nearest, reason_of
 from gridbench.training.compile import compiled
 from gridbench.training.pretrained import SOURCES, model_config, published_weights
 from gridbench.training.weights_file import Loaded, load_weights, read_weights
@@ -176,7 +176,7 @@ def probe(backbone: nn.Module, spec: BackboneSpec) -> Probe:
     except Exception as error:
         size = "x".join(map(str, spec.image_size))
         raise InputError(
-            f"The backbone {spec.name!r} cannot take {spec.bands}-band images of {size} px: {error}"
+            f"The backbone {spec.name!r} cannot take {spec.bands}-band images of {size} px: {reason_of(error)}"
         ) from error
     finally:
         backbone.train(training)
@@ -255,7 +255,7 @@ def _made(spec: BackboneSpec, options: dict[str, Any]) -> nn.Module:
     except TypeError:
         raise
     except Exception as error:
-        raise InputError(f"The backbone {spec.name!r} cannot be built: {error}") from error
+        raise InputError(f"The backbone {spec.name!r} cannot be built: {reason_of(error)}") from error
 
 
 def _channels_first(features: Any, model: nn.Module) -> Tensor:

@@ -21,6 +21,7 @@ from torch import Tensor
 from gridbench.core.files import LARGEST_TABLE, file_hash, read_bytes, write_bytes
 from gridbench.core.json_files import read_json, write_json
 from gridbench.core.machine import NOT_RECORDED
+from gridbench.errors import reason_of
 
 __all__ = [
     "SECONDS",
@@ -157,7 +158,7 @@ def load_checkpoint(folder: Path, run_id: str) -> Checkpoint | None:
         machines = list(index.get("machines") or unknown)
         return Checkpoint(epoch, load(read_bytes(folder / name)), dict(index["state"]), machines)
     except (AttributeError, KeyError, TypeError, OSError, ValueError, SafetensorError) as error:
-        raise ValueError(f"the checkpoint cannot be used: {error}") from error
+        raise ValueError(f"the checkpoint cannot be used: {reason_of(error)}") from error
 
 
 def independent(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gridbench.core.files import open_file
 from gridbench.core.zip_files import check_zip
-from gridbench.errors import InputError
+from gridbench.errors import InputError, reason_of
 
 __all__ = ["Loaded", "load_weights", "read_weights"]
 
@@ -128,7 +128,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             raise ValueError("it holds no named tensors")
         return state
     except Exception as error:
-        raise InputError(f"The weights file {str(path)!r} cannot be read: {error}") from error
+        raise InputError(
+            f"The weights file {str(path)!r} cannot be read: {reason_of(error, path)}"
+        ) from error
 
 
 def _flat(values: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:

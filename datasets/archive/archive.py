@@ -33,7 +33,7 @@ from gridbench.datasets.archive.indexing import (
 from gridbench.datasets.archive.layout import IGNORE, SPLITS, Georeference
 from gridbench.datasets.archive.statistics import band_statistics
 from gridbench.datasets.progress import Progress, silent
-from gridbench.errors import InputError, nearest
+from gridbench.errors import InputError, nearest, reason_of
 
 if TYPE_CHECKING:
     import torch
@@ -185,7 +185,7 @@ class Archive:
                 raise ValueError("they hold a zero byte")
             names = content.decode().split("\n")[:-1]
         except (OSError, ValueError) as error:
-            raise _damaged(self.directory, f"its names cannot be read ({error})") from error
+            raise _damaged(self.directory, f"its names cannot be read ({reason_of(error)})") from error
         return self._one_each(names, NAMES)
 
     @functools.cached_property
@@ -196,7 +196,7 @@ class Archive:
         try:
             groups = parse_json(self._content(GROUPS), largest=LARGEST_TABLE)
         except (OSError, ValueError) as error:
-            raise _damaged(self.directory, f"its groups cannot be read ({error})") from error
+            raise _damaged(self.directory, f"its groups cannot be read ({reason_of(error)})") from error
         return self._one_each(groups, GROUPS)
 
     @functools.cached_property
@@ -211,7 +211,9 @@ class Archive:
                 for entry in entries
             ]
         except (OSError, ValueError, TypeError, LookupError) as error:
-            raise _damaged(self.directory, f"its georeferences cannot be read ({error})") from error
+            raise _damaged(
+                self.directory, f"its georeferences cannot be read ({reason_of(error)})"
+            ) from error
         return self._one_each(places, GEOREFERENCES)
 
     def as_training(self) -> Archive:
@@ -355,7 +357,7 @@ def _read_index(directory: Path) -> dict[str, Any]:
     try:
         return read_index(path)
     except (OSError, ValueError) as error:
-        raise _damaged(directory, str(error)) from error
+        raise _damaged(directory, reason_of(error)) from error
 
 
 def _damaged(directory: Path, what: str) -> InputError:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gridbench.datasets.readers.source_files import SIGNATURE_BYTES, Unreadable, driver_of
 from gridbench.datasets.readers.tiff import Directory, Tag, read_directories
+from gridbench.errors import reason_of
 
 __all__ = ["Header", "exif_orientation", "read_header", "upright"]
 
@@ -99,7 +100,7 @@ def read_header(file: BinaryIO, path: Path) -> Header:
                 _check_length(size, _bmp_bytes(file))
     except (ValueError, struct.error, KeyError, IndexError, TypeError, OSError) as error:
         raise Unreadable(
-            path, str(error) if isinstance(error, _Refused) else f"is damaged ({error})"
+            path, str(error) if isinstance(error, _Refused) else f"is damaged ({reason_of(error, path)})"
         ) from error
     return header
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from gridbench.core.json_files import read_json
-from gridbench.errors import InputError
+from gridbench.errors import InputError, reason_of
 from gridbench.leaderboard.bundles.checks import CONTENTS
 from gridbench.records.record import DONE, WEIGHTS
 
@@ -101,7 +101,7 @@ def _files(run: Run, weights: bool) -> Iterator[tuple[str, bytes]]:
         try:
             yield name, run.stored.content(name)
         except (OSError, ValueError) as error:
-            raise InputError(f"The record {folder.name!r} cannot be packed: {error}") from None
+            raise InputError(f"The record {folder.name!r} cannot be packed: {reason_of(error)}") from None
     yield DONE, _json({**document, "files": listed})
 
 

@@ -15,7 +15,7 @@ from typing import IO, Any, NoReturn
 from gridbench.core.files import LARGEST_FILE, NO_ROOM, limited, open_file
 from gridbench.core.json_files import LARGEST_JSON, parse_json
 from gridbench.core.zip_files import ZIP_ERRORS, check_arrays, check_zip, read_member
-from gridbench.errors import InputError
+from gridbench.errors import InputError, reason_of
 from gridbench.leaderboard.records.run import is_hash
 from gridbench.leaderboard.tables.text import clean
 
@@ -104,7 +104,7 @@ def opened(path: Path, check_name: Callable[[str], None]) -> Iterator[Bundle]:
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             # What is read is written elsewhere meanwhile.
             raise
-        raise InputError(f"The bundle {str(path)!r} cannot be read: {error}") from None
+        raise InputError(f"The bundle {str(path)!r} cannot be read: {reason_of(error, path)}") from None
 
 
 def _contents(archive: zipfile.ZipFile) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from gridbench.core.files import limited
 from gridbench.core.json_files import LARGEST_JSON, parse_json
-from gridbench.errors import InputError, counted
+from gridbench.errors import InputError, counted, reason_of
 from gridbench.leaderboard.bundles.bundle import zipped
 from gridbench.leaderboard.bundles.checks import CONTENTS, opened, refuse
 from gridbench.records.record import FOLDER_NAME, RunRecord, check_result
@@ -185,7 +185,9 @@ def _read(run: Run, read: Callable[[], Any]) -> Any:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise InputError(f"The record {run.stored.folder.name!r} cannot be packed: {error}") from None
+        raise InputError(
+            f"The record {run.stored.folder.name!r} cannot be packed: {reason_of(error)}"
+        ) from None
 
 
 def _line(value: Any) -> bytes:

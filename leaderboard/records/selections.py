@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbench.core.json_files import read_json
-from gridbench.errors import counted
+from gridbench.errors import counted, in_words
 from gridbench.leaderboard.records.run import Run
 from gridbench.leaderboard.records.runs import Collection
 from gridbench.leaderboard.tables.cells import setting_text
@@ -51,7 +51,7 @@ def read_selections(places: Iterable[Path]) -> tuple[list[Chosen], list[str]]:
             if document["chosen"] is not None:
                 found.append(_chosen(document))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            notes.append(f"{SELECTIONS}/{file.name} is no selection: {error!r}")
+            notes.append(f"{SELECTIONS}/{file.name} is no selection: {in_words(error)}")
     return found, notes
 
 

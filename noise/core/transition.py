@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from gridbench.core.files import read_text
 from gridbench.core.json_files import LARGEST_JSON
-from gridbench.errors import InputError
+from gridbench.errors import InputError, reason_of
 from gridbench.noise.core.corruption import Corruption, Ints, scene_corruption
 from gridbench.noise.core.labels import checked_scene_labels
 from gridbench.noise.core.rates import realisable, share_of
@@ -83,7 +83,7 @@ def read_table(path: Path, num_classes: int | None = None) -> Floats:
         text = read_text(path, LARGEST_JSON, "utf-8-sig")
         rows = [row for row in csv.reader(io.StringIO(text, newline="")) if any(cell.strip() for cell in row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"The transition table {path} cannot be read: {error}.") from error
+        raise InputError(f"The transition table {path} cannot be read: {reason_of(error, path)}.") from error
     if rows and not _is_number(rows[0][-1]):
         rows = rows[1:]
     if rows and not _is_number(rows[0][0]):

@@ -18,7 +18,7 @@ from gridbench.audit.exchange.label_studio import LABEL_STUDIO
 from gridbench.audit.ranking import Suspects
 from gridbench.core.files import LARGEST_TABLE, read_bytes
 from gridbench.datasets import Archive
-from gridbench.errors import InputError, nearest
+from gridbench.errors import InputError, nearest, reason_of
 
 __all__ = ["EXCHANGE_FORMATS", "export_suspects", "import_decisions"]
 
@@ -90,7 +90,7 @@ def import_decisions(
     try:
         found = EXCHANGE_FORMATS[name].read(path, read_bytes(path, LARGEST_TABLE))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-        raise InputError(f"The {name} file {str(path)!r} cannot be read: {error}.") from None
+        raise InputError(f"The {name} file {str(path)!r} cannot be read: {reason_of(error, path)}.") from None
     if not found:
         raise InputError(f"{path} holds no image that somebody has labelled, so there is nothing to apply.")
     places = ImageNames(str(path), names, prefix)

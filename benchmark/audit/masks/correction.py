@@ -19,7 +19,7 @@ from gridbench.core.csv_files import as_written, csv_text
 from gridbench.core.files import image_paths, write_bytes
 from gridbench.datasets import Archive
 from gridbench.datasets.archive.layout import Georeference
-from gridbench.errors import InputError
+from gridbench.errors import InputError, reason_of
 
 __all__ = [
     "corrected_maps",
@@ -103,7 +103,7 @@ def decided_findings(path: Path, audit: MaskAudit, archive: Archive) -> dict[int
     except InputError:
         raise
     except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"The decisions {str(path)!r} cannot be read: {error}.") from None
+        raise InputError(f"The decisions {str(path)!r} cannot be read: {reason_of(error, path)}.") from None
     decisions: dict[int, str] = {}
     for sample, number, decision, made_for in rows:
         if made_for != this:

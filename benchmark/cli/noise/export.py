@@ -12,7 +12,7 @@ import numpy as np
 from gridbench.core.csv_files import csv_text
 from gridbench.core.files import all_or_nothing, image_paths, read_bytes, write_bytes
 from gridbench.datasets import Archive, single_labels
-from gridbench.errors import InputError
+from gridbench.errors import InputError, reason_of
 from gridbench.evaluation.thumbnails import thumbnails
 from gridbench.noise.core.manifest import Manifest
 from gridbench.noise.figures.examples import choose_examples, draw_label_examples, draw_map_examples
@@ -148,7 +148,7 @@ def _pixels(path: Path) -> Array:
         with Image.open(io.BytesIO(_read(path))) as image:
             return np.asarray(image)
     except (OSError, ValueError, SyntaxError) as error:
-        raise InputError(f"{path} is no label map: {error}.") from None
+        raise InputError(f"{path} is no label map: {reason_of(error, path)}.") from None
 
 
 def _read(path: Path) -> bytes:

@@ -20,7 +20,7 @@ from gridbench.cli.options import (
     typed_command,
 )
 from gridbench.core.terminal import say
-from gridbench.errors import InputError, RunFailed, counted
+from gridbench.errors import InputError, RunFailed, counted, reason_of
 
 if TYPE_CHECKING:
     from gridbench.core.progress import ProgressReporter
@@ -220,7 +220,7 @@ def _print(sheets: list[Sheet]) -> None:
 
 
 def _write(name: str, sheets: list[Sheet], figures: dict[str, Any], out: Path) -> list[str]:
-    from gridbench.core.files import NO_ROOM, write_bytes
+    from gridbench.core.files import NO_ROOM, all_or_nothing, write_bytes
     from gridbench.leaderboard.figures.style import rendered
     from gridbench.leaderboard.formats.latex import render_latex
     from gridbench.leaderboard.formats.markdown import render_markdown
@@ -233,10 +233,13 @@ def _write(name: str, sheets: list[Sheet], figures: dict[str, Any], out: Path) -
             files["-".join(filter(None, (name, part))) + f".{suffix}"] = rendered(figure, suffix)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for file, content in files.items():
-            write_bytes(out / file, content)
+        with all_or_nothing():
+            for file, content in files.items():
+                write_bytes(out / file, content)
     except OSError as error:
         if error.errno in NO_ROOM:
             raise
-        raise InputError(f"The folder {str(out)!r} cannot be written: {error}. Give another --out.") from None
+        raise InputError(
+            f"The folder {str(out)!r} cannot be written: {reason_of(error, out)}. Give another --out."
+        ) from None
     return list(files)

@@ -67,6 +67,10 @@ def check_writable(folder: Path) -> None:
         InputError: With the reason.
     """
     there = next((path for path in (folder, *folder.absolute().parents) if path.exists()), folder)
+    if there.exists() and not there.is_dir():
+        raise InputError(
+            f"{str(there)!r} is no folder, so nothing can be written below it. Name another folder."
+        )
     if not os.access(there, os.W_OK):
         raise InputError(f"Nothing can be written to the folder {str(there)!r}. Name another folder.")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbench.core.files import LARGEST_FILE, limited
-from gridbench.errors import InputError
+from gridbench.errors import InputError, reason_of
 
 __all__ = ["TaskLost", "check_nodes", "import_ray", "joined", "next_bytes"]
 
@@ -150,7 +150,7 @@ def _init(ray: Any, settings: dict[str, Any]) -> None:
             _probe(address)
         ray.init(**settings)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = next(iter(reason_of(error).splitlines()), type(error).__name__)
         raise InputError(
             f"There is no Ray cluster to join at {address!r}: {reason}. Start one with `ray start --head`, "
             "join more machines with `ray start --address=HOST:PORT`, this one too, or use --address local."

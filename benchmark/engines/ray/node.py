@@ -16,7 +16,7 @@ from gridbench.config import RunConfig
 from gridbench.core.plugins import load_plugin
 from gridbench.datasets import default_cache
 from gridbench.engines.ray.transport import Get, Shipment, pack_folder, unpack
-from gridbench.errors import GridbenchError, InputError
+from gridbench.errors import GridbenchError, InputError, in_words, reason_of
 from gridbench.plan import Plan, make_plan
 from gridbench.records.runner import Execution, NoRoom, RunBusy, execute
 
@@ -105,7 +105,7 @@ def carry_out(order: Order, get: Get) -> Iterator[tuple[Any, ...]]:
         yield "failed", str(error), {}
         return
     except (OSError, ValueError) as error:
-        yield "trouble", f"{platform.node()} could not take what the run needs: {error}"
+        yield "trouble", f"{platform.node()} could not take what the run needs: {reason_of(error)}"
         return
     yield "started", platform.node()
     messages: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
@@ -144,7 +144,7 @@ def _work(order: Order, execution: Execution, tell: Callable[[tuple[Any, ...]], 
     try:
         tell(_answer(order, execution))
     except BaseException as error:
-        tell(("trouble", f"{platform.node()}: {type(error).__name__}: {error}"))
+        tell(("trouble", f"{platform.node()}: {in_words(error)}"))
 
 
 def _answer(order: Order, execution: Execution) -> tuple[Any, ...]:

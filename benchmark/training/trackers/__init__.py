@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from gridbench.errors import InputError
+from gridbench.errors import InputError, reason_of
 
 __all__ = ["TRACKERS", "LoggedRun", "Tracker", "Trackers", "check_trackers", "scalars"]
 
@@ -84,7 +84,9 @@ def check_trackers(names: Sequence[str], folder: Path | None) -> None:
         if folder is not None and names:
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"The folder {str(folder)!r} of --log-dir cannot be written: {error}.") from None
+        raise InputError(
+            f"The folder {str(folder)!r} of --log-dir cannot be written: {reason_of(error, folder)}."
+        ) from None
 
 
 class Trackers:
@@ -119,7 +121,7 @@ class Trackers:
             call()
         except Exception as error:
             self._open.pop(name, None)
-            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+            reason = next(iter(reason_of(error).splitlines()), "") or type(error).__name__
             self._say(
                 f"Logging to {name} stopped: {reason}. The run goes on; the same command logs the rest later."
             )

@@ -19,7 +19,7 @@ from pathlib import Path
 from gridbench.core.zip_files import read_packed
 from gridbench.datasets.archive.layout import SPLITS
 from gridbench.datasets.readers.splitting import read_split
-from gridbench.errors import InputError
+from gridbench.errors import InputError, reason_of
 
 __all__ = ["PATCH", "excluded_names", "find_split_lists", "paper_lists", "read_names", "serbia_summer"]
 
@@ -46,7 +46,7 @@ def read_names(path: Path) -> list[str]:
     try:
         text = read_packed(path).decode("utf-8-sig")
     except (OSError, ValueError) as error:
-        raise InputError(f"The list {path} cannot be read: {error}.") from error
+        raise InputError(f"The list {path} cannot be read: {reason_of(error, path)}.") from error
     names: list[str] = []
     for number, row in enumerate(_rows(path, text)):
         name = next((cell.strip() for cell in row if PATCH.fullmatch(cell.strip())), None)

@@ -18,7 +18,7 @@ from gridbench.datasets.readers.bigearthnet.lmdb_file import Place, read_place, 
 from gridbench.datasets.readers.bigearthnet.split import Patch
 from gridbench.datasets.readers.bigearthnet.unit import BANDS, as_unsigned, finish_patch
 from gridbench.datasets.readers.raster import Unreadable
-from gridbench.errors import InputError
+from gridbench.errors import InputError, reason_of
 
 __all__ = ["LmdbKeys", "LmdbUnit", "plan_units_from_lmdb", "read_lmdb_unit", "v1_or_v2_keys"]
 
@@ -191,7 +191,7 @@ def _value(entry: _Entry) -> bytes:
     try:
         return read_place(entry.file, entry.place)
     except OSError as error:
-        raise Unreadable(entry.name, f"cannot be read ({error})") from error
+        raise Unreadable(entry.name, f"cannot be read ({reason_of(error)})") from error
 
 
 @functools.cache
@@ -199,4 +199,4 @@ def _places(lmdb: Path) -> dict[bytes, Place]:
     try:
         return value_places(lmdb / _FILE)
     except (OSError, ValueError) as error:
-        raise InputError(f"The LMDB {lmdb} cannot be read: {error}.") from error
+        raise InputError(f"The LMDB {lmdb} cannot be read: {reason_of(error)}.") from error

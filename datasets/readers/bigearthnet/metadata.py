@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gridbench.datasets.readers.bigearthnet.classes import UnknownLabel, multi_hot
 from gridbench.datasets.readers.splitting import read_split
-from gridbench.errors import InputError
+from gridbench.errors import InputError, reason_of
 
 __all__ = ["Metadata", "PatchRow", "read_metadata"]
 
@@ -55,7 +55,7 @@ def read_metadata(path: Path) -> Metadata:
     try:
         table = parquet.read_table(path)
     except (pyarrow.ArrowException, OSError) as error:
-        raise InputError(f"The metadata {path} cannot be read: {error}.") from error
+        raise InputError(f"The metadata {path} cannot be read: {reason_of(error, path)}.") from error
     columns = set(table.column_names)
     missing = {"patch_id", "labels"} - columns
     if missing:

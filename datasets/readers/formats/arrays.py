@@ -22,7 +22,7 @@ from gridbench.datasets.readers.source_files import Unreadable, open_regular
 from gridbench.datasets.readers.tables.class_table import read_class_table
 from gridbench.datasets.readers.tables.label_checks import refuse_no_names, refuse_variants
 from gridbench.datasets.readers.tables.rows import RawTable, read_raw_table
-from gridbench.errors import InputError, counted, nearest
+from gridbench.errors import InputError, counted, nearest, reason_of
 
 __all__ = ["ArrayOptions", "plan_arrays"]
 
@@ -284,4 +284,4 @@ def _reason(path: Path, error: Exception) -> str:
             "holds Python objects, and reading them may run any code that its author wrote into it; save each array "
             "with numpy.savez(FILE.npz, name=array) where you trust it"
         )
-    return f"cannot be read ({error})"
+    return f"cannot be read ({reason_of(error, path)})"

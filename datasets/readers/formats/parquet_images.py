@@ -29,7 +29,7 @@ from gridbench.datasets.readers.tables.key_column import TableOptions
 from gridbench.datasets.readers.tables.label_table import interpret_table
 from gridbench.datasets.readers.tables.rows import RawTable
 from gridbench.datasets.readers.tables.spreadsheets import cell_text
-from gridbench.errors import InputError, counted
+from gridbench.errors import InputError, counted, reason_of
 
 __all__ = ["plan_parquet"]
 
@@ -125,7 +125,7 @@ def plan_parquet(
         except Unreadable as error:
             raise InputError(f"{error}.") from error
         except (OSError, ValueError, pa.ArrowException) as error:
-            raise InputError(f"{path} cannot be read as Parquet: {error}.") from error
+            raise InputError(f"{path} cannot be read as Parquet: {reason_of(error, path)}.") from error
     if len(set(names)) < len(names):
         names = [f"{path.stem}-{group:03d}-{row:05d}" for path, group, row in places]
     if len(set(names)) < len(names):

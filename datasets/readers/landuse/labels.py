@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gridbench.datasets.readers.landuse.classes import CLASS_NAMES, canonical_names, class_of, parse_name
 from gridbench.datasets.readers.tables.rows import read_raw_table, read_rows
-from gridbench.errors import InputError
+from gridbench.errors import InputError, reason_of
 
 __all__ = ["LabelSource", "disagreements", "find_label_sources", "read_label_source"]
 
@@ -138,7 +138,7 @@ def _read_mat(path: Path, order: list[str] | None, images: Sequence[str]) -> Lab
         content = scipy.io.loadmat(path)
     except (ValueError, OSError, RuntimeError, TypeError) as error:
         # scipy raises a RuntimeError for MATLAB 7.3 files, which are HDF5.
-        raise InputError(f"{path} cannot be read as a MATLAB file: {error}.") from error
+        raise InputError(f"{path} cannot be read as a MATLAB file: {reason_of(error, path)}.") from error
     classes = len(CLASS_NAMES)
     matrices = [
         value

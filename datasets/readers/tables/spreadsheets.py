@@ -12,7 +12,7 @@ from typing import Any
 
 from gridbench.core.files import FACTOR, LARGEST_TABLE, limited, open_file
 from gridbench.core.zip_files import check_zip
-from gridbench.errors import InputError
+from gridbench.errors import InputError, reason_of
 
 __all__ = ["MOST_CELLS", "TooManyCells", "cell_text", "check_cells", "read_parquet", "read_workbook"]
 
@@ -95,7 +95,7 @@ def read_workbook(path: Path) -> Iterator[list[str]]:
         raise
     # Of a damaged workbook openpyxl raises whatever its damaged part leads to.
     except Exception as error:
-        raise InputError(f"{path} cannot be read as a workbook: {error}.") from error
+        raise InputError(f"{path} cannot be read as a workbook: {reason_of(error, path)}.") from error
     finally:
         for book in books:
             book.close()
@@ -197,7 +197,7 @@ def read_parquet(path: Path) -> Iterator[list[str]]:
     except InputError:
         raise
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise InputError(f"{path} cannot be read as Parquet: {error}.") from error
+        raise InputError(f"{path} cannot be read as Parquet: {reason_of(error, path)}.") from error
 
 
 def _text_bytes(column: Any) -> int:

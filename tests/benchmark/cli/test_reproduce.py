@@ -144,6 +144,22 @@ def test_parameters_are_counted_without_a_run(cli, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_full_disk_leaves_the_files_of_before(cli, tmp_path, full_disk):
+    words = ("reproduce", "figure-8", "--cache", tmp_path / "empty")
+    out = tmp_path / "reproduced"
+    assert cli(*words)[0] == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    (out / "figure-8.md").write_text("of before", encoding="utf-8")
+    with full_disk(2):
+        code, _, messages = cli(*words)
+    assert code == 2
+    assert "No space left on device. Free some space, and run the same command again." in messages
+    assert sorted(path.name for path in out.iterdir()) == sorted(before)
+    assert (out / "figure-8.md").read_text(encoding="utf-8") == "of before"
+    assert cli(*words)[0] == 0
+    assert (out / "figure-8.md").read_bytes() == before["figure-8.md"]
+
+
 def test_a_failed_run_is_told_and_the_rest_is_kept(cli, here, monkeypatch):
     from gridbench.methods.losses.bce import BCE
 

@@ -57,6 +57,13 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, monkeypatch, name)
         files.check_writable(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["", "made", "made/in it"])
+def test_a_folder_below_a_file_is_refused(tmp_path, name):
+    (tmp_path / "file").write_text("text", encoding="utf-8")
+    with pytest.raises(InputError, match=r"file' is no folder, so nothing can be written below it"):
+        files.check_writable(tmp_path / "file" / name)
+
+
 @pytest.mark.parametrize("words", [["--out", "table.csv"], ["--figures", "drawn"]])
 def test_nothing_is_read_for_a_target_that_cannot_be_written(tmp_path, monkeypatch, capsys, words):
     monkeypatch.chdir(tmp_path)
