@@ -27,10 +27,11 @@ from gridbench.datasets import default_cache
 from gridbench.datasets.dataset import Progress
 from gridbench.errors import InputError, reason_of
 from gridbench.plan import Plan, make_plan
+from gridbench.records.execution import Execution
 from gridbench.records.recompute import is_ranked
 from gridbench.records.record import FAILED, WEIGHTS, RunRecord, StoredRun, read_record
 from gridbench.records.run_folder import locked, prepare, unwritable
-from gridbench.records.runner import Execution, write_record
+from gridbench.records.write import write_record
 from gridbench.training.backbone import TimmBackbone
 from gridbench.training.checkpoint import load_checkpoint
 from gridbench.training.experiment import Experiment

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,38 +12,33 @@ from typing import Any
 import torch
 
 from gridbench.config import RunConfig
-from gridbench.core.environment import choose_device, cpu_threads, describe_environment, peak_memory
-from gridbench.core.files import check_folder, file_hash, write_bytes
-from gridbench.core.json_files import write_json
+from gridbench.core.environment import choose_device, cpu_threads, peak_memory
+from gridbench.core.files import check_folder, write_bytes
 from gridbench.core.machine import machine_label, resumed_on
 from gridbench.core.plugins import is_interrupt, plugin_fault
 from gridbench.datasets import default_cache
 from gridbench.errors import GridbenchError, RunFailed, in_words
 from gridbench.plan import Plan, make_plan
 from gridbench.records.execution import Execution
-from gridbench.records.record import FAILED, WEIGHTS, RunRecord, finish_record, read_record
+from gridbench.records.record import WEIGHTS, RunRecord, read_record
 from gridbench.records.run_folder import (
-    REPLACED,
     NoRoom,
     RunBusy,
-    asides,
     free_name,
     locked,
-    no_room,
     prepare,
     unwritable,
 )
+from gridbench.records.write import environment_of, failed, times, write_record
 from gridbench.training.autotune.precision import Chooser
 from gridbench.training.backbone import require_backbone
 from gridbench.training.checkpoint import Checkpoint, CheckpointWriter, clear_checkpoints, load_checkpoint
-from gridbench.training.compile import compile_failure, require_compiler
-from gridbench.training.experiment import Experiment, Outcome
-from gridbench.training.pretrained import published_weights
-from gridbench.training.timing import IN_TRAINING
+from gridbench.training.compile import require_compiler
+from gridbench.training.experiment import Experiment
 from gridbench.training.trackers import LoggedRun, Trackers, check_trackers
 from gridbench.training.trainer import TrainingProgress
 
-__all__ = ["Execution", "NoRoom", "RunBusy", "execute", "planned", "run", "write_record"]
+__all__ = ["Execution", "NoRoom", "RunBusy", "execute", "planned", "run"]
 
 Builder = Callable[[Plan, torch.device], Experiment]
 
@@ -159,22 +151,13 @@ def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> Ru
             except BaseException as error:
                 if is_interrupt(error):
                     raise
-                raise _failed(error, folder, plan) from error
+                raise failed(error, folder, plan) from error
 
 
 def _compute(experiment: Experiment, folder: Path, execution: Execution, build: Builder) -> RunRecord:
     plan = experiment.plan
-    environment = describe_environment(experiment.device)
-    environment["initial_weights"] = hashlib.sha256(experiment.weights()).hexdigest()
-    if plan.config.pretrained and plan.config.backbone:
-        weights = published_weights(plan.config.backbone)
-        environment["pretrained"] = {"repository": weights.repository, "revision": weights.revision}
-    loaded = getattr(experiment.method.descriptor_network, "loaded", None)
-    if loaded is not None:
-        environment["weights_file"] = loaded.document()
+    environment = environment_of(experiment, execution)
     here = machine_label(environment["machine"])
-    if plan.id in execution.chosen:
-        environment["chosen"] = execution.chosen[plan.id]
     machines: Sequence[Mapping[str, Any]] = ()
     if experiment.trainer is not None:
         experiment, machines = _resumed(experiment, folder, execution, build)
@@ -194,39 +177,11 @@ def _compute(experiment: Experiment, folder: Path, execution: Execution, build: 
         write_bytes(folder / WEIGHTS, experiment.weights())
         started = time.perf_counter()
         outcome = experiment.score(keep_predictions=execution.keep == "all")
-        environment |= _times(experiment, time.perf_counter() - started)
+        environment |= times(experiment, time.perf_counter() - started)
         environment["peak_memory"] = peak_memory(experiment.device)
         record = write_record(folder, experiment, outcome, history, environment, execution.keep)
         log.finish(record.metrics, folder)
     return record
-
-
-def _times(experiment: Experiment, scoring: float) -> dict[str, Any]:
-    """Return `seconds`, the phases that add up to the run, and `profile`, the parts of training where there was any."""
-    scored = experiment.phases.seconds
-    after = {phase: scored.get(phase, 0.0) for phase in ("predictions", "sample_detection")}
-    after = {"retrieval": scoring - sum(after.values()), **after}
-    trainer = experiment.trainer
-    if trainer is None:
-        return {"seconds": _rounded(after)}
-    spent = trainer.phases.seconds
-    whole = {phase: seconds for phase, seconds in spent.items() if phase not in IN_TRAINING}
-    parts = {phase: seconds for phase, seconds in spent.items() if phase in IN_TRAINING}
-    rates = [row["learning_rate"] for row in trainer.history if "learning_rate" in row]
-    return {
-        "seconds": _rounded({**whole, **after}),
-        "profile": {
-            "steps": trainer.steps,
-            "synchronised": trainer.phases.synchronised,
-            "seconds": _rounded(parts),
-            # At the end of each epoch, where a schedule changes it.
-            **({"learning_rate": rates} if rates else {}),
-        },
-    }
-
-
-def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:
-    return {phase: round(spent, 3) for phase, spent in seconds.items()}
 
 
 def _trackers(
@@ -235,54 +190,6 @@ def _trackers(
     """Return the trackers that a run is logged to, each opened at what it has logged of the run before."""
     run = LoggedRun(plan.id, folder.name, plan.config.canonical(), machine, folder, history)
     return Trackers(execution.log, run, execution.log_folder, execution.say)
-
-
-def write_record(
-    folder: Path,
-    experiment: Experiment,
-    outcome: Outcome,
-    history: list[dict[str, Any]],
-    environment: dict[str, Any],
-    keep: str,
-) -> RunRecord:
-    """Write the results of a run to its folder, which already holds its config and weights, and mark it as done.
-
-    Args:
-        folder: The run folder, held by this process.
-        experiment: The run.
-        outcome: Its scores.
-        history: A row for each epoch.
-        environment: Versions, device and times of the run.
-        keep: light, weights or all.
-
-    Returns:
-        The record.
-    """
-    documents = {
-        "environment.json": environment,
-        "history.json": history,
-        "noise.json": experiment.noise_document(),
-        "result.json": outcome.result,
-    }
-    arrays = {"noise.npz": experiment.manifest.arrays(), "retrieval.npz": outcome.retrieval}
-    if outcome.detection:
-        arrays["detection.npz"] = outcome.detection
-    if keep == "light":
-        (folder / WEIGHTS).unlink()
-        arrays["retrieval.npz"] = {
-            k: v for k, v in outcome.retrieval.items() if not k.startswith("thumbnail")
-        }
-    if keep == "all":
-        arrays["descriptors.npz"] = outcome.descriptors
-        if outcome.predictions:
-            arrays["predictions.npz"] = outcome.predictions
-    finish_record(folder, documents, arrays)
-    clear_checkpoints(folder)
-    for replaced in asides(folder, REPLACED):
-        shutil.rmtree(replaced, ignore_errors=True)
-    record = read_record(folder)
-    assert isinstance(record, RunRecord), record.reason
-    return record
 
 
 def _resumed(
@@ -316,39 +223,3 @@ def _resumed(
         assert again.trainer is not None
         again.trainer.profile(execution.profile)
         return again, ()
-
-
-def _encodable(text: str) -> str:
-    """Return text of a plug-in, whose half surrogate pairs no file can hold, with these written out."""
-    return text.encode(errors="backslashreplace").decode()
-
-
-def _failed(error: BaseException, folder: Path, plan: Plan) -> GridbenchError:
-    """Record a failure in the run folder and return the error for the user."""
-    full = no_room(error)
-    if full:
-        if asides(folder, REPLACED):
-            full = NoRoom(f"{full} The record that it was to replace is in {asides(folder, REPLACED)[-1]}.")
-        return full
-    message = in_words(error)
-    uncompiled = compile_failure(error)
-    if uncompiled:
-        message = f"The backbone cannot be compiled ({uncompiled}); leave out --compile."
-    weights = folder / WEIGHTS
-    document = {
-        "schema": 1,
-        "id": plan.id,
-        "message": _encodable(message),
-        "traceback": _encodable(traceback.format_exc()),
-        "files": {WEIGHTS: file_hash(weights)} if weights.is_file() else {},
-    }
-    where = f"The traceback is in {folder / FAILED}."
-    try:
-        write_json(folder / FAILED, document)
-    except OSError:
-        where = f"That could not be noted in {folder}."
-    if asides(folder, REPLACED):
-        where += f" The record that it was to replace is in {asides(folder, REPLACED)[-1]}."
-    if isinstance(error, RunFailed):
-        return RunFailed(f"{message} {where}")
-    return RunFailed(f"The run failed: {message} {where} The same command resumes it.")
