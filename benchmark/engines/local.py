@@ -31,6 +31,26 @@ from gridbench.records.runner import Execution, NoRoom, RunBusy, run
 
 __all__ = ["LocalPool", "work"]
 
+BETWEEN_LOOKS = 1.0
+"""Seconds that the pool waits for its workers before it looks at their time."""
+SUSPENDED = 10.0
+"""Seconds between two looks from which on the pool, and its workers with it, must have been suspended (Ctrl-Z)."""
+
+
+@dataclass
+class _WorkingTime:
+    """Seconds that have passed, without those in which this process was suspended."""
+
+    passed: float = 0.0
+    seen: float = field(default_factory=time.monotonic)
+
+    def look(self) -> None:
+        """Add the time since the last look, of which there must be one every few seconds."""
+        now = time.monotonic()
+        since = now - self.seen
+        self.passed += since if since < SUSPENDED else 0.0
+        self.seen = now
+
 
 @dataclass
 class _Worker:
@@ -52,6 +72,7 @@ class _Queue:
     waiting: deque[int]
     workers: list[_Worker] = field(default_factory=list)
     tries: dict[int, int] = field(default_factory=dict)
+    time: _WorkingTime = field(default_factory=_WorkingTime)
 
 
 class LocalPool:
@@ -113,11 +134,12 @@ class LocalPool:
 
     def _listen(self, todo: _Queue) -> Iterator[Event]:
         busy = [worker for worker in todo.workers if worker.index is not None]
-        ready = wait([worker.pipe for worker in busy], timeout=1.0)
+        ready = wait([worker.pipe for worker in busy], timeout=BETWEEN_LOOKS)
+        todo.time.look()
         for worker in busy:
             index = worker.index
             assert index is not None
-            if self._over_time(worker):
+            if self._over_time(worker, todo.time.passed):
                 self._stop(todo, worker)
                 yield Event(index, "failed", f"it took longer than {self._time_limit:g} s")
             elif worker.pipe in ready:
@@ -132,7 +154,7 @@ class LocalPool:
             yield self._once_more(todo, index, f"its process died with exit code {worker.process.exitcode}")
             return
         if kind == "started":
-            worker.since = time.monotonic()
+            worker.since = todo.time.passed
             yield Event(index, "started")
         elif kind == "epoch":
             yield Event(index, "epoch", epoch=rest[0], epochs=rest[1])
@@ -164,11 +186,11 @@ class LocalPool:
             index, "again", f"{worker.device} has no memory for so many runs at once; there are fewer now"
         )
 
-    def _over_time(self, worker: _Worker) -> bool:
+    def _over_time(self, worker: _Worker, now: float) -> bool:
         """Return whether a worker's run has taken too long; starting the process does not count."""
         if self._time_limit is None or worker.since is None:
             return False
-        return time.monotonic() - worker.since > self._time_limit
+        return now - worker.since > self._time_limit
 
     def _stop(self, todo: _Queue, worker: _Worker) -> None:
         todo.workers.remove(worker)

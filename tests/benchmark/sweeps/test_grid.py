@@ -282,6 +282,19 @@ def _only_child():
     return child.pid
 
 
+def test_time_in_which_the_pool_is_suspended_counts_for_no_limit(tmp_path, cache, settings, monkeypatch):
+    clock = [0.0]
+
+    def monotonic():
+        clock[0] += 3600  # as if the process had been suspended before every look
+        return clock[0]
+
+    monkeypatch.setattr("gridbench.engines.local.time.monotonic", monotonic)
+    pool = LocalPool(Execution(runs=tmp_path / "runs", cache=cache), 1, ("cpu",), time_limit=600)
+    events = list(pool.compute([make_config({**settings, "method": "bce"})]))
+    assert events[-1].kind == "done"
+
+
 def test_a_run_over_its_time_limit_fails_and_the_next_one_runs(tmp_path, cache, settings):
     slow = make_config({**settings, "method": "bce", "epochs": 100_000})
     quick = make_config({**settings, "method": "bce", "epochs": 1})
