@@ -298,6 +298,18 @@ def _peculiarities(
             f"images that declare a scale and offset of their numbers: {_counted(scalings)}; the numbers are read "
             f"without them{', so a number does not mean the same in every image' if differ else ''}"
         )
+    masked = sum(shape.masked for shape in shapes)
+    if masked:
+        notes.append(
+            f"{counted(masked, 'image')} with a mask of the pixels that have data, which is not read: all are read as "
+            "data. Give the others a number that the file declares as no data"
+        )
+    swapped = sum(shape.names[:3] == ("blue", "green", "red") for shape in shapes)
+    if swapped:
+        notes.append(
+            f"{counted(swapped, 'image')} whose bands are declared as blue, green, red: they are read in this order "
+            "(--bands 3,2,1 turns it)"
+        )
     declared = Counter(f"{shape.nodata:g}" for shape in shapes if shape.nodata is not None)
     if declared:
         what = {"drop": "their images or tiles are left out", "mean": "they get the mean of their band"}

@@ -57,6 +57,9 @@ _OPTIONS = {
 }
 
 
+_COLOURS = ("red", "green", "blue", "alpha")
+
+
 @dataclass(frozen=True)
 class Raster:
     """The content of a raster file, seen upright.
@@ -72,6 +75,7 @@ class Raster:
         hidden: Indices of a palette file whose colours are fully transparent.
         bits: Bits of a stored number of a PNG or TIFF, 0 for other formats; 1, 2 and 4 bits are read into uint8 as they
             are.
+        lossy: Whether it is compressed in a way that changes numbers.
     """
 
     pixels: NDArray[np.generic]
@@ -83,6 +87,7 @@ class Raster:
     driver: str = ""
     hidden: frozenset[int] = frozenset()
     bits: int = 0
+    lossy: bool = False
 
 
 class Shape(NamedTuple):
@@ -102,6 +107,7 @@ class Shape(NamedTuple):
         crs: Coordinate reference system as text, or None.
         names: Name that the file gives to each band; empty when it does not name all.
         scaling: (factor, offset) that the file declares for each band; empty for (1, 0) throughout.
+        masked: Whether the file holds a mask of the pixels that have data.
     """
 
     bands: int
@@ -117,6 +123,7 @@ class Shape(NamedTuple):
     crs: str | None = None
     names: tuple[str, ...] = ()
     scaling: tuple[tuple[float, float], ...] = ()
+    masked: bool = False
 
 
 @contextmanager
@@ -182,6 +189,7 @@ def read_raster(
                 header.driver,
                 hidden,
                 header.bits,
+                header.lossy,
             )
 
 
@@ -198,9 +206,10 @@ def read_shape(path: Path, limits: Limits = LIMITS, content: bytes | None = None
             return _png_shape(header)
         with _pages(file, path, header, limits, content is not None) as (pages, header):
             first = pages[0]
-            alpha = len(pages) == 1 and _alpha_band(first.colorinterp) >= 0
+            meanings = first.colorinterp
+            alpha = len(pages) == 1 and _alpha_band(meanings) >= 0
             bands = sum(page.count for page in pages) - alpha
-            if len(pages) == 1 and _is_palette(first.colorinterp):
+            if len(pages) == 1 and _is_palette(meanings):
                 bands = 3
             height, width = first.height, first.width
             if header.orientation > 4:
@@ -220,8 +229,9 @@ def read_shape(path: Path, limits: Limits = LIMITS, content: bytes | None = None
                 first.driver,
                 transform,
                 crs,
-                first.descriptions if len(pages) == 1 and all(first.descriptions) else (),
+                _names(first.descriptions, meanings) if len(pages) == 1 else (),
                 () if set(scaling) == {(1.0, 0.0)} else scaling,
+                header.masked,
             )
 
 
@@ -298,6 +308,14 @@ def _check_pages(path: Path, pages: Sequence[Any], header: Header, limits: Limit
     bands = sum(page.count for page in pages)
     itemsize = np.dtype(first.dtypes[0]).itemsize if first.dtypes[0] != "complex_int16" else 4
     check_size(path, first.height, first.width, bands, itemsize, header.bytes, limits)
+
+
+def _names(descriptions: Sequence[str | None], meanings: Sequence[Any]) -> tuple[str, ...]:
+    """Return the description of each band, else the colour of each; nothing where a band lacks both."""
+    for names in (descriptions, [meaning.name for meaning in meanings if meaning.name in _COLOURS]):
+        if len(names) == len(meanings) and all(names):
+            return tuple(map(str, names))
+    return ()
 
 
 def _alpha_band(meanings: Sequence[Any]) -> int:

@@ -21,8 +21,11 @@ __all__ = ["Header", "exif_orientation", "read_header", "upright"]
 _MOST_PAGES = 1024
 _MOST_TILE_PIXELS = 1 << 26
 _MOST_EXIF = 1 << 16
-_REDUCED_OR_MASK = 1 | 4
+_MASK = 4
+_REDUCED_OR_MASK = 1 | _MASK
+_TIFF_JPEG = (6, 7)
 _J2K_SIZES = b"\xff\x4f\xff\x51"
+_J2K_CODING = b"\xff\x52"
 # Colour types of the PNG specification, with the bands that GDAL makes of them.
 _PNG_COLOURS = {
     0: ("grey", 1),
@@ -47,6 +50,8 @@ class Header(NamedTuple):
         colours: What the bands of a PNG are: `"grey"`, `"rgb"`, `"palette"`, `"grey+alpha"` or `"rgb+alpha"`; empty for
             other formats.
         bits: Bits of a number of the first page of a PNG or TIFF; 0 for other formats.
+        lossy: Whether it is compressed in a way that changes numbers.
+        masked: Whether a TIFF holds a mask of the pixels that have data, beside its pages.
     """
 
     driver: str
@@ -57,6 +62,8 @@ class Header(NamedTuple):
     nodata: float | None = None
     colours: str = ""
     bits: int = 0
+    lossy: bool = False
+    masked: bool = False
 
 
 def read_header(file: BinaryIO, path: Path) -> Header:
@@ -85,11 +92,12 @@ def read_header(file: BinaryIO, path: Path) -> Header:
             case "PNG":
                 return _png_header(file, header)
             case "WEBP":
-                return header._replace(orientation=_webp_orientation(file, size))
+                return _webp_header(file, header)
             case "JP2OpenJPEG":
-                return header._replace(sizes=(_jpeg2000_size(file),))
+                return _jpeg2000_header(file, header)
             case "JPEG":
                 _check_jpeg_end(file, size)
+                return header._replace(lossy=True)
             case "BIGGIF":
                 width, height = struct.unpack_from("<HH", head, 6)
                 _refuse_animated_gif(file)
@@ -169,6 +177,8 @@ def _tiff_header(file: BinaryIO, header: Header) -> Header:
         orientation=exif_orientation(_number(first, Tag.ORIENTATION, 1)),
         nodata=_nodata(text if isinstance(text, bytes) else b""),
         bits=_number(first, Tag.BITS, 1),
+        lossy=_number(first, Tag.COMPRESSION, 1) in _TIFF_JPEG,
+        masked=any(_number(page, Tag.SUBFILE, 0) & _MASK for page in directories),
     )
 
 
@@ -231,22 +241,24 @@ def _png_header(file: BinaryIO, header: Header) -> Header:
     raise _CutShort
 
 
-def _webp_orientation(file: BinaryIO, size: int) -> int:
+def _webp_header(file: BinaryIO, header: Header) -> Header:
     file.seek(4)
     whole = int.from_bytes(file.read(4), "little") + 8
-    _check_length(size, whole)
+    _check_length(header.bytes, whole)
     place, frames = 12, 0
     while place + 8 <= whole:
         file.seek(place)
         head = file.read(8)
         length = int.from_bytes(head[4:], "little")
         if head[:4] == b"EXIF":
-            return _orientation_in(file, place + 8, length)
+            return header._replace(orientation=_orientation_in(file, place + 8, length))
+        if head[:4] == b"VP8 ":
+            header = header._replace(lossy=True)
         frames += head[:4] == b"ANMF"
         if frames > 1:
             raise _Animated
         place += 8 + length + length % 2
-    return 1
+    return header
 
 
 def _refuse_animated_gif(file: BinaryIO) -> None:
@@ -293,7 +305,7 @@ def _check_jpeg_end(file: BinaryIO, size: int) -> None:
     raise _CutShort
 
 
-def _jpeg2000_size(file: BinaryIO) -> tuple[int, int, int, int]:
+def _jpeg2000_header(file: BinaryIO, header: Header) -> Header:
     file.seek(0)
     head = file.read(1 << 20)
     start = head.find(_J2K_SIZES)
@@ -301,7 +313,10 @@ def _jpeg2000_size(file: BinaryIO) -> tuple[int, int, int, int]:
         raise ValueError("no code stream in its first MiB")
     width, height, left, top = struct.unpack_from(">IIII", head, start + 8)
     (bands,) = struct.unpack_from(">H", head, start + 40)
-    return max(0, height - top), max(0, width - left), bands, 2
+    # The last byte of the style of coding says which wavelets: 0 for those that do not keep numbers.
+    coding = head.find(_J2K_CODING, start)
+    lossy = coding >= 0 and head[coding + 13 : coding + 14] == b"\0"
+    return header._replace(sizes=((max(0, height - top), max(0, width - left), bands, 2),), lossy=lossy)
 
 
 def _pnm_bytes(file: BinaryIO) -> int:

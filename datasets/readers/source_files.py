@@ -37,6 +37,8 @@ _SIGNATURES = (
     (b"BM", "BMP"),
 )
 SIGNATURE_BYTES = 16
+_POINTER = b"version https://git-lfs.github.com/"
+_POINTER_BYTES = 1024
 _ANY_SIZE = 1 << 62
 _CHUNK = 1 << 20
 IN_MEMORY = 1 << 26
@@ -89,15 +91,19 @@ def open_regular(path: Path | str) -> BinaryIO:
     """Open a file for reading bytes if it is a regular file or a link to one; anything else is never opened.
 
     Raises:
-        Unreadable: It is missing, empty, or no regular file.
+        Unreadable: It is missing, empty, no regular file, or a pointer to one.
     """
     try:
         file = files.open_file(path, _ANY_SIZE)
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
-    if os.fstat(file.fileno()).st_size == 0:
-        file.close()
-        raise Unreadable(path, "is empty")
+    size = os.fstat(file.fileno()).st_size
+    if size < _POINTER_BYTES:
+        reason = _no_content(file.read(_POINTER_BYTES))
+        file.seek(0)
+        if reason:
+            file.close()
+            raise Unreadable(path, reason)
     return file
 
 
@@ -105,15 +111,23 @@ def read_bytes(path: Path | str, largest: int = _ANY_SIZE) -> bytes:
     """Return the bytes of a regular file.
 
     Raises:
-        Unreadable: It is missing, empty, no regular file, has more than `largest` bytes, or cannot be read.
+        Unreadable: It is missing, empty, no regular file or a pointer to one, has more than `largest` bytes, or cannot
+            be read.
     """
     try:
         content = files.read_bytes(path, largest)
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
-    if not content:
-        raise Unreadable(path, "is empty")
+    if reason := _no_content(content[:_POINTER_BYTES]):
+        raise Unreadable(path, reason)
     return content
+
+
+def _no_content(start: bytes) -> str:
+    """Return why the first bytes of a file are not the content that it should have; empty where they may be."""
+    if start.startswith(_POINTER):
+        return "is a pointer of Git LFS and not the file itself, which `git lfs pull` fetches"
+    return "" if start else "is empty"
 
 
 def _unreadable(path: Path | str, error: OSError | ValueError) -> Unreadable:

@@ -83,11 +83,10 @@ def _has_column(path: Path, column: str | None) -> bool:
     """Whether the header of a table, or its first record, has a column of that name."""
     if column is None:
         return True
+    start = _start(path)
     if path.suffix.lower() == ".parquet":
         return column in next(read_parquet(path))
-    return column in re.split(
-        r"\W+", _start(path).decode("utf-8", "replace").lstrip().partition("\n")[0].lower()
-    )
+    return column in re.split(r"\W+", start.decode("utf-8", "replace").lstrip().partition("\n")[0].lower())
 
 
 def _start(path: Path) -> bytes:
@@ -146,6 +145,10 @@ def nothing_to_learn(root: Path) -> str:
         text += f" There is {', '.join(tables[:5])}: is it the table of labels? Then add --labels {root / tables[0]}"
     elif inner:
         text += f" There are labels or splits in {inner[0]}: is it the archive? Then give --data {inner[0]}"
+    elif odd := [
+        p.name for p in sorted(root.iterdir()) if p.name.lower() in _ALL_LABEL_FILES and not p.is_file()
+    ]:
+        text += f" {odd[0]} is there, but is no regular file (a folder, or a link to nothing)."
     elif kinds := other_kinds(root):
         text += (
             f" Files are there that end in {kinds}. One file for each image, as YOLO, Pascal VOC and LabelMe write, is "

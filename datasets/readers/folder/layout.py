@@ -17,6 +17,7 @@ from gridbench.datasets.readers.files import (
     walk_files,
 )
 from gridbench.datasets.readers.folder.options import FolderOptions
+from gridbench.datasets.readers.source_files import Unreadable, open_regular
 from gridbench.datasets.readers.splitting import SPLIT_WORDS
 from gridbench.errors import InputError
 
@@ -37,6 +38,8 @@ _IMAGE_ENDINGS = ("_sat", "_image", "_img", "_rgb", "-image")
 _MASK_WORDS = re.compile(r"(?:^|(?<=[/_-]))(mask|masks|label|labels|gt|annotation)(?=$|[/_-])")
 _SPLIT_AND_IMAGES = re.compile(r"([a-z]+)[_-](?:images?|imgs?)|(?:images?|imgs?)[_-]([a-z]+)")
 _SHORT = {"tr": "train", "te": "test", "ts": "test"}
+_LOOKED_AT = 20
+_MOST_XML = 1 << 20
 _IMAGE_WORDS = ("image", "images", "img", "sat", "rgb")
 
 
@@ -92,6 +95,7 @@ def find_files(root: Path, options: FolderOptions) -> FoundFiles:
         known = {*images.values(), *(masks or {}).values()}
         others = [path for path in files if path not in known]
         endings = sorted({path.suffix.lower() or path.name for path in others})
+        found.notes += _declared_beside(others)
         if image_folder != root and others:
             found.notes += listed("other kind", f"of files in {image_folder}, passed over", endings)
     if not found.images:
@@ -108,6 +112,28 @@ def find_files(root: Path, options: FolderOptions) -> FoundFiles:
         )
     found.split = _split_of_folders(found.images)
     return found
+
+
+def _declared_beside(others: Sequence[Path]) -> list[str]:
+    """Return a sentence when one of the first side-cars of images says which pixels have no data."""
+    kept = [path for path in others if path.name.lower().endswith((".msk", ".aux.xml"))]
+    first = next(filter(_says_no_data, kept[:_LOOKED_AT]), None)
+    if first is None:
+        return []
+    return [
+        f"{first} says which pixels have no data, and is not read, as no file beside an image is: these pixels are "
+        "read as data. Have the images declare a number as no data themselves"
+    ]
+
+
+def _says_no_data(path: Path) -> bool:
+    if path.suffix.lower() == ".msk":
+        return True
+    try:
+        with open_regular(path) as file:
+            return b"<NoDataValue" in file.read(_MOST_XML)
+    except Unreadable:
+        return False
 
 
 def masks_in(folder: Path, images: Mapping[str, Path]) -> dict[str, Path]:

@@ -140,7 +140,8 @@ def _json(path: Path, content: bytes) -> Any:
     # Lines of which each is an object are no other JSON, whatever the file is called.
     objects = len(lines) > 1 and all(line.strip()[:1] + line.strip()[-1:] == b"{}" for line in lines)
     if path.suffix.lower() in (".jsonl", ".ndjson") or objects:
-        text = b"[" + b",".join(lines) + b"]"
+        # A message about a line counts those that are not blank.
+        text = b"[" + b",\n".join(lines) + b"]"
     return parse_json(text, largest=LARGEST_TABLE, nested=MOST_ANNOTATED)
 
 

@@ -124,7 +124,7 @@ class MaskContent:
         hidden: Indices in use that a palette makes fully transparent.
         missing: Pixels that are no number (NaN).
         transparent: Pixels that are fully transparent.
-        jpeg: Files in JPEG, which does not keep values.
+        lossy: Files that were saved with loss, as JPEG is, which does not keep values.
         unreadable: Files that cannot be read, and why.
     """
 
@@ -141,7 +141,7 @@ class MaskContent:
     hidden: set[int] = field(default_factory=set)
     missing: int = 0
     transparent: int = 0
-    jpeg: int = 0
+    lossy: int = 0
     unreadable: list[Unreadable] = field(default_factory=list)
 
 
@@ -153,7 +153,7 @@ def count_content(raster: Raster, path: Path, content: MaskContent) -> None:
     """
     if raster.nodata is not None:
         content.nodata.add(raster.nodata)
-    content.jpeg += raster.driver == "JPEG"
+    content.lossy += raster.lossy
     bands = _all_bands(raster)
     if _is_one_hot_like(bands):
         found = _class_of_bands(bands, path).astype(np.int64)

@@ -25,7 +25,7 @@ HOW_TO_SAY = "Say what the values stand for in a table with the columns value an
 _OFTEN = 0.01
 """Share of the pixels from which a colour is none that smoothing or loss left at edges."""
 _JPEG_CHANGE = 32
-"""Distance of two classes' values below which what JPEG changes at edges may turn one into the other."""
+"""Distance of two classes' values below which what JPEG and its like change at edges may turn one into the other."""
 
 
 def refuse_other_count(seen: set[int], content: MaskContent, table: ClassTable, what: str) -> None:
@@ -50,14 +50,15 @@ def refuse_other_count(seen: set[int], content: MaskContent, table: ClassTable, 
 
 
 def refuse_close_values(codes: Mapping[int, int | None], content: MaskContent, what: str) -> None:
-    """Refuse masks in JPEG whose classes are numbers near each other."""
+    """Refuse masks that were saved with loss and whose classes are numbers near each other."""
     numbers = sorted(value for value, target in codes.items() if target is not None)
     close = [(one, other) for one, other in itertools.pairwise(numbers) if other - one < _JPEG_CHANGE]
-    if content.jpeg and close:
+    if content.lossy and close:
+        are = "is" if content.lossy == 1 else "are"
         raise InputError(
-            f"{counted(content.jpeg, 'file')} of the {what} {'is' if content.jpeg == 1 else 'are'} JPEG, which "
-            f"changes numbers at edges, and {close[0][0]} and {close[0][1]} are two classes: one may have become the "
-            "other. Take the masks as PNG or TIFF from where they were drawn."
+            f"{counted(content.lossy, 'file')} of the {what} {are} saved with loss (JPEG or the like), which changes "
+            f"numbers at edges, and {close[0][0]} and {close[0][1]} are two classes: one may have become the other. "
+            "Take the masks as PNG or TIFF from where they were drawn."
         )
 
 

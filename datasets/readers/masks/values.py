@@ -306,10 +306,10 @@ def _finish(
         for c, name in enumerate(table.names)
         if c not in present
     ]
-    if content.jpeg:
+    if content.lossy:
         notes.append(
-            f"{counted(content.jpeg, 'mask')} saved as JPEG, which changes values and colours at edges; what it made "
-            "of them has no class (PNG keeps them)"
+            f"{counted(content.lossy, 'mask')} saved with loss (JPEG or the like), which changes values and colours at "
+            "edges; what it made of them has no class (PNG keeps them)"
         )
     elif len(unknown) >= _BLENDS:
         notes.append(

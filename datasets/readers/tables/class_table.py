@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gridbench.core.labels import IGNORE
 from gridbench.datasets.readers.files import canonical
+from gridbench.datasets.readers.tables.label_checks import UNFIT
 from gridbench.datasets.readers.tables.rows import RawTable, read_raw_table, read_text
 from gridbench.errors import InputError, nearest
 
@@ -104,6 +105,9 @@ def read_class_table(path: Path, ignore: Sequence[str] = (), of_masks: bool = Fa
     for name, _, _ in rows:
         if name not in ignored and (name in uncoded or name not in names):
             names.append(name)
+    odd = next((name for name in names if UNFIT.search(name)), None)
+    if odd is not None:
+        raise InputError(f"{path}: {odd!a} holds a character that no name has. Take it out.")
     for folded in {name.casefold() for name in names}:
         alike = [name for name in names if name.casefold() == folded]
         if len(alike) > 1:

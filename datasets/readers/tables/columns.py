@@ -237,11 +237,11 @@ def _find_labels(table: RawTable, rest: Sequence[int], columns: Columns) -> None
         columns.listings = texts
         return
     example = "" if not texts else _example_of(table, texts[0] if marks is None else marks)
-    several = [
-        i
-        for i in texts
-        if may_hold_labels(table, i) or re.sub(r"_*\d+$", "", column_word(table, i)) in LIST_NAMES
-    ]
+    listings = [i for i in texts if re.sub(r"_*\d+$", "", column_word(table, i)) in LIST_NAMES]
+    several = listings or [i for i in texts if may_hold_labels(table, i)]
+    if not listings and len({cell for i in several for cell in table.column(i)} - {""}) <= 2:
+        # Columns of two words, such as ja and nein, are flags.
+        several = []
     names = " ".join(f"--label-columns {shlex.quote(table.header[i])}" for i in several)
     raise InputError(
         f"{table.path} holds no labels: it needs a column `labels` with names divided by ;, or a column of 0 and 1 "

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gridbench.datasets.readers.tables.label_checks import (
+    UNFIT,
     folded_name,
     refuse_combinations,
     refuse_flags_in_a_row,
@@ -25,7 +26,6 @@ SEPARATORS = {"semicolon": ";", "bar": "|", "comma": ",", "blank": " ", "none": 
 _QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
 _ESCAPED = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)")
 _OBJECT = re.compile(r"""\[?\{\s*(?:'[^']*'|"[^"]*")\s*:""")
-_UNFIT = re.compile("[\x00-\x1f\ud800-\udfff]")
 _BLANKS = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _CURLY = ("\u201c\u201d", "\u2018\u2019", "\u201e\u201c", "\u00ab\u00bb")
 _PLURAL = {"labels", "tags", "classes", "categories", "targets"}
@@ -155,7 +155,7 @@ def _in_brackets(inside: str, where: Callable[[int], str], row: int) -> list[str
         if _QUOTED.sub("", inside).strip(" ,;\n\t"):
             raise InputError(f"{where(row)}: [{inside}] cannot be read as a list. Write it like ['a', 'b'].")
         names = [_ESCAPED.sub(_unescaped, one or other) for one, other in _QUOTED.findall(inside)]
-    odd = next((name for name in names if _UNFIT.search(name)), None)
+    odd = next((name for name in names if UNFIT.search(name)), None)
     if odd is not None:
         raise InputError(f"{where(row)}: {odd!a} holds a character that no name has.")
     return [stripped for name in names if (stripped := name.strip())]

@@ -11,6 +11,7 @@ from gridbench.core.terminal import INVISIBLE
 from gridbench.errors import InputError
 
 __all__ = [
+    "UNFIT",
     "folded_name",
     "number_form",
     "refuse_combinations",
@@ -27,7 +28,18 @@ _NO_LABEL = {"none", "no label", "unlabeled", "unlabelled", "nothing", "na", "ni
 _NUMBER = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
 _FRACTION = re.compile(r"[+-]?\d*[.,]\d*[1-9]\d*(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _SCORED = re.compile(r"(.*\w)\s*[:=@]\s*[+-]?\d*[.,]?\d+\s*%?")
-_DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d.*)?")
+_MONTH = (
+    "(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:tember)?|oct(?:ober)?"
+    "|nov(?:ember)?|dec(?:ember)?)"
+)
+_DATE = re.compile(
+    r"\d{4}([-/.])\d\d?\1\d\d?([ T]\d\d:\d\d.*)?|\d\d?([-/.])\d\d?\3\d{4}|\d\d?/\d\d?/\d\d"
+    rf"|\d\d?[- .]{_MONTH}([- .]\d{{2,4}})?|{_MONTH}-\d\d(\d\d)?",
+    re.ASCII | re.IGNORECASE,
+)
+"""A date as ISO 8601, spreadsheets and people write it."""
+UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Characters that no name has, such as those that control a terminal."""
 _LEAST_FLAGS = 3
 _FLAGS = {"0", "1", "0.", "1.", "0.0", "1.0", "true", "false"}
 _WORDS_BETWEEN = (" and ",)
@@ -124,6 +136,8 @@ def refuse_no_names(
     """
     for row, names in enumerate(divided):
         for name in names:
+            if UNFIT.search(name):
+                raise InputError(f"{where(row)}: {name!a} holds a character that no name has. Take it out.")
             if name.lower() in _MISSING or not any(character.isalnum() for character in name):
                 raise InputError(
                     f"{where(row)}: {name!r} is no class. Write the label, or leave the cell empty."

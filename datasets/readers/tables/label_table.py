@@ -20,7 +20,7 @@ from gridbench.datasets.readers.tables.columns import Columns, find_columns
 from gridbench.datasets.readers.tables.flags import binary
 from gridbench.datasets.readers.tables.key_column import TableOptions, column_word, shortened
 from gridbench.datasets.readers.tables.label_cells import divide_cells
-from gridbench.datasets.readers.tables.label_checks import folded_name, number_form, refuse_variants
+from gridbench.datasets.readers.tables.label_checks import UNFIT, folded_name, number_form, refuse_variants
 from gridbench.datasets.readers.tables.rows import RawTable, read_raw_table
 from gridbench.errors import InputError, counted, nearest
 
@@ -248,10 +248,12 @@ def refuse_alike(names: Sequence[str], what: str, form: Callable[[str], str] = f
         form: Brings spellings of one name to one form.
 
     Raises:
-        InputError: Two of them are alike.
+        InputError: Two of them are alike, or one holds a character that no name has.
     """
     first: dict[str, str] = {}
     for name in names:
+        if UNFIT.search(name):
+            raise InputError(f"The {what}: {name!a} holds a character that no name has. Take it out.")
         other = first.setdefault(form(name), name)
         if other != name:
             how = (

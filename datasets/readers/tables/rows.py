@@ -13,7 +13,7 @@ from typing import Any
 from gridbench.core.csv_files import as_written
 from gridbench.core.files import LARGEST_TABLE, limited, open_file
 from gridbench.datasets.readers.files import canonical
-from gridbench.datasets.readers.source_files import Unreadable, read_bytes
+from gridbench.datasets.readers.source_files import Unreadable, open_regular, read_bytes
 from gridbench.datasets.readers.tables.spreadsheets import (
     MOST_CELLS,
     TooManyCells,
@@ -194,6 +194,10 @@ def _numbered_rows(path: Path) -> tuple[list[list[str]], list[int], str]:
     suffix = path.suffix.lower()
     if not path.is_file():
         raise InputError(f"There is no file {path}.")
+    try:
+        open_regular(path).close()
+    except Unreadable as error:
+        raise InputError(f"{error}.") from error
     found: Iterable[list[str]]
     if suffix == ".xlsx":
         found, divided_by = read_workbook(path), "cells of the first sheet"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 from PIL import Image, ImageOps
+from rasterio.enums import ColorInterp
 
 from gridbench.datasets.readers.folder.folder import FolderOptions, plan_folder
 from gridbench.datasets.readers.prepare import prepare
@@ -271,6 +272,47 @@ def describe(root, change):
     for i, name in enumerate(NAMES):
         with rasterio.open(root / "images" / f"{name}.tif", "r+") as file:
             change(file, i)
+
+
+def colours(*names):
+    return [getattr(ColorInterp, name) for name in names]
+
+
+def test_colours_of_bands_in_another_order_are_refused(tmp_path):
+    root = make(tmp_path / "own", lambda i: random(3, i), photometric="rgb")
+    with rasterio.open(root / "images/t2.tif", "r+") as file:
+        file.colorinterp = colours("blue", "green", "red")
+    with pytest.raises(InputError, match="are called blue, green, red, and those of others red, green, blue"):
+        plan_folder(root, FolderOptions())
+    for name in NAMES:
+        with rasterio.open(root / "images" / f"{name}.tif", "r+") as file:
+            file.colorinterp = colours("blue", "green", "red")
+    notes = plan_folder(root, FolderOptions()).report["notes"]
+    assert "6 images whose bands are declared as blue, green, red" in " ".join(notes)
+
+
+@pytest.mark.parametrize("internal", [True, False])
+def test_masks_of_the_pixels_with_data_are_told(tmp_path, internal):
+    root = make(tmp_path / "own", lambda i: random(3, i))
+    assert plan_folder(root, FolderOptions()).report["notes"] == []
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=internal), rasterio.open(root / "images/t2.tif", "r+") as file:
+        file.write_mask(np.eye(16, dtype=np.uint8) * 255)
+    assert (root / "images/t2.tif.msk").exists() != internal
+    notes = " ".join(plan_folder(root, FolderOptions()).report["notes"])
+    assert (
+        "1 image with a mask of the pixels that have data" if internal else "t2.tif.msk says which"
+    ) in notes
+
+
+def test_no_data_that_is_declared_beside_an_image_is_told(tmp_path):
+    root = make(tmp_path / "own", lambda i: random(3, i))
+    (root / "images/t1.tif.aux.xml").write_text("<PAMDataset></PAMDataset>")
+    assert "no data" not in " ".join(plan_folder(root, FolderOptions()).report["notes"])
+    (root / "images/t2.tif.aux.xml").write_text("<PAMDataset><NoDataValue>7</NoDataValue></PAMDataset>")
+    (root / "images/t3.tif.aux.xml").write_text("")
+    assert "t2.tif.aux.xml says which pixels have no data" in " ".join(
+        plan_folder(root, FolderOptions()).report["notes"]
+    )
 
 
 def test_bands_of_the_same_names_in_another_order_are_refused(tmp_path):

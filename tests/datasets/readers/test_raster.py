@@ -20,6 +20,7 @@ from gridbench.datasets.readers.source_files import digest_of
 PIXELS = np.random.default_rng(0).integers(0, 255, (60, 50, 3)).astype(np.uint8)
 
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 FORMATS = ["png", "jpg", "bmp", "gif", "webp", "ppm", "jp2", "j2k", "tif", "deflate.tif"]
 
 
@@ -42,6 +43,29 @@ def file(request, tmp_path):
     return path
 
 
+@pytest.mark.parametrize(
+    ("name", "how", "lossy"),
+    [
+        ("a.jpg", {}, True),
+        ("a.webp", {"quality": 50}, True),
+        ("a.webp", {"lossless": True}, False),
+        ("a.webp", {"quality": 50, "exif": bytes(Image.Exif())}, True),
+        ("a.tif", {"compression": "jpeg"}, True),
+        ("a.tif", {"compression": "tiff_lzw"}, False),
+        ("a.jp2", {"irreversible": True}, True),
+        ("a.jp2", {"irreversible": False}, False),
+        ("a.png", {}, False),
+        ("a.bmp", {}, False),
+    ],
+)
+def test_compression_that_changes_numbers_is_known(tmp_path, name, how, lossy):
+    Image.fromarray(PIXELS).save(tmp_path / name, **how)
+    raster = read_raster(tmp_path / name)
+    assert raster.lossy == lossy
+    if not lossy:
+        assert (raster.pixels == PIXELS.transpose(2, 0, 1)).all()
+
+
 @pytest.mark.parametrize("share", [0.999, 0.98, 0.5, 0.1])
 def test_a_file_that_is_cut_short_is_never_read_as_something_else(file, share):
     with quick_raster_access():
@@ -54,7 +78,8 @@ def test_a_file_that_is_cut_short_is_never_read_as_something_else(file, share):
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"), [(None, "is missing"), (b"", "is empty"), (b"text", "is no image that is read")]
+    ("content", "reason"),
+    [(None, "is missing"), (b"", "is empty"), (b"text", "is no image that is read"), (POINTER, "Git LFS")],
 )
 def test_what_is_no_image_is_said_plainly(tmp_path, content, reason, capfd):
     path = tmp_path / "a.tif"

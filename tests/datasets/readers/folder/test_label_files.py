@@ -14,6 +14,7 @@ from gridbench.datasets.readers.folder.options import FolderOptions
 from gridbench.datasets.readers.prepare import prepare
 from gridbench.errors import InputError
 
+METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 COUNTS = {"train": 3, "validation": 1, "test": 2}
 WORDS = ("water", "trees", "sand")
 
@@ -189,6 +190,29 @@ def test_a_file_that_names_no_image_is_not_proposed_as_the_table(tmp_path):
     (tmp_path / "truth.csv").write_text("f,c\na.png,water\n")
     with pytest.raises(InputError, match=r"There is truth.csv: .* --labels .*truth.csv"):
         plan(tmp_path)
+
+
+def test_a_table_that_is_no_file_is_named(tmp_path):
+    picture(tmp_path / "images/a.png")
+    (tmp_path / "labels.csv").mkdir()
+    with pytest.raises(InputError, match=r"labels.csv is there, but is no regular file"):
+        plan(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "labels.json", "labels.xlsx", *METADATA])
+def test_pointers_of_git_lfs_are_called_so(tmp_path, name):
+    picture(tmp_path / "images/a.png")
+    (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    with pytest.raises(InputError, match=r"is a pointer of Git LFS.*`git lfs pull`"):
+        plan(tmp_path)
+
+
+def test_a_broken_line_of_metadata_is_counted(tmp_path):
+    root = hugging_face(tmp_path, write_jsonl, lambda i: {"label": WORDS[i]})
+    with (root / "train/metadata.jsonl").open("a") as file:
+        file.write('{"file_name": "9.png", label}\n')
+    with pytest.raises(InputError, match=r"train/metadata.jsonl is no JSON: .* line 4 column"):
+        plan(root)
 
 
 def test_the_folder_that_holds_the_splits_is_named(tmp_path):

@@ -28,7 +28,7 @@ def colours(*rows):
 
 
 def jpeg(*values):
-    return dataclasses.replace(grey(*values), driver="JPEG")
+    return dataclasses.replace(grey(*values), driver="JPEG", lossy=True)
 
 
 def palette(indices, table, hidden=()):
@@ -274,7 +274,7 @@ def test_masks_are_refused_when_most_cannot_be_read():
 
 def test_the_user_is_told_of_jpeg_and_of_smoothed_masks():
     notes = understood([jpeg(0, 0, 0, 3, 255)], "ab", {0: 0, 255: 1}).notes
-    assert notes[0].startswith("1 mask saved as JPEG")
+    assert notes[0].startswith("1 mask saved with loss (JPEG or the like)")
     smooth = grey(*[0] * 9, *range(20, 180, 20), *[200] * 9)
     notes = understood([smooth], "ab", {0: 0, 200: 1}).notes
     assert "8 values that no class has: if they were resized with smoothing" in notes[0]

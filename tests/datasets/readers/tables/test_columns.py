@@ -84,7 +84,9 @@ def test_several_columns_of_names_are_read_together_when_they_are_named(tmp_path
     with pytest.raises(InputError, match="--label-columns label1 --label-columns label2"):
         read(tmp_path, "file,label1,label2", row)
     with pytest.raises(InputError, match="--label-columns main --label-columns 'a second'"):
-        read(tmp_path, "file,main,a second", lambda i: f"{WORDS[i % 2]},{WORDS[i // 2 % 2]}")
+        read(tmp_path, "file,main,a second", lambda i: f"{'abc'[i % 3]},{'ab'[i % 2]}")
+    with pytest.raises(InputError, match="--label-columns NAME, again for more"):
+        read(tmp_path, "file,Wald,Wasser", lambda i: f"{['ja', 'nein'][i % 2]},{['ja', 'nein'][i // 2 % 2]}")
     with pytest.raises(InputError, match="--label-columns NAME, again for more"):
         read(tmp_path, "file,height,width", lambda i: f"{i + 3},{i + 4}")
     table = read(tmp_path, "file,label1,label2", row, label_columns=("label1", "label2"))

@@ -41,6 +41,16 @@ def test_characters_that_no_name_has_are_refused(cell):
         (["water+sand", "water", "trees"], r"'water\+sand' may be one class or the labels water, sand"),
         (["water;sand", "water,trees"], "'water,trees' may be one class or the labels water, trees"),
         (["forest/shrub", "forest"], "'forest/shrub' may be one class"),
+        (["01/02/2024", "sand"], "'01/02/2024' is a date"),
+        (["1.2.2024", "sand"], "'1.2.2024' is a date"),
+        (["2024/01/02", "sand"], "'2024/01/02' is a date"),
+        (["3-Mar", "sand"], "'3-Mar' is a date"),
+        (["Mar-24", "sand"], "'Mar-24' is a date"),
+        (["12 March", "sand"], "'12 March' may be one class or the 2 classes"),
+        (["12-March-2024", "sand"], "'12-March-2024' is a date"),
+        (["wa\x1bter", "water"], r"row 2: 'wa\\x1bter' holds a character that no name has"),
+        (["wa\x0bter", "water"], "holds a character that no name has"),
+        (['{"bbox": [1]}', "water"], "holds objects, and labels are names"),
     ],
 )
 def test_cells_that_may_say_more_than_names_are_refused(cells, message):
@@ -60,7 +70,16 @@ def test_separator_none_and_a_list_of_classes_say_that_they_are_names(cells):
 
 @pytest.mark.parametrize(
     "cells",
-    [["001", "002", "010"], ["0", "1", "1"], ["00", "01", "11"], ["forest/shrub", "water"], ["A-1", "B-2"]],
+    [
+        ["001", "002", "010"],
+        ["0", "1", "1"],
+        ["00", "01", "11"],
+        ["forest/shrub", "water"],
+        ["A-1", "B-2"],
+        ["1-marsh", "2-decades"],
+        ["1.1.12", "2.3.1"],
+        ["7/8/x", "May"],
+    ],
 )
 def test_plain_names_are_left_alone(cells):
     assert divided(*cells, header="label") == [[cell] for cell in cells]
