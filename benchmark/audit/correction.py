@@ -150,12 +150,17 @@ def table_lines(path: Path) -> list[dict[str, Any]]:
 
     Raises:
         InputError: It cannot be read, or is no text.
-        ValueError: A line has more cells than the header.
+        ValueError: A line has more cells than the header, or two columns have one name.
     """
     text = read_text(path)
     header = text.partition("\n")[0]
     mark = next((mark for mark in ",;\t" if mark in header), ",")
-    lines = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=mark))
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=mark)
+    names = [name for name in reader.fieldnames or () if name]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"two columns are called {twice!r}")
+    lines = list(reader)
     for number, line in enumerate(lines, 1):
         if None in line:
             raise ValueError(f"row {number} has more cells than the header")
@@ -165,7 +170,8 @@ def table_lines(path: Path) -> list[dict[str, Any]]:
 def _rows(path: Path) -> list[Mapping[str, Any]]:
     try:
         if path.suffix.lower() == ".json":
-            rows = parse_json(read_text(path).encode())["decisions"]
+            content = parse_json(read_text(path).encode())
+            rows = content.get("decisions") if isinstance(content, dict) else None
         else:
             rows = [
                 {key: as_written(value) if isinstance(value, str) else value for key, value in line.items()}

@@ -129,8 +129,8 @@ def original_table(archive: Archive, labels: Array, path: Path, options: TableOp
         )
         raise InputError(
             f"{path} has {what}. Give the table that {archive.name!r} was prepared from (its column "
-            f"{table.header[columns.key]!r} is read as the name of the image); tiles of one image share a row, so "
-            "their corrections fit no such table."
+            f"{table.header[columns.key]!r} is read as the name of the image). Leave out --labels if it was prepared "
+            "from several tables, or cut into tiles, which share the row of their image."
         )
     if len(columns.listings) > 1:
         raise InputError(

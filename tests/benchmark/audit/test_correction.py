@@ -91,6 +91,12 @@ def test_another_class_in_the_place_of_a_single_label_is_another_audit(tmp_path)
         ("d.csv", "sample,label,decision\na,feld,accept\n", "no class 'feld'.*'field'"),
         ("d.csv", "sample,label,decision\na,field,maybe\n", "'maybe' must be accept, reject or unsure"),
         ("d.csv", "sample,label\na,field\n", "lacks the columns"),
+        (
+            "d.csv",
+            "sample,label,decision,decision\na,field,accept,reject\n",
+            "two columns are called 'decision'",
+        ),
+        ("d.json", "[1]", "lacks the columns"),
         ("d.csv", "sample,label,decision\na\n", "no class 'None'"),
         (
             "d.csv",
