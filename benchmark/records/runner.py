@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 
 from gridbench.config import RunConfig
 from gridbench.core.environment import choose_device, cpu_threads, peak_memory
-from gridbench.core.files import check_folder, write_bytes
+from gridbench.core.files import check_folder, check_writable, write_bytes
 from gridbench.core.machine import machine_label, resumed_on
 from gridbench.core.plugins import is_interrupt, plugin_fault
 from gridbench.datasets import default_cache
@@ -38,7 +39,7 @@ from gridbench.training.experiment import Experiment
 from gridbench.training.trackers import LoggedRun, Trackers, check_trackers
 from gridbench.training.trainer import TrainingProgress
 
-__all__ = ["Execution", "NoRoom", "RunBusy", "execute", "planned", "run"]
+__all__ = ["Execution", "NoRoom", "RunBusy", "check", "execute", "planned", "run"]
 
 Builder = Callable[[Plan, torch.device], Experiment]
 
@@ -111,25 +112,66 @@ def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> Ru
         RunFailed: The run started and could not be finished.
     """
     folder = execution.runs / plan.folder_name
-    check_trackers(execution.log, execution.log_folder)
-    check_folder(folder)
-    found = read_record(folder, verify=True) if folder.exists() else None
-    if isinstance(found, RunRecord) and found.id == plan.id and not execution.force:
+    done = _finished(plan, execution)
+    if done is not None:
         # A process that was killed right after it was done.
         with suppress(OSError):
             clear_checkpoints(folder)
         execution.say(f"Nothing to do: {folder} is done. Use --force to run it anew.")
         if execution.log:
-            with _trackers(execution, folder, plan, found.machine, found.epochs()) as log:
-                log.finish(found.metrics, folder)
-        return found
-    device = choose_device(execution.device)
+            with _trackers(execution, folder, plan, done.machine, done.epochs()) as log:
+                log.finish(done.metrics, folder)
+        return done
     # All remaining errors in the settings must be found here, before anything is written to disk.
+    experiment = _built(plan, execution, build)
+    with cpu_threads(execution.threads), locked(execution.runs, folder):
+        found = read_record(folder, verify=True) if folder.exists() else None
+        if isinstance(found, RunRecord) and found.id == plan.id and not execution.force:
+            return found
+        try:
+            prepare(folder, found, plan, execution.force, execution.say)
+        except OSError as error:
+            raise unwritable(execution.runs, error) from None
+        try:
+            return _compute(experiment, folder, execution, build)
+        # A plug-in may raise what is no Exception: sys.exit(0) must not look like a run that is done.
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
+            raise failed(error, folder, plan) from error
+
+
+def check(plan: Plan, execution: Execution) -> None:
+    """Refuse what `execute` refuses before it trains, as a dry run does; nothing is written, and no image is held.
+
+    Raises:
+        InputError: A setting, a device, a tracker or the runs folder is wrong.
+        RunFailed: Code of a plug-in failed.
+    """
+    if _finished(plan, execution) is None:
+        check_writable(execution.runs)
+        _built(plan, execution, partial(Experiment, limit_bytes=0))
+
+
+def _finished(plan: Plan, execution: Execution) -> RunRecord | None:
+    """Return the record of a run that is done; None for one that is to be computed."""
+    folder = execution.runs / plan.folder_name
+    check_trackers(execution.log, execution.log_folder)
+    check_folder(folder)
+    found = read_record(folder, verify=True) if folder.exists() else None
+    if isinstance(found, RunRecord) and found.id == plan.id and not execution.force:
+        return found
+    return None
+
+
+def _built(plan: Plan, execution: Execution, build: Builder) -> Experiment:
+    """Build the parts of a run, and refuse settings that turn out to be wrong there."""
+    device = choose_device(execution.device)
     if plan.config.compile:
         require_compiler(device)
     with cpu_threads(execution.threads):
         try:
-            experiment = build(plan, device)
+            return build(plan, device)
         except GridbenchError:
             raise
         except BaseException as error:
@@ -137,21 +179,6 @@ def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> Ru
             if isinstance(error, Exception | KeyboardInterrupt) and not fault:
                 raise
             raise RunFailed(f"The run failed before it began. {fault or in_words(error)}") from error
-        with locked(execution.runs, folder):
-            found = read_record(folder, verify=True) if folder.exists() else None
-            if isinstance(found, RunRecord) and found.id == plan.id and not execution.force:
-                return found
-            try:
-                prepare(folder, found, plan, execution.force, execution.say)
-            except OSError as error:
-                raise unwritable(execution.runs, error) from None
-            try:
-                return _compute(experiment, folder, execution, build)
-            # A plug-in may raise what is no Exception: sys.exit(0) must not look like a run that is done.
-            except BaseException as error:
-                if is_interrupt(error):
-                    raise
-                raise failed(error, folder, plan) from error
 
 
 def _compute(experiment: Experiment, folder: Path, execution: Execution, build: Builder) -> RunRecord:

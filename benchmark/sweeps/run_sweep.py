@@ -24,6 +24,7 @@ from gridbench.sweeps.grid import AXES, RECIPE, Item, Sweep, expand, make_sweep,
 from gridbench.sweeps.model_selection import Selection, select, write_selection
 from gridbench.sweeps.search_space import EVERY, Search, tries_of
 from gridbench.training.backbone import require_backbone
+from gridbench.training.building import check_networks
 
 __all__ = ["Computing", "PlannedSweep", "SweepResult", "declare_items", "plan_sweep", "sweep"]
 
@@ -219,12 +220,16 @@ def plan_sweep(
     else:
         combinations = expand(axes, base) if search is None else tries_of(expand(axes, base), search)
     computing.engine.require_devices()
-    for name in axes.get("backbone") or filter(None, [base.get("backbone")]):
+    named = axes.get("backbone") or list(filter(None, [base.get("backbone")]))
+    for name in named:
         require_backbone(str(name))
     chooser = computing.engine.chooser(execution, base, progress)
     settle = chooser.settle if chooser else None
     cache = execution.cache or default_cache()
     planned = make_sweep(combinations, execution.runs, cache, progress.build, settle)
+    if named:
+        # The recipes' own fit, and building one of each method takes seconds.
+        check_networks(item.plan for item in planned.items if item.stored is None)
     if chooser:
         execution = replace(execution, chosen=chooser.documents)
     return PlannedSweep(planned, execution, computing, search)

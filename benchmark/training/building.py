@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,14 @@ from gridbench.training.backbone import BackboneSpec, build_backbone, check_dist
 from gridbench.training.optimization.updates import UpdateRule
 from gridbench.training.trainer import TrainingSettings
 
-__all__ = ["build_method", "build_objective", "spec_of", "training_set", "training_settings"]
+__all__ = [
+    "build_method",
+    "build_objective",
+    "check_networks",
+    "spec_of",
+    "training_set",
+    "training_settings",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -87,6 +94,19 @@ def build_method(plan: Plan, objective: Objective | None, num_samples: int) -> M
     if plan.method.ranking == "descriptors":
         check_distance(probe(method.descriptor_network, spec), config.distance, spec)
     return method
+
+
+def check_networks(plans: Iterable[Plan]) -> None:
+    """Refuse networks that cannot be built, or whose descriptors the distance cannot compare, before any run begins.
+
+    Each method is built once with each backbone, loss and distance.
+
+    Raises:
+        InputError: With the reason.
+    """
+    kinds = {(plan.method, plan.loss, spec_of(plan), plan.config.distance): plan for plan in plans}
+    for plan in kinds.values():
+        build_method(plan, build_objective(plan), len(plan.archive.indices("train")))
 
 
 def training_set(

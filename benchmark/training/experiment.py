@@ -75,9 +75,12 @@ class Experiment:
         device: Device to compute on.
         kept: Sorted positions of the training images to train on; None for all. Labels are corrupted before the
             subset is taken, so that the labels of an image do not depend on the subset.
+        limit_bytes: Largest size of the training images that is held; None to decide by room, 0 to read none here.
     """
 
-    def __init__(self, plan: Plan, device: torch.device, kept: Array | None = None) -> None:
+    def __init__(
+        self, plan: Plan, device: torch.device, kept: Array | None = None, limit_bytes: int | None = None
+    ) -> None:
         self.plan = plan
         self.device = device
         self.phases = Phases(device)
@@ -94,7 +97,7 @@ class Experiment:
         check_labelled(plan, self.corruption.labels)
         self.truth = truth_of(plan, self.splits.train, self.corruption.labels)
         self.method = build_method(plan, self.objective, len(self.splits.train)).to(device)
-        self.trainer = self._build_trainer() if plan.method.labels != "none" else None
+        self.trainer = self._build_trainer(limit_bytes) if plan.method.labels != "none" else None
 
     @cached_property
     def objective(self) -> Objective | None:
@@ -192,9 +195,10 @@ class Experiment:
         self.manifest = self.plan.noise.manifest(corruption, self.plan)
         return corruption
 
-    def _build_trainer(self) -> Trainer:
+    def _build_trainer(self, limit_bytes: int | None) -> Trainer:
         assert self.objective is not None
-        data = training_set(self.plan, self.splits.train, self.corruption.labels, self.device)
+        labels = self.corruption.labels
+        data = training_set(self.plan, self.splits.train, labels, self.device, limit_bytes=limit_bytes)
         # By a weak reference: what holds each other stays in memory, pixels and all, until the next full collection,
         # and a sweep or an audit computes many runs in one process.
         this = weakref.WeakMethod(self._validation_score)

@@ -160,10 +160,12 @@ def audit(
     from gridbench.audit.audit import Folding, audit_labels, fold_of_images
     from gridbench.audit.export import write_list
     from gridbench.audit.page import write_page
+    from gridbench.core.environment import choose_device
     from gridbench.core.progress import ProgressReporter
     from gridbench.datasets import default_cache
     from gridbench.records.runner import Execution
 
+    choose_device(device)
     folding = Folding(folds, fold_by == "image", group_pattern)
     with ProgressReporter(quiet, "auditing") as progress:
         plan = _plan(collect(given), cache or default_cache(), progress.build, splits)

@@ -133,6 +133,7 @@ def compare(
       gridbench compare grid -p lambda=40
     """  # noqa: D301
     how = computing_of(given)
+    how.engine.require_devices()
     chosen = format_of(format_, out)
     method = _method(what, name)
     assigned = parse_assignments(parameters)

@@ -102,6 +102,7 @@ def reproduce(
 
         print_list(chosen, dataset, wanted, epochs, runs, where)
         return
+    how.engine.require_devices()
     execution = Execution(runs=runs, cache=cache, keep=keep)
     failed: list[RunFailed] = []
     with ProgressReporter(quiet, "reproduce") as progress, nothing_built(dry_run):

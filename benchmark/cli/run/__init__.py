@@ -129,14 +129,13 @@ def run(
 
 def _print_plan(config: RunConfig, execution: Execution) -> None:
     """Print the resolved settings, the identity, and whether the run is there already."""
-    from gridbench.core.environment import choose_device
     from gridbench.datasets.archive.building import nothing_built
     from gridbench.records.record import read_record
-    from gridbench.records.runner import planned
+    from gridbench.records.runner import check, planned
 
-    choose_device(execution.device)
     with nothing_built():
         plan, execution = planned(config, execution)
+        check(plan, execution)
     folder = execution.runs / plan.folder_name
     state = read_record(folder).state if folder.exists() else "not started"
     for name, value in plan.config.canonical().items():

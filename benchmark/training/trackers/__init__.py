@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from gridbench.core.files import check_writable
 from gridbench.errors import InputError, reason_of
 
 __all__ = ["TRACKERS", "LoggedRun", "Tracker", "Trackers", "check_trackers", "scalars"]
@@ -72,7 +73,7 @@ def check_trackers(names: Sequence[str], folder: Path | None) -> None:
         folder: Folder that they write to; None for the default place.
 
     Raises:
-        InputError: A library is not installed, or the folder cannot be made.
+        InputError: A library is not installed, or the folder cannot be written.
     """
     for name in names:
         if importlib.util.find_spec(name) is None:
@@ -80,13 +81,8 @@ def check_trackers(names: Sequence[str], folder: Path | None) -> None:
                 f"--log {name} needs the package {name}, which is not installed: pip install 'gridbench[{name}]'. "
                 "The history of every run is in its history.json anyway."
             )
-    try:
-        if folder is not None and names:
-            folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"The folder {str(folder)!r} of --log-dir cannot be written: {reason_of(error, folder)}."
-        ) from None
+    if folder is not None and names:
+        check_writable(folder)
 
 
 class Trackers:

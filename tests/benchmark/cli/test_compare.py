@@ -347,6 +347,7 @@ def test_a_control_of_a_third_machine_is_refused(compare, small, baselines, else
     ("words", "reason"),
     [
         (["gird"], "Did you mean 'grid'"),
+        (["SMALL", "--device", "cudda", "--dry-run"], "There is no device 'cudda'"),
         (["nothing.py"], "does not exist"),
         (["untrained"], "it is a reference row"),
         (["SMALL", "--loss", "fl"], "no plain training with the loss 'fl'"),

@@ -87,6 +87,7 @@ def test_without_the_archive_nothing_runs_and_the_message_says_how_to_get_it(cli
         (["table-55"], "'table-5'"),
         (["table-5", "--seeds", "0"], "from 1"),
         (["table-5", "--dataset", "dlrds"], "'dlrds'"),
+        (["table-5", "--device", "cudda", "--dry-run"], "There is no device 'cudda'"),
         ([], "NAME"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import sys
 
 import pytest
 
@@ -81,13 +82,28 @@ def test_a_dry_run_shows_everything_and_writes_nothing(cli, short, tmp_path):
     [
         (("--backbone", "test_restnet"), r"no backbone 'test_restnet' in timm\. Did you mean 'test_resnet'"),
         (("--device", "cudda"), r"no device 'cudda'\. Allowed: auto, cpu"),
+        (("--backbone", "test_vit"), r"'test_vit' gives negative descriptors .* --distance euclidean"),
+        (("--log", "wandb"), r"wandb, which is not installed: pip install"),
+        (("--log", "tensorboard", "--log-dir", "file/below"), r"file' is no folder"),
+        (("--runs", "file/below"), r"cannot be written: Not a directory|file' is no folder"),
+        (("--noise", "confusable", "--slnir", 100), r"rate of 100 % .* The largest rate here is"),
     ],
 )
-def test_a_dry_run_refuses_what_the_run_refuses(cli, short, tmp_path, wrong, said, dry):
+def test_a_dry_run_refuses_what_the_run_refuses(cli, short, tmp_path, monkeypatch, wrong, said, dry):
+    (tmp_path / "file").write_text("text", encoding="utf-8")
+    monkeypatch.setitem(sys.modules, "wandb", None)
     code, _, messages = cli(*short, "--method", "bce", *wrong, *dry)
     assert code == 2
     assert re.search(said, " ".join(messages.split())), messages
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_dry_run_of_what_is_done_asks_for_nothing_that_training_needs(cli, short, tmp_path, monkeypatch):
+    assert cli(*short, "--method", "bce", "--slnir", 30)[0] == 0
+    monkeypatch.setattr("gridbench.training.experiment.build_method", None)
+    code, out, _ = cli(*short, "--method", "bce", "--slnir", 30, "--dry-run")
+    assert code == 0
+    assert re.search(r"^state +done$", out, re.MULTILINE)
 
 
 def test_a_profile_shows_every_phase(cli, short):

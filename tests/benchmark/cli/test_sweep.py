@@ -250,6 +250,8 @@ def test_why_a_run_failed_before_it_began_is_told_at_the_end(cli, short, yaml):
         (("--backbone", "test_resnet,test_restnet"), "Did you mean 'test_resnet'"),
         (("--backbone", "test_restnet"), "Did you mean 'test_resnet'"),
         (("--device", "cudda"), "There is no device 'cudda'"),
+        (("--backbone", "test_resnet,test_vit"), "'test_vit' gives negative descriptors"),
+        (("--runs", "sweep.yaml/below"), "sweep.yaml"),
     ],
 )
 def test_names_that_every_run_would_refuse_are_refused_at_once(cli, short, yaml, tmp_path, wrong, said, dry):

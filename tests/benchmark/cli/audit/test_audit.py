@@ -224,6 +224,7 @@ def test_networks_whose_descriptors_can_be_negative_audit_too(cli, mine):
         (("--steps", 3), "Give --steps or --epochs, not both"),
         (("--splits", "all", "--train-size", 10), "leave out --train-size"),
         (("--dataset", "mien"), "mine"),
+        (("--device", "cudda", "--dataset", "mien"), "There is no device 'cudda'"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_written(cli, mine, tmp_path, words, message):
