@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from gridbench.datasets.readers.files import is_raster, other_kinds, walk_files
-from gridbench.datasets.readers.folder.layout import files_called, split_folders
+from gridbench.datasets.readers.folder.layout import files_called, split_folders, split_of_name
 from gridbench.datasets.readers.folder.split_lists import is_name_list
 from gridbench.datasets.readers.formats.annotations import ANNOTATION_SUFFIXES
 from gridbench.datasets.readers.source_files import Unreadable, open_regular
@@ -48,13 +49,15 @@ def label_files(root: Path) -> dict[str, Path]:
 
     One `labels.csv` is about all images (prefix ""); else `train/labels.csv`, `val/labels.csv` and so on, or
     `train.csv`, `val.csv` and so on, are about the images of one split, or `labels/beach.csv` about those below a
-    folder `beach`. A `metadata.csv` with a column `file_name` is one where no other is beside it.
+    folder `beach`. A `metadata.csv` with a column `file_name` is one where no other is beside it, and may lie in a
+    folder below that of the split or of all images, too.
     """
     whole = _tables_in(root)
     if whole:
         return {"": whole[0]}
     inner = {f"{folder.name}/": next(iter(_tables_in(folder)), None) for folder in split_folders(root)}
     named = {prefix: path for prefix, path in inner.items() if path is not None}
+    named = named or {f"{path.parent.relative_to(root).as_posix()}/": path for path in _metadata_below(root)}
     if named:
         return named
     beside = {
@@ -79,6 +82,25 @@ def _tables_in(folder: Path) -> list[Path]:
     return [path for path in found if _has_column(path, _ONLY_WITH_COLUMN.get(path.name.lower()))]
 
 
+def _metadata_below(root: Path) -> list[Path]:
+    """Return the metadata in folders of images, as in `images/`, `train/images/` or `train/2024/`."""
+    below = {folder: _folders(folder) for folder in _folders(root)}
+    # A folder of splits is an archive of its own, whose splits would be lost.
+    below = {
+        folder: inner for folder, inner in below.items() if not any(split_of_name(f.name) for f in inner)
+    }
+    folders = [each for folder, inner in below.items() for each in (folder, *inner)]
+    found = [path for folder in folders for name in METADATA_FILES if (path := folder / name).is_file()]
+    return [path for path in found if _has_column(path, _ONLY_WITH_COLUMN[path.name])]
+
+
+def _folders(root: Path) -> list[Path]:
+    with os.scandir(root) as entries:
+        return sorted(
+            Path(entry.path) for entry in entries if entry.is_dir() and not entry.name.startswith(".")
+        )
+
+
 def _has_column(path: Path, column: str | None) -> bool:
     """Whether the header of a table, or its first record, has a column of that name."""
     if column is None:
@@ -101,6 +123,7 @@ def _start(path: Path) -> bytes:
 def unread_label_files(root: Path, read: Sequence[Path]) -> list[str]:
     """Return the names of files that are called as tables of labels are, beside those that are read."""
     found = [path for folder in (root, *split_folders(root)) for path in _tables_in(folder)]
+    found += [path for path in _metadata_below(root) if path not in found]
     known = {path.resolve() for path in read}
     return [str(path.relative_to(root)) for path in found if path.resolve() not in known]
 

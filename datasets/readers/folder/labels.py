@@ -9,11 +9,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from gridbench.datasets.readers.files import FileIndex
-from gridbench.datasets.readers.folder.layout import FoundFiles
+from gridbench.datasets.readers.folder.layout import FoundFiles, split_of_name
 from gridbench.datasets.readers.folder.parallel_folders import refuse_parallel_folders
 from gridbench.datasets.readers.formats.annotations import ANNOTATION_SUFFIXES, annotation_table
 from gridbench.datasets.readers.formats.drawn import Outlines
-from gridbench.datasets.readers.splitting import SPLIT_WORDS
 from gridbench.datasets.readers.tables import LabelTable, TableOptions, read_label_table
 from gridbench.datasets.readers.tables.label_checks import (
     folded_name,
@@ -71,7 +70,8 @@ def match_tables(
     parts = []
     for prefix, path in files.items():
         below = {key: image for key, image in found.images.items() if key.startswith(prefix)}
-        index = FileIndex(below or found.images)
+        beside = {key: image for key, image in found.images.items() if path.parent in image.parents}
+        index = FileIndex(below or beside or found.images)
         if path.suffix.lower() in ANNOTATION_SUFFIXES:
             table = annotation_table(path, class_names, index, options)
         else:
@@ -131,7 +131,7 @@ def _joined(paths: Sequence[Path], parts: Sequence[tuple[str, LabelTable, dict[s
             row_of[key] = start + row
         keys += [prefix + key for key in table.keys]
         outlines += table.outlines or []
-        split += [SPLIT_WORDS.get(prefix.rstrip("/").lower(), "")] * len(table.keys)
+        split += [split_of_name(prefix.partition("/")[0]) or ""] * len(table.keys)
         for name, words in table.columns.items():
             columns.setdefault(name, []).extend(words)
     columns = {name: words for name, words in columns.items() if len(words) == len(keys)}

@@ -154,10 +154,10 @@ def masks_in(folder: Path, images: Mapping[str, Path]) -> dict[str, Path]:
 
 
 def split_folders(root: Path) -> list[Path]:
-    """Return the folders directly below that are called train, val, test or the like."""
+    """Return the folders directly below that are called train, val, test or the like, a year behind it or not."""
     if not root.is_dir():
         return []
-    return sorted(path for path in root.iterdir() if path.is_dir() and path.name.lower() in SPLIT_WORDS)
+    return sorted(path for path in root.iterdir() if path.is_dir() and split_of_name(path.name) is not None)
 
 
 def first_file(root: Path, names: Sequence[str]) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -140,6 +141,34 @@ def test_metadata_beside_masks_are_not_read_unless_they_are_named(tmp_path):
         "labels: metadata.csv" in line
         for line in plan(tmp_path, labels=tmp_path / "metadata.csv").report["reading"]
     )
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ["images"],
+        ["train2024", "test2024"],
+        ["train/a", "train/b", "test/a"],
+        ["train/images", "test/images"],
+        ["a/b"],
+    ],
+)
+def test_metadata_lie_beside_the_images_in_folders_of_any_name(tmp_path, folders):
+    rows = [{"file_name": f"{i}.png", "label": word} for i, word in enumerate(WORDS)]
+    for folder in folders:
+        for i in range(3):
+            picture(tmp_path / "own" / folder / f"{i}.png", i)
+        write_jsonl(tmp_path / "own" / folder, rows)
+    found = labels_of(tmp_path / "own", tmp_path)
+    assert sorted((PurePosixPath(key).name, *labels) for key, labels in found.items()) == sorted(
+        [(str(i), word) for i, word in enumerate(WORDS)] * len(folders)
+    )
+    archive = prepare(plan(tmp_path / "own"), tmp_path / "cache", "mine")
+    if len(folders) > 1:
+        split = {
+            word: {archive.names[i][: len(word)] for i in archive.indices(word)} for word in ("train", "test")
+        }
+        assert split == {"train": {"train"}, "test": {"test"}}
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
