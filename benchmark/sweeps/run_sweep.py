@@ -16,7 +16,7 @@ from gridbench.engines.choice import EngineChoice
 from gridbench.errors import InputError, RunFailed, counted, nearest
 from gridbench.leaderboard.records.metric_names import full_name
 from gridbench.records.record import RunRecord, read_record
-from gridbench.records.run_folder import make_ready, unwritable
+from gridbench.records.run_folder import NoRoom, make_ready, unwritable
 from gridbench.records.runner import Execution
 from gridbench.records.sweep_manifest import DeclaredRun, declare
 from gridbench.sweeps.chosen import chosen_settings
@@ -83,7 +83,7 @@ def _watch(
                 share[event.index] = 0.0
                 progress.say(f"again  {label}: {event.detail}")
             elif event.kind == "full":
-                raise RunFailed(event.detail)
+                raise NoRoom(event.detail)
             elif event.kind in ("done", "failed", "busy"):
                 finished += 1
                 share[event.index] = 1.0

@@ -20,7 +20,7 @@ from gridbench.cli.options import (
     typed_command,
 )
 from gridbench.core.terminal import say
-from gridbench.errors import InputError, RunFailed, counted, reason_of
+from gridbench.errors import AlreadyPrinted, InputError, RunFailed, counted, reason_of
 
 if TYPE_CHECKING:
     from gridbench.core.progress import ProgressReporter
@@ -88,7 +88,7 @@ def reproduce(
     from gridbench.core.progress import ProgressReporter
     from gridbench.datasets import default_cache
     from gridbench.datasets.archive.building import nothing_built
-    from gridbench.records.runner import Execution
+    from gridbench.records.runner import Execution, NoRoom
     from gridbench.sweeps.grid import seeds_of
     from gridbench.sweeps.paper import EXHIBITS, exhibit
     from gridbench.sweeps.reproduce import datasets_for, source_of
@@ -104,7 +104,7 @@ def reproduce(
         return
     how.engine.require_devices()
     execution = Execution(runs=runs, cache=cache, keep=keep)
-    failed: list[RunFailed] = []
+    failed = False
     with ProgressReporter(quiet, "reproduce") as progress, nothing_built(dry_run):
         for shown in chosen:
             for name in datasets_for(shown, dataset):
@@ -115,13 +115,15 @@ def reproduce(
                     continue
                 try:
                     ids = _compute(shown, source, wanted, epochs, execution, how, progress, retry_failed)
+                except NoRoom:
+                    raise
                 except RunFailed as error:
-                    failed.append(error)
+                    failed = True
                     say(f"Error: {error}", err=True)
                     continue
                 _show(shown, source, ids, wanted, epochs, runs, out)
     if failed:
-        raise failed[0]
+        raise AlreadyPrinted
 
 
 def _settings(shown: Exhibit, source: Source, seeds: list[str], epochs: int | None) -> list[dict[str, Any]]:

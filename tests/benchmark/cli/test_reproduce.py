@@ -161,6 +161,13 @@ def test_a_full_disk_leaves_the_files_of_before(cli, tmp_path, full_disk):
     assert (out / "figure-8.md").read_bytes() == before["figure-8.md"]
 
 
+def test_a_full_disk_ends_all_and_is_told_once(cli, here, full_disk):
+    with full_disk(0):
+        code, _, messages = cli("reproduce", "table-1", "figure-2", *here)
+    assert code == 1
+    assert messages.count("There is no room left on the disk") == 1
+
+
 def test_a_failed_run_is_told_and_the_rest_is_kept(cli, here, monkeypatch):
     from gridbench.methods.losses.bce import BCE
 
@@ -172,7 +179,7 @@ def test_a_failed_run_is_told_and_the_rest_is_kept(cli, here, monkeypatch):
     monkeypatch.setattr(BCE, "entries", broken)
     code, _, messages = cli("reproduce", "figure-2", *here)
     assert code == 1
-    assert "4 runs failed" in messages
+    assert messages.count("4 runs failed") == 1
     monkeypatch.setattr(BCE, "entries", entries)
     code, out, _ = cli("reproduce", "figure-2", *here, "--retry-failed")
     assert code == 0
