@@ -43,7 +43,7 @@ _OPTIONS = (
         metavar="N|auto",
         default="1",
         show_default=True,
-        help="CPU threads of a run; with other threads it is of another machine. auto measures which is fastest here.",
+        help="CPU threads of a run; another number counts as another machine. auto measures which is fastest here.",
     ),
     option(
         "--device",

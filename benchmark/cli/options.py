@@ -133,7 +133,7 @@ threads_option = option(
     default=1,
     show_default=True,
     group="machine",
-    help="CPU threads; runs with other threads count as runs of another machine.",
+    help="CPU threads; another number counts as another machine.",
 )
 
 
