@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from pages.budget.one import one_tuned
+from pages.budget.one import one_tuned, one_tuned_wins
 from pages.budget.several import several_tuned, several_tuned_wins
 from pages.conditions import other_conditions
 from pages.cost import cost
@@ -61,6 +61,7 @@ PICTURES: dict[str, Callable[[Records], Figure]] = {
     "single-labels.png": single_scores,
     "who-wins-maps.png": map_wins,
     "who-wins-single.png": single_wins,
+    "who-wins-tuned-single.png": one_tuned_wins,
     "who-wins-tuned.png": several_tuned_wins,
     "who-wins.png": wins,
     "why.png": heads_over_epochs,

@@ -81,13 +81,14 @@ def test_the_page_of_a_level_leaves_no_method_out(scripts, comparison, annotatio
         assert set(level.seeds(level.prediction, page.ORDERED_AT, name)) == (set() if name == "rrl" else five)
 
 
-@pytest.mark.parametrize("level", ["several"])
+@pytest.mark.parametrize("level", ["several", "one"])
 def test_every_method_of_a_level_was_tried_as_often_and_run_with_what_was_chosen(scripts, level):
-    budget, tuning = scripts(f"pages.budget.{level}").TUNING, scripts("pages.budget.tuning")
+    budget = scripts(f"pages.budget.{level}").TUNING
     assert set(budget.searches) == set(budget.comparison.names)
     assert {len(search.tries) for search in budget.searches.values()} == {10}
+    assert 30 in budget.rates
     for name in budget.searches:
-        for rate in tuning.RATES:
+        for rate in budget.rates:
             assert set(budget.seeds(scripts("pages.evidence").TEST, rate, name)) == set(range(5))
 
 

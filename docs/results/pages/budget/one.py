@@ -1,13 +1,13 @@
-"""Plain training for one label per image at ten learning rates, and methods at their defaults beside it."""
+"""Methods for one label per image with the same number of tries, and beside tuned plain training by default."""
 
 from __future__ import annotations
 
-from pages.budget.search import RATE, USUAL
-from pages.budget.tuning import Tuning, minus_tuned, tries
+from matplotlib.figure import Figure
+from pages.budget.tuning import Tuning, chosen, gains, minus_tuned, tries, wins
 from pages.comparison import SINGLE
-from pages.evidence import SINGLE_LABELS, TUNED_SINGLE, Records, prose
+from pages.evidence import TUNED_SINGLE, Records, prose
 
-TUNING = Tuning(SINGLE, TUNED_SINGLE, "")
+TUNING = Tuning(SINGLE, TUNED_SINGLE, "who-wins-tuned-single.png")
 LEVEL = "[single labels](../single-labels.md)"
 
 
@@ -15,9 +15,11 @@ def one_tuned(_: Records) -> list[str]:
     """Return the page of tries and of what was chosen, whose records are a file of their own."""
     plain = SINGLE.plain
     return [
-        f"# One label per image: `{plain}` with a learning rate of its own, on `bluemarble`",
+        "# One label per image: every method with the same number of tries, on `bluemarble`",
         "",
         *tries(TUNING, LEVEL),
+        *chosen(TUNING, LEVEL),
+        *gains(TUNING),
         f"## Defaults minus tuned `{plain}` of the same seed",
         "",
         *prose(
@@ -25,8 +27,13 @@ def one_tuned(_: Records) -> list[str]:
         ),
         *minus_tuned(
             TUNING,
-            Records(TUNED_SINGLE, *SINGLE_LABELS),
-            {name: {"method": name, RATE: USUAL} for name in SINGLE.names},
+            SINGLE.records,
+            {name: TUNING.usual(name) for name in SINGLE.names},
             "defaults",
         ),
     ]
+
+
+def one_tuned_wins(_: Records) -> Figure:
+    """Draw where tuned methods beat tuned plain training."""
+    return wins(TUNING)

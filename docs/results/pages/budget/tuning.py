@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from pages.budget.search import RATE, TRIED_AT, USUAL, Search, searched, usual_settings
 from pages.comparison import Comparison, rates_told
-from pages.evidence import RESOLVED, Records, Where, differences, differences_told, paired, prose, table, told
+from pages.evidence import RESOLVED, Records, Where, compared, differences_told, paired, prose, table, told
 from pages.gains import win_map
 
 from gridbench.leaderboard.stats.statistics import Interval, holm_corrected, paired_interval
@@ -44,6 +44,15 @@ class Tuning:
         found = {name: searched(self.records, name, self.comparison) for name in names}
         return dict(sorted(found.items(), key=lambda item: -max(item[1].tries.values())))
 
+    @cached_property
+    def rates(self) -> list[int]:
+        """The noise rates at which what was chosen for every method was run with more seeds than that of the tries."""
+        return [
+            rate
+            for rate in RATES
+            if all(len(self.records.find(rate, **self.chosen(name))) > 1 for name in self.searches)
+        ]
+
     @property
     def others(self) -> list[str]:
         """The methods apart from plain training."""
@@ -73,7 +82,7 @@ class Tuning:
         found = {}
         for metric in self.comparison.paired.values():
             rows = [
-                [(self.seeds(metric, rate, name), self.seeds(metric, rate, plain)) for rate in RATES]
+                [(self.seeds(metric, rate, name), self.seeds(metric, rate, plain)) for rate in self.rates]
                 for name in self.others
             ]
             found[metric] = dict(zip(self.others, paired(rows), strict=True))
@@ -91,7 +100,7 @@ class Tuning:
 
     def _average(self, method: str, metric: str) -> Interval:
         one, other = (
-            {str(rate): self.seeds(metric, rate, each) for rate in RATES}
+            {str(rate): self.seeds(metric, rate, each) for rate in self.rates}
             for each in (method, self.comparison.plain)
         )
         return paired_interval(one, other)
@@ -113,9 +122,10 @@ def tries(tuning: Tuning, level: str) -> list[str]:
     return [
         *prose(
             f"{count} tries of each method, plain training among them, on **validation** NDCG@20 (percent) at SLNIR "
-            f"{TRIED_AT} with seed 0; the best try was then run at every rate with five seeds. A try is a learning "
-            "rate and a value of every parameter that the method declares for a search: the defaults, and nine drawn "
-            f"at random. {listed(alone)} have no parameters to search, so their tries are ten learning rates. "
+            f"{TRIED_AT} with seed 0; the best try was then run at SLNIR {rates_told(tuning.rates)} with five seeds. A "
+            "try is a learning rate and a value of every parameter that the method declares for a search: the "
+            f"defaults, and nine drawn at random. {listed(alone)} have no parameters to search, so their tries are "
+            "ten learning rates. "
             f"{_derived(derived)}Test scores chose nothing. All else is the recipe of {level}.",
             f"For {lower} of {len(searches)} a learning rate below the recipe's {USUAL} was chosen, for {higher} one "
             "above it.",
@@ -140,7 +150,9 @@ def chosen(tuning: Tuning, level: str) -> list[str]:
     comparison = tuning.comparison
     (machine,) = tuning.records.machines()
     elsewhere = [
-        rate for rate in RATES if comparison.records.find(rate, method=comparison.plain)[0].machine != machine
+        rate
+        for rate in tuning.rates
+        if comparison.records.find(rate, method=comparison.plain)[0].machine != machine
     ]
     paired_with = (
         f", at SLNIR {rates_told(elsewhere)} of another machine, so that no seed is paired with them"
@@ -159,11 +171,11 @@ def chosen(tuning: Tuning, level: str) -> list[str]:
         rows = []
         for name in tuning.searches:
             row = [name]
-            for rate in RATES:
+            for rate in tuning.rates:
                 row.append(told(comparison.seeds(metric, rate, name)))
                 row.append(told(tuning.seeds(metric, rate, name)))
             rows.append(row)
-        header = [text for rate in RATES for text in (f"SLNIR {rate}, defaults", "chosen")]
+        header = [text for rate in tuning.rates for text in (f"SLNIR {rate}, defaults", "chosen")]
         lines += [f"### {title}", "", *table(["", *header], rows)]
     return lines
 
@@ -180,7 +192,9 @@ def gains(tuning: Tuning) -> list[str]:
         rows = [
             [f"{name} - {plain}", *differences_told(row)] for name, row in tuning.at_rates[metric].items()
         ]
-        lines += [f"### {title}, minus", "", *table(["", *(f"SLNIR {rate}" for rate in RATES)], rows)]
+        lines += [f"### {title}, minus", "", *table(["", *(f"SLNIR {rate}" for rate in tuning.rates)], rows)]
+    if len(tuning.rates) == 1:
+        return lines
     rows = [
         [f"{name} - {plain}", *differences_told(tuning.averaged[metric][name] for metric in metrics.values())]
         for name in tuning.others
@@ -189,12 +203,30 @@ def gains(tuning: Tuning) -> list[str]:
 
 
 def minus_tuned(tuning: Tuning, records: Records, rows: Mapping[str, Where], how: str) -> list[str]:
-    """Return the tables of other cells minus tuned plain training; `rows`: method -> cell."""
+    """Return the tables of cells of other records minus tuned plain training; `rows`: method -> cell.
+
+    Raises:
+        ValueError: The records are of other machines.
+    """
+    if records.machines().keys() != tuning.records.machines().keys():
+        raise ValueError(
+            "these records are of other machines than the tries, and runs of two are never paired"
+        )
     plain = tuning.comparison.plain
-    pairs = {f"{name}, {how} - tuned {plain}": (where, tuning.chosen(plain)) for name, where in rows.items()}
     lines = []
     for title, metric in tuning.comparison.paired.items():
-        lines += [f"### {title}, {how} minus tuned", "", *differences(records, pairs, metric)]
+        texts = compared(
+            [
+                [(records.seeds(metric, rate, **where), tuning.seeds(metric, rate, plain)) for rate in RATES]
+                for where in rows.values()
+            ]
+        )
+        told_rows = [[f"{name}, {how} - tuned {plain}", *row] for name, row in zip(rows, texts, strict=True)]
+        lines += [
+            f"### {title}, {how} minus tuned",
+            "",
+            *table(["", *(f"SLNIR {rate}" for rate in RATES)], told_rows),
+        ]
     return lines
 
 
@@ -204,9 +236,10 @@ def wins(tuning: Tuning) -> Figure:
         f"SLNIR\n{rate}": {
             metric: {name: row[at] for name, row in rows.items()} for metric, rows in tuning.at_rates.items()
         }
-        for at, rate in enumerate(RATES)
+        for at, rate in enumerate(tuning.rates)
     }
-    columns["mean"] = tuning.averaged
+    if len(tuning.rates) > 1:
+        columns["mean"] = tuning.averaged
     comparison = tuning.comparison
     about = f"{comparison.labels}, ten tries each: points above tuned {comparison.plain.upper()}"
     return win_map(tuning.others, columns, about, comparison.paired)
