@@ -1,5 +1,6 @@
 """The page driven in a real browser: keys, filters, undo, exports, what is kept, narrow and dark."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -50,15 +51,17 @@ def visit(open_page, small_audit, small_archive):
 
 def decide_all(page, word):
     """Decide about everything, as an earlier visit did whose decisions the browser has kept."""
-    page.evaluate(
+    name, kept = page.evaluate(
         """(word) => {
           const data = JSON.parse(document.getElementById("data").textContent);
           const keys = data.suspects.map((one) => `${data.images[one.image].row}/${one.label}`);
           const kept = Object.fromEntries(keys.map((key) => [key, word]));
-          localStorage.setItem(`gridbench audit ${data.id}`, JSON.stringify(kept));
+          return [`gridbench audit ${data.id}`, JSON.stringify(kept)];
         }""",
         word,
     )
+    # Kept by the next visit, before its scripts: what this one keeps may reach the next one too late.
+    page.add_init_script(f"localStorage.setItem({json.dumps(name)}, {json.dumps(kept)})")
     page.reload()
     page.wait_for_selector(".card")
 
