@@ -33,7 +33,10 @@ SCHEMA = 1
 KIND = "compact"
 RECORDS, HISTORIES = "records.jsonl", "histories.jsonl"
 DIGITS = 4
+"""Significant digits of histories; results keep all of theirs."""
+
 LARGEST = 2**29
+"""Bytes of a member that are read at most, so that a small file cannot fill the memory."""
 
 
 class _Histories:

@@ -12,7 +12,18 @@ from gridbench.errors import InputError, nearest
 from gridbench.leaderboard.records.runs import Collection, Setting
 from gridbench.leaderboard.tables.cells import order_of, setting_text
 
-__all__ = ["Condition", "keep", "parse_condition", "setting_name"]
+__all__ = ["HEADINGS", "Condition", "keep", "parse_condition", "setting_name"]
+
+HEADINGS: Mapping[str, str] = {
+    "slnir": "SLNIR (%)",
+    "kind": "labels",
+    "dataset_fingerprint": "data fingerprint",
+    "versions.protocol": "protocol version",
+    "versions.method": "method version",
+    "versions.loss": "loss version",
+    "versions.noise": "noise version",
+}
+"""Setting -> what tables call it, where that is not its name. Readers type what they see, so both are understood."""
 
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -94,13 +105,15 @@ def keep(found: Collection, conditions: Iterable[Condition]) -> Collection:
 
 
 def setting_name(typed: str, found: Collection) -> str:
-    """Return the full name of a setting that may be typed without its `parameters.` in front.
+    """Return the full name of a setting that may be typed as tables head it, or without its `parameters.` in front.
 
     Raises:
         InputError: No record has it.
     """
     known = {"seed", "origin", "machine"} | {name for run in found.runs for name in run.settings}
-    for name in (typed, f"parameters.{typed}", f"noise_parameters.{typed}", f"versions.{typed}"):
+    headed = {heading: name for name, heading in HEADINGS.items()}
+    prefixes = ("parameters.", "noise_parameters.", "versions.")
+    for name in (typed, *(prefix + typed for prefix in prefixes), headed.get(typed)):
         if name in known:
             return name
     if not found.runs:

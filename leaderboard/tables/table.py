@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gridbench.errors import InputError
-from gridbench.leaderboard.records.filters import setting_name
+from gridbench.leaderboard.records.filters import HEADINGS, setting_name
 from gridbench.leaderboard.records.metric_info import Unit, unit_of
 from gridbench.leaderboard.records.metric_names import why_missing
 from gridbench.leaderboard.records.runs import COSTS, Collection, Setting
@@ -31,16 +31,6 @@ APART = (
 
 ROWS = ("method", "loss")
 COLUMNS = ("slnir",)
-
-_HEADINGS = {
-    "slnir": "SLNIR (%)",
-    "kind": "labels",
-    "dataset_fingerprint": "data fingerprint",
-    "versions.protocol": "protocol version",
-    "versions.method": "method version",
-    "versions.loss": "loss version",
-    "versions.noise": "noise version",
-}
 
 
 @dataclass(frozen=True)
@@ -95,7 +85,7 @@ class Table:
 def heading(setting: str) -> str:
     """Return how a setting is called in a table."""
     name = setting.removeprefix("parameters.").replace("noise_parameters.", "noise ")
-    return _HEADINGS.get(setting, name.replace("_", " "))
+    return HEADINGS.get(setting, name.replace("_", " "))
 
 
 def _over(columns: Sequence[str]) -> str:

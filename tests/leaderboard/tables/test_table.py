@@ -9,6 +9,7 @@ from gridbench.errors import InputError
 from gridbench.leaderboard import load
 from gridbench.leaderboard.formats.latex import render_latex
 from gridbench.leaderboard.formats.markdown import render_markdown
+from gridbench.leaderboard.records.filters import keep, parse_condition
 from gridbench.leaderboard.records.metric_info import shown
 from gridbench.leaderboard.records.runs import Collection, collect
 from gridbench.leaderboard.stats.sheets import comparison_sheets
@@ -239,6 +240,17 @@ def test_rows_and_columns_can_be_any_setting(study):
 def test_an_unknown_setting_names_the_nearest(study):
     with pytest.raises(InputError, match=r"No result has the setting 'epoch'.*Did you mean 'epochs'"):
         tables(study, rows=("method", "epoch"))
+
+
+def test_a_setting_can_be_named_as_tables_head_it(study, write_run):
+    write_run(study, method="grid", slnir="30", loss="pce", kind="pixel")
+    assert [table.title for table in tables(study)] == [
+        "bluemarble · labels pixel",
+        "bluemarble · labels scene",
+    ]
+    found = keep(collect(study), [parse_condition("labels=pixel")])
+    assert [run.settings["loss"] for run in found.runs] == ["pce"]
+    assert tables(study, rows=("method", "labels"))[0].headings[:2] == ("method", "labels")
 
 
 def test_a_table_of_one_seed_says_which(runs, write_run):
