@@ -96,92 +96,124 @@ def find_sources(root: Path, options: FolderOptions) -> FolderSources:
         raise InputError(nothing_to_learn(root))
     found = find_files(root, options)
     if found.masks is not None and options.labels is None:
-        # Beside masks, metadata.csv may say anything, and train.txt may list images and masks of a split.
-        tables = {prefix: path for prefix, path in tables.items() if path.name.lower() not in METADATA_FILES}
-        if all(path.suffix.lower() in LIST_SUFFIXES for path in tables.values()):
-            tables = {prefix: path for prefix, path in tables.items() if path not in find_split_lists(root)}
-    table = None if class_file is None else read_class_table(class_file, options.ignore_classes)
-    names = table.names if table else None
-    try:
-        labels = match_tables(tables, found, names, _with_numbers(options.table, table)) if tables else None
-    except InputError as error:
-        about = [
-            path for path in tables.values() if path.name.lower() in METADATA_FILES and not options.labels
-        ]
-        folders = {PurePosixPath(key).parent for key in found.images}
-        if not about or len(folders) <= max(1, len(split_folders(root))):
-            raise
-        raise InputError(
-            f"{error} Or, if the folders of the images are their classes, move {about[0].name} elsewhere."
-        ) from error
-    if labels is None and found.masks is None:
-        labels = folder_labels(found, names)
-    if labels is None and found.masks is None:
-        raise InputError(nothing_to_learn(root))
+        tables = _certain_tables(tables, root)
+    given = None if class_file is None else read_class_table(class_file, options.ignore_classes)
+    labels = _labels(root, tables, found, given, options)
     _refuse_unused(options, labels if tables else None, found, class_file)
-    if table is None:
-        if labels is not None and found.masks is None:
-            table = ClassTable(labels.table.class_names, {}, {})
-        elif options.mask_values is not None:
-            table = read_class_table(options.mask_values, options.ignore_classes, of_masks=True)
-        else:
-            raise InputError(
-                f"The masks of {root} hold numbers or colours; say what they stand for with --classes FILE: "
-                "one name a line, or a .csv with the columns name, value, color."
-            )
-    elif options.mask_values is not None:
-        table = with_codes(table, options.mask_values)
-    clean = (
-        None
-        if options.clean_labels is None
-        else _clean_table(options, found, table, labels, list(tables.values()))
-    )
+    table = _classes(root, given, labels, found, options)
+    clean = None
+    if options.clean_labels is not None:
+        clean = _clean_table(options, found, table, labels, list(tables.values()))
     clean_masks = None
     if options.clean_masks is not None:
         if found.masks is None:
             raise InputError("--clean-masks are the truth behind noisy masks: name those with --masks DIR.")
         clean_masks = masks_in(options.clean_masks, found.images)
-    drawings, lines = None, list[str]()
+    drawings, drawn = None, list[str]()
     if options.draw_masks:
         if found.masks is not None:
             raise InputError(
                 f"--draw-masks: there are masks already ({found.reading[0]}). Take them out of {root}."
             )
         table = with_background(table, options)
-        drawings, lines = drawings_of(labels, table, options)
+        drawings, drawn = drawings_of(labels, table, options)
     lists = find_split_lists(root, list(tables.values()))
     read = [*tables.values(), *lists, *(path for path in (class_file, options.clean_labels) if path)]
-    sources = FolderSources(
-        found,
-        table,
-        labels,
-        clean,
-        clean_masks,
-        drawings,
-        lists,
-        unread_splits(root, found.images, read),
-        list(found.reading),
-        list(found.notes),
-    )
-    for what, matched in (("labels", labels), ("clean labels", clean)):
-        if matched is not None:
-            sources.reading += [
-                line if i else f"{what}: {line.removeprefix('labels: ')}"
-                for i, line in enumerate(matched.table.reading)
-            ]
-            sources.notes += matched.table.notes
-    sources.reading += lines
-    if (
-        drawings is None
-        and labels is not None
-        and any(o.objects and o.size for o in labels.table.outlines or [])
-    ):
-        sources.notes.append("outlines are read as scene labels; --draw-masks draws them as label maps")
+    unread = unread_splits(root, found.images, read)
+    sources = FolderSources(found, table, labels, clean, clean_masks, drawings, lists, unread)
+    _describe(sources, drawn)
     sources.notes += listed("file", "of labels, not read", unread_label_files(root, read))
     if class_file is not None:
         ignored = f", {', '.join(options.ignore_classes)} ignored" if options.ignore_classes else ""
         sources.reading.append(f"classes: {class_file.name}, {counted(len(table.names), 'name')}{ignored}")
     return sources
+
+
+def _certain_tables(tables: dict[str, Path], root: Path) -> dict[str, Path]:
+    """Return the tables that are certain to hold labels in a folder that has masks, too.
+
+    Beside masks, metadata.csv may say anything, and train.txt may list the images and masks of a split.
+    """
+    tables = {prefix: path for prefix, path in tables.items() if path.name.lower() not in METADATA_FILES}
+    if all(path.suffix.lower() in LIST_SUFFIXES for path in tables.values()):
+        lists = find_split_lists(root)
+        return {prefix: path for prefix, path in tables.items() if path not in lists}
+    return tables
+
+
+def _labels(
+    root: Path,
+    tables: dict[str, Path],
+    found: FoundFiles,
+    classes: ClassTable | None,
+    options: FolderOptions,
+) -> MatchedTable | None:
+    """Read the scene labels from tables or, without masks, from the folders of the images.
+
+    Returns:
+        The labels; None where the masks alone give them.
+
+    Raises:
+        InputError: A table cannot be read, or there is nothing to learn from.
+    """
+    names = classes.names if classes else None
+    if tables:
+        try:
+            return match_tables(tables, found, names, _with_numbers(options.table, classes))
+        except InputError as error:
+            metadata = [path for path in tables.values() if path.name.lower() in METADATA_FILES]
+            folders = {PurePosixPath(key).parent for key in found.images}
+            if options.labels or not metadata or len(folders) <= max(1, len(split_folders(root))):
+                raise
+            raise InputError(
+                f"{error} Or, if the folders of the images are their classes, move {metadata[0].name} elsewhere."
+            ) from error
+    if found.masks is not None:
+        return None
+    labels = folder_labels(found, names)
+    if labels is None:
+        raise InputError(nothing_to_learn(root))
+    return labels
+
+
+def _classes(
+    root: Path,
+    given: ClassTable | None,
+    labels: MatchedTable | None,
+    found: FoundFiles,
+    options: FolderOptions,
+) -> ClassTable:
+    """Return the classes: those of the table that was given, else of the labels or of --mask-values.
+
+    Raises:
+        InputError: There are masks, and nothing says what they hold.
+    """
+    if given is not None:
+        return given if options.mask_values is None else with_codes(given, options.mask_values)
+    if labels is not None and found.masks is None:
+        return ClassTable(labels.table.class_names, {}, {})
+    if options.mask_values is not None:
+        return read_class_table(options.mask_values, options.ignore_classes, of_masks=True)
+    raise InputError(
+        f"The masks of {root} hold numbers or colours; say what they stand for with --classes FILE: "
+        "one name a line, or a .csv with the columns name, value, color."
+    )
+
+
+def _describe(sources: FolderSources, drawn: list[str]) -> None:
+    """Add how the files, the tables and what is drawn from them were read to the reading and the notes."""
+    sources.reading += sources.found.reading
+    sources.notes += sources.found.notes
+    for what, matched in (("labels", sources.labels), ("clean labels", sources.clean)):
+        if matched is not None:
+            lines = matched.table.reading
+            sources.reading += [f"{what}: {line.removeprefix('labels: ')}" for line in lines[:1]]
+            sources.reading += lines[1:]
+            sources.notes += matched.table.notes
+    sources.reading += drawn
+    outlines = sources.labels.table.outlines or [] if sources.labels is not None else []
+    if sources.drawings is None and any(outline.objects and outline.size for outline in outlines):
+        sources.notes.append("outlines are read as scene labels; --draw-masks draws them as label maps")
 
 
 def _with_numbers(options: TableOptions, table: ClassTable | None) -> TableOptions:

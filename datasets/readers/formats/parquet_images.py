@@ -6,7 +6,7 @@ import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -91,59 +91,31 @@ def plan_parquet(
     Raises:
         InputError: A file cannot be read, or images or labels are not found.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     paths = [root] if root.is_file() else [p for p in walk_files(root) if p.suffix.lower() == ".parquet"]
     if not paths:
         raise InputError(f"There is no Parquet file below {root}.")
     splits = _splits_in_names(paths, options.split is not None)
-    names: list[str] = []
-    places: list[tuple[Path, int, int]] = []
-    cells: list[list[str]] = []
-    split: list[str] = []
-    image, header, first = "", [_KEY], None
-    for path in sorted(paths):
-        try:
-            open_regular(path).close()
-            file = pq.ParquetFile(path)
-            schema = file.schema_arrow
-            if first is None:
-                first, image = schema, _image_column(path, schema)
-                header += [name for name in schema.names if name != image]
-            elif schema.names != first.names:
-                raise InputError(f"{path} has other columns than {paths[0]}: {', '.join(schema.names)}.")
-            features = _features(schema)
-            for group in range(file.num_row_groups):
-                rows = file.read_row_group(group, columns=header[1:]).to_pylist()
-                given = [_path_of(value) for value in _row_group(path, image, group)]
-                for row, values in enumerate(rows):
-                    places.append((path, group, row))
-                    names.append(given[row] or f"{path.stem}-{group:03d}-{row:05d}")
-                    cells.append([_cell(values[name], features.get(name)) for name in header[1:]])
-                split += [splits[path]] * len(rows) if splits else []
-        except Unreadable as error:
-            raise InputError(f"{error}.") from error
-        except (OSError, ValueError, pa.ArrowException) as error:
-            raise InputError(f"{path} cannot be read as Parquet: {reason_of(error, path)}.") from error
+    rows = _read_rows(sorted(paths), splits)
+    names = rows.names
     if len(set(names)) < len(names):
-        names = [f"{path.stem}-{group:03d}-{row:05d}" for path, group, row in places]
+        names = [_place_name(*place) for place in rows.places]
     if len(set(names)) < len(names):
         raise InputError(f"Two Parquet files below {root} have the same name; rename one.")
     table = RawTable(
         root,
-        header,
-        [[name, *row] for name, row in zip(names, cells, strict=True)],
+        [_KEY, *rows.columns],
+        [[name, *cells] for name, cells in zip(names, rows.cells, strict=True)],
         list(range(1, len(names) + 1)),
     )
     wanted = TableOptions(_KEY, tuple(label_columns))
     labels = interpret_table(table, None, FileIndex({name: Path(name) for name in names}), wanted)
+    split = rows.split
     if "split" in labels.columns:
         split = [read_split(word) for word in labels.columns["split"]]
     limits = limits_for(options.max_pixels)
     report: dict[str, Any] = {
         "reading": [
-            f"images: the column {image!r} of {counted(len(paths), 'Parquet file')}, {counted(len(names), 'row')}",
+            f"images: the column {rows.image!r} of {counted(len(paths), 'Parquet file')}, {counted(len(names), 'row')}",
             *labels.reading,
         ],
         "notes": list(labels.notes),
@@ -151,10 +123,15 @@ def plan_parquet(
     }
     if splits and "split" not in labels.columns:
         report["reading"].append("split: the names of the files")
+
+    def image(position: int) -> _EncodedImage:
+        path, group, row = rows.places[position]
+        return _EncodedImage(path, rows.image, group, row, limits)
+
     return plan_embedded(
         "parquet",
         names,
-        lambda position: _EncodedImage(places[position][0], image, *places[position][1:], limits),
+        image,
         labels.class_names,
         labels.labels,
         None,
@@ -163,6 +140,67 @@ def plan_parquet(
         report,
         progress,
     )
+
+
+@dataclass
+class _Rows:
+    """What the files hold, row by row.
+
+    Attributes:
+        image: Column of the encoded images.
+        columns: The other columns.
+        names: Name of each image: the one that its file had, else its place.
+        places: File, row group and row in the group of each image.
+        cells: The other columns' values as cells of a table.
+        split: Split of each image; empty where the names of the files say none.
+    """
+
+    image: str = ""
+    columns: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    places: list[tuple[Path, int, int]] = field(default_factory=list)
+    cells: list[list[str]] = field(default_factory=list)
+    split: list[str] = field(default_factory=list)
+
+
+def _read_rows(paths: Sequence[Path], splits: Mapping[Path, str]) -> _Rows:
+    """Read everything but the images.
+
+    Raises:
+        InputError: A file cannot be read, has other columns than the first, or no one column of images.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    found, first = _Rows(), None
+    for path in paths:
+        try:
+            open_regular(path).close()
+            file = pq.ParquetFile(path)
+            schema = file.schema_arrow
+            if first is None:
+                first, found.image = schema, _image_column(path, schema)
+                found.columns = [name for name in schema.names if name != found.image]
+            elif schema.names != first.names:
+                raise InputError(f"{path} has other columns than {paths[0]}: {', '.join(schema.names)}.")
+            features = _features(schema)
+            for group in range(file.num_row_groups):
+                rows = file.read_row_group(group, columns=found.columns).to_pylist()
+                given = [_path_of(value) for value in _row_group(path, found.image, group)]
+                for row, values in enumerate(rows):
+                    found.places.append((path, group, row))
+                    found.names.append(given[row] or _place_name(path, group, row))
+                    found.cells.append([_cell(values[name], features.get(name)) for name in found.columns])
+                found.split += [splits[path]] * len(rows) if splits else []
+        except Unreadable as error:
+            raise InputError(f"{error}.") from error
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise InputError(f"{path} cannot be read as Parquet: {reason_of(error, path)}.") from error
+    return found
+
+
+def _place_name(path: Path, group: int, row: int) -> str:
+    return f"{path.stem}-{group:03d}-{row:05d}"
 
 
 def _image_column(path: Path, schema: Any) -> str:

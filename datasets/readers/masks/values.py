@@ -156,39 +156,16 @@ def _by_position(
     """Find the first class number in masks whose classes are given only by their order."""
     count = len(names)
     declared = {int(n) for n in content.nodata if float(n).is_integer()} & seen - {255}
-    zero_based: dict[int, int | None] = {255: None, **{c: c for c in range(count)}}
-    one_based: dict[int, int | None] = {255: None, **{c + 1: c for c in range(count)}}
-    if len(declared) > 1:
-        raise InputError(
-            f"The {what} declare several numbers that they hold as no data: {listing(sorted(declared))}. {HOW_TO_SAY}."
-        )
     if declared:
-        value = declared.pop()
-        rest = seen - {value, 255}
-        if value == 0 and count in rest and max(rest) == count:
-            return {
-                **one_based,
-                0: None,
-            }, f"1 to {count} are the classes in order, and the files declare 0 as no data"
-        if not 0 <= value < count and rest <= set(range(count)) and 0 in rest:
-            return {
-                **zero_based,
-                value: None,
-            }, f"0 to {count - 1} are the classes in order, and the files declare {value} as no data"
-        raise InputError(
-            f"The {what} declare {value} as no data and hold {listing(sorted(rest))} beside it; there are "
-            f"{count} classes. {HOW_TO_SAY}."
-        )
+        return _beside_declared(seen, declared, count, what)
     if seen == {0, 255} and count == 2:
         if names[1].casefold() in _BACKGROUND and names[0].casefold() not in _BACKGROUND:
             raise InputError(
                 f"The {what} hold 0 and 255, and of the classes {names[0]!r} and {names[1]!r} either may "
                 f"be 0. {HOW_TO_SAY}."
             )
-        return {
-            0: 0,
-            255: 1,
-        }, f"0 is {names[0]} and 255 is {names[1]}, as there are two classes and two values"
+        reason = f"0 is {names[0]} and 255 is {names[1]}, as there are two classes and two values"
+        return {0: 0, 255: 1}, reason
     if 255 in seen and len(seen) <= 2 and count <= 2:
         raise InputError(
             f"The {what} hold {listing(sorted(seen))} and there "
@@ -208,7 +185,9 @@ def _by_position(
         )
     if count in inside:
         if 0 not in inside and max(inside) == count:
-            return one_based, f"1 to {count} are the classes in order: 0 never occurs and {count} does"
+            return _in_order(
+                count, 1
+            ), f"1 to {count} are the classes in order: 0 never occurs and {count} does"
         if 0 in inside and max(inside) == count:
             raise InputError(
                 f"The {what} hold {listing(sorted(inside))}, that is {len(inside)} values for {count} "
@@ -241,7 +220,34 @@ def _by_position(
             f"The {what} hold {listing(unknown)}, which none of the {count} classes has when they count "
             f"from 0, {why}. {HOW_TO_SAY}."
         )
-    return zero_based, f"0 to {count - 1} are the classes in order"
+    return _in_order(count, 0), f"0 to {count - 1} are the classes in order"
+
+
+def _in_order(count: int, first: int) -> dict[int, int | None]:
+    """Return the codes of classes that are numbered in their order from `first` on; 255 is no class."""
+    return {255: None, **{first + c: c for c in range(count)}}
+
+
+def _beside_declared(
+    seen: set[int], declared: set[int], count: int, what: str
+) -> tuple[dict[int, int | None], str]:
+    """Find the first class number in masks whose files declare a number that they hold as no data."""
+    if len(declared) > 1:
+        raise InputError(
+            f"The {what} declare several numbers that they hold as no data: {listing(sorted(declared))}. {HOW_TO_SAY}."
+        )
+    (value,) = declared
+    rest = seen - {value, 255}
+    if value == 0 and count in rest and max(rest) == count:
+        reason = f"1 to {count} are the classes in order, and the files declare 0 as no data"
+        return {**_in_order(count, 1), 0: None}, reason
+    if not 0 <= value < count and rest <= set(range(count)) and 0 in rest:
+        reason = f"0 to {count - 1} are the classes in order, and the files declare {value} as no data"
+        return {**_in_order(count, 0), value: None}, reason
+    raise InputError(
+        f"The {what} declare {value} as no data and hold {listing(sorted(rest))} beside it; there are "
+        f"{count} classes. {HOW_TO_SAY}."
+    )
 
 
 def _from_bands(content: MaskContent, table: ClassTable, what: str) -> MaskReading:
@@ -256,7 +262,7 @@ def _from_bands(content: MaskContent, table: ClassTable, what: str) -> MaskReadi
             "Give as many bands as "
             "classes, in their order."
         )
-    lines = [f"{what}: {_counted(content.files)}, one band a class in order"]
+    lines = [f"{what}: {_counted(content.files)}, one band per class, in order"]
     shares = [(f"band {band + 1}", band if band >= 0 else None, n) for band, n in sorted(content.on.items())]
     shares = [("no band on" if target is None else word, target, n) for word, target, n in shares]
     return _finish(Codebook({}, {}, one_hot=True), lines, shares, set(), content, table, what)
