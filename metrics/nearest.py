@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import operator
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Literal, TypeVar, cast
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from gridbench.metrics import chi2_numba, chi2_triton
 from gridbench.metrics.pairwise import DISTANCES, Rows, Tile, common
+from gridbench.metrics.relevance import checked_depth
 
 __all__ = ["Comparison", "backend", "chi2_distances", "chi2_topk", "distances", "topk"]
 
@@ -187,7 +187,19 @@ def chi2_distances(queries: Array, archive: Array) -> Array:
 
 
 def chi2_topk(queries: Array, archive: Array, k: int) -> tuple[Array, Array]:
-    """Find the k nearest archive items of each query under the chi-square distance; see `topk`.
+    """Find the k nearest archive items of each query under the chi-square distance, nearest first.
+
+    Args:
+        queries: (n, d) numpy array or tensor, not negative.
+        archive: (m, d), not negative.
+        k: 1 to m.
+
+    Returns:
+        Distances (n, k), ascending, and int64 indices (n, k), the lower index first among equals; numpy arrays for
+        numpy input, else tensors.
+
+    Raises:
+        ValueError: k is not a whole number from 1 to m, or what `chi2_distances` refuses.
 
     Example:
         >>> values, indices = chi2_topk([[1.0, 0.0]], [[0.0, 1.0], [1.0, 0.0], [3.0, 0.0]], k=2)
@@ -222,7 +234,7 @@ def topk(queries: Array, archive: Array, k: int, distance: str = "chi2") -> tupl
     """
     comparison = Comparison(queries, archive, distance)
     count, size = comparison.shape
-    k = _checked(k, size)
+    k = checked_depth(k, highest=size)
     values = torch.empty((count, k), dtype=comparison.dtype, device=comparison.device)
     indices = torch.empty((count, k), dtype=torch.int64, device=comparison.device)
     if comparison.keeps(k):
@@ -246,18 +258,6 @@ def topk(queries: Array, archive: Array, k: int, distance: str = "chi2") -> tupl
         if best is not None:
             values[start : start + len(block)], indices[start : start + len(block)] = best
     return cast(Array, comparison.result(values)), cast(Array, comparison.result(indices))
-
-
-def _checked(k: Any, size: int) -> int:
-    try:
-        number = operator.index(k)
-    except TypeError:
-        raise ValueError(
-            f"k is {k!r}; allowed is a whole number from 1 to {size}, the archive's size."
-        ) from None
-    if isinstance(k, bool) or not 1 <= number <= size:
-        raise ValueError(f"k is {k!r}; allowed is a whole number from 1 to {size}, the archive's size.")
-    return number
 
 
 def _smallest(block: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -74,7 +74,19 @@ def average_precision_at_r(ranking: Any, query_labels: Any, archive_labels: Any)
 
 
 def precision_at_k(ranking: Any, query_labels: Any, archive_labels: Any, k: int) -> Floats:
-    """Return the share of relevant images among the first k, (n,); arguments as `average_precision_at_k`.
+    """Return the share of relevant images among the first k; the mean over queries is P@k.
+
+    Args:
+        ranking: (n, at least k) indices into the archive, best first.
+        query_labels: (n, C) of 0 and 1.
+        archive_labels: (m, C) of 0 and 1.
+        k: Ranks that count.
+
+    Returns:
+        (n,) from 0 to 1.
+
+    Raises:
+        ValueError: As for `average_precision_at_k`.
 
     Example:
         >>> precision_at_k([[1, 2, 0]], [[1, 0]], [[1, 0], [0, 1], [1, 1]], k=2).tolist()
@@ -86,9 +98,19 @@ def precision_at_k(ranking: Any, query_labels: Any, archive_labels: Any, k: int)
 
 
 def recall_at_k(ranking: Any, query_labels: Any, archive_labels: Any, k: int) -> Floats:
-    """Return the share of the archive's relevant images that is among the first k.
+    """Return the share of the archive's relevant images that is among the first k; the mean over queries is R@k.
 
-    Arguments as `average_precision_at_k`; the result is (n,), 0 for a query without a relevant image.
+    Args:
+        ranking: (n, at least k) indices into the archive, best first.
+        query_labels: (n, C) of 0 and 1.
+        archive_labels: (m, C) of 0 and 1.
+        k: Ranks that count.
+
+    Returns:
+        (n,) from 0 to 1; 0 for a query without a relevant image.
+
+    Raises:
+        ValueError: As for `average_precision_at_k`.
 
     Example:
         >>> recall_at_k([[1, 2, 0]], [[1, 0]], [[1, 0], [0, 1], [1, 1]], k=2).tolist()

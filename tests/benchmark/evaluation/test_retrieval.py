@@ -71,7 +71,7 @@ def test_permuting_a_tie_free_archive_changes_no_score(distance):
     assert np.array_equal(order[other.ranking], one.ranking)
 
 
-def test_scores_are_those_of_the_metrics_room():
+def test_scores_are_those_of_the_metrics_package():
     queries, searched = labels(20, 16), labels(50, 17)
     q, a = np.random.default_rng(18).random((20, 4)), np.random.default_rng(19).random((50, 4))
     got = score_retrieval(q, a, queries, searched, k=6, distance="euclidean")
