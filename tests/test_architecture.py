@@ -18,13 +18,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
-ROOMS = {package: ROOT / folder for package, folder in SETUPTOOLS["package-dir"].items()}
+PACKAGES = {package: ROOT / folder for package, folder in SETUPTOOLS["package-dir"].items()}
 LONGEST_FILE = 390
 MOST_ENTRIES = 18
 
-# Leaves import nothing of the rest; every room but metrics may use those in COMMON, and every room those in SHARED.
+# Leaves import nothing of the rest; every package but metrics may use those in COMMON, and all those in SHARED.
 COMMON = {"gridbench.errors", "gridbench.parameters", "gridbench.registry"}
-# What every room reads and writes files with, and words that others made.
+# What every package reads and writes files with, and texts that it takes from others.
 FILES_AND_TEXT = {
     "gridbench.core.csv_files",
     "gridbench.core.files",
@@ -73,13 +73,13 @@ RESEEDS_AND_RESTORES = {"gridbench.core.streams"}
 def module_of(path: Path) -> str:
     """Name the module that a file is imported as."""
     package, folder = max(
-        ((p, f) for p, f in ROOMS.items() if path.is_relative_to(f)), key=lambda row: len(row[0])
+        ((p, f) for p, f in PACKAGES.items() if path.is_relative_to(f)), key=lambda row: len(row[0])
     )
     parts = [package, *path.relative_to(folder).with_suffix("").parts]
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-FILES = {module_of(path): path for folder in ROOMS.values() for path in sorted(folder.rglob("*.py"))}
+FILES = {module_of(path): path for folder in PACKAGES.values() for path in sorted(folder.rglob("*.py"))}
 TREES = {module: ast.parse(path.read_text(encoding="utf-8"), str(path)) for module, path in FILES.items()}
 
 
@@ -349,10 +349,10 @@ def test_the_rules_find_nothing_else(rule, source):
 def test_imports_go_down():
     wrong = []
     for module, tree in TREES.items():
-        room = max((room for room in MAY_IMPORT if within(module, room)), key=len)
+        package = max((name for name in MAY_IMPORT if within(module, name)), key=len)
         for target, node in imports(tree):
             ours = within(target, "gridbench") or target.startswith(".")
-            if ours and not any(within(target, package) for package in MAY_IMPORT[room]):
+            if ours and not any(within(target, name) for name in MAY_IMPORT[package]):
                 wrong.append(f"{module}, {where(node)}")
     assert wrong == []
 
@@ -488,12 +488,12 @@ def test_every_folder_with_code_is_a_listed_package():
 def test_every_other_file_of_a_package_is_listed_as_package_data():
     listed: set[Path] = set()
     for package, patterns in SETUPTOOLS["package-data"].items():
-        room = max((room for room in ROOMS if within(package, room)), key=len)
-        folder = ROOMS[room] / Path(*package.removeprefix(room).strip(".").split("."))
+        top = max((name for name in PACKAGES if within(package, name)), key=len)
+        folder = PACKAGES[top] / Path(*package.removeprefix(top).strip(".").split("."))
         listed.update(file for pattern in patterns for file in folder.glob(pattern))
     here = {
         path
-        for folder in ROOMS.values()
+        for folder in PACKAGES.values()
         for path in folder.rglob("*")
         if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts
     }
@@ -502,7 +502,7 @@ def test_every_other_file_of_a_package_is_listed_as_package_data():
 
 def test_our_folders_shadow_nothing():
     assert str(ROOT) not in sys.path
-    for folder in ROOMS.values():
+    for folder in PACKAGES.values():
         spec = importlib.util.find_spec(folder.name)
         assert spec is None or not Path(str(spec.origin)).is_relative_to(ROOT / folder.name)
 

@@ -65,8 +65,8 @@ def test_an_error_of_the_system_is_told_in_words_and_once_with_its_file():
 def test_no_message_shows_the_number_of_an_error_of_the_system():
     """`{error}` of an OSError is "[Errno 2] ..."; `reason_of` and `in_words` tell it in words."""
     root = Path(__file__).resolve().parents[2]
-    rooms = ("benchmark", "datasets", "leaderboard", "methods", "noise")
-    sources = [path for room in rooms for path in (root / room).rglob("*.py")]
+    folders = ("benchmark", "datasets", "leaderboard", "methods", "noise")
+    sources = [path for folder in folders for path in (root / folder).rglob("*.py")]
     shown = [
         f"{path}:{value.lineno}"
         for path in sources
