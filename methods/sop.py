@@ -22,6 +22,7 @@ START = 1e-8
 """Standard deviation of the variables' start: noise is assumed sparse, and grows exponentially from here."""
 
 EPOCHS, BATCH = 300, 128
+"""Epochs and mini-batch of the runs for which the authors chose the learning rates of u and v."""
 
 
 @register_method()

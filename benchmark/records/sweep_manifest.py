@@ -22,6 +22,7 @@ FOLDER = ".sweeps"
 SCHEMA = 1
 KEPT = (*KIND, "epochs")
 MOST_EPOCHS = 100_000
+"""A file that declares more epochs for a run was damaged, and would make the estimate of the time absurd."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ __all__ = [
 
 Array = np.ndarray[Any, Any]
 IMAGES = 256
+"""Images that are read at once to describe them, so that an archive need not fit into memory."""
 
 
 def training_images(archive: Archive, count: int | None) -> Array:

@@ -15,8 +15,9 @@ from gridbench.registry import DATASETS
 
 __all__ = ["Grouping", "groupings_of", "match_groups"]
 
-SECONDS = 1.0
-LONGEST_SECONDS = 60.0
+SECONDS, LONGEST_SECONDS = 1.0, 60.0
+"""Seconds that a group pattern may take, beside a tenth for each name, and at most: the time of some patterns grows
+exponentially with the length of a name."""
 
 _TILE = re.compile(r"_r\d{3}_c\d{3}$")
 

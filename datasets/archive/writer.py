@@ -43,6 +43,7 @@ Check = Callable[[NDArray[Any]], NDArray[np.uint8]]
 
 _JOURNAL = "journal.npy"
 _PLAN = "plan.json"
+# Forcing rows to the disk takes time; a kill loses at most what was packed in so many seconds.
 _COMMIT_SECONDS = 5.0
 _TODO, _WRITTEN, _LEFT_OUT = 0, 1, 2
 

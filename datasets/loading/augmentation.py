@@ -21,6 +21,8 @@ __all__ = [
 ]
 
 PUBLISHED_CROP_SEED = 42
+"""Seed of the crop under `crop_for="run"`. The published code makes its crop layer anew for every batch, each time with
+this seed, so that all images of all runs get one crop."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ __all__ = ["WORTH_COMPILING", "double", "has_numba"]
 WORTH_COMPILING = 1000
 """Images in an archive from which compiling (2 s) costs less than the loop saves."""
 
+# The cubic kernel reaches two inputs to either side; closer to the edge, its weights are others.
 _BORDER = 2
 
 

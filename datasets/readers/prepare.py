@@ -33,6 +33,7 @@ __all__ = ["check_name", "default_workers", "prepare"]
 
 _PROGRESS = "progress.json"
 _UNITS_AT_A_TIME = 8
+# With less work than this, starting processes takes longer than what they save.
 _UNITS_WORTH_PROCESSES = 400
 _BYTES_WORTH_PROCESSES = 100_000_000
 _LISTED_FAILURES = 1000

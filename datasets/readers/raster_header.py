@@ -18,11 +18,14 @@ from gridbench.errors import reason_of
 
 __all__ = ["Header", "exif_orientation", "read_header", "upright"]
 
+# More than this is no image that people have, but a file made to fill the memory.
 _MOST_PAGES = 1024
 _MOST_TILE_PIXELS = 1 << 26
 _MOST_EXIF = 1 << 16
+# Bits of TIFF's tag NewSubfileType: 1 for a page that is a smaller copy of another, 4 for a mask of transparency.
 _MASK = 4
 _REDUCED_OR_MASK = 1 | _MASK
+# TIFF's tag Compression: 6 for JPEG in its first form, 7 for that of TIFF's Technical Note 2.
 _TIFF_JPEG = (6, 7)
 _J2K_SIZES = b"\xff\x4f\xff\x51"
 _J2K_CODING = b"\xff\x52"

@@ -23,7 +23,10 @@ SHARES = (10, 30, 50, 70, 90)
 """Percent of a band's pixels that are not brighter than each of its numbers in a descriptor."""
 
 ROWS = 2048
+"""Images that are compared with the references at once: 160 MB of distances."""
+
 STEPS = 255
+"""Descriptors are whole numbers from 0 to this, so that their distances are exact and the same on every machine."""
 
 Array = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]

@@ -17,8 +17,10 @@ from gridbench.datasets.readers.raster import Raster, Unreadable
 __all__ = ["Codebook", "Colour", "MaskContent", "colours_of", "count_content", "cover"]
 
 Colour = tuple[int, int, int]
+# What a value or colour becomes that no class has; 255 is `IGNORE`, so there are 254 classes at most.
 _UNKNOWN = 254
 _LISTED = 20
+# Pixels of 8 and 16 bits are looked up in a table of all numbers of 16 bits.
 _TABLE = 1 << 16
 
 
