@@ -94,8 +94,8 @@ def sweep(
         --slnir 30 --seeds 3
       gridbench sweep --config sweep.yaml --dry-run
 
-    Lists may be given for dataset, method, loss, noise, slnir, distance, seed, parameters, and whatever of the recipe
-    is no switch, such as backbone, optimizer or learning-rate.
+    Lists may be given for dataset, method, loss, noise, slnir, distance, seed, parameters, and every setting of the
+    recipe that takes a value, such as backbone, optimizer or learning-rate.
 
     The YAML file holds the same names, lists and ranges; flags win over it.
 

@@ -92,7 +92,7 @@ class _AuditGroup(GroupedCommand, click.Group):
     "--group-pattern",
     group="recipe",
     metavar="REGEX",
-    help="What of an image's name is its group, for --fold-by group.",
+    help="Regular expression that finds the group in an image's name, for --fold-by group.",
 )
 @click.option(
     "--out",

@@ -189,7 +189,7 @@ folder_options = _with(
         click.option(
             "--group-pattern",
             metavar="REGEX",
-            help="What of an image's name is its group; groups stay together.",
+            help="Regular expression that finds the group in an image's name; groups stay together.",
         ),
         _nodata,
         click.option(

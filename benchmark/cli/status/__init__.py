@@ -31,7 +31,7 @@ LONGEST_REASON = 300
 )
 @click.option("--all", "everything", is_flag=True, help="List the finished runs and sweeps, too.")
 @click.option(
-    "--watch", is_flag=True, help="Look again and again until nothing is left; a live picture on a terminal."
+    "--watch", is_flag=True, help="Repeat until nothing is left; a terminal shows a live table."
 )
 @click.option(
     "--every",

@@ -177,7 +177,7 @@ def test_selecting_where_nothing_was_is_said_with_the_way_to_it(cli, short, yaml
 
 
 def test_the_file_in_the_documentation_is_read(cli, short, tmp_path):
-    page = (Path(__file__).resolve().parents[3] / "docs" / "paper.md").read_text(encoding="utf-8")
+    page = (Path(__file__).resolve().parents[3] / "docs" / "comparing.md").read_text(encoding="utf-8")
     (tmp_path / "sweep.yaml").write_text(page.partition("```yaml\n")[2].partition("```")[0])
     small = ["--dataset", "stripes", "--backbone", "test_resnet", "--seeds", 1]
     code, out, _ = cli(*short, "--config", "sweep.yaml", *small, "--dry-run")
