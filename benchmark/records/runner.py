@@ -106,6 +106,9 @@ def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> Ru
         execution: Where and how.
         build: Makes the experiment; what it computes may depend only on the plan's identity.
 
+    Returns:
+        The record, with all of its files on the disk.
+
     Raises:
         InputError: The runs folder cannot be written, another process is computing this run, or nothing can be
             compiled where that was asked for.

@@ -62,7 +62,14 @@ class Corruption:
 
 
 def apply_changes(labels: npt.NDArray[Any], changed: Ints) -> npt.NDArray[Any]:
-    """Return scene labels (N, C) in which each row of sample, class before, class after (-1: none) happened.
+    """Return a copy of scene labels in which the changes were made.
+
+    Args:
+        labels: (N, C) clean labels of 0 and 1.
+        changed: (K, 3) of sample, class before, class after; -1 where nothing was before or comes after.
+
+    Returns:
+        (N, C) noisy labels, of the type of the clean ones.
 
     Example:
         >>> apply_changes(np.array([[1, 0, 0]]), np.array([[0, 0, 2]])).tolist()

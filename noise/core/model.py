@@ -229,14 +229,40 @@ class NoiseModel(ABC):
         rng: np.random.Generator,
         difficulty: npt.NDArray[Any] | None = None,
     ) -> Corruption:
-        """Corrupt an array of scene labels (N, C); see `apply`."""
+        """Corrupt an array of scene labels.
+
+        Args:
+            labels: (N, C) of 0 and 1.
+            rate: 0 to 100 percent, exact unless a float.
+            rng: Random number generator.
+            difficulty: (N, C), how easily each entry is got wrong, for models that need it.
+
+        Returns:
+            The noisy labels and the changes.
+
+        Raises:
+            InputError: As `apply`.
+        """
         classes = np.asarray(labels).shape[-1] if np.ndim(labels) else 0
         return self.apply(LabelSet(classes, labels, difficulty=difficulty), rate, rng, "scene")
 
     def pixel(
         self, maps: npt.NDArray[Any], num_classes: int, rate: Rate, rng: np.random.Generator
     ) -> Corruption:
-        """Corrupt an array of label maps (N, H, W); see `apply`."""
+        """Corrupt an array of label maps.
+
+        Args:
+            maps: (N, H, W) class of each pixel, 0 to C - 1; 255 has none.
+            num_classes: C.
+            rate: 0 to 100 percent, exact unless a float.
+            rng: Random number generator.
+
+        Returns:
+            The noisy maps and the changes.
+
+        Raises:
+            InputError: As `apply`.
+        """
         return self.apply(LabelSet(num_classes, maps=maps), rate, rng, "pixel")
 
     def corrupt(
@@ -250,12 +276,37 @@ class NoiseModel(ABC):
         difficulty: npt.NDArray[Any] | None = None,
         folders: npt.NDArray[Any] | None = None,
     ) -> Corruption:
-        """Corrupt arrays; see `apply` and `LabelSet`."""
+        """Corrupt arrays of labels, of the kind that is asked for.
+
+        Args:
+            scene_labels: (N, C) of 0 and 1.
+            label_maps: (N, H, W) class of each pixel, 255 for none; None without maps.
+            num_classes: C.
+            rate: 0 to 100 percent, exact unless a float.
+            rng: Random number generator.
+            kind: Which labels to corrupt.
+            difficulty: (N, C), how easily each entry is got wrong, for models that need it.
+            folders: (N,) folder of each image, for models that read it.
+
+        Returns:
+            The noisy labels and the changes.
+
+        Raises:
+            InputError: As `apply`.
+        """
         labels = LabelSet(num_classes, scene_labels, label_maps, difficulty=difficulty, folders=folders)
         return self.apply(labels, rate, rng, kind)
 
     def manifest(self, corruption: Corruption, plan: Planned) -> Manifest:
-        """Describe a corruption made for a planned run."""
+        """Describe a corruption made for a planned run.
+
+        Args:
+            corruption: What this model returned.
+            plan: The run, whose noise seed and data it was made with.
+
+        Returns:
+            What is written to `noise.json` and `noise.npz` of the record.
+        """
         return Manifest.of(corruption, self, plan.config.noise_seed, plan.archive.fingerprint)
 
     def _refusal(self, kind: str) -> UnsuitableNoise:
