@@ -175,14 +175,13 @@ class Method(nn.Module):
 
     def __init_subclass__(cls, **given: Any) -> None:
         super().__init_subclass__(**given)
-        # `noisy_percent` without one of these changed nothing, so that published plug-ins that define it still load.
+        # Published plug-ins may still define `noisy_percent`, which had an effect only beside one of these.
         removed = sorted({"evidence", "judge", "judge_labels"} & vars(cls).keys())
         if removed:
             raise TypeError(
                 f"The method {cls.__name__} defines {', '.join(removed)}, which nothing calls any more: return scores "
                 "of images and labels from score_samples(train) instead; see CONTRIBUTING.md."
             )
-
         try:
             check_views(cls.views)
             _check_declared(cls)

@@ -195,13 +195,21 @@ def _labels(settings: Mapping[str, Any], realised: float) -> str:
     )
 
 
+def _descriptor_call(descriptor_map: str | None, reads_feature_map: bool) -> str:
+    """Return the expression that computes descriptors: a feature map is mapped before it is averaged."""
+    output = "model.forward_features(images)" if reads_feature_map else "model(images)"
+    if descriptor_map:
+        output = f"torch.nn.functional.{descriptor_map}({output})"
+    return f"{output}.mean((2, 3))" if reads_feature_map else output
+
+
 def _card(stored: RunRecord, plan: Plan, config: Mapping[str, Any]) -> str:
     """Return the model card: what the network is for, its scores, how it was trained, and how it is loaded."""
     settings, k = stored.config["config"], stored.config["config"]["k"]
     realised = (stored.result.get("noise") or {}).get("realised")
     if isinstance(realised, bool) or not isinstance(realised, int | float):
         raise InputError(f"The result in {stored.folder} tells no realised noise rate.")
-    # Whatever another machine is called stays a line of plain text.
+    # The name of a machine is text of other people; it stays one line and no markup.
     machine = escape(" ".join(stored.machine.split())).replace("`", "'")
     scores = {
         f"test NDCG@{k}": f"ndcg@{k}",
@@ -220,13 +228,9 @@ def _card(stored: RunRecord, plan: Plan, config: Mapping[str, Any]) -> str:
     }
     head = "\n".join(f"{name}: {json.dumps(value)}" for name, value in front.items())
     bands = ", ".join(map(str, plan.archive.band_names))
-    mapped, reads_map = settings.get("descriptor_map"), spec_of(plan).reads == "feature_map"
+    call = _descriptor_call(settings.get("descriptor_map"), spec_of(plan).reads == "feature_map")
     scale = "divided by 255" if _bytes(plan) else "in the units of the archive"
     height, width = spec_of(plan).image_size
-    call = "model.forward_features(images).mean((2, 3))" if reads_map else "model(images)"
-    call = f"torch.nn.functional.{mapped}({call})" if mapped and not reads_map else call
-    if mapped and reads_map:
-        call = f"torch.nn.functional.{mapped}(model.forward_features(images)).mean((2, 3))"
     name = method_in_words(settings["method"], settings["loss"])
     return f"""---
 {head}

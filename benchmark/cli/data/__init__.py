@@ -16,6 +16,8 @@ from gridbench.core.terminal import say
 from gridbench.errors import counted
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from gridbench.datasets.archive.archive import Archive
     from gridbench.datasets.archive.summary import ArchiveFacts
 
@@ -176,56 +178,58 @@ def _print(
     source: str | None,
     single: list[int] | None,
 ) -> None:
-    from rich.table import Table
-
     from gridbench.core.console import Console
 
+    for label, text in _fact_rows(archive, facts, largest, source):
+        say(f"{label:20} {text}", indent=21)
+    Console().print(_class_table(facts, single))
+    for line in [*packed_lines(archive), *report_lines(archive.report)]:
+        say(line)
+
+
+def _fact_rows(
+    archive: Archive, facts: ArchiveFacts, largest: dict[str, str], source: str | None
+) -> list[tuple[str, str]]:
+    """Return what an archive holds as a whole: a word for each fact, and the fact."""
     height, width = archive.image_size
-    sizes = ", ".join(
+    splits = ", ".join(f"{split} {count}" for split, count in facts.splits.items())
+    bands = ", ".join(
         f"{' '.join(g.bands)} ({g.pixels.shape[2]} x {g.pixels.shape[3]}, {g.pixels.dtype})"
         for g in archive.groups
     )
     per_image = ", ".join(f"{count}: {images}" for count, images in facts.labels_per_image.items())
-    rates = ", ".join(f"{level} labels {rate} %" for level, rate in largest.items())
-    rows: list[tuple[str, str]] = [
-        (
-            "images",
-            f"{len(archive)} of {height} x {width}: "
-            + ", ".join(f"{s} {n}" for s, n in facts.splits.items()),
-        ),
-        ("bands", sizes),
+    rows = [
+        ("images", f"{len(archive)} of {height} x {width}: {splits}"),
+        ("bands", bands),
         ("labels an image", f"{facts.mean_labels:.2f} on average ({per_image})"),
         ("single labels", source or "no: not every image has exactly one label"),
-        ("largest SLNIR", rates),
+        ("largest SLNIR", ", ".join(f"{level} labels {rate} %" for level, rate in largest.items())),
     ]
     if facts.maps is not None:
-        disagree = (
-            f"{counted(facts.maps.disagreeing_images, 'image')} in {counted(facts.maps.disagreeing_labels, 'label')}"
-            if facts.maps.disagreeing_images
-            else "nowhere"
-        )
         rows.append(("maps", f"{100 * facts.maps.ignored_share:.2f} % of the pixels without a class"))
-        rows.append(("labels against maps", f"differ: {disagree}"))
+        images, labels = facts.maps.disagreeing_images, facts.maps.disagreeing_labels
+        where = f"{counted(images, 'image')} in {counted(labels, 'label')}" if images else "nowhere"
+        rows.append(("labels against maps", f"differ: {where}"))
     if facts.clean_differences is not None:
-        rows.append(
-            (
-                "clean labels",
-                f"differ from the training labels in {counted(facts.clean_differences, 'place')}",
-            )
-        )
+        differences = counted(facts.clean_differences, "place")
+        rows.append(("clean labels", f"differ from the training labels in {differences}"))
     if facts.wrong_pixels is not None:
-        rows.append(
-            ("clean maps", f"differ from the training maps in {100 * facts.wrong_pixels:.2f} % of the pixels")
-        )
+        share = f"{100 * facts.wrong_pixels:.2f} % of the pixels"
+        rows.append(("clean maps", f"differ from the training maps in {share}"))
     rows.append(("on disk", f"{facts.bytes / 1e6:.1f} MB in {archive.directory}"))
     rows.append(("fingerprint", archive.fingerprint))
-    for label, text in rows:
-        say(f"{label:20} {text}", indent=21)
-    table = Table(box=None, pad_edge=False)
+    return rows
+
+
+def _class_table(facts: ArchiveFacts, single: list[int] | None) -> Table:
+    """Return a table of the classes: images of each split, pixels, and images of which it is the single label."""
+    from rich.table import Table
+
     columns = ["class", *facts.splits]
     if facts.maps is not None:
         columns += ["pixels", "only label", "only map"]
     columns += ["single"] * (single is not None)
+    table = Table(box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, justify="left" if column == "class" else "right")
     for c, entry in enumerate(facts.classes):
@@ -234,6 +238,4 @@ def _print(
             cells += [f"{100 * entry.pixel_share:.1f} %", str(entry.only_labels), str(entry.only_map)]
         cells += [] if single is None else [str(single[c])]
         table.add_row(*cells)
-    Console().print(table)
-    for line in [*packed_lines(archive), *report_lines(archive.report)]:
-        say(line)
+    return table

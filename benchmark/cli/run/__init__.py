@@ -38,6 +38,9 @@ PREDICTED: Mapping[str, tuple[tuple[str, str], ...]] = {
 }
 """What a head predicts -> the scores that the closing table shows beside those of retrieval."""
 
+Row = tuple[str, str, str, str]
+"""A line of the closing table: name, value, what was predicted, remark."""
+
 
 @click.command(cls=GroupedCommand)
 @config_options()
@@ -157,76 +160,72 @@ def _plain(value: Any) -> str:
 def print_result(
     record: RunRecord, typed: Mapping[str, Any] | None = None, cache: Path | None = None
 ) -> None:
-    """Print the closing table of a run."""
+    """Print the closing table of a run.
+
+    Args:
+        record: The finished run.
+        typed: Settings that were typed, which the suggested next command repeats.
+        cache: Folder of packed archives, where it was named.
+    """
     from rich.table import Table
 
     from gridbench.core.console import Console
 
-    result, config = record.result, record.config["config"]
-    environment = record.environment()
-    k = config["k"]
-    rows = [
-        (
-            f"test NDCG@{k}",
-            _percent(record.metrics.get(f"ndcg@{k}")),
-            _predicted(record, ""),
-            "training queries, test archive: the headline",
-        ),
-        (
-            f"validation NDCG@{k}",
-            _percent(record.metrics.get(f"validation/ndcg@{k}")),
-            _predicted(record, "validation/"),
-            "the only one that may select",
-        ),
-        (
-            f"unseen NDCG@{k}",
-            _percent(record.metrics.get(f"unseen/ndcg@{k}")),
-            "",
-            "validation queries, never trained on",
-        ),
-        (
-            "label noise",
-            f"{result['noise']['realised']:.2f} %",
-            "",
-            f"of {result['noise']['requested']} % asked; {_noisy_images(result)}",
-        ),
-    ]
-    rows += _detection_rows(result)
-    if result["memorised"] is not None:
-        rows.append(
-            ("memorised", _percent(result["memorised"]), "", "wrong training labels that the model predicts")
-        )
-    if result.get("memorised_pixels") is not None:
-        share = _percent(result["memorised_pixels"])
-        rows.append(
-            ("memorised pixels", share, "", "wrongly labelled pixels whose wrong label the model predicts")
-        )
-    counted = result["parameters"]
-    rows.append(("parameters", f"{counted['total']:,}", "", f"of which backbone {counted['backbone']:,}"))
-    seconds = environment["seconds"]
-    rows.append(
-        (
-            "time",
-            f"{sum(seconds.values()):.1f} s",
-            "",
-            f"{seconds.get('training', 0):.1f} s of it training; {environment['device']}",
-        )
-    )
+    config = record.config["config"]
     title = f"{method_in_words(config['method'], config['loss'])} on {config['dataset']}, "
     title += f"SLNIR {config['slnir']} %, seed {config['seed']}"
     table = Table(title=title, show_header=False, title_justify="left")
     for _ in range(3):
         # Only remarks are wrapped: a number would be divided from its sign.
         table.add_column(no_wrap=True)
-    for row in rows:
+    for row in [*_score_rows(record), *_noise_rows(record.result), *_cost_rows(record)]:
         table.add_row(*row)
     Console().print(table)
-    if reason := (result.get("predictions") or {}).get("reason"):
+    if reason := (record.result.get("predictions") or {}).get("reason"):
         say(f"No predictions: {reason}", indent=16)
     if record.config["note"]:
         say(f"Note: {record.config['note']}")
     say(f"Machine: {record.machine}", indent=9)
     say(f"Record: {record.folder}\nNext:   {_next_command(record, typed or {}, cache)}", indent=8)
+
+
+def _score_rows(record: RunRecord) -> list[Row]:
+    """Return retrieval by who asks and what is searched, with the predictions of the searched split beside it."""
+    k = record.config["config"]["k"]
+    shown = (
+        ("test", "", _predicted(record, ""), "training queries, test archive: the headline"),
+        ("validation", "validation/", _predicted(record, "validation/"), "the only one that may select"),
+        ("unseen", "unseen/", "", "validation queries, never trained on"),
+    )
+    return [
+        (f"{name} NDCG@{k}", _percent(record.metrics.get(f"{prefix}ndcg@{k}")), predicted, remark)
+        for name, prefix, predicted, remark in shown
+    ]
+
+
+def _noise_rows(result: Any) -> list[Row]:
+    """Return how many labels were changed, how well that was noticed, and how much of it was learnt."""
+    noise = result["noise"]
+    remark = f"of {noise['requested']} % asked; {_noisy_images(result)}"
+    rows = [("label noise", f"{noise['realised']:.2f} %", "", remark), *_detection_rows(result)]
+    if result["memorised"] is not None:
+        remark = "wrong training labels that the model predicts"
+        rows.append(("memorised", _percent(result["memorised"]), "", remark))
+    if result.get("memorised_pixels") is not None:
+        remark = "wrongly labelled pixels whose wrong label the model predicts"
+        rows.append(("memorised pixels", _percent(result["memorised_pixels"]), "", remark))
+    return rows
+
+
+def _cost_rows(record: RunRecord) -> list[Row]:
+    """Return the size of the networks and the time."""
+    environment, counted = record.environment(), record.result["parameters"]
+    seconds = environment["seconds"]
+    training = f"{seconds.get('training', 0):.1f} s of it training; {environment['device']}"
+    return [
+        ("parameters", f"{counted['total']:,}", "", f"of which backbone {counted['backbone']:,}"),
+        ("time", f"{sum(seconds.values()):.1f} s", "", training),
+    ]
 
 
 def _noisy_images(result: Any) -> str:
@@ -244,7 +243,7 @@ def _predicted(record: RunRecord, prefix: str) -> str:
     return "\n".join(f"{words} {_percent(value)}" for words, value in values if value is not None)
 
 
-def _detection_rows(result: Any) -> list[tuple[str, str, str, str]]:
+def _detection_rows(result: Any) -> list[Row]:
     detection = result["detection"]
     if not detection or detection.get("precision") is None or not detection.get("prevalence"):
         return []

@@ -30,9 +30,7 @@ LONGEST_REASON = 300
     help="Compare every file of the finished and imported runs with its hash, and scores with those of queries.",
 )
 @click.option("--all", "everything", is_flag=True, help="List the finished runs and sweeps, too.")
-@click.option(
-    "--watch", is_flag=True, help="Repeat until nothing is left; a terminal shows a live table."
-)
+@click.option("--watch", is_flag=True, help="Repeat until nothing is left; a terminal shows a live table.")
 @click.option(
     "--every",
     type=click.FloatRange(min=0.2),
