@@ -30,7 +30,6 @@ REFERENCE = "it is a reference, and references are never tuned"
 """Why nothing is selected for a method that does not learn from the noisy labels, such as the oracle."""
 
 MOST_COMBINATIONS = 1_000_000
-SLNIR = "slnir"
 
 
 @dataclass(frozen=True)
