@@ -101,7 +101,18 @@ def leaderboard(
     figures: Path | None,
     out: Path | None,
 ) -> None:
-    """Compare the results in a folder: methods by noise rates, averaged over seeds and nothing else."""
+    """Compare the results in a folder: methods by noise rates, averaged over seeds and nothing else.
+
+    --statistics says which differences are resolved: paired by seed, with five seeds or more, after Holm's correction
+    (docs/comparing.md).
+
+    \b
+    Examples:
+      gridbench leaderboard
+      gridbench leaderboard --baselines --statistics
+      gridbench leaderboard --filter 'slnir>=30' --metric map_macro \\
+        --out table.tex
+    """  # noqa: D301
     if context.invoked_subcommand:
         return
     from gridbench.leaderboard.formats.report import Report
