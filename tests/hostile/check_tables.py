@@ -204,11 +204,11 @@ ACTING = [
     "+cmd|' /C calc'!A0",
     "-1+1",
     "a;=1+1;b",
-    "a\t=1",
+    "a:=1",
     "a|@SUM(1)",
     "\u200b=1",
 ]
-CELL = re.compile(r"[^;\t|\n]+")
+CELL = re.compile(r"[^;|\n]+")
 
 
 @pytest.mark.parametrize("names", [ACTING, [f" {name}" for name in ACTING], [f"'{name}" for name in ACTING]])
@@ -227,3 +227,11 @@ def test_names_of_classes_act_in_no_table_that_is_written(check, tmp_path, names
     (header, *_), cells = list(csv.reader(io.StringIO(text))), CELL.findall(text)
     assert len(header) == 9
     assert not [cell for cell in cells if re.match(r"[\s\"\u200b]*[=@+]|[\s\"]*-\D", cell.split(",")[0])]
+
+
+def test_a_tab_is_part_of_no_name(check, tmp_path):
+    """A program for tables that is given the text with tabs between columns would read the rest as a cell."""
+    (tmp_path / "x.csv").write_text("file,a\t=1\ni0,1\ni1,0\n")
+    answer = check("noise", "estimate", "--clean", "x.csv", "--noisy", "x.csv", "--out", "out.csv", codes=(2,))
+    assert "a character that no name has" in answer.text
+    assert not (tmp_path / "out.csv").exists()
