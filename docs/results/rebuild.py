@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from pages.budget.one import one_tuned, one_tuned_wins
 from pages.budget.several import several_tuned, several_tuned_wins
+from pages.budget.single import single_tuned, single_tuned_wins
 from pages.conditions import other_conditions
 from pages.cost import cost
 from pages.evidence import BASELINES, BCE, HERE, PCE, STUDIES, TOLD, TOLD_PCE, Records
@@ -37,7 +37,7 @@ BEGIN, END = "<!-- docs/results/rebuild.py writes from here -->", "<!-- to here 
 
 TABLES: dict[str, Callable[[Records], list[str]]] = {
     "budget/several-labels.md": several_tuned,
-    "budget/single-labels.md": one_tuned,
+    "budget/single-labels.md": single_tuned,
     "cost.md": cost,
     "label-maps.md": label_maps,
     "other-conditions.md": other_conditions,
@@ -61,7 +61,7 @@ PICTURES: dict[str, Callable[[Records], Figure]] = {
     "single-labels.png": single_scores,
     "who-wins-maps.png": map_wins,
     "who-wins-single.png": single_wins,
-    "who-wins-tuned-single.png": one_tuned_wins,
+    "who-wins-tuned-single.png": single_tuned_wins,
     "who-wins-tuned.png": several_tuned_wins,
     "who-wins.png": wins,
     "why.png": heads_over_epochs,

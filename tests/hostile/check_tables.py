@@ -232,6 +232,8 @@ def test_names_of_classes_act_in_no_table_that_is_written(check, tmp_path, names
 def test_a_tab_is_part_of_no_name(check, tmp_path):
     """A program for tables that is given the text with tabs between columns would read the rest as a cell."""
     (tmp_path / "x.csv").write_text("file,a\t=1\ni0,1\ni1,0\n")
-    answer = check("noise", "estimate", "--clean", "x.csv", "--noisy", "x.csv", "--out", "out.csv", codes=(2,))
+    answer = check(
+        "noise", "estimate", "--clean", "x.csv", "--noisy", "x.csv", "--out", "out.csv", codes=(2,)
+    )
     assert "a character that no name has" in answer.text
     assert not (tmp_path / "out.csv").exists()

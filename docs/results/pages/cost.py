@@ -6,6 +6,8 @@ from collections import defaultdict
 
 from pages.evidence import BASELINES, HERE, STUDIES, Records, prose, table
 
+DATA = HERE / "data"
+
 
 def cost(records: Records) -> list[str]:
     """Return the page of counts, hours and versions."""
@@ -44,13 +46,13 @@ def _files() -> list[list[str]]:
     """Return a row for each file of records, and one for all."""
     rows: list[list[str]] = []
     once: dict[tuple[str, str], float] = {}  # a run may lie in two files
-    for file in (BASELINES, *sorted((HERE / "data").glob("*.zip"))):
+    for file in (BASELINES, *sorted(DATA.rglob("*.zip"))):
         records = Records(file)
         hours = {(run.id, run.machine): run.costs().get("seconds/total", 0.0) / 3600 for run in records.runs}
         once |= hours
         rows.append(
             [
-                f"`{file.name}`",
+                f"`{file.relative_to(DATA).as_posix() if file.is_relative_to(DATA) else file.name}`",
                 str(len(hours)),
                 f"{sum(hours.values()):.1f}",
                 "; ".join(sorted(records.machines())),

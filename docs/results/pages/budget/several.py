@@ -11,13 +11,14 @@ from pages.evidence import SAME_RATE, TUNED, Records, prose
 TUNING = Tuning(SCENE, TUNED, "who-wins-tuned.png")
 LEVEL = "[several labels](../several-labels.md)"
 AT_DEFAULTS = ("sat", "jocor")
-AT_ITS_RATE = ("sat", "jocor", "role", "elr", "grid")
 
 
 def several_tuned(_: Records) -> list[str]:
     """Return the page of tries and of what was chosen, whose records are files of their own."""
     plain = SCENE.plain
     rate = TUNING.searches[plain].where[RATE]
+    same_rate = Records(TUNED, SAME_RATE)
+    ran = sorted({str(run.settings["method"]) for run in Records(SAME_RATE).runs}, key=TUNING.others.index)
     return [
         "# Several labels per image: every method with the same number of tries, on `bluemarble`",
         "",
@@ -44,8 +45,8 @@ def several_tuned(_: Records) -> list[str]:
         ),
         *minus_tuned(
             TUNING,
-            Records(TUNED, SAME_RATE),
-            {name: {**TUNING.usual(name), RATE: rate} for name in AT_ITS_RATE},
+            same_rate,
+            {name: {**TUNING.usual(name), RATE: rate} for name in ran},
             "same learning rate",
         ),
     ]

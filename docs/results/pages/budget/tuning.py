@@ -230,6 +230,27 @@ def minus_tuned(tuning: Tuning, records: Records, rows: Mapping[str, Where], how
     return lines
 
 
+def page_of(tuning: Tuning, level: str) -> list[str]:
+    """Return what stands below the title where the defaults of every method are of the machine of the tries.
+
+    `level`: link to the page of the same methods at their defaults.
+    """
+    comparison = tuning.comparison
+    return [
+        *tries(tuning, level),
+        *chosen(tuning, level),
+        *gains(tuning),
+        f"## Defaults minus tuned `{comparison.plain}` of the same seed",
+        "",
+        *prose(
+            f"All methods of {level} at their defaults, for which nothing was chosen, and on the same machine."
+        ),
+        *minus_tuned(
+            tuning, comparison.records, {name: tuning.usual(name) for name in comparison.names}, "defaults"
+        ),
+    ]
+
+
 def wins(tuning: Tuning) -> Figure:
     """Draw where tuned methods beat tuned plain training, in the order of the page."""
     columns: dict[str, Mapping[str, Mapping[str, Interval]]] = {
