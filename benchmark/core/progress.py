@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,9 +15,46 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from gridbench.core.console import Console
 from gridbench.core.terminal import say, wrapped
 
-__all__ = ["ProgressReporter"]
+__all__ = ["BETWEEN_LOOKS", "ProgressReporter", "WorkingTime"]
 
 SECONDS_BETWEEN_LINES = 10.0
+BETWEEN_LOOKS = 1.0
+"""Seconds between two looks at the working time."""
+SUSPENDED = 10.0
+"""Seconds between two looks from which on this process, and its workers with it, must have been suspended (Ctrl-Z)."""
+
+
+class WorkingTime:
+    """Seconds that have passed, without those in which this process was suspended.
+
+    Somebody has to look every few seconds: the caller, or a thread while this is entered as a context.
+    """
+
+    def __init__(self) -> None:
+        self._passed = 0.0
+        self._seen = time.monotonic()
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._keep_looking, daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+
+    def look(self) -> float:
+        """Add the time since the last look, and return what has passed."""
+        with self._lock:
+            now = time.monotonic()
+            since = now - self._seen
+            self._passed += since if since < SUSPENDED else 0.0
+            self._seen = now
+            return self._passed
+
+    def _keep_looking(self) -> None:
+        while not self._ended.wait(BETWEEN_LOOKS):
+            self.look()
 
 
 class ProgressReporter:
@@ -32,12 +70,16 @@ class ProgressReporter:
         self._label = label
         self._console = Console(stderr=True)
         self._bars: Progress | None = None
+        self._time: WorkingTime | None = None
         self._tasks: dict[str, TaskID] = {}
         self._first: dict[str, tuple[float, float]] = {}
         self._last_line: dict[str, float] = {}
 
     def __enter__(self) -> Self:
-        if not self._quiet and self._console.is_terminal:
+        if self._quiet:
+            return self
+        self._time = WorkingTime().__enter__()
+        if self._console.is_terminal:
             self._bars = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -47,6 +89,7 @@ class ProgressReporter:
                 TimeRemainingColumn(),
                 TextColumn("{task.fields[detail]}"),
                 console=self._console,
+                get_time=self._time.look,
             )
             self._bars.start()
         return self
@@ -56,6 +99,8 @@ class ProgressReporter:
     ) -> None:
         if self._bars is not None:
             self._bars.stop()
+        if self._time is not None:
+            self._time.__exit__()
 
     def epoch(self, done: int, total: int, row: Mapping[str, Any]) -> None:
         """Report a finished epoch."""
@@ -98,7 +143,8 @@ class ProgressReporter:
                 self._tasks[label], completed=done, total=total or None, count=count, detail=detail
             )
             return
-        now = time.monotonic()
+        # Only while somebody looks at it; one line may be hours after the last.
+        now = self._time.look() if self._time is not None else time.monotonic()
         self._first.setdefault(label, (now, done))
         if done < total and now - self._last_line.get(label, -1e9) < SECONDS_BETWEEN_LINES:
             return

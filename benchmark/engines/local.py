@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -24,32 +23,13 @@ from gridbench.core.cores import (
 )
 from gridbench.core.environment import all_devices, memory_of, ran_out_of_memory
 from gridbench.core.plugins import load_plugin, loaded_plugins
+from gridbench.core.progress import BETWEEN_LOOKS, WorkingTime
 from gridbench.engines.base import TRIES, Event
 from gridbench.engines.placement import Placement
 from gridbench.errors import GridbenchError, in_words
 from gridbench.records.runner import Execution, NoRoom, RunBusy, run
 
 __all__ = ["LocalPool", "work"]
-
-BETWEEN_LOOKS = 1.0
-"""Seconds that the pool waits for its workers before it looks at their time."""
-SUSPENDED = 10.0
-"""Seconds between two looks from which on the pool, and its workers with it, must have been suspended (Ctrl-Z)."""
-
-
-@dataclass
-class _WorkingTime:
-    """Seconds that have passed, without those in which this process was suspended."""
-
-    passed: float = 0.0
-    seen: float = field(default_factory=time.monotonic)
-
-    def look(self) -> None:
-        """Add the time since the last look, of which there must be one every few seconds."""
-        now = time.monotonic()
-        since = now - self.seen
-        self.passed += since if since < SUSPENDED else 0.0
-        self.seen = now
 
 
 @dataclass
@@ -72,7 +52,7 @@ class _Queue:
     waiting: deque[int]
     workers: list[_Worker] = field(default_factory=list)
     tries: dict[int, int] = field(default_factory=dict)
-    time: _WorkingTime = field(default_factory=_WorkingTime)
+    time: WorkingTime = field(default_factory=WorkingTime)
 
 
 class LocalPool:
@@ -135,11 +115,11 @@ class LocalPool:
     def _listen(self, todo: _Queue) -> Iterator[Event]:
         busy = [worker for worker in todo.workers if worker.index is not None]
         ready = wait([worker.pipe for worker in busy], timeout=BETWEEN_LOOKS)
-        todo.time.look()
+        now = todo.time.look()
         for worker in busy:
             index = worker.index
             assert index is not None
-            if self._over_time(worker, todo.time.passed):
+            if self._over_time(worker, now):
                 self._stop(todo, worker)
                 yield Event(index, "failed", f"it took longer than {self._time_limit:g} s")
             elif worker.pipe in ready:
@@ -154,7 +134,7 @@ class LocalPool:
             yield self._once_more(todo, index, f"its process died with exit code {worker.process.exitcode}")
             return
         if kind == "started":
-            worker.since = todo.time.passed
+            worker.since = todo.time.look()
             yield Event(index, "started")
         elif kind == "epoch":
             yield Event(index, "epoch", epoch=rest[0], epochs=rest[1])

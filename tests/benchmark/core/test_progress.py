@@ -52,3 +52,30 @@ def test_the_precision_of_detection_is_named_beside_that_of_chance(capsys):
     row = {"loss": 1.0, "detection": {"precision": 0.779, "prevalence": 0.67}}
     text = shown(capsys, lambda progress: progress.epoch(2, 2, row))
     assert "loss 1.0000  detection precision 78 % (chance 67 %)" in text
+
+
+@pytest.fixture
+def suspended(monkeypatch):
+    """Show half of some work, in which six seconds of work, an hour of suspension and six seconds passed."""
+    clock = [0.0]
+    monkeypatch.setattr("gridbench.core.progress.time.monotonic", lambda: clock[0])
+
+    def work(progress):
+        progress.show("sweep", 0, 4, "")
+        for passed, done in ((6, 1), (3600, 1), (6, 2)):
+            clock[0] += passed
+            progress.show("sweep", done, 4, "")
+
+    return work
+
+
+def test_the_time_left_does_not_count_time_in_which_the_process_was_suspended(capsys, suspended):
+    assert "sweep 2/4  12 s left" in shown(capsys, suspended)
+
+
+def test_the_time_beside_a_bar_does_not_count_time_in_which_the_process_was_suspended(
+    capsys, monkeypatch, suspended
+):
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "120"}.items():
+        monkeypatch.setenv(name, value)
+    assert "0:00:12" in shown(capsys, suspended)

@@ -289,7 +289,7 @@ def test_time_in_which_the_pool_is_suspended_counts_for_no_limit(tmp_path, cache
         clock[0] += 3600  # as if the process had been suspended before every look
         return clock[0]
 
-    monkeypatch.setattr("gridbench.engines.local.time.monotonic", monotonic)
+    monkeypatch.setattr("gridbench.core.progress.time.monotonic", monotonic)
     pool = LocalPool(Execution(runs=tmp_path / "runs", cache=cache), 1, ("cpu",), time_limit=600)
     events = list(pool.compute([make_config({**settings, "method": "bce"})]))
     assert events[-1].kind == "done"
