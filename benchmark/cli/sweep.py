@@ -120,7 +120,6 @@ def sweep(
     \b
       gridbench sweep --chosen --slnir 0,30,60 --seeds 5
     """  # noqa: D301
-    from gridbench.core.files import check_writable
     from gridbench.core.progress import ProgressReporter
     from gridbench.datasets.archive.building import nothing_built
     from gridbench.records.runner import Execution
@@ -131,8 +130,7 @@ def sweep(
         planned = plan_sweep(settings, Execution(runs=runs, cache=cache, keep=keep), computing, progress)
         print_summary(planned.sweep, runs, retry_failed, dry_run)
         if dry_run:
-            if planned.sweep.todo(retry_failed):
-                check_writable(runs)
+            planned.check(retry_failed)
             return
         try:
             planned.compute(typed_command(), progress, retry_failed)

@@ -100,6 +100,22 @@ class EngineChoice:
         for name in set(self.devices) - {"auto", "cpu", *all_devices()}:
             choose_device(name)
 
+    def require_compiler(self) -> None:
+        """Refuse --compile where this process can tell that nothing can be compiled, before each run fails for it.
+
+        Raises:
+            InputError: There is no compiler.
+        """
+        if self.engine != "local":
+            return
+        from gridbench.core.environment import all_devices, choose_device
+        from gridbench.training.compile import require_compiler
+
+        named = [name for name in self.devices if name != "auto"] or all_devices()
+        # An accelerator would lose memory to a process that only starts others.
+        for name in named[:1] if self.workers == 0 else set(named) & {"cpu"}:
+            require_compiler(choose_device(name))
+
     def chooser(
         self, execution: Execution, settings: Mapping[str, Any], progress: ProgressReporter
     ) -> Chooser | None:

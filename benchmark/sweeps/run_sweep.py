@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbench.config import RunConfig, flag_of
+from gridbench.core.files import check_writable
 from gridbench.core.progress import ProgressReporter
 from gridbench.datasets import default_cache
 from gridbench.engines.base import Engine, Event
@@ -25,6 +26,7 @@ from gridbench.sweeps.model_selection import Selection, select, write_selection
 from gridbench.sweeps.search_space import EVERY, Search, tries_of
 from gridbench.training.backbone import require_backbone
 from gridbench.training.building import check_networks
+from gridbench.training.corrupt import check_noise
 
 __all__ = ["Computing", "PlannedSweep", "SweepResult", "declare_items", "plan_sweep", "sweep"]
 
@@ -45,6 +47,19 @@ class Computing:
     engine: EngineChoice = field(default_factory=EngineChoice)
     time_limit: float | None = None
     max_failures: int | None = None
+
+    def check(self, runs: Path, todo: Sequence[Item]) -> None:
+        """Refuse what runs would fail for one by one, as a dry run does; nothing is written.
+
+        Raises:
+            InputError: The folder of runs cannot be written, labels do not allow a noise rate, or there is no compiler.
+        """
+        if not todo:
+            return
+        check_writable(runs)
+        if any(item.plan.config.compile for item in todo):
+            self.engine.require_compiler()
+        check_noise(item.plan for item in todo)
 
     def compute(self, execution: Execution, todo: Sequence[Item], progress: ProgressReporter) -> None:
         """Compute runs and show what happens.
@@ -114,6 +129,14 @@ class PlannedSweep:
     computing: Computing
     search: Search | None
 
+    def check(self, retry_failed: bool = False) -> None:
+        """Refuse what the runs that are not done would fail for, as a dry run does; nothing is written.
+
+        Raises:
+            InputError: With the reason.
+        """
+        self.computing.check(self.execution.runs, self.sweep.todo(retry_failed))
+
     def compute(self, command: str, progress: ProgressReporter, retry_failed: bool = False) -> None:
         """Compute the runs that are not done yet.
 
@@ -123,9 +146,10 @@ class PlannedSweep:
             retry_failed: Try failed runs again.
 
         Raises:
-            InputError: A folder of notes is a link, or the runs folder cannot be written.
+            InputError: A run could not begin (`check`), or a folder of notes is a link.
             RunFailed: Some runs failed, or the disk is full; all that finished are whole.
         """
+        self.check(retry_failed)
         todo = self.sweep.todo(retry_failed)
         if todo:
             make_ready(self.execution.runs)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,7 @@ from gridbench.training.epoch_metrics import Truth
 
 __all__ = [
     "check_labelled",
+    "check_noise",
     "corrupt_training_labels",
     "difficulty_of",
     "labels_of",
@@ -87,6 +89,35 @@ def check_labelled(plan: Plan, labels: Array) -> None:
             f"No pixel of the {len(labels)} training maps of {plan.config.dataset!r} is labelled "
             f"(all are {IGNORE}, ignored); a pixel loss has nothing to learn. Use a scene loss: --loss bce."
         )
+
+
+def check_noise(plans: Iterable[Plan]) -> None:
+    """Refuse labels that cannot be corrupted as runs want them, before any of them begins.
+
+    Runs that share an archive and a noise model are tried from the highest rate down to the first that can be realised,
+    with one seed: what is left is realised with fewer of the same labels.
+
+    Raises:
+        InputError: With each rate that cannot be realised, and why.
+    """
+    shared: dict[tuple[object, ...], dict[Decimal, Plan]] = {}
+    for plan in plans:
+        config = plan.config
+        noise = (config.noise, str(config.noise_parameters), plan.versions.get("noise_files"))
+        labels = (config.dataset, plan.archive.fingerprint, plan.kind, config.train_size)
+        shared.setdefault((*labels, *noise), {}).setdefault(config.slnir, plan)
+    refused = {}
+    for by_rate in shared.values():
+        for rate in sorted(by_rate, reverse=True):
+            plan = by_rate[rate]
+            try:
+                check_labelled(plan, corrupt_training_labels(plan).labels)
+                break
+            except InputError as error:
+                refused[f"{plan.config.dataset}, noise {plan.config.noise}, SLNIR {rate}"] = str(error)
+    if refused:
+        lines = "\n".join(f"  {what}: {why}" for what, why in refused.items())
+        raise InputError(f"Not every run could begin; nothing was computed:\n{lines}")
 
 
 def truth_of(plan: Plan, images: Array, labels: Array) -> Truth:

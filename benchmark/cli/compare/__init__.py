@@ -167,6 +167,7 @@ def compare(
         todo = Sweep((*control, *items), ()).todo(retry_failed)
         announce(method, chosen_loss, baselines, items, control, todo)
         explain_control(baselines, control, todo, here)
+        how.check(runs, todo)
         if dry_run:
             return
         if todo and not no_check and not _built_in(method):

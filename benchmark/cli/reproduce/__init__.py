@@ -25,9 +25,10 @@ from gridbench.errors import AlreadyPrinted, InputError, RunFailed, counted, rea
 if TYPE_CHECKING:
     from gridbench.core.progress import ProgressReporter
     from gridbench.leaderboard.tables.sheet import Sheet
+    from gridbench.records.execution import Execution
     from gridbench.sweeps.paper import Exhibit
     from gridbench.sweeps.reproduce import Source
-    from gridbench.sweeps.run_sweep import Computing
+    from gridbench.sweeps.run_sweep import Computing, PlannedSweep
 
 __all__ = ["reproduce"]
 
@@ -111,7 +112,7 @@ def reproduce(
                 source = source_of(name, where, progress.build)
                 say(f"{shown.name}: {shown.title}, on {name}")
                 if dry_run:
-                    _print_plan(shown, source, wanted, epochs, runs, where)
+                    _print_plan(shown, source, wanted, epochs, execution, how, retry_failed)
                     continue
                 try:
                     ids = _compute(shown, source, wanted, epochs, execution, how, progress, retry_failed)
@@ -126,18 +127,32 @@ def reproduce(
         raise AlreadyPrinted
 
 
-def _settings(shown: Exhibit, source: Source, seeds: list[str], epochs: int | None) -> list[dict[str, Any]]:
+def _planned(
+    shown: Exhibit, source: Source, seeds: list[str], epochs: int | None, execution: Execution, how: Computing
+) -> PlannedSweep:
+    """Plan the runs of a table or figure on an archive that is there."""
+    from gridbench.datasets import default_cache
+    from gridbench.sweeps.grid import make_sweep
     from gridbench.sweeps.paper import settings_of
+    from gridbench.sweeps.run_sweep import PlannedSweep
 
-    return list(settings_of(shown, source.name, seeds, {} if epochs is None else {"epochs": epochs}))
+    settings = settings_of(shown, source.name, seeds, {} if epochs is None else {"epochs": epochs})
+    planned = make_sweep(settings, execution.runs, execution.cache or default_cache())
+    return PlannedSweep(planned, execution, how, None)
 
 
 def _print_plan(
-    shown: Exhibit, source: Source, seeds: list[str], epochs: int | None, runs: Path, cache: Path
+    shown: Exhibit,
+    source: Source,
+    seeds: list[str],
+    epochs: int | None,
+    execution: Execution,
+    how: Computing,
+    retry_failed: bool,
 ) -> None:
-    """Print the grid of a table or figure, its progress, and its remaining requirements."""
+    """Print the grid of a table or figure, its progress, and its remaining requirements; refuse what the runs would."""
+    from gridbench.core.files import check_writable
     from gridbench.records.runtime import Measured
-    from gridbench.sweeps.grid import make_sweep
     from gridbench.sweeps.reproduce import cautions, requirements
 
     for part in shown.parts:
@@ -146,10 +161,13 @@ def _print_plan(
     if not shown.parts:
         say("  no runs: the networks are built and counted")
     elif source.archive is not None:
-        print_summary(make_sweep(_settings(shown, source, seeds, epochs), runs, cache), runs, False, False)
+        planned = _planned(shown, source, seeds, epochs, execution, how)
+        print_summary(planned.sweep, execution.runs, retry_failed, False)
+        planned.check(retry_failed)
     else:
         needed = requirements(shown, source, seeds, epochs)
-        say(f"  {counted(len(needed), 'run')}; time: {Measured(runs).estimate(needed).words()}.")
+        say(f"  {counted(len(needed), 'run')}; time: {Measured(execution.runs).estimate(needed).words()}.")
+        check_writable(execution.runs)
     for line in cautions(shown, source, seeds, epochs):
         say(f"  {line}")
     if shown.parts and source.missing:
@@ -161,25 +179,21 @@ def _compute(
     source: Source,
     seeds: list[str],
     epochs: int | None,
-    execution: Any,
+    execution: Execution,
     how: Computing,
     progress: ProgressReporter,
     retry_failed: bool,
 ) -> set[str]:
     """Compute what is missing, and return the identities of all runs that belong to the table or figure."""
-    from gridbench.datasets import default_cache
-    from gridbench.sweeps.grid import make_sweep
     from gridbench.sweeps.reproduce import refuse_missing
-    from gridbench.sweeps.run_sweep import PlannedSweep
 
     if not shown.parts:
         return set()
     refuse_missing(source)
-    settings = _settings(shown, source, seeds, epochs)
-    planned = make_sweep(settings, execution.runs, execution.cache or default_cache(), progress.build)
-    print_summary(planned, execution.runs, retry_failed, False)
-    PlannedSweep(planned, execution, how, None).compute(typed_command(), progress, retry_failed)
-    return {item.plan.id for item in planned.items}
+    planned = _planned(shown, source, seeds, epochs, execution, how)
+    print_summary(planned.sweep, execution.runs, retry_failed, False)
+    planned.compute(typed_command(), progress, retry_failed)
+    return {item.plan.id for item in planned.sweep.items}
 
 
 def _show(

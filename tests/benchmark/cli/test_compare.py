@@ -369,6 +369,13 @@ def test_what_is_wrong_is_said_before_anything_runs(compare, small, tmp_path, wo
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_dry_run_refuses_a_folder_of_runs_that_cannot_be_written(command, cache, small, baselines):
+    where = ("--baselines", baselines, "--runs", baselines / "runs", "--cache", cache, "--workers", 0)
+    code, _, err = command("compare", small, *where, "--dry-run")
+    assert code == 2
+    assert "is no folder, so nothing can be written below it" in err
+
+
 def test_a_file_that_is_no_baselines_is_said(compare, small, tmp_path):
     assert "There is no file" in compare(small, file=tmp_path / "none.zip")[2]
     (tmp_path / "bad.zip").write_bytes(b"x")

@@ -6,6 +6,7 @@ from types import MappingProxyType
 import pytest
 
 from gridbench.datasets.recipe import Recipe
+from gridbench.errors import InputError
 from gridbench.sweeps import paper
 
 
@@ -88,6 +89,7 @@ def test_without_the_archive_nothing_runs_and_the_message_says_how_to_get_it(cli
         (["table-5", "--seeds", "0"], "from 1"),
         (["table-5", "--dataset", "dlrds"], "'dlrds'"),
         (["table-5", "--device", "cudda", "--dry-run"], "There is no device 'cudda'"),
+        (["table-5", "--runs", "/dev/null/runs", "--dry-run"], "nothing can be written below it"),
         ([], "NAME"),
     ],
 )
@@ -95,6 +97,18 @@ def test_wrong_words_are_one_message(cli, tmp_path, words, said):
     code, _, messages = cli("reproduce", *words, "--cache", tmp_path / "empty")
     assert code == 2
     assert said in messages
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["reproduce", "dry run"])
+def test_runs_that_could_not_begin_are_refused_before_the_first(cli, here, tmp_path, monkeypatch, dry):
+    def none_is_left(plan):
+        raise InputError("No label is left.")
+
+    monkeypatch.setattr("gridbench.training.corrupt.corrupt_training_labels", none_is_left)
+    code, _, messages = cli("reproduce", "table-1", *here, *dry)
+    assert code == 2
+    assert "stripes, noise swap, SLNIR 60: No label is left." in messages
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_table_is_computed_once_and_stands_beside_the_papers(cli, here, tmp_path):

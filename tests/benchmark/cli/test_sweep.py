@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from gridbench.training import corrupt
+
 
 @pytest.fixture
 def short(cache):
@@ -235,14 +237,6 @@ def test_an_option_of_the_other_engine_is_refused(cli, short):
     assert "--workers is for --engine local, not for --engine ray." in messages
 
 
-def test_why_a_run_failed_before_it_began_is_told_at_the_end(cli, short, yaml):
-    file = yaml("method: bce\nnoise: [none, swap]\nslnir: 30\n")
-    code, _, messages = cli(*short, "--config", file)
-    assert code == 1
-    assert "1 run failed; all others are intact. bce slnir 30 seed 0 none: The noise model 'none'" in messages
-    assert cli("status")[1].startswith("1 done")
-
-
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["sweep", "dry run"])
 @pytest.mark.parametrize(
     ("wrong", "said"),
@@ -252,12 +246,73 @@ def test_why_a_run_failed_before_it_began_is_told_at_the_end(cli, short, yaml):
         (("--device", "cudda"), "There is no device 'cudda'"),
         (("--backbone", "test_resnet,test_vit"), "'test_vit' gives negative descriptors"),
         (("--runs", "sweep.yaml/below"), "sweep.yaml"),
+        (("--noise", "swap,confusable", "--slnir", "0,30,100"), "stripes, noise confusable, SLNIR 100: "),
+        (("--noise", "none,swap", "--slnir", "30"), "stripes, noise none, SLNIR 30: "),
     ],
 )
 def test_names_that_every_run_would_refuse_are_refused_at_once(cli, short, yaml, tmp_path, wrong, said, dry):
     code, _, messages = cli(*short, "--config", yaml("method: bce\n"), *wrong, *dry)
     assert code == 2
     assert said in " ".join(messages.split())
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["sweep", "dry run"])
+def test_a_sweep_that_cannot_compile_is_refused_at_once(cli, short, yaml, tmp_path, dry, monkeypatch):
+    def no_compiler(graph, inputs):
+        raise RuntimeError("No working C++ compiler found")
+
+    # Whatever was found out of a backend is kept by its name.
+    monkeypatch.setattr("gridbench.training.compile.BACKEND", no_compiler)
+    code, _, messages = cli(*short, "--config", yaml("method: bce\nseeds: 2\n"), "--compile", *dry)
+    assert code == 2
+    assert "No working C++ compiler" in messages
+    assert not (tmp_path / "runs").exists()
+
+
+def test_noise_is_tried_once_for_all_runs_that_share_it(cli, short, yaml, monkeypatch):
+    tried = []
+    real = corrupt.corrupt_training_labels
+    monkeypatch.setattr(corrupt, "corrupt_training_labels", lambda plan: tried.append(plan) or real(plan))
+    words = ("--noise", "swap,missing", "--slnir", "0:30:10", "--seeds", 3, "--dry-run")
+    assert cli(*short, "--config", yaml("method: [bce, grid]\n"), *words)[0] == 0
+    assert [(plan.config.noise, int(plan.config.slnir)) for plan in tried] == [("swap", 30), ("missing", 30)]
+
+
+@pytest.fixture
+def own_noise(tmp_path, registries):
+    """Write a plug-in with swap noise that fails at SLNIR 10, and in its code at 50."""
+    path = tmp_path / "own.py"
+    path.write_text(
+        "from gridbench.errors import InputError\n"
+        "from gridbench.noise.swap import Swap\n"
+        "from gridbench.registry import register_noise\n\n\n"
+        '@register_noise("own")\n'
+        "class Own(Swap):\n"
+        "    def corrupt_scene(self, labels, rate, rng):\n"
+        "        if rate == 10:\n"
+        '            raise InputError("It is not defined at 10.")\n'
+        "        if rate == 50:\n"
+        '            raise RuntimeError("out of luck")\n'
+        "        return super().corrupt_scene(labels, rate, rng)\n"
+    )
+    return path
+
+
+def test_why_a_run_failed_before_it_began_is_told_at_the_end(cli, short, yaml, own_noise):
+    words = ("--noise", "own", "--slnir", "10,30", "--plugin", own_noise)
+    code, _, messages = cli(*short, "--config", yaml("method: bce\n"), *words)
+    assert code == 1
+    assert "1 run failed; all others are intact. bce slnir 10 seed 0: It is not defined at 10" in messages
+    assert cli("status")[1].startswith("1 done")
+
+
+def test_noise_that_fails_in_its_own_code_ends_a_sweep_at_once(cli, short, yaml, own_noise, tmp_path):
+    words = ("--noise", "swap,own", "--slnir", 50, "--plugin", own_noise)
+    code, _, messages = cli(*short, "--config", yaml("method: bce\n"), *words)
+    assert code == 1
+    assert messages.startswith("Error: The plug-in")
+    assert "out of luck" in messages
     assert not (tmp_path / "runs").exists()
 
 

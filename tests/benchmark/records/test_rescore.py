@@ -17,6 +17,7 @@ from gridbench.records.record import iter_records, read_record
 from gridbench.records.rescore import rescore
 from gridbench.records.runner import Execution, run
 from gridbench.registry import METHODS, register_method
+from gridbench.training.experiment import Experiment
 
 SAME = [
     "config.json",
@@ -168,6 +169,23 @@ def test_the_same_again_does_nothing(finished, execution):
     assert rescore(first.folder, {"k": 3}, execution(say=said.append)).id == one.id
     assert (one.folder / "done").stat().st_mtime_ns == stamp
     assert "Nothing to do" in said[0]
+
+
+def test_a_record_that_another_process_finishes_meanwhile_stays_as_it_is(finished, execution, monkeypatch):
+    stored, changes = finished(method="bce", slnir=30), {"distance": "cosine"}
+    other = []
+
+    def meanwhile(plan, device):
+        if not other:
+            other.append(None)
+            other[0] = rescore(stored.folder, changes, execution())
+            other.append((other[0].folder / "done").stat().st_mtime_ns)
+        return Experiment(plan, device)
+
+    monkeypatch.setattr("gridbench.records.rescore.Experiment", meanwhile)
+    record = rescore(stored.folder, changes, execution())
+    assert record.folder == other[0].folder
+    assert (record.folder / "done").stat().st_mtime_ns == other[1]
 
 
 def test_what_cannot_be_scored_is_refused_with_the_reason(go, finished, execution, tmp_path):
