@@ -74,8 +74,7 @@ def export_model(
     }
     _check_target(target, source, files, force)
     _compare(backbone, files, config)
-    target.mkdir(parents=True, exist_ok=True)
-    with all_or_nothing():
+    with all_or_nothing(target):
         for name, content in files.items():
             write_bytes(target / name, content)
 

@@ -130,11 +130,12 @@ class SweepStatus:
 
 @dataclass(frozen=True)
 class Report:
-    """Snapshot of the state of a folder of runs."""
+    """Snapshot of the state of a folder of runs; `imported` is how many records of each origin are beside them."""
 
     found: list[RunStatus]
     sweeps: list[SweepStatus]
     aside: list[Path]
+    imported: Mapping[str, int]
 
     @property
     def started(self) -> set[str]:
@@ -171,7 +172,10 @@ def read_status(runs: Path, verify: bool = False) -> Report:
             queries, and do so for imported records, too.
     """
     found = list(statuses(runs, verify))
-    return Report(found, sweep_statuses(runs, found), set_aside(runs))
+    imported = (
+        {} if verify else {home.name: len(list(home.glob("*/done"))) for home in imported_folders(runs)}
+    )
+    return Report(found, sweep_statuses(runs, found), set_aside(runs), imported)
 
 
 def sweep_statuses(runs: Path, found: Sequence[RunStatus]) -> list[SweepStatus]:

@@ -82,8 +82,7 @@ def apply_to_labels(request: Request, options: LabelOptions) -> None:
     if original is not None:
         columns = TableOptions(options.key_column, options.label_columns, options.separator)
         table, unused = original_table(archive, labels, original, columns)
-    out.mkdir(parents=True, exist_ok=True)
-    with all_or_nothing():
+    with all_or_nothing(out):
         write_bytes(out / "labels.csv", table)
         if found.injected:
             truth = archive.scene_labels if archive.clean_scene_labels is None else archive.clean_scene_labels

@@ -37,9 +37,8 @@ def apply_to_masks(request: Request) -> None:
     for path in (out, masks, *{path.parent for path in mask_paths(archive, masks)}):
         check_folder(path)
     check_free([masks, table, *([out / "images"] if request.images else [])], request.force)
-    out.mkdir(parents=True, exist_ok=True)
     rows = [["name", "value"], *([name, str(c)] for c, name in enumerate(archive.class_names))]
-    with all_or_nothing():
+    with all_or_nothing(out):
         count = write_masks(archive, maps, masks)
         write_bytes(table, csv_text(rows).encode())
         images = request.write_images(archive)

@@ -247,15 +247,20 @@ def write_report(text: str, out: Path | None) -> None:
 
 def _draw(report: Report, folder: Path) -> None:
     """Write every figure as PDF and SVG (for papers) and PNG (for slides)."""
-    from gridbench.core.files import write_bytes
+    from gridbench.core.files import all_or_nothing, write_bytes
     from gridbench.leaderboard.figures.figures import figures_of
     from gridbench.leaderboard.figures.style import rendered
 
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in figures_of(report):
-        for suffix in ("pdf", "svg", "png"):
-            write_bytes(folder / f"{name}.{suffix}", rendered(figure, suffix))
+    names = []
+    with all_or_nothing(folder):
+        for name, figure in figures_of(report):
+            for suffix in ("pdf", "svg", "png"):
+                write_bytes(folder / f"{name}.{suffix}", rendered(figure, suffix))
+            names.append(name)
+    for name in names:
         say(f"Wrote {folder / name}.pdf, .svg and .png", err=True)
+    if not names:
+        say("No figure can be drawn of these results; most show several noise rates or parameters.", err=True)
 
 
 def _say(found: Collection) -> None:

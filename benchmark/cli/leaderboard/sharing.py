@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from gridbench.errors import InputError, counted
 if TYPE_CHECKING:
     from gridbench.leaderboard.records.runs import Collection
 
-__all__ = ["export_bundle", "import_records", "nothing_finished"]
+__all__ = ["export_bundle", "import_records", "nothing_finished", "own_records"]
 
 
 @click.command("export")
@@ -64,19 +65,13 @@ def export_bundle(
     from gridbench.core.files import write_bytes
     from gridbench.leaderboard.bundles.bundle import pack_bundle
     from gridbench.leaderboard.bundles.compact import CompactRun, pack_compact
-    from gridbench.leaderboard.records.filters import keep, parse_condition
-    from gridbench.leaderboard.records.runs import collect
 
     target = bundle or out
     if target is None or (bundle and out):
         raise InputError("Name the file to write once: gridbench leaderboard export FILE, or --out FILE.")
     if weights and compact:
         raise InputError("--compact packs no weights; leave --weights or --compact out.")
-    conditions = [parse_condition("origin="), *map(parse_condition, filters)]
-    found = collect(*map(Path, runs))
-    if not found.runs:
-        raise nothing_finished(runs, found)
-    found = keep(found, conditions)
+    found = own_records(runs, filters)
     if compact:
         # Records read from a file keep their origin when they are written to another file.
         taken = [
@@ -100,6 +95,30 @@ def export_bundle(
         say(f"Left out {len(found.left_out)} unfinished, failed or damaged; gridbench status tells more.")
     if compact:
         say(f"Next: gridbench leaderboard --runs {shlex.quote(str(target))}")
+
+
+def own_records(runs: Sequence[str], filters: Sequence[str]) -> Collection:
+    """Return the finished runs that were computed here and meet the conditions, for handing on.
+
+    Raises:
+        InputError: There are none; the message says what there is instead.
+    """
+    from gridbench.leaderboard.records.filters import keep, parse_condition
+    from gridbench.leaderboard.records.runs import collect
+
+    conditions = [parse_condition("origin="), *map(parse_condition, filters)]
+    found = collect(*map(Path, runs))
+    if not found.runs:
+        raise nothing_finished(runs, found)
+    others = Counter(run.origin for run in found.runs)
+    if "" not in others:
+        each = ", ".join(f"{count} of {origin}" for origin, count in sorted(others.items()))
+        raise InputError(
+            f"There is no finished run of one's own in {', '.join(map(repr, runs))}, only records of others ({each}), "
+            "which are not handed on as one's own; pass on the file that they came in. To see them: gridbench "
+            f"leaderboard --runs {shlex.quote(runs[0])}"
+        )
+    return keep(found, conditions)
 
 
 def nothing_finished(runs: Sequence[str], found: Collection) -> InputError:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import gridbench
+from gridbench.cli.leaderboard.sharing import own_records
 from gridbench.cli.options import OutputFile, cache_option, device_option, quiet_option, threads_option
 from gridbench.core.terminal import say
 from gridbench.errors import AlreadyPrinted, InputError, counted
@@ -55,14 +56,8 @@ def submit(bundle: Path, runs: tuple[str, ...], filters: tuple[str, ...], plugin
     from gridbench.core.files import write_bytes
     from gridbench.core.plugins import load_plugin
     from gridbench.leaderboard.bundles.submission import pack_submission
-    from gridbench.leaderboard.records.filters import keep, parse_condition
-    from gridbench.leaderboard.records.runs import collect
 
-    found = keep(collect(*map(Path, runs)), [parse_condition("origin="), *map(parse_condition, filters)])
-    if not found.runs:
-        raise InputError(
-            "There is no finished record of one's own to submit; gridbench status tells what there is."
-        )
+    found = own_records(runs, filters)
     findings = []
     for path in plugins:
         for kind, name in load_plugin(path):

@@ -65,8 +65,7 @@ def write_files(folder: Path, archive: Archive, manifest: Manifest, noisy: Array
         noisy: Noisy labels of the training images, as `noisy_labels` returns them.
     """
     names = _names(archive, manifest)
-    folder.mkdir(parents=True, exist_ok=True)
-    with all_or_nothing():
+    with all_or_nothing(folder):
         if manifest.kind != "pixel":
             write_bytes(folder / LABELS, _labels_csv(names, archive.class_names, noisy))
         else:

@@ -249,8 +249,7 @@ def _write(name: str, sheets: list[Sheet], figures: dict[str, Any], out: Path) -
         for suffix in ("png", "pdf"):
             files["-".join(filter(None, (name, part))) + f".{suffix}"] = rendered(figure, suffix)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with all_or_nothing():
+        with all_or_nothing(out):
             for file, content in files.items():
                 write_bytes(out / file, content)
     except OSError as error:

@@ -104,7 +104,9 @@ def _json(report: Report) -> str:
         for sweep in report.sweeps
     ]
     aside = [str(path) for path in report.aside]
-    return json.dumps({"runs": rows, "sweeps": sweeps, "set_aside": aside}, indent=1)
+    return json.dumps(
+        {"runs": rows, "sweeps": sweeps, "set_aside": aside, "imported": dict(report.imported)}, indent=1
+    )
 
 
 def _lines(report: Report, everything: bool) -> list[str]:
@@ -121,6 +123,10 @@ def _lines(report: Report, everything: bool) -> list[str]:
             f"{run.state:10} {one_line(run.folder.name)}{reached}" + (f": {reason}" if reason else "")
         )
     lines += [f"running    {one_line(name)} on another machine" for name in report.elsewhere]
+    lines += [
+        f"imported   {counted(count, 'record')} of {one_line(origin)}: gridbench leaderboard shows them"
+        for origin, count in report.imported.items()
+    ]
     machines = Counter(run.machine for run in report.found if run.machine)
     if set(machines) - {NOT_RECORDED}:
         lines += [

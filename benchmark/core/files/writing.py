@@ -27,16 +27,20 @@ _STAGED: ContextVar[list[tuple[Path, Path]] | None] = ContextVar("staged", defau
 
 
 @contextlib.contextmanager
-def all_or_nothing() -> Iterator[None]:
+def all_or_nothing(folder: Path) -> Iterator[None]:
     """Give the files that are written meanwhile their names at the end; if one cannot be written, none is there.
+
+    The folder that they go to is made where it is not there, and taken away again if nothing is written to it.
 
     For outputs of several files that are refused where some are there already: the same command goes on then.
     What takes room has been done when the first file gets its name. A target that cannot be replaced any more by then
     is found before that; a kill or a failing disk between the first name and the last leaves those that have theirs.
     """
     staged: list[tuple[Path, Path]] = []
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     token = _STAGED.set(staged)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         yield
         for _, path in staged:
             check_target(path)
@@ -49,6 +53,10 @@ def all_or_nothing() -> Iterator[None]:
         raise
     finally:
         _STAGED.reset(token)
+        for path in (*(sorted(folder.rglob("*"), reverse=True) if made else ()), *made):
+            # Only those in which nothing is.
+            with contextlib.suppress(OSError):
+                path.rmdir()
 
 
 def write_bytes(path: Path, content: bytes) -> str:

@@ -167,6 +167,38 @@ def test_figures_are_written_as_pdf_svg_and_png(write, tmp_path):
     }
 
 
+def test_figures_are_written_all_or_none(write, tmp_path, full_disk):
+    write(slnir="0")
+    words = ["--runs", str(tmp_path / "runs"), "--figures", str(tmp_path / "figures")]
+    # Of one noise rate there is no curve.
+    done = run(*words)
+    assert done.exit_code == 0, done.output
+    assert "No figure can be drawn of these results" in done.output
+    assert not (tmp_path / "figures").exists()
+    write(slnir="30")
+    with full_disk(2):
+        assert isinstance(run(*words).exception, OSError)
+    assert not (tmp_path / "figures").exists()
+
+
+def test_imported_records_are_not_handed_on_as_ones_own(write, tmp_path):
+    for seed in range(2):
+        write(seed=seed)
+    bundle, mine = str(tmp_path / "friend.zip"), str(tmp_path / "mine")
+    run("export", bundle, "--runs", str(tmp_path / "runs"))
+    run("import", bundle, "--runs", mine)
+    plugin = tmp_path / "own.py"
+    plugin.write_text("")
+    for words in (
+        ["export", str(tmp_path / "again.zip")],
+        ["export", "--compact", "--out", str(tmp_path / "again.zip"), "--filter", "seed=1"],
+        ["submit", str(tmp_path / "again.zip"), "--plugin", str(plugin)],
+    ):
+        said = str(run(*words, "--runs", mine).exception)
+        assert "only records of others (2 of friend)" in said
+        assert f"gridbench leaderboard --runs {mine}" in said
+
+
 def test_records_can_be_handed_over_and_taken_in(write, tmp_path):
     write(seed=0, ndcg=0.5)
     write(seed=1, ndcg=0.6)

@@ -81,7 +81,7 @@ def test_of_several_files_all_are_written_or_none(tmp_path, full_disk, room):
     new.parent.mkdir()
 
     def write():
-        with all_or_nothing():
+        with all_or_nothing(tmp_path):
             write_bytes(old, b"newer")
             write_bytes(new, b"new")
 
@@ -96,11 +96,32 @@ def test_of_several_files_all_are_written_or_none(tmp_path, full_disk, room):
     assert found == ({"old.csv": b"old"} if room < 2 else {"old.csv": b"newer", "new.csv": b"new"})
 
 
+@pytest.mark.parametrize("there", [[], ["out"], ["out", "own"]], ids=["nothing", "its parent", "the folder"])
+def test_a_folder_is_only_made_for_files_that_are_written(tmp_path, full_disk, there):
+    folder = tmp_path / "out" / "own"
+    for name in there:
+        (tmp_path / "out" / name if name == "own" else tmp_path / name).mkdir()
+    before = sorted(tmp_path.rglob("*"))
+
+    def write():
+        with all_or_nothing(folder):
+            write_bytes(folder / "a", b"a")
+            (folder / "below").mkdir(exist_ok=True)
+            write_bytes(folder / "below" / "b", b"b")
+
+    with full_disk(1), pytest.raises(OSError, match="No space left"):
+        write()
+    after = sorted(tmp_path.rglob("*"))
+    assert [path for path in after if path.name != "below"] == before
+    write()
+    assert (folder / "below" / "b").read_bytes() == b"b"
+
+
 def test_of_several_files_none_gets_its_name_if_one_may_not_be_replaced_any_more(tmp_path):
     first, second = tmp_path / "first.csv", tmp_path / "second.csv"
 
     def write():
-        with all_or_nothing():
+        with all_or_nothing(tmp_path):
             write_bytes(first, b"first")
             write_bytes(second, b"second")
             second.mkdir()

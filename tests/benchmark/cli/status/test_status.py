@@ -83,6 +83,19 @@ def test_every_state_with_its_reason(write, status, runs):
     }
 
 
+def test_imported_records_are_counted_beside_ones_own(write, status, runs):
+    (runs / "imported" / "friend").mkdir(parents=True)
+    for name in ("a", "b"):
+        write(name).rename(runs / "imported" / "friend" / name)
+    code, out, _ = status()
+    assert code == 0
+    assert out.splitlines() == [
+        "No runs.",
+        "imported   2 records of friend: gridbench leaderboard shows them",
+    ]
+    assert json.loads(status("--format", "json")[1])["imported"] == {"friend": 2}
+
+
 def test_exit_codes(write, status, runs):
     assert status()[:2] == (0, "No runs.\n")
     write("a")
