@@ -45,6 +45,8 @@ RASTER_SUFFIXES = frozenset(
 
 
 _MOST_KINDS = 5
+_HIDDEN = (".", "@eaDir")
+"""How folders begin that systems keep for themselves; Synology's hold small copies of all images."""
 _UPLOAD_PREFIX = re.compile("^[0-9a-f]{8}-")
 """What Label Studio puts before the names of uploaded files."""
 _SIDE_CARS = (".ovr", ".msk")
@@ -74,7 +76,7 @@ def walk_files(folder: Path, apart_from: Iterable[Path] = ()) -> Iterator[Path]:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not name.startswith(_HIDDEN))
         for name in sorted(names):
             path = Path(base, name)
             if name.startswith(".") or not (_is_named_as_image(path) or path.is_file()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import multiprocessing
 import os
 import re
@@ -20,6 +21,7 @@ from gridbench.core.json_files import read_json, write_json
 from gridbench.datasets.archive.archive import Archive
 from gridbench.datasets.archive.building import build_once
 from gridbench.datasets.archive.indexing import INDEX
+from gridbench.datasets.archive.layout import SPLITS
 from gridbench.datasets.archive.writer import ArchiveWriter, discard, plan_digest
 from gridbench.datasets.cache import archive_directory
 from gridbench.datasets.dataset import Progress, silent
@@ -37,6 +39,15 @@ _UNITS_AT_A_TIME = 8
 _UNITS_WORTH_PROCESSES = 400
 _BYTES_WORTH_PROCESSES = 100_000_000
 _LISTED_FAILURES = 1000
+_CONTENT = {
+    "tables": "the labels",
+    "groups": "the groups",
+    "values": "the values of the masks",
+    "colours": "the colours of the masks",
+    "drawn": "the outlines",
+    "one_hot": "the form of the masks",
+}
+"""Settings that say what files hold -> what that is; all others are options."""
 
 
 def check_name(name: str) -> str:
@@ -109,12 +120,36 @@ def prepare(
             return archive
     # It was there, or another process has packed it meanwhile, perhaps from something else.
     if archive.plan != digest:
-        raise InputError(
-            f"There is another archive {name!r} already, in {directory}. "
-            f"Take another --name, or replace it: {again}"
-        )
+        raise InputError(f"{_what_differs(plan, archive)} Take another --name, or replace it: {again}")
     refuse_changed_sources(plan, archive, progress, again)
     return archive
+
+
+def _what_differs(plan: Plan, archive: Archive) -> str:
+    """Return in a sentence why an archive is not what a plan would pack."""
+    there = f"There is another archive {archive.name!r} already, in {archive.directory}"
+    source, known = plan.report.get("source"), archive.report
+    if archive.kind != plan.kind or source is None or known.get("source") != source:
+        return f"{there}."
+    # Of what the settings hold as JSON does, tuples become lists.
+    now, before = json.loads(json.dumps(dict(plan.settings))), known.get("settings", {})
+    differ = [word for word in now if before.get(word) != now[word]]
+    options = [word.replace("_", " ") for word in differ if word not in _CONTENT]
+    if options:
+        return f"{there}, packed with another choice of {', '.join(options)}."
+    split = dict(zip(plan.names, plan.split, strict=True))
+    words = {archive.names[i]: word for word in SPLITS for i in archive.indices(word)}
+    changed = {
+        **{_CONTENT[word]: True for word in differ},
+        "the classes": plan.layout.class_names != archive.class_names,
+        "the names of the images": not words.keys() <= split.keys(),
+        "the split": any(split.get(name, word) != word for name, word in words.items()),
+    }
+    what = [word for word, other in changed.items() if other] or ["images or their form"]
+    return (
+        f"Since {archive.name!r} was packed from {source} (in {archive.directory}), there is a change in "
+        f"{', '.join(what)}."
+    )
 
 
 def _pack(plan: Plan, folder: Path, name: str, workers: int, state: str, progress: Progress) -> None:

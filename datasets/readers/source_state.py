@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from gridbench.datasets.archive.archive import Archive
 from gridbench.datasets.archive.indexing import SOURCES
+from gridbench.datasets.archive.layout import SPLITS
 from gridbench.datasets.dataset import Progress
 from gridbench.datasets.readers.base import Plan, Unit
 from gridbench.datasets.readers.source_files import Unreadable, digest_of
 from gridbench.errors import InputError
 
-__all__ = ["SourceState", "left_out_digest", "refuse_changed_sources", "state_of"]
+__all__ = ["SourceState", "copies_across_splits", "left_out_digest", "refuse_changed_sources", "state_of"]
 
 # A sparse file may have terabytes, and was left out without being read.
 _MOST_HASHED = 1 << 30
@@ -73,6 +74,26 @@ def left_out_digest(units: Sequence[Unit], present: NDArray[np.bool_]) -> str:
             content = _content(unit) if state.bytes <= _MOST_HASHED else state.digest.encode()
             digest.update(f"{unit.positions[:1]} ".encode() + content)
     return digest.hexdigest()
+
+
+def copies_across_splits(archive: Archive) -> list[tuple[str, str]]:
+    """Return the images of validation and test whose files have the content of those of an image of another split.
+
+    Args:
+        archive: An archive whose images are read from files of their own.
+
+    Returns:
+        Names of the image in the earlier split and of the one in the later split, in the order of the splits.
+    """
+    digests = np.load(archive.directory / SOURCES, allow_pickle=False)
+    first: dict[bytes, tuple[str, int]] = {}
+    pairs = []
+    for split in SPLITS:
+        for i in archive.indices(split).tolist():
+            other, at = first.setdefault(digests[i].tobytes(), (split, i))
+            if other != split:
+                pairs.append((archive.names[at], archive.names[i]))
+    return pairs
 
 
 def refuse_changed_sources(plan: Plan, archive: Archive, progress: Progress, again: str) -> None:

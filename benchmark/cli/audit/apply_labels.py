@@ -64,9 +64,11 @@ def apply_to_labels(request: Request, options: LabelOptions) -> None:
         raise InputError(
             f"--kind is {options.kind!r}; each image of this audit has one label, so a finding is of both kinds."
         )
-    decided = decided_labels(found, archive, request.decisions, options.kind_of_file, options.prefix)
-    changes = chosen_changes(found, decided, request.top, options.kind, options.beyond_line)
-    changes = _in_splits(changes, found, archive, request.splits)
+    # Nothing is said before all is checked.
+    said: list[str] = []
+    decided = decided_labels(found, archive, request.decisions, options.kind_of_file, options.prefix, said)
+    changes = chosen_changes(found, decided, request.top, options.kind, options.beyond_line, said)
+    changes = _in_splits(changes, found, archive, request.splits, said)
     labels = archive.scene_labels.copy()
     labels[found.positions] = correct(found.given, changes)
     if found.exclusive:
@@ -82,6 +84,8 @@ def apply_to_labels(request: Request, options: LabelOptions) -> None:
     if original is not None:
         columns = TableOptions(options.key_column, options.label_columns, options.separator)
         table, unused = original_table(archive, labels, original, columns)
+    for line in said:
+        say(line)
     with all_or_nothing(out):
         write_bytes(out / "labels.csv", table)
         if found.injected:
@@ -103,16 +107,18 @@ def apply_to_labels(request: Request, options: LabelOptions) -> None:
 
 
 def _in_splits(
-    changes: list[tuple[int, int]], found: Audit, archive: Archive, splits: str
+    changes: list[tuple[int, int]], found: Audit, archive: Archive, splits: str, said: list[str]
 ) -> list[tuple[int, int]]:
-    """Return the changes in the training split or in all, and say what that means for the others."""
+    """Return the changes in the training split or in all, and add to what is said what that means for the others."""
     training = set(archive.indices("train").tolist())
     inside = [pair for pair in changes if int(found.positions[pair[0]]) in training]
     others = len(changes) - len(inside)
     if others and splits == "train":
-        say(f"Left out: {counted(others, 'change')} of validation and test labels; --splits all makes them.")
+        said.append(
+            f"Left out: {counted(others, 'change')} of validation and test labels; --splits all makes them."
+        )
     elif others:
-        say(
+        said.append(
             f"Changed: {counted(others, 'label')} of validation and test images; "
             f"scores on them cannot be compared with those on {archive.name}."
         )

@@ -31,12 +31,16 @@ def apply_to_masks(request: Request) -> None:
     out = request.out
     found, archive = read_mask_audit(request.folder, request.cache)
     request.refuse_injected(found.injected is not None, "maps")
-    accepted = _accepted(found, archive, request.decisions, request.top)
-    maps = _maps(found, archive, accepted, request.splits)
+    # Nothing is said before all is checked.
+    said: list[str] = []
+    accepted = _accepted(found, archive, request.decisions, request.top, said)
+    maps = _maps(found, archive, accepted, request.splits, said)
     masks, table = out / "masks", out / "classes.csv"
     for path in (out, masks, *{path.parent for path in mask_paths(archive, masks)}):
         check_folder(path)
     check_free([masks, table, *([out / "images"] if request.images else [])], request.force)
+    for line in said:
+        say(line)
     rows = [["name", "value"], *([name, str(c)] for c, name in enumerate(archive.class_names))]
     with all_or_nothing(out):
         count = write_masks(archive, maps, masks)
@@ -50,8 +54,10 @@ def apply_to_masks(request: Request) -> None:
     request.finish(archive, images, ["--masks", str(masks), "--classes", str(table)])
 
 
-def _accepted(found: MaskAudit, archive: Archive, decisions: Path | None, top: str | None) -> list[int]:
-    """Return the positions of the findings to apply.
+def _accepted(
+    found: MaskAudit, archive: Archive, decisions: Path | None, top: str | None, said: list[str]
+) -> list[int]:
+    """Return the positions of the findings to apply, and add to what is said how many are unseen.
 
     Raises:
         InputError: `--top` is neither auto nor a number up to where errors are certain.
@@ -76,7 +82,7 @@ def _accepted(found: MaskAudit, archive: Archive, decisions: Path | None, top: s
             )
         unseen = [at for at in range(count) if at not in decided]
         mended = round(float(found.scores[unseen].sum()))
-        say(
+        said.append(
             f"Changed unseen: {counted(len(unseen), 'finding')}; expected to mend {mended} and to break "
             f"{len(unseen) - mended}."
         )
@@ -84,7 +90,7 @@ def _accepted(found: MaskAudit, archive: Archive, decisions: Path | None, top: s
     return sorted(set(accepted))
 
 
-def _maps(found: MaskAudit, archive: Archive, accepted: Sequence[int], splits: str) -> Any:
+def _maps(found: MaskAudit, archive: Archive, accepted: Sequence[int], splits: str, said: list[str]) -> Any:
     """Return the label maps of the whole archive with what was accepted, in the training split or in all."""
     import numpy as np
 
@@ -93,7 +99,7 @@ def _maps(found: MaskAudit, archive: Archive, accepted: Sequence[int], splits: s
     training = set(archive.indices("train").tolist())
     inside = [at for at in accepted if int(found.positions[found.images[at]]) in training]
     if splits == "train" and len(inside) < len(accepted):
-        say(
+        said.append(
             f"Left out: {counted(len(accepted) - len(inside), 'change')} of validation and test maps; --splits all "
             "makes them."
         )

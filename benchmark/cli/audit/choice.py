@@ -8,7 +8,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gridbench.core.terminal import say
 from gridbench.errors import InputError, counted
 
 if TYPE_CHECKING:
@@ -19,9 +18,9 @@ __all__ = ["chosen_changes", "decided_labels"]
 
 
 def decided_labels(
-    found: Audit, archive: Archive, decisions: Path | None, kind: str, prefix: str
+    found: Audit, archive: Archive, decisions: Path | None, kind: str, prefix: str, said: list[str]
 ) -> dict[tuple[int, int], str]:
-    """Read the decisions of the page or of an annotation tool, and say how many there are."""
+    """Read the decisions of the page or of an annotation tool, and add to what is said how many there are."""
     from gridbench.audit.correction import ACCEPT, REJECT, UNSURE, read_decisions
     from gridbench.audit.exchange import import_decisions
 
@@ -34,16 +33,21 @@ def decided_labels(
     else:
         decided = import_decisions(kind, decisions, found.given, names, archive.class_names, prefix)
     counts = {word: sum(each == word for each in decided.values()) for word in (ACCEPT, REJECT, UNSURE)}
-    say(
+    said.append(
         f"{decisions}: {counted(counts[ACCEPT], 'label')} to change, {counts[REJECT]} to keep, {counts[UNSURE]} unsure."
     )
     return decided
 
 
 def chosen_changes(
-    found: Audit, decided: Mapping[tuple[int, int], str], top: str | None, kind: str, beyond: bool
+    found: Audit,
+    decided: Mapping[tuple[int, int], str],
+    top: str | None,
+    kind: str,
+    beyond: bool,
+    said: list[str],
 ) -> list[tuple[int, int]]:
-    """Return the (image, class) pairs whose labels are flipped."""
+    """Return the (image, class) pairs whose labels are flipped, and add to what is said how many are unseen."""
     from gridbench.audit.correction import ACCEPT, changes_of
     from gridbench.audit.expectation import leading
 
@@ -66,7 +70,7 @@ def chosen_changes(
             )
         unseen = [pair for pair in first if pair not in decided]
         mended = round(sum(float(found.scores[pair]) for pair in unseen))
-        say(
+        said.append(
             f"Changed unseen: {counted(len(unseen), 'label')}; expected to mend {mended} and to break "
             f"{len(unseen) - mended}."
         )

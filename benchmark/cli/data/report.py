@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["packed_lines", "plan_lines", "report_lines"]
 
 _LISTED = 10
+_SHOWN = 3
 # Limitations of an archive without validation images, and of one without training or test images.
 _USELESS = ("nothing can be selected on validation", "gridbench run needs train and test images")
 
@@ -60,6 +61,7 @@ def packed_lines(archive: Archive) -> list[str]:
     lines: list[str] = []
     warnings = _empty({split: len(chosen) for split, chosen in rows.items()})
     warnings += _absent("image", names, {s: archive.scene_labels[r].sum(0).tolist() for s, r in rows.items()})
+    warnings += _in_two_splits(archive)
     if archive.label_maps is None:
         always = [name for name, column in zip(names, archive.scene_labels.T, strict=True) if column.all()]
         warnings += [f"every image has the class {_named(always)}"] if always else []
@@ -93,6 +95,21 @@ def _empty(counts: Mapping[str, int]) -> list[str]:
     """Return one sentence on the splits without an image, none when each has some."""
     lacking = [split for split, count in counts.items() if not count]
     return [f"no image is in {' and '.join(lacking)}: {_USELESS[lacking != ['val']]}"] if lacking else []
+
+
+def _in_two_splits(archive: Archive) -> list[str]:
+    """Return one sentence on images whose files are those of an image of another split."""
+    from gridbench.datasets.readers.source_state import copies_across_splits
+
+    # Other readers hash files that hold many images.
+    pairs = copies_across_splits(archive) if archive.kind == "folder" else []
+    if not pairs:
+        return []
+    more = f" and {len(pairs) - _SHOWN} more" if len(pairs) > _SHOWN else ""
+    return [
+        f"{counted(len(pairs), 'image')} of val or test with the same files as one of another split, so that scores "
+        f"count what was seen before: {', '.join(f'{one} = {other}' for one, other in pairs[:_SHOWN])}{more}"
+    ]
 
 
 def _absent(what: str, names: Sequence[str], counts: dict[str, list[int]]) -> list[str]:

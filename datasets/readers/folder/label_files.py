@@ -108,7 +108,10 @@ def _has_column(path: Path, column: str | None) -> bool:
     start = _start(path)
     if path.suffix.lower() == ".parquet":
         return column in next(read_parquet(path))
-    return column in re.split(r"\W+", start.decode("utf-8", "replace").lstrip().partition("\n")[0].lower())
+    lines = start.decode("utf-8", "replace").lstrip("\ufeff \t\r\n").lower().splitlines()
+    # A comment above the header is refused when the table is read.
+    header = next((line for line in lines if line.strip() and not line.startswith("#")), "")
+    return column in re.split(r"\W+", header)
 
 
 def _start(path: Path) -> bytes:
@@ -172,9 +175,34 @@ def nothing_to_learn(root: Path) -> str:
         p.name for p in sorted(root.iterdir()) if p.name.lower() in _ALL_LABEL_FILES and not p.is_file()
     ]:
         text += f" {odd[0]} is there, but is no regular file (a folder, or a link to nothing)."
+    elif hint := _odd_folders([path.relative_to(root).parts for path in images]):
+        text += f" {hint}"
     elif kinds := other_kinds(root):
         text += (
             f" Files are there that end in {kinds}. One file for each image, as YOLO, Pascal VOC and LabelMe write, is "
             "not read: export COCO JSON from the tool. Masks in .npy or .mat must be saved as PNG or TIFF."
         )
     return text
+
+
+def _odd_folders(images: Sequence[Sequence[str]]) -> str:
+    """Return why folders of images are no classes: some lie deeper than others, or beside those of splits.
+
+    Args:
+        images: Folders and name of each image.
+    """
+    depths = {len(parts): parts for parts in images}
+    tops = {parts[0]: split_of_name(parts[0]) for parts in images if len(parts) > 1}
+    odd = sorted(top for top, split in tops.items() if split is None)
+    if len(depths) > 1:
+        shown = " and ".join("/".join(depths[depth]) for depth in sorted(depths)[:2])
+        return (
+            f"Images lie at different depths ({shown}): if folders are the classes, move the images that are in none "
+            "elsewhere."
+        )
+    if odd and len(odd) < len(tops):
+        return (
+            f"Folders of splits are {', '.join(sorted(set(tops) - set(odd)))}, and {odd[0]!r} is none (known are "
+            f"{', '.join(sorted(SPLIT_WORDS))}): rename it, or move it elsewhere."
+        )
+    return ""

@@ -18,6 +18,7 @@ from gridbench.datasets.readers.tables.label_checks import (
     folded_name,
     number_form,
     refuse_combinations,
+    refuse_mixed_numbers,
     refuse_variants,
     says_no_label,
 )
@@ -98,6 +99,7 @@ def _refuse_names_of_others(
 
     names = [table.class_names for table in tables]
     refuse_variants(names, where)
+    refuse_mixed_numbers(names, where)
     if options.separator is None and not any(table.has_class_columns or table.outlines for table in tables):
         refuse_combinations(names, where, "none")
 
@@ -134,7 +136,17 @@ def _joined(paths: Sequence[Path], parts: Sequence[tuple[str, LabelTable, dict[s
         split += [split_of_name(prefix.partition("/")[0]) or ""] * len(table.keys)
         for name, words in table.columns.items():
             columns.setdefault(name, []).extend(words)
-    columns = {name: words for name, words in columns.items() if len(words) == len(keys)}
+    for name, words in columns.items():
+        if len(words) < len(keys):
+            one, other = (
+                next(
+                    path for path, part in zip(paths, parts, strict=True) if (name in part[1].columns) == has
+                )
+                for has in (True, False)
+            )
+            raise InputError(
+                f"{one} has a column that gives the {name}, and {other} has none. Give it to all tables or to none."
+            )
     if all(split):
         columns.setdefault("split", split)
     notes = tuple(note for _, table, _ in parts for note in table.notes)
@@ -177,6 +189,8 @@ def folder_labels(found: FoundFiles, class_names: Sequence[str] | None) -> Match
     refuse_alike(sorted(set(folders)), "folders of classes", lambda name: number_form(folded_name(name)))
     notes: list[str] = []
     if class_names is None:
+        images = list(found.images.values())
+        refuse_mixed_numbers([[folder] for folder in folders], lambda row: str(images[row].parent))
         notes = _refuse_other_folders(found, parts, first)
     unknown = sorted(set(folders) - set(names))
     if unknown:

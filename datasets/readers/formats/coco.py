@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -22,6 +23,11 @@ def coco_annotations(path: Path, value: Mapping[str, Any]) -> Annotations:
     Raises:
         InputError: An entry is not what it should be, or two have the same id or name.
     """
+    for key in ("images", "annotations", "categories"):
+        if not isinstance(value[key], list):
+            raise InputError(
+                f"{path}: {key!r} is {json.dumps(value[key]):.40}; in COCO it is a list such as [{{...}}, {{...}}]."
+            )
     names: dict[int, str] = {}
     for row in value["categories"]:
         number, name = _field(path, row, "id", int, "category"), _field(path, row, "name", str, "category")

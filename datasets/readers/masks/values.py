@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from gridbench.datasets.readers.masks.contradictions import (
     refuse_other_count,
     refuse_swapped_colours,
 )
-from gridbench.datasets.readers.tables.class_table import ClassTable
+from gridbench.datasets.readers.tables.class_table import NO_CLASS, ClassTable
 from gridbench.errors import InputError, counted
 
 __all__ = ["MaskReading", "interpret_masks"]
@@ -35,6 +36,7 @@ _BACKGROUND = {
     "no",
     "negative",
 }
+_MAY_BE_NONE = NO_CLASS | {"void", "unlabeled", "unlabelled", "unknown", "undefined"}
 _LISTED = 20
 _FEW = 0.5
 """Share of pixels of unknown values above which masks are refused: such a table belongs to other masks."""
@@ -311,6 +313,11 @@ def _finish(
         f"the class {name!r} occurs in none of the {what}"
         for c, name in enumerate(table.names)
         if c not in present
+    ]
+    notes += [
+        f"{name!r} is a class as any other; --ignore-class {shlex.quote(name)} makes it none"
+        for name in table.names
+        if name.casefold() in _MAY_BE_NONE
     ]
     if content.lossy:
         notes.append(

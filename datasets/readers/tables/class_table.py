@@ -9,13 +9,14 @@ from pathlib import Path
 
 from gridbench.core.labels import IGNORE
 from gridbench.datasets.readers.files import canonical
-from gridbench.datasets.readers.tables.label_checks import UNFIT
+from gridbench.datasets.readers.tables.label_checks import UNFIT, has_half
 from gridbench.datasets.readers.tables.rows import RawTable, read_raw_table, read_text
 from gridbench.errors import InputError, nearest
 
-__all__ = ["ClassTable", "parse_colour", "read_class_table", "with_codes"]
+__all__ = ["NO_CLASS", "ClassTable", "parse_colour", "read_class_table", "with_codes"]
 
 Colour = tuple[int, int, int]
+_TRIPLE = r"\d{1,3}[\s,]+\d{1,3}[\s,]+\d{1,3}"
 _Row = tuple[str, int | None, Colour | None]
 
 _NAME_COLUMNS = ("name", "class", "label", "class_name", "classname", "label_name", "category", "title")
@@ -24,7 +25,8 @@ _VALUE_COLUMNS = ("value", "pixel_value", "index", "id", "class_id", "label_id",
 _CERTAIN = ("value", "pixel_value")
 _COLOUR_COLUMNS = ("color", "colour", "hex", "rgb", "color_hex", "hex_color")
 _CHANNELS = (("r", "g", "b"), ("red", "green", "blue"))
-_NO_CLASS = {"", "ignore", "ignored", "nodata", "no data", "no_data", "no class"}
+NO_CLASS = {"", "ignore", "ignored", "nodata", "no data", "no_data", "no class"}
+"""What a value or colour of no class is called in a table of masks."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,9 @@ def read_class_table(path: Path, ignore: Sequence[str] = (), of_masks: bool = Fa
             f"--ignore-class: there is no class {unknown[0]!r} in "
             f"{path}.{nearest(unknown[0], [row[0] for row in rows])}"
         )
-    ignored = {*ignore, *(row[0] for row in rows if of_masks and row[0].casefold() in _NO_CLASS)}
+    # What a value or colour is given to, and is called so, is no class in any table of masks.
+    coded = [name for name, value, colour in rows if of_masks or value is not None or colour is not None]
+    ignored = {*ignore, *(name for name in coded if name.casefold() in NO_CLASS)}
     # A class may have several values or colours, each in a row of its own.
     uncoded = {name for name, value, colour in rows if value is None and colour is None}
     names: list[str] = []
@@ -135,7 +139,7 @@ def with_codes(table: ClassTable, path: Path) -> ClassTable:
     rows = [row for row in found if row[1] is not None or row[2] is not None]
     if not rows:
         raise InputError(f"{path} gives no value and no colour; it needs a column value, color, or r, g, b.")
-    ignored = {row[0] for row in rows if row[0].casefold() in _NO_CLASS and row[0] not in table.names}
+    ignored = {row[0] for row in rows if row[0].casefold() in NO_CLASS and row[0] not in table.names}
     unknown = [row[0] for row in rows if row[0] not in table.names and row[0] not in ignored]
     if unknown:
         raise InputError(
@@ -201,21 +205,37 @@ def _read_lines(path: Path) -> list[_Row]:
     lines = [canonical(line.strip().rstrip(",;").rstrip()) for line in read_text(path).splitlines()]
     lines = [line for line in lines if line]
     _refuse_other_lines(path, lines)
-    coloured = [
-        re.fullmatch(r"(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3})[\s,:;]+(.*\S)", line) for line in lines
-    ]
-    if lines and all(coloured):
-        found = [match.groups() for match in coloured if match]
-        parsed = [(name, parse_colour(f"{r} {g} {b}")) for r, g, b, name in found]
-        if all(colour is not None for _, colour in parsed):
+    for form in (
+        rf"(?P<colour>{_TRIPLE})[\s,:;]+(?P<name>.*\S)",
+        rf"(?P<name>.*\w)[\s,:;=(]+(?P<colour>{_TRIPLE})\)?",
+    ):
+        coloured = [re.fullmatch(form, line) for line in lines]
+        parsed = [(match["name"], parse_colour(match["colour"])) for match in coloured if match]
+        if 0 < len(lines) == len(parsed) and all(colour is not None for _, colour in parsed):
             return [(name, None, colour) for name, colour in parsed]
-    valued = [re.fullmatch(r"(?P<value>\d+)[\s,:;=.)]+(?P<name>\D.*)", line) for line in lines]
-    if not all(valued):
-        valued = [re.fullmatch(r"(?P<name>.*\w)[\s,:;=]+(?P<value>\d+)", line) for line in lines]
-    numbered = [(match["name"].strip(), int(match["value"])) for match in valued if match]
-    # "class 1" and "class 2" are names; "water 1" and "sand 2" have a value behind the name.
-    if 0 < len(lines) == len(numbered) == len({name for name, _ in numbered}):
-        return [(name, value, None) for name, value in numbered]
+    found = [
+        {line: match for line in lines if (match := re.fullmatch(form, line))}
+        for form in (r"(?P<value>\d+)[\s,:;=.)]+(?P<name>\D.*)", r"(?P<name>.*\w)[\s,:;=]+(?P<value>\d+)")
+    ]
+    for valued in found:
+        rows: list[_Row] = [(match["name"].strip(), int(match["value"]), None) for match in valued.values()]
+        # "class 1" and "class 2" are names; "water 1" and "sand 2" have a value behind the name.
+        if 0 < len(lines) == len(rows) == len({name for name, _, _ in rows}):
+            return rows
+    for valued in found:
+        names = {match["name"].strip() for match in valued.values()}
+        if (
+            1
+            < len(names)
+            == len(valued)
+            == len({match["value"] for match in valued.values()})
+            > len(lines) / 2
+        ):
+            odd = next(line for line in lines if line not in valued)
+            raise InputError(
+                f"{path}: {odd!r} has no number, and other lines do. Give each class its value, or save a .csv with "
+                "the columns name and value."
+            )
     return [(line, None, None) for line in lines]
 
 
@@ -234,6 +254,11 @@ def _refuse_other_lines(path: Path, lines: Sequence[str]) -> None:
         raise InputError(
             f"{path} begins with {first!r}, and every line with such a sign, as in YAML or Python. Write one name "
             "a line."
+        )
+    half = next((line for line in lines if has_half(line) or line.endswith((":", "="))), None)
+    if half is not None:
+        raise InputError(
+            f"{path} holds the line {half[:40]!r}, as in JSON, YAML or Python. Write one name a line."
         )
     signs = {",": "commas", ";": "semicolons", "|": "bars", "\t": "tabs"}
     if len(lines) == 1 and (sign := next((sign for sign in signs if sign in first), "")):

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from gridbench.datasets.readers.tables.label_checks import (
     UNFIT,
     folded_name,
+    number_form,
     refuse_combinations,
     refuse_flags_in_a_row,
+    refuse_halves,
     refuse_no_names,
     refuse_repetitions,
     refuse_variants,
@@ -26,6 +28,9 @@ SEPARATORS = {"semicolon": ";", "bar": "|", "comma": ",", "blank": " ", "none": 
 _QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
 _ESCAPED = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)")
 _OBJECT = re.compile(r"""\[?\{\s*(?:'[^']*'|"[^"]*")\s*:""")
+_WRAPPED = re.compile(r"[A-Za-z_.]+\(\s*[\[({]")
+"""A list as Python prints those of other types, such as `array(['a'], dtype=object)`."""
+_DECIMAL = re.compile(r"[+-]?\d+(,\d+)?", re.ASCII)
 _BLANKS = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _CURLY = ("\u201c\u201d", "\u2018\u2019", "\u201e\u201c", "\u00ab\u00bb")
 _PLURAL = {"labels", "tags", "classes", "categories", "targets"}
@@ -87,6 +92,7 @@ def divide_cells(
         divided, words = _divide(cells, SEPARATORS[chosen]), _words(chosen)
     refuse_repetitions(divided, where)
     if class_names is None:
+        refuse_halves(divided, where)
         refuse_no_names(divided, where, None if separator is not None else chosen)
         refuse_variants(divided, where)
         if separator is None:
@@ -127,6 +133,12 @@ def _bracketed(cells: Sequence[str], where: Callable[[int], str]) -> list[list[s
 
     filled = [row for row, cell in enumerate(cells) if cell]
     objects = next((row for row in filled if _OBJECT.match(cells[row])), None)
+    wrapped = next((row for row in filled if _WRAPPED.match(cells[row])), None)
+    if wrapped is not None:
+        raise InputError(
+            f"{where(wrapped)}: {cells[wrapped]:.80} is a list as Python prints it; lists in brackets alone are read: "
+            "write ['a', 'b'], or names divided by ; (in pandas: column.map(';'.join))."
+        )
     if objects is not None:
         raise InputError(
             f"{where(objects)}: {cells[objects]:.80} holds objects, and labels are names. Write the names of each "
@@ -176,15 +188,15 @@ def _unescaped(match: re.Match[str]) -> str:
 
 def _by_known_names(cells: Sequence[str], class_names: Sequence[str]) -> tuple[list[list[str]], str]:
     """Divide by the separator that leaves the fewest cells with an unknown name."""
-    known = {folded_name(name) for name in class_names}
+    known = {_form(name) for name in class_names}
 
     def unknown(rows: Sequence[Sequence[str]]) -> int:
-        return sum(not all(folded_name(name) in known for name in row) for row in rows)
+        return sum(not all(_form(name) in known for name in row) for row in rows)
 
     def try_separator(word: str) -> list[list[str]]:
         # A name may hold the separator itself, so the whole cell is tried as one name first.
         parts = _divide(cells, SEPARATORS[word])
-        return [[cell] if folded_name(cell) in known else row for cell, row in zip(cells, parts, strict=True)]
+        return [[cell] if _form(cell) in known else row for cell, row in zip(cells, parts, strict=True)]
 
     tried = {word: try_separator(word) for word in SEPARATORS}
     best = min(tried, key=lambda word: unknown(tried[word]))
@@ -208,6 +220,11 @@ def _find_separator(cells: Sequence[str], where: Callable[[int], str], header: s
         rows = [i for i, cell in enumerate(cells) if SEPARATORS[word] in cell]
         if not rows:
             continue
+        if word == "comma" and all(_DECIMAL.fullmatch(cell) for cell in cells if cell):
+            raise InputError(
+                f"{where(rows[0])}: {cells[rows[0]]!r} may be two classes or a number with a decimal comma. If they "
+                "are classes, say so: --separator comma"
+            )
         verdict = _is_list(cells, SEPARATORS[word])
         if (
             verdict is None
@@ -273,17 +290,23 @@ def _canonical(
     """Spell every label as the known class is spelt; a class's number stands for it where no class is called so."""
     spellings: dict[str, list[str]] = {}
     for name in class_names:
-        spellings.setdefault(folded_name(name), []).append(name)
+        spellings.setdefault(_form(name), []).append(name)
     for number, name in numbers.items():
-        spellings.setdefault(number, [name])
-    known = set(class_names)
+        if name not in spellings.setdefault(number, []):
+            spellings[number].append(name)
+    # A class may be called like the number of another one.
+    known = {name for name in class_names if numbers.get(_form(name), name) == name}
     changed: dict[str, str] = {}
     result = []
     for row, names in enumerate(divided):
         spelt = []
         for name in names:
-            found = spellings.get(folded_name(name), [])
-            if name not in known and len(found) != 1:
+            found = spellings.get(_form(name), [])
+            if name not in known and len(found) > 1:
+                raise InputError(
+                    f"{where(row)}: the label {name!r} may be the class {found[0]!r} or the class {found[1]!r}."
+                )
+            if name not in known and not found:
                 hint = nearest(name, class_names) or (
                     " Where labels are numbers, --classes FILE is a table with the columns value and name."
                     if name.isdecimal()
@@ -297,6 +320,10 @@ def _canonical(
             raise InputError(f"{where(row)}: {', '.join(names)} name a class twice.")
         result.append(spelt)
     return Cells(result, words, _spelling_notes(changed))
+
+
+def _form(name: str) -> str:
+    return number_form(folded_name(name))
 
 
 def _spelling_notes(changed: Mapping[str, str]) -> tuple[str, ...]:

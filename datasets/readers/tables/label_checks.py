@@ -13,9 +13,12 @@ from gridbench.errors import InputError
 __all__ = [
     "UNFIT",
     "folded_name",
+    "has_half",
     "number_form",
     "refuse_combinations",
     "refuse_flags_in_a_row",
+    "refuse_halves",
+    "refuse_mixed_numbers",
     "refuse_no_names",
     "refuse_repetitions",
     "refuse_variants",
@@ -45,7 +48,7 @@ _FLAGS = {"0", "1", "0.", "1.", "0.0", "1.0", "true", "false"}
 _WORDS_BETWEEN = (" and ",)
 _WITHIN_NAMES = "-_"
 """Signs that join the words of a name as blanks do, and divide labels now and then."""
-_OF_ONE_NAME = "'\u2019\"()[]{}%#"
+_OF_ONE_NAME = "'\u2019\"()[]{}%"
 """Signs that are part of a name."""
 
 
@@ -113,6 +116,26 @@ def refuse_repetitions(divided: Sequence[Sequence[str]], where: Callable[[int], 
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise InputError(f"{where(row)}: the label {twice!r} is there twice.")
+
+
+def has_half(name: str) -> bool:
+    """Whether a bracket of a name is opened and not closed, or the reverse."""
+    return any(name.count(one) != name.count(other) for one, other in ("()", "[]", "{}"))
+
+
+def refuse_halves(divided: Sequence[Sequence[str]], where: Callable[[int], str]) -> None:
+    """Refuse names of which one opens a bracket and another of the same cell closes it, as `a (b` and `c)`.
+
+    Raises:
+        InputError: With the place of the first.
+    """
+    for row, names in enumerate(divided):
+        halves = [name for name in names if has_half(name)]
+        if len(halves) > 1:
+            raise InputError(
+                f"{where(row)}: {halves[0]!r} and {halves[1]!r} are halves of what stands in brackets. Divide labels "
+                "by semicolons, or list the classes with --classes FILE."
+            )
 
 
 def says_no_label(name: str) -> bool:
@@ -230,3 +253,22 @@ def refuse_variants(divided: Sequence[Sequence[str]], where: Callable[[int], str
                     f"{where(row)}: {name!r} and {spelling!r} (row of {where(at)}) {how}. "
                     "Write them alike, or list the classes with --classes FILE."
                 )
+
+
+def refuse_mixed_numbers(divided: Sequence[Sequence[str]], where: Callable[[int], str]) -> None:
+    """Refuse numbers among names: they may be the numbers of the classes that are called by their names elsewhere.
+
+    Raises:
+        InputError: With the place of the first number and the first name.
+    """
+    first: dict[bool, tuple[str, int]] = {}
+    for row, names in enumerate(divided):
+        for name in names:
+            first.setdefault(_NUMBER.fullmatch(name) is not None, (name, row))
+    if len(first) == 2:
+        (number, at), (name, other) = first[True], first[False]
+        raise InputError(
+            f"{where(at)}: {number!r} is a number and {name!r} ({where(other)}) a name. Both may be classes, or one "
+            "class in two forms. List the classes with --classes FILE: one name a line, or, if numbers stand for "
+            "names, a table with the columns value and name."
+        )

@@ -20,7 +20,13 @@ from gridbench.datasets.readers.tables.columns import Columns, find_columns
 from gridbench.datasets.readers.tables.flags import binary
 from gridbench.datasets.readers.tables.key_column import TableOptions, column_word, shortened
 from gridbench.datasets.readers.tables.label_cells import divide_cells
-from gridbench.datasets.readers.tables.label_checks import UNFIT, folded_name, number_form, refuse_variants
+from gridbench.datasets.readers.tables.label_checks import (
+    UNFIT,
+    folded_name,
+    number_form,
+    refuse_mixed_numbers,
+    refuse_variants,
+)
 from gridbench.datasets.readers.tables.rows import RawTable, read_raw_table
 from gridbench.errors import InputError, counted, nearest
 
@@ -125,7 +131,10 @@ def _listed_names(
         columns.reasons[i] = f"labels, divided by {cells.divided_by}"
         notes += cells.notes
     if class_names is None:
-        refuse_variants(listed, functools.partial(table.where, column=columns.listings[0]))
+        where = functools.partial(table.where, column=columns.listings[0])
+        refuse_variants(listed, where)
+        if options.separator is None:
+            refuse_mixed_numbers(listed, where)
     return listed, notes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from gridbench.core.csv_files import as_written
 from gridbench.core.files import LARGEST_TABLE, limited, open_file
 from gridbench.datasets.readers.files import canonical
 from gridbench.datasets.readers.source_files import Unreadable, open_regular, read_bytes
+from gridbench.datasets.readers.tables.header import LOOKED_AT, refuse_title, shown_row
 from gridbench.datasets.readers.tables.spreadsheets import (
     MOST_CELLS,
     TooManyCells,
@@ -43,6 +45,8 @@ LEAST_CELLS = 16
 LONGEST_SHARED = 32
 # Lines as files opened with newline="" have them: vertical tabs and separators of other scripts end none.
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+_DECLARED = re.compile(r"""\ufeff?"?sep=(.)"?[ ,;\t]*(?:\r\n|\r|\n)""", re.IGNORECASE)
+"""What Excel and LibreOffice write above a table."""
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 
 
@@ -82,6 +86,7 @@ def read_raw_table(path: Path) -> RawTable:
     rows, lines, divided_by = _numbered_rows(path)
     if len(rows) < 2:
         raise InputError(f"{path} is empty: it needs a header and at least one row below it.")
+    refuse_title(path, rows)
     rows = _drop_empty_columns(refuse_ragged_rows(path, rows, lines))
     header = rows[0]
     named = Counter(name.lower() for name in header if name)
@@ -165,11 +170,11 @@ def refuse_ragged_rows(path: Path, rows: Sequence[list[str]], lines: Sequence[in
     for row, line in zip(rows, lines, strict=True):
         if len(row) < width:
             raise InputError(
-                f"{path}, row {line}, has {len(row)} cells where the header has {width}: {_shown(row)}."
+                f"{path}, row {line}, has {len(row)} cells where the header has {width}: {shown_row(row)}."
             )
         if any(row[width:]):
             raise InputError(
-                f"{path}, row {line}, has {len(row)} cells where the header has {width}: {_shown(row)}. "
+                f"{path}, row {line}, has {len(row)} cells where the header has {width}: {shown_row(row)}. "
                 "Put a cell that holds the "
                 'divider in quotes ("a,b"), or divide labels by semicolons.'
             )
@@ -227,9 +232,9 @@ def _read_delimited(path: Path) -> tuple[Iterator[list[str]], str]:
     text = read_text(path)
     # No row is on several lines but for cells that break, and none counts for less.
     check_cells(path, LEAST_CELLS * (text.count("\n") + text.count("\r") - text.count("\r\n")))
-    declared = text[4:5] if text[:4].lower() == "sep=" else ""
-    if declared:
-        text = text.partition("\n")[2]
+    declared = ""
+    if first := _DECLARED.match(text):
+        declared, text = first[1], text[first.end() :]
     candidates = [declared] if declared else list(_DELIMITERS)
     # Delimiter -> cells in the header, and whether every row has as many.
     readings: dict[str, tuple[int, bool]] = {}
@@ -253,6 +258,11 @@ def _read_delimited(path: Path) -> tuple[Iterator[list[str]], str]:
         )
     if not even and refused is not None:
         raise refused
+    if not even and not declared:
+        for delimiter in list(_DELIMITERS)[:-1]:
+            filled = (row for row in _parse(path, text, delimiter) if any(map(str.strip, row)))
+            if rows := list(itertools.islice(filled, LOOKED_AT)):
+                refuse_title(path, rows)
     if not readings:
         return _parse(path, text, ","), "nothing"
     uneven = [delimiter for delimiter in readings if delimiter != " "] or list(readings)
@@ -302,8 +312,3 @@ def _is_even(header: Sequence[str], rows: Iterable[Sequence[str]]) -> bool:
 def _drop_empty_columns(rows: list[list[str]]) -> list[list[str]]:
     kept = [i for i in range(len(rows[0])) if any(row[i] for row in rows)]
     return rows if len(kept) == len(rows[0]) else [[row[i] for i in kept] for row in rows]
-
-
-def _shown(row: Sequence[str]) -> str:
-    text = ", ".join(row)
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -84,6 +85,21 @@ def test_a_dry_run_warns_of_empty_splits(gridbench, mine, shares, warning):
         "prepare", "folder", "--data", mine, "--name", "mine", "--quiet", "--dry-run", "--split", shares
     )
     assert done.stdout.splitlines()[-2:] == [f"WARNING: {warning}", "nothing was packed (--dry-run)"]
+
+
+def test_images_that_two_splits_share_are_a_warning(gridbench, mine):
+    for split in ("train", "val", "test"):
+        for i in range(4):
+            for kind in ("images", "masks"):
+                (mine / split / kind).mkdir(parents=True, exist_ok=True)
+                shutil.copy(
+                    mine / kind / f"a{i + 4 * (split == 'val'):02d}.png", mine / split / kind / f"{i}.png"
+                )
+    for kind in ("images", "masks"):
+        shutil.rmtree(mine / kind)
+    done = gridbench("prepare", "folder", "--data", mine, "--name", "mine", "--quiet")
+    assert "WARNING: 4 images of val or test with the same files as one of another split" in done.stdout
+    assert "train/0 = test/0" in done.stdout
 
 
 def test_what_is_missing_after_packing_is_a_warning(gridbench, mine):

@@ -566,7 +566,8 @@ def test_a_change_of_labels_or_settings_is_another_archive(root, tmp_path):
     packed(root, tmp_path)
     packed(root, tmp_path)
     label_csv(root, [f"im{i:02d}.png,road" for i in range(12)])
-    with pytest.raises(InputError, match=r"another archive 'mine'.*--force"):
+    message = r"Since 'mine' was packed from .*mine.*, there is a change in the labels\..*--force"
+    with pytest.raises(InputError, match=message):
         packed(root, tmp_path)
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from gridbench.datasets.readers.folder.folder import FolderOptions, plan_folder
 from gridbench.datasets.readers.prepare import prepare
+from gridbench.datasets.readers.source_state import copies_across_splits
 from gridbench.errors import InputError
 
 NAMES = [f"t{i}" for i in range(8)]
@@ -107,3 +108,56 @@ def test_an_interrupted_packing_goes_on_only_with_the_same_files(root, tmp_path)
     got = {name: np.asarray(packed.groups[0].pixels[row]) for row, name in enumerate(packed.names)}
     for i, name in enumerate(NAMES):
         np.testing.assert_array_equal(got[name], np.asarray(image(100 + i)).transpose(2, 0, 1))
+
+
+def table(root, words, split=None):
+    rows = [
+        "file,label,split",
+        *(f"{name}.png,{word},{s}" for name, word, s in zip(NAMES, words, split or SPLIT, strict=True)),
+    ]
+    (root / "labels.csv").write_text("\n".join(rows))
+
+
+WORDS = ["sea", "land"] * 4
+SPLIT = ["train"] * 5 + ["val", "test", "test"]
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda root: table(root, WORDS[::-1]), "the labels"),
+        (lambda root: table(root, WORDS, SPLIT[::-1]), "the split"),
+        (lambda root: table(root, ["ice", *WORDS[1:]]), "the labels, the classes"),
+        (lambda root: (root / "images" / "t3.png").unlink(), "the names of the images"),
+    ],
+)
+def test_what_has_changed_in_the_same_folder_is_said(root, tmp_path, change, what):
+    shutil.rmtree(root / "masks")
+    (root / "classes.txt").unlink()
+    table(root, WORDS)
+    pack(root, tmp_path)
+    change(root)
+    message = (
+        f"Since 'mine' was packed from {root} .*a change in {what}. Take another --name, or replace it: typed"
+    )
+    with pytest.raises(InputError, match=message):
+        pack(root, tmp_path, again="typed")
+    assert len(pack(root, tmp_path, force=True))
+
+
+def test_another_choice_of_options_is_said(root, tmp_path):
+    pack(root, tmp_path)
+    other = plan_folder(root, FolderOptions(split="50/25/25", min_cover=0.2))
+    with pytest.raises(
+        InputError, match=r"another archive 'mine' already.*another choice of min cover, split"
+    ):
+        prepare(other, tmp_path / "cache", "mine", 1)
+
+
+def test_copies_in_another_split_are_found(root, tmp_path):
+    shutil.rmtree(root / "masks")
+    (root / "classes.txt").unlink()
+    table(root, WORDS)
+    for copy, of in (("t7", "t0"), ("t6", "t5"), ("t2", "t1")):
+        shutil.copy(root / "images" / f"{of}.png", root / "images" / f"{copy}.png")
+    assert sorted(copies_across_splits(pack(root, tmp_path))) == [("t0", "t7"), ("t5", "t6")]

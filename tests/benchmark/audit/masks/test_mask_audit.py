@@ -119,9 +119,10 @@ def test_corrected_masks_are_written_once_and_can_be_prepared(mask_audited, tmp_
     assert np.array_equal(np.asarray(Image.open(out / "masks" / f"{first}.png")), expected)
     assert len(list((out / "masks").rglob("*.png"))) == len(archive)
     assert (out / "classes.csv").read_text().splitlines()[:2] == ["name,value", f"{archive.class_names[0]},0"]
-    code, messages = cli(*command, "--with-injected-noise")
+    code, messages = cli(*command, "--with-injected-noise", "--top", "auto")
     assert code == 2
     assert "--force" in messages
+    assert "Changed unseen" not in messages
     for option in (["--kind", "wrong"], ["--beyond-line"], ["--from", "page"], ["--labels", "labels.csv"]):
         code, messages = cli(*command, "--with-injected-noise", "--force", *option)
         assert code == 2

@@ -73,6 +73,9 @@ def test_from_labels_to_corrected_labels_that_are_read_back(cli, mine, tmp_path,
         writer.writerow([first["sample"], first["label"], "accept"])
         writer.writerow([second["sample"], second["label"], "reject"])
     words = ("audit", "apply", folder, "--decisions", "decisions.csv", "--out", "fixed", *mine)
+    (tmp_path / "other.csv").write_text("file,label\nx.png,water\n")
+    code, text, messages = cli(*words, "--labels", "other.csv", "--top", 1, "--beyond-line")
+    assert (code, text) == (2, ""), messages
     with full_disk(40):
         assert cli(*words, "--images")[0] == 2
     assert not [path for path in (tmp_path / "fixed").rglob("*") if path.is_file()]

@@ -191,15 +191,15 @@ def test_tables_that_are_not_read_are_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "message"),
+    ("one", "two", "other", "message"),
     [
-        ("water", "Water", "differ in case or blanks only"),
-        ("1", "01", "are the same number"),
-        ("water", "water+trees", "may be one class or the labels water, trees"),
+        ("water", "trees", "Water", "differ in case or blanks only"),
+        ("1", "7", "01", "are the same number"),
+        ("water", "trees", "water+trees", "may be one class or the labels water, trees"),
     ],
 )
-def test_names_of_two_tables_are_compared_as_those_of_one(tmp_path, one, other, message):
-    for split, name, second in (("train", one, "trees"), ("test", other, other)):
+def test_names_of_two_tables_are_compared_as_those_of_one(tmp_path, one, two, other, message):
+    for split, name, second in (("train", one, two), ("test", other, other)):
         picture(tmp_path / split / f"{split}0.png")
         picture(tmp_path / split / f"{split}1.png")
         text = f"file,label\n{split}0.png,{name}\n{split}1.png,{second}\n"
@@ -247,4 +247,77 @@ def test_a_broken_line_of_metadata_is_counted(tmp_path):
 def test_the_folder_that_holds_the_splits_is_named(tmp_path):
     hugging_face(tmp_path / "data", write_csv, lambda i: {"label": WORDS[i]})
     with pytest.raises(InputError, match=r"There are labels or splits in .*--data .*data"):
+        plan(tmp_path)
+
+
+def splits_of(root, cells):
+    """Write images and a `labels.csv` for each split with the rows that a split's cells give, behind their header."""
+    for split, (header, *labels) in cells.items():
+        for i in range(len(labels)):
+            picture(root / split / "images" / f"{split}{i}.png", i)
+        lines = [header, *(f"{split}{i}.png,{label}" for i, label in enumerate(labels))]
+        (root / split / "labels.csv").write_text("\n".join(lines))
+    return root
+
+
+NAMED, NUMBERED = ["file,label", "water", "trees"], ["file,label", "0", "1"]
+
+
+@pytest.mark.parametrize(("train", "test"), [(NAMED, NUMBERED), (NUMBERED, NAMED)])
+def test_numbers_in_one_split_and_names_in_another_need_a_table_of_the_classes(tmp_path, train, test):
+    root = splits_of(tmp_path / "mine", {"train": train, "test": test})
+    message = "is a number and .* a name.*--classes FILE.*columns value and name"
+    with pytest.raises(InputError, match=message):
+        plan(root)
+    (tmp_path / "classes.csv").write_text("value,name\n0,water\n1,trees\n")
+    labels = labels_of(root, tmp_path, classes=tmp_path / "classes.csv")
+    assert labels == {f"{s}/{s}{i}": {("water", "trees")[i]} for s in ("train", "test") for i in (0, 1)}
+
+
+def test_numbers_among_names_are_refused_in_a_table_and_among_folders(tmp_path):
+    for i in range(4):
+        picture(tmp_path / "one" / "images" / f"{i}.png", i)
+        picture(tmp_path / "two" / ["0", "water"][i % 2] / f"{i}.png", i)
+    (tmp_path / "one" / "labels.csv").write_text("file,label\n0.png,sea\n1.png,2\n2.png,sea\n3.png,2\n")
+    with pytest.raises(InputError, match=r"row 3, column 'label': '2' is a number and 'sea' .*row 2"):
+        plan(tmp_path / "one")
+    assert labels_of(tmp_path / "one", tmp_path, separator="none")["1"] == {"2"}
+    with pytest.raises(InputError, match="'0' is a number and 'water'"):
+        plan(tmp_path / "two")
+
+
+@pytest.mark.parametrize(
+    ("column", "rows"),
+    [("split", ["water,test", "trees,train"]), ("group", ["water,1", "trees,2"])],
+)
+def test_a_column_of_the_split_or_of_groups_in_one_table_of_two_is_refused(tmp_path, column, rows):
+    cells = {"train": NAMED, "test": [f"file,label,{column}", *rows]}
+    root = splits_of(tmp_path / "mine", cells)
+    with pytest.raises(
+        InputError, match=f"test/labels.csv has a column that gives the {column}, and .*train"
+    ):
+        plan(root)
+
+
+def test_a_comment_above_metadata_is_refused_and_not_passed_over(tmp_path):
+    root = hugging_face(tmp_path / "mine", write_csv, lambda i: {"label": WORDS[i]})
+    for path in root.glob("*/metadata.csv"):
+        path.write_text(f"# made by a tool\n{path.read_text()}")
+    with pytest.raises(InputError, match=r"begins with '# made by a tool'.*'file_name, label'"):
+        plan(root)
+
+
+@pytest.mark.parametrize(
+    ("odd", "message"),
+    [
+        ("holdout/a/9.png", "Folders of splits are test, train, and 'holdout' is none"),
+        ("test/9.png", r"Images lie at different depths \(test/9.png and .*\)"),
+        ("9.png", r"Images lie at different depths \(9.png and "),
+    ],
+)
+def test_images_outside_of_folders_of_classes_are_named(tmp_path, odd, message):
+    for i in range(8):
+        picture(tmp_path / ["train", "test"][i % 2] / ["a", "b"][i // 4] / f"{i}.png", i)
+    picture(tmp_path / odd)
+    with pytest.raises(InputError, match=message):
         plan(tmp_path)

@@ -111,6 +111,14 @@ def broken(change):
 
 
 BAD = {
+    **{
+        f"{key} {value}": (
+            broken(lambda v, key=key, value=value: v.update({key: value})),
+            f"'{key}' is .*; in COCO it is a list",
+        )
+        for key in ("images", "annotations", "categories")
+        for value in ({}, None, "x", 3, True, {"1": {"id": 1}})
+    },
     "no JSON": ("{", "is no JSON"),
     "too deep": ("[" * 100_000, "is no JSON"),
     "another JSON": ("{}", "is no export that is read"),

@@ -250,6 +250,38 @@ def test_lists_of_classes_with_lines_that_are_none_are_refused(tmp_path, text, m
         read_class_table(tmp_path / "c.txt")
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("c.txt", "sea, land\n", "holds one line with commas"),
+        ("c.txt", "sea; land\n", "holds one line with semicolons"),
+        ("c.txt", "sea | land\n", "holds one line with bars"),
+        ("c.txt", "sea\tland\n", "holds one line with tabs"),
+        ("c.txt", "// sea\nland\n", "looks like a comment"),
+        ("c.txt", "sea\n\nsea\n", "the class 'sea' twice"),
+        ("c.txt", "sea\nSea\n", "'sea' and 'Sea', which differ in case only"),
+        ("c.txt", "sea\x07\nland\n", "holds a character that no name has"),
+        ("c.txt", "\n \n", "holds no classes"),
+        ("c.txt", "\n".join(f"class {i}" for i in range(255)), "holds 255 classes; an archive has 1 to 254"),
+        ("c.txt", "1 sea\n1 land\n", "gives the value 1 to two classes"),
+        ("c.txt", "0 0 9 sea\n0 0 9 land\n", r"gives the colour \(0, 0, 9\) to two classes"),
+        ("c.csv", "value,farbe\n1,sea\n", "needs a header with the column `name`; it has value, farbe"),
+        ("c.csv", "name,value\nsea,1-2\n", "row 2, column 'value': '1-2' is no whole number"),
+        ("c.csv", "name,color\nsea,#F00\n", "row 2: '#F00' of 'sea' is no colour"),
+    ],
+)
+def test_tables_of_classes_that_cannot_be_understood_are_refused(tmp_path, file, text, message):
+    (tmp_path / file).write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_class_table(tmp_path / file)
+
+
+def test_an_unknown_class_to_ignore_is_refused_with_the_nearest(tmp_path):
+    (tmp_path / "c.txt").write_text("sea\nland\n")
+    with pytest.raises(InputError, match=r"no class 'see' in .*sea"):
+        read_class_table(tmp_path / "c.txt", ["see"])
+
+
 def test_numbered_names_are_names(tmp_path):
     (tmp_path / "c.txt").write_text("class 1\nclass 2\n")
     assert read_class_table(tmp_path / "c.txt").names == ("class 1", "class 2")
@@ -259,7 +291,47 @@ def test_a_table_of_mask_values_alone_may_ignore_too(tmp_path):
     (tmp_path / "v.csv").write_text("value,name\n0,ignore\n1,sea\n2,land\n9,sea\n")
     table = read_class_table(tmp_path / "v.csv", of_masks=True)
     assert (table.names, table.values) == (("sea", "land"), {0: None, 1: 0, 2: 1, 9: 0})
-    assert read_class_table(tmp_path / "v.csv").names == ("ignore", "sea", "land")
+    assert read_class_table(tmp_path / "v.csv").values == {0: None, 1: 0, 2: 1, 9: 0}
+
+
+def test_a_class_called_as_pixels_without_one_is_told():
+    table = ClassTable(("sea", "void"), {0: 0, 255: 1}, {})
+    content = MaskContent()
+    count_content(grey(0, 255), Path("m.png"), content)
+    assert (
+        "'void' is a class as any other; --ignore-class void makes it none"
+        in interpret_masks(content, table).notes
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["{}, 255 0 0\n{} 0, 0, 255\n", "255 0 0 {}\n0,0,255: {}\n", "{} (255, 0, 0)\n{}=0 0 255\n"]
+)
+def test_colours_before_or_behind_every_name_are_its_colour(tmp_path, text):
+    (tmp_path / "c.txt").write_text(text.format("sea", "land"))
+    table = read_class_table(tmp_path / "c.txt")
+    assert (table.names, table.colours) == (("sea", "land"), {RED: 0, BLUE: 1})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[\n"sea",\n"land"\n]\n', r"the line '\[', as in JSON"),
+        ('{0: "sea",\n1: "land"}\n', r"the line '\{0: .*as in JSON"),
+        ("names:\n  0: sea\n  1: land\n", "the line 'names:', as in JSON, YAML"),
+        ("sea 1\nland\nsand 3\n", "'land' has no number, and other lines do"),
+        ("1 sea\n2 land\nsand\n", "'sand' has no number, and other lines do"),
+    ],
+)
+def test_lines_that_are_not_all_of_one_form_are_refused(tmp_path, text, message):
+    (tmp_path / "c.txt").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_class_table(tmp_path / "c.txt")
+
+
+def test_names_with_numbers_or_whole_brackets_are_names(tmp_path):
+    (tmp_path / "c.txt").write_text("sea (deep)\nBoeing 737\nBoeing 747\nroad\n")
+    assert read_class_table(tmp_path / "c.txt").names == ("sea (deep)", "Boeing 737", "Boeing 747", "road")
 
 
 def test_masks_are_refused_when_most_cannot_be_read():

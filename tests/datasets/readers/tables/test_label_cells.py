@@ -42,6 +42,17 @@ def test_characters_that_no_name_has_are_refused(cell):
         (["water;sand", "water,trees"], "'water,trees' may be one class or the labels water, trees"),
         (["forest/shrub", "forest"], "'forest/shrub' may be one class"),
         (["01/02/2024", "sand"], "'01/02/2024' is a date"),
+        (["water#sand", "water", "sand"], "'water#sand' may be one class or the labels water, sand"),
+        (
+            ["array(['a', 'b'], dtype=object)", "array(['a'], dtype=object)"],
+            "row 2: .* is a list as Python prints it",
+        ),
+        (["frozenset({'a'})", "frozenset({'b'})"], "row 2: .* is a list as Python prints it"),
+        (
+            ["sea (a, b), c", "c, d, e", "d, c, e"],
+            "'sea \\(a' and 'b\\)' are halves of what stands in brackets",
+        ),
+        (["0,5", "1,0", "1"], "'0,5' may be two classes or a number with a decimal comma.*--separator comma"),
         (["1.2.2024", "sand"], "'1.2.2024' is a date"),
         (["2024/01/02", "sand"], "'2024/01/02' is a date"),
         (["3-Mar", "sand"], "'3-Mar' is a date"),
@@ -83,3 +94,23 @@ def test_separator_none_and_a_list_of_classes_say_that_they_are_names(cells):
 )
 def test_plain_names_are_left_alone(cells):
     assert divided(*cells, header="label") == [[cell] for cell in cells]
+
+
+def test_lists_of_numbers_by_commas_are_lists_where_one_is_longer_or_it_is_said():
+    assert divided("0,5", "5,0,1", "1,0") == [["0", "5"], ["5", "0", "1"], ["1", "0"]]
+    assert divided("0,5", "1,0", separator="comma") == [["0", "5"], ["1", "0"]]
+
+
+NUMBERS = {"class_names": ["water", "trees"], "numbers": {"1": "water", "2": "trees"}}
+
+
+def test_numbers_of_classes_may_be_written_as_pandas_writes_them_beside_empty_cells():
+    assert divided("1.0", "2.0", "", **NUMBERS) == [["water"], ["trees"], []]
+    assert divided("01;2", **NUMBERS) == [["water", "trees"]]
+
+
+def test_a_name_that_is_the_number_of_another_class_is_refused():
+    known = {"class_names": ["2", "1", "3"], "numbers": {"1": "2", "2": "1", "3": "3"}}
+    assert divided("3", **known) == [["3"]]
+    with pytest.raises(InputError, match="row 3: the label '1' may be the class '1' or the class '2'"):
+        divided("3", "1", **known)
