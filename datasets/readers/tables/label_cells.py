@@ -292,21 +292,15 @@ def _canonical(
     for name in class_names:
         spellings.setdefault(_form(name), []).append(name)
     for number, name in numbers.items():
-        if name not in spellings.setdefault(number, []):
-            spellings[number].append(name)
-    # A class may be called like the number of another one.
-    known = {name for name in class_names if numbers.get(_form(name), name) == name}
+        spellings.setdefault(number, [name])
+    known = set(class_names)
     changed: dict[str, str] = {}
     result = []
     for row, names in enumerate(divided):
         spelt = []
         for name in names:
             found = spellings.get(_form(name), [])
-            if name not in known and len(found) > 1:
-                raise InputError(
-                    f"{where(row)}: the label {name!r} may be the class {found[0]!r} or the class {found[1]!r}."
-                )
-            if name not in known and not found:
+            if name not in known and len(found) != 1:
                 hint = nearest(name, class_names) or (
                     " Where labels are numbers, --classes FILE is a table with the columns value and name."
                     if name.isdecimal()

@@ -145,7 +145,7 @@ def test_other_outlines_are_another_archive(root, tmp_path):
     value = coco(["a.png", "b.png", "c.png"])
     value["annotations"][1]["bbox"] = [2, 2, 5, 4]
     (root / "annotations.json").write_text(json.dumps(value))
-    with pytest.raises(InputError, match="There is another archive"):
+    with pytest.raises(InputError, match="there is a change in the outlines"):
         packed(root, tmp_path)
 
 

@@ -49,7 +49,7 @@ def test_characters_that_no_name_has_are_refused(cell):
         ),
         (["frozenset({'a'})", "frozenset({'b'})"], "row 2: .* is a list as Python prints it"),
         (
-            ["sea (a, b), c", "c, d, e", "d, c, e"],
+            ["sea (a; b); c", "c; d"],
             "'sea \\(a' and 'b\\)' are halves of what stands in brackets",
         ),
         (["0,5", "1,0", "1"], "'0,5' may be two classes or a number with a decimal comma.*--separator comma"),
@@ -107,10 +107,3 @@ NUMBERS = {"class_names": ["water", "trees"], "numbers": {"1": "water", "2": "tr
 def test_numbers_of_classes_may_be_written_as_pandas_writes_them_beside_empty_cells():
     assert divided("1.0", "2.0", "", **NUMBERS) == [["water"], ["trees"], []]
     assert divided("01;2", **NUMBERS) == [["water", "trees"]]
-
-
-def test_a_name_that_is_the_number_of_another_class_is_refused():
-    known = {"class_names": ["2", "1", "3"], "numbers": {"1": "2", "2": "1", "3": "3"}}
-    assert divided("3", **known) == [["3"]]
-    with pytest.raises(InputError, match="row 3: the label '1' may be the class '1' or the class '2'"):
-        divided("3", "1", **known)
