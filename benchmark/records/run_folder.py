@@ -84,7 +84,7 @@ def locked(runs: Path, folder: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise RunBusy(
-            f"Another process is computing this run in {folder}. Wait for it, or give another --seed."
+            f"Another process is computing this run in {folder}. Wait until it has ended, then repeat the command."
         ) from None
     except OSError as error:
         raise unwritable(runs, error) from None
