@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from pages.budget.maps import maps_tuned, maps_tuned_wins
 from pages.budget.several import several_tuned, several_tuned_wins
 from pages.budget.single import single_tuned, single_tuned_wins
 from pages.conditions import other_conditions
@@ -36,6 +37,7 @@ FRONT = HERE.parents[1] / "README.md"
 BEGIN, END = "<!-- docs/results/rebuild.py writes from here -->", "<!-- to here -->"
 
 TABLES: dict[str, Callable[[Records], list[str]]] = {
+    "budget/label-maps.md": maps_tuned,
     "budget/several-labels.md": several_tuned,
     "budget/single-labels.md": single_tuned,
     "cost.md": cost,
@@ -61,6 +63,7 @@ PICTURES: dict[str, Callable[[Records], Figure]] = {
     "single-labels.png": single_scores,
     "who-wins-maps.png": map_wins,
     "who-wins-single.png": single_wins,
+    "who-wins-tuned-maps.png": maps_tuned_wins,
     "who-wins-tuned-single.png": single_tuned_wins,
     "who-wins-tuned.png": several_tuned_wins,
     "who-wins.png": wins,

@@ -81,7 +81,7 @@ def test_the_page_of_a_level_leaves_no_method_out(scripts, comparison, annotatio
         assert set(level.seeds(level.prediction, page.ORDERED_AT, name)) == (set() if name == "rrl" else five)
 
 
-@pytest.mark.parametrize("level", ["several", "single"])
+@pytest.mark.parametrize("level", ["several", "single", "maps"])
 def test_every_method_of_a_level_was_tried_as_often_and_run_with_what_was_chosen(scripts, level):
     budget = scripts(f"pages.budget.{level}").TUNING
     assert set(budget.searches) == set(budget.comparison.names)

@@ -34,6 +34,8 @@ SAME_RATE = BUDGET / "same-rate.zip"
 """Records of methods of SEVERAL at the learning rate chosen for plain training, of the machine of TUNED."""
 TUNED_SINGLE = BUDGET / "single-labels.zip"
 """Records of the tries of the methods of SINGLE_LABELS, and of what was chosen, all of the same machine."""
+TUNED_MAPS = BUDGET / "label-maps.zip"
+"""Records of the tries of the methods of LABEL_MAPS, and of what was chosen, all of the same machine."""
 OPTIMISERS = HERE / "data" / "optimisers.zip"
 """Records of plain training by optimisers and schedules, all of one machine."""
 SINGLE_LABELS = tuple(sorted((HERE / "data").glob("single-labels*.zip")))

@@ -112,6 +112,8 @@ def tries(tuning: Tuning, level: str) -> list[str]:
     (count,) = {len(search.tries) for search in searches.values()}
     lower = sum(search.rate < float(USUAL) for search in searches.values())
     higher = sum(search.rate > float(USUAL) for search in searches.values())
+    rates = {float(dict(each)[RATE]) for search in searches.values() for each in search.tries}
+    at_edge = sum(search.rate in (min(rates), max(rates)) for search in searches.values())
     alone = [f"`{name}`" for name in sorted(searches) if list(searches[name].where) == [RATE]]
     derived = [f"`{name}`" for name, search in searches.items() if search.default is None]
     rows = []
@@ -128,7 +130,8 @@ def tries(tuning: Tuning, level: str) -> list[str]:
             "ten learning rates. "
             f"{_derived(derived)}Test scores chose nothing. All else is the recipe of {level}.",
             f"For {lower} of {len(searches)} a learning rate below the recipe's {USUAL} was chosen, for {higher} one "
-            "above it.",
+            f"above it; for {at_edge} it is the lowest or the highest that was tried for any, {min(rates):g} or "
+            f"{max(rates):g}, so that a better one may lie beyond.",
         ),
         *table(["", "worst", "defaults", "best", "chosen"], rows),
     ]
@@ -213,11 +216,12 @@ def minus_tuned(tuning: Tuning, records: Records, rows: Mapping[str, Where], how
             "these records are of other machines than the tries, and runs of two are never paired"
         )
     plain = tuning.comparison.plain
+    rates = [rate for rate in RATES if len(tuning.records.find(rate, **tuning.chosen(plain))) > 1]
     lines = []
     for title, metric in tuning.comparison.paired.items():
         texts = compared(
             [
-                [(records.seeds(metric, rate, **where), tuning.seeds(metric, rate, plain)) for rate in RATES]
+                [(records.seeds(metric, rate, **where), tuning.seeds(metric, rate, plain)) for rate in rates]
                 for where in rows.values()
             ]
         )
@@ -225,7 +229,7 @@ def minus_tuned(tuning: Tuning, records: Records, rows: Mapping[str, Where], how
         lines += [
             f"### {title}, {how} minus tuned",
             "",
-            *table(["", *(f"SLNIR {rate}" for rate in RATES)], told_rows),
+            *table(["", *(f"SLNIR {rate}" for rate in rates)], told_rows),
         ]
     return lines
 
