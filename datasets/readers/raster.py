@@ -69,6 +69,7 @@ class Raster:
         palette: (256 or 65536, 3) uint8 colours of a palette file, else None.
         alpha: (H, W) of the band that the file declares as transparency, which is not in `pixels`; None without one.
         alpha_band: Position of that band in the file.
+        valid: (H, W) where a TIFF's mask, or the transparent colour of a PNG, leaves pixels; None without either.
         nodata: Number that means no data, or None when the file declares none.
         orientation: EXIF orientation that the stored pixels were turned by, 1 for none.
         driver: GDAL's name of the format; empty for what was no file.
@@ -88,6 +89,7 @@ class Raster:
     hidden: frozenset[int] = frozenset()
     bits: int = 0
     lossy: bool = False
+    valid: NDArray[np.bool_] | None = None
 
 
 class Shape(NamedTuple):
@@ -107,7 +109,7 @@ class Shape(NamedTuple):
         crs: Coordinate reference system as text, or None.
         names: Name that the file gives to each band; empty when it does not name all.
         scaling: (factor, offset) that the file declares for each band; empty for (1, 0) throughout.
-        masked: Whether the file holds a mask of the pixels that have data.
+        masked: Whether the file holds a mask of the pixels that have data, or names a colour that is transparent.
     """
 
     bands: int
@@ -190,6 +192,7 @@ def read_raster(
                 hidden,
                 header.bits,
                 header.lossy,
+                _valid(first, pixels, header, window, rows),
             )
 
 
@@ -243,7 +246,16 @@ def _png_shape(header: Header) -> Shape:
     alpha = header.colours.endswith("alpha")
     bands = 3 if header.colours == "palette" else bands - alpha
     dtype = "uint8" if itemsize == 1 else "uint16"
-    return Shape(bands, height, width, dtype, alpha, orientation=header.orientation, driver=header.driver)
+    return Shape(
+        bands,
+        height,
+        width,
+        dtype,
+        alpha,
+        orientation=header.orientation,
+        driver=header.driver,
+        masked=header.masked,
+    )
 
 
 @contextmanager
@@ -323,6 +335,19 @@ def _alpha_band(meanings: Sequence[Any]) -> int:
 
     found = [i for i, meaning in enumerate(meanings) if meaning == ColorInterp.alpha]
     return found[0] if found and len(meanings) > 1 else -1
+
+
+def _valid(
+    first: Any, pixels: NDArray[np.generic], header: Header, window: Any, rows: tuple[int, int] | None
+) -> NDArray[np.bool_] | None:
+    """Return where upright pixels are neither masked out by their TIFF nor of the transparent colour of their PNG."""
+    if header.transparent:
+        clear = np.array(header.transparent)[:, None, None]
+        return np.asarray((pixels != clear).any(0))
+    if not header.masked:
+        return None
+    mask = upright(first.read_masks(1, window=window)[None], header.orientation)[0] != 0
+    return np.asarray(mask[rows[0] : rows[1]] if rows is not None and header.orientation != 1 else mask)
 
 
 def _is_palette(meanings: Sequence[Any]) -> bool:

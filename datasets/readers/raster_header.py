@@ -25,6 +25,12 @@ _MOST_EXIF = 1 << 16
 # Bits of TIFF's tag NewSubfileType: 1 for a page that is a smaller copy of another, 4 for a mask of transparency.
 _MASK = 4
 _REDUCED_OR_MASK = 1 | _MASK
+# TIFF's tag PhotometricInterpretation: numbers that are no brightness, or one that falls as they rise.
+_OTHER_COLOURS = {
+    0: "stores white as 0 and black as the largest number (MINISWHITE); save it with black as 0",
+    **dict.fromkeys((8, 9, 10), "stores colours as CIELAB; save it as RGB"),
+    **dict.fromkeys((32844, 32845), "stores colours as logarithms (LogLuv); save it as RGB"),
+}
 # TIFF's tag Compression: 6 for JPEG in its first form, 7 for that of TIFF's Technical Note 2.
 _TIFF_JPEG = (6, 7)
 _J2K_SIZES = b"\xff\x4f\xff\x51"
@@ -54,7 +60,9 @@ class Header(NamedTuple):
             other formats.
         bits: Bits of a number of the first page of a PNG or TIFF; 0 for other formats.
         lossy: Whether it is compressed in a way that changes numbers.
-        masked: Whether a TIFF holds a mask of the pixels that have data, beside its pages.
+        masked: Whether a TIFF holds a mask of the pixels that have data, beside its pages, or a PNG names a colour that
+            is transparent.
+        transparent: That colour, one number for each band.
     """
 
     driver: str
@@ -67,6 +75,7 @@ class Header(NamedTuple):
     bits: int = 0
     lossy: bool = False
     masked: bool = False
+    transparent: tuple[int, ...] = ()
 
 
 def read_header(file: BinaryIO, path: Path) -> Header:
@@ -170,6 +179,9 @@ def _tiff_header(file: BinaryIO, header: Header) -> Header:
     for page in directories:
         sizes.append(_page_size(page))
         _check_parts(page, header.bytes)
+    for i in images:
+        if reason := _OTHER_COLOURS.get(_number(directories[i], Tag.PHOTOMETRIC, 1)):
+            raise _Refused(reason)
     bands = sum(sizes[i][2] for i in images)
     first = directories[images[0]]
     height, width, _, itemsize = sizes[images[0]]
@@ -223,6 +235,7 @@ def _nodata(text: bytes) -> float | None:
 def _png_header(file: BinaryIO, header: Header) -> Header:
     """Follow the chunks of a PNG to its end: GDAL reads one that is cut short as black without a word."""
     place, orientation = 8, 1
+    transparent: tuple[int, ...] = ()
     while place + 12 <= header.bytes:
         file.seek(place)
         length, kind = struct.unpack(">I4s", file.read(8))
@@ -238,8 +251,17 @@ def _png_header(file: BinaryIO, header: Header) -> Header:
             raise _Animated
         elif kind == b"eXIf":
             orientation = _orientation_in(file, place + 8, length)
+        elif kind == b"tRNS" and colours in ("grey", "rgb"):
+            transparent = struct.unpack(f">{bands}H", file.read(2 * bands))
         elif kind == b"IEND":
-            return header._replace(sizes=sizes, colours=colours, orientation=orientation, bits=depth)
+            return header._replace(
+                sizes=sizes,
+                colours=colours,
+                orientation=orientation,
+                bits=depth,
+                masked=bool(transparent),
+                transparent=transparent,
+            )
         place += 12 + length
     raise _CutShort
 

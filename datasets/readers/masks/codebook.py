@@ -20,6 +20,7 @@ Colour = tuple[int, int, int]
 # What a value or colour becomes that no class has; 255 is `IGNORE`, so there are 254 classes at most.
 _UNKNOWN = 254
 _LISTED = 20
+_LARGEST = 2**31
 # Pixels of 8 and 16 bits are looked up in a table of all numbers of 16 bits.
 _TABLE = 1 << 16
 
@@ -71,7 +72,7 @@ class Codebook:
             rgb, raster = None, replace(raster, pixels=raster.pixels[:1])
         if rgb is not None and (self.colours or raster.palette is None):
             return self._decode_colours(rgb, path, _visible(raster))
-        band, known = _whole_numbers(raster.pixels[0], path)
+        band, known = _whole_numbers(raster, path)
         known = _both(known, _visible(raster))
         found = self._classes_of(band)
         if known is not None:
@@ -124,8 +125,8 @@ class MaskContent:
         nodata: Numbers that files declare as no data.
         beside_255: Values in files of one band that hold 255, too.
         hidden: Indices in use that a palette makes fully transparent.
-        missing: Pixels that are no number (NaN).
-        transparent: Pixels that are fully transparent.
+        missing: Pixels that are NaN, or no data by a number that could be no class.
+        transparent: Pixels that are fully transparent, or masked out by their file.
         lossy: Files that were saved with loss, as JPEG is, which does not keep values.
         unreadable: Files that cannot be read, and why.
     """
@@ -169,7 +170,7 @@ def count_content(raster: Raster, path: Path, content: MaskContent) -> None:
     if visible is not None:
         content.transparent += int((~visible).sum())
     if rgb is None or raster.palette is not None or _is_grey(rgb):
-        band, known = _whole_numbers(raster.pixels[0], path)
+        band, known = _whole_numbers(raster, path)
         if known is not None:
             content.missing += int((~known if visible is None else visible & ~known).sum())
         known = _both(known, visible)
@@ -220,10 +221,10 @@ def cover(label_map: NDArray[np.uint8], classes: int) -> NDArray[np.float64]:
 
 
 def _visible(raster: Raster) -> NDArray[np.bool_] | None:
-    """Return where a mask is not fully transparent; None for everywhere."""
+    """Return where a mask is not fully transparent or masked out; None for everywhere."""
     if raster.alpha is None or raster.alpha.min(initial=1) > 0:
-        return None
-    return np.asarray(raster.alpha != 0)
+        return raster.valid
+    return _both(raster.alpha != 0, raster.valid)
 
 
 def _both(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
@@ -266,8 +267,12 @@ def _is_grey(rgb: NDArray[np.uint8]) -> bool:
     return bool((rgb[0] == rgb[1]).all() and (rgb[0] == rgb[2]).all())
 
 
-def _whole_numbers(band: NDArray[np.generic], path: Path) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    """Return a band as whole numbers, and where it has any; None for everywhere."""
+def _whole_numbers(raster: Raster, path: Path) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Return the first band as whole numbers, and where it has any; None for everywhere.
+
+    It has none where it is NaN, or no data by a number that could be no class, such as -3.4e38.
+    """
+    band = raster.pixels[0]
     if band.dtype.kind in "ui":
         return band, None
     if band.dtype.kind == "b":
@@ -276,15 +281,19 @@ def _whole_numbers(band: NDArray[np.generic], path: Path) -> tuple[NDArray[Any],
         raise Unreadable(path, f"is no mask: it holds {band.dtype.name} numbers")
     numbers = band.astype(np.float64)
     known = ~np.isnan(numbers)
+    if raster.nodata is not None and not _may_be_a_class(raster.nodata):
+        known &= band != raster.nodata
     filled = np.where(known, numbers, 0)
-    if (
-        not np.isfinite(filled).all()
-        or (filled != np.rint(filled)).any()
-        or np.abs(filled).max(initial=0) > 2**31
-    ):
-        odd = next(n for n in filled.reshape(-1).tolist() if n != np.rint(n) or abs(n) > 2**31)
+    fits = _may_be_a_class(filled)
+    if not np.all(fits):
+        odd = filled[~fits][0]
         raise Unreadable(path, f"is no mask: it holds the number {odd}; masks hold whole numbers")
     return filled.astype(np.int64), known
+
+
+def _may_be_a_class(numbers: Any) -> Any:
+    """Return which numbers are whole and not too large for a class."""
+    return (numbers == np.rint(numbers)) & (np.abs(numbers) <= _LARGEST)
 
 
 def _packed(rgb: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -280,7 +280,7 @@ def _finish(
     what: str,
 ) -> MaskReading:
     total = sum(n for _, _, n in shares) + content.missing + content.transparent
-    for word, pixels in (("NaN", content.missing), ("transparent", content.transparent)):
+    for word, pixels in (("no data", content.missing), ("transparent", content.transparent)):
         if pixels:
             shares.append((word, None, pixels))
     if content.transparent:

@@ -17,6 +17,8 @@ __all__ = ["NO_CLASS", "ClassTable", "parse_colour", "read_class_table", "with_c
 
 Colour = tuple[int, int, int]
 _TRIPLE = r"\d{1,3}[\s,]+\d{1,3}[\s,]+\d{1,3}"
+_CELLS = re.compile(rf"\|.*\||(?!{_TRIPLE}[\s,:;]+[^\s\d,:;])\d+([\s,;:|]+\d+)+[\s,;:|].*")
+"""A line of several cells: bars around, or more numbers than a colour before the name, as QGIS and GDAL write."""
 _Row = tuple[str, int | None, Colour | None]
 
 _NAME_COLUMNS = ("name", "class", "label", "class_name", "classname", "label_name", "category", "title")
@@ -25,6 +27,11 @@ _VALUE_COLUMNS = ("value", "pixel_value", "index", "id", "class_id", "label_id",
 _CERTAIN = ("value", "pixel_value")
 _COLOUR_COLUMNS = ("color", "colour", "hex", "rgb", "color_hex", "hex_color")
 _CHANNELS = (("r", "g", "b"), ("red", "green", "blue"))
+_HEADER = {
+    *(*_NAME_COLUMNS, *_PLURALS, *_VALUE_COLUMNS, *_COLOUR_COLUMNS, "alpha", "a", ""),
+    *(word for trio in _CHANNELS for word in trio),
+}
+"""Words of which the first line of a list may be a header."""
 NO_CLASS = {"", "ignore", "ignored", "nodata", "no data", "no_data", "no class"}
 """What a value or colour of no class is called in a table of masks."""
 
@@ -242,7 +249,8 @@ def _read_lines(path: Path) -> list[_Row]:
 def _refuse_other_lines(path: Path, lines: Sequence[str]) -> None:
     """Refuse a text whose lines are not all classes: one more line at its beginning moves every class of a mask."""
     first = lines[0] if lines else ""
-    if re.sub(r"[\s_-]+", "_", first.lower()) in {*_NAME_COLUMNS, *_PLURALS}:
+    words = [re.sub(r"[\s_-]+", "_", word.strip().lower()) for word in re.split(r"[,;|\t]", first)]
+    if set(words) <= _HEADER and not {*_NAME_COLUMNS, *_PLURALS}.isdisjoint(words):
         raise InputError(
             f"{path} begins with {first!r}, which looks like a header. A .txt has none: take the line out, or save "
             "the file as .csv."
@@ -259,6 +267,12 @@ def _refuse_other_lines(path: Path, lines: Sequence[str]) -> None:
     if half is not None:
         raise InputError(
             f"{path} holds the line {half[:40]!r}, as in JSON, YAML or Python. Write one name a line."
+        )
+    row = next((line for line in lines if _CELLS.fullmatch(line)), None)
+    if row is not None:
+        raise InputError(
+            f"{path} holds the line {row[:40]!r}, as tables of several columns do. Save a .csv with a header such as "
+            "value,r,g,b,name, or write one name a line."
         )
     signs = {",": "commas", ";": "semicolons", "|": "bars", "\t": "tabs"}
     if len(lines) == 1 and (sign := next((sign for sign in signs if sign in first), "")):

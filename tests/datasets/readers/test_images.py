@@ -304,6 +304,54 @@ def test_masks_of_the_pixels_with_data_are_told(tmp_path, internal):
     ) in notes
 
 
+@pytest.mark.parametrize("how", ["png of one band", "png of three bands", "tiff"])
+def test_pixels_that_a_mask_file_leaves_out_have_no_class(tmp_path, how):
+    root = make(tmp_path / "own", lambda i: random(3, i))
+    (root / "labels.csv").unlink()
+    (root / "values.csv").write_text("name,value\nsea,0\nland,1\n")
+    values = random(1, 9, high=2)
+    ending = "tif" if how == "tiff" else "png"
+    for name in NAMES:
+        path = root / "masks" / f"{name}.{ending}"
+        path.parent.mkdir(exist_ok=True)
+        if how == "tiff":
+            geotiff(path, values)
+            with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as file:
+                file.write_mask(values[0] * 255)
+        elif how == "png of one band":
+            Image.fromarray(values[0]).save(path, transparency=0)
+        else:
+            Image.fromarray(np.repeat(values, 3, axis=0).transpose(1, 2, 0)).save(
+                path, transparency=(0, 0, 0)
+            )
+    archive, _ = packed(root, tmp_path, classes=root / "values.csv")
+    np.testing.assert_array_equal(archive.label_maps[0], np.where(values[0] == 1, 1, 255))
+
+
+def test_a_png_of_the_transparent_colour_alone_has_no_class(tmp_path):
+    Image.new("RGB", (4, 4), (1, 1, 1)).save(tmp_path / "a.png", transparency=(1, 1, 1))
+    assert read_shape(tmp_path / "a.png").masked
+    assert not read_raster(tmp_path / "a.png").valid.any()
+
+
+def test_a_transparent_colour_of_an_image_is_told(tmp_path):
+    root = make(tmp_path / "own", lambda i: random(3, i))
+    (root / "images/t2.tif").unlink()
+    Image.fromarray(random(3, 2).transpose(1, 2, 0)).save(root / "images/t2.png", transparency=(0, 0, 0))
+    notes = " ".join(plan_folder(root, FolderOptions()).report["notes"])
+    assert "1 image with a mask of the pixels that have data" in notes
+
+
+@pytest.mark.parametrize("bits", [1, 8])
+def test_tiffs_whose_numbers_are_no_brightness_are_refused(tmp_path, bits):
+    geotiff(tmp_path / "white.tif", random(1, high=2), photometric="MINISWHITE", nbits=bits)
+    geotiff(tmp_path / "lab.tif", random(3), photometric="CIELAB")
+    for name, reason in (("white", "white as 0 and black as the largest"), ("lab", "colours as CIELAB")):
+        for read in (read_raster, read_shape):
+            with pytest.raises(Unreadable, match=reason):
+                read(tmp_path / f"{name}.tif")
+
+
 def test_no_data_that_is_declared_beside_an_image_is_told(tmp_path):
     root = make(tmp_path / "own", lambda i: random(3, i))
     (root / "images/t1.tif.aux.xml").write_text("<PAMDataset></PAMDataset>")

@@ -352,6 +352,16 @@ def test_the_user_is_told_of_jpeg_and_of_smoothed_masks():
     assert "8 values that no class has: if they were resized with smoothing" in notes[0]
 
 
+@pytest.mark.parametrize("nodata", [float(np.finfo(np.float32).min), float("inf"), -0.5])
+def test_no_data_by_a_number_that_could_be_no_class_is_none(nodata):
+    masks = [grey(0, nodata, 1, 1, dtype=np.float32, nodata=nodata), grey(0, 1)]
+    reading = understood(masks, ("sea", "land"))
+    assert reading.codebook.decode(masks[0], Path("m.png"))[0][:, 0].tolist() == [0, 255, 1, 1]
+    assert any("no data" in line and "no class" in line for line in reading.lines)
+    with pytest.raises(Unreadable, match="masks hold whole numbers"):
+        understood([dataclasses.replace(masks[0], nodata=None)], ("sea", "land"))
+
+
 def test_transparent_pixels_have_no_class():
     mask = grey(0, 1, 2, 1)
     seen = np.array([0, 255, 255, 255], np.uint8)[:, None].repeat(4, axis=1)

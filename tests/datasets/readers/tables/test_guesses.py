@@ -292,6 +292,18 @@ def test_quotes_around_a_name_are_no_part_of_it(tmp_path, quotes):
         ("Classes\nwater\nsand\n", "begins with 'Classes'"),
         ("# of my survey\nwater\nsand\n", "looks like a comment"),
         ("water, sand, trees\n", "one line with commas"),
+        (
+            "name,r,g,b\nwater,0,0,255\nsand,255,255,0\n",
+            "begins with 'name,r,g,b', which looks like a header",
+        ),
+        ("name,color\nwater,#0000FF\nsand,#FFFF00\n", "looks like a header"),
+        ("value\tname\n0\twater\n1\tsand\n", "looks like a header"),
+        (
+            "INTERPOLATION:EXACT\n0,0,0,255,255,water\n1,255,255,0,255,sand\n",
+            "as tables of several columns do",
+        ),
+        ("1 0 0 255 water\n2 255 255 0 sand\n", "as tables of several columns do"),
+        ("| 0 | water |\n| 1 | sand |\n", "as tables of several columns do"),
     ],
 )
 def test_lines_that_would_shift_the_classes_are_refused(tmp_path, text, message):
