@@ -228,7 +228,11 @@ def _exit_code(words: Sequence[str], debug: bool) -> int:
         say(shown.getvalue().rstrip(), err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        say("\nInterrupted. The same command goes on after the last finished epoch.", err=True)
+        say(
+            "\nInterrupted. Give the same command again: training goes on after the last finished epoch, and all else "
+            "starts over.",
+            err=True,
+        )
         return 130
     except (AlreadyPrinted, BrokenPipeError):
         return 1

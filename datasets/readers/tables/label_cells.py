@@ -13,6 +13,7 @@ from gridbench.datasets.readers.tables.label_checks import (
     folded_name,
     number_form,
     refuse_combinations,
+    refuse_entities,
     refuse_flags_in_a_row,
     refuse_halves,
     refuse_no_names,
@@ -83,6 +84,7 @@ def divide_cells(
     chosen = separator or "none"
     if separator is None and class_names is None:
         refuse_flags_in_a_row(cells, where)
+        refuse_entities(cells, where)
     if separator is None and (lists := _bracketed(cells, where)) is not None:
         divided, words = lists, "commas in brackets"
     elif separator is None and class_names is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +17,7 @@ __all__ = [
     "has_half",
     "number_form",
     "refuse_combinations",
+    "refuse_entities",
     "refuse_flags_in_a_row",
     "refuse_halves",
     "refuse_mixed_numbers",
@@ -31,6 +33,7 @@ _NO_LABEL = {"none", "no label", "unlabeled", "unlabelled", "nothing", "na", "ni
 _NUMBER = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
 _FRACTION = re.compile(r"[+-]?\d*[.,]\d*[1-9]\d*(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _SCORED = re.compile(r"(.*\w)\s*[:=@]\s*[+-]?\d*[.,]?\d+\s*%?")
+_ENTITY = re.compile(r"&(?:#\w+|\w+);")
 _MONTH = (
     "(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:tember)?|oct(?:ober)?"
     "|nov(?:ember)?|dec(?:ember)?)"
@@ -104,6 +107,21 @@ def refuse_flags_in_a_row(cells: Sequence[str], where: Callable[[int], str]) -> 
             f"{where(cells.index(first))}: {first!r} may be a class, or a sign for each of {len(first)} classes. Give "
             "each class a column of its own; or say that it is a class: --separator none"
         )
+
+
+def refuse_entities(cells: Sequence[str], where: Callable[[int], str]) -> None:
+    """Refuse cells such as `soil &amp; rock`, in which HTML writes a sign with a semicolon, which divides labels.
+
+    Raises:
+        InputError: With the place of the first.
+    """
+    for row, cell in enumerate(cells):
+        found = next((word for word in _ENTITY.findall(cell) if html.unescape(word) != word), None)
+        if found is not None:
+            raise InputError(
+                f"{where(row)}: {cell!r} holds {found}, by which HTML writes {html.unescape(found)!r}. Write the sign "
+                "itself; or say what divides the labels with --separator."
+            )
 
 
 def refuse_repetitions(divided: Sequence[Sequence[str]], where: Callable[[int], str]) -> None:

@@ -60,18 +60,24 @@ def read_workbook(path: Path) -> Iterator[list[str]]:
         books += [
             openpyxl.load_workbook(path, read_only=True, data_only=computed) for computed in (True, False)
         ]
+        # Some programs write a wrong size of the sheet, behind which openpyxl would read no cell.
+        declared = [sheet.max_column or 0 for sheet in books[0].worksheets]
+        for sheet in (sheet for book in books for sheet in book.worksheets):
+            sheet.reset_dimensions()
         first = _sheet_to_read(path, books[0])
         _refuse_merged_cells(path, books[0].worksheets[first])
+        width = declared[first]
         sheets = [book.worksheets[first].iter_rows(values_only=True) for book in books]
         for number, (row, formulas) in enumerate(zip(*sheets, strict=True), start=1):
-            # A row is padded to the last column that the sheet says it has, and a row that is not in the file is one
-            # and the same padding: a number of a row may be made up, and leads to millions of them.
+            # A row that is not in the file is one and the same object: a number of a row may be made up, and leads to
+            # millions of them.
             gap, before = gap + 1 if row is before else 0, row
             if gap > LONGEST_GAP:
                 raise ValueError(
                     f"the rows {number - gap:,} to {number:,} are missing in it; save it as .csv"
                 )
-            total += len(row)
+            width = max(width, len(row))
+            total += width
             check_cells(path, total)
             for column, (cell, formula) in enumerate(zip(row, formulas, strict=True), start=1):
                 if cell is formula or (cell is not None and cell not in errors):
@@ -90,7 +96,7 @@ def read_workbook(path: Path) -> Iterator[list[str]]:
                     raise InputError(
                         f"{path}: the formula {text:.200} in the cell {place}{number} gives {cell}."
                     )
-            yield [cell_text(cell) for cell in row]
+            yield [*map(cell_text, row), *[""] * (width - len(row))]
     except InputError:
         raise
     # Of a damaged workbook openpyxl raises whatever its damaged part leads to.

@@ -149,7 +149,7 @@ def test_ctrl_c_says_how_to_go_on_and_loses_no_finished_epoch(warm, words, tmp_p
     os.kill(process.pid, signal.SIGINT)
     messages = process.wait().stderr
     assert process.returncode == 130, messages
-    assert "Interrupted. The same command goes on after the last finished epoch." in messages
+    assert "Give the same command again: training goes on after the last finished epoch" in messages
     assert "Traceback" not in messages
     (stored,) = iter_records(runs)
     assert stored.state == "incomplete"

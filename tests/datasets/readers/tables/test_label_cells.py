@@ -62,6 +62,8 @@ def test_characters_that_no_name_has_are_refused(cell):
         (["wa\x1bter", "water"], r"row 2: 'wa\\x1bter' holds a character that no name has"),
         (["wa\x0bter", "water"], "holds a character that no name has"),
         (['{"bbox": [1]}', "water"], "holds objects, and labels are names"),
+        (["soil &amp; rock", "water"], "row 2: 'soil &amp; rock' holds &amp;, by which HTML writes '&'"),
+        (["d&#39;eau", "water"], "holds &#39;, by which HTML writes"),
     ],
 )
 def test_cells_that_may_say_more_than_names_are_refused(cells, message):
@@ -71,7 +73,13 @@ def test_cells_that_may_say_more_than_names_are_refused(cells, message):
 
 @pytest.mark.parametrize(
     "cells",
-    [["water:0.9", "sand"], ["2024-03-01", "sand"], ["0110", "1000", "0011"], ["water+sand", "water"]],
+    [
+        ["water:0.9", "sand"],
+        ["2024-03-01", "sand"],
+        ["0110", "1000", "0011"],
+        ["water+sand", "water"],
+        ["a &amp; b", "b"],
+    ],
 )
 def test_separator_none_and_a_list_of_classes_say_that_they_are_names(cells):
     expected = [[cell] for cell in cells]
@@ -90,6 +98,7 @@ def test_separator_none_and_a_list_of_classes_say_that_they_are_names(cells):
         ["1-marsh", "2-decades"],
         ["1.1.12", "2.3.1"],
         ["7/8/x", "May"],
+        ["soil & rock", "R&D"],
     ],
 )
 def test_plain_names_are_left_alone(cells):

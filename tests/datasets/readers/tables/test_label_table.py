@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -330,6 +332,42 @@ def test_workbooks_and_parquet_are_read(tmp_path):
         "t0": {"a", "b"},
         "t1": {"b"},
     }
+
+
+@pytest.mark.parametrize("size", ["A1", "A1:B2", "A1:A9", "B2:C3", "A1:ZZ3", None])
+def test_the_size_that_a_sheet_declares_may_be_wrong(tmp_path, size):
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for row in (
+        ["file", "labels", "split"],
+        ["t0", "a", "train"],
+        ["t1", None, "train"],
+        ["t2", "b", "test"],
+    ):
+        book.active.append(row)
+    book.save(tmp_path / "right.xlsx")
+    declared = b"" if size is None else f'<dimension ref="{size}"/>'.encode()
+    with (
+        zipfile.ZipFile(tmp_path / "right.xlsx") as right,
+        zipfile.ZipFile(tmp_path / "l.xlsx", "w") as wrong,
+    ):
+        for name in right.namelist():
+            wrong.writestr(name, re.sub(rb'<dimension ref="A1:C4" ?/>', declared, right.read(name)))
+    table = read_label_table(tmp_path / "l.xlsx", None, index())
+    assert labels_of(table) == {"t0": {"a"}, "t1": set(), "t2": {"b"}}
+    assert table.columns["split"] == ["train", "train", "test"]
+
+
+def test_rows_of_a_sheet_without_a_size_may_be_short(tmp_path):
+    import openpyxl
+
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet()
+    for row in (["file", "split", "labels"], ["t0", "train", "a"], ["t1", "test"]):
+        sheet.append(row)
+    book.save(tmp_path / "l.xlsx")
+    assert labels_of(read_label_table(tmp_path / "l.xlsx", None, index())) == {"t0": {"a"}, "t1": set()}
 
 
 def test_names_are_the_same_in_both_unicode_forms(tmp_path):
