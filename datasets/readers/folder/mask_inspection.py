@@ -9,7 +9,8 @@ from pathlib import Path
 from gridbench.datasets.dataset import Progress
 from gridbench.datasets.readers.folder.sources import FolderSources
 from gridbench.datasets.readers.masks.codebook import MaskContent, count_content
-from gridbench.datasets.readers.masks.values import MaskReading, interpret_masks
+from gridbench.datasets.readers.masks.mask_reading import MaskReading
+from gridbench.datasets.readers.masks.values import interpret_masks
 from gridbench.datasets.readers.raster import Limits, Shape, Unreadable, quick_raster_access, read_raster
 from gridbench.errors import InputError
 
