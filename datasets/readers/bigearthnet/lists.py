@@ -1,4 +1,4 @@
-"""Lists of BigEarthNet patches: the paper's three, the user's own, and the rule that the paper's follow.
+"""Lists of BigEarthNet patches: the paper's three, and the user's own.
 
 The paper's subset is Serbia in summer: the date of the Sentinel-2 acquisition (not of the paired Sentinel-1 one) is
 in June to August, without the patches under snow or clouds and those without one of the 19 classes; it is split as
@@ -12,7 +12,7 @@ import functools
 import gzip
 import io
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -21,12 +21,11 @@ from gridbench.datasets.archive.layout import SPLITS
 from gridbench.datasets.readers.splitting import read_split
 from gridbench.errors import InputError, reason_of
 
-__all__ = ["PATCH", "excluded_names", "find_split_lists", "paper_lists", "read_names", "serbia_summer"]
+__all__ = ["PATCH", "excluded_names", "find_split_lists", "paper_lists", "read_names"]
 
 PATCH = re.compile(r"S2[AB]_MSIL2A_(\d{8})T\d{5,6}(?:_N\d{4}_R\d{3}_T[0-9A-Z]{5})?_\d{1,2}_\d{1,2}")
 """Name of a patch in version 1 (time of 5 or 6 digits, column and row not padded) or in version 2."""
 
-_SUMMER = ("06", "07", "08")
 _LIST = re.compile(r"(?:bigearthnet-)?(train|val|validation|test)\.(?:csv|txt)(?:\.gz|\.bz2)?", re.IGNORECASE)
 _EXCLUSION = re.compile(r"patches_with_.*\.(?:csv|txt)(?:\.gz|\.bz2)?", re.IGNORECASE)
 
@@ -108,27 +107,6 @@ def paper_lists() -> Mapping[str, tuple[str, ...]]:
         text = gzip.decompress((folder / f"serbia_summer_{split}.txt.gz").read_bytes()).decode("ascii")
         lists[split] = tuple(text.split())
     return lists
-
-
-def serbia_summer(
-    countries: Mapping[str, str], official: Mapping[str, Sequence[str]], excluded: Collection[str]
-) -> dict[str, list[str]]:
-    """Derive the paper's lists by their rule.
-
-    Args:
-        countries: Name of each patch of version 1 -> country.
-        official: Split -> names of the official lists of version 1.
-        excluded: Names under snow, under clouds or shadow, or without one of the 19 classes.
-    """
-    left_out = set(excluded)
-
-    def belongs(name: str) -> bool:
-        if countries.get(name) != "Serbia" or name in left_out:
-            return False
-        date = PATCH.fullmatch(name)
-        return date is not None and date[1][4:6] in _SUMMER
-
-    return {split: [name for name in names if belongs(name)] for split, names in official.items()}
 
 
 def _refuse_overlap(lists: Mapping[str, Sequence[str]], where: str) -> None:

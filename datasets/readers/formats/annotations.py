@@ -22,7 +22,7 @@ from gridbench.datasets.readers.tables.label_table import interpret_table, refus
 from gridbench.datasets.readers.tables.rows import RawTable, table_of_records
 from gridbench.errors import InputError, counted, in_words
 
-__all__ = ["ANNOTATION_SUFFIXES", "annotation_table", "read_annotations"]
+__all__ = ["ANNOTATION_SUFFIXES", "annotation_table"]
 
 ANNOTATION_SUFFIXES = (".json", ".jsonl", ".ndjson", ".xml")
 _UPLOAD_PREFIX = re.compile(r"[0-9a-f]{8}-")
@@ -76,18 +76,6 @@ def annotation_table(
     )
     outlines = [Outlines(tuple(drawn), found.sizes.get(image)) for image, drawn in found.images.items()]
     return LabelTable(keys, names, labels, {}, tuple(notes), (line,), False, outlines)
-
-
-def read_annotations(path: Path) -> Annotations:
-    """Read an export, whose format is known by its content.
-
-    Raises:
-        InputError: It is no export that is read, or an entry is not what it should be.
-    """
-    found = _read(path)
-    if isinstance(found, RawTable):
-        raise InputError(f"{path} is a list of records, and no export of an annotation tool.")
-    return found
 
 
 def _read(path: Path) -> Annotations | RawTable:

@@ -10,8 +10,9 @@ from gridbench.audit.exchange import EXCHANGE_FORMATS, export_suspects, import_d
 from gridbench.audit.exchange.images import ImageNames
 from gridbench.audit.export import original_table, split_names
 from gridbench.audit.ranking import Suspects, rank_labels
-from gridbench.datasets.readers.formats.annotations import read_annotations
-from gridbench.datasets.readers.tables.key_column import TableOptions
+from gridbench.datasets.readers.files import FileIndex
+from gridbench.datasets.readers.formats.annotations import annotation_table
+from gridbench.datasets.readers.tables import TableOptions
 from gridbench.errors import InputError
 
 FORMATS = list(EXCHANGE_FORMATS)
@@ -89,8 +90,8 @@ def test_coco_and_fiftyone_get_the_given_labels_by_number(exported, small_archiv
 def test_our_own_readers_read_what_is_written(exported, small_archive, tmp_path, kind):
     audit, content = exported(kind)
     (tmp_path / "file").write_bytes(content)
-    found = read_annotations(tmp_path / "file")
-    drawn = found.images[small_archive.names[audit.positions[0]]]
+    table = annotation_table(tmp_path / "file", None, FileIndex({}), TableOptions())
+    drawn = table.outlines[table.keys.index(small_archive.names[audit.positions[0]])].objects
     assert {each.label for each in drawn} - {"gridbench audit"} == {
         small_archive.class_names[0],
         "field, dry",

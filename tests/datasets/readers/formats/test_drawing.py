@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gridbench.datasets.readers.files import FileIndex
 from gridbench.datasets.readers.folder.folder import plan_folder
 from gridbench.datasets.readers.folder.options import FolderOptions
-from gridbench.datasets.readers.formats.annotations import read_annotations
+from gridbench.datasets.readers.formats.annotations import annotation_table
 from gridbench.datasets.readers.formats.drawing import Drawing, draw
 from gridbench.datasets.readers.formats.drawn import Drawn, Outlines, ellipse, rectangle
 from gridbench.datasets.readers.prepare import prepare
+from gridbench.datasets.readers.tables import TableOptions
 from gridbench.errors import InputError
 
 UNEVEN = (1, 1, 2, 3, 4, 1, 8)
@@ -198,7 +200,8 @@ def test_compressed_run_lengths_are_those_of_pycocotools(tmp_path):
         ],
     }
     (tmp_path / "a.json").write_text(json.dumps(value))
-    objects = read_annotations(tmp_path / "a.json").images["a.png"]
+    table = annotation_table(tmp_path / "a.json", None, FileIndex({}), TableOptions())
+    objects = table.outlines[0].objects
     assert ["".join("10"[c] for c in row) for row in drawn(objects, [0], (9, 7), outside=1)] == rows
 
 
