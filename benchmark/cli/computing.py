@@ -15,8 +15,8 @@ from gridbench.core.terminal import say
 from gridbench.errors import InputError, counted
 
 if TYPE_CHECKING:
+    from gridbench.sweeps.computing import Computing
     from gridbench.sweeps.grid import Sweep
-    from gridbench.sweeps.run_sweep import Computing
 
 __all__ = ["computing_of", "computing_options", "print_summary"]
 
@@ -111,7 +111,7 @@ def computing_of(given: dict[str, Any]) -> Computing:
         InputError: One of them is for the other engine, or has a wrong value.
     """
     from gridbench.engines.choice import EngineChoice
-    from gridbench.sweeps.run_sweep import Computing
+    from gridbench.sweeps.computing import Computing
 
     engine = EngineChoice(**{field.name: given.pop(field.name) for field in fields(EngineChoice)})
     for field in fields(engine):

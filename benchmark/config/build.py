@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pydantic
@@ -10,7 +10,7 @@ import pydantic
 from gridbench.config.run_config import BY_RECIPE, RunConfig, flag_of
 from gridbench.errors import InputError, nearest
 
-__all__ = ["make_config", "stored_config"]
+__all__ = ["make_config", "stored_config", "unknown_setting"]
 
 
 def make_config(values: Mapping[str, Any]) -> RunConfig:
@@ -21,10 +21,7 @@ def make_config(values: Mapping[str, Any]) -> RunConfig:
     """
     for key in values:
         if key not in RunConfig.model_fields:
-            names = list(RunConfig.model_fields)
-            raise InputError(
-                f"There is no setting {key!r}.{nearest(key, names)} There are: {', '.join(names)}."
-            )
+            raise unknown_setting(key, RunConfig.model_fields)
     try:
         return RunConfig(**values)
     except pydantic.ValidationError as error:
@@ -38,6 +35,20 @@ def stored_config(values: Mapping[str, Any]) -> RunConfig:
         InputError: As `make_config`.
     """
     return make_config({**BY_RECIPE, **values})
+
+
+def unknown_setting(name: str, known: Iterable[str], command: str = "run") -> InputError:
+    """Return the error for a setting that does not exist, with the nearest one and the command that lists all.
+
+    Args:
+        name: What the user wrote.
+        known: The settings that exist.
+        command: The command whose options are these settings.
+    """
+    return InputError(
+        f"There is no setting {name!r}.{nearest(name, known)} `gridbench {command} --help` lists them all; the option "
+        "--batch-size is the setting batch_size."
+    )
 
 
 def _explain(problems: Sequence[Any]) -> str:

@@ -8,7 +8,8 @@ import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType
@@ -17,10 +18,11 @@ from typing import Any, NoReturn
 from gridbench.core.files import read_bytes
 from gridbench.core.json_files import LARGEST_JSON
 from gridbench.core.source import failing_line, raised_by_statement
-from gridbench.errors import InputError, in_words, reason_of
+from gridbench.errors import GridbenchError, InputError, RunFailed, in_words, reason_of
 from gridbench.registry import PLUGIN_SOURCES, REGISTRIES
 
 __all__ = [
+    "failure_of_a_run",
     "is_interrupt",
     "load_plugin",
     "loaded_plugins",
@@ -111,6 +113,24 @@ def plugin_fault(error: BaseException) -> str:
 def is_interrupt(error: BaseException) -> bool:
     """Tell whether an error is Ctrl-C, and not a KeyboardInterrupt that a plug-in raises itself."""
     return isinstance(error, KeyboardInterrupt) and not plugin_fault(error)
+
+
+@contextmanager
+def failure_of_a_run() -> Iterator[None]:
+    """Report what a plug-in raises while a run is built as a failure of that run, with the line that raised it.
+
+    Raises:
+        RunFailed: A plug-in failed, or something ended the process as sys.exit does.
+    """
+    try:
+        yield
+    except GridbenchError:
+        raise
+    except BaseException as error:
+        fault = plugin_fault(error)
+        if isinstance(error, Exception | KeyboardInterrupt) and not fault:
+            raise
+        raise RunFailed(f"The run failed before it began. {fault or in_words(error)}") from error
 
 
 def source_digest(components: Iterable[Any]) -> str | None:

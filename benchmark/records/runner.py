@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,9 +15,8 @@ from gridbench.config import RunConfig
 from gridbench.core.environment import choose_device, cpu_threads, peak_memory
 from gridbench.core.files import check_folder, check_writable, write_bytes
 from gridbench.core.machine import machine_label, resumed_on
-from gridbench.core.plugins import is_interrupt, plugin_fault
+from gridbench.core.plugins import failure_of_a_run, is_interrupt
 from gridbench.datasets import default_cache
-from gridbench.errors import GridbenchError, RunFailed, in_words
 from gridbench.plan import Plan, make_plan
 from gridbench.records.execution import Execution
 from gridbench.records.record import WEIGHTS, RunRecord, read_record
@@ -30,10 +28,10 @@ from gridbench.records.run_folder import (
     prepare,
     unwritable,
 )
-from gridbench.records.write import environment_of, failed, times, write_record
+from gridbench.records.write import clear_finished, environment_of, failed, times, write_record
 from gridbench.training.autotune.precision import Chooser
 from gridbench.training.backbone import require_backbone
-from gridbench.training.checkpoint import Checkpoint, CheckpointWriter, clear_checkpoints, load_checkpoint
+from gridbench.training.checkpoint import Checkpoint, CheckpointWriter, load_checkpoint
 from gridbench.training.compile import require_compiler
 from gridbench.training.experiment import Experiment
 from gridbench.training.trackers import LoggedRun, Trackers, check_trackers
@@ -117,9 +115,7 @@ def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> Ru
     folder = execution.runs / plan.folder_name
     done = _finished(plan, execution)
     if done is not None:
-        # A process that was killed right after it was done.
-        with suppress(OSError):
-            clear_checkpoints(folder)
+        clear_finished(folder)
         execution.say(f"Nothing to do: {folder} is done. Use --force to run it anew.")
         if execution.log:
             with _trackers(execution, folder, plan, done.machine, done.epochs()) as log:
@@ -172,16 +168,8 @@ def _built(plan: Plan, execution: Execution, build: Builder) -> Experiment:
     device = choose_device(execution.device)
     if plan.config.compile:
         require_compiler(device)
-    with cpu_threads(execution.threads):
-        try:
-            return build(plan, device)
-        except GridbenchError:
-            raise
-        except BaseException as error:
-            fault = plugin_fault(error)
-            if isinstance(error, Exception | KeyboardInterrupt) and not fault:
-                raise
-            raise RunFailed(f"The run failed before it began. {fault or in_words(error)}") from error
+    with cpu_threads(execution.threads), failure_of_a_run():
+        return build(plan, device)
 
 
 def _compute(experiment: Experiment, folder: Path, execution: Execution, build: Builder) -> RunRecord:

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ from gridbench.core.json_files import write_json
 from gridbench.errors import GridbenchError, RunFailed, in_words
 from gridbench.plan import Plan
 from gridbench.records.execution import Execution
-from gridbench.records.record import FAILED, WEIGHTS, RunRecord, finish_record, read_record
-from gridbench.records.run_folder import REPLACED, NoRoom, asides, no_room
-from gridbench.training.checkpoint import clear_checkpoints
+from gridbench.records.record import DONE, FAILED, WEIGHTS, RunRecord, finish_record, read_record
+from gridbench.records.run_folder import REPLACED, NoRoom, asides, locked, no_room
+from gridbench.training.checkpoint import clear_checkpoints, has_checkpoint
 from gridbench.training.compile import compile_failure
 from gridbench.training.experiment import Experiment, Outcome
 from gridbench.training.pretrained import published_weights
@@ -114,6 +115,18 @@ def write_record(
     record = read_record(folder)
     assert isinstance(record, RunRecord), record.reason
     return record
+
+
+def clear_finished(folder: Path) -> None:
+    """Remove the checkpoint of a finished run whose process was killed before it could remove it.
+
+    A run that another process computes again meanwhile keeps its own.
+    """
+    if not has_checkpoint(folder):
+        return
+    with suppress(GridbenchError, OSError), locked(folder.parent, folder):
+        if (folder / DONE).exists():
+            clear_checkpoints(folder)
 
 
 def failed(error: BaseException, folder: Path, plan: Plan) -> GridbenchError:

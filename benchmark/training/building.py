@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -10,6 +12,7 @@ import numpy as np
 import torch
 
 from gridbench.config import RunConfig
+from gridbench.core.plugins import failure_of_a_run
 from gridbench.core.streams import torch_scope
 from gridbench.datasets.archive.summary import map_presence
 from gridbench.datasets.loading.augmentation import Augmentation
@@ -18,7 +21,8 @@ from gridbench.datasets.loading.strong import DEFAULT_STRENGTH
 from gridbench.methods.base import Method, Objective, Setup
 from gridbench.metrics.noise_rate import estimate_noise_rate
 from gridbench.plan import Plan
-from gridbench.training.backbone import BackboneSpec, build_backbone, check_distance, probe
+from gridbench.training.backbone import BackboneSpec, TimmBackbone, build_backbone, check_distance, probe
+from gridbench.training.corrupt import training_images
 from gridbench.training.optimization.updates import UpdateRule
 from gridbench.training.trainer import TrainingSettings
 
@@ -32,6 +36,7 @@ __all__ = [
 ]
 
 Array = np.ndarray[Any, Any]
+Backbones = Callable[[BackboneSpec], TimmBackbone]
 
 
 def spec_of(plan: Plan) -> BackboneSpec:
@@ -55,33 +60,42 @@ def spec_of(plan: Plan) -> BackboneSpec:
     )
 
 
-def build_objective(plan: Plan) -> Objective | None:
-    """Return the task and its loss; None for a method that trains nothing."""
+def build_objective(plan: Plan, backbone: Backbones = build_backbone) -> Objective | None:
+    """Return the task and its loss; None for a method that trains nothing.
+
+    Args:
+        plan: The plan.
+        backbone: Makes a backbone.
+    """
     if plan.loss is None:
         return None
     features = None
     if plan.loss.task.reads == "feature_map":
         spec = spec_of(plan)
-        look = _seeded(plan, "init/backbone", partial(build_backbone, spec))
+        look = _seeded(plan, "init/backbone", partial(backbone, spec))
         features = probe(look, spec).feature_size
     task = plan.loss.task(plan.archive.num_classes, _map_size(plan), features)
     return Objective(task, plan.loss(plan.loss_parameters))
 
 
-def build_method(plan: Plan, objective: Objective | None, num_samples: int) -> Method:
+def build_method(
+    plan: Plan, objective: Objective | None, num_samples: int, backbone: Backbones = build_backbone
+) -> Method:
     """Return the method with initialised networks, on the CPU.
 
     Args:
         plan: The plan.
         objective: The task and its loss.
         num_samples: Number of training images.
+        backbone: Makes a backbone.
 
     Raises:
-        InputError: The backbone's descriptors cannot be compared by the chosen distance.
+        InputError: A parameter does not fit the data, or the chosen distance cannot compare the backbone's
+            descriptors.
     """
     config, spec = plan.config, spec_of(plan)
     setup = Setup(
-        backbone=lambda name: _seeded(plan, f"init/{name}", partial(build_backbone, spec)),
+        backbone=lambda name: _seeded(plan, f"init/{name}", partial(backbone, spec)),
         build=lambda name, factory: _seeded(plan, f"init/{name}", factory),
         objective=objective,
         num_samples=num_samples,
@@ -97,16 +111,37 @@ def build_method(plan: Plan, objective: Objective | None, num_samples: int) -> M
 
 
 def check_networks(plans: Iterable[Plan]) -> None:
-    """Refuse networks that cannot be built, or whose descriptors the distance cannot compare, before any run begins.
+    """Refuse methods that cannot be built, or whose descriptors the distance cannot compare, before any run begins.
 
-    Each method is built once with each backbone, loss and distance.
+    Each method is built once with each archive, backbone, loss, distance, set of parameters and length of training.
 
     Raises:
         InputError: With the reason.
+        RunFailed: Code of a plug-in failed.
     """
-    kinds = {(plan.method, plan.loss, spec_of(plan), plan.config.distance): plan for plan in plans}
-    for plan in kinds.values():
-        build_method(plan, build_objective(plan), len(plan.archive.indices("train")))
+    kinds: dict[BackboneSpec, dict[tuple[object, ...], Plan]] = {}
+    for plan in plans:
+        config = plan.config
+        # A plug-in's parameters need not be hashable.
+        parameters = repr((plan.method_parameters, plan.loss_parameters))
+        data = (plan.archive.fingerprint, config.train_size, config.epochs)
+        kind = (plan.method, plan.loss, parameters, config.distance, *data)
+        kinds.setdefault(spec_of(plan), {}).setdefault(kind, plan)
+    for by_kind in kinds.values():
+        _build_each(by_kind.values())
+
+
+def _build_each(plans: Iterable[Plan]) -> None:
+    """Build methods that share a backbone on copies of it, since it takes most of the time."""
+    original = functools.cache(build_backbone)
+
+    def backbone(spec: BackboneSpec) -> TimmBackbone:
+        return copy.deepcopy(original(spec))
+
+    for plan in plans:
+        count = len(training_images(plan.archive, plan.config.train_size))
+        with failure_of_a_run():
+            build_method(plan, build_objective(plan, backbone), count, backbone)
 
 
 def training_set(

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +29,7 @@ __all__ = [
     "CheckpointWriter",
     "checkpoint_digest",
     "clear_checkpoints",
+    "has_checkpoint",
     "independent",
     "load_checkpoint",
     "optimizer_tensors",
@@ -195,11 +196,22 @@ def checkpoint_digest(index: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Tell whether a run folder holds a file of a checkpoint."""
+    return next(_files(folder), None) is not None
+
+
 def clear_checkpoints(folder: Path) -> None:
     """Remove every checkpoint file of a run folder."""
-    (folder / INDEX).unlink(missing_ok=True)
-    for path in folder.glob("checkpoint-*.safetensors"):
+    for path in list(_files(folder)):
         path.unlink(missing_ok=True)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    # The index first: without it the weights that are left are no checkpoint.
+    if os.path.lexists(folder / INDEX):
+        yield folder / INDEX
+    yield from folder.glob("checkpoint-*.safetensors")
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, part: str = "optimizer") -> dict[str, Tensor]:

@@ -39,7 +39,7 @@ def test_defaults_are_the_papers_method_without_noise():
         ({"distance": "chi"}, ["distance", "chi2"]),
         ({"descriptor_map": "abs"}, ["descriptor_map", "relu"]),
         ({"protocol": "papr"}, ["protocol", "paper"]),
-        ({"epoch": 3}, ["'epoch'", "'epochs'"]),
+        ({"epoch": 3}, ["'epoch'", "'epochs'", "`gridbench run --help` lists them all"]),
         ({"lamda": 3}, ["lamda"]),
         ({"parameters": 3}, ["parameters"]),
     ],

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from gridbench.core.progress import ProgressReporter
     from gridbench.leaderboard.tables.sheet import Sheet
     from gridbench.records.execution import Execution
+    from gridbench.sweeps.computing import Computing
     from gridbench.sweeps.paper import Exhibit
     from gridbench.sweeps.reproduce import Source
-    from gridbench.sweeps.run_sweep import Computing, PlannedSweep
+    from gridbench.sweeps.run_sweep import PlannedSweep
 
 __all__ = ["reproduce"]
 

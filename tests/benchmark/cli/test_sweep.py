@@ -258,6 +258,16 @@ def test_names_that_every_run_would_refuse_are_refused_at_once(cli, short, yaml,
 
 
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["sweep", "dry run"])
+@pytest.mark.parametrize("named", [[], ["--backbone", "test_resnet"]], ids=["usual backbone", "named"])
+def test_a_parameter_that_does_not_fit_the_data_is_refused_at_once(cli, short, tmp_path, named, dry):
+    words = ("--dataset", "stripes", "--level", "pixel", "--method", "adele", "-p", "background=none,99")
+    code, _, messages = cli(*short, *words, *named, *dry)
+    assert code == 2
+    assert "The parameter 'background' is 99, but the label maps have 5 classes" in messages
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["sweep", "dry run"])
 def test_a_sweep_that_cannot_compile_is_refused_at_once(cli, short, yaml, tmp_path, dry, monkeypatch):
     def no_compiler(graph, inputs):
         raise RuntimeError("No working C++ compiler found")

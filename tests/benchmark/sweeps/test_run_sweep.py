@@ -39,10 +39,19 @@ def test_what_was_selected_is_returned_and_written(sweep, tmp_path):
     assert len(list((tmp_path / "runs" / "selections").iterdir())) == 1
 
 
+def test_a_checkpoint_that_a_kill_left_in_a_finished_run_is_removed(sweep, tmp_path):
+    (record,) = sweep(method="bce", epochs=1)
+    left = [record.folder / "checkpoint.json", record.folder / "checkpoint-1.safetensors"]
+    for path in left:
+        path.write_bytes(b"{}")
+    sweep(method="bce", epochs=1)
+    assert not any(path.exists() for path in left)
+
+
 @pytest.mark.parametrize(
     ("declared", "words"),
     [
-        ({"metod": "bce"}, ["'metod'", "'method'"]),
+        ({"metod": "bce"}, ["'metod'", "'method'", "`gridbench sweep --help` lists them all"]),
         ({"seed": 1, "seeds": 2}, ["--seed or --seeds"]),
         ({"slnir": 130}, ["'slnir'", "100"]),
         ({"parameters": {"lamda": 1}}, ["'lamda'", "'lambda'"]),
