@@ -106,19 +106,30 @@ def own_records(runs: Sequence[str], filters: Sequence[str]) -> Collection:
     from gridbench.leaderboard.records.filters import keep, parse_condition
     from gridbench.leaderboard.records.runs import collect
 
-    conditions = [parse_condition("origin="), *map(parse_condition, filters)]
+    conditions = list(map(parse_condition, filters))
     found = collect(*map(Path, runs))
     if not found.runs:
         raise nothing_finished(runs, found)
+    _refuse_others(runs, found)
+    found = keep(found, conditions)
+    _refuse_others(runs, found, f" that meets {' and '.join(map(repr, filters))}")
+    return keep(found, [parse_condition("origin=")])
+
+
+def _refuse_others(runs: Sequence[str], found: Collection, which: str = "") -> None:
+    """Refuse runs none of which was computed here.
+
+    Raises:
+        InputError: With whose they are.
+    """
     others = Counter(run.origin for run in found.runs)
     if "" not in others:
         each = ", ".join(f"{count} of {origin}" for origin, count in sorted(others.items()))
         raise InputError(
-            f"There is no finished run of one's own in {', '.join(map(repr, runs))}, only records of others ({each}), "
-            "which are not handed on as one's own; pass on the file that they came in. To see them: gridbench "
-            f"leaderboard --runs {shlex.quote(runs[0])}"
+            f"There is no finished run of one's own in {', '.join(map(repr, runs))}{which}, only records of others "
+            f"({each}), which are not handed on as one's own; pass on the file that they came in. To see them: "
+            f"gridbench leaderboard --runs {shlex.quote(runs[0])}"
         )
-    return keep(found, conditions)
 
 
 def nothing_finished(runs: Sequence[str], found: Collection) -> InputError:

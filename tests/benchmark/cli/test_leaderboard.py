@@ -197,6 +197,11 @@ def test_imported_records_are_not_handed_on_as_ones_own(write, tmp_path):
         said = str(run(*words, "--runs", mine).exception)
         assert "only records of others (2 of friend)" in said
         assert f"gridbench leaderboard --runs {mine}" in said
+    run("import", bundle, "--runs", str(tmp_path / "runs"))
+    words = ["export", str(tmp_path / "again.zip"), "--runs", str(tmp_path / "runs")]
+    said = str(run(*words, "--filter", "origin=friend").exception)
+    assert "that meets 'origin=friend', only records of others (2 of friend)" in said
+    assert "with 2 records" in run(*words).output
 
 
 def test_records_can_be_handed_over_and_taken_in(write, tmp_path):
