@@ -12,8 +12,8 @@ from gridbench.errors import InputError
 from gridbench.noise.core.corruption import Corruption
 from gridbench.noise.core.label_set import LabelSet
 from gridbench.noise.core.model import NoiseModel
-from gridbench.noise.core.tables import named_tables, place_table, table_path
-from gridbench.noise.core.transition import read_table, replace_by_table
+from gridbench.noise.core.tables import named_tables, place_table, refuse_other_order, table_path
+from gridbench.noise.core.transition import read_named_table, replace_by_table
 from gridbench.parameters import parameter
 from gridbench.registry import register_noise
 
@@ -69,9 +69,10 @@ class ClassDependent(NoiseModel):
                 "noise estimate --help."
             )
         counts = labels.present.sum(axis=0, dtype=np.int64)
-        moves = place_table(
-            read_table(table_path(name)), self.parameters.classes, counts, f"transition table {name}"
-        )
+        table, names = read_named_table(table_path(name))
+        moves = place_table(table, self.parameters.classes, counts, f"transition table {name}")
+        if self.parameters.classes is None and labels.class_names is not None:
+            refuse_other_order(names, labels.class_names, f"transition table {name}")
         np.fill_diagonal(moves, 0)
         why = "the table lets the others become only classes that their images have"
         return replace_by_table(clean, rate, moves, why, rng)

@@ -57,6 +57,7 @@ def corrupt_training_labels(plan: Plan) -> Corruption:
         names=[archive.names[i] for i in train],
         difficulty=partial(difficulty_of, archive, train, scene_labels),
         descriptors=partial(_descriptors, archive, train),
+        class_names=archive.class_names,
     )
     rng = numpy_stream(config.noise_seed or 0, "noise")
     corruption: Corruption = plan.noise.apply(labels, str(config.slnir), rng, plan.kind)

@@ -31,6 +31,7 @@ class LabelSet:
         descriptors: (N, D) integer appearance descriptors of the images, or a function that computes them; None if
             unknown.
         folders: (N,) folder of each image; None to derive it from the names, or a single folder without names.
+        class_names: (C,) names of the classes; None if unknown.
     """
 
     def __init__(
@@ -42,9 +43,11 @@ class LabelSet:
         difficulty: Any = None,
         folders: Any = None,
         descriptors: Any = None,
+        class_names: Sequence[str] | None = None,
     ) -> None:
         self.num_classes = num_classes
         self.names = names
+        self.class_names = class_names
         self._scene_labels, self._maps = scene_labels, maps
         self._difficulty, self._folders, self._descriptors = difficulty, folders, descriptors
 

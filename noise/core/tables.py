@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from gridbench.errors import InputError, nearest
 from gridbench.noise.core.corruption import Ints
 from gridbench.noise.core.transition import Floats
 
-__all__ = ["named_tables", "own_rate", "place_table", "table_path"]
+__all__ = ["named_tables", "own_rate", "place_table", "refuse_other_order", "table_path"]
 
 
 def named_tables() -> dict[str, Path]:
@@ -90,6 +91,28 @@ def place_table(table: Floats, classes: str | None, counts: Ints, origin: str) -
     placed: Floats = np.eye(total)
     placed[np.ix_(rows, rows)] = table
     return placed
+
+
+def refuse_other_order(names: Sequence[str], class_names: Sequence[str], origin: str) -> None:
+    """Refuse a table that has a row by the name of a class where another class is.
+
+    Args:
+        names: Names of the table's rows; none where it has none.
+        class_names: Names of the classes that they are to be, in their order.
+        origin: What the table is, for messages.
+
+    Raises:
+        InputError: With the first such row.
+    """
+    number = {name.casefold(): str(at) for at, name in enumerate(class_names)}
+    for name, other in zip(names, class_names, strict=False):
+        if name.casefold() in number and name.casefold() != other.casefold():
+            known = [number.get(each.casefold(), "?") for each in names]
+            raise InputError(
+                f"The {origin} has the row {name!r} where the class {other!r} is expected; the classes are "
+                f"{', '.join(class_names[:10])}. Sort its rows and columns so, or say which classes its rows are of: "
+                f"--noise-parameter classes={','.join(known)}"
+            )
 
 
 def own_rate(table: Floats, counts: Ints) -> float:

@@ -24,6 +24,7 @@ __all__ = [
     "Floats",
     "checked_table",
     "estimate_transition",
+    "read_named_table",
     "read_table",
     "replace_by_table",
     "replace_by_weight",
@@ -70,25 +71,53 @@ def checked_table(table: Any, num_classes: int | None = None, origin: str = "tra
 
 
 def read_table(path: Path, num_classes: int | None = None) -> Floats:
+    """Read a transition table from a csv file; the arguments and errors are those of `read_named_table`."""
+    return read_named_table(path, num_classes)[0]
+
+
+def read_named_table(path: Path, num_classes: int | None = None) -> tuple[Floats, tuple[str, ...]]:
     """Read a transition table from a csv file, with or without class names in its first row and column.
 
     Args:
         path: File of C lines with C numbers each; row = clean class, column = noisy class.
         num_classes: Number of classes that it must have.
 
+    Returns:
+        The table, whose rows sum to 1, and the C names; no names where the file has none.
+
     Raises:
-        InputError: The file cannot be read or holds something else.
+        InputError: The file cannot be read or holds something else, its rows are in another order than its columns, or
+            its columns sum to 1 in place of its rows.
     """
     try:
         text = read_text(path, LARGEST_JSON, "utf-8-sig")
         rows = [row for row in csv.reader(io.StringIO(text, newline="")) if any(cell.strip() for cell in row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"The transition table {path} cannot be read: {reason_of(error, path)}.") from error
+    above: list[str] = []
+    beside: list[str] = []
     if rows and not _is_number(rows[0][-1]):
-        rows = rows[1:]
+        above, rows = [cell.strip() for cell in rows[0]], rows[1:]
     if rows and not _is_number(rows[0][0]):
-        rows = [row[1:] for row in rows]
-    return checked_table(rows, num_classes, f"transition table {path}")
+        beside, rows = [row[0].strip() for row in rows], [row[1:] for row in rows]
+    table = checked_table(rows, num_classes, f"transition table {path}")
+    above = above[len(above) - len(table) :]
+    if beside and above != beside and not set(above).isdisjoint(beside):
+        raise InputError(
+            f"The transition table {path} has the rows {', '.join(beside)} and the columns {', '.join(above)}. Bring "
+            "both into one order, that of the classes."
+        )
+    counts = np.array(rows, dtype=np.float64)
+    if (
+        np.allclose(counts.sum(axis=0), 1)
+        and counts.any(axis=1).all()
+        and not np.allclose(counts.sum(axis=1), 1)
+    ):
+        raise InputError(
+            f"The columns of the transition table {path} sum to 1, and its rows do not: a row is a clean class, and a "
+            "column what becomes of it. Exchange rows and columns."
+        )
+    return table, tuple(beside or above)
 
 
 def estimate_transition(clean: Any, noisy: Any) -> Floats:

@@ -13,6 +13,7 @@ from scipy.stats import chisquare
 
 from gridbench.errors import InputError
 from gridbench.noise import estimate_transition
+from gridbench.noise.core.label_set import LabelSet
 from gridbench.noise.core.transition import checked_table, read_table, replace_by_table, replace_by_weight
 from gridbench.registry import NOISE
 
@@ -151,6 +152,42 @@ def test_tables_are_read_with_and_without_names(tmp_path):
         (tmp_path / "table.csv").write_text(text, encoding="utf-8")
         assert read_table(tmp_path / "table.csv").tolist() == expected
     assert checked_table([[0, 0], [1, 1]]).tolist() == [[1, 0], [0.5, 0.5]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (",a,b\nb,1,1\na,0,4\n", "has the rows b, a and the columns a, b. Bring both into one order"),
+        ("from,a,b,c\na,1,0,0\nb,0,1,0\nd,0,0,1\n", "has the rows a, b, d and the columns a, b, c"),
+        ("0.9,0.3\n0.1,0.7\n", "columns .* sum to 1, and its rows do not"),
+    ],
+)
+def test_tables_whose_rows_may_be_others_are_refused(tmp_path, text, message):
+    (tmp_path / "table.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_table(tmp_path / "table.csv")
+
+
+@pytest.mark.parametrize(
+    "text", ["sand,water,Roads\n2,1,1\n0,4,0\n0,1,3\n", "sand,2,1,1\nwater,0,4,0\nRoads,0,1,3\n"]
+)
+def test_a_table_that_names_the_classes_in_another_order_is_refused(tmp_path, text):
+    (tmp_path / "table.csv").write_text(text)
+    labels = np.eye(3, dtype=int)[generator(11).integers(0, 3, 600)]
+    given = LabelSet(3, labels, class_names=("roads", "sand", "water"))
+    with pytest.raises(
+        InputError, match=r"has the row 'sand' where the class 'roads' is expected.*classes=1,2,0$"
+    ):
+        by_table(tmp_path / "table.csv").apply(given, "10", generator(), "scene")
+    said = NOISE.get("class_dependent")
+    placed = said(said.Parameters(str(tmp_path / "table.csv"), "1,2,0")).apply(
+        given, "10", generator(), "scene"
+    )
+    assert set(map(tuple, placed.changed[:, 1:].tolist())) <= {(1, 2), (1, 0), (0, 2)}
+    named = LabelSet(3, labels, class_names=("sand", "water", "Roads"))
+    assert by_table(tmp_path / "table.csv").apply(
+        named, "10", generator(), "scene"
+    ).realised == pytest.approx(10)
 
 
 def test_transitions_are_estimated():
