@@ -183,7 +183,7 @@ def _typed(value: Any, kind: type, wrong: InputError) -> Any:
         raise wrong
     try:
         if kind is float:
-            # Without the sign that a 0 may have.
+            # Removes the sign of a negative zero.
             return float(value) + 0.0
         try:
             return int(value) if isinstance(value, str) else _whole(value)

@@ -24,7 +24,7 @@ from gridbench.parameters import describe, parse, public_name
 from gridbench.protocols import PUBLISHED_NOISE, defaults_of
 from gridbench.registry import DATASETS, METHODS, NOISE
 from gridbench.training.optimization.recipe import complete_recipe, own_recipe
-from gridbench.training.pretrained import model_config, published_weights, weights_hash
+from gridbench.training.pretrained import weights_versions
 
 __all__ = ["PROTOCOL_VERSION", "Plan", "make_plan"]
 
@@ -128,14 +128,7 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
         )
     words, resolved = _tied(asked, method_parameters)
 
-    try:
-        archive = open_archive(config.dataset, cache, progress)
-    except OSError as error:
-        way_out = "Make room there, or give" if error.errno in NO_ROOM else "Give"
-        raise InputError(
-            f"The data set {config.dataset!r} cannot be read from or built in the cache {str(cache)!r}: "
-            f"{reason_of(error, cache)}. {way_out} another --cache."
-        ) from error
+    archive = _opened(config.dataset, cache, progress)
     published = PUBLISHED_NOISE.get(archive.kind, {}).get(config.noise)
     if as_published and published and not config.noise_parameters:
         config = config.model_copy(update={"noise": published[0], "noise_parameters": dict(published[1])})
@@ -160,24 +153,51 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
         loss_parameters=loss_parameters,
         noise=noise,
         kind=kind,
-        versions={
-            "protocol": PROTOCOL_VERSION,
-            "method": method.version,
-            "loss": loss.version if loss else None,
-            "noise": noise.version,
-            # Real noise counts in every score of labels, and the oracle learns from the clean table.
-            **({"real_noise": 1} if archive.has_clean_labels else {}),
-            **({"single_labels": SINGLE_LABELS} if kind == "single" else {}),
-            # How a row is read is in the identity; of the built-in methods it is known which give others a scale.
-            **({"reference": 1} if method.labels != "noisy" and source_digest([method]) else {}),
-            # Images pass through a frozen backbone in larger batches than they did, which rounds otherwise.
-            **({"frozen_features": 1} if filled.freeze else {}),
-            **_files_of(noise),
-            **_weights_of(filled),
-        },
+        versions=_versions(filled, method, loss, noise, archive, kind),
         plugin=source_digest([method, loss, loss and loss.task, type(noise), _dataset(config.dataset)]),
         resolved=resolved,
     )
+
+
+def _opened(dataset: str, cache: Path, progress: Progress | None) -> Archive:
+    """Open an archive, or build it.
+
+    Raises:
+        InputError: There is no such data set, or the cache cannot be read or written.
+    """
+    try:
+        return open_archive(dataset, cache, progress)
+    except OSError as error:
+        way_out = "Make room there, or give" if error.errno in NO_ROOM else "Give"
+        raise InputError(
+            f"The data set {dataset!r} cannot be read from or built in the cache {str(cache)!r}: "
+            f"{reason_of(error, cache)}. {way_out} another --cache."
+        ) from error
+
+
+def _versions(
+    config: RunConfig, method: type[Method], loss: type[Loss] | None, noise: Any, archive: Archive, kind: str
+) -> dict[str, Any]:
+    """Return the versions and hashes of everything that a run uses, for its identity.
+
+    Raises:
+        InputError: A file cannot be read.
+    """
+    return {
+        "protocol": PROTOCOL_VERSION,
+        "method": method.version,
+        "loss": loss.version if loss else None,
+        "noise": noise.version,
+        # Real noise affects every score of labels, and the oracle learns from the clean table.
+        **({"real_noise": 1} if archive.has_clean_labels else {}),
+        **({"single_labels": SINGLE_LABELS} if kind == "single" else {}),
+        # Whether a plug-in's row is a reference is part of the identity; of built-in methods it is known.
+        **({"reference": 1} if method.labels != "noisy" and source_digest([method]) else {}),
+        # Images pass through a frozen backbone in larger batches than before, with other rounding.
+        **({"frozen_features": 1} if config.freeze else {}),
+        **_files_of(noise),
+        **weights_versions(config),
+    }
 
 
 def _labelled(archive: Archive, level: str, loss: type[Loss] | None) -> Archive:
@@ -245,34 +265,6 @@ def _files_of(noise: Any) -> dict[str, str]:
                 f"The file {str(path)!r} of the noise model {noise.name!r} cannot be read: {error.strerror}."
             ) from None
     return {"noise_files": hashlib.sha256(" ".join(hashes).encode()).hexdigest()} if hashes else {}
-
-
-def _weights_of(config: RunConfig) -> dict[str, str]:
-    """Return the hashes of the initial weights, published or from the user's file; nothing for training from scratch.
-
-    Raises:
-        InputError: They cannot be had, or a prefix is given without a file.
-    """
-    hashes = {}
-    folder = model_config(config.backbone or "")
-    if folder is not None:
-        hashes["backbone_config"] = weights_hash(folder)
-    if config.weights_prefix is not None and config.weights is None:
-        raise InputError(
-            "The setting 'weights_prefix' (--weights-prefix) changes nothing without --weights FILE."
-        )
-    if config.pretrained and config.backbone:
-        hashes["pretrained_weights"] = published_weights(config.backbone).sha256
-    if config.weights is not None:
-        try:
-            hashes["weights_file"] = weights_hash(Path(config.weights))
-        except FileNotFoundError:
-            raise InputError(f"The weights file {config.weights!r} does not exist.") from None
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"The weights file {config.weights!r} cannot be read: {reason_of(error, config.weights)}"
-            ) from None
-    return hashes
 
 
 def _dataset(name: str) -> Any:

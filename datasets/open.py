@@ -47,7 +47,7 @@ def open_archive(name: str, cache: Path | None = None, progress: Progress | None
 
 
 def _opened(name: str, cache: Path, progress: Progress | None) -> Archive:
-    """Return the archive of a registered data set, unless it is none, or one that an earlier version packed."""
+    """Return the archive of a registered data set; refuse other objects and archives of earlier versions."""
     dataset = DATASETS.get(name)
     origin = DATASETS.origin(name)
     source = PLUGIN_SOURCES.get(Path(origin))
@@ -65,7 +65,7 @@ def _opened(name: str, cache: Path, progress: Progress | None) -> Archive:
             f"{dataset.version} now. Remove it, and it is packed anew: rm -r {shlex.quote(str(archive.directory))}"
         )
     if archive.source is not None and source is not None and archive.source != source:
-        # No refusal: what has changed may be a method in the same file.
+        # Only a warning: the change may be in a method in the same file.
         _warn(
             f"Warning: the archive of the data set {name!r} was packed before {origin} was changed. "
             "If its images, labels or splits are others now, remove it, and it is packed anew: "

@@ -20,7 +20,7 @@ def min_max(values: Tensor) -> Tensor:
 
 
 def lower_component(values: Tensor) -> Tensor:
-    """Fit two normal distributions, and return how probably each value is of the one with the lower mean.
+    """Fit two normal distributions, and return each value's probability under the one with the lower mean.
 
     Expectation maximisation from the best division of the values in two (k-means, which on a line has a closed form),
     so that nothing is drawn at random.
@@ -58,7 +58,7 @@ def _fitted(x: Tensor, posterior: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _expected(x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor) -> tuple[float, Tensor]:
-    """Return the mean log-likelihood, and (2, n) how probably each value is of which part."""
+    """Return the mean log-likelihood, and the (2, n) probabilities of the components."""
     joint = weight.log() - 0.5 * ((x - mean).square() / variance + (2 * math.pi * variance).log())
     evidence = joint.logsumexp(0)
     return float(evidence.mean()), (joint - evidence).exp()

@@ -141,7 +141,7 @@ class ADELE(Plain):
         return due
 
     def _correct(self, batch: Batch, due: Tensor) -> Tensor:
-        """Correct what is seen of the maps of a batch, and return its indices."""
+        """Correct the visible part of the label maps of a batch, and return its indices."""
         where = stored_pixels(batch)
         probabilities = torch.stack(predictions_at(self.predict, batch.images)).float().softmax(2).mean(0)
         found = corrected_maps(self.maps[where].long(), probabilities, due, self.p.tau, self.background)

@@ -141,7 +141,7 @@ def revise(given: Tensor, probability: Tensor, p: Any) -> tuple[Tensor, Tensor]:
     """
     labels, weights = given.clone(), torch.ones_like(given)
     share = given.mean(0)
-    # A class that no image is labelled with is not invented.
+    # Classes without any label in the training set are never added.
     absent = (given == 0) & (share > 0)
     labels[absent & (probability > p.flip_absent)] = 1
     weights[absent & (probability > p.ignore_absent) & (probability <= p.flip_absent)] = 0

@@ -104,7 +104,7 @@ class ROLE(Plain):
 
 
 def role_loss(probability: Tensor, estimate: Tensor, labels: Tensor, expected: Tensor | float) -> Tensor:
-    """Return ROLE's loss, symmetric in what the network predicts and what is estimated.
+    """Return ROLE's loss, symmetric in predictions and estimates.
 
     Args:
         probability: (B, C) of the network.

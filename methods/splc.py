@@ -74,7 +74,7 @@ class SPLC(Plain):
         return StepOutput(per_image.mean(), per_image, score, corrected.any(1), shown, logs)
 
     def score_samples(self, train: TrainingView) -> SampleScores:
-        """Return how far what is predicted of each label is from it, and the means of images."""
+        """Return the distance of each label from its prediction, and its mean over each image."""
         (distance,) = train.average(self._distance)
         return SampleScores(distance.images, distance.labels)
 

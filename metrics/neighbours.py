@@ -123,7 +123,7 @@ def outside_largest_component(groups: Any, neighbours: Any) -> npt.NDArray[np.bo
     _, component = connected_components(graph, directed=False)
     _, first, sizes = np.unique(component, return_index=True, return_counts=True)
     largest = np.full(group.max(initial=0) + 1, -1)
-    # The last to be written stays.
+    # In ascending size, so that the largest component, of equal ones the earliest, is written last.
     for each in np.lexsort((-first, sizes)):
         largest[group[first[each]]] = each
     outside: npt.NDArray[np.bool_] = component != largest[group]

@@ -117,7 +117,7 @@ def _difference(present: Flags, noisy: Flags, drawn: Ints) -> Ints:
     """Return the changes that turn labels (N, C) into others, those that were drawn as pairs of before and after."""
     lost, found = present & ~noisy, noisy & ~present
     drawn = drawn[lost[drawn[:, 0], drawn[:, 1]] & found[drawn[:, 0], drawn[:, 2]]]
-    # A class that several became is found once.
+    # If several classes of an image became the same one, only the first pair is kept.
     _, first = np.unique(drawn[:, [0, 2]], axis=0, return_index=True)
     pairs = drawn[first]
     lost[pairs[:, 0], pairs[:, 1]] = False

@@ -60,7 +60,7 @@ class Region(NoiseModel):
         return pixel_corruption(clean, noisy, rate, positives, affected)
 
     def _survey(self, clean: npt.NDArray[Any]) -> tuple[Ints, Ints, Ints]:
-        """Return map, number and class of every region that is large enough."""
+        """Return map, number and class of every sufficiently large region."""
         rows = [np.zeros((0, 3), dtype=np.int64)]
         for sample, one in enumerate(clean):
             regions = Regions(one)

@@ -184,7 +184,7 @@ def shared_between(before: Archive, after: Archive, level: str) -> Shared:
 
 
 class ComparedExperiment(Experiment):
-    """A run that is scored on the images and labels that two archives share.
+    """A run scored on the images and labels that two archives share.
 
     Args:
         plan: The plan of the run, from `compared_plan`.
@@ -224,7 +224,7 @@ class ComparedExperiment(Experiment):
 
 
 def compared_plan(plan: Plan, shared: Shared, side: int) -> Plan:
-    """Return the plan of a run that is scored on shared images, an identity of its own."""
+    """Return the plan of a run scored on shared images, with its own identity."""
     digest = hashlib.sha256(f"{COMPARED} {shared.same_classes}".encode())
     for split in SPLITS:
         digest.update(shared.splits[split][side].astype("<i8").tobytes())
@@ -235,7 +235,7 @@ def compared_plan(plan: Plan, shared: Shared, side: int) -> Plan:
 def retrain(
     plans: Callable[[int], tuple[Plan, Plan]], shared: Shared, seeds: Sequence[int], execution: Execution
 ) -> tuple[dict[str, dict[int, float]], dict[str, dict[int, float]]]:
-    """Train on both archives with each seed and score the shared images; what is done is read.
+    """Train on both archives with each seed and score the shared images; finished runs are read.
 
     Args:
         plans: Seed -> plans of the runs before and after.

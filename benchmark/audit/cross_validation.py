@@ -97,7 +97,7 @@ class FoldExperiment(Experiment):
         self._positions, self._held_out = held, train[held]
         super().__init__(plan, device, np.setdiff1d(np.arange(len(train)), held) if kept is None else kept)
         if self.trainer is not None and plan.kind != "pixel":
-            # Of the whole training: on three archives they ranked wrong labels better than those of its first third.
+            # On three archives, margins over the whole training ranked wrong labels better than over its first third.
             count, epochs = len(self.splits.train), self.trainer.settings.epochs
             self.trainer.margins = MarginSums(self.trainer.task, count, epochs, device, whole=True)
 
@@ -190,7 +190,7 @@ def check_auditable(plan: Plan) -> None:
 
 
 def fold_plan(plan: Plan, held: Array) -> Plan:
-    """Return the plan of a run that holds some images out, an identity of its own.
+    """Return the plan of a run that holds some images out, with its own identity.
 
     Args:
         plan: The plan of the run on all training images.
@@ -282,6 +282,6 @@ def train_folds(plan: Plan, fold_of: Array, execution: Execution, members: int =
                 )
             one = fold_plan(seeded, held)
             if isinstance(read_record(execution.runs / one.folder_name, verify=True), RunRecord):
-                # What a run says of a finished one is not for audits, which have no --force.
+                # The run's hint about --force does not apply to audits.
                 part = replace(part, say=lambda line: None)
             yield execute(one, part, partial(FoldExperiment, held=held))

@@ -227,7 +227,7 @@ def _prior(share: float) -> tuple[Floats, Floats]:
 
 
 def _curve(parameters: Floats, evidence: tuple[Floats, Floats] | Floats) -> tuple[Floats, Floats, Floats]:
-    """Return the two error rates, each below one half, and the probability that the class is there."""
+    """Return the two error rates, each below one half, and the probability that the class is present."""
     odds, others = evidence
     added = 0.5 / (1 + np.exp(-parameters[..., 0] - parameters[..., 4] * others))
     missing = 0.5 / (1 + np.exp(-parameters[..., 1]))

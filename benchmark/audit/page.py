@@ -236,7 +236,7 @@ def _suspect(audit: Audit, suspects: Suspects, at: int, place: Mapping[int, int]
 
 
 def _table(audit: Audit, archive: Archive) -> dict[str, Any]:
-    """Return the labels of all images, so that the page can write corrected ones by itself: classes as lists."""
+    """Return the labels of all images as lists of classes, from which the page writes the corrected table."""
     labels = np.array(archive.scene_labels)
     labels[audit.positions] = audit.given
     return {

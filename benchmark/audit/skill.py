@@ -66,7 +66,7 @@ def skill_of_maps(maps: Array, predicted: Array, fold_of: Array) -> list[float]:
 
 
 def warning(skills: Sequence[float]) -> str | None:
-    """Return the warning about folds whose networks learned hardly anything; None if there are none."""
+    """Return a warning about folds whose networks hardly learned anything; None if there are none."""
     poor = [fold for fold, skill in enumerate(skills, 1) if skill < LEAST]
     if not poor:
         return None

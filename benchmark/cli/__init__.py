@@ -175,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _open_standard_streams() -> None:
-    """Put the null device where a standard stream is closed, or the next file that is opened would take its place.
+    """Replace closed standard streams by the null device, so that no opened file takes their number.
 
     It is opened for reading, so that what is printed to a closed stream fails as on a full disk. Characters that the
     encoding of a stream does not have are written out in place of an error after all was computed.
@@ -196,7 +196,7 @@ def _open_standard_streams() -> None:
 
 
 def _flushed() -> int:
-    """Write what is still to be printed; return the exit code of an output that cannot be written."""
+    """Flush the output; return the exit code for an output that cannot be written."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -220,7 +220,7 @@ def _exit_code(words: Sequence[str], debug: bool) -> int:
         _call(words)
         return 0
     except click.exceptions.Exit as stop:
-        # click's own, after the text that --help or --version printed.
+        # Raised by click after it has printed --help or --version.
         return stop.exit_code
     except click.ClickException as error:
         shown = io.StringIO()
@@ -255,7 +255,7 @@ def _call(words: Sequence[str]) -> None:
     except BaseException as error:
         if isinstance(error, GridbenchError) and type(error).__module__.startswith("gridbench."):
             raise
-        # Without that module no plug-in was loaded, and importing it takes time.
+        # If the module was not imported, no plug-in was loaded; importing it takes time.
         plugins = sys.modules.get("gridbench.core.plugins")
         fault = plugins.plugin_fault(error) if plugins else ""
         ended = isinstance(error, SystemExit) or (

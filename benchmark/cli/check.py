@@ -51,7 +51,7 @@ def check(what: str, parameters: tuple[str, ...], losses: tuple[str, ...]) -> No
     failed = 0
     for kind, name in components:
         say(f"{kind} {name}")
-        # Images of a few pixels: more threads would only wait for each other.
+        # The images have a few pixels, so more threads would only wait for each other.
         with cpu_threads(1):
             findings = list(check_component(kind, name, given, losses))
         for line in _lines(findings):

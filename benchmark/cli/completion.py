@@ -41,9 +41,9 @@ def answer(command: click.Command, instruction: str) -> int:
     if kind is None or what not in ("complete", "source"):
         return 2
     asked = kind(command, {}, "gridbench", "_GRIDBENCH_COMPLETE")
-    # Not `source()`, which starts bash to tell its version: only 4.4 and later can do this.
+    # Not `source()`, which starts bash to find its version: 4.4 or later is required.
     source = asked.source_template % asked.source_vars()
-    # Of several names that are joined by commas, click's script of fish keeps the first alone.
+    # click's script for fish keeps only the first of several names joined by commas.
     source = source.replace('string split "," ', 'string split -m 1 "," ')
     click.echo(asked.complete() if what == "complete" else source)
     return 0
@@ -136,7 +136,7 @@ class _Names(click.types.StringParamType):
             for name in self._values(ctx)
             if _is_plain(name) and (name.startswith(last) or name.rpartition("/")[2].startswith(last))
         ]
-        # A shell forgets what it was offered before an item that stands for its files.
+        # A shell discards the offers before an item that stands for file names.
         return [*others, *(CompletionItem(f"{before}{comma}{name}") for name in fitting)]
 
 

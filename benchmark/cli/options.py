@@ -62,7 +62,7 @@ class GroupedCommand(click.Command):
 
 
 class OutputFile(click.Path):
-    """A file to write: refused before anything is computed where it cannot be written, or is none to replace."""
+    """A file to write, refused before anything is computed if it cannot be written or must not be replaced."""
 
     def __init__(self) -> None:
         super().__init__(dir_okay=False, path_type=Path)
@@ -126,7 +126,7 @@ cache_option = option(
 device_option = option(
     "--device", default="auto", show_default=True, group="machine", help="auto, cpu, cuda or cuda:N."
 )
-# More than any machine has cores; a million end the process.
+# More cores than any machine has; a million threads would crash the process.
 threads_option = option(
     "--threads",
     type=click.IntRange(min=1, max=1024),

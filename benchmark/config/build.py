@@ -29,7 +29,7 @@ def make_config(values: Mapping[str, Any]) -> RunConfig:
 
 
 def stored_config(values: Mapping[str, Any]) -> RunConfig:
-    """Build the config of a record, in which a setting that is left out is not one for the recipe to fill in.
+    """Build the config of a record, whose missing settings are not filled in by the recipe.
 
     Raises:
         InputError: As `make_config`.

@@ -21,12 +21,12 @@ _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 MOST_NODES = 100_000
 
 
-# What YAML 1.1 reads as another number than it looks like: 10:50 to the base of sixty, 010 to that of eight, 1_0 as 10.
+# Numbers that YAML 1.1 reads unexpectedly: 10:50 is sexagesimal, 010 octal, and 1_0 is 10.
 _ODD = r"(?!.*[:_]|[-+]?0[0-9bBxX])"
 
 
 class _Settings(yaml.SafeLoader):
-    """Refuses a key that is there twice, of which YAML would keep the last, and leaves odd numbers as their text.
+    """Refuses duplicate keys, of which YAML would keep the last, and leaves ambiguous numbers as text.
 
     A text such as 10:50:10 or 010 is then a range, or a number in plain digits, as on the command line.
     """
@@ -66,7 +66,7 @@ def _parse_yaml(text: str, name: str) -> Any:
 def _size(node: yaml.Node, known: dict[int, int]) -> int:
     """Return how many nodes a YAML node expands to, counting each repetition by an alias."""
     if id(node) not in known:
-        # A node that holds itself counts as endless.
+        # A node that contains itself counts as infinite.
         known[id(node)] = MOST_NODES
         parts: list[yaml.Node] = []
         if isinstance(node, yaml.MappingNode):
@@ -95,7 +95,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
         raise InputError(f"The file {str(path)!r} must hold settings as `name: value` lines.")
     if isinstance(content.get("config"), dict) and "id" in content:
         content = dict(content["config"])
-        # The noise follows the seed unless it has one of its own, also where a flag names another seed.
+        # The noise seed follows the seed unless it is set, even if a flag overrides the seed.
         if content.get("noise_seed") == content.get("seed"):
             content.pop("noise_seed", None)
     return content

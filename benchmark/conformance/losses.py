@@ -104,7 +104,7 @@ def _require_good(losses: Tensor) -> None:
 
 
 def _case(loss: Loss) -> Case:
-    """Put together a head with weights of its own and a batch, in which an image has no label where it need not."""
+    """Build a head with its own weights and a batch with an unlabelled image, if the task allows one."""
     task = loss.task(CLASSES, (SIDE, SIDE))
     generator = torch.Generator().manual_seed(0)
     features = torch.rand(BATCH, 8, *((1, 1) if task.reads == "feature_map" else ()), generator=generator)

@@ -79,7 +79,7 @@ def step_has_its_shapes(subject: Subject) -> None:
 
 
 def gradients_arrive(subject: Subject) -> None:
-    """The descriptor network is trained, by finite gradients or by following a network that is."""
+    """The descriptor network is trained by finite gradients, or follows a network that is."""
     method = subject.ready()
     method.train()
     require(method.step(subject.batch()).loss.requires_grad, "the loss is detached: nothing would be trained")
@@ -87,7 +87,7 @@ def gradients_arrive(subject: Subject) -> None:
     _require_finite_gradients(method)
     own = {id(p) for p in method.descriptor_network.parameters()}
     reached = [p for p in method.parameters() if p.grad is not None and bool((p.grad != 0).any())]
-    # An average of a network that is trained gets no gradient, and follows it.
+    # A moving average of a trained network gets no gradient but changes with it.
     before = dict(subject.built.method.descriptor_network.named_parameters())
     after = dict(subject.trained[0].method.descriptor_network.named_parameters())
     why = "is it in no parameter group?" if any(id(p) in own for p in reached) else "it gets no gradient"

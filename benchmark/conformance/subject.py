@@ -78,7 +78,7 @@ class Subject:
         try:
             experiment.method = copy.deepcopy(experiment.method)
         except Exception:
-            # A method may keep what cannot be copied; only one that is trained already has to be.
+            # A method may hold objects that cannot be copied; only a trained one has to be copied.
             if epoch:
                 raise
             experiment = self.fresh()

@@ -33,7 +33,7 @@ def components_named(name: str) -> list[tuple[str, str]]:
 def check_component(
     kind: str, name: str, parameters: Mapping[str, Any] | None = None, losses: Sequence[str] = ()
 ) -> Iterator[Finding]:
-    """Carry out all checks on a component, in a folder that is gone afterwards.
+    """Carry out all checks on a component in a temporary folder.
 
     Args:
         kind: method, loss, noise model or data set.

@@ -41,7 +41,7 @@ class Console(rich.console.Console):
         size = self.size
         widths = [_fit(table, size.width) for table in objects if isinstance(table, Table)]
         if widths:
-            # Of both, since rich takes 80 columns for a dumb terminal of which it knows the width alone.
+            # Pass both: with the width alone, rich assumes 80 columns on a dumb terminal.
             self.size = rich.console.ConsoleDimensions(max(size.width, *widths), size.height)
         super().print(*objects, **settings)
         if widths:
@@ -54,7 +54,7 @@ class Console(rich.console.Console):
 
 
 def _fit(table: Table, width: int) -> int:
-    """Give each column the width of its longest word and a share of what is left; return the table's whole width."""
+    """Give each column the width of its longest word and a share of the rest; return the table's total width."""
     columns = table.columns
     _, right, _, left = table.padding
     between = len(columns) + (1 if table.show_edge else -1) if table.box else 0
@@ -66,7 +66,7 @@ def _fit(table: Table, width: int) -> int:
         for column, own, most in zip(columns, texts, widest, strict=True)
     ]
     for _ in range(free - sum(widths)):
-        # The column that lacks most lines gets the next character.
+        # The column with the most wrapped lines gets the next character.
         most, at = max(
             (most / max(own, 1), at) for at, (most, own) in enumerate(zip(widest, widths, strict=True))
         )

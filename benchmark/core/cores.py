@@ -92,7 +92,7 @@ def start_process(process: BaseProcess) -> None:
 def end_with_parent() -> None:
     """Let this worker end when its parent has ended, however that happened: a killed command leaves none behind."""
     if hasattr(signal, "pthread_sigmask"):
-        # Its own Ctrl-C is not held back any more (`training_processes`).
+        # Ctrl-C was blocked while this process started (`training_processes`).
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     parent = multiprocessing.parent_process()
 

@@ -44,7 +44,7 @@ def identity(
 def identity_of_cell(
     config: Mapping[str, Any], versions: Mapping[str, Any], fingerprint: str | None, plugin: str | None
 ) -> str:
-    """Hash a run without its seed, and without its noise seed where that is the seed: a cell of a table.
+    """Hash a run without its seed, and without its noise seed if they are equal: a cell of a table.
 
     Args:
         config: The settings with every gap filled in, as plain JSON values.

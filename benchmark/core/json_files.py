@@ -17,9 +17,9 @@ LARGEST_JSON = 8 * 2**20
 """Largest file in bytes: a record's JSON is below 1 MB after 1,000 epochs."""
 
 DEEPEST_JSON = 40
-# Lists and objects: an epoch of a history takes about five, a decision of an audit one.
+# Number of lists and objects: a history has about five per epoch, an audit one per decision.
 MOST_NESTED = 200_000
-# An annotation takes an object, and the lists of its outline and box.
+# An annotation has an object, and lists for its outline and box.
 MOST_ANNOTATED = 1_000_000
 # Size of a short name, its number and the space between them; the Python object is ten times as large.
 BYTES_A_VALUE = 8
@@ -45,7 +45,7 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 def parse_json(
     content: bytes, strict: bool = False, largest: int = LARGEST_JSON, nested: int = MOST_NESTED
 ) -> Any:
-    """Read JSON without deep or endless nesting, keys twice, numbers of hundreds of digits and text that is no Unicode.
+    """Read JSON, refusing deep nesting, duplicate keys, numbers of hundreds of digits and invalid Unicode.
 
     Args:
         content: UTF-8 text.
@@ -87,7 +87,7 @@ def _check_structure(content: bytes, largest: int, nested: int) -> int:
         raise ValueError(f"it holds more than {nested:,} lists and objects")
     if opened <= DEEPEST_JSON and len(content) <= LONGEST_TEXT:
         return 0
-    # Without escapes, every second piece between quotes is a text.
+    # Once escapes are removed, every second piece between quotes is a string.
     pieces = content.replace(b"\\\\", b"..").replace(b'\\"', b"..").split(_QUOTES)
     depth = 0
     for code in b"".join(pieces[::2]).translate(None, _NO_STRUCTURE):
@@ -98,7 +98,7 @@ def _check_structure(content: bytes, largest: int, nested: int) -> int:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object; of a name that is there twice, others take the first value or the last one."""
+    """Return an object; duplicate names are refused, since parsers differ in which value they keep."""
     found = dict(pairs)
     if len(found) < len(pairs):
         twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)

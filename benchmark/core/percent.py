@@ -71,7 +71,7 @@ def exact_percent(value: Percent, name: str = "percent") -> Decimal:
         allowed = False
     if not allowed:
         raise InputError(f"The {name} is {value!r}; allowed is a percentage from 0 to 100.")
-    # Without the sign that a decimal 0 may have.
+    # Removes the sign of a negative zero.
     return abs(Decimal(format(number.normalize(), "f")))
 
 

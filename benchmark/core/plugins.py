@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 _PREFIX = "gridbench_plugin_"
-# Told apart by their versions, not by their source.
+# Identified by their versions, not by their source.
 _PLATFORM = {"gridbench", "torch", *sys.stdlib_module_names}
 
 
@@ -190,7 +190,7 @@ def _guard_exit() -> None:
         return
 
     def leave(status: int) -> NoReturn:
-        # So ends a process that multiprocessing started, after all else.
+        # Called last by processes that multiprocessing started.
         ending = str(sys._getframe(1).f_globals.get("__name__")).startswith("multiprocessing.")
         if os.getpid() != process or ending:
             real(status)
@@ -229,7 +229,7 @@ def _digest_of(module_name: str) -> str:
     return PLUGIN_SOURCES.get(Path(file)) or _digest_of_files(module_name, Path(file))
 
 
-# Once a process: what was imported stays what runs, whatever happens to the files meanwhile.
+# Cached for the process: imported code keeps running even if its files change.
 @functools.cache
 def _digest_of_files(module_name: str, file: Path) -> str:
     package = sys.modules.get(module_name.partition(".")[0])

@@ -143,7 +143,7 @@ class ProgressReporter:
                 self._tasks[label], completed=done, total=total or None, count=count, detail=detail
             )
             return
-        # Only while somebody looks at it; one line may be hours after the last.
+        # Outside a `with` block nothing looks at the working time between lines, which may be hours apart.
         now = self._time.look() if self._time is not None else time.monotonic()
         self._first.setdefault(label, (now, done))
         if done < total and now - self._last_line.get(label, -1e9) < SECONDS_BETWEEN_LINES:

@@ -52,7 +52,7 @@ def say(text: str, indent: int = 0, err: bool = False) -> None:
         err: Whether it goes to standard error.
     """
     stream = sys.stderr if err else sys.stdout
-    # Output that goes to a file or another program keeps one finding a line.
+    # Output to a file or another program is not wrapped, so that each finding stays on one line.
     known = "COLUMNS" in os.environ or (stream is not None and stream.isatty())
     print(
         wrapped(text, shutil.get_terminal_size().columns, indent) if known else text, file=stream, flush=True
@@ -90,7 +90,7 @@ def _broken(line: str, width: int, indent: int) -> str:
         return line
     command = next((match for match in _COMMAND.finditer(line) if len(match[0]) > width), None)
     if command:
-        # It would not fit on a line of its own, either.
+        # It would not fit on its own line either.
         before, after = line[: command.start()], line[command.end() :]
         first = (before if len(before) <= width else f"{_broken(before, width, indent)} ") + command[0]
         mark, _, rest = after.partition(" ")
@@ -155,7 +155,7 @@ class _Guard(io.TextIOBase):
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Escape whatever is written to standard output and standard error meanwhile."""
+    """Escape everything written to standard output and standard error inside the block."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = (
         stream if stream is None or isinstance(stream, _Guard) else _Guard(stream) for stream in before

@@ -115,7 +115,7 @@ def read_packed(path: Path) -> bytes:
 
 
 def read_member(archive: zipfile.ZipFile, name: str, largest: int) -> bytes:
-    """Return a member of a zip file that is no larger than it says, and than `largest`.
+    """Return a member of a zip file, refusing one larger than declared or than `largest`.
 
     Raises:
         ValueError: It is.

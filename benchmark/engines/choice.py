@@ -96,7 +96,7 @@ class EngineChoice:
             return
         from gridbench.core.environment import all_devices, choose_device
 
-        # Trying a device that is there would take some of its memory from the runs.
+        # Trying a device would take some of its memory from the runs.
         for name in set(self.devices) - {"auto", "cpu", *all_devices()}:
             choose_device(name)
 
@@ -112,7 +112,7 @@ class EngineChoice:
         from gridbench.training.compile import require_compiler
 
         named = [name for name in self.devices if name != "auto"] or all_devices()
-        # An accelerator would lose memory to a process that only starts others.
+        # This process only starts others, and would hold memory of the accelerator.
         for name in named[:1] if self.workers == 0 else set(named) & {"cpu"}:
             require_compiler(choose_device(name))
 
@@ -155,7 +155,7 @@ class EngineChoice:
         return fastest_threads(plans[0], execution.cache or default_cache(), say)
 
 
-# More than any machine has cores; a million end the process.
+# More cores than any machine has; a million processes would exhaust it.
 MOST_THREADS = 1024
 
 

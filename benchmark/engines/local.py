@@ -56,7 +56,7 @@ class _Queue:
 
 
 class LocalPool:
-    """Computes several runs side by side; the run of a worker that is killed is tried again.
+    """Computes several runs side by side; if a worker is killed, its run is tried again.
 
     Args:
         execution: Where records go. Runs get one thread each unless it says otherwise: two processes of one thread
@@ -95,7 +95,7 @@ class LocalPool:
                         index = todo.waiting.popleft()
                         todo.tries[index] = todo.tries.get(index, 0) + 1
                         worker.index, worker.since = index, None
-                        # A worker that has died cannot take it, and is found by the end of its pipe.
+                        # A worker that has died cannot receive it; its closed pipe is noticed later.
                         with suppress(OSError):
                             worker.pipe.send(configs[index].model_dump(mode="json"))
                 yield from self._listen(todo)
@@ -200,7 +200,7 @@ def _end(worker: _Worker) -> None:
 
 
 class _Reporter:
-    """Sends epochs through a pipe; when its other end is closed, the run stops like one that is interrupted."""
+    """Sends epochs through a pipe; if its other end is closed, the run stops as if interrupted."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
@@ -236,13 +236,13 @@ def work(
     os.environ.update(environment)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)
-    # Loaded before a run's time starts to count; a run would load it a moment later.
+    # Imported before the run's time starts to count; the run would import it anyway.
     import timm  # noqa: F401
 
     for path in plugins:
         load_plugin(path)
     execution = replace(execution, progress=_Reporter(pipe))
-    # What is loaded stays: to look through it after every run took a seventh of a short one.
+    # Exclude what is loaded from garbage collection, which took a seventh of a short run.
     gc.freeze()
     while True:
         try:
@@ -260,7 +260,7 @@ def work(
             pipe.send(answer)
         except OSError:
             return
-        # Networks, trainer and optimiser refer to each other: left to itself, Python keeps those of many runs.
+        # Networks, trainer and optimiser form reference cycles, which Python would keep for many runs.
         gc.collect()
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Placement", "assign", "runs_that_fit"]
 
-# Of a device's memory; the rest is for other processes and for fragmentation.
+# Share of a device's memory; the rest is left for other processes and fragmentation.
 USABLE = 0.9
 
 
@@ -40,7 +40,7 @@ class Placement:
         if self._measures and memory is not None:
             self._largest = max(self._largest, memory.peak)
             if self._overhead is None:
-                # Later, runs of this pool are beside it, which are not overhead.
+                # Measured on the first run: later, other runs of this pool would count as overhead.
                 self._overhead = memory.overhead
             self._per_device = runs_that_fit(memory.total, self._largest, self._overhead)
 

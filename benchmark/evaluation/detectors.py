@@ -82,7 +82,7 @@ class Detector:
     found: Array | None = None
 
     def found_images(self, percent: Any) -> Array | None:
-        """Return (N,) bool: images with a label that is found, or else the highest scores, as many as a share."""
+        """Return (N,) bool: images with a detected label, or else a share of the images with the highest scores."""
         if self.found is not None:
             found: Array = np.any(self.found, axis=1)
             return found

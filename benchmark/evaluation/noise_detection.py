@@ -141,7 +141,7 @@ def _scored(
             # Only maps have pixels.
             found |= {} if way == "softmin" else {way: None}
             continue
-        # As they are kept, so that the record gives the very same numbers again.
+        # Converted to the type in which they are stored, so that the record reproduces the same numbers.
         score = scores[way].astype(np.float32)
         found[way] = detection_scores(truth, score, selected[way])
         if way != "random":

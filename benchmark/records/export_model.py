@@ -126,7 +126,7 @@ def _network(plan: Plan, weights: bytes) -> TimmBackbone:
     )
     try:
         tensors = load(weights)
-        # torch would convert them.
+        # load_state_dict would convert the types silently.
         types = {name: tensor.dtype for name, tensor in backbone.model.state_dict().items()}
         for name in (name for name in tensors.keys() & types.keys() if tensors[name].dtype != types[name]):
             raise InputError(f"The weights of {name!r} are {tensors[name].dtype}, not {types[name]}.")
@@ -208,7 +208,7 @@ def _card(stored: RunRecord, plan: Plan, config: Mapping[str, Any]) -> str:
     realised = (stored.result.get("noise") or {}).get("realised")
     if isinstance(realised, bool) or not isinstance(realised, int | float):
         raise InputError(f"The result in {stored.folder} tells no realised noise rate.")
-    # The name of a machine is text of other people; it stays one line and no markup.
+    # The machine's name is untrusted text: keep it on one line, without markup.
     machine = escape(" ".join(stored.machine.split())).replace("`", "'")
     scores = {
         f"test NDCG@{k}": f"ndcg@{k}",

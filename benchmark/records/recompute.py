@@ -124,7 +124,7 @@ def outside_of_classes(
         known = [value for value in values if value is not None]
         if told is None or not known:
             continue
-        # What is predicted of a class that is nowhere counts against F1; recall does not know of it.
+        # Predictions of an absent class lower F1 and leave recall unchanged.
         low = 0.0 if len(known) < len(values) and name != "recall" else min(known)
         if not low - TOLERANCE <= told <= max(known) + TOLERANCE:
             yield (
@@ -220,7 +220,7 @@ def _unfounded(stored: StoredRun) -> Iterator[str]:
     kept = _kept(stored)
     for level in ("image", "label"):
         for way, scores in ((stored.result.get("sample_detection") or {}).get(level) or {}).items():
-            # Draws at random follow from the seed and are not kept.
+            # Random rankings follow from the seed and are not stored.
             needed = {f"{level}.wrong"} | ({f"{level}.{way}"} - {f"{level}.random"})
             if scores is not None and not needed <= kept.keys():
                 yield f"sample_detection/{level}/{way} has scores, and detection.npz holds nothing to compute them from"

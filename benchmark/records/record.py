@@ -162,7 +162,7 @@ def read_record(folder: Path, verify: bool = False) -> StoredRun:
         folder.name.encode()
         config = _mapping(folder / "config.json")
     except (OSError, ValueError) as error:
-        # It is written whole, so that an interrupted run has none that cannot be read.
+        # It is written atomically, so that an interrupted run leaves no unreadable one.
         settings = folder / "config.json"
         damaged = (folder / DONE).exists() or settings.exists() or settings.is_symlink()
         reason = f"{settings.name}: {reason_of(error, settings)}"

@@ -110,7 +110,7 @@ def rescore(folder: Path, changes: Mapping[str, Any], execution: Execution) -> R
     # Training decides the numbers; scoring differs in the last digits at most.
     environment["machine"] = trained_on
     with locked(execution.runs, target):
-        # Another process may have scored it meanwhile, and what is done is not replaced.
+        # Another process may have scored it meanwhile; a finished record is not replaced.
         there = read_record(target, verify=True) if target.exists() else None
         if isinstance(there, RunRecord) and there.id == plan.id:
             return there

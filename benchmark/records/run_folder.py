@@ -34,9 +34,9 @@ __all__ = [
 # Folders beside the runs: locks, notes of sweeps (sweep_manifest), selections (model_selection).
 OWN = (".locks", ".sweeps", SELECTIONS)
 DAMAGED, REPLACED = "damaged", "replaced"
-# `gridbench status` looks at a lock by taking it for a moment.
+# Waits this long, since `gridbench status` tests a lock by acquiring it for a moment.
 LOCK_SECONDS = 1.0
-# The files of a record that are no arrays.
+# The files of a record other than arrays.
 LEFTOVERS = {
     "config.json",
     "done",
@@ -99,7 +99,7 @@ def prepare(
 ) -> None:
     """Prepare the run folder: set aside invalid or replaced contents, and write config.json."""
     foreign = found is not None and found.config and found.id != plan.id
-    # Files without any settings beside them are no interrupted run of ours.
+    # Files without a config beside them are not from an interrupted run.
     unknown = found is not None and not found.config and _holds_files(folder)
     if found is not None and (found.state == "corrupt" or foreign or unknown):
         aside = free_name(_hidden(folder, DAMAGED))
@@ -146,7 +146,7 @@ def _holds_files(folder: Path) -> bool:
 
 
 def no_room(error: BaseException) -> NoRoom | None:
-    """Return the error for a full disk, or None if that is not what happened."""
+    """Return the error for a full disk, or None for any other error."""
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         return NoRoom(
             f"There is no room left on the disk ({reason_of(error)}). What was finished before is intact; make "
@@ -174,7 +174,7 @@ def asides(folder: Path, why: str) -> list[Path]:
 
 
 def free_name(path: Path) -> Path:
-    """Return the path with the first number at its end that is not taken."""
+    """Return the path with the first free number appended."""
     number = 0
     while True:
         candidate = path.with_name(f"{path.name}-{number}")

@@ -79,7 +79,7 @@ def planned(config: RunConfig, execution: Execution) -> tuple[Plan, Execution]:
         RunFailed: None of the candidate settings could be timed.
     """
     if config.backbone is not None:
-        # Not the recipe's own, for which timm need not be imported before it is built.
+        # The recipe's own backbone exists, so timm need not be imported yet.
         require_backbone(config.backbone)
     config, execution = _decided(config, execution)
     return make_plan(config, execution.cache or default_cache(), execution.building), execution
@@ -133,7 +133,7 @@ def execute(plan: Plan, execution: Execution, build: Builder = Experiment) -> Ru
             raise unwritable(execution.runs, error) from None
         try:
             return _compute(experiment, folder, execution, build)
-        # A plug-in may raise what is no Exception: sys.exit(0) must not look like a run that is done.
+        # A plug-in may raise a BaseException: sys.exit(0) must not look like a finished run.
         except BaseException as error:
             if is_interrupt(error):
                 raise
@@ -153,7 +153,7 @@ def check(plan: Plan, execution: Execution) -> None:
 
 
 def _finished(plan: Plan, execution: Execution) -> RunRecord | None:
-    """Return the record of a run that is done; None for one that is to be computed."""
+    """Return the record of a finished run; None if it has to be computed."""
     folder = execution.runs / plan.folder_name
     check_trackers(execution.log, execution.log_folder)
     check_folder(folder)
@@ -191,7 +191,7 @@ def _compute(experiment: Experiment, folder: Path, execution: Execution, build: 
 
             with CheckpointWriter(folder, plan.id) as writer:
                 experiment.trainer.train(_Watchers((log, execution.progress)), save)
-        # Before the scores, so that a run whose descriptors cannot be compared can still be scored otherwise.
+        # Before scoring, so that a run whose descriptors cannot be compared can be scored with another distance.
         write_bytes(folder / WEIGHTS, experiment.weights())
         started = time.perf_counter()
         outcome = experiment.score(keep_predictions=execution.keep == "all")
@@ -232,11 +232,11 @@ def _resumed(
         found = [path for path in folder.glob("checkpoint*") if not path.name.startswith(kept.name)]
         aside = free_name(kept)
         aside.mkdir()
-        # Folders and links of these names, too, which no later checkpoint would replace.
+        # Including folders and links, which no later checkpoint would replace.
         for path in found:
             path.replace(aside / path.name)
         execution.say(f"In {folder.name} {error}. It was set aside as {aside.name}; the run starts over.")
-        # What was read before the defect was found may be in the weights already.
+        # Weights may have been loaded before the defect was found.
         again = build(experiment.plan, experiment.device)
         assert again.trainer is not None
         again.trainer.profile(execution.profile)

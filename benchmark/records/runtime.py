@@ -98,7 +98,7 @@ class Measured:
             environment, config = stored.environment(), stored.config["config"]
             spent, epochs = environment["seconds"], max(config["epochs"] or 1, 1)
             kind = _kind(config)
-            # A run that was only scored again says nothing of training.
+            # A run that was only rescored has no training time.
             if "scored_from" not in environment:
                 training, afterwards = (
                     sum(spent.get(phase, 0.0) for phase in phases) for phases in (_TRAINING, _AFTERWARDS)

@@ -254,7 +254,7 @@ def is_held(runs: Path, name: str) -> bool:
 
 
 def _epoch(stored: StoredRun) -> int | None:
-    """Return the epoch of the last checkpoint, unless it is none of the run's, which starts over then."""
+    """Return the epoch of the last checkpoint; None if the run cannot use it and starts over."""
     try:
         epoch = int(read_json(stored.folder / "checkpoint.json")["epoch"])
     except (OSError, ValueError, LookupError, TypeError):

@@ -116,7 +116,7 @@ _DECLARING = (["sweep"], ["reproduce"])
 
 
 def _command(text: str) -> str:
-    """Return a command line, or a call in Python, that does nothing but compute a sweep: people repeat what is shown.
+    """Return a command line or Python call that only computes a sweep, since users repeat what is shown.
 
     Raises:
         ValueError: It would do something else.

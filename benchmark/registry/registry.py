@@ -164,7 +164,7 @@ class Registry(Generic[T]):
         return iter(self.names())
 
     def origin(self, name: str) -> str:
-        """Return who registered that name: `"gridbench"`, a package with its version, or a file."""
+        """Return where a name was registered: `"gridbench"`, a package with its version, or a file."""
         self._discover()
         if name in self._loaded:
             return self._loaded[name][1]
@@ -246,7 +246,7 @@ class Registry(Generic[T]):
                 f"The {self.kind} {name!r} from {origin} has the version {version!r}; it must be a whole number from 1."
             )
         if isinstance(component, type):
-            # Only a name of its own counts: a subclass inherits that of the component it extends.
+            # Only the class's own name counts; a subclass inherits the name of the component that it extends.
             own = vars(component).get("name")
             if own is None:
                 component.name = name  # type: ignore[attr-defined]
@@ -260,7 +260,7 @@ class Registry(Generic[T]):
     def _enter(self, name: str, component: T, origin: str) -> T:
         if name in self._loaded:
             earlier, earlier_origin = self._loaded[name]
-            # A file that is imported once more defines the same thing anew; anything else is a second claim.
+            # A file that is imported again redefines the same component; anything else is a conflict.
             again = earlier_origin == origin and _qualified(earlier) == _qualified(component)
             if earlier is not component and not again:
                 raise self._collision(name, earlier_origin, origin)

@@ -63,7 +63,7 @@ class Computing:
         engine = self.engine.make(execution, [item.plan for item in todo], self.time_limit, progress.say)
         failures = _watch(engine, todo, progress, self.max_failures)
         if failures:
-            # Told here, since the folder of a run that failed before it began, or was stopped, does not say why.
+            # Shown here, since a run that failed before it began, or was stopped, leaves no reason in its folder.
             first = "" if len(failures) == 1 else "The first: "
             raise RunFailed(
                 f"{counted(len(failures), 'run')} failed; all others are intact. {first}{failures[0].rstrip('.')}. "

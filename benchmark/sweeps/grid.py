@@ -260,7 +260,7 @@ def _expanded(given: Sequence[Any]) -> list[str]:
         if part.count(":") == 2:
             values.extend(_range(part))
             continue
-        # 30 and 30.0 are one value. One that is there twice is a slip, mostly for another one.
+        # 30 and 30.0 are the same value. A repeated value is most likely a typo for another one.
         number = Decimal(part) if is_plain_number(part) else part
         if number in written:
             raise InputError(f"The list {text} has {part} twice; give each value once.")

@@ -237,7 +237,7 @@ def _chosen(item: Item, names: Sequence[str], search: Search) -> dict[str, Any]:
     for name in names:
         if name in search.settings:
             value = getattr(config, name)
-            # A config holds the usual value of a setting as none.
+            # A config stores the default of a setting as None.
             found[name] = FIELDS[name].unset if value is None else value
         elif name in config.parameters:
             found[name] = config.parameters[name]

@@ -161,7 +161,7 @@ def counts_of(source: Source) -> list[ParameterCounts]:
 
 
 def datasets_for(shown: Exhibit, wanted: str | None) -> tuple[str, ...]:
-    """Return the archives to run a table or figure on: the one that is wanted, or all that the paper shows."""
+    """Return the archives to run a table or figure on: the requested one, or all that the paper shows."""
     return (wanted,) if wanted else shown.datasets
 
 
@@ -174,7 +174,7 @@ def requirements(
 
 
 def refuse_missing(source: Source) -> None:
-    """Refuse to compute on an archive that is not there.
+    """Refuse to compute on a missing archive.
 
     Raises:
         InputError: With the command that prepares it.

@@ -29,10 +29,10 @@ __all__ = ["Computing", "PlannedSweep", "SweepResult", "declare_items", "plan_sw
 
 @dataclass(frozen=True)
 class PlannedSweep:
-    """A sweep that is ready to be computed.
+    """A sweep ready to be computed.
 
     Attributes:
-        sweep: Its runs, with what is done of them.
+        sweep: Its runs, with their stored records.
         execution: Where records go.
         computing: How they are computed.
         search: Which parameters are selected; None where none is.
@@ -74,7 +74,7 @@ class PlannedSweep:
             self.computing.compute(self.execution, todo, progress)
 
     def selections(self) -> list[tuple[Selection, Path]]:
-        """Select parameters by validation scores, and write what was chosen, and from what, to a file each."""
+        """Select parameters by validation scores, and write each choice and its candidates to a file."""
         if self.search is None:
             return []
         chosen = select(self.sweep.items, self.execution.runs, self.search)
@@ -130,7 +130,7 @@ def sweep(
     execution = execution or Execution(keep="light")
     with progress or ProgressReporter(quiet=True) as shown:
         planned = plan_sweep(settings, execution, computing or Computing(EngineChoice(workers=0)), shown)
-        # Paths as text, so that the call holds nothing but literals.
+        # Paths become strings, so that the call consists of literals.
         plain = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
         planned.compute(f"gridbench.sweep({plain!r})", shown, retry_failed)
     folders = (execution.runs / item.plan.folder_name for item in planned.sweep.items)
@@ -142,7 +142,7 @@ def sweep(
 def plan_sweep(
     settings: Mapping[str, Any], execution: Execution, computing: Computing, progress: ProgressReporter
 ) -> PlannedSweep:
-    """Expand the settings of a sweep to its runs, and look up what is done.
+    """Expand the settings of a sweep into its runs, and look up the finished ones.
 
     Raises:
         InputError: A name or a value is wrong, or nothing is left to run.

@@ -136,7 +136,7 @@ def _rows(pair: Pair) -> dict[str, tuple[type[Any], Specification]]:
 
 
 def _space(pair: Pair, search: Search) -> dict[str, tuple[Any, ...]]:
-    """Return name -> candidate values of what is selected, for the parameters that the pair has and for all settings.
+    """Return the candidate values of the selected settings and of the parameters that the pair has.
 
     Reference rows, which only give the other rows a scale, are not tuned.
     """

@@ -47,7 +47,7 @@ def read_settings(
 
 
 def _search(axes: dict[str, list[str]], values: dict[str, Any]) -> Search | None:
-    """Remove what is selected from the declaration and return it; `last` and `best`, of epochs, stay."""
+    """Remove what is to be selected from the settings and return it; `last` and `best`, which select epochs, stay."""
     given = values.pop("select", None)
     words = several("select", given) if given is not None else []
     epochs = [word for word in words if word in ("last", "best")]
@@ -55,7 +55,7 @@ def _search(axes: dict[str, list[str]], values: dict[str, Any]) -> Search | None
     names = tuple(word for word in words if word not in epochs and _as_setting(word) not in settings)
     if len(epochs) > 1:
         raise InputError(
-            "--select has both last and best, which say the epoch that is scored; give one of them."
+            "--select has both last and best, which choose the epoch to score; give one of them."
         )
     if epochs:
         values["select"] = epochs[0]

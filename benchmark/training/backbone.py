@@ -95,7 +95,7 @@ class TimmBackbone(nn.Module):
         self._channels_last = spec.memory_format == "channels_last"
         self._bfloat16 = spec.precision == "bfloat16"
         self._compiled = spec.compiled
-        # A function and no module, so that the names of the weights stay those of the model.
+        # A function rather than a module, so that parameter names stay those of the model.
         self._in_training = compiled(self._pass) if self._compiled else self._pass
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -222,7 +222,7 @@ def require_backbone(name: str) -> None:
 
 def _create(spec: BackboneSpec) -> nn.Module:
     require_backbone(spec.name)
-    # timm loads what fits of a model from elsewhere, and says nothing of the rest; `load_weights` wants all of it.
+    # For such sources timm silently loads only the weights that fit; `load_weights` requires all of them.
     pretrained = spec.pretrained and not spec.name.startswith(SOURCES)
     options: dict[str, Any] = {"pretrained": pretrained, "num_classes": 0, "in_chans": spec.bands}
     if spec.output_stride is not None:
@@ -247,7 +247,7 @@ def _made(spec: BackboneSpec, options: dict[str, Any]) -> nn.Module:
         options["pretrained_cfg_overlay"] = {"state_dict": read_weights(path)}
     try:
         config = model_config(spec.name)
-        # As a folder, so that nothing is asked of the hub again.
+        # As a local folder, so that the hub is not queried again.
         name = spec.name if config is None else f"local-dir:{config.parent}"
         model: nn.Module = timm.create_model(name, **options)
         getattr(model, "pretrained_cfg", {}).pop("state_dict", None)

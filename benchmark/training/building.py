@@ -168,7 +168,7 @@ def training_set(
     if plan.kind == "pixel":
         maps = archive.label_maps[indices]
     if labels == "noisy" and plan.kind == "pixel":
-        # Of clean scene labels a method could read what its maps should have been.
+        # Clean scene labels would reveal which classes the noisy maps should contain.
         scene, maps = map_presence(noisy, archive.num_classes)[0], noisy
     elif labels == "noisy":
         scene = noisy

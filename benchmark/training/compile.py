@@ -34,7 +34,7 @@ def compiled(function: Pass) -> Pass:
 
 def compile_failure(error: BaseException) -> str:
     """Return why a forward or backward pass could not be compiled; empty for an error of another kind."""
-    kinds = sys.modules.get("torch._dynamo.exc")  # loaded by whatever compiles, and slow to load
+    kinds = sys.modules.get("torch._dynamo.exc")  # slow to import, and imported by torch.compile anyway
     if kinds is None or not isinstance(error, kinds.TorchDynamoException):
         return ""
     return _reason(error)

@@ -131,7 +131,7 @@ def truth_of(plan: Plan, images: Array, labels: Array) -> Truth:
     """
     archive = plan.archive
     real = archive.clean_label_maps if plan.kind == "pixel" else archive.clean_scene_labels
-    # Of single labels fewer may change than were drawn; then as many are flagged as really changed.
+    # Fewer single labels may change than were drawn; then the number that really changed is flagged.
     injected = float(plan.config.slnir) if real is None and plan.kind != "single" else None
     if plan.kind == "pixel":
         clean = (archive.true_label_maps[i] for i in images)

@@ -179,7 +179,7 @@ class EpochLog:
         row: dict[str, Any] = {"epoch": epoch + 1}
         row.update({name: float(total) / max(self._count, 1) for name, total in self._sums.items()})
         for name, count in self._nans.items():
-            # Of a loss that is none the trainer says more.
+            # The trainer reports NaN losses in more detail.
             if int(count) and np.isfinite(row["loss"]):
                 images = counted(int(count), "image")
                 raise RunFailed(f"In epoch {epoch + 1} the {name} of {images} is not a number (NaN).")

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
+from gridbench.config import RunConfig
 from gridbench.core.files import file_hash
 from gridbench.core.identity import LOCAL
-from gridbench.errors import InputError
+from gridbench.errors import InputError, reason_of
 
-__all__ = ["SOURCES", "Published", "model_config", "published_weights", "weights_hash"]
+__all__ = ["SOURCES", "Published", "model_config", "published_weights", "weights_hash", "weights_versions"]
 
 HUB = "hf-hub:"
 SOURCES = (HUB, LOCAL)
@@ -27,7 +28,7 @@ _REPOSITORY = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
 _REVISION = re.compile(r"[\w./-]{0,200}", re.ASCII)
 
 SECONDS_TO_ANSWER = 4.0
-# In the order of timm: pickles only where there is nothing else, and those are loaded with weights_only.
+# In timm's order; pickles come last and are loaded with weights_only.
 FILES = ("model.safetensors", "pytorch_model.bin")
 
 
@@ -109,6 +110,34 @@ def published_weights(name: str) -> Published:
     return Published(path, repository, path.parent.name, weights_hash(path))
 
 
+def weights_versions(config: RunConfig) -> dict[str, str]:
+    """Return the hashes of the initial weights, published or from the user's file; nothing for training from scratch.
+
+    Raises:
+        InputError: They cannot be had, or a prefix is given without a file.
+    """
+    hashes = {}
+    folder = model_config(config.backbone or "")
+    if folder is not None:
+        hashes["backbone_config"] = weights_hash(folder)
+    if config.weights_prefix is not None and config.weights is None:
+        raise InputError(
+            "The setting 'weights_prefix' (--weights-prefix) changes nothing without --weights FILE."
+        )
+    if config.pretrained and config.backbone:
+        hashes["pretrained_weights"] = published_weights(config.backbone).sha256
+    if config.weights is not None:
+        try:
+            hashes["weights_file"] = weights_hash(Path(config.weights))
+        except FileNotFoundError:
+            raise InputError(f"The weights file {config.weights!r} does not exist.") from None
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"The weights file {config.weights!r} cannot be read: {reason_of(error, config.weights)}"
+            ) from None
+    return hashes
+
+
 def weights_hash(path: Path) -> str:
     """Return the sha256 of a file of weights, computed once for all runs of a sweep.
 
@@ -157,7 +186,7 @@ def _fetched(repository: str, files: tuple[str, ...], revision: str | None, name
                 return Path(hf_hub_download(repository, file, revision=revision))
             except Exception as error:
                 problem = error
-                # Where a file is missing the next may be there; LocalEntryNotFoundError means that the network failed.
+                # If a file is missing, try the next; LocalEntryNotFoundError means that the network failed.
                 if not isinstance(error, EntryNotFoundError) or isinstance(error, LocalEntryNotFoundError):
                     break
     elif not constants.HF_HUB_OFFLINE:
@@ -171,7 +200,7 @@ def _fetched(repository: str, files: tuple[str, ...], revision: str | None, name
 
 
 def _answers(url: str) -> bool:
-    """Return within seconds whether a server answers, through the proxy if one is set, and with what is no failure."""
+    """Return within seconds whether a server answers without an error, through the proxy if one is set."""
     answered = threading.Event()
 
     def ask() -> None:
@@ -180,7 +209,7 @@ def _answers(url: str) -> bool:
                 urllib.request.Request(url, method="HEAD"), timeout=SECONDS_TO_ANSWER
             ).close()
         except urllib.error.HTTPError as error:
-            # What is missing or forbidden is for the hub's client to say; 407 is a proxy's.
+            # The hub's client reports missing or forbidden files; 407 comes from a proxy.
             if error.code >= 500 or error.code == 407:
                 return
         except urllib.error.URLError as error:
@@ -191,7 +220,7 @@ def _answers(url: str) -> bool:
             return
         answered.set()
 
-    # Looking up a name has no limit of time.
+    # A DNS lookup has no timeout.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(SECONDS_TO_ANSWER)

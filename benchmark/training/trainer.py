@@ -87,7 +87,7 @@ class Trainer:
     def __post_init__(self) -> None:
         s = self.settings
         self.profile(False)
-        # Of the class: an attribute of one of these names may hide it in methods that are older than the hooks.
+        # Looked up on the class: methods written before the hooks may have instance attributes of these names.
         self._hooks = type(self.method)
         batches = len(batches_of(np.arange(self.truth.num_samples), s.batch_size))
         self.updates = Updates(self.method, s.rule, s.epochs, batches)

@@ -84,7 +84,7 @@ def build_once(directory: Path, build: Callable[[Path], None], *, force: bool = 
             if error.errno is not None and error.filename is None:
                 error.filename = str(partial)
             raise
-        # Removing what is there may take a while, in which others open it and this process may be killed.
+        # Removing the old archive takes a while, during which others may open it or this process may be killed.
         replaced = directory.with_name(f".{directory.name}.replaced")
         if replaced.exists():
             shutil.rmtree(replaced)

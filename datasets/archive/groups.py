@@ -36,7 +36,7 @@ class Grouping:
 
 
 def groupings_of(archive: Archive, pattern: str | None = None) -> list[Grouping]:
-    """Return how the samples of an archive belong together, as far as it tells, the coarsest first.
+    """Return the known groupings of an archive's samples, the coarsest first.
 
     Args:
         archive: The archive.

@@ -131,7 +131,7 @@ def read_index(path: Path) -> dict[str, Any]:
 
 
 def _wrong_field(index: Mapping[str, Any]) -> str:
-    """Say which field of an index is of no use, or nothing."""
+    """Return the name of an invalid field of an index; empty if there is none."""
     classes, groups, files = index["class_names"], index["groups"], index["files"]
     bands = sum(len(group["bands"]) for group in groups)
     plain = [isinstance(file, str) and file == Path(file).name and file not in ("", "..") for file in files]

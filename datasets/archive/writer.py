@@ -121,7 +121,7 @@ class ArchiveWriter:
         self._sources = rows_of(SOURCES, (32,)) if layout.sources else None
         self._journal = rows_of(_JOURNAL, ())
         if not (folder / _PLAN).exists():
-            # Last, so that nothing goes on with files that a full disk or a kill left without their beginning.
+            # Written last, so that packing never continues with files whose beginning a full disk or a kill prevented.
             write_bytes(folder / _PLAN, self._attempt())
         self._state = np.array(np.load(folder / _JOURNAL, allow_pickle=False))
         self._pending: list[int] = []
@@ -284,7 +284,7 @@ class ArchiveWriter:
 def plan_digest(
     layout: Layout, names: Sequence[str], split: Sequence[str], settings: Mapping[str, Any]
 ) -> str:
-    """Hash what is decided before a pixel is read, to identify the work that an interrupted build was doing."""
+    """Hash all that is decided before a pixel is read, to identify the work of an interrupted build."""
     described = dataclasses.asdict(layout)
     if not layout.clean_maps:
         # Archives that were packed before clean maps existed keep their digest.

@@ -264,7 +264,7 @@ class EvaluationSet:
         """
         on_cpu = self.device.type == "cpu"
         if self._pixels is None:
-            # Next to the processor a copy of its own would gain nothing over the mapped file.
+            # On the CPU a copy would be no faster than the mapped file.
             limit = 0 if on_cpu else None
             self._pixels = hold(self.archive, self.indices, None, self.device, limit, self._statistics)
         starts = range(0, len(self), batch_size)

@@ -120,7 +120,7 @@ def first_lines(lines: Sequence[str], what: str, most: int = _MOST_LINES) -> lis
 
 
 def listed(noun: str, what: str, names: Sequence[str], plural: str = "", shown: int = 5) -> list[str]:
-    """Return one sentence that counts names, as `counted` does, and shows the first; none when there are none."""
+    """Return a list with one sentence that counts names and shows the first ones; empty without names."""
     if not names:
         return []
     more = f" and {len(names) - shown} more" if len(names) > shown else ""

@@ -323,7 +323,7 @@ def _peculiarities(
 def _refuse_other_order(shapes: Sequence[Shape]) -> None:
     """Refuse images whose files give names in common to their bands, and not the same ones in the same order."""
     orders = sorted({shape.names for shape in shapes if shape.names})
-    # Names that are those of no other file, such as t1_B2 and t2_B2, tell nothing.
+    # Names that match no other file, such as t1_B2 and t2_B2, are no evidence.
     for one, other in itertools.combinations(orders[:_LOOKED_AT], 2):
         if len(one) == len(other) and set(one) & set(other):
             raise InputError(

@@ -35,7 +35,7 @@ __all__ = ["check_name", "default_workers", "prepare"]
 
 _PROGRESS = "progress.json"
 _UNITS_AT_A_TIME = 8
-# With less work than this, starting processes takes longer than what they save.
+# With less work, starting processes takes longer than they save.
 _UNITS_WORTH_PROCESSES = 400
 _BYTES_WORTH_PROCESSES = 100_000_000
 _LISTED_FAILURES = 1000
@@ -118,7 +118,7 @@ def prepare(
         archive = build_once(directory, build, force=force)
         if packed:
             return archive
-    # It was there, or another process has packed it meanwhile, perhaps from something else.
+    # The archive existed already, or another process has packed it meanwhile, perhaps from other sources.
     if archive.plan != digest:
         raise InputError(f"{_what_differs(plan, archive)} Take another --name, or replace it: {again}")
     refuse_changed_sources(plan, archive, progress, again)

@@ -18,7 +18,7 @@ from gridbench.errors import reason_of
 
 __all__ = ["Header", "exif_orientation", "read_header", "upright"]
 
-# More than this is no image that people have, but a file made to fill the memory.
+# Larger than any real image: such a file is made to exhaust the memory.
 _MOST_PAGES = 1024
 _MOST_TILE_PIXELS = 1 << 26
 _MOST_EXIF = 1 << 16
@@ -126,7 +126,7 @@ def read_header(file: BinaryIO, path: Path) -> Header:
 
 
 class _Refused(ValueError):
-    """What is wrong with a file that is not damaged, as the rest of a sentence about it."""
+    """An undamaged file that is refused; the message continues a sentence about the file."""
 
 
 class _CutShort(_Refused):
@@ -156,7 +156,7 @@ def upright(pixels: NDArray[np.generic], orientation: int) -> NDArray[np.generic
 
 
 def exif_orientation(value: object) -> int:
-    """Return an EXIF orientation, 1 for one that is missing or none of the eight."""
+    """Return the EXIF orientation, 1 if it is missing or invalid."""
     text = str(value)
     return int(text) if re.fullmatch("[1-8]", text) else 1
 
@@ -233,7 +233,7 @@ def _nodata(text: bytes) -> float | None:
 
 
 def _png_header(file: BinaryIO, header: Header) -> Header:
-    """Follow the chunks of a PNG to its end: GDAL reads one that is cut short as black without a word."""
+    """Follow the chunks of a PNG to its end: GDAL silently reads missing parts as black."""
     place, orientation = 8, 1
     transparent: tuple[int, ...] = ()
     while place + 12 <= header.bytes:
@@ -319,7 +319,7 @@ def _orientation_in(file: BinaryIO, start: int, length: int) -> int:
 
 
 def _check_jpeg_end(file: BinaryIO, size: int) -> None:
-    """Look for the marker that ends a JPEG: decoders fill up one that is cut short."""
+    """Look for the end marker of a JPEG: decoders fill in truncated ones."""
     file.seek(0)
     end = 0
     for start in range(0, size, 1 << 20):

@@ -21,7 +21,7 @@ from gridbench.errors import InputError
 
 __all__ = ["SourceState", "copies_across_splits", "left_out_digest", "refuse_changed_sources", "state_of"]
 
-# A sparse file may have terabytes, and was left out without being read.
+# A sparse file may claim terabytes; it was left out unread.
 _MOST_HASHED = 1 << 30
 
 

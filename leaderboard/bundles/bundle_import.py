@@ -119,7 +119,7 @@ def wrong_record(folder: Path) -> Iterator[str]:
 
 
 def _move(bundle: Path, source: Path, home: Path) -> Imported:
-    """Move checked records to their folder; one that is there already must be the same."""
+    """Move checked records to their folder; existing ones must be identical."""
     folders = sorted(path for path in source.iterdir() if path.is_dir())
     known = [folder for folder in folders if os.path.lexists(home / folder.name)]
     _require_same(bundle, known, home)
@@ -141,7 +141,7 @@ def _move(bundle: Path, source: Path, home: Path) -> Imported:
 
 
 def _require_same(bundle: Path, folders: list[Path], home: Path) -> None:
-    """Refuse records of which another one of their name is there."""
+    """Refuse records if a different one of the same name exists."""
     reasons = [
         f"{folder.name}: another record of that name is there; import under another --origin"
         for folder in folders

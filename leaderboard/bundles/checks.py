@@ -102,7 +102,7 @@ def opened(path: Path, check_name: Callable[[str], None]) -> Iterator[Bundle]:
         refuse(path, [str(error)])
     except (OSError, *ZIP_ERRORS) as error:
         if isinstance(error, OSError) and error.errno in NO_ROOM:
-            # What is read is written elsewhere meanwhile.
+            # The full disk is the one that the content is written to while it is read.
             raise
         raise InputError(f"The bundle {str(path)!r} cannot be read: {reason_of(error, path)}") from None
 

@@ -80,7 +80,7 @@ def pack_submission(
 
 
 def _wrong_plugins(runs: Sequence[Run], sources: Mapping[str, bytes]) -> Iterator[str]:
-    """Yield the runs that were computed with another plug-in than what is in the bundle; nothing is run for it.
+    """Yield the runs computed with a plug-in that is not in the bundle; no plug-in is executed.
 
     A run's identity has the sha256 over the hashes of the sources it used (`gridbench.core.plugins.source_digest`).
     """

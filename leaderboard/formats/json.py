@@ -21,7 +21,7 @@ SCHEMA = 1
 
 def render_json(report: Report) -> str:
     """Write a report as one JSON document; numbers in the shown unit, null where there is none."""
-    # In ASCII, so that no name acts on the terminal that shows the file.
+    # ASCII, so that no name can contain terminal control sequences.
     return json.dumps(report_document(report), indent=1, allow_nan=False) + "\n"
 
 

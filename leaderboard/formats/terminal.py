@@ -66,7 +66,7 @@ def _grids(sheet: Sheet, console: Console) -> list[Grid]:
 def _print_whole(grid: Grid, console: Console) -> None:
     """Print a table at its own width: a terminal that is narrower wraps lines, but no number is cut off."""
     size = console.size
-    # Of both, since rich takes 80 columns for a dumb terminal of which it knows the width alone.
+    # Pass both: with the width alone, rich assumes 80 columns on a dumb terminal.
     console.size = ConsoleDimensions(max(size.width, _width(grid, console)), size.height)
     console.print(grid)
     console.size = size

@@ -99,7 +99,7 @@ def reported_numbers() -> tuple[Reported, ...]:
 
 
 def reported_beside(cell: Cell) -> Reported | None:
-    """Return the number that a paper reports for a cell, from its comparison of methods where it is there."""
+    """Return the number that a paper reports for a cell, preferably from its comparison of methods."""
     fitting = [number for number in reported_numbers() if number.fits(cell)]
     return min(fitting, key=lambda number: number.sensitivity, default=None)
 

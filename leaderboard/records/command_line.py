@@ -16,7 +16,7 @@ _ON_BY_DEFAULT = ("flips", "move_maps")
 
 
 def command_of(stored: Mapping[str, Any]) -> str:
-    """Return the command that computes a run, with every setting of its record, whatever is the default today.
+    """Return the command that computes a run, with every setting of its record, even those with defaults.
 
     Args:
         stored: Content of the record's config.json.

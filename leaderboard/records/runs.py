@@ -28,7 +28,7 @@ LONGEST_NAME = 200
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A folder that is no result, and why; with settings and seed when its configuration could be read."""
+    """A folder without a result, with the reason, and its settings and seed if they could be read."""
 
     folder: Path
     state: str

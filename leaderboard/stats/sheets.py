@@ -106,7 +106,7 @@ def _pooled_texts(interval: Interval, unit: Unit) -> list[str]:
 
 
 def _resolved(one: Comparison) -> str:
-    """Name the columns in which the difference is resolved by itself."""
+    """Name the columns in which the difference alone is resolved."""
     verdicts = {column: interval.verdict for column, interval in one.by_column.items()}
     if not verdicts or all(verdict == "not enough seeds" for verdict in verdicts.values()):
         return ""

@@ -50,7 +50,7 @@ class Cooccurrence(Task):
     def class_scores(self, prediction: Tensor) -> Tensor:
         """Return the (B, C) self-loops, which are 0 for an absent class and grow with the area of a present one."""
         row, column = torch.triu_indices(self.num_classes, self.num_classes, device=prediction.device)
-        # A weight is at most 1; the ReLU of the head knows no upper end.
+        # A weight is at most 1; the head's ReLU has no upper bound.
         return prediction[:, row == column].clamp(max=1.0)
 
     def logs(self, prediction: Tensor) -> dict[str, Tensor]:

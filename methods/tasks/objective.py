@@ -75,7 +75,7 @@ class Loss(ABC):
 
 @dataclass(frozen=True)
 class Objective:
-    """A task with one of its losses: all that a method knows about what is learnt.
+    """A task with one of its losses: all that a method knows about the objective.
 
     Attributes:
         task: Builds heads, selects targets from a batch, and turns predictions into probabilities.

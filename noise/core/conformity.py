@@ -49,12 +49,12 @@ def _require(condition: object, reason: str) -> None:
 
 
 def _first(flags: npt.NDArray[np.bool_]) -> int | None:
-    """Return the position of the first flag that is set; None without one."""
+    """Return the position of the first set flag; None without one."""
     return int(flags.argmax()) if flags.any() else None
 
 
 def _repeats(values: Ints) -> bool:
-    """Return whether a value is there twice; sorting is ten times as fast as `numpy.unique` for half a million."""
+    """Return whether a value occurs twice; for half a million, sorting is ten times as fast as `numpy.unique`."""
     ordered = np.sort(values)
     return bool((ordered[1:] == ordered[:-1]).any())
 

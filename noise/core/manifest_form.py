@@ -100,7 +100,7 @@ def check_form(manifest: Any) -> None:
 
 
 def tally(classes: Ints, count: int) -> list[int]:
-    """Return how often each of so many classes is there; -1 is none."""
+    """Return how often each class occurs; -1 stands for no class."""
     counts: list[int] = np.bincount(classes[classes >= 0], minlength=count).tolist()
     return counts
 

@@ -276,7 +276,7 @@ class NoiseModel(ABC):
         difficulty: npt.NDArray[Any] | None = None,
         folders: npt.NDArray[Any] | None = None,
     ) -> Corruption:
-        """Corrupt arrays of labels, of the kind that is asked for.
+        """Corrupt arrays of labels of the requested kind.
 
         Args:
             scene_labels: (N, C) of 0 and 1.

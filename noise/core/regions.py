@@ -96,7 +96,7 @@ def repaint(maps: Map, samples: Ints, numbers: Ints, after: Ints) -> Map:
     ends = np.append(begins, len(samples))[1:]
     for sample, first, last in zip(affected, begins, ends, strict=True):
         regions = Regions(maps[sample])
-        # The extra entry at the end is what number -1 finds.
+        # The extra last entry is read by index -1.
         become = np.full(len(regions.classes) + 1, -1, dtype=np.int64)
         become[numbers[first:last]] = after[first:last]
         new = become[regions.numbers]

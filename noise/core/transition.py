@@ -237,7 +237,7 @@ def replace_by_table(
     found: list[Ints] = [np.zeros((0, 3), dtype=np.int64)]
     reached, alive = 0, np.arange(len(before))
     while reached < wanted and len(alive):
-        # No fewer than there are pairs, so that many pairs that have come to their end take few turns.
+        # At least the number of pairs, so that many exhausted pairs are handled in few iterations.
         size = max(wanted - reached, len(alive))
         pairs = alive[_next_pairs(weights[alive], counts[alive], size)]
         counts += np.bincount(pairs, minlength=len(counts))

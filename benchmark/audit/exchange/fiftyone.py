@@ -28,7 +28,7 @@ def _write(tasks: Sequence[Task], classes: Sequence[str], audit: str) -> bytes:
 
 
 def _attributes(task: Task, label: str) -> dict[str, str]:
-    """Return what is suspected of a given label, and at the image's first one what it may lack."""
+    """Return the suspicion about a given label; the image's first label also lists those it may lack."""
     said = [each.text for each in task.suspects if each.label == label]
     if label == task.given[0]:
         said += [each.text for each in task.suspects if not each.wrong]

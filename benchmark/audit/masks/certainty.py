@@ -160,7 +160,7 @@ def _joined(
     reached: dict[str, list[tuple[int, float]]],
     rng: np.random.Generator,
 ) -> Certainty:
-    """Return one list of what is contradicted, the most certain first."""
+    """Return all contradicted parts in one list, the most certain first."""
     found = [pair for group in groups for pair in group]
     alike = np.concatenate([part.alike for part in parts], 1)
     drawn = np.concatenate([part.alike * part.shares[:, None] for part in parts], 1)

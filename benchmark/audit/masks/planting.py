@@ -39,7 +39,7 @@ def plant_errors(maps: Array, num_classes: int, rng: np.random.Generator) -> Ite
     for name, (model, rate) in PLANTED.items():
         try:
             found = NOISE.get(model)().corrupt_maps(LabelSet(num_classes, maps=maps), Decimal(rate), rng)
-        except InputError:  # the maps have no room for it: too few regions, or all classes everywhere
+        except InputError:  # the maps leave no room for it: too few regions, or all classes everywhere
             continue
         yield name, found.labels
     yield SPURIOUS, _with_spurious_objects(maps, rng)

@@ -140,7 +140,7 @@ def find_shift(given: Array, odds: Array) -> Candidate | None:
         if far > reach:
             continue
         around = [(at[0] + far * y, at[1] + far * x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
-        # From (0, 0), the best of the eight is taken even where it is worse than none: there is a runner-up, too.
+        # At (0, 0) the best of the eight shifts is returned even if it is worse, so that there is always a runner-up.
         at = max((step for step in around if max(map(abs, step)) <= reach), key=gain)
     at = max(tried, key=gain)
     if not np.isfinite(tried[at]):
@@ -153,7 +153,7 @@ def find_shift(given: Array, odds: Array) -> Candidate | None:
 
 
 def farthest(shape: tuple[int, ...]) -> int:
-    """Return the largest displacement that is looked for in maps of a size (H, W), in pixels down and across."""
+    """Return the largest displacement to search for in maps of size (H, W), in pixels down and across."""
     return min(FARTHEST, max(1, min(shape) // 16))
 
 

@@ -169,7 +169,7 @@ def audit(
     folding = Folding(folds, fold_by == "image", group_pattern)
     with ProgressReporter(quiet, "auditing") as progress:
         plan = _plan(collect(given), cache or default_cache(), progress.build, splits)
-        # Tables state the archive's own splits, which the view that is trained on does not have.
+        # Tables show the archive's own splits, which the view used for training lacks.
         archive = plan.archive
         if splits == "all":
             plan = replace(plan, archive=archive.as_training())

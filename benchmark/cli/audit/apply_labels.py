@@ -64,7 +64,7 @@ def apply_to_labels(request: Request, options: LabelOptions) -> None:
         raise InputError(
             f"--kind is {options.kind!r}; each image of this audit has one label, so a finding is of both kinds."
         )
-    # Nothing is said before all is checked.
+    # Print nothing until everything has been checked.
     said: list[str] = []
     decided = decided_labels(found, archive, request.decisions, options.kind_of_file, options.prefix, said)
     changes = chosen_changes(found, decided, request.top, options.kind, options.beyond_line, said)
@@ -109,7 +109,7 @@ def apply_to_labels(request: Request, options: LabelOptions) -> None:
 def _in_splits(
     changes: list[tuple[int, int]], found: Audit, archive: Archive, splits: str, said: list[str]
 ) -> list[tuple[int, int]]:
-    """Return the changes in the training split or in all, and add to what is said what that means for the others."""
+    """Return the changes in the training split or in all splits, and append to the messages what is left out."""
     training = set(archive.indices("train").tolist())
     inside = [pair for pair in changes if int(found.positions[pair[0]]) in training]
     others = len(changes) - len(inside)

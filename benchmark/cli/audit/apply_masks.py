@@ -31,7 +31,7 @@ def apply_to_masks(request: Request) -> None:
     out = request.out
     found, archive = read_mask_audit(request.folder, request.cache)
     request.refuse_injected(found.injected is not None, "maps")
-    # Nothing is said before all is checked.
+    # Print nothing until everything has been checked.
     said: list[str] = []
     accepted = _accepted(found, archive, request.decisions, request.top, said)
     maps = _maps(found, archive, accepted, request.splits, said)
@@ -57,7 +57,7 @@ def apply_to_masks(request: Request) -> None:
 def _accepted(
     found: MaskAudit, archive: Archive, decisions: Path | None, top: str | None, said: list[str]
 ) -> list[int]:
-    """Return the positions of the findings to apply, and add to what is said how many are unseen.
+    """Return the positions of the findings to apply, and append the number of unreviewed ones to the messages.
 
     Raises:
         InputError: `--top` is neither auto nor a number up to where errors are certain.

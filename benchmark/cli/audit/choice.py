@@ -20,7 +20,7 @@ __all__ = ["chosen_changes", "decided_labels"]
 def decided_labels(
     found: Audit, archive: Archive, decisions: Path | None, kind: str, prefix: str, said: list[str]
 ) -> dict[tuple[int, int], str]:
-    """Read the decisions of the page or of an annotation tool, and add to what is said how many there are."""
+    """Read the decisions of the page or of an annotation tool, and append their number to the messages."""
     from gridbench.audit.correction import ACCEPT, REJECT, UNSURE, read_decisions
     from gridbench.audit.exchange import import_decisions
 
@@ -47,7 +47,7 @@ def chosen_changes(
     beyond: bool,
     said: list[str],
 ) -> list[tuple[int, int]]:
-    """Return the (image, class) pairs whose labels are flipped, and add to what is said how many are unseen."""
+    """Return the (image, class) pairs whose labels are flipped, and append the number of unreviewed ones."""
     from gridbench.audit.correction import ACCEPT, changes_of
     from gridbench.audit.expectation import leading
 

@@ -275,7 +275,7 @@ def _check(method: str, parameters: dict[str, str], loss: str) -> None:
     from gridbench.conformance import check_component
     from gridbench.core.environment import cpu_threads
 
-    # Images of a few pixels: more threads would only wait for each other.
+    # The images have a few pixels, so more threads would only wait for each other.
     with cpu_threads(1):
         findings = list(check_component("method", method, parameters, [loss]))
     failed = [f"  {finding.check}: {finding.reason}" for finding in findings if not finding.passed]

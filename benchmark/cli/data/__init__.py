@@ -129,7 +129,7 @@ def info(name: str, sheet: Path | None, count: int, format_: str, cache: Path | 
     largest = _largest_rates(archive)
     source = single_label_source(archive)
     single = None if source is None else single_labels(archive).sum(axis=0).tolist()
-    # The sheet first: who reads the text may close it early.
+    # Write the sheet first: the reader of the text, such as `head`, may close the pipe early.
     if sheet is not None:
         from gridbench.core.files import write_bytes
         from gridbench.datasets.archive.contact_sheet import contact_sheet

@@ -153,7 +153,7 @@ def leaderboard(
         beside,
         dataset,
     )
-    # Figures first: who reads the tables may close them early.
+    # Write figures first: the reader of the tables, such as `head`, may close the pipe early.
     if figures:
         _draw(report, figures)
     write_report(report_text(report, chosen, out), out)

@@ -133,7 +133,7 @@ def _refuse_others(runs: Sequence[str], found: Collection, which: str = "") -> N
 
 
 def nothing_finished(runs: Sequence[str], found: Collection) -> InputError:
-    """Return the error of folders without a finished run, which says what is there instead."""
+    """Return the error for folders without a finished run, which describes what they hold instead."""
     states = [item.state for item in found.left_out]
     each = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
     seen = f" There are only runs that do not count: {each} (gridbench status says why)." if states else ""

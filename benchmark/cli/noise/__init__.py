@@ -26,7 +26,7 @@ from gridbench.errors import InputError
 
 __all__ = ["noise"]
 
-# A plain method of each level; which one it is does not change the labels.
+# A plain method of each level; the choice does not affect the labels.
 PLAIN = {"scene": "bce", "pixel": "pce", "single": "ce"}
 UNITS = {"scene": "labels", "pixel": "units", "single": "labels"}
 
@@ -167,7 +167,7 @@ def inspect(
     per_image = {0: manifest.shape[0] - len(changes), **Counter(sorted(changes.tolist()))}
     histogram = {str(count): images for count, images in per_image.items() if images}
     summary = manifest.summary()
-    # Figures first: who reads the text may close it early.
+    # Write figures first: the reader of the text, such as `head`, may close the pipe early.
     written = []
     if figure is not None:
         write_bytes(figure, draw_transitions(counts, names, _headline(summary)))

@@ -131,7 +131,7 @@ def reproduce(
 def _planned(
     shown: Exhibit, source: Source, seeds: list[str], epochs: int | None, execution: Execution, how: Computing
 ) -> PlannedSweep:
-    """Plan the runs of a table or figure on an archive that is there."""
+    """Plan the runs of a table or figure on an existing archive."""
     from gridbench.datasets import default_cache
     from gridbench.sweeps.grid import make_sweep
     from gridbench.sweeps.paper import settings_of
@@ -213,10 +213,10 @@ def _show(
     said = [f"Note: {line}" for line in cautions(shown, source, seeds, epochs)]
     if shown.said:
         said.append(f"The paper prints no numbers for this figure; it says: {shown.said}.")
-    # With the numbers, so that neither goes anywhere without the other.
+    # Caveats are printed with the numbers, so that neither is quoted without the other.
     sheets[0] = replace(sheets[0], notes=(*sheets[0].notes, *said))
     own = "" if source.name in shown.datasets and len(shown.datasets) == 1 else source.name
-    # Files first: who reads the tables may close them early.
+    # Write files first: the reader of the tables, such as `head`, may close the pipe early.
     written = _write("-".join(filter(None, (shown.name, own))), sheets, figures, out)
     _print(sheets)
     say(f"Written to {out}: {', '.join(written)}")

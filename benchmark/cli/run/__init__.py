@@ -131,7 +131,7 @@ def run(
 
 
 def _print_plan(config: RunConfig, execution: Execution) -> None:
-    """Print the resolved settings, the identity, and whether the run is there already."""
+    """Print the resolved settings, the identity, and whether the run exists already."""
     from gridbench.datasets.archive.building import nothing_built
     from gridbench.records.record import read_record
     from gridbench.records.runner import check, planned
@@ -176,7 +176,7 @@ def print_result(
     title += f"SLNIR {config['slnir']} %, seed {config['seed']}"
     table = Table(title=title, show_header=False, title_justify="left")
     for _ in range(3):
-        # Only remarks are wrapped: a number would be divided from its sign.
+        # Only remarks are wrapped: wrapping could separate a number from its sign.
         table.add_column(no_wrap=True)
     for row in [*_score_rows(record), *_noise_rows(record.result), *_cost_rows(record)]:
         table.add_row(*row)
@@ -190,7 +190,7 @@ def print_result(
 
 
 def _score_rows(record: RunRecord) -> list[Row]:
-    """Return retrieval by who asks and what is searched, with the predictions of the searched split beside it."""
+    """Return the retrieval scores by query and searched split, beside the prediction scores of the latter."""
     k = record.config["config"]["k"]
     shown = (
         ("test", "", _predicted(record, ""), "training queries, test archive: the headline"),

@@ -128,7 +128,7 @@ def _is_empty(handle: int) -> bool:
 
 
 def kind_of(mode: int) -> str:
-    """Return what a message calls an entry of a folder, by the mode that `os.stat` tells of it."""
+    """Return the name of a directory entry's type for messages, from its mode in `os.stat`."""
     kinds = {
         stat.S_IFDIR: "a folder",
         stat.S_IFIFO: "a named pipe",

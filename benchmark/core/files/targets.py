@@ -1,4 +1,4 @@
-"""What may be written to: no link, device or read-only file, and nothing that is there unless that was asked for."""
+"""Checks of paths to write to: no links, devices or read-only files, and nothing existing unless requested."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TEMPORARY = re.compile(r"\..+\.\d+\.part", re.DOTALL)
 
 
 def check_folder(path: Path) -> None:
-    """Refuse a folder to write in that is a link, a device or a named pipe; one that is not there yet is fine.
+    """Refuse a folder to write in that is a link, a device or a named pipe; it need not exist yet.
 
     Raises:
         UnsafeFile: With the reason.
@@ -42,7 +42,7 @@ def check_folder(path: Path) -> None:
 
 
 def check_target(path: Path) -> None:
-    """Refuse to replace what is no regular file, or is read-only.
+    """Refuse to replace anything but a writable regular file.
 
     Raises:
         UnsafeFile: With the reason.

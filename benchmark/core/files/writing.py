@@ -28,7 +28,7 @@ _STAGED: ContextVar[list[tuple[Path, Path]] | None] = ContextVar("staged", defau
 
 @contextlib.contextmanager
 def all_or_nothing(folder: Path) -> Iterator[None]:
-    """Give the files that are written meanwhile their names at the end; if one cannot be written, none is there.
+    """Rename the files written inside the block at its end; if one cannot be written, none is left.
 
     The folder that they go to is made where it is not there, and taken away again if nothing is written to it.
 
@@ -54,7 +54,7 @@ def all_or_nothing(folder: Path) -> Iterator[None]:
     finally:
         _STAGED.reset(token)
         for path in (*(sorted(folder.rglob("*"), reverse=True) if made else ()), *made):
-            # Only those in which nothing is.
+            # Only empty folders.
             with contextlib.suppress(OSError):
                 path.rmdir()
 
@@ -79,11 +79,11 @@ def write_bytes(path: Path, content: bytes) -> str:
         else:
             staged.append((temporary, path))
     except BaseException as error:
-        # On a disk that is read-only this fails, too, and would hide what failed first.
+        # On a read-only disk this fails, too, and would hide the first error.
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno is not None:
-            # Of a full disk it names none, and of a folder that cannot be written the temporary file.
+            # The error names no file if the disk is full, and the temporary file if the folder cannot be written.
             error.filename = str(path)
         raise
     return hashlib.sha256(content).hexdigest()

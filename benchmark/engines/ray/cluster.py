@@ -210,7 +210,7 @@ class RayCluster:
         return time.monotonic() - run.since > self._time_limit
 
     def _remote(self) -> Any:
-        # A run that dies is retried here and not by Ray, so that tries are counted and reported.
+        # Runs that die are retried here rather than by Ray, so that attempts are counted and reported.
         return self._ray.remote(_on_node).options(
             num_cpus=self._cpus,
             num_gpus=self._gpus,

@@ -36,7 +36,7 @@ _RAW = b"RAW"
 
 
 class TaskLost(Exception):
-    """A task that ended without an answer, or with one that is not read."""
+    """A task that ended without an answer, or with an invalid one."""
 
 
 def import_ray(address: str | None = None) -> Any:
@@ -71,7 +71,7 @@ def _ask_for_tokens(address: str) -> None:
         )
     given = os.environ.get(_TOKEN)
     if address == "local":
-        # A token of this process, which is written nowhere; and no usage statistics.
+        # A token for this process only, never written to disk; and no usage statistics.
         wanted |= {_CLUSTERS: "0", "RAY_USAGE_STATS_ENABLED": "0"}
         if not (given or os.environ.get(_TOKEN_PATH)):
             given = wanted[_TOKEN] = secrets.token_hex(32)
@@ -116,7 +116,7 @@ def joined(ray: Any, address: str) -> Iterator[None]:
         yield
         return
     settings: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": "ERROR"}
-    # Ray lets everybody write in the folder that it is given, so that one lies in another.
+    # Ray makes its folder writable for everybody, so it is placed inside a private one.
     private = tempfile.mkdtemp(prefix="gridbench-ray-", dir=_short_folder()) if address == "local" else None
     try:
         if private is not None:

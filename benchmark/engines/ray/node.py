@@ -99,7 +99,7 @@ def carry_out(order: Order, get: Get) -> Iterator[tuple[Any, ...]]:
         archives = unpack(order.archive, home / "archives", get)
         for plugin in order.plugins:
             load_plugin(unpack(plugin, home / "plugins", get) / plugin.paths[0])
-        # Loaded before a run's time starts to count; a run would load it a moment later.
+        # Imported before the run's time starts to count; the run would import it anyway.
         import timm  # noqa: F401
     except InputError as error:
         yield "failed", str(error), {}

@@ -40,7 +40,7 @@ __all__ = [
     "unpack",
 ]
 
-# One piece is in memory at a time, here and on a node.
+# Only one piece at a time is in memory, here and on a node.
 PIECE = 32 * 2**20
 _COMPLETE = ".complete"
 _LAST = (FAILED, DONE)
@@ -270,7 +270,7 @@ def store_folder(files: Mapping[str, bytes], plan: Plan, runs: Path) -> StoredRu
 
 
 def _check(files: Mapping[str, bytes], plan: Plan, folder: Path) -> None:
-    """Check a record as that of a bundle is checked, in a folder of its own: every file, every hash, every score."""
+    """Check a record in its own folder as records of bundles are checked: every file, hash and score."""
     odd = sorted(files.keys() - set(_FILES))
     if odd:
         raise ValueError(f"it holds a file of the name {odd[0]!r}")

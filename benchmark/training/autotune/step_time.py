@@ -89,7 +89,7 @@ def stepper(spec: BackboneSpec, batch: int, device: torch.device) -> Callable[[]
         optimizer.step()
 
     step()
-    # Some convolutions in half precision give gradients that are no numbers.
+    # Some convolutions in half precision give NaN gradients.
     if not all(bool(torch.isfinite(parameter).all()) for parameter in backbone.parameters()):
         raise RuntimeError(f"a step in {spec.precision} left weights that are not finite")
     return step

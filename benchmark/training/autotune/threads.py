@@ -34,7 +34,7 @@ SECONDS = 3.0
 PATIENCE = 180.0
 """Seconds after which a process that does not begin or answer is given up."""
 
-# More threads must be worth it: runs side by side are surer gains than threads that wait for each other.
+# More threads must clearly pay off: runs side by side gain more than threads that wait for each other.
 WORTH = 1.05
 
 
@@ -167,7 +167,7 @@ def _key(plan: Plan) -> str:
         plan.archive.fingerprint,
         *(config.method, config.loss, config.backbone, config.output_stride),
         *(config.batch_size, config.crop, config.precision),
-        # Named only where they are used, so that what was measured before they were there still counts.
+        # Named only if used, so that measurements from before these settings existed remain valid.
         *(value for value in (config.memory_format, config.compile) if value is not None),
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]

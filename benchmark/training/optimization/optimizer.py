@@ -173,7 +173,7 @@ def _torch_groups(
         return [{"params": list(parameters), "weight_decay": group.weight_decay, **shared}]
     if not weight_decay:
         return [{"params": list(parameters), **shared}]
-    # Biases and the weights of normalisations are not decayed, as timm has it.
+    # As in timm, biases and normalisation weights are not decayed.
     decayed = [parameter for parameter in parameters if parameter.ndim > 1]
     kept = [parameter for parameter in parameters if parameter.ndim <= 1]
     parts = [{"params": decayed, "weight_decay": weight_decay, **shared}, {"params": kept, **shared}]

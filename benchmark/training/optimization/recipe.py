@@ -137,7 +137,7 @@ def _optimizer(config: RunConfig, asked: RunConfig) -> dict[str, Any]:
         raise InputError(
             "The optimiser sgd is Nesterov's; without momentum it is --optimizer momentum --momentum 0."
         )
-    # Left open, it is the optimiser's own and not Adam's.
+    # If unset, the default is that of the optimiser, not Adam's.
     values: dict[str, Any] = {"adam_epsilon": asked.adam_epsilon}
     if info.has_momentum and config.momentum is None:
         values["momentum"] = MOMENTUM

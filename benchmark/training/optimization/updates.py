@@ -169,7 +169,7 @@ class Updates:
         torch._foreach_lerp_(
             [self._average[name] for name in networks], [state[name] for name in networks], 1 - decay
         )
-        # Counts, and what a method keeps of its own, such as targets of samples, have no meaningful average.
+        # Counters and a method's own state, such as the targets of samples, have no meaningful average.
         for name in state.keys() - set(networks):
             self._average[name].copy_(state[name])
 

@@ -62,7 +62,7 @@ class Tracker(Protocol):
         """Log the final scores, the pictures of retrieved images, and the record's files."""
 
     def close(self) -> None:
-        """Write what is still to be written."""
+        """Flush and close the store."""
 
 
 def check_trackers(names: Sequence[str], folder: Path | None) -> None:
@@ -104,7 +104,7 @@ class Trackers:
             self._try(name, partial(self._begin, name, run, folder))
 
     def _begin(self, name: str, run: LoggedRun, folder: Path | None) -> None:
-        # TensorBoard shows a folder as a run; the others have a store for all.
+        # TensorBoard shows each folder as a run; the other trackers have one store for all runs.
         if name == "tensorboard":
             place = run.folder / name if folder is None else folder / run.name
         else:

@@ -26,7 +26,7 @@ class MlflowRun:
     """Logs one run to MLflow; a resumed one continues in the MLflow run of its identity."""
 
     def __init__(self, run: LoggedRun) -> None:
-        # A server that is away would hold every epoch up for minutes.
+        # An unreachable server would delay every epoch by minutes.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         from mlflow.entities import Param, RunTag
@@ -80,7 +80,7 @@ class MlflowRun:
         from mlflow.entities import Metric
 
         now = int(1000 * time.time())
-        # MLflow takes no @ in a name.
+        # MLflow does not allow @ in names.
         metrics = [
             Metric(re.sub(r"[^\w./ -]", "_", name.replace("@", "_at_")), value, now, step)
             for name, value in numbers.items()

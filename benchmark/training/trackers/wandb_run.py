@@ -35,7 +35,7 @@ class WandbRun:
         noted = read_json(self._note) if self._note.is_file() else {}
         wanted: dict[str, Any] = {"console": "off", "silent": True, "init_timeout": SECONDS}
         if os.environ.get("WANDB_MODE", "online") == "online":
-            # Without a server there is nothing to wait for but the local disk, and whatever is cut off is lost.
+            # Offline, only the local disk has to be waited for, and unfinished writes would be lost.
             wanted["finish_timeout"] = SECONDS
         known = {name: value for name, value in wanted.items() if name in wandb.Settings.model_fields}
         self._run = wandb.init(
@@ -47,7 +47,7 @@ class WandbRun:
             config={**run.settings, "machine": run.machine},
             settings=wandb.Settings(**known),
         )
-        # An attempt that went on from an earlier checkpoint logs later epochs again only where they are not there.
+        # After resuming, epochs are logged only if they were not logged before.
         self._last = max(int(noted.get("epoch", 0)), int(self._run.step) - 1 if self._run.resumed else 0)
         self._finished = bool(noted.get("finished"))
         for row in run.history:

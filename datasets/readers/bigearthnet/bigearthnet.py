@@ -121,7 +121,7 @@ def plan_bigearthnet(roots: Sequence[Path], options: BigEarthNetOptions) -> Plan
         "metadata": None if choice.metadata is None else _digest(patches),
     }
     if keys is not None and files.lmdb is not None:
-        # Hundreds of gigabytes are not hashed again to see whether they have changed.
+        # Hashing hundreds of gigabytes to detect changes would take too long.
         state = (files.lmdb / "data.mdb").stat()
         settings["lmdb"] = [state.st_size, state.st_mtime_ns]
     report: dict[str, Any] = {"source": [str(root) for root in roots], "notes": notes}

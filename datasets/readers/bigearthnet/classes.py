@@ -88,7 +88,7 @@ CORINE: tuple[tuple[int, str, int | None], ...] = (
 NO_DATA_CODES = (0, 999)
 """Codes of reference maps where CORINE has no data."""
 
-# What a code becomes that is none of CORINE's; 255 is `IGNORE`.
+# Stands for codes that are not CORINE's; 255 is `IGNORE`.
 _UNKNOWN = 254
 _BY_NAME: dict[str, int | None] = {name: target for _, name, target in CORINE}
 _BY_NAME.update({name: index for index, name in enumerate(CLASS_NAMES)})

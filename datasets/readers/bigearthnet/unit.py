@@ -72,7 +72,7 @@ class PatchUnit:
     @property
     def files(self) -> tuple[str, ...]:
         """The band files, the JSON of labels and the reference map."""
-        # As texts: making a Path takes longer than looking at its file.
+        # Strings, since creating a Path takes longer than examining its file.
         start = str(band_file(self.folder, ""))[: -len(_ENDING)]
         bands = (f"{start}{band}{_ENDING}" for group in self.groups for band in group.bands)
         return (*bands, *(str(path) for path in (self.labels_file, self.reference_map) if path is not None))

@@ -29,7 +29,7 @@ def with_background(table: ClassTable, options: FolderOptions) -> ClassTable:
 def drawings_of(
     labels: MatchedTable | None, table: ClassTable, options: FolderOptions
 ) -> tuple[dict[str, Drawing], list[str]]:
-    """Return what is drawn in each image, and sentences about it.
+    """Return the drawing for each image, and a description of it.
 
     Args:
         labels: The export.

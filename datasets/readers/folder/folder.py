@@ -146,7 +146,7 @@ def _georeferences(
             found.append(None)
             continue
         place = None
-        # The coordinates of a file that is turned upright are those of the image as it is stored.
+        # Coordinates refer to the image as stored, before its orientation is applied.
         if shape.transform is not None and shape.orientation == 1:
             place = Georeference(shape.crs, shape.transform)  # type: ignore[arg-type]
         if tiling is None:

@@ -77,7 +77,7 @@ def label_files(root: Path) -> dict[str, Path]:
 
 
 def _tables_in(folder: Path) -> list[Path]:
-    """Return the files in a folder that are called as tables of labels are, the one that is read first."""
+    """Return the files in a folder named like label tables, the one to read first."""
     found = files_called(folder, _ALL_LABEL_FILES)
     return [path for path in found if _has_column(path, _ONLY_WITH_COLUMN.get(path.name.lower()))]
 

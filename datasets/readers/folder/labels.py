@@ -106,18 +106,10 @@ def _refuse_names_of_others(
 
 def _joined(paths: Sequence[Path], parts: Sequence[tuple[str, LabelTable, dict[str, int]]]) -> MatchedTable:
     """Put tables below each other; columns of 0 and 1 must be the same in all, listed names may differ."""
-    names = sorted({name for _, table, _ in parts for name in table.class_names})
-    first = parts[0][1]
-    for path, (_, table, _) in zip(paths, parts, strict=True):
-        if table.has_class_columns and set(table.class_names) != set(first.class_names):
-            odd = sorted(set(table.class_names) ^ set(first.class_names))
-            raise InputError(
-                f"{paths[0]} and {path} do not have the same columns of classes: {', '.join(odd[:5])}."
-            )
-    ordered = list(first.class_names) if first.has_class_columns else names
-    if all(table.class_names == first.class_names for _, table, _ in parts):
-        ordered = list(first.class_names)
-    labels = np.zeros((sum(len(table.keys) for _, table, _ in parts), len(ordered)), dtype=np.uint8)
+    tables = [table for _, table, _ in parts]
+    classes = _common_classes(paths, tables)
+    _refuse_partial_columns(paths, tables)
+    labels = np.zeros((sum(len(table.keys) for table in tables), len(classes)), dtype=np.uint8)
     keys: list[str] = []
     row_of: dict[str, int] = {}
     columns: dict[str, list[str]] = {}
@@ -125,7 +117,7 @@ def _joined(paths: Sequence[Path], parts: Sequence[tuple[str, LabelTable, dict[s
     split: list[str] = []
     for path, (prefix, table, rows) in zip(paths, parts, strict=True):
         start = len(keys)
-        places = [ordered.index(name) for name in table.class_names]
+        places = [classes.index(name) for name in table.class_names]
         labels[start : start + len(table.keys), places] = table.labels
         for key, row in rows.items():
             if key in row_of:
@@ -136,38 +128,64 @@ def _joined(paths: Sequence[Path], parts: Sequence[tuple[str, LabelTable, dict[s
         split += [split_of_name(prefix.partition("/")[0]) or ""] * len(table.keys)
         for name, words in table.columns.items():
             columns.setdefault(name, []).extend(words)
-    for name, words in columns.items():
-        if len(words) < len(keys):
-            one, other = (
-                next(
-                    path for path, part in zip(paths, parts, strict=True) if (name in part[1].columns) == has
-                )
-                for has in (True, False)
-            )
-            raise InputError(
-                f"{one} has a column that gives the {name}, and {other} has none. Give it to all tables or to none."
-            )
     if all(split):
         columns.setdefault("split", split)
-    notes = tuple(note for _, table, _ in parts for note in table.notes)
-    reading = tuple(line for _, table, _ in parts[:_LISTED_TABLES] for line in table.reading)
-    if len(parts) > _LISTED_TABLES:
-        more = sum(len(table.keys) for _, table, _ in parts[_LISTED_TABLES:])
-        reading += (
-            f"  and {counted(len(parts) - _LISTED_TABLES, 'more table')} of {counted(more, 'row')}, read by the "
-            "names of the columns",
-        )
     joined = LabelTable(
         keys,
-        tuple(ordered),
+        classes,
         labels,
         columns,
-        notes,
-        reading,
-        first.has_class_columns,
+        tuple(note for table in tables for note in table.notes),
+        _reading_of_all(tables),
+        tables[0].has_class_columns,
         outlines if len(outlines) == len(keys) else None,
     )
     return MatchedTable(joined, row_of)
+
+
+def _common_classes(paths: Sequence[Path], tables: Sequence[LabelTable]) -> tuple[str, ...]:
+    """Return the classes of all tables: in the order of the first if it has columns or all agree, else sorted.
+
+    Raises:
+        InputError: Tables with a column for each class do not have the same classes.
+    """
+    first = tables[0]
+    for path, table in zip(paths, tables, strict=True):
+        if table.has_class_columns and set(table.class_names) != set(first.class_names):
+            odd = sorted(set(table.class_names) ^ set(first.class_names))
+            raise InputError(
+                f"{paths[0]} and {path} do not have the same columns of classes: {', '.join(odd[:5])}."
+            )
+    if first.has_class_columns or all(table.class_names == first.class_names for table in tables):
+        return first.class_names
+    return tuple(sorted({name for table in tables for name in table.class_names}))
+
+
+def _refuse_partial_columns(paths: Sequence[Path], tables: Sequence[LabelTable]) -> None:
+    """Refuse a column, such as the split, that only some of the tables have.
+
+    Raises:
+        InputError: With a table that has it and one that has not.
+    """
+    for name in dict.fromkeys(name for table in tables for name in table.columns):
+        has = [name in table.columns for table in tables]
+        if not all(has):
+            one, other = paths[has.index(True)], paths[has.index(False)]
+            raise InputError(
+                f"{one} has a column that gives the {name}, and {other} has none. Give it to all tables or to none."
+            )
+
+
+def _reading_of_all(tables: Sequence[LabelTable]) -> tuple[str, ...]:
+    """Return how the first tables were read, and the number of the others."""
+    reading = tuple(line for table in tables[:_LISTED_TABLES] for line in table.reading)
+    if len(tables) > _LISTED_TABLES:
+        more = sum(len(table.keys) for table in tables[_LISTED_TABLES:])
+        reading += (
+            f"  and {counted(len(tables) - _LISTED_TABLES, 'more table')} of {counted(more, 'row')}, read by the "
+            "names of the columns",
+        )
+    return reading
 
 
 def folder_labels(found: FoundFiles, class_names: Sequence[str] | None) -> MatchedTable | None:

@@ -161,18 +161,18 @@ def split_folders(root: Path) -> list[Path]:
 
 
 def first_file(root: Path, names: Sequence[str]) -> Path | None:
-    """Return the first of some files that is there, under its name or with other capitals."""
+    """Return the first of some files that exists, ignoring case."""
     return next(iter(files_called(root, names)), None)
 
 
 def files_called(root: Path, names: Sequence[str]) -> list[Path]:
-    """Return those of some files that are there, under their names or with other capitals, in that order."""
+    """Return those of some files that exist, ignoring case, in the given order."""
     there = _by_lower_name(root)
     return [there[name] for name in names if name in there and there[name].is_file()]
 
 
 def _by_lower_name(root: Path) -> dict[str, Path]:
-    """Return what a folder holds by its name in small letters; the name in small letters itself comes first."""
+    """Return the entries of a folder by lower-case name; an entry that is lower case itself takes precedence."""
     return {path.name.lower(): path for path in sorted(root.iterdir())} if root.is_dir() else {}
 
 

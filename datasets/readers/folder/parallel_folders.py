@@ -71,7 +71,7 @@ def _differ_in_kind(one: Mapping[str, Path], other: Mapping[str, Path], shared: 
 
 
 def _kind(path: Path) -> tuple[object, ...]:
-    """Return what tells a photograph from a mask or another sensor: bands, type, and whether it has a palette."""
+    """Return what distinguishes photographs from masks and other sensors: bands, type, and palette."""
     try:
         raster = read_raster(path)
     except Unreadable:

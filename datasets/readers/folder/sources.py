@@ -128,7 +128,7 @@ def find_sources(root: Path, options: FolderOptions) -> FolderSources:
 
 
 def _describe(sources: FolderSources, drawn: list[str]) -> None:
-    """Add how the files, the tables and what is drawn from them were read to the reading and the notes."""
+    """Add the interpretation of files, tables and drawings to the reading and the notes."""
     sources.reading += sources.found.reading
     sources.notes += sources.found.notes
     for what, matched in (("labels", sources.labels), ("clean labels", sources.clean)):

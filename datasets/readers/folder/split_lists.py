@@ -163,5 +163,5 @@ def _split_word(path: Path) -> str | None:
         return None
     words = [word for word in re.split(r"[\W_]+", path.stem.lower()) if word not in _OTHER_WORDS]
     split = SPLIT_WORDS.get(words[0]) if len(words) == 1 else None
-    # Further words of a line are passed over, and those of a .csv are columns of a table.
+    # Further words on a line are skipped; in a .csv they are columns.
     return split if split is None or path.suffix.lower() != ".csv" or is_name_list(path) else None

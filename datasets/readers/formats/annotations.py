@@ -125,7 +125,7 @@ def _understood(read: Callable[[Path, Any], Annotations], path: Path, content: A
 def _json(path: Path, content: bytes) -> Any:
     text = content.removeprefix(b"\xef\xbb\xbf")
     lines = [line for line in text.splitlines() if line.strip()]
-    # Lines of which each is an object are no other JSON, whatever the file is called.
+    # If each line is an object, the file is JSON Lines, whatever its name.
     objects = len(lines) > 1 and all(line.strip()[:1] + line.strip()[-1:] == b"{}" for line in lines)
     if path.suffix.lower() in (".jsonl", ".ndjson") or objects:
         # A message about a line counts those that are not blank.

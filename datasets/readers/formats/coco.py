@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -28,35 +28,9 @@ def coco_annotations(path: Path, value: Mapping[str, Any]) -> Annotations:
             raise InputError(
                 f"{path}: {key!r} is {json.dumps(value[key]):.40}; in COCO it is a list such as [{{...}}, {{...}}]."
             )
-    names: dict[int, str] = {}
-    for row in value["categories"]:
-        number, name = _field(path, row, "id", int, "category"), _field(path, row, "name", str, "category")
-        if number in names:
-            raise InputError(
-                f"{path}: the categories {names[number]!r} and {name!r} have the same id, {number}."
-            )
-        names[number] = name
-    classes = tuple(names.values())
-    if len(set(classes)) < len(classes):
-        twice = next(name for name in classes if classes.count(name) > 1)
-        raise InputError(f"{path}: two categories have the same name, {twice!r}.")
-    files: dict[int, str] = {}
-    images: dict[str, list[Drawn]] = {}
-    sizes: dict[str, tuple[int, int]] = {}
-    for row in value["images"]:
-        file = _field(path, row, "file_name", str, "image")
-        if file in images:
-            raise InputError(f"{path}: two images have the file name {file!r}.")
-        number = _field(path, row, "id", int, "image")
-        if number in files:
-            raise InputError(f"{path}: the images {files[number]} and {file} have the same id, {number}.")
-        files[number] = file
-        images[file] = []
-        size = [row.get("height"), row.get("width")]
-        if _numbers(size, 2):
-            sizes[file] = (int(row["height"]), int(row["width"]))
-        elif any(isinstance(side, int | float) and not _numbers([side]) for side in size):
-            raise InputError(f"{path}: the image {file!r} cannot have {size[0]} x {size[1]} pixels.")
+    names = _categories(path, value["categories"])
+    files, sizes = _listed_images(path, value["images"])
+    images: dict[str, list[Drawn]] = {file: [] for file in files.values()}
     for row in value["annotations"]:
         image, category = (_field(path, row, key, int, "annotation") for key in ("image_id", "category_id"))
         for what, number, known in (("image", image, files), ("category", category, names)):
@@ -65,6 +39,7 @@ def coco_annotations(path: Path, value: Mapping[str, Any]) -> Annotations:
                     f"{path}: the annotation {row.get('id')} is of the {what} {number}, which is not listed."
                 )
         images[files[image]].append(_coco_object(path, row, names[category]))
+    classes = tuple(names.values())
     used = {each.label for drawn in images.values() for each in drawn}
     # Roboflow lists the name of the whole set as a category above the others.
     above = {
@@ -77,6 +52,53 @@ def coco_annotations(path: Path, value: Mapping[str, Any]) -> Annotations:
         if name not in kept
     ]
     return Annotations("COCO", kept, images, sizes, notes)
+
+
+def _categories(path: Path, rows: Sequence[Any]) -> dict[int, str]:
+    """Return the name of each category by its id.
+
+    Raises:
+        InputError: An entry is not what it should be, or an id or a name is repeated.
+    """
+    names: dict[int, str] = {}
+    for row in rows:
+        number, name = _field(path, row, "id", int, "category"), _field(path, row, "name", str, "category")
+        if number in names:
+            raise InputError(
+                f"{path}: the categories {names[number]!r} and {name!r} have the same id, {number}."
+            )
+        names[number] = name
+    classes = list(names.values())
+    if len(set(classes)) < len(classes):
+        twice = next(name for name in classes if classes.count(name) > 1)
+        raise InputError(f"{path}: two categories have the same name, {twice!r}.")
+    return names
+
+
+def _listed_images(path: Path, rows: Sequence[Any]) -> tuple[dict[int, str], dict[str, tuple[int, int]]]:
+    """Return the file of each image by its id, and the (height, width) of each file that has one.
+
+    Raises:
+        InputError: An entry is not what it should be, or an id or a file name is repeated.
+    """
+    files: dict[int, str] = {}
+    sizes: dict[str, tuple[int, int]] = {}
+    seen: set[str] = set()
+    for row in rows:
+        file = _field(path, row, "file_name", str, "image")
+        if file in seen:
+            raise InputError(f"{path}: two images have the file name {file!r}.")
+        number = _field(path, row, "id", int, "image")
+        if number in files:
+            raise InputError(f"{path}: the images {files[number]} and {file} have the same id, {number}.")
+        files[number] = file
+        seen.add(file)
+        size = [row.get("height"), row.get("width")]
+        if _numbers(size, 2):
+            sizes[file] = (int(row["height"]), int(row["width"]))
+        elif any(isinstance(side, int | float) and not _numbers([side]) for side in size):
+            raise InputError(f"{path}: the image {file!r} cannot have {size[0]} x {size[1]} pixels.")
+    return files, sizes
 
 
 def _coco_object(path: Path, row: Mapping[str, Any], label: str) -> Drawn:

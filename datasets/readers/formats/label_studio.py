@@ -88,7 +88,7 @@ def _studio_shape(value: Mapping[str, Any], width: float, height: float) -> tupl
 
 
 def is_answer(cell: object) -> bool:
-    """Whether a value is of a form that the answers of the minimal export have, and other records do not."""
+    """Return whether a value has the form of an answer in the minimal export, which other records lack."""
     if isinstance(cell, dict):
         return isinstance(cell.get("choices"), list)
     rows = cell if isinstance(cell, list) else []

@@ -17,7 +17,7 @@ from gridbench.datasets.readers.raster import Raster, Unreadable
 __all__ = ["Codebook", "Colour", "MaskContent", "colours_of", "count_content", "cover"]
 
 Colour = tuple[int, int, int]
-# What a value or colour becomes that no class has; 255 is `IGNORE`, so there are 254 classes at most.
+# Stands for values and colours of no class; 255 is `IGNORE`, so there are at most 254 classes.
 _UNKNOWN = 254
 _LISTED = 20
 _LARGEST = 2**31
@@ -234,7 +234,7 @@ def _both(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> NDA
 
 
 def _all_bands(raster: Raster) -> NDArray[np.generic]:
-    """Return the bands of a file with the one that was taken for transparency, unless that is full everywhere."""
+    """Return the bands of a file, including the transparency band unless it is opaque everywhere."""
     if raster.alpha is None or raster.alpha.max(initial=0) > 1:
         return raster.pixels
     return np.insert(raster.pixels, raster.alpha_band, raster.alpha, axis=0)
@@ -248,7 +248,7 @@ def _is_one_hot_like(bands: NDArray[np.generic]) -> bool:
 
 
 def _class_of_bands(bands: NDArray[np.generic], path: Path) -> NDArray[np.uint8]:
-    """Return the band that is on in each pixel, 255 where none is."""
+    """Return the active band of each pixel, 255 without one."""
     values = np.unique(bands)
     if len(values) > 2 or (len(values) == 2 and values[0] != 0) or len(bands) > _UNKNOWN:
         raise Unreadable(

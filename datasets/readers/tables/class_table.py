@@ -107,7 +107,7 @@ def read_class_table(path: Path, ignore: Sequence[str] = (), of_masks: bool = Fa
             f"--ignore-class: there is no class {unknown[0]!r} in "
             f"{path}.{nearest(unknown[0], [row[0] for row in rows])}"
         )
-    # What a value or colour is given to, and is called so, is no class in any table of masks.
+    # A row of this name that has a value or colour is no class in any table of masks.
     coded = [name for name, value, colour in rows if of_masks or value is not None or colour is not None]
     ignored = {*ignore, *(name for name in coded if name.casefold() in NO_CLASS)}
     # A class may have several values or colours, each in a row of its own.

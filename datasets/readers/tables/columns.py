@@ -281,7 +281,7 @@ def _refuse_other_labels(table: RawTable, listing: int, rest: Sequence[int]) -> 
 
 
 def _differs_everywhere(table: RawTable, i: int) -> bool:
-    """Whether each row of a table that is not tiny has a text of its own, as comments and dates have."""
+    """Return whether each row of a non-tiny table has a different text, as comments and dates have."""
     return len(set(table.column(i))) == len(table.rows) >= _FEW_ROWS
 
 

@@ -289,7 +289,7 @@ def _canonical(
     numbers: Mapping[str, str],
     where: Callable[[int], str],
 ) -> Cells:
-    """Spell every label as the known class is spelt; a class's number stands for it where no class is called so."""
+    """Spell every label as the known class; a class's number means that class unless it is itself a name."""
     spellings: dict[str, list[str]] = {}
     for name in class_names:
         spellings.setdefault(_form(name), []).append(name)

@@ -125,7 +125,7 @@ def refuse_entities(cells: Sequence[str], where: Callable[[int], str]) -> None:
 
 
 def refuse_repetitions(divided: Sequence[Sequence[str]], where: Callable[[int], str]) -> None:
-    """Refuse a label that is twice in one cell.
+    """Refuse a label that is repeated in one cell.
 
     Raises:
         InputError: With the place of the first.

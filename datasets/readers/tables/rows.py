@@ -230,7 +230,7 @@ def _numbered_rows(path: Path) -> tuple[list[list[str]], list[int], str]:
 def _read_delimited(path: Path) -> tuple[Iterator[list[str]], str]:
     """Divide the lines by the character that gives every row as many cells as the header."""
     text = read_text(path)
-    # No row is on several lines but for cells that break, and none counts for less.
+    # Every line counts as a row, of at least LEAST_CELLS cells.
     check_cells(path, LEAST_CELLS * (text.count("\n") + text.count("\r") - text.count("\r\n")))
     declared = ""
     if first := _DECLARED.match(text):

@@ -99,7 +99,7 @@ def read_workbook(path: Path) -> Iterator[list[str]]:
             yield [*map(cell_text, row), *[""] * (width - len(row))]
     except InputError:
         raise
-    # Of a damaged workbook openpyxl raises whatever its damaged part leads to.
+    # On damaged workbooks openpyxl raises errors of any type.
     except Exception as error:
         raise InputError(f"{path} cannot be read as a workbook: {reason_of(error, path)}.") from error
     finally:
@@ -188,7 +188,7 @@ def read_parquet(path: Path) -> Iterator[list[str]]:
             unpacked = sum(group.total_byte_size for group in groups)
             if unpacked > limited(LARGEST_WORKBOOK):
                 raise ValueError(f"it would unpack to {unpacked:,} bytes")
-            # A text that many rows share stays one text, however long it is.
+            # Rows share one string object for equal texts, however long.
             columns = (metadata.schema.column(i) for i in range(metadata.num_columns))
             texts = [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
             file = pq.ParquetFile(source, read_dictionary=texts)
@@ -237,5 +237,5 @@ def cell_text(cell: object) -> str:
     if isinstance(cell, Iterable) and not isinstance(cell, str):
         whole = cell if isinstance(cell, Mapping) else list(cell)
         return json.dumps(whole, default=_text_of, ensure_ascii=False)
-    # A spreadsheet has a time of day for each date.
+    # Spreadsheets store dates with a time of day.
     return str(cell).removesuffix(" 00:00:00") if isinstance(cell, datetime.datetime) else str(cell)

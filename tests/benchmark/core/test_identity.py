@@ -23,7 +23,9 @@ from gridbench.registry import DATASETS
 @pytest.fixture
 def plan(cache, settings, monkeypatch):
     # Nothing is fetched.
-    monkeypatch.setattr("gridbench.plan.published_weights", lambda name: SimpleNamespace(sha256="0" * 64))
+    monkeypatch.setattr(
+        "gridbench.training.pretrained.published_weights", lambda name: SimpleNamespace(sha256="0" * 64)
+    )
 
     def make(**values):
         return make_plan(
