@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -12,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from gridbench.errors import nearest
 from gridbench.metrics import chi2_numba, chi2_triton
 from gridbench.metrics.pairwise import DISTANCES, Rows, Tile, common
 from gridbench.metrics.relevance import checked_depth
@@ -65,8 +65,7 @@ class Comparison:
 
     def __init__(self, queries: Any, archive: Any, distance: str) -> None:
         if distance not in DISTANCES:
-            close = difflib.get_close_matches(str(distance), DISTANCES, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = nearest(str(distance), DISTANCES)
             raise ValueError(f"There is no distance {distance!r}.{hint} There are: {', '.join(DISTANCES)}.")
         self.measure = DISTANCES[distance]
         self._queries, self._archive = Rows(queries, "queries"), Rows(archive, "archive descriptors")

@@ -229,7 +229,7 @@ def work(
         execution: Where records go and on which device.
         cores: The cores that this process may use.
         plugins: Files to load first.
-        environment: The variables of the process that wants the runs.
+        environment: Environment variables of the process that started this one.
     """
     end_with_parent()
     os.environ.clear()
