@@ -8,7 +8,7 @@ from gridbench.errors import InputError
 from gridbench.methods.base import ANY_LOSS, Loss, Method
 from gridbench.registry import LOSSES, METHODS
 
-__all__ = ["LEVELS", "chosen_loss", "kin_of", "losses_at", "losses_of", "usual_loss"]
+__all__ = ["LEVELS", "chosen_loss", "kin_of", "losses_at", "losses_of", "plain_loss", "usual_loss"]
 
 LEVELS = {"scene": "several scene labels an image", "pixel": "label maps", "single": "one label an image"}
 """Level of labels -> what it is of."""
@@ -52,6 +52,11 @@ def usual_loss(method: type[Method], level: str | None = None) -> str | None:
         )
     usual = _USUAL[level or "scene"]
     return usual if method.losses == ANY_LOSS else names[0]
+
+
+def plain_loss(loss: str) -> str:
+    """Return the loss of plain training on the labels that a loss learns from: bce, ce or pce."""
+    return _USUAL[LOSSES.get(loss).task.annotation]
 
 
 def chosen_loss(method: type[Method], loss: str | None, level: str | None) -> type[Loss] | None:

@@ -27,7 +27,7 @@ from gridbench.errors import InputError
 from gridbench.evaluation.training_view import evaluating
 from gridbench.methods.base import ANY_LOSS, Batch, Method, StepOutput
 from gridbench.methods.pairing import losses_of
-from gridbench.registry import LOSSES
+from gridbench.registry import LOSSES, UnknownName
 
 __all__ = ["check_method"]
 
@@ -50,7 +50,10 @@ def _check_declarations(method: type[Method]) -> None:
     """Its losses exist; its labels, ranking and recipe are among those there are."""
     require(issubclass(method, Method), "it does not extend gridbench.methods.base.Method")
     for loss in () if method.losses == ANY_LOSS else method.losses:
-        require(loss in LOSSES, f"it supports the loss {loss!r}, which does not exist")
+        try:
+            LOSSES.origin(loss)
+        except UnknownName as error:
+            require(False, f"it supports the loss {loss!r}: {error}")
     require(method.labels in ("noisy", "clean", "none"), f"its labels are {method.labels!r}")
     require(method.ranking in ("descriptors", "chance"), f"its ranking is {method.ranking!r}")
     try:

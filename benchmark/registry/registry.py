@@ -269,14 +269,35 @@ class Registry(Generic[T]):
         return entered
 
     def _collision(self, name: str, first: str, second: str) -> DuplicateName:
+        way = "Rename one of them."
+        if first == second:
+            way = "Without a name, a decorator takes that of the file: write another into its parentheses."
         return DuplicateName(
-            f"The name of the {self.kind} {name!r} is taken twice: by {first} and by {second}. Rename one of them."
+            f"The name of the {self.kind} {name!r} is taken twice: by {first} and by {second}. {way}"
         )
 
     def _unknown(self, name: str) -> str:
         names = self.names()
         known = ", ".join(names) or "none"
-        return f"There is no {self.kind} {name!r}.{nearest(name, names)} There are: {known}."
+        hint = self._named_otherwise(name) or nearest(name, names)
+        return f"There is no {self.kind} {name!r}.{hint} There are: {known}."
+
+    def _named_otherwise(self, name: str) -> str:
+        """Return a sentence on a plug-in's class of that name that is registered under another, such as its file's."""
+        wanted = _letters(name)
+        for other, (component, origin) in self._loaded.items():
+            module, called = _qualified(component)
+            if wanted and _letters(called) == wanted and not module.startswith("gridbench."):
+                return (
+                    f" The class {called} of {origin} is registered as {other!r}; to name it {name!r}, write "
+                    f'("{name}") behind its decorator.'
+                )
+        return ""
+
+
+def _letters(name: str) -> str:
+    """Return what a class and a registered name have in common: MyLoss and my_loss."""
+    return re.sub("[^a-z0-9]", "", name.lower())
 
 
 def _qualified(component: object) -> tuple[str, str]:

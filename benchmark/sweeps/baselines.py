@@ -12,8 +12,10 @@ from typing import Any
 from gridbench.config import make_config, stored_config
 from gridbench.errors import InputError, counted
 from gridbench.leaderboard.records.runs import Run
+from gridbench.methods.pairing import plain_loss
 from gridbench.plan import Plan, make_plan
 from gridbench.records.record import StoredRun, read_record
+from gridbench.registry import METHODS
 from gridbench.sweeps.grid import Item
 from gridbench.training.corrupt import corrupt_training_labels
 
@@ -77,6 +79,11 @@ class Baselines:
         kept = [run for run in self.runs if run.seed in plain.get(_rate(run), {})]
         return Baselines(tuple(kept), plain)
 
+    @property
+    def loss(self) -> str:
+        """The loss of plain training."""
+        return str(self._plain_runs()[0].settings["loss"])
+
     def seconds(self) -> float | None:
         """Return the total time of the plain runs in seconds, or None if it is not recorded for all of them."""
         spent = [run.environment.get("seconds") for run in self._plain_runs()]
@@ -94,13 +101,16 @@ def baselines_for(runs: Iterable[Run], loss: str, cache: Path) -> Baselines:
 
     Args:
         runs: Baseline records.
-        loss: Name of the loss.
+        loss: Name of the loss. Where no method is plain training with it, as with most losses of a plug-in, plain
+            training with the usual loss of the same labels takes its place.
         cache: Folder of packed archives.
 
     Raises:
         InputError: The records contain no plain training with that loss.
     """
     runs = list(runs)
+    if loss not in METHODS:
+        loss = plain_loss(loss)
     plain = [run for run in runs if _trained_with(run) == loss]
     usual: dict[str, bool] = {}
     plain = [run for run in plain if _is_usual(run, cache, usual)]
@@ -126,6 +136,7 @@ def baselines_for(runs: Iterable[Run], loss: str, cache: Path) -> Baselines:
 def items_beside(
     baselines: Baselines,
     method: str,
+    loss: str,
     parameters: Mapping[str, Any],
     runs: Path,
     cache: Path,
@@ -137,6 +148,7 @@ def items_beside(
     Args:
         baselines: Baselines to compare with.
         method: Name of the method.
+        loss: Name of the loss that it trains with.
         parameters: Parameters by public name; omitted ones take their defaults.
         runs: Folder of the user's records.
         cache: Folder of packed archives.
@@ -157,7 +169,8 @@ def items_beside(
         for run in seeds.values():
             settings = dict(run.stored.config["config"])
             _check_same(run, make_plan(stored_config(settings), cache, progress))
-            config = stored_config({**settings, "method": method, "parameters": dict(parameters)})
+            own = {"method": method, "loss": loss, "parameters": dict(parameters)}
+            config = stored_config({**settings, **own})
             plans.append(make_plan(config, cache))
     complete = all(plan.id in shipped for plan in plans)
     usable = {id: stored for id, stored in shipped.items() if complete or stored.machine == here}

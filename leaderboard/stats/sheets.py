@@ -74,18 +74,26 @@ def _sheet(table: Table, against: str | None) -> Sheet:
         table.headings,
         tuple(heads),
         tuple(lines),
-        notes=tuple(_notes(against, shared if areas else [])),
+        notes=tuple(_notes(compared, against, shared if areas else [])),
     )
 
 
-def _notes(against: str | None, shared: Sequence[str]) -> list[str]:
-    whom = f"{against} with the same loss" if against else "plain training on the same loss"
+def _notes(compared: Sequence[Comparison], against: str | None, shared: Sequence[str]) -> list[str]:
+    whom = (
+        f"{against}, with the same loss if it has several," if against else "plain training on the same loss"
+    )
     notes = [
         f"Differences are to {whom} at the same settings, paired by seed on one machine, averaged over the columns "
         "both have; "
         f"where some have {FEWEST_SEEDS} paired seeds, over those alone. "
         f"{VERDICTS} Wins are counted over pairs of cell and seed."
     ]
+    alone = ["+".join(one.row.names) for one in compared if one.interval is None and not one.is_baseline]
+    if alone and against is None:
+        notes.append(
+            f"No plain training on the same loss at the same settings: {', '.join(alone)}. --against METHOD compares "
+            "every row with that method."
+        )
     if shared:
         notes.append(
             f"The area is the mean height of the curve of means over {', '.join(shared)}, by trapezoids."

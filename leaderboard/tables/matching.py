@@ -26,8 +26,13 @@ class Counterparts:
     def __init__(self, cells: Sequence[Cell]) -> None:
         self._settings = {id(cell): _setting(cell) for cell in cells}
         self._known: dict[tuple[object, str], list[Cell]] = {}
+        self._with_any_loss: dict[tuple[object, str], list[Cell]] = {}
+        self._losses: dict[str, set[str]] = {}
         for cell in cells:
-            self._known.setdefault((self._settings[id(cell)], cell.text("method")), []).append(cell)
+            setting, method = self._settings[id(cell)], cell.text("method")
+            self._known.setdefault((setting, method), []).append(cell)
+            self._with_any_loss.setdefault((_without_loss(setting), method), []).append(cell)
+            self._losses.setdefault(method, set()).add(cell.text("loss"))
 
     def plain(self, cell: Cell) -> Cell | None:
         """Return plain training with the cell's loss: the method named after it."""
@@ -38,8 +43,13 @@ class Counterparts:
         return self._agreeing(cell, "oracle")
 
     def method(self, cell: Cell, name: str) -> Cell | None:
-        """Return a method's cell; None when it has none or several with other parameters."""
+        """Return a method's cell with the same loss, or with its own if it has only one loss in all cells.
+
+        None when it has none or several with other parameters.
+        """
         found = self._known.get((self._settings[id(cell)], name), [])
+        if not found and len(self._losses.get(name, ())) == 1:
+            found = self._with_any_loss.get((_without_loss(self._settings[id(cell)]), name), [])
         return found[0] if len(found) == 1 else self._agreeing(cell, name)
 
     def _agreeing(self, cell: Cell, method: str) -> Cell | None:
@@ -60,6 +70,10 @@ def _setting(cell: Cell) -> tuple[tuple[str, str], ...]:
     """Return everything that must be equal; a plug-in or method version is the method's own."""
     own = sorted((name, cell.text(name)) for name in cell.settings if not name.startswith(_OWNED))
     return (("origin", cell.run.origin), *own)
+
+
+def _without_loss(setting: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in setting if name not in ("loss", "versions.loss"))
 
 
 def with_gap_closed(cells: Sequence[Cell]) -> list[Cell]:

@@ -127,6 +127,20 @@ def test_two_components_of_one_name_are_an_error_that_names_both_origins(registr
     assert registry.get("hammer").__module__ == "home.hammer"
 
 
+def test_two_components_of_one_file_need_names_of_their_own(registry):
+    registry.register(thing("mine"), "saw", "/plugins/mine.py")
+    with pytest.raises(DuplicateName, match="a decorator takes that of the file: write another"):
+        registry.register(thing("other"), "saw", "/plugins/mine.py")
+
+
+def test_a_class_that_is_registered_under_its_files_name_is_found_by_its_own(registry):
+    registry.register(thing("mine", "BandSaw"), "mine", "/plugins/mine.py")
+    with pytest.raises(
+        UnknownName, match=r"BandSaw of /plugins/mine\.py is registered as 'mine'.*\(\"band_saw\"\)"
+    ):
+        registry.get("band_saw")
+
+
 def test_two_components_of_one_name_in_one_file_collide_and_a_second_import_does_not(registry):
     registry.register(thing("mine", "First"), "saw", "/plugins/mine.py")
     with pytest.raises(DuplicateName, match="'saw'"):

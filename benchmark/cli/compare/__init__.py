@@ -156,7 +156,7 @@ def compare(
         baselines = _chosen(baselines, slnir, seeds, quick)
         how = replace(how, engine=replace(how.engine, devices=how.engine.devices or (baselines.device,)))
         here = _machine_here(how.engine)
-        items = items_beside(baselines, method, assigned, runs, place, here, progress.build)
+        items = items_beside(baselines, method, chosen_loss, assigned, runs, place, here, progress.build)
         wrong = noise_differences(baselines, items)
         if wrong:
             raise InputError(

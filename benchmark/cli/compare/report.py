@@ -42,13 +42,15 @@ def announce(
         for rate, seeds in baselines.plain.items()
     )
     say(f"{method_in_words(method, loss)} on {config.dataset}, on the cells of the baselines ({cells}).")
+    if loss != baselines.loss:
+        say(f"There is no plain training with the loss {loss}: it is compared with {baselines.loss}.")
     seconds = baselines.seconds()
     spent = seconds and f"{seconds / len(items) * len(todo) / 60:.1f} core-minutes"
     cost = f" Where the baselines were made, plain training took {spent} for as many." if spent else ""
     failed = sum(item.state == "failed" for item in (*items, *control))
     more = f"; {failed} failed before, tried again with --retry-failed" if failed else ""
     state = f"{len(todo)} to compute{more}.{cost}" if todo else f"all there already{more}."
-    beside = f" and {len(control)} of plain {loss} as their control" if control else ""
+    beside = f" and {len(control)} of plain {baselines.loss} as their control" if control else ""
     say(f"{counted(len(items), 'run')}{beside}, {state}")
 
 
@@ -116,7 +118,7 @@ def comparison_report(
         )
         if control and plain_here and plain_there:
             sheets.append(shift_sheet(table, plain_here, plain_there))
-        differences = difference_sheet(table, mine, _others(table, mine, own[0]))
+        differences = difference_sheet(table, mine, _others(table, mine, baselines.loss))
         if control:
             title = differences.title.replace("the baselines", "what was computed here, too")
             differences = replace(differences, title=title)
@@ -124,8 +126,8 @@ def comparison_report(
     return Report(found, tables, extra=sheets)
 
 
-def _others(table: Table, mine: Row, own: Run) -> list[Row]:
-    """Return the rows trained with the same loss, plain training first: it is what every method must beat.
+def _others(table: Table, mine: Row, loss: str) -> list[Row]:
+    """Return the rows trained with the loss of plain training, which comes first: it is what every method must beat.
 
     Rows without any run on the same machine are left out, unless there is no other.
     """
@@ -137,10 +139,9 @@ def _others(table: Table, mine: Row, own: Run) -> list[Row]:
             if column in mine.cells
         )
 
-    shared = own.settings["loss"]
-    others = [row for row in table.rows if row is not mine and row.first.settings["loss"] == shared]
+    others = [row for row in table.rows if row is not mine and row.first.settings["loss"] == loss]
     others = [row for row in others if pairs(row)] or others
-    return sorted(others, key=lambda row: row.first.settings["method"] != shared)
+    return sorted(others, key=lambda row: row.first.settings["method"] != loss)
 
 
 def _own_runs(items: Sequence[Item], runs: Path) -> list[Run]:

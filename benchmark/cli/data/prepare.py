@@ -179,6 +179,11 @@ def parquet(data: Path, name: str, **given: Any) -> None:
 )
 @click.option("--label-column", "column", metavar="NAME", help="Column or array of the labels.")
 @click.option("--clean-column", metavar="NAME", help="Column or array of the clean labels.")
+@click.option(
+    "--split-column",
+    metavar="NAME",
+    help="Column or array that says train, val or test of each image.  [default: split ...]",
+)
 @click.option("--classes", type=FILE, metavar="FILE", help="Class names, one a line.")
 @image_options
 def arrays(name: str, **given: Any) -> None:

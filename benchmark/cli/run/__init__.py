@@ -206,7 +206,7 @@ def _score_rows(record: RunRecord) -> list[Row]:
 def _noise_rows(result: Any) -> list[Row]:
     """Return how many labels were changed, how well that was noticed, and how much of it was learnt."""
     noise = result["noise"]
-    remark = f"of {noise['requested']} % asked; {_noisy_images(result)}"
+    remark = f"injected, of {noise['requested']} % asked; {_noisy_images(result)}"
     rows = [("label noise", f"{noise['realised']:.2f} %", "", remark), *_detection_rows(result)]
     if result["memorised"] is not None:
         remark = "wrong training labels that the model predicts"

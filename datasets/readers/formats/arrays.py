@@ -6,8 +6,9 @@ Nothing is unpickled: a `.npy` or `.npz` of objects and a `.pt` run code when th
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from gridbench.datasets.readers.base import Plan
 from gridbench.datasets.readers.formats.embedded import EmbeddedOptions, plan_embedded
 from gridbench.datasets.readers.raster import Raster, Shape
 from gridbench.datasets.readers.source_files import Unreadable, open_regular
+from gridbench.datasets.readers.splitting import SPLIT_WORDS, read_split
 from gridbench.datasets.readers.tables.class_table import read_class_table
+from gridbench.datasets.readers.tables.column_words import SPLIT_NAMES
 from gridbench.datasets.readers.tables.label_checks import refuse_no_names, refuse_variants
 from gridbench.datasets.readers.tables.rows import RawTable, read_raw_table
 from gridbench.errors import InputError, counted, nearest, reason_of
@@ -30,6 +33,11 @@ _LARGEST_LABELS = 1 << 30
 _MANY, _MOST_GAPS = 100, 10
 """Class numbers above which ten times as many classes as there are labels of are taken for codes."""
 _PICKLED = (".pt", ".pth", ".pkl", ".pickle")
+_MEANT = {
+    "--label-column": "are the labels",
+    "--clean-column": "are the clean labels",
+    "--split-column": "gives the split",
+}
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,8 @@ class ArrayOptions:
         clean_column: The same for the clean labels; None without.
         classes: File of the class names, with their numbers where these are no running ones; None to call classes by
             number or by the table's names.
+        split_column: Column of the table or array of the `.npz` that says train, val or test; None to look for one
+            that is called split, subset, phase, set or partition.
     """
 
     images: Path
@@ -50,6 +60,7 @@ class ArrayOptions:
     column: str | None = None
     clean_column: str | None = None
     classes: Path | None = None
+    split_column: str | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +112,8 @@ def plan_arrays(where: ArrayOptions, options: EmbeddedOptions, progress: Progres
     clean = (
         None if where.clean_column is None else _labels(where.labels, where.clean_column, "--clean-column")
     )
-    for what, array in (("labels", given), ("clean labels", clean)):
+    named, split = _split(where)
+    for what, array in (("labels", given), ("clean labels", clean), ("words of the split", split)):
         if array is not None and len(array) != len(images):
             raise InputError(
                 f"{where.labels} has {len(array)} {what}, and {where.images} has {counted(len(images), 'image')}."
@@ -111,6 +123,7 @@ def plan_arrays(where: ArrayOptions, options: EmbeddedOptions, progress: Progres
     numbers = table.require_values() if table and table.values else {c: c for c in range(len(names))}
     shape = " x ".join(map(str, images.shape[1:]))
     digits = len(str(len(images) - 1))
+    counts = ", ".join(f"{word} {(split or []).count(word)}" for word in ("train", "val", "test"))
     report = {
         "reading": [
             f"images: {where.images.name}, {len(images)} of {shape} {images.dtype.name}",
@@ -121,22 +134,27 @@ def plan_arrays(where: ArrayOptions, options: EmbeddedOptions, progress: Progres
                 if where.clean_column is None
                 else [f"clean labels: {where.labels.name}, {where.clean_column}"]
             ),
+            *([] if split is None else [f"split: {where.labels.name}, {named}: {counts}"]),
         ],
         "notes": [],
         "source": str(where.images),
     }
-    return plan_embedded(
+    plan = plan_embedded(
         "arrays",
         [f"{i:0{digits}d}" for i in range(len(images))],
         lambda position: _ArrayImage(where.images, position),
         names,
         _one_hot(given, names, numbers, where.labels),
         None if clean is None else _one_hot(clean, names, numbers, where.labels),
-        None,
+        split,
         options,
         report,
         progress,
     )
+    if split is None:
+        return plan
+    words = hashlib.sha256(" ".join(split).encode()).hexdigest()
+    return replace(plan, settings={**plan.settings, "split": words})
 
 
 def _ends_with_bands(shape: tuple[int, ...]) -> bool:
@@ -194,6 +212,40 @@ def _labels(path: Path, column: str | None, option: str) -> NDArray[Any]:
     return array
 
 
+def _split(where: ArrayOptions) -> tuple[str | None, list[str] | None]:
+    """Return the column or array that says train, val or test, and what it says of each image; None without one."""
+    path, name = where.labels, where.split_column
+    if name is None:
+        fitting = [other for other in _names_in(path) if other.lower() in SPLIT_NAMES]
+        fitting = [other for other in fitting if other not in (where.column, where.clean_column)]
+        if len(fitting) > 1:
+            raise InputError(
+                f"{path} holds {', '.join(fitting)}; say which one gives the split with --split-column NAME."
+            )
+        if not fitting:
+            return None, None
+        name = fitting[0]
+    words = [str(word) for word in _labels(path, name, "--split-column").tolist()]
+    chosen = where.split_column is not None or name.lower() == "split"
+    if not chosen and not any(word.lower() in SPLIT_WORDS for word in words):
+        return None, None
+    split = []
+    for image, word in enumerate(words):
+        try:
+            split.append(read_split(word))
+        except InputError as error:
+            raise InputError(f"{path}, {name}, image {image}: {error}") from None
+    return name, split
+
+
+def _names_in(path: Path) -> list[str]:
+    """Return the columns of a table or the arrays of a `.npz`."""
+    if path.suffix.lower() == ".npz":
+        with np.load(path, allow_pickle=False) as loaded:
+            return list(loaded.files)
+    return [] if path.suffix.lower() == ".npy" else read_raw_table(path).header
+
+
 def _checked(names: Sequence[str], where: Callable[[int], str]) -> NDArray[Any]:
     """Return the class of each image by name.
 
@@ -234,7 +286,7 @@ def _choose(path: Path, names: list[str], column: str | None, option: str) -> in
     if column not in names:
         hint = "." if column is None else f", not {column!r}.{nearest(column, names)}"
         raise InputError(
-            f"{path} holds {', '.join(names[:20])}; say which are the labels with {option} NAME{hint}"
+            f"{path} holds {', '.join(names[:20])}; say which {_MEANT[option]} with {option} NAME{hint}"
         )
     return names.index(column)
 

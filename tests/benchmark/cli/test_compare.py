@@ -151,6 +151,43 @@ def test_a_pixel_loss_stands_beside_the_pixel_baselines(compare, small, tmp_path
     assert set(rows) == {"small", "pce"}
 
 
+OWN_LOSS = """
+import torch.nn.functional as F
+
+from gridbench import register_method
+from gridbench.methods.base import Loss
+from gridbench.methods.plain import Plain
+from gridbench.methods.tasks.classification import Classification
+from gridbench.registry import register_loss
+
+
+@register_loss("soft")
+class Soft(Loss):
+    task = Classification
+    lambda_percent = 20.0
+
+    def entries(self, prediction, target):
+        return F.binary_cross_entropy_with_logits(prediction, 0.9 * target + 0.05, reduction="none"), None
+
+
+@register_method("softened")
+class Softened(Plain):
+    losses = ("soft",)
+"""
+
+
+def test_a_loss_of_ones_own_stands_beside_the_plain_training_of_its_labels(compare, tmp_path, registries):
+    (tmp_path / "own.py").write_text(OWN_LOSS)
+    code, out, err = compare(tmp_path / "own.py", "--slnir", "30", "--seeds", "1")
+    assert code == 0, err
+    (run,) = collect(tmp_path / "runs").runs
+    assert (run.settings["method"], run.settings["loss"]) == ("softened", "soft")
+    assert "There is no plain training with the loss soft: it is compared with bce." in out + err
+    against = out[out.index("softened soft against the baselines") :]
+    rows = (line.split()[:2] for line in against.splitlines() if line.startswith(("bce", "grid")))
+    assert next(rows) == ["bce", "bce"]
+
+
 def test_a_variant_of_a_registered_method(compare, tmp_path):
     code, out, err = compare("grid", "-p", "lambda=50", "--slnir", "30", "--metric", "validation/ndcg")
     assert code == 0, err

@@ -25,7 +25,7 @@ def test_the_closing_table_says_what_a_newcomer_needs(cli, short):
         "test NDCG@5",
         "validation NDCG@5",
         "unseen NDCG@5",
-        "of 30 % asked",
+        "injected, of 30 % asked",
         "detection precision",
         "memorised",
         "parameters",

@@ -64,6 +64,28 @@ def test_another_baseline_can_be_named(five):
         compare_rows(table, "elrr")
 
 
+def test_a_method_with_a_loss_of_its_own_is_compared_with_the_one_that_is_named(runs, write_run):
+    for seed in range(5):
+        noise = 0.002 * ((seed * 7) % 5)
+        write_run(runs, method="bce", seed=seed, ndcg=0.5 + noise)
+        write_run(runs, method="small", loss="soft", seed=seed, ndcg=0.52 + noise)
+        for loss in ("bce", "asl"):
+            write_run(runs, method="jocor", loss=loss, seed=seed, ndcg=0.53 + noise)
+    (table,) = tables(runs)
+    assert by_name(table)["small"].interval is None
+    assert "at the same settings: jocor+asl, small+soft. --against METHOD" in " ".join(
+        comparison_sheets([table])[0].notes
+    )
+    compared = {one.row.names: one.interval for one in compare_rows(table, "bce")}
+    assert compared["small", "soft"].difference == pytest.approx(0.02)
+    assert compared["jocor", "asl"].difference == pytest.approx(0.03)
+    assert not any("No plain" in note for note in comparison_sheets([table], "bce")[0].notes)
+    # JoCoR has two losses, and neither is more like the loss of the row than the other.
+    compared = {one.row.names: one.interval for one in compare_rows(table, "jocor")}
+    assert compared["bce", "bce"].difference == pytest.approx(-0.03)
+    assert compared["small", "soft"] is None
+
+
 def test_a_baseline_at_other_settings_is_none(runs, write_run):
     for seed in range(5):
         write_run(runs, method="bce", seed=seed, epochs=5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -186,6 +187,47 @@ def test_the_commands_pack_and_tell(arrays):
     done = run(cli, ["data", "prepare", "arrays", *source, "--label-column", "worse_label", *common])
     assert done.exit_code == 0
     assert len(open_archive("x", arrays / "cache")) == 10
+
+
+SPLIT = ["train"] * 6 + ["valid", "test", "test", "train"]
+
+
+def labels_with(arrays, name, words):
+    np.savez(arrays / "l.npz", label=np.array(NOISY), **{name: np.array(words)})
+    rows = [f"{label},{word}" for label, word in zip(NOISY, words, strict=True)]
+    (arrays / "l.csv").write_text("\n".join([f"label,{name}", *rows]) + "\n")
+
+
+@pytest.mark.parametrize("labels", ["l.npz", "l.csv"])
+@pytest.mark.parametrize(("name", "column"), [("split", None), ("subset", None), ("official", "official")])
+def test_the_split_that_lies_beside_an_array_is_that_of_the_archive(arrays, labels, name, column):
+    labels_with(arrays, name, SPLIT)
+    where = ArrayOptions(arrays / "images.npy", arrays / labels, "label", split_column=column)
+    plan = plan_arrays(where, EmbeddedOptions())
+    assert list(plan.split) == [word.removesuffix("id") for word in SPLIT]
+    assert f"split: {labels}, {name}: train 7, val 1, test 2" in plan.report["reading"]
+    labels_with(arrays, name, [*SPLIT[1:], "train"])
+    assert plan_arrays(where, EmbeddedOptions()).settings != plan.settings
+    with pytest.raises(InputError, match="already say the split"):
+        plan_arrays(where, EmbeddedOptions(split="80/0/20"))
+
+
+@pytest.mark.parametrize("labels", ["l.npz", "l.csv"])
+def test_a_split_that_is_no_split_is_refused(arrays, labels):
+    labels_with(arrays, "split", [*SPLIT[:9], "3"])
+    where = ArrayOptions(arrays / "images.npy", arrays / labels, "label")
+    with pytest.raises(InputError, match="split, image 9: There is no split '3'"):
+        plan_arrays(where, EmbeddedOptions())
+    with pytest.raises(
+        InputError, match=r"label, split; say which gives the split with --split-column NAME, not"
+    ):
+        plan_arrays(replace(where, split_column="sp"), EmbeddedOptions())
+
+
+def test_a_column_that_is_only_called_like_a_split_is_none(arrays):
+    labels_with(arrays, "set", list("aabbccddee"))
+    where = ArrayOptions(arrays / "images.npy", arrays / "l.csv", "label")
+    assert any("shares" in line for line in plan_arrays(where, EmbeddedOptions()).report["reading"])
 
 
 def save_pickle(path):
