@@ -126,10 +126,11 @@ def comparison_report(
     return Report(found, tables, extra=sheets)
 
 
-def _others(table: Table, mine: Row, loss: str) -> list[Row]:
+def _others(table: Table, mine: Row, plain: str) -> list[Row]:
     """Return the rows trained with the loss of plain training, which comes first: it is what every method must beat.
 
-    Rows without any run on the same machine are left out, unless there is no other.
+    Plain training is the method named after its loss. Rows without any run on the same machine are left out, unless
+    there is no other.
     """
 
     def pairs(row: Row) -> bool:
@@ -139,9 +140,9 @@ def _others(table: Table, mine: Row, loss: str) -> list[Row]:
             if column in mine.cells
         )
 
-    others = [row for row in table.rows if row is not mine and row.first.settings["loss"] == loss]
+    others = [row for row in table.rows if row is not mine and row.first.settings["loss"] == plain]
     others = [row for row in others if pairs(row)] or others
-    return sorted(others, key=lambda row: row.first.settings["method"] != loss)
+    return sorted(others, key=lambda row: row.first.settings["method"] != plain)
 
 
 def _own_runs(items: Sequence[Item], runs: Path) -> list[Run]:
