@@ -246,4 +246,6 @@ def _print(archive: Archive, cache: Sequence[str]) -> None:
     look = ["gridbench", "data", "info", archive.name, "--sheet", f"{archive.name}.png", *cache]
     say(f"look at it: {shlex.join(look)}")
     if len(archive.indices("test")):
-        say(f"train on it: {shlex.join(['gridbench', 'run', '--dataset', archive.name, *cache])}")
+        one_label = not archive.has_maps and (archive.scene_labels.sum(axis=1) == 1).all()
+        method = ["--method", "ce"] if one_label else []
+        say(f"train on it: {shlex.join(['gridbench', 'run', '--dataset', archive.name, *method, *cache])}")

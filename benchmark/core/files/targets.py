@@ -66,8 +66,9 @@ def check_writable(folder: Path) -> None:
     Raises:
         InputError: With the reason.
     """
-    there = next((path for path in (folder, *folder.absolute().parents) if path.exists()), folder)
-    if there.exists() and not there.is_dir():
+    # A link that leads nowhere is there, too: no folder can be made in its place.
+    there = next((path for path in (folder, *folder.absolute().parents) if os.path.lexists(path)), folder)
+    if os.path.lexists(there) and not there.is_dir():
         raise InputError(
             f"{str(there)!r} is no folder, so nothing can be written below it. Name another folder."
         )

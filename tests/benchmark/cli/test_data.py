@@ -54,6 +54,16 @@ def test_prepare_says_what_it_made_and_what_to_do_next(prepared, tmp_path):
     assert prepared.stderr == ""
 
 
+def test_where_every_image_has_one_label_the_next_command_trains_on_one(gridbench, tmp_path):
+    for name in ("forest", "river"):
+        (tmp_path / "folders" / name).mkdir(parents=True)
+        for i in range(10):
+            noise = np.random.default_rng(i + 100 * len(name)).integers(0, 255, (16, 16, 3), dtype=np.uint8)
+            Image.fromarray(noise).save(tmp_path / "folders" / name / f"{i}.png")
+    done = gridbench("prepare", "folder", "--data", tmp_path / "folders", "--name", "one", "--quiet")
+    assert "gridbench run --dataset one --method ce --cache" in done.stdout
+
+
 def test_a_dry_run_says_how_the_files_are_understood_and_packs_nothing(gridbench, mine, tmp_path):
     done = gridbench("prepare", "folder", "--data", mine, "--name", "mine", "--quiet", "--dry-run")
     assert done.exit_code == 0, done.output

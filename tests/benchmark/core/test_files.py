@@ -64,6 +64,13 @@ def test_a_folder_below_a_file_is_refused(tmp_path, name):
         files.check_writable(tmp_path / "file" / name)
 
 
+@pytest.mark.parametrize("name", ["", "made/in it"])
+def test_a_folder_that_is_a_link_to_nowhere_is_refused(tmp_path, name):
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    with pytest.raises(InputError, match=r"link' is no folder, so nothing can be written below it"):
+        files.check_writable(tmp_path / "link" / name)
+
+
 @pytest.mark.parametrize("words", [["--out", "table.csv"], ["--figures", "drawn"]])
 def test_nothing_is_read_for_a_target_that_cannot_be_written(tmp_path, monkeypatch, capsys, words):
     monkeypatch.chdir(tmp_path)
