@@ -74,6 +74,8 @@ class ArchiveFacts:
         classes: Statistics of each class.
         maps: Statistics of the label maps, or None without maps.
         clean_differences: Number of (image, class) pairs in which the clean labels differ, or None without any.
+        noisy_images: Split -> share of its images whose given labels differ from the clean ones, without empty splits;
+            None without clean labels.
         wrong_pixels: Share of differing pixels among those labelled in both the given and the clean maps, or None
             without clean maps.
         bytes: Size on disk.
@@ -85,6 +87,7 @@ class ArchiveFacts:
     classes: tuple[ClassFacts, ...]
     maps: MapFacts | None
     clean_differences: int | None
+    noisy_images: dict[str, float] | None
     wrong_pixels: float | None
     bytes: int
 
@@ -97,6 +100,7 @@ class ArchiveFacts:
             "classes": [vars(row) for row in self.classes],
             "maps": None if self.maps is None else vars(self.maps),
             "clean_differences": self.clean_differences,
+            "noisy_images": self.noisy_images,
             "wrong_pixels": self.wrong_pixels,
             "bytes": self.bytes,
         }
@@ -131,14 +135,17 @@ def describe(archive: Archive) -> ArchiveFacts:
             )
         )
     per_image = Counter(labels.sum(1).tolist())
-    clean = archive.clean_scene_labels
+    wrong = None if archive.clean_scene_labels is None else archive.clean_scene_labels != labels
     return ArchiveFacts(
         splits={split: len(rows) for split, rows in positions.items()},
         labels_per_image=dict(sorted(per_image.items())),
         mean_labels=float(labels.sum(1).mean()),
         classes=tuple(classes),
         maps=maps,
-        clean_differences=None if clean is None else int((clean != labels).sum()),
+        clean_differences=None if wrong is None else int(wrong.sum()),
+        noisy_images=None
+        if wrong is None
+        else {split: float(wrong[rows].any(1).mean()) for split, rows in positions.items() if len(rows)},
         wrong_pixels=_wrong_pixels(archive),
         bytes=sum(path.stat().st_size for path in archive.directory.iterdir()),
     )

@@ -210,12 +210,13 @@ def _fact_rows(
         images, labels = facts.maps.disagreeing_images, facts.maps.disagreeing_labels
         where = f"{counted(images, 'image')} in {counted(labels, 'label')}" if images else "nowhere"
         rows.append(("labels against maps", f"differ: {where}"))
-    if facts.clean_differences is not None:
-        differences = counted(facts.clean_differences, "place")
-        rows.append(("clean labels", f"differ from the training labels in {differences}"))
+    if facts.clean_differences is not None and facts.noisy_images is not None:
+        differences = counted(facts.clean_differences, "label")
+        shares = ", ".join(f"{split} {100 * share:.2f} %" for split, share in facts.noisy_images.items())
+        rows.append(("clean labels", f"differ from the given ones in {differences}; noisy images: {shares}"))
     if facts.wrong_pixels is not None:
         share = f"{100 * facts.wrong_pixels:.2f} % of the pixels"
-        rows.append(("clean maps", f"differ from the training maps in {share}"))
+        rows.append(("clean maps", f"differ from the given ones in {share}"))
     rows.append(("on disk", f"{facts.bytes / 1e6:.1f} MB in {archive.directory}"))
     rows.append(("fingerprint", archive.fingerprint))
     return rows

@@ -64,6 +64,22 @@ def test_where_every_image_has_one_label_the_next_command_trains_on_one(gridbenc
     assert "gridbench run --dataset one --method ce --cache" in done.stdout
 
 
+def test_info_says_how_many_images_of_each_split_have_wrong_labels(gridbench, mine, tmp_path):
+    shutil.rmtree(mine / "masks")
+    (mine / "classes.txt").unlink()
+    names = [f"a{i:02d}.png" for i in range(20)]
+    splits = ["train"] * 10 + ["val"] * 5 + ["test"] * 5
+    clean = [f"{name},sea,{split}" for name, split in zip(names, splits, strict=True)]
+    given = [row.replace("sea", "land") if i % 2 else row for i, row in enumerate(clean)]
+    (mine / "labels.csv").write_text("\n".join(["image,label,split", *given[:15], *clean[15:]]))
+    (tmp_path / "clean.csv").write_text("\n".join(["image,label,split", *clean]))
+    words = ["--clean-labels", tmp_path / "clean.csv"]
+    done = gridbench("prepare", "folder", "--data", mine, "--name", "mine", "--quiet", *words)
+    assert done.exit_code == 0, done.output
+    told = " ".join(gridbench("info", "mine").stdout.split())
+    assert "differ from the given ones in 14 labels; noisy images: train 50.00 %, val 40.00 %, test 0.00 %" in told
+
+
 def test_a_dry_run_says_how_the_files_are_understood_and_packs_nothing(gridbench, mine, tmp_path):
     done = gridbench("prepare", "folder", "--data", mine, "--name", "mine", "--quiet", "--dry-run")
     assert done.exit_code == 0, done.output

@@ -41,6 +41,7 @@ def test_everything_is_counted_as_by_hand(known):
     assert facts.labels_per_image == {1: 2, 2: 2}
     assert facts.mean_labels == 1.5
     assert facts.clean_differences == 2
+    assert facts.noisy_images == {"train": 0.5, "val": 1.0, "test": 0.0}
     assert facts.maps.ignored_share == 3 / 16
     assert facts.maps.disagreeing_images == 2
     assert facts.maps.disagreeing_labels == 2
@@ -57,6 +58,7 @@ def test_without_maps_there_is_nothing_to_disagree(make_archive):
     facts = describe(make_archive(maps=False))
     assert facts.maps is None
     assert facts.clean_differences is None
+    assert facts.noisy_images is None
     assert facts.classes[0].pixel_share is None
 
 
