@@ -46,8 +46,8 @@ def parse_shares(text: str) -> tuple[float, float, float]:
     numbers = [float(part) for part in parts] if all(map(is_plain_number, parts)) else []
     if len(numbers) != 3 or not numbers[0] > 0 or min(numbers) < 0 or not sum(numbers) < float("inf"):
         raise InputError(
-            f"The shares of train, val and test are {text!r}; write them like 70/10/20. A split of your own is given by a "
-            "column of the labels (--split-column) or by folders (train/, val/, test/)."
+            f"The shares of train, val and test are {text!r}; write them like 70/10/20. A split of your own is given "
+            "by a column of the labels (--split-column) or by folders (train/, val/, test/)."
         )
     total = sum(numbers)
     return numbers[0] / total, numbers[1] / total, numbers[2] / total

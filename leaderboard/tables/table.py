@@ -188,6 +188,7 @@ def _table(
         notes=(
             *order,
             *_absent(cells, found),
+            *_as_given(cells),
             *_machine_notes(cells),
             *(f"[{mark}] {text}" for text, mark in notes.items()),
         ),
@@ -217,6 +218,15 @@ def _mixed(line: Mapping[str, Cell], over: Sequence[str]) -> str:
 
 def _listed(seeds: Iterable[int]) -> str:
     return ", ".join(map(str, seeds))
+
+
+def _as_given(cells: Iterable[Cell]) -> list[str]:
+    """Return a note on labels that are noisy without injected noise, as clean ones beside them show."""
+    found = {cell.run.metric("noisy_images") for cell in cells if cell.run.settings.get("slnir") == "0"}
+    shares = sorted({f"{100 * share:.1f} %" for share in found if share})
+    return [
+        f"At SLNIR 0 the labels are as given: {' or '.join(shares)} of the training images are noisy."
+    ] * bool(shares)
 
 
 def _machine_notes(cells: Iterable[Cell]) -> list[str]:

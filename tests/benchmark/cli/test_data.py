@@ -77,7 +77,10 @@ def test_info_says_how_many_images_of_each_split_have_wrong_labels(gridbench, mi
     done = gridbench("prepare", "folder", "--data", mine, "--name", "mine", "--quiet", *words)
     assert done.exit_code == 0, done.output
     told = " ".join(gridbench("info", "mine").stdout.split())
-    assert "differ from the given ones in 14 labels; noisy images: train 50.00 %, val 40.00 %, test 0.00 %" in told
+    assert (
+        "differ from the given ones in 14 labels; noisy images: train 50.00 %, val 40.00 %, test 0.00 %"
+        in told
+    )
 
 
 def test_a_dry_run_says_how_the_files_are_understood_and_packs_nothing(gridbench, mine, tmp_path):

@@ -208,6 +208,21 @@ def test_rows_that_were_told_the_noise_rate_say_so_below_the_table(runs, write_r
     assert "[1] told the noise rate (tau=slnir)" in table.notes
 
 
+@pytest.mark.parametrize(("slnir", "told"), [("0", True), ("30", False)])
+def test_labels_that_are_noisy_as_given_are_told_below_the_table(runs, write_run, slnir, told):
+    write_run(runs, slnir=slnir, result={"noisy_images": 0.338})
+    write_run(runs, slnir=slnir, method="grid", result={"noisy_images": 0.338})
+    (table,) = tables(runs)
+    note = "At SLNIR 0 the labels are as given: 33.8 % of the training images are noisy."
+    assert (note in table.notes) == told
+
+
+def test_labels_that_are_right_as_far_as_is_known_need_no_note(runs, write_run):
+    write_run(runs, slnir="0", result={"noisy_images": 0.0})
+    (table,) = tables(runs)
+    assert not table.notes
+
+
 def test_seeds_of_failed_runs_are_counted_as_missing(runs, write_run):
     write_run(runs, seed=0)
     write_run(runs, seed=1, state="failed")
