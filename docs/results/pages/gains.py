@@ -10,6 +10,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 from pages.comparison import ORDERED_AT, Comparison, rates_told
 from pages.evidence import TEST, UNSEEN, mean
 from pages.scored import NAMES
@@ -17,6 +18,8 @@ from pages.scored import NAMES
 from gridbench.leaderboard.figures.style import GREY, PAGE, legend_outside, looks_of, new_figure, styled
 from gridbench.leaderboard.stats.statistics import Interval
 
+HALO = withStroke(linewidth=1.5, foreground="white")
+"""What keeps a name legible on lines and points."""
 OTHER_RATE = 30
 OTHER_NOISE: Mapping[str, tuple[str, str]] = {
     "missing": ("Missing labels", "A share of all labels is removed, and nothing takes their place."),
@@ -116,7 +119,7 @@ def _name_extremes(panel: Axes, points: npt.NDArray[np.float64], names: Sequence
             written.append(scaled[at])
             right = scaled[at][0] > 0.45  # no room at the right edge
             panel.annotate(names[at], points[at], (-3 if right else 3, 2), textcoords="offset points", fontsize=6,
-                           ha="right" if right else "left")  # fmt: skip
+                           ha="right" if right else "left", path_effects=[HALO])  # fmt: skip
 
 
 @styled
