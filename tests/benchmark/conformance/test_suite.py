@@ -86,7 +86,7 @@ class Broken(Plain):
 '''
 
 DECLARED = "Its losses exist; its labels, ranking and recipe are among those there are"
-TRAINED = "The descriptor network is trained, by finite gradients or by following a network that is"
+TRAINED = "The descriptor network is trained by finite gradients, or follows a network that is"
 RESUMED = (
     "Going on from a checkpoint after an interruption inside an epoch gives the same bits as not stopping"
 )
