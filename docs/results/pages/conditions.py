@@ -47,8 +47,9 @@ def other_conditions(baselines: Records) -> list[str]:
     lines = prose(
         "# Other conditions: other noise, another archive, another machine",
         "The methods for several labels per image ([under the paper's noise](several-labels.md)) where something else "
-        "is different: the kind of noise, the archive, or the machine; in places the leading ones alone. Percent, mean ± sample standard deviation over n seeds; every method at its documented defaults, ordered as "
-        "on that page, which also explains the columns.",
+        "is different: the kind of noise, the archive, or the machine; in places the leading ones alone. Percent, mean "
+        "± sample standard deviation over n seeds; every method at its documented defaults, ordered as on that page, "
+        "which also explains the columns.",
         RESOLVED,
     )
     for noise, (title, what) in OTHER_NOISE.items():
