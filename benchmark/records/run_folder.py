@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from gridbench.core.files import NO_ROOM, check_folder
+from gridbench.core.files import NO_ROOM, check_folder, check_writable
 from gridbench.core.json_files import write_json
 from gridbench.errors import GridbenchError, InputError, RunFailed, reason_of
 from gridbench.plan import Plan
@@ -22,6 +22,7 @@ __all__ = [
     "NoRoom",
     "RunBusy",
     "asides",
+    "check_ready",
     "clear_leftovers",
     "free_name",
     "locked",
@@ -54,6 +55,17 @@ class RunBusy(InputError):
 
 class NoRoom(RunFailed):
     """The disk is full; the run can be resumed once there is space."""
+
+
+def check_ready(runs: Path) -> None:
+    """Refuse a folder of runs to which nothing can be written; nothing is made.
+
+    Raises:
+        InputError: A folder of notes is a link or a file, or the runs folder cannot be written.
+    """
+    for name in OWN:
+        check_folder(runs / name)
+    check_writable(runs)
 
 
 def make_ready(runs: Path) -> None:

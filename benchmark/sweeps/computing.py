@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gridbench.core.files import check_writable
 from gridbench.core.progress import ProgressReporter
 from gridbench.engines.base import Engine, Event
 from gridbench.engines.choice import EngineChoice
 from gridbench.errors import RunFailed, counted
-from gridbench.records.run_folder import NoRoom, make_ready
+from gridbench.records.run_folder import NoRoom, check_ready, make_ready
 from gridbench.records.runner import Execution
 from gridbench.sweeps.grid import Item
 from gridbench.training.building import check_networks
@@ -45,7 +44,7 @@ class Computing:
         """
         if not todo:
             return
-        check_writable(runs)
+        check_ready(runs)  # before networks are built, which needs torch
         if any(item.plan.config.compile for item in todo):
             self.engine.require_compiler()
         plans = [item.plan for item in todo]
