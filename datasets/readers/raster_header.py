@@ -13,14 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbench.datasets.readers.source_files import SIGNATURE_BYTES, Unreadable, driver_of
-from gridbench.datasets.readers.tiff import Directory, Tag, read_directories
+from gridbench.datasets.readers.tiff import (
+    Tag,
+    end_of_data,
+    nodata_of,
+    number_in,
+    page_size,
+    read_directories,
+)
 from gridbench.errors import reason_of
 
 __all__ = ["Header", "exif_orientation", "read_header", "upright"]
 
 # Larger than any real image: such a file is made to exhaust the memory.
 _MOST_PAGES = 1024
-_MOST_TILE_PIXELS = 1 << 26
 _MOST_EXIF = 1 << 16
 # Bits of TIFF's tag NewSubfileType: 1 for a page that is a smaller copy of another, 4 for a mask of transparency.
 _MASK = 4
@@ -171,65 +177,30 @@ def _tiff_header(file: BinaryIO, header: Header) -> Header:
     if len(directories) > _MOST_PAGES:
         raise ValueError(f"more than {_MOST_PAGES} pages")
     images = [
-        i for i, page in enumerate(directories) if not _number(page, Tag.SUBFILE, 0) & _REDUCED_OR_MASK
+        i for i, page in enumerate(directories) if not number_in(page, Tag.SUBFILE, 0) & _REDUCED_OR_MASK
     ] or [0]
     if not directories:
         raise ValueError("no page")
     sizes = []
     for page in directories:
-        sizes.append(_page_size(page))
-        _check_parts(page, header.bytes)
+        sizes.append(page_size(page))
+        if end_of_data(page) > header.bytes:
+            raise _CutShort
     for i in images:
-        if reason := _OTHER_COLOURS.get(_number(directories[i], Tag.PHOTOMETRIC, 1)):
+        if reason := _OTHER_COLOURS.get(number_in(directories[i], Tag.PHOTOMETRIC, 1)):
             raise _Refused(reason)
     bands = sum(sizes[i][2] for i in images)
     first = directories[images[0]]
     height, width, _, itemsize = sizes[images[0]]
-    text = first.get(Tag.NODATA, b"")
     return header._replace(
         sizes=((height, width, bands, itemsize), *(size for i, size in enumerate(sizes) if i not in images)),
         pages=tuple(images),
-        orientation=exif_orientation(_number(first, Tag.ORIENTATION, 1)),
-        nodata=_nodata(text if isinstance(text, bytes) else b""),
-        bits=_number(first, Tag.BITS, 1),
-        lossy=_number(first, Tag.COMPRESSION, 1) in _TIFF_JPEG,
-        masked=any(_number(page, Tag.SUBFILE, 0) & _MASK for page in directories),
+        orientation=exif_orientation(number_in(first, Tag.ORIENTATION, 1)),
+        nodata=nodata_of(first),
+        bits=number_in(first, Tag.BITS, 1),
+        lossy=number_in(first, Tag.COMPRESSION, 1) in _TIFF_JPEG,
+        masked=any(number_in(page, Tag.SUBFILE, 0) & _MASK for page in directories),
     )
-
-
-def _page_size(page: Directory) -> tuple[int, int, int, int]:
-    bits = page.get(Tag.BITS, (1,))
-    itemsize = max(-(-int(b) // 8) for b in bits) if bits else 1
-    height, width = _number(page, Tag.HEIGHT), _number(page, Tag.WIDTH)
-    tile = _number(page, Tag.TILE_WIDTH, 1) * _number(page, Tag.TILE_HEIGHT, 1)
-    if tile > max(_MOST_TILE_PIXELS, 4 * height * width):
-        raise ValueError(f"tiles of {tile:,} pixels")
-    return height, width, _number(page, Tag.SAMPLES, 1), itemsize
-
-
-def _check_parts(page: Directory, size: int) -> None:
-    """Refuse a page whose strips or tiles end behind the end of the file; parts that are left out have length 0."""
-    tiled = Tag.TILE_OFFSETS in page
-    offsets = page.get(Tag.TILE_OFFSETS if tiled else Tag.OFFSETS, ())
-    counts = page.get(Tag.TILE_COUNTS if tiled else Tag.COUNTS, ())
-    if offsets and counts and len(offsets) == len(counts):
-        ends = np.array(offsets, dtype=np.float64) + np.array(counts, dtype=np.float64)
-        if ends.max() > size:
-            raise _CutShort
-
-
-def _number(page: Directory, tag: int, default: int | None = None) -> int:
-    values = page.get(tag, () if default is None else (default,))
-    if not values:
-        raise ValueError(f"it lacks the tag {tag}")
-    return int(values[0])
-
-
-def _nodata(text: bytes) -> float | None:
-    try:
-        return float(text.split(b"\x00")[0])
-    except ValueError:
-        return None
 
 
 def _png_header(file: BinaryIO, header: Header) -> Header:
@@ -313,7 +284,7 @@ def _orientation_in(file: BinaryIO, start: int, length: int) -> int:
     file.seek(start)
     block = file.read(min(length, _MOST_EXIF)).removeprefix(b"Exif\x00\x00")
     try:
-        return exif_orientation(_number(read_directories(io.BytesIO(block), 1)[0], Tag.ORIENTATION, 1))
+        return exif_orientation(number_in(read_directories(io.BytesIO(block), 1)[0], Tag.ORIENTATION, 1))
     except (ValueError, IndexError):
         return 1
 

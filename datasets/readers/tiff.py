@@ -13,7 +13,16 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Directory", "Tag", "decode_plain_tiff", "read_directories"]
+__all__ = [
+    "Directory",
+    "Tag",
+    "decode_plain_tiff",
+    "end_of_data",
+    "nodata_of",
+    "number_in",
+    "page_size",
+    "read_directories",
+]
 
 Directory = Mapping[int, tuple[int, ...] | bytes]
 """Tag -> its whole numbers, or its bytes where it is a text."""
@@ -38,6 +47,8 @@ _PLAIN: Directory = {
     **_DEFAULTS,
 }
 _MOST_NUMBERS = 1 << 22
+# Larger than any real tile: such a file is made to exhaust the memory.
+_MOST_TILE_PIXELS = 1 << 26
 
 
 def read_directories(file: BinaryIO, most: int) -> list[Directory]:
@@ -103,6 +114,53 @@ def _tags(read: Callable[[int, int], bytes], table: bytes, order: str, large: bo
         else:
             tags[tag] = struct.unpack_from(f"{order}{count}{code}", raw)
     return tags
+
+
+def number_in(page: Directory, tag: int, default: int | None = None) -> int:
+    """Return the first number of a tag.
+
+    Raises:
+        ValueError: The directory lacks the tag, and there is no default.
+    """
+    values = page.get(tag, () if default is None else (default,))
+    if not values:
+        raise ValueError(f"it lacks the tag {tag}")
+    return int(values[0])
+
+
+def page_size(page: Directory) -> tuple[int, int, int, int]:
+    """Return the height, width, number of bands and bytes a number of a page.
+
+    Raises:
+        ValueError: Its tiles are larger than any real ones.
+    """
+    bits = page.get(Tag.BITS, (1,))
+    itemsize = max(-(-int(b) // 8) for b in bits) if bits else 1
+    height, width = number_in(page, Tag.HEIGHT), number_in(page, Tag.WIDTH)
+    tile = number_in(page, Tag.TILE_WIDTH, 1) * number_in(page, Tag.TILE_HEIGHT, 1)
+    if tile > max(_MOST_TILE_PIXELS, 4 * height * width):
+        raise ValueError(f"tiles of {tile:,} pixels")
+    return height, width, number_in(page, Tag.SAMPLES, 1), itemsize
+
+
+def end_of_data(page: Directory) -> float:
+    """Return where the strips or tiles of a page end; parts that are left out have length 0."""
+    tiled = Tag.TILE_OFFSETS in page
+    offsets = page.get(Tag.TILE_OFFSETS if tiled else Tag.OFFSETS, ())
+    counts = page.get(Tag.TILE_COUNTS if tiled else Tag.COUNTS, ())
+    if not offsets or len(offsets) != len(counts):
+        return 0
+    ends = np.array(offsets, dtype=np.float64) + np.array(counts, dtype=np.float64)
+    return float(ends.max())
+
+
+def nodata_of(page: Directory) -> float | None:
+    """Return the number that means no data, as GDAL writes it; None without one."""
+    text = page.get(Tag.NODATA, b"")
+    try:
+        return float(text.split(b"\x00")[0]) if isinstance(text, bytes) else None
+    except ValueError:
+        return None
 
 
 def decode_plain_tiff(content: bytes) -> NDArray[np.uint16] | None:
