@@ -30,7 +30,7 @@ from gridbench.datasets.archive.layout import GroupLayout, Layout, Sample
 from gridbench.datasets.archive.writer import ArchiveWriter
 from gridbench.datasets.cache import archive_directory
 from gridbench.datasets.dataset import Progress, silent
-from gridbench.datasets.readers.raster import read_raster
+from gridbench.datasets.readers.rasters.raster import read_raster
 from gridbench.datasets.recipe import Recipe
 from gridbench.datasets.wheelfile import WheelFile, locate
 from gridbench.errors import InputError

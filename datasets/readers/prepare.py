@@ -26,7 +26,8 @@ from gridbench.datasets.archive.writer import ArchiveWriter, discard, plan_diges
 from gridbench.datasets.cache import archive_directory
 from gridbench.datasets.dataset import Progress, silent
 from gridbench.datasets.readers.base import Outcome, Plan, Unit
-from gridbench.datasets.readers.raster import Unreadable, quick_raster_access
+from gridbench.datasets.readers.rasters.opening import quick_raster_access
+from gridbench.datasets.readers.source_files import Unreadable
 from gridbench.datasets.readers.source_state import left_out_digest, refuse_changed_sources, state_of
 from gridbench.errors import InputError, RunFailed
 from gridbench.registry import DATASETS

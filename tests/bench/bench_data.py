@@ -28,7 +28,7 @@ from gridbench.datasets.loading.batches import TrainingSet, batches_of
 from gridbench.datasets.readers.bigearthnet.bigearthnet import BigEarthNetOptions, plan_bigearthnet
 from gridbench.datasets.readers.bigearthnet.unit import BANDS, band_file
 from gridbench.datasets.readers.prepare import prepare
-from gridbench.datasets.readers.raster import quick_raster_access
+from gridbench.datasets.readers.rasters.opening import quick_raster_access
 
 PATCHES, DISTINCT, BATCH = (60, 30, 16) if QUICK else (1000, 200, 64)
 PACKED = (20, 40, 60) if QUICK else (250, 500, 1000)

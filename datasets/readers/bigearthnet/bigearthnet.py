@@ -23,7 +23,9 @@ from gridbench.datasets.readers.bigearthnet.lmdb import plan_units_from_lmdb, re
 from gridbench.datasets.readers.bigearthnet.metadata import Metadata, PatchRow, read_metadata
 from gridbench.datasets.readers.bigearthnet.split import Patch, assign_splits
 from gridbench.datasets.readers.bigearthnet.unit import BANDS, PatchUnit, band_file, map_file, read_patch_unit
-from gridbench.datasets.readers.raster import Unreadable, quick_raster_access, read_shape
+from gridbench.datasets.readers.rasters.opening import quick_raster_access
+from gridbench.datasets.readers.rasters.raster import read_shape
+from gridbench.datasets.readers.source_files import Unreadable
 from gridbench.errors import InputError, counted
 
 __all__ = ["BigEarthNetOptions", "plan_bigearthnet"]

@@ -17,7 +17,7 @@ from gridbench.datasets.readers.bigearthnet.lists import PATCH
 from gridbench.datasets.readers.bigearthnet.lmdb_file import Place, read_place, value_places
 from gridbench.datasets.readers.bigearthnet.split import Patch
 from gridbench.datasets.readers.bigearthnet.unit import BANDS, as_unsigned, finish_patch
-from gridbench.datasets.readers.raster import Unreadable
+from gridbench.datasets.readers.source_files import Unreadable
 from gridbench.errors import InputError, reason_of
 
 __all__ = ["LmdbKeys", "LmdbUnit", "plan_units_from_lmdb", "read_lmdb_unit", "v1_or_v2_keys"]

@@ -21,9 +21,9 @@ from gridbench.datasets.readers.bigearthnet.classes import (
     classes_of_codes,
     multi_hot,
 )
-from gridbench.datasets.readers.raster import Unreadable, read_raster
-from gridbench.datasets.readers.source_files import IN_MEMORY, read_bytes
-from gridbench.datasets.readers.tiff import decode_plain_tiff
+from gridbench.datasets.readers.rasters.raster import read_raster
+from gridbench.datasets.readers.rasters.tiff import decode_plain_tiff
+from gridbench.datasets.readers.source_files import IN_MEMORY, Unreadable, read_bytes
 
 __all__ = [
     "BANDS",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gridbench.datasets.readers.raster import LIMITS, Limits, Shape, Unreadable, read_shape
-from gridbench.datasets.readers.source_files import format_of
+from gridbench.datasets.readers.rasters.limits import LIMITS, Limits
+from gridbench.datasets.readers.rasters.raster import Shape, read_shape
+from gridbench.datasets.readers.source_files import Unreadable, format_of
 
 __all__ = ["GEOREFERENCED", "directions"]
 

@@ -20,15 +20,11 @@ from gridbench.datasets.readers.folder.options import DEFAULT_COVER, FolderOptio
 from gridbench.datasets.readers.folder.sources import FolderSources, find_sources, keep_complete
 from gridbench.datasets.readers.folder.tiles import Tiling
 from gridbench.datasets.readers.folder.unit import FolderUnit, Treatment, read_folder_unit
-from gridbench.datasets.readers.images import Form, choose_form, nodata_policy, transparency_is_data
-from gridbench.datasets.readers.raster import (
-    Limits,
-    Shape,
-    Unreadable,
-    limits_for,
-    quick_raster_access,
-    read_shape,
-)
+from gridbench.datasets.readers.rasters.form import Form, choose_form, nodata_policy, transparency_is_data
+from gridbench.datasets.readers.rasters.limits import Limits, limits_for
+from gridbench.datasets.readers.rasters.opening import quick_raster_access
+from gridbench.datasets.readers.rasters.raster import Shape, read_shape
+from gridbench.datasets.readers.source_files import Unreadable
 from gridbench.errors import InputError
 
 __all__ = ["FolderOptions", "plan_folder"]

@@ -11,7 +11,10 @@ from gridbench.datasets.readers.folder.sources import FolderSources
 from gridbench.datasets.readers.masks.codebook import MaskContent, count_content
 from gridbench.datasets.readers.masks.mask_reading import MaskReading
 from gridbench.datasets.readers.masks.values import interpret_masks
-from gridbench.datasets.readers.raster import Limits, Shape, Unreadable, quick_raster_access, read_raster
+from gridbench.datasets.readers.rasters.limits import Limits
+from gridbench.datasets.readers.rasters.opening import quick_raster_access
+from gridbench.datasets.readers.rasters.raster import Shape, read_raster
+from gridbench.datasets.readers.source_files import Unreadable
 from gridbench.errors import InputError
 
 __all__ = ["PIXELS_AT_A_TIME", "read_masks"]

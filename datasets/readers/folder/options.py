@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gridbench.datasets.readers.images import check_range
+from gridbench.datasets.readers.rasters.form import check_range
 from gridbench.datasets.readers.tables import TableOptions
 from gridbench.datasets.readers.tables.label_cells import SEPARATORS
 from gridbench.errors import InputError, nearest

@@ -8,7 +8,8 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from gridbench.datasets.readers.raster import Unreadable, read_raster
+from gridbench.datasets.readers.rasters.raster import read_raster
+from gridbench.datasets.readers.source_files import Unreadable
 from gridbench.errors import InputError
 
 __all__ = ["refuse_parallel_folders"]

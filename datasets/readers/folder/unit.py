@@ -16,11 +16,12 @@ from gridbench.datasets.readers.base import Outcome
 from gridbench.datasets.readers.folder.alignment import GEOREFERENCED, directions
 from gridbench.datasets.readers.folder.tiles import Tiling
 from gridbench.datasets.readers.formats.drawing import Drawing, draw
-from gridbench.datasets.readers.images import Form, fit, missing_pixels, range_findings
 from gridbench.datasets.readers.masks.codebook import Codebook, cover
-from gridbench.datasets.readers.raster import Raster, Unreadable, read_raster, read_shape
-from gridbench.datasets.readers.raster_header import upright
-from gridbench.datasets.readers.source_files import contents_of, digest_of
+from gridbench.datasets.readers.rasters.conversion import fit, missing_pixels, range_findings
+from gridbench.datasets.readers.rasters.form import Form
+from gridbench.datasets.readers.rasters.orientation import upright
+from gridbench.datasets.readers.rasters.raster import Raster, read_raster, read_shape
+from gridbench.datasets.readers.source_files import Unreadable, contents_of, digest_of
 
 __all__ = ["FolderUnit", "Treatment", "read_folder_unit"]
 

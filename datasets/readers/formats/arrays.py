@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from gridbench.datasets.dataset import Progress, silent
 from gridbench.datasets.readers.base import Plan
 from gridbench.datasets.readers.formats.embedded import EmbeddedOptions, plan_embedded
-from gridbench.datasets.readers.raster import Raster, Shape
+from gridbench.datasets.readers.rasters.raster import Raster, Shape
 from gridbench.datasets.readers.source_files import Unreadable, open_regular
 from gridbench.datasets.readers.splitting import SPLIT_WORDS, read_split
 from gridbench.datasets.readers.tables.class_table import read_class_table

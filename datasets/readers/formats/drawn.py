@@ -10,7 +10,7 @@ __all__ = ["Annotations", "Drawn", "Outlines", "ellipse", "rectangle"]
 
 _CORNERS_OF_AN_ELLIPSE = 64
 _FARTHEST = 2**31
-# As many as a picture may have; see `gridbench.datasets.readers.raster_header`.
+# As many as a picture may have; see `gridbench.datasets.readers.rasters.inspection`.
 _MOST_PIXELS = 2**27
 
 

@@ -16,17 +16,11 @@ from gridbench.datasets.archive.layout import GroupLayout, Layout, Sample
 from gridbench.datasets.dataset import Progress
 from gridbench.datasets.loading.resampling import resize_image
 from gridbench.datasets.readers.base import LazyUnits, Outcome, Plan
-from gridbench.datasets.readers.images import (
-    Form,
-    check_range,
-    choose_form,
-    fit,
-    missing_pixels,
-    nodata_policy,
-    range_findings,
-)
-from gridbench.datasets.readers.raster import Raster, Shape, Unreadable, limits_for
-from gridbench.datasets.readers.source_files import digest_of
+from gridbench.datasets.readers.rasters.conversion import fit, missing_pixels, range_findings
+from gridbench.datasets.readers.rasters.form import Form, check_range, choose_form, nodata_policy
+from gridbench.datasets.readers.rasters.limits import limits_for
+from gridbench.datasets.readers.rasters.raster import Raster, Shape
+from gridbench.datasets.readers.source_files import Unreadable, digest_of
 from gridbench.datasets.readers.splitting import parse_shares, split_by_shares
 from gridbench.errors import InputError
 

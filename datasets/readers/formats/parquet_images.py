@@ -14,16 +14,9 @@ from gridbench.datasets.dataset import Progress, silent
 from gridbench.datasets.readers.base import Plan
 from gridbench.datasets.readers.files import FileIndex, walk_files
 from gridbench.datasets.readers.formats.embedded import EmbeddedOptions, plan_embedded
-from gridbench.datasets.readers.raster import (
-    Limits,
-    Raster,
-    Shape,
-    Unreadable,
-    limits_for,
-    read_raster,
-    read_shape,
-)
-from gridbench.datasets.readers.source_files import open_regular
+from gridbench.datasets.readers.rasters.limits import Limits, limits_for
+from gridbench.datasets.readers.rasters.raster import Raster, Shape, read_raster, read_shape
+from gridbench.datasets.readers.source_files import Unreadable, open_regular
 from gridbench.datasets.readers.splitting import SPLIT_WORDS, read_split
 from gridbench.datasets.readers.tables.key_column import TableOptions
 from gridbench.datasets.readers.tables.label_table import interpret_table

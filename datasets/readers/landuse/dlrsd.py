@@ -9,7 +9,7 @@ from gridbench.datasets.readers.base import Plan, listed
 from gridbench.datasets.readers.landuse.files import find_files
 from gridbench.datasets.readers.landuse.plan import LandUseOptions, plan_land_use
 from gridbench.datasets.readers.landuse.unit import index_base
-from gridbench.datasets.readers.raster import quick_raster_access
+from gridbench.datasets.readers.rasters.opening import quick_raster_access
 from gridbench.errors import InputError
 
 __all__ = ["plan_dlrsd"]

@@ -20,7 +20,9 @@ from gridbench.datasets.readers.landuse.labels import (
     read_label_source,
 )
 from gridbench.datasets.readers.landuse.unit import LandUseUnit, read_landuse_unit
-from gridbench.datasets.readers.raster import Unreadable, quick_raster_access, read_shape
+from gridbench.datasets.readers.rasters.opening import quick_raster_access
+from gridbench.datasets.readers.rasters.raster import read_shape
+from gridbench.datasets.readers.source_files import Unreadable
 from gridbench.errors import InputError, counted
 
 __all__ = ["LandUseOptions", "plan_land_use"]

@@ -9,7 +9,9 @@ from gridbench.datasets.readers.base import Plan
 from gridbench.datasets.readers.landuse.files import LandUseFiles, find_files
 from gridbench.datasets.readers.landuse.plan import LandUseOptions, plan_land_use
 from gridbench.datasets.readers.landuse.unit import is_label_map
-from gridbench.datasets.readers.raster import Unreadable, quick_raster_access, read_raster
+from gridbench.datasets.readers.rasters.opening import quick_raster_access
+from gridbench.datasets.readers.rasters.raster import read_raster
+from gridbench.datasets.readers.source_files import Unreadable
 from gridbench.errors import InputError
 
 __all__ = ["plan_ucmerced"]

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from gridbench.datasets.archive.layout import IGNORE, Sample
 from gridbench.datasets.loading.resampling import resize_classes, resize_image
 from gridbench.datasets.readers.base import Outcome
-from gridbench.datasets.readers.images import Form, fit
 from gridbench.datasets.readers.landuse.classes import CLASS_NAMES, COLOURS
-from gridbench.datasets.readers.masks.codebook import Codebook, colours_of
-from gridbench.datasets.readers.raster import Raster, Unreadable, read_raster
-from gridbench.datasets.readers.source_files import contents_of
+from gridbench.datasets.readers.masks.codebook import Codebook
+from gridbench.datasets.readers.rasters.conversion import fit
+from gridbench.datasets.readers.rasters.form import Form
+from gridbench.datasets.readers.rasters.raster import Raster, colours_of, read_raster
+from gridbench.datasets.readers.source_files import Unreadable, contents_of
 from gridbench.errors import InputError
 
 __all__ = ["LandUseUnit", "index_base", "is_label_map", "read_landuse_unit"]

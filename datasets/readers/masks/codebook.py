@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbench.datasets.archive.layout import IGNORE
-from gridbench.datasets.readers.raster import Raster, Unreadable
+from gridbench.datasets.readers.rasters.raster import Raster, colours_of
+from gridbench.datasets.readers.source_files import Unreadable
 
-__all__ = ["Codebook", "Colour", "MaskContent", "colours_of", "count_content", "cover"]
+__all__ = ["Codebook", "Colour", "MaskContent", "count_content", "cover"]
 
 Colour = tuple[int, int, int]
 # Stands for values and colours of no class; 255 is `IGNORE`, so there are at most 254 classes.
@@ -194,24 +195,6 @@ def count_content(raster: Raster, path: Path, content: MaskContent) -> None:
     packed = _packed(rgb)
     for code, pixels in _tally(packed if visible is None else packed[visible]).items():
         content.colours[(code >> 16, code >> 8 & 255, code & 255)] += pixels
-
-
-def colours_of(raster: Raster) -> NDArray[np.uint8] | None:
-    """Return the (3, H, W) colours of a palette or colour file, None for a file of one band without a palette.
-
-    Raises:
-        Unreadable: A pixel has an index beyond the palette.
-    """
-    if raster.palette is not None:
-        if int(raster.pixels[0].max(initial=0)) >= len(raster.palette):
-            raise Unreadable(
-                "",
-                f"holds the index {raster.pixels[0].max()}, and its palette has {len(raster.palette)} colours",
-            )
-        return np.ascontiguousarray(raster.palette[raster.pixels[0]].transpose(2, 0, 1))
-    if len(raster.pixels) in (3, 4) and raster.pixels.dtype == np.uint8:
-        return raster.pixels[:3].astype(np.uint8)
-    return None
 
 
 def cover(label_map: NDArray[np.uint8], classes: int) -> NDArray[np.float64]:

@@ -105,7 +105,7 @@ def test_what_png_cannot_hold_is_written_as_tiff(tmp_path, bands, dtype):
 
     from gridbench.datasets.archive.layout import GroupLayout, Layout, Sample
     from gridbench.datasets.archive.writer import ArchiveWriter, build_once
-    from gridbench.datasets.readers.raster import quick_raster_access
+    from gridbench.datasets.readers.rasters.opening import quick_raster_access
 
     pixels = np.random.default_rng(0).integers(0, 250, (2, bands, 6, 5)).astype(dtype)
     layout = Layout((GroupLayout("all", tuple("abcd"[:bands]), 6, 5, dtype),), ("x",))

@@ -35,7 +35,8 @@ from gridbench.datasets.readers.bigearthnet.metadata import PatchRow
 from gridbench.datasets.readers.bigearthnet.split import Patch
 from gridbench.datasets.readers.bigearthnet.unit import BANDS
 from gridbench.datasets.readers.prepare import prepare
-from gridbench.datasets.readers.raster import Unreadable, quick_raster_access
+from gridbench.datasets.readers.rasters.opening import quick_raster_access
+from gridbench.datasets.readers.source_files import Unreadable
 from gridbench.errors import InputError
 
 FINE, COARSE, ROUGH = 12, 6, 2

@@ -11,7 +11,7 @@ from gridbench.datasets.archive.groups import groupings_of
 from gridbench.datasets.archive.summary import describe
 from gridbench.datasets.readers.folder.folder import FolderOptions, plan_folder
 from gridbench.datasets.readers.prepare import prepare
-from gridbench.datasets.readers.raster import quick_raster_access
+from gridbench.datasets.readers.rasters.opening import quick_raster_access
 from gridbench.errors import InputError
 
 SIDE = 16

@@ -26,7 +26,8 @@ from gridbench.datasets.readers.landuse.labels import disagreements, find_label_
 from gridbench.datasets.readers.landuse.plan import LandUseOptions
 from gridbench.datasets.readers.landuse.ucmerced import plan_ucmerced
 from gridbench.datasets.readers.prepare import prepare
-from gridbench.datasets.readers.raster import quick_raster_access, read_raster
+from gridbench.datasets.readers.rasters.opening import quick_raster_access
+from gridbench.datasets.readers.rasters.raster import read_raster
 from gridbench.errors import InputError
 
 NAMES = [f"{scene}{number:02d}" for scene in ("airplane", "beach") for number in range(10)]

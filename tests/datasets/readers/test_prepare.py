@@ -20,7 +20,7 @@ from gridbench.datasets.cache import archive_directory, unfinished_names
 from gridbench.datasets.readers.base import Outcome, Plan, Unit
 from gridbench.datasets.readers.folder.folder import FolderOptions, plan_folder
 from gridbench.datasets.readers.prepare import check_name, default_workers, prepare
-from gridbench.datasets.readers.raster import Unreadable
+from gridbench.datasets.readers.source_files import Unreadable
 from gridbench.datasets.readers.source_state import state_of
 from gridbench.errors import InputError
 

@@ -10,7 +10,8 @@ import pytest
 
 from gridbench.datasets.readers.masks.codebook import MaskContent, count_content
 from gridbench.datasets.readers.masks.values import interpret_masks
-from gridbench.datasets.readers.raster import Raster, Unreadable
+from gridbench.datasets.readers.rasters.raster import Raster
+from gridbench.datasets.readers.source_files import Unreadable
 from gridbench.datasets.readers.tables.class_table import ClassTable, read_class_table, with_codes
 from gridbench.errors import InputError
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import struct
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gridbench.datasets.readers.source_files import SIGNATURE_BYTES, Unreadable, driver_of
-from gridbench.datasets.readers.tiff import (
+from gridbench.datasets.readers.rasters.orientation import exif_orientation, orientation_in
+from gridbench.datasets.readers.rasters.raster_header import Animated, CutShort, Header, Refused
+from gridbench.datasets.readers.rasters.tiff import (
     Tag,
     end_of_data,
     nodata_of,
@@ -21,13 +18,13 @@ from gridbench.datasets.readers.tiff import (
     page_size,
     read_directories,
 )
+from gridbench.datasets.readers.source_files import SIGNATURE_BYTES, Unreadable, driver_of
 from gridbench.errors import reason_of
 
-__all__ = ["Header", "exif_orientation", "read_header", "upright"]
+__all__ = ["read_header"]
 
 # Larger than any real image: such a file is made to exhaust the memory.
 _MOST_PAGES = 1024
-_MOST_EXIF = 1 << 16
 # Bits of TIFF's tag NewSubfileType: 1 for a page that is a smaller copy of another, 4 for a mask of transparency.
 _MASK = 4
 _REDUCED_OR_MASK = 1 | _MASK
@@ -49,39 +46,6 @@ _PNG_COLOURS = {
     4: ("grey+alpha", 2),
     6: ("rgb+alpha", 4),
 }
-
-
-class Header(NamedTuple):
-    """Properties of a file that are read before it is decoded.
-
-    Attributes:
-        driver: GDAL's name of the format.
-        bytes: Size of the file.
-        sizes: (height, width, bands, bytes a number) of each page; empty where the driver
-            reads no more than its head on opening.
-        pages: Number of each TIFF directory that is an image of its own, not an overview or a mask.
-        orientation: EXIF orientation; that of a JPEG is left to the driver.
-        nodata: Number that means no data, or None.
-        colours: What the bands of a PNG are: `"grey"`, `"rgb"`, `"palette"`, `"grey+alpha"` or `"rgb+alpha"`; empty for
-            other formats.
-        bits: Bits of a number of the first page of a PNG or TIFF; 0 for other formats.
-        lossy: Whether it is compressed in a way that changes numbers.
-        masked: Whether a TIFF holds a mask of the pixels that have data, beside its pages, or a PNG names a colour that
-            is transparent.
-        transparent: That colour, one number for each band.
-    """
-
-    driver: str
-    bytes: int
-    sizes: tuple[tuple[int, int, int, int], ...] = ()
-    pages: tuple[int, ...] = (0,)
-    orientation: int = 1
-    nodata: float | None = None
-    colours: str = ""
-    bits: int = 0
-    lossy: bool = False
-    masked: bool = False
-    transparent: tuple[int, ...] = ()
 
 
 def read_header(file: BinaryIO, path: Path) -> Header:
@@ -126,50 +90,14 @@ def read_header(file: BinaryIO, path: Path) -> Header:
                 _check_length(size, _bmp_bytes(file))
     except (ValueError, struct.error, KeyError, IndexError, TypeError, OSError) as error:
         raise Unreadable(
-            path, str(error) if isinstance(error, _Refused) else f"is damaged ({reason_of(error, path)})"
+            path, str(error) if isinstance(error, Refused) else f"is damaged ({reason_of(error, path)})"
         ) from error
     return header
 
 
-class _Refused(ValueError):
-    """An undamaged file that is refused; the message continues a sentence about the file."""
-
-
-class _CutShort(_Refused):
-    def __init__(self) -> None:
-        super().__init__("is cut short")
-
-
-class _Animated(_Refused):
-    def __init__(self) -> None:
-        super().__init__("is an animation of several frames; save the one that is meant as an image")
-
-
-def upright(pixels: NDArray[np.generic], orientation: int) -> NDArray[np.generic]:
-    """Turn stored pixels so that they are seen upright.
-
-    Args:
-        pixels: (bands, H, W) as stored.
-        orientation: EXIF orientation, 1 to 8.
-    """
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.swapaxes(1, 2)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[:, ::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, :, ::-1]
-    return np.ascontiguousarray(pixels)
-
-
-def exif_orientation(value: object) -> int:
-    """Return the EXIF orientation, 1 if it is missing or invalid."""
-    text = str(value)
-    return int(text) if re.fullmatch("[1-8]", text) else 1
-
-
 def _check_length(size: int, needed: int) -> None:
     if size < needed:
-        raise _CutShort
+        raise CutShort
 
 
 def _tiff_header(file: BinaryIO, header: Header) -> Header:
@@ -185,10 +113,10 @@ def _tiff_header(file: BinaryIO, header: Header) -> Header:
     for page in directories:
         sizes.append(page_size(page))
         if end_of_data(page) > header.bytes:
-            raise _CutShort
+            raise CutShort
     for i in images:
         if reason := _OTHER_COLOURS.get(number_in(directories[i], Tag.PHOTOMETRIC, 1)):
-            raise _Refused(reason)
+            raise Refused(reason)
     bands = sum(sizes[i][2] for i in images)
     first = directories[images[0]]
     height, width, _, itemsize = sizes[images[0]]
@@ -219,9 +147,9 @@ def _png_header(file: BinaryIO, header: Header) -> Header:
             colours, bands = _PNG_COLOURS[colour]
             sizes = ((height, width, bands, -(-depth // 8)),)
         elif kind == b"acTL" and length >= 4 and int.from_bytes(file.read(4), "big") > 1:
-            raise _Animated
+            raise Animated
         elif kind == b"eXIf":
-            orientation = _orientation_in(file, place + 8, length)
+            orientation = orientation_in(file, place + 8, length)
         elif kind == b"tRNS" and colours in ("grey", "rgb"):
             transparent = struct.unpack(f">{bands}H", file.read(2 * bands))
         elif kind == b"IEND":
@@ -234,7 +162,7 @@ def _png_header(file: BinaryIO, header: Header) -> Header:
                 transparent=transparent,
             )
         place += 12 + length
-    raise _CutShort
+    raise CutShort
 
 
 def _webp_header(file: BinaryIO, header: Header) -> Header:
@@ -247,12 +175,12 @@ def _webp_header(file: BinaryIO, header: Header) -> Header:
         head = file.read(8)
         length = int.from_bytes(head[4:], "little")
         if head[:4] == b"EXIF":
-            return header._replace(orientation=_orientation_in(file, place + 8, length))
+            return header._replace(orientation=orientation_in(file, place + 8, length))
         if head[:4] == b"VP8 ":
             header = header._replace(lossy=True)
         frames += head[:4] == b"ANMF"
         if frames > 1:
-            raise _Animated
+            raise Animated
         place += 8 + length + length % 2
     return header
 
@@ -272,21 +200,12 @@ def _refuse_animated_gif(file: BinaryIO) -> None:
         if kind == b",":
             images += 1
             if images > 1:
-                raise _Animated
+                raise Animated
             skip_colours(file.read(9)[8])
         # The label of an extension, and the size of the codes of an image.
         file.seek(1, os.SEEK_CUR)
         while (length := file.read(1)) not in (b"", b"\0"):
             file.seek(length[0], os.SEEK_CUR)
-
-
-def _orientation_in(file: BinaryIO, start: int, length: int) -> int:
-    file.seek(start)
-    block = file.read(min(length, _MOST_EXIF)).removeprefix(b"Exif\x00\x00")
-    try:
-        return exif_orientation(number_in(read_directories(io.BytesIO(block), 1)[0], Tag.ORIENTATION, 1))
-    except (ValueError, IndexError):
-        return 1
 
 
 def _check_jpeg_end(file: BinaryIO, size: int) -> None:
@@ -298,7 +217,7 @@ def _check_jpeg_end(file: BinaryIO, size: int) -> None:
         end = file.read(min((1 << 20) + 1, size)).rfind(b"\xff\xd9")
         if end >= 0:
             return
-    raise _CutShort
+    raise CutShort
 
 
 def _jpeg2000_header(file: BinaryIO, header: Header) -> Header:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gridbench.datasets.readers.raster_header import Header
+from gridbench.datasets.readers.rasters.raster_header import Header
 from gridbench.datasets.readers.source_files import Unreadable
 
 __all__ = ["LIMITS", "Limits", "check_memory", "check_size", "check_sizes", "limits_for"]

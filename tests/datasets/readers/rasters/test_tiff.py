@@ -9,8 +9,9 @@ import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridbench.datasets.readers.raster import quick_raster_access, read_raster
-from gridbench.datasets.readers.tiff import decode_plain_tiff, read_directories
+from gridbench.datasets.readers.rasters.opening import quick_raster_access
+from gridbench.datasets.readers.rasters.raster import read_raster
+from gridbench.datasets.readers.rasters.tiff import decode_plain_tiff, read_directories
 
 PIXELS = np.random.default_rng(0).integers(0, 65536, (1, 37, 23)).astype(np.uint16)
 

@@ -17,13 +17,10 @@ import rasterio
 from PIL import Image
 
 from gridbench.datasets.readers.files import raster_files
-from gridbench.datasets.readers.raster import (
-    Limits,
-    Unreadable,
-    quick_raster_access,
-    read_raster,
-    read_shape,
-)
+from gridbench.datasets.readers.rasters.limits import Limits
+from gridbench.datasets.readers.rasters.opening import quick_raster_access
+from gridbench.datasets.readers.rasters.raster import read_raster, read_shape
+from gridbench.datasets.readers.source_files import Unreadable
 
 SECRET = 171
 
@@ -258,7 +255,9 @@ def limited_reader(folder):
     """Read each file of a folder in a process with bounded memory; return its answers, and its peak in MiB."""
     code = (
         "import resource, sys, time\nfrom pathlib import Path\n"
-        "from gridbench.datasets.readers.raster import Unreadable, quick_raster_access, read_raster, read_shape\n"
+        "from gridbench.datasets.readers.rasters.opening import quick_raster_access\n"
+        "from gridbench.datasets.readers.rasters.raster import read_raster, read_shape\n"
+        "from gridbench.datasets.readers.source_files import Unreadable\n"
         "import rasterio\n"
         "start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "for path in sorted(Path(sys.argv[1]).iterdir()):\n"

@@ -12,7 +12,9 @@ from rasterio.enums import ColorInterp
 
 from gridbench.datasets.readers.folder.folder import FolderOptions, plan_folder
 from gridbench.datasets.readers.prepare import prepare
-from gridbench.datasets.readers.raster import Unreadable, quick_raster_access, read_raster, read_shape
+from gridbench.datasets.readers.rasters.opening import quick_raster_access
+from gridbench.datasets.readers.rasters.raster import read_raster, read_shape
+from gridbench.datasets.readers.source_files import Unreadable
 from gridbench.errors import InputError
 
 NAMES = [f"t{i}" for i in range(6)]

@@ -9,13 +9,9 @@ import pytest
 import rasterio
 from PIL import Image
 
-from gridbench.datasets.readers.raster import (
-    Unreadable,
-    quick_raster_access,
-    read_raster,
-    read_shape,
-)
-from gridbench.datasets.readers.source_files import digest_of
+from gridbench.datasets.readers.rasters.opening import quick_raster_access
+from gridbench.datasets.readers.rasters.raster import read_raster, read_shape
+from gridbench.datasets.readers.source_files import Unreadable, digest_of
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (60, 50, 3)).astype(np.uint8)
 
