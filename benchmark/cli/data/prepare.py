@@ -155,6 +155,7 @@ def _embedded_options(options: dict[str, Any]) -> EmbeddedOptions:
     metavar="NAME",
     help="Column of labels, again for more.  [default: found]",
 )
+@click.option("--clean-column", metavar="NAME", help="Column of the clean labels.")
 @image_options
 def parquet(data: Path, name: str, **given: Any) -> None:
     """Pack Parquet files with encoded images and labels, as the Hugging Face hub has them.
@@ -167,7 +168,13 @@ def parquet(data: Path, name: str, **given: Any) -> None:
 
     common, options = _divide(given)
     packing = _embedded_options(options)
-    _run(name, common, lambda progress: plan_parquet(data, options["label_columns"], packing, progress))
+    _run(
+        name,
+        common,
+        lambda progress: plan_parquet(
+            data, options["label_columns"], packing, progress, options["clean_column"]
+        ),
+    )
 
 
 @prepare.command()

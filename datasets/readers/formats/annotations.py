@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from gridbench.datasets.readers.files import FileIndex
 from gridbench.datasets.readers.formats.coco import coco_annotations
 from gridbench.datasets.readers.formats.cvat import cvat_annotations
 from gridbench.datasets.readers.formats.drawn import Annotations, Outlines
-from gridbench.datasets.readers.formats.label_studio import is_answer, studio_annotations
+from gridbench.datasets.readers.formats.label_studio import STUDIO, is_answer, studio_annotations
 from gridbench.datasets.readers.source_files import Unreadable, read_bytes
 from gridbench.datasets.readers.tables import LabelTable, TableOptions
 from gridbench.datasets.readers.tables.label_table import interpret_table, refuse_alike
@@ -43,10 +45,11 @@ def annotation_table(
     Raises:
         InputError: It is no export that is read, or an entry is not what it should be.
     """
-    found = _read(path)
+    found = _read(path, options.label_columns)
     if isinstance(found, RawTable):
         return interpret_table(found, class_names, files, options)
-    if options != TableOptions():
+    said = replace(options, label_columns=()) if found.kind == STUDIO else options
+    if said != TableOptions():
         raise InputError(
             f"--key-column, --label-columns, --separator and --split-column are about tables, and {path} is an export "
             f"of {found.kind}."
@@ -78,7 +81,7 @@ def annotation_table(
     return LabelTable(keys, names, labels, {}, tuple(notes), (line,), False, outlines)
 
 
-def _read(path: Path) -> Annotations | RawTable:
+def _read(path: Path, questions: Sequence[str]) -> Annotations | RawTable:
     try:
         content = read_bytes(path)
     except Unreadable as error:
@@ -96,7 +99,7 @@ def _read(path: Path) -> Annotations | RawTable:
         if any(_STUDIO_KEYS & row.keys() or isinstance(row.get("data"), dict) for row in value) or any(
             is_answer(cell) for row in value for cell in row.values()
         ):
-            return _understood(studio_annotations, path, value)
+            return _understood(partial(studio_annotations, questions=questions), path, value)
         return table_of_records(path, value)
     if isinstance(value, dict) and value and all(map(_is_labels, value.values())):
         return table_of_records(path, [{"file": name, "labels": labels} for name, labels in value.items()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -9,21 +10,29 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from gridbench.datasets.readers.files import RASTER_SUFFIXES
 from gridbench.datasets.readers.formats.drawn import Annotations, Drawn, ellipse, rectangle
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted, nearest
 
-__all__ = ["is_answer", "studio_annotations"]
+__all__ = ["STUDIO", "is_answer", "studio_annotations"]
+
+STUDIO = "Label Studio"
+_ANSWER_KEYS = ("choice", "choices", "label")
+"""Usual names of a question with one answer in the minimal export."""
 
 
-def studio_annotations(path: Path, tasks: Sequence[Mapping[str, Any]]) -> Annotations:
+def studio_annotations(
+    path: Path, tasks: Sequence[Mapping[str, Any]], questions: Sequence[str] = ()
+) -> Annotations:
     """Understand the tasks of Label Studio, in its full and its minimal JSON.
 
     Args:
         path: The file, for messages.
         tasks: Its content.
+        questions: Names of the questions whose answers are the labels; empty for the only one.
 
     Raises:
-        InputError: A task names no image, or has annotations that differ.
+        InputError: A task names no image, or has annotations that differ, or there are several questions.
     """
+    _refuse_questions(path, tasks, questions)
     images: dict[str, list[Drawn]] = {}
     sizes: dict[str, tuple[int, int]] = {}
     for number, task in enumerate(tasks, 1):
@@ -33,7 +42,9 @@ def studio_annotations(path: Path, tasks: Sequence[Mapping[str, Any]]) -> Annota
         if name in images:
             raise InputError(f"{where}: another task is about {name} too.")
         done = [each for each in task.get("annotations", []) if not each.get("was_cancelled")]
-        found = [_studio_results(where, each.get("result", [])) for each in done] or [_studio_minimal(task)]
+        found = [_studio_results(where, each.get("result", []), questions) for each in done] or [
+            _studio_minimal(task, questions)
+        ]
         if any({one.label for one in each} != {one.label for one in found[0]} for each in found):
             raise InputError(f"{where} has {len(found)} annotations that differ; export one for each task.")
         images[name] = found[0]
@@ -43,12 +54,55 @@ def studio_annotations(path: Path, tasks: Sequence[Mapping[str, Any]]) -> Annota
     names = tuple(sorted({each.label for drawn in images.values() for each in drawn}))
     if not names:
         raise InputError(f"{path} is a list of tasks without a label.")
-    return Annotations("Label Studio", names, images, sizes)
+    return Annotations(STUDIO, names, images, sizes)
 
 
-def _studio_results(where: str, results: Sequence[Mapping[str, Any]]) -> list[Drawn]:
+def _refuse_questions(path: Path, tasks: Sequence[Mapping[str, Any]], chosen: Sequence[str]) -> None:
+    """Refuse choices beside answers to another question, such as the quality of an image, unless some were chosen.
+
+    Raises:
+        InputError: With the questions and some of their answers, or a question that there is not.
+    """
+    answers: dict[str, set[str]] = {}
+    choices: set[str] = set()
+    for task in tasks:
+        done = [each for each in task.get("annotations", []) if not each.get("was_cancelled")]
+        for row in (row for each in done for row in each.get("result", [])):
+            kind, value, name = str(row.get("type", "")), row.get("value", {}), str(row.get("from_name", ""))
+            if isinstance(value, dict) and isinstance(value.get(kind), list):
+                answers.setdefault(name, set()).update(map(str, value[kind]))
+                choices |= {name} if kind == "choices" else set()
+        for name, value in () if "annotations" in task else task.items():
+            if isinstance(value, dict) and isinstance(value.get("choices"), list):
+                answers.setdefault(name, set()).update(map(str, value["choices"]))
+                choices.add(name)
+            elif name in _ANSWER_KEYS and isinstance(value, str):
+                answers.setdefault(name, set()).add(value)
+                choices.add(name)
+    missing = next((name for name in chosen if name not in answers), None)
+    if missing is not None:
+        raise InputError(
+            f"--label-columns: {path} has no question {missing!r}.{nearest(missing, answers)} Its questions are "
+            f"{', '.join(answers)}."
+        )
+    if len(answers) > 1 and choices and not chosen:
+        shown = " and ".join(
+            f"{name} ({', '.join(sorted(of)[:3])})" for name, of in list(answers.items())[:3]
+        )
+        options = " or ".join(f"--label-columns {shlex.quote(name)}" for name in list(answers)[:3])
+        raise InputError(
+            f"{path} answers {counted(len(answers), 'question')} about each image: {shown}. Say which are the labels: "
+            f"{options}; several together where all are."
+        )
+
+
+def _studio_results(
+    where: str, results: Sequence[Mapping[str, Any]], questions: Sequence[str]
+) -> list[Drawn]:
     drawn = []
     for result in results:
+        if questions and str(result.get("from_name", "")) not in questions:
+            continue
         kind, value = str(result.get("type", "")), result.get("value", {})
         labels = value.get(kind) if isinstance(value, dict) else None
         if not isinstance(labels, list):
@@ -95,16 +149,18 @@ def is_answer(cell: object) -> bool:
     return any(isinstance(row, dict) and any(name.endswith("labels") for name in row) for row in rows)
 
 
-def _studio_minimal(task: Mapping[str, Any]) -> list[Drawn]:
+def _studio_minimal(task: Mapping[str, Any], questions: Sequence[str]) -> list[Drawn]:
     """Return the labels of a task of the minimal export, where each question has a key of its own."""
     found: list[str] = []
     for key, value in task.items():
+        if questions and key not in questions:
+            continue
         if isinstance(value, dict) and isinstance(value.get("choices"), list):
             found += value["choices"]
         elif isinstance(value, list):
             for each in (row for row in value if isinstance(row, dict)):
                 found += [word for name, words in each.items() if name.endswith("labels") for word in words]
-        elif key in ("choice", "choices", "label") and isinstance(value, str):
+        elif key in _ANSWER_KEYS and isinstance(value, str):
             found.append(value)
     return [Drawn(str(label)) for label in found]
 

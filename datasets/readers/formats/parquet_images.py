@@ -6,9 +6,12 @@ import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gridbench.datasets.dataset import Progress, silent
 from gridbench.datasets.readers.base import Plan
@@ -18,8 +21,11 @@ from gridbench.datasets.readers.rasters.limits import Limits, limits_for
 from gridbench.datasets.readers.rasters.raster import Raster, Shape, read_raster, read_shape
 from gridbench.datasets.readers.source_files import Unreadable, open_regular
 from gridbench.datasets.readers.splitting import SPLIT_WORDS, read_split
-from gridbench.datasets.readers.tables.key_column import TableOptions
-from gridbench.datasets.readers.tables.label_table import interpret_table
+from gridbench.datasets.readers.tables.flags import is_class_column
+from gridbench.datasets.readers.tables.hub_classes import class_names_of, with_names
+from gridbench.datasets.readers.tables.key_column import TableOptions, columns_named
+from gridbench.datasets.readers.tables.label_checks import refuse_mixed_numbers, refuse_variants
+from gridbench.datasets.readers.tables.label_table import LabelTable, interpret_table, sorted_names
 from gridbench.datasets.readers.tables.rows import RawTable
 from gridbench.datasets.readers.tables.spreadsheets import cell_text
 from gridbench.errors import InputError, counted, reason_of
@@ -71,7 +77,11 @@ def _row_group(path: Path, column: str, row_group: int) -> list[Any]:
 
 
 def plan_parquet(
-    root: Path, label_columns: Sequence[str], options: EmbeddedOptions, progress: Progress = silent
+    root: Path,
+    label_columns: Sequence[str],
+    options: EmbeddedOptions,
+    progress: Progress = silent,
+    clean_column: str | None = None,
 ) -> Plan:
     """Plan an archive from a Parquet file or from those below a folder.
 
@@ -80,6 +90,7 @@ def plan_parquet(
         label_columns: Columns of the labels, as for tables; empty to find them.
         options: How images are packed.
         progress: Progress callback.
+        clean_column: Column of the clean labels; None without.
 
     Raises:
         InputError: A file cannot be read, or images or labels are not found.
@@ -100,8 +111,7 @@ def plan_parquet(
         [[name, *cells] for name, cells in zip(names, rows.cells, strict=True)],
         list(range(1, len(names) + 1)),
     )
-    wanted = TableOptions(_KEY, tuple(label_columns))
-    labels = interpret_table(table, None, FileIndex({name: Path(name) for name in names}), wanted)
+    labels, clean = _labels_and_clean(table, label_columns, clean_column)
     split = rows.split
     if "split" in labels.columns:
         split = [read_split(word) for word in labels.columns["split"]]
@@ -110,6 +120,7 @@ def plan_parquet(
         "reading": [
             f"images: the column {rows.image!r} of {counted(len(paths), 'Parquet file')}, {counted(len(names), 'row')}",
             *labels.reading,
+            *([] if clean_column is None else [f"clean labels: the column {clean_column!r}"]),
         ],
         "notes": list(labels.notes),
         "source": str(root),
@@ -127,12 +138,55 @@ def plan_parquet(
         image,
         labels.class_names,
         labels.labels,
-        None,
+        clean,
         split or None,
         options,
         report,
         progress,
     )
+
+
+def _labels_and_clean(
+    table: RawTable, label_columns: Sequence[str], clean_column: str | None
+) -> tuple[LabelTable, NDArray[np.uint8] | None]:
+    """Return the labels, and (N, C) the clean ones of the same classes.
+
+    Raises:
+        InputError: There is no such column of clean labels, or labels or clean labels cannot be understood.
+    """
+    files = FileIndex({row[0]: Path(row[0]) for row in table.rows})
+    if clean_column is None:
+        return interpret_table(table, None, files, TableOptions(_KEY, tuple(label_columns))), None
+    clean_at = columns_named(table, [clean_column], "--clean-column")[0]
+    if clean_column in label_columns:
+        raise InputError(f"--clean-column and --label-columns both name the column {clean_column!r}.")
+    noisy_at = [i for i in range(len(table.header)) if i != clean_at]
+    labels = interpret_table(_part(table, noisy_at), None, files, TableOptions(_KEY, tuple(label_columns)))
+    part = _part(table, [0, clean_at])
+    if is_class_column(part, 1):
+        # Two classes by number, and not one class that images have or lack.
+        part.header[1] = "label"
+    clean = interpret_table(part, None, files, TableOptions(_KEY, (part.header[1],)))
+    columns_of = ("the labels", f"the column {clean_column!r}").__getitem__
+    refuse_variants([labels.class_names, clean.class_names], columns_of)
+    refuse_mixed_numbers([labels.class_names, clean.class_names], columns_of)
+    # Columns of 0 and 1 keep their order.
+    classes = labels.class_names
+    if not set(clean.class_names) <= set(classes):
+        classes = sorted_names([classes, clean.class_names])
+    return replace(labels, class_names=classes, labels=_in_order(labels, classes)), _in_order(clean, classes)
+
+
+def _part(table: RawTable, columns: Sequence[int]) -> RawTable:
+    rows = [[row[i] for i in columns] for row in table.rows]
+    return RawTable(table.path, [table.header[i] for i in columns], rows, table.lines)
+
+
+def _in_order(table: LabelTable, classes: Sequence[str]) -> NDArray[np.uint8]:
+    """Return (N, C) the labels of a table by the given classes, which are at least its own."""
+    labels = np.zeros((len(table.keys), len(classes)), dtype=np.uint8)
+    labels[:, [classes.index(name) for name in table.class_names]] = table.labels
+    return labels
 
 
 @dataclass
@@ -176,14 +230,16 @@ def _read_rows(paths: Sequence[Path], splits: Mapping[Path, str]) -> _Rows:
                 found.columns = [name for name in schema.names if name != found.image]
             elif schema.names != first.names:
                 raise InputError(f"{path} has other columns than {paths[0]}: {', '.join(schema.names)}.")
-            features = _features(schema)
+            classes = class_names_of(schema)
             for group in range(file.num_row_groups):
                 rows = file.read_row_group(group, columns=found.columns).to_pylist()
                 given = [_path_of(value) for value in _row_group(path, found.image, group)]
                 for row, values in enumerate(rows):
                     found.places.append((path, group, row))
                     found.names.append(given[row] or _place_name(path, group, row))
-                    found.cells.append([_cell(values[name], features.get(name)) for name in found.columns])
+                    found.cells.append(
+                        [_cell(with_names(values[name], classes.get(name, ()))) for name in found.columns]
+                    )
                 found.split += [splits[path]] * len(rows) if splits else []
         except Unreadable as error:
             raise InputError(f"{error}.") from error
@@ -212,28 +268,10 @@ def _image_column(path: Path, schema: Any) -> str:
     return str(found[0])
 
 
-def _features(schema: Any) -> dict[str, Mapping[str, Any]]:
-    """Return what the hub's library noted about each column: names of classes instead of numbers."""
-    try:
-        noted = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-        features = noted["info"]["features"]
-    except (ValueError, KeyError, TypeError):
-        return {}
-    # A list of one feature is a list of such values.
-    inner = {name: f[0] if isinstance(f, list) and len(f) == 1 else f for name, f in features.items()}
-    return {name: feature for name, feature in inner.items() if isinstance(feature, dict)}
-
-
-def _cell(value: object, feature: Mapping[str, Any] | None) -> str:
-    """Return a value as a cell of a table, numbers of classes by their names and lists as JSON."""
-    inner = (feature or {}).get("feature", feature) or {}
-    names = inner.get("names") if isinstance(inner, dict) and inner.get("_type") == "ClassLabel" else None
+def _cell(value: object) -> str:
+    """Return a value as a cell of a table, lists as JSON."""
 
     def word(one: object) -> str:
-        if names is not None and isinstance(one, int) and not isinstance(one, bool):
-            if not 0 <= one < len(names):
-                raise ValueError(f"the class {one} is none of the {len(names)} named ones")
-            return str(names[one])
         if isinstance(one, (dict, list)):
             raise ValueError(f"the label {one} is a record or a list of lists; labels are numbers or names")
         return str(int(one)) if isinstance(one, bool) else cell_text(one)

@@ -7,6 +7,7 @@ import re
 from gridbench.datasets.readers.splitting import SPLIT_WORDS
 
 __all__ = [
+    "ANSWERS",
     "BINARY",
     "EMPTY",
     "GROUP_NAMES",
@@ -21,6 +22,7 @@ __all__ = [
     "UNSURE",
     "UNSURE_PREFIXES",
     "UNSURE_SUFFIXES",
+    "VERDICTS",
 ]
 
 
@@ -31,7 +33,7 @@ def _words(*lines: str) -> frozenset[str]:
 KEY_NAMES = ("file", "filename", "file_name", "image", "image_name", "name", "path", "id", "image\\label", "")
 INDEX_NAMES = _words("index idx id row no nr num number #") | {""}
 """Columns that may be a running number."""
-PANDAS_INDEX = re.compile(r"(unnamed|level)(_\d+)+")
+PANDAS_INDEX = re.compile(r"(unnamed|level|index_level)(_\d+)+")
 """Columns that pandas makes of an index without a name."""
 
 LIST_NAMES = _words(
@@ -77,4 +79,31 @@ NO_LABELS = _words(
 """Columns of words that say something else about an image than what it shows."""
 
 BINARY = {"true": 1, "false": 0, "yes": 1, "no": 0, "t": 1, "f": 0, "y": 1, "n": 0}
+ANSWERS = BINARY | {
+    **dict.fromkeys(
+        _words(
+            "x \u2713 \u2714 + on present positive pos ja oui si s\u00ed sim da tak \u0434\u0430 \u662f wahr vrai",
+            "verdadero verdadeiro vero \u0438\u0441\u0442\u0438\u043d\u0430 \u771f",
+        ),
+        1,
+    ),
+    **dict.fromkeys(
+        _words(
+            "\u2717 \u2718 - off absent negative neg nein non n\u00e3o nie \u043d\u0435\u0442 \u5426 falsch faux",
+            "falso \u043b\u043e\u0436\u044c \u5047",
+        ),
+        0,
+    ),
+}
+"""What people and spreadsheets in several languages write into the column of a class -> whether an image has it."""
+VERDICTS = {
+    **dict.fromkeys(
+        _words("accept accepted approve approved ok okay valid correct keep kept good done"), True
+    ),
+    **dict.fromkeys(
+        _words("reject rejected skip skipped cancelled canceled ignore ignored invalid wrong"), False
+    ),
+    **dict.fromkeys(_words("incorrect discard discarded deleted"), False),
+}
+"""What tools and people write into a column that says whether the label of a row holds -> whether it does."""
 EMPTY = {"", "nan", "null", "none", "n/a", "na", "<na>"}

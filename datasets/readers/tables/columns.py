@@ -10,6 +10,14 @@ from dataclasses import dataclass, field
 
 from gridbench.datasets.readers.files import FileIndex
 from gridbench.datasets.readers.splitting import SPLIT_WORDS
+from gridbench.datasets.readers.tables.column_checks import (
+    is_numeric,
+    refuse_amounts,
+    refuse_answers,
+    refuse_objects_beside_flags,
+    refuse_other_labels,
+    refuse_verdicts,
+)
 from gridbench.datasets.readers.tables.column_words import (
     GROUP_NAMES,
     LIST_NAMES,
@@ -35,7 +43,7 @@ from gridbench.datasets.readers.tables.key_column import (
     shortened,
 )
 from gridbench.datasets.readers.tables.rows import RawTable
-from gridbench.errors import InputError, counted
+from gridbench.errors import InputError
 
 __all__ = ["Columns", "find_columns"]
 
@@ -91,6 +99,9 @@ def find_columns(
         names = [i for i in chosen if not is_class_column(table, i)]
         if len(names) == len(chosen) or (len(chosen) == 1 and column_word(table, chosen[0]) in LIST_NAMES):
             columns.listings = chosen
+            refuse_answers(table, chosen)
+            if class_names is None and options.separator is None:
+                refuse_amounts(table, chosen)
         else:
             columns.classes = chosen
     elif class_names is not None and {name.casefold() for name in class_names} <= {
@@ -112,9 +123,11 @@ def find_columns(
             f"{table.path} has labels in a column without a name. Name every column in the first row, and "
             "begin with it."
         )
-    for i in rest:
-        if i not in (*columns.classes, *columns.listings):
-            columns.reasons[i] = "not used" + _hint(table, i, options)
+    unused = [i for i in rest if i not in (*columns.classes, *columns.listings)]
+    for i in unused:
+        columns.reasons[i] = "not used" + _hint(table, i, options)
+    if not chosen:
+        refuse_verdicts(table, unused)
     return columns
 
 
@@ -207,10 +220,12 @@ def _find_labels(table: RawTable, rest: Sequence[int], columns: Columns) -> None
     ignored = [i for i in binaries if is_never_a_class(column_word(table, i))]
     binaries = [i for i in binaries if i not in ignored]
     refuse_unsure_classes(table, binaries)
+    if not listing:
+        refuse_objects_beside_flags(table, binaries, rest)
     if len(listing) > 1:
         listing = _same_labels(table, listing)
     if listing and len(binaries) < 2:
-        _refuse_other_labels(table, listing[0], rest)
+        refuse_other_labels(table, listing[0], rest)
         columns.listings = listing[:1]
         return
     if listing:
@@ -227,11 +242,12 @@ def _find_labels(table: RawTable, rest: Sequence[int], columns: Columns) -> None
     texts = [
         i for i in rest if i not in ignored and any(table.column(i)) and column_word(table, i) not in never
     ]
+    refuse_answers(table, texts)
     marks = next((i for i in texts if len(set(table.column(i)) - {""}) == 1 and "" in table.column(i)), None)
     if (
         marks is None
         and len(texts) == 1
-        and not _is_numeric(table, texts[0])
+        and not is_numeric(table, texts[0])
         and not _differs_everywhere(table, texts[0])
     ):
         columns.listings = texts
@@ -256,30 +272,6 @@ def _example_of(table: RawTable, i: int) -> str:
     return f" ({table.header[i]!r} holds {' and '.join(repr(cell) if cell else 'nothing' for cell in cells)})"
 
 
-def _refuse_other_labels(table: RawTable, listing: int, rest: Sequence[int]) -> None:
-    """Refuse a second column with the same words in other rows, such as labels before and after a correction.
-
-    Raises:
-        InputError: With the option that names one of them.
-    """
-    cells = table.column(listing)
-    words = set(cells)
-    if _is_numeric(table, listing):
-        return
-    for i in rest:
-        others = table.column(i)
-        found = set(others) - {""}
-        if i == listing or len(found) < 2 or not found <= words or others == cells:
-            continue
-        one, other = table.header[listing], table.header[i]
-        differ = sum(a != b for a, b in zip(cells, others, strict=True))
-        raise InputError(
-            f"{table.path}: the columns {one!r} and {other!r} hold the same words and differ in "
-            f"{counted(differ, 'row')}. Say which are the labels: --label-columns {shlex.quote(one)}; the truth behind "
-            "noisy labels is a table of its own (--clean-labels FILE)."
-        )
-
-
 def _differs_everywhere(table: RawTable, i: int) -> bool:
     """Return whether each row of a non-tiny table has a different text, as comments and dates have."""
     return len(set(table.column(i))) == len(table.rows) >= _FEW_ROWS
@@ -289,15 +281,11 @@ def _same_labels(table: RawTable, listing: Sequence[int]) -> list[int]:
     """Keep one of several columns that say the same, the one with words before the one with numbers."""
     pairs = {tuple(row[i] for i in listing) for row in table.rows}
     if all(len(pairs) == len({pair[at] for pair in pairs}) for at in range(len(listing))):
-        return [min(listing, key=lambda i: _is_numeric(table, i))]
+        return [min(listing, key=lambda i: is_numeric(table, i))]
     words = " and ".join(repr(table.header[i]) for i in listing)
     raise InputError(
         f"{table.path}: the columns {words} may hold the labels. Say which one does: --label-columns NAME."
     )
-
-
-def _is_numeric(table: RawTable, i: int) -> bool:
-    return all(cell.lstrip("+-").replace(".", "", 1).isdigit() for cell in set(table.column(i)) if cell)
 
 
 def _hint(table: RawTable, i: int, options: TableOptions) -> str:

@@ -26,12 +26,24 @@ def refuse_title(path: object, rows: Sequence[Sequence[str]]) -> None:
     Raises:
         InputError: With the row that looks like the header.
     """
+    if _has_row_names(rows[:LOOKED_AT]):
+        raise InputError(
+            f"{path}: every row begins with its number, for which the header has no name, as R writes tables. Write it "
+            "without: write.csv(table, 'labels.csv', row.names = FALSE)"
+        )
     at = _header_below([[cell.strip() for cell in row] for row in rows[:LOOKED_AT]])
     if at is not None:
         raise InputError(
             f"{path} begins with {shown_row(rows[0])!r}, which looks like a title or a comment; the header may be "
             f"{shown_row(rows[at])!r}. Take out what is above the header: the first row must name the columns."
         )
+
+
+def _has_row_names(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether every row but the first has one cell more than it, which counts the rows."""
+    below = rows[1:]
+    numbers = [row[0].strip() for row in below if len(row) == len(rows[0]) + 1]
+    return len(below) > 1 and numbers == [str(n) for n in range(1, len(below) + 1)]
 
 
 def _header_below(rows: Sequence[Sequence[str]]) -> int | None:

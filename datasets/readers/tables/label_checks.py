@@ -51,6 +51,8 @@ _FLAGS = {"0", "1", "0.", "1.", "0.0", "1.0", "true", "false"}
 _WORDS_BETWEEN = (" and ",)
 _WITHIN_NAMES = "-_"
 """Signs that join the words of a name as blanks do, and divide labels now and then."""
+_MARKS = "?!*.,:;() "
+"""Signs that people put before or behind a label that they doubt, or leave there by mistake."""
 _OF_ONE_NAME = "'\u2019\"()[]{}%"
 """Signs that are part of a name."""
 
@@ -179,6 +181,11 @@ def refuse_no_names(
         for name in names:
             if UNFIT.search(name):
                 raise InputError(f"{where(row)}: {name!a} holds a character that no name has. Take it out.")
+            if mixed := _two_alphabets(name):
+                raise InputError(
+                    f"{where(row)}: {name!r} holds Cyrillic letters beside Latin ones ({mixed!a}), which look alike. "
+                    "Write the name in one alphabet, or list the classes with --classes FILE."
+                )
             if name.lower() in _MISSING or not any(character.isalnum() for character in name):
                 raise InputError(
                     f"{where(row)}: {name!r} is no class. Write the label, or leave the cell empty."
@@ -203,6 +210,17 @@ def refuse_no_names(
                     f"{where(row)}: {name!r} may be a class or a measurement. Name the column of the classes with "
                     f"--label-columns NAME; or say that it is a class: --separator {chosen}, or --classes FILE."
                 )
+
+
+def _two_alphabets(name: str) -> str:
+    """Return the Cyrillic letters in a word of a name that has Latin ones, too; nothing for other names."""
+    if name.isascii():
+        return ""
+    for word in re.findall(r"\w+", name):
+        cyrillic = "".join(letter for letter in word if "\u0400" <= letter <= "\u04ff")
+        if cyrillic and re.search("[A-Za-z]", word):
+            return cyrillic
+    return ""
 
 
 def refuse_combinations(divided: Sequence[Sequence[str]], where: Callable[[int], str], chosen: str) -> None:
@@ -255,7 +273,7 @@ def _signs(names: Iterable[str]) -> list[str]:
 
 
 def refuse_variants(divided: Sequence[Sequence[str]], where: Callable[[int], str]) -> None:
-    """Refuse names that differ in case, blanks, dashes and underscores only, and numbers in several spellings.
+    """Refuse names that differ in case, blanks, dashes, underscores and signs at their ends only, and equal numbers.
 
     Raises:
         InputError: With the place of the first.
@@ -263,14 +281,24 @@ def refuse_variants(divided: Sequence[Sequence[str]], where: Callable[[int], str
     first: dict[str, tuple[str, int]] = {}
     for row, names in enumerate(divided):
         for name in names:
-            spelling, at = first.setdefault(number_form(folded_name(name)), (name, row))
+            form = number_form(folded_name(name))
+            spelling, at = first.setdefault(form.strip(_MARKS) or form, (name, row))
             if spelling != name:
-                same = folded_name(name) == folded_name(spelling)
-                how = "differ in case or blanks only" if same else "are the same number"
+                how = _difference(name, spelling)
                 raise InputError(
                     f"{where(row)}: {name!r} and {spelling!r} (row of {where(at)}) {how}. "
                     "Write them alike, or list the classes with --classes FILE."
                 )
+
+
+def _difference(name: str, spelling: str) -> str:
+    if folded_name(name) == folded_name(spelling):
+        return "differ in case or blanks only"
+    return (
+        "are the same number"
+        if name.strip(_MARKS) == name and spelling.strip(_MARKS) == spelling
+        else (f"differ in signs at their ends only, such as one of {' '.join(_MARKS.strip())}")
+    )
 
 
 def refuse_mixed_numbers(divided: Sequence[Sequence[str]], where: Callable[[int], str]) -> None:

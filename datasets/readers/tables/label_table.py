@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from gridbench.datasets.readers.tables.label_checks import (
 from gridbench.datasets.readers.tables.rows import RawTable, read_raw_table
 from gridbench.errors import InputError, counted, nearest
 
-__all__ = ["LabelTable", "interpret_table", "read_label_table", "refuse_alike"]
+__all__ = ["LabelTable", "interpret_table", "read_label_table", "refuse_alike", "sorted_names"]
 
 _LISTED_COLUMNS = 20
 
@@ -97,7 +97,7 @@ def interpret_table(
     notes: tuple[str, ...] = ()
     if columns.listings:
         listed, notes = _listed_names(table, columns, options, class_names)
-        names = tuple(class_names) if class_names is not None else _sorted_names(listed)
+        names = tuple(class_names) if class_names is not None else sorted_names(listed)
         if not names:
             raise InputError(f"The column {table.header[columns.listings[0]]!r} of {table.path} is empty.")
         position = {name: c for c, name in enumerate(names)}
@@ -299,7 +299,8 @@ def _how_to_join(table: RawTable, columns: Columns) -> str:
     )
 
 
-def _sorted_names(cells: Sequence[Sequence[str]]) -> tuple[str, ...]:
+def sorted_names(cells: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """Return the different names in cells, sorted, as numbers where all are."""
     names = {name for cell in cells for name in cell}
     if all(name.isdecimal() for name in names):
         return tuple(sorted(names, key=int))

@@ -12,6 +12,7 @@ from typing import Any
 
 from gridbench.core.files import FACTOR, LARGEST_TABLE, limited, open_file
 from gridbench.core.zip_files import check_zip
+from gridbench.datasets.readers.tables.hub_classes import class_names_of, with_names
 from gridbench.errors import InputError, reason_of
 
 __all__ = ["MOST_CELLS", "TooManyCells", "cell_text", "check_cells", "read_parquet", "read_workbook"]
@@ -172,7 +173,7 @@ def _check_workbook(path: Path) -> None:
 
 
 def read_parquet(path: Path) -> Iterator[list[str]]:
-    """Yield the names of the columns of a Parquet file, then its rows as text.
+    """Yield the names of the columns of a Parquet file, then its rows as text, numbers of named classes by their names.
 
     Raises:
         InputError: It cannot be read.
@@ -193,13 +194,18 @@ def read_parquet(path: Path) -> Iterator[list[str]]:
             texts = [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
             file = pq.ParquetFile(source, read_dictionary=texts)
             yield file.schema_arrow.names
+            classes = class_names_of(file.schema_arrow)
+            names = [classes.get(name, ()) for name in file.schema_arrow.names]
             left = limited(LARGEST_WORKBOOK)
             for batch in file.iter_batches(ROWS_AT_ONCE):
                 left -= sum(map(_text_bytes, batch.columns))
                 if left < 0:
                     raise ValueError(f"its texts have more than {limited(LARGEST_WORKBOOK):,} bytes in all")
                 for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                    yield [cell_text(cell) for cell in row]
+                    yield [
+                        cell_text(with_names(cell, of) if of else cell)
+                        for cell, of in zip(row, names, strict=True)
+                    ]
     except InputError:
         raise
     except (OSError, ValueError, pa.ArrowException) as error:

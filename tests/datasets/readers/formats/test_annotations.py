@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -319,3 +320,30 @@ def test_objects_of_other_things_are_refused_with_the_forms_that_are_read(tmp_pa
     (tmp_path / "labels.json").write_text(json.dumps({"file": {"0": "a.png"}, "label": {"0": "road"}}))
     with pytest.raises(InputError, match=r"orient='records'.*an object of the images' labels"):
         read(tmp_path / "labels.json")
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_answers_to_several_questions_of_label_studio_are_asked_about(tmp_path, full):
+    def task(i):
+        answers = {"scene": [["water"], ["road"]][i % 2], "quality": [["good"], ["bad"]][i // 2]}
+        if not full:
+            return {"id": i, "image": f"{i}.png", **{name: {"choices": of} for name, of in answers.items()}}
+        results = [
+            {"type": "choices", "from_name": name, "value": {"choices": of}} for name, of in answers.items()
+        ]
+        return {"id": i, "data": {"image": f"{i}.png"}, "annotations": [{"result": results}]}
+
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps([task(i) for i in range(4)]))
+    files = FileIndex({str(i): Path(f"{i}.png") for i in range(4)})
+
+    def read(*questions):
+        return annotation_table(path, None, files, TableOptions(label_columns=questions))
+
+    with pytest.raises(InputError, match=r"2 questions .* scene \(road, water\) .* --label-columns scene or"):
+        read()
+    with pytest.raises(InputError, match=r"no question 'scenes'.*scene, quality"):
+        read("scenes")
+    assert read("scene").class_names == ("road", "water")
+    assert read("scene").labels.tolist() == [[0, 1], [1, 0], [0, 1], [1, 0]]
+    assert read("scene", "quality").class_names == ("bad", "good", "road", "water")

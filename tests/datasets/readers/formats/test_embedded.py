@@ -162,6 +162,44 @@ def arrays(tmp_path):
     return tmp_path
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_clean_labels_in_a_column_of_their_own(tmp_path, named):
+    noisy, clean = [i % 3 for i in range(10)], [(i + (i == 4)) % 3 for i in range(10)]
+    if not named:
+        noisy, clean = [NAMES[c % 2] for c in noisy], [NAMES[c] for c in clean]
+    columns = {"image": [encoded(i) for i in range(10)], "label": noisy, "clean": clean}
+    write(tmp_path / "data.parquet", columns, {"label": CLASS, "clean": CLASS} if named else None)
+    plan = plan_parquet(tmp_path, [], EmbeddedOptions(), clean_column="clean")
+    assert "clean labels: the column 'clean'" in plan.report["reading"]
+    archive = prepare(plan, tmp_path / "cache", "mine", 1)
+    assert archive.class_names == tuple(NAMES)
+    for i, name in enumerate(archive.names):
+        row = int(name[-5:]) + 4 * int(name[-9:-6])
+        for labels, given in ((archive.scene_labels, noisy), (archive.clean_scene_labels, clean)):
+            expected = NAMES[given[row]] if named else given[row]
+            assert [NAMES[c] for c in np.flatnonzero(labels[i])] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("options", "clean", "message"),
+    [
+        ({"clean_column": "claen"}, ["forest", "road"], "no column 'claen'.*clean"),
+        (
+            {"label_columns": ["clean"], "clean_column": "clean"},
+            ["forest", "road"],
+            "both name the column 'clean'",
+        ),
+        ({"clean_column": "clean"}, ["Forest", "road"], "'Forest' and 'forest'.*differ in case"),
+        ({"clean_column": "clean"}, [1, 0], "a number and 'forest'"),
+    ],
+)
+def test_clean_labels_that_do_not_fit_are_refused(tmp_path, options, clean, message):
+    columns = {"image": [encoded(i) for i in range(8)], "label": ["forest", "road"] * 4, "clean": clean * 4}
+    write(tmp_path / "data.parquet", columns)
+    with pytest.raises(InputError, match=message):
+        plan_parquet(tmp_path, **{"label_columns": [], "options": EmbeddedOptions(), **options})
+
+
 @pytest.mark.parametrize("labels", ["labels.npz", "labels.csv"])
 def test_noisy_and_clean_labels_beside_an_array(arrays, labels):
     where = ArrayOptions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def test_several_columns_of_names_are_read_together_when_they_are_named(tmp_path
         read(tmp_path, "file,label1,label2", row)
     with pytest.raises(InputError, match="--label-columns main --label-columns 'a second'"):
         read(tmp_path, "file,main,a second", lambda i: f"{'abc'[i % 3]},{'ab'[i % 2]}")
-    with pytest.raises(InputError, match="--label-columns NAME, again for more"):
+    with pytest.raises(InputError, match="Write 1 for 'ja' and 0 for 'nein'"):
         read(tmp_path, "file,Wald,Wasser", lambda i: f"{['ja', 'nein'][i % 2]},{['ja', 'nein'][i // 2 % 2]}")
     with pytest.raises(InputError, match="--label-columns NAME, again for more"):
         read(tmp_path, "file,height,width", lambda i: f"{i + 3},{i + 4}")
@@ -166,6 +167,29 @@ def test_texts_that_parquet_stores_as_bytes_are_texts(tmp_path):
     assert parquet(tmp_path, [[word] for word in words]).class_names == ("Wald", "Wasser")
     with pytest.raises(InputError, match="cannot be read as Parquet"):
         parquet(tmp_path, [b"\xff\xfe\xfa"] * len(NAMES))
+
+
+@pytest.mark.parametrize(
+    ("values", "feature"),
+    [
+        (lambda i: i % 2, {"_type": "ClassLabel", "names": WORDS}),
+        (lambda i: [i % 2], {"_type": "Sequence", "feature": {"_type": "ClassLabel", "names": WORDS}}),
+    ],
+)
+def test_numbers_of_classes_that_parquet_names_are_read_by_name(tmp_path, values, feature):
+    table = pa.table({"file": NAMES, "label": [values(i) for i in range(len(NAMES))]})
+    noted = json.dumps({"info": {"features": {"label": feature}}})
+    pq.write_table(table.replace_schema_metadata({"huggingface": noted}), tmp_path / "labels.parquet")
+    found = labels_of(read_label_table(tmp_path / "labels.parquet", None, files()))
+    assert found == {name: [WORDS[i % 2]] for i, name in enumerate(NAMES)}
+
+
+def test_a_number_that_parquet_gives_no_name_is_refused(tmp_path):
+    noted = json.dumps({"info": {"features": {"label": {"_type": "ClassLabel", "names": WORDS}}}})
+    table = pa.table({"file": NAMES, "label": [-1] * len(NAMES)})
+    pq.write_table(table.replace_schema_metadata({"huggingface": noted}), tmp_path / "labels.parquet")
+    with pytest.raises(InputError, match="the class -1 is none of the 2 named ones"):
+        read_label_table(tmp_path / "labels.parquet", None, files())
 
 
 def test_records_in_cells_of_parquet_are_no_labels(tmp_path):
