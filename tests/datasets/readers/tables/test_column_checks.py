@@ -73,11 +73,11 @@ def test_more_labels_in_a_numbered_column_are_asked_about(tmp_path, column):
 
 def test_a_second_column_of_class_numbers_is_asked_about(tmp_path):
     with pytest.raises(InputError, match="'label' and 'noisy_label' hold the same words and differ in"):
-        read(tmp_path, "file,label,noisy_label", lambda i: f"{i % 3},{i * i % 3}")
+        read(tmp_path, "file,label,noisy_label", lambda i: f"{i % 3},{(i + (i > 5)) % 3}")
     # A class above others follows from the labels.
     for header in ("file,label,coarse_label", "file,label,group_class_id"):
         assert len(read(tmp_path, header, lambda i: f"{i % 3},{i % 3 // 2}").class_names) == 3
-    assert len(read(tmp_path, "file,label,fold", lambda i: f"{i % 3},{i * i % 3}").class_names) == 3
+    assert len(read(tmp_path, "file,label,fold", lambda i: f"{i % 3},{(i + (i > 5)) % 3}").class_names) == 3
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_an_index_that_pandas_stores_is_no_class(tmp_path):
     assert table.class_names == ("water", "trees")
 
 
-@pytest.mark.parametrize("doubt", ["{}?", "{}*", "{}.", "*{}", "{} (?)"])
+@pytest.mark.parametrize("doubt", ["{}?", "{}*", "{}.", "*{}"])
 def test_a_label_with_a_sign_of_doubt_is_no_class_of_its_own(tmp_path, doubt):
     with pytest.raises(InputError, match="differ in signs at their ends only"):
         read(tmp_path, "file,label", lambda i: doubt.format(WORDS[i]) if i == 2 else WORDS[i])
