@@ -19,7 +19,14 @@ from gridbench.datasets.readers.base import Plan, Unit
 from gridbench.datasets.readers.source_files import Unreadable, digest_of
 from gridbench.errors import InputError
 
-__all__ = ["SourceState", "copies_across_splits", "left_out_digest", "refuse_changed_sources", "state_of"]
+__all__ = [
+    "SourceState",
+    "copies_across_splits",
+    "copies_with_other_labels",
+    "left_out_digest",
+    "refuse_changed_sources",
+    "state_of",
+]
 
 # A sparse file may claim terabytes; it was left out unread.
 _MOST_HASHED = 1 << 30
@@ -93,6 +100,25 @@ def copies_across_splits(archive: Archive) -> list[tuple[str, str]]:
             other, at = first.setdefault(digests[i].tobytes(), (split, i))
             if other != split:
                 pairs.append((archive.names[at], archive.names[i]))
+    return pairs
+
+
+def copies_with_other_labels(archive: Archive) -> list[tuple[str, str]]:
+    """Return the images whose files have the content of those of another image, and which have other labels than it.
+
+    Args:
+        archive: An archive of whole images that are read from files of their own, without label maps.
+
+    Returns:
+        Names of the first image with the content, and of each with other labels.
+    """
+    digests = np.load(archive.directory / SOURCES, allow_pickle=False)
+    first: dict[bytes, int] = {}
+    pairs = []
+    for i, digest in enumerate(digests):
+        at = first.setdefault(digest.tobytes(), i)
+        if (archive.scene_labels[at] != archive.scene_labels[i]).any():
+            pairs.append((archive.names[at], archive.names[i]))
     return pairs
 
 

@@ -61,7 +61,7 @@ def packed_lines(archive: Archive) -> list[str]:
     lines: list[str] = []
     warnings = _empty({split: len(chosen) for split, chosen in rows.items()})
     warnings += _absent("image", names, {s: archive.scene_labels[r].sum(0).tolist() for s, r in rows.items()})
-    warnings += _in_two_splits(archive)
+    warnings += _in_two_splits(archive) + _labelled_twice(archive)
     if archive.label_maps is None:
         always = [name for name, column in zip(names, archive.scene_labels.T, strict=True) if column.all()]
         warnings += [f"every image has the class {_named(always)}"] if always else []
@@ -109,6 +109,22 @@ def _in_two_splits(archive: Archive) -> list[str]:
     return [
         f"{counted(len(pairs), 'image')} of val or test with the same files as one of another split, so that scores "
         f"count what was seen before: {', '.join(f'{one} = {other}' for one, other in pairs[:_SHOWN])}{more}"
+    ]
+
+
+def _labelled_twice(archive: Archive) -> list[str]:
+    """Return one sentence on images whose files are those of another image with other labels."""
+    from gridbench.datasets.readers.source_state import copies_with_other_labels
+
+    # Tiles of an image share its files.
+    own_files = archive.kind == "folder" and not archive.has_maps
+    pairs = copies_with_other_labels(archive) if own_files else []
+    if not pairs:
+        return []
+    more = f" and {len(pairs) - _SHOWN} more" if len(pairs) > _SHOWN else ""
+    return [
+        f"{counted(len(pairs), 'image')} with the same files as another one, which has other labels: "
+        f"{', '.join(f'{one} = {other}' for one, other in pairs[:_SHOWN])}{more}"
     ]
 
 

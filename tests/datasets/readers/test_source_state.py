@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gridbench.cli.data.report import packed_lines
 from gridbench.datasets.readers.folder.folder import FolderOptions, plan_folder
 from gridbench.datasets.readers.prepare import prepare
-from gridbench.datasets.readers.source_state import copies_across_splits
+from gridbench.datasets.readers.source_state import copies_across_splits, copies_with_other_labels
 from gridbench.errors import InputError
 
 NAMES = [f"t{i}" for i in range(8)]
@@ -161,3 +162,16 @@ def test_copies_in_another_split_are_found(root, tmp_path):
     for copy, of in (("t7", "t0"), ("t6", "t5"), ("t2", "t1")):
         shutil.copy(root / "images" / f"{of}.png", root / "images" / f"{copy}.png")
     assert sorted(copies_across_splits(pack(root, tmp_path))) == [("t0", "t7"), ("t5", "t6")]
+
+
+def test_copies_with_other_labels_are_found_and_told(root, tmp_path):
+    shutil.rmtree(root / "masks")
+    (root / "classes.txt").unlink()
+    table(root, WORDS)
+    for copy, of in (("t4", "t1"), ("t2", "t0")):
+        shutil.copy(root / "images" / f"{of}.png", root / "images" / f"{copy}.png")
+    archive = pack(root, tmp_path)
+    assert [set(pair) for pair in copies_with_other_labels(archive)] == [{"t1", "t4"}]
+    told = [line for line in packed_lines(archive) if "which has other labels" in line]
+    assert len(told) == 1
+    assert told[0].startswith("WARNING: 1 image with the same files as another one")

@@ -230,6 +230,44 @@ def test_the_commands_pack_and_tell(arrays):
 SPLIT = ["train"] * 6 + ["valid", "test", "test", "train"]
 
 
+@pytest.mark.parametrize(
+    ("clean", "message"),
+    [
+        (np.array(NAMES)[CLEAN], "the labels are numbers of classes, and the clean labels names"),
+        (np.eye(3, dtype=int)[CLEAN], "the clean labels zeros and ones for each class"),
+    ],
+)
+def test_clean_labels_of_another_form_are_refused(arrays, clean, message):
+    np.savez(arrays / "labels.npz", label=np.array(NOISY), clean=clean)
+    where = ArrayOptions(arrays / "images.npy", arrays / "labels.npz", "label", "clean")
+    with pytest.raises(InputError, match=f"{message}.*--classes FILE"):
+        plan_arrays(where, EmbeddedOptions())
+    if clean.dtype.kind == "U":
+        # A list of the classes says which number stands for which name.
+        plan = plan_arrays(replace(where, classes=arrays / "classes.txt"), EmbeddedOptions())
+        assert plan.layout.class_names == tuple(NAMES)
+
+
+def test_clean_names_that_are_spelt_otherwise_are_refused(arrays):
+    words = np.array(NAMES)[NOISY]
+    np.savez(arrays / "labels.npz", label=words, clean=np.char.capitalize(words))
+    where = ArrayOptions(arrays / "images.npy", arrays / "labels.npz", "label", "clean")
+    with pytest.raises(InputError, match=r"the clean labels: .*differ in case"):
+        plan_arrays(where, EmbeddedOptions())
+
+
+def test_numbers_that_may_count_from_one_are_refused(arrays):
+    (arrays / "classes.txt").write_text("\n".join([*NAMES, "other"]) + "\n")
+    np.save(arrays / "labels.npy", np.array(NOISY) + 1)
+    where = ArrayOptions(arrays / "images.npy", arrays / "labels.npy", classes=arrays / "classes.txt")
+    with pytest.raises(InputError, match=r"the numbers 1 to 3 and never 0.*columns value and name"):
+        plan_arrays(where, EmbeddedOptions())
+    rows = [f"{name},{value}" for value, name in enumerate(NAMES, 1)]
+    (arrays / "classes.csv").write_text("\n".join(["name,value", *rows]))
+    plan = plan_arrays(replace(where, classes=arrays / "classes.csv"), EmbeddedOptions())
+    assert plan.layout.class_names == tuple(NAMES)
+
+
 def labels_with(arrays, name, words):
     np.savez(arrays / "l.npz", label=np.array(NOISY), **{name: np.array(words)})
     rows = [f"{label},{word}" for label, word in zip(NOISY, words, strict=True)]
