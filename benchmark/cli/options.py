@@ -26,6 +26,7 @@ __all__ = [
     "option",
     "parse_assignments",
     "plugin_option",
+    "plugin_words",
     "quiet_option",
     "runs_option",
     "threads_option",
@@ -155,6 +156,17 @@ def _load_plugins(context: click.Context, parameter: click.Parameter, value: tup
 
     for path in value:
         load_plugin(path)
+    context.meta[_PLUGINS] = value
+
+
+_PLUGINS = "gridbench.plugins"
+
+
+def plugin_words() -> list[str]:
+    """Return the options --plugin of this command, for a command that it suggests."""
+    context = click.get_current_context(silent=True)
+    paths = () if context is None else context.meta.get(_PLUGINS, ())
+    return [word for path in paths for word in ("--plugin", str(path))]
 
 
 plugin_option = option(

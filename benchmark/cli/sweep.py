@@ -130,7 +130,7 @@ def sweep(
         planned = plan_sweep(settings, Execution(runs=runs, cache=cache, keep=keep), computing, progress)
         print_summary(planned.sweep, runs, retry_failed, dry_run)
         if dry_run:
-            planned.check(retry_failed)
+            planned.check(progress, retry_failed)
             return
         try:
             planned.compute(typed_command(), progress, retry_failed)

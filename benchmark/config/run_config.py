@@ -245,6 +245,9 @@ class RunConfig(pydantic.BaseModel):
         name = str(info.field_name)
         if isinstance(value, bool) and not is_switch(name):
             raise ValueError("a value, not true or false")
+        if value == "" and name != "weights_prefix":
+            # Such as a shell variable that is not set, which would stand for the default.
+            raise ValueError("a value, not an empty text")
         kind = cls.model_fields[name].annotation
         return plain_number(value, {kind, *get_args(kind)})
 

@@ -288,8 +288,14 @@ def _words(error: Exception) -> str:
 
 def _mapping(path: Path, hashes: Mapping[str, str] | None = None) -> dict[str, Any]:
     value = parse_json(_verified(read_bytes(path, LARGEST_JSON), path.name, hashes or {}))
-    if not isinstance(value, dict) or value.get("schema") != SCHEMA:
-        raise ValueError(f"{path.name} is of another format than {SCHEMA}")
+    schema = value.get("schema") if isinstance(value, dict) else None
+    if schema != SCHEMA:
+        newer = isinstance(schema, int) and schema > SCHEMA
+        raise ValueError(
+            f"{path.name} is of another format than {SCHEMA}"
+            + ("; a newer gridbench wrote it" if newer else "")
+        )
+    assert isinstance(value, dict)
     return value
 
 

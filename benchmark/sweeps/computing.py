@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,11 +13,12 @@ from gridbench.engines.choice import EngineChoice
 from gridbench.errors import RunFailed, counted
 from gridbench.records.run_folder import NoRoom, check_ready, make_ready
 from gridbench.records.runner import Execution
+from gridbench.records.write import clear_finished
 from gridbench.sweeps.grid import Item
 from gridbench.training.building import check_networks
 from gridbench.training.corrupt import check_noise
 
-__all__ = ["Computing"]
+__all__ = ["Computing", "clear_done"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,13 @@ class Computing:
     time_limit: float | None = None
     max_failures: int | None = None
 
-    def check(self, runs: Path, todo: Sequence[Item]) -> None:
+    def check(self, runs: Path, todo: Sequence[Item], progress: ProgressReporter) -> None:
         """Refuse what runs would fail for one by one, as a dry run does; nothing is written.
+
+        Args:
+            runs: Folder of records.
+            todo: The runs to compute.
+            progress: Shows how far a long check has come.
 
         Raises:
             InputError: The folder of runs cannot be written, labels do not allow a noise rate, a method cannot be
@@ -49,7 +55,7 @@ class Computing:
             self.engine.require_compiler()
         plans = [item.plan for item in todo]
         check_noise(plans)
-        check_networks(plans)
+        check_networks(plans, progress.build)
 
     def compute(self, execution: Execution, todo: Sequence[Item], progress: ProgressReporter) -> None:
         """Compute runs and show what happens.
@@ -68,6 +74,18 @@ class Computing:
                 f"{counted(len(failures), 'run')} failed; all others are intact. {first}{failures[0].rstrip('.')}. "
                 "Try again with --retry-failed."
             )
+
+
+def clear_done(items: Iterable[Item], runs: Path) -> None:
+    """Remove the checkpoints of finished runs whose processes were killed before they could remove them.
+
+    Args:
+        items: Runs; those that are not done keep their checkpoints.
+        runs: Folder of records.
+    """
+    for item in items:
+        if item.state == "done":
+            clear_finished(runs / item.plan.folder_name)
 
 
 def _watch(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from gridbench.errors import InputError, nearest
 from gridbench.sweeps.grid import expand, values_of
 
-__all__ = ["ARCHIVES", "EXHIBITS", "MODES", "ArchiveFacts", "Exhibit", "Part", "exhibit", "settings_of"]
+__all__ = ["ARCHIVES", "EXHIBITS", "MODES", "Exhibit", "PaperArchive", "Part", "exhibit", "settings_of"]
 
 Kind = Literal["sensitivity", "comparison", "detection", "ablation", "losses", "parameters"]
 Part = Mapping[str, str]
@@ -45,7 +45,7 @@ class Exhibit:
 
 
 @dataclass(frozen=True)
-class ArchiveFacts:
+class PaperArchive:
     """Properties of an archive of the paper, available before the archive is prepared (paper, Section IV-A).
 
     Attributes:
@@ -65,12 +65,12 @@ class ArchiveFacts:
     prepare: str
 
 
-ARCHIVES: Mapping[str, ArchiveFacts] = {
-    "dlrsd": ArchiveFacts(
+ARCHIVES: Mapping[str, PaperArchive] = {
+    "dlrsd": PaperArchive(
         2_100, 17, 3, 256, 551_000_000,
         "gridbench data prepare dlrsd --data DLRSD --data UCMerced_LandUse --name dlrsd",
     ),
-    "bigearthnet": ArchiveFacts(
+    "bigearthnet": PaperArchive(
         14_832, 19, 10, 120, 2_563_000_000,
         "gridbench data prepare bigearthnet --data v1 --data v2 --pixels v1 --maps --split paper --name bigearthnet",
     ),

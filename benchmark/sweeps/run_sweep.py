@@ -15,9 +15,8 @@ from gridbench.records.record import RunRecord, read_record
 from gridbench.records.run_folder import make_ready, unwritable
 from gridbench.records.runner import Execution
 from gridbench.records.sweep_manifest import DeclaredRun, declare
-from gridbench.records.write import clear_finished
 from gridbench.sweeps.chosen import chosen_settings
-from gridbench.sweeps.computing import Computing
+from gridbench.sweeps.computing import Computing, clear_done
 from gridbench.sweeps.grid import Item, Sweep, expand, make_sweep
 from gridbench.sweeps.model_selection import Selection, select, write_selection
 from gridbench.sweeps.search_space import Search, tries_of
@@ -43,13 +42,17 @@ class PlannedSweep:
     computing: Computing
     search: Search | None
 
-    def check(self, retry_failed: bool = False) -> None:
+    def check(self, progress: ProgressReporter, retry_failed: bool = False) -> None:
         """Refuse what the runs that are not done would fail for, as a dry run does; nothing is written.
+
+        Args:
+            progress: Shows how far a long check has come.
+            retry_failed: Check failed runs, too.
 
         Raises:
             InputError: With the reason.
         """
-        self.computing.check(self.execution.runs, self.sweep.todo(retry_failed))
+        self.computing.check(self.execution.runs, self.sweep.todo(retry_failed), progress)
 
     def compute(self, command: str, progress: ProgressReporter, retry_failed: bool = False) -> None:
         """Compute the runs that are not done yet.
@@ -63,11 +66,9 @@ class PlannedSweep:
             InputError: A run could not begin (`check`), or a folder of notes is a link.
             RunFailed: Some runs failed, or the disk is full; all that finished are whole.
         """
-        self.check(retry_failed)
+        self.check(progress, retry_failed)
         todo = self.sweep.todo(retry_failed)
-        for item in self.sweep.items:
-            if item.state == "done":
-                clear_finished(self.execution.runs / item.plan.folder_name)
+        clear_done(self.sweep.items, self.execution.runs)
         if todo:
             make_ready(self.execution.runs)
             declare_items(self.sweep.items, self.execution.runs, command)

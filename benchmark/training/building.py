@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import functools
+import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -15,6 +17,7 @@ from gridbench.config import RunConfig
 from gridbench.core.plugins import failure_of_a_run
 from gridbench.core.streams import torch_scope
 from gridbench.datasets.archive.summary import map_presence
+from gridbench.datasets.dataset import Progress
 from gridbench.datasets.loading.augmentation import Augmentation
 from gridbench.datasets.loading.batches import TrainingSet
 from gridbench.datasets.loading.strong import DEFAULT_STRENGTH
@@ -37,6 +40,8 @@ __all__ = [
 
 Array = np.ndarray[Any, Any]
 Backbones = Callable[[BackboneSpec], TimmBackbone]
+SECONDS_UNSEEN = 2.0
+"""Checks that take no longer show no progress."""
 
 
 def spec_of(plan: Plan) -> BackboneSpec:
@@ -110,38 +115,85 @@ def build_method(
     return method
 
 
-def check_networks(plans: Iterable[Plan]) -> None:
+def check_networks(plans: Iterable[Plan], progress: Progress | None = None) -> None:
     """Refuse methods that cannot be built, or whose descriptors the distance cannot compare, before any run begins.
 
     Each method is built once with each archive, backbone, loss, distance, set of parameters and length of training.
+
+    Args:
+        plans: The runs.
+        progress: Called as `progress(done, total, what)` while this takes long.
 
     Raises:
         InputError: With the reason.
         RunFailed: Code of a plug-in failed.
     """
-    kinds: dict[BackboneSpec, dict[tuple[object, ...], Plan]] = {}
+    kinds: dict[BackboneSpec, dict[tuple[object, ...], dict[tuple[object, ...], Plan]]] = {}
     for plan in plans:
         config = plan.config
         # A plug-in's parameters need not be hashable.
         parameters = repr((plan.method_parameters, plan.loss_parameters))
         data = (plan.archive.fingerprint, config.train_size, config.epochs)
-        kind = (plan.method, plan.loss, parameters, config.distance, *data)
-        kinds.setdefault(spec_of(plan), {}).setdefault(kind, plan)
-    for by_kind in kinds.values():
-        _build_each(by_kind.values())
+        alike = kinds.setdefault(spec_of(plan), {}).setdefault((plan.method, plan.loss), {})
+        alike.setdefault((parameters, config.distance, *data), plan)
+    total = sum(len(alike) for by_method in kinds.values() for alike in by_method.values())
+    done, began = 0, time.monotonic()
+    for by_method in kinds.values():
+        original = functools.cache(build_backbone)
+        for alike in by_method.values():
+            networks = _Networks(original)
+            for plan in alike.values():
+                _check_network(plan, networks)
+                done += 1
+                if progress is not None and time.monotonic() - began > SECONDS_UNSEEN:
+                    progress(done, total, "checking parameters")
 
 
-def _build_each(plans: Iterable[Plan]) -> None:
-    """Build methods that share a backbone on copies of it, since it takes most of the time."""
-    original = functools.cache(build_backbone)
+class _Networks:
+    """Backbones for methods that are built only to be checked; copies of one, since building takes most of the time.
 
-    def backbone(spec: BackboneSpec) -> TimmBackbone:
-        return copy.deepcopy(original(spec))
+    Args:
+        original: Makes a backbone, the same one for the same specification.
+    """
 
-    for plan in plans:
-        count = len(training_images(plan.archive, plan.config.train_size))
-        with failure_of_a_run():
-            build_method(plan, build_objective(plan, backbone), count, backbone)
+    def __init__(self, original: Backbones) -> None:
+        self._original = original
+        self._made: dict[BackboneSpec, list[TimmBackbone]] = {}
+        self._taken: dict[BackboneSpec, int] = {}
+
+    def reuse(self) -> bool:
+        """Hand out the same backbones again from now on; return whether there are any."""
+        self._taken.clear()
+        return bool(self._made)
+
+    def renew(self) -> None:
+        """Hand out new copies from now on."""
+        self._made.clear()
+        self._taken.clear()
+
+    def __call__(self, spec: BackboneSpec) -> TimmBackbone:
+        """Return a backbone that nothing else in the method at hand has."""
+        made, taken = self._made.setdefault(spec, []), self._taken.get(spec, 0)
+        self._taken[spec] = taken + 1
+        if taken == len(made):
+            made.append(copy.deepcopy(self._original(spec)))
+        return made[taken]
+
+
+def _check_network(plan: Plan, networks: _Networks) -> None:
+    """Build a method with the backbones of one of its kind with other parameters.
+
+    Only the parameters differ, and copying large backbones for each would take minutes.
+    """
+    count = len(training_images(plan.archive, plan.config.train_size))
+    with failure_of_a_run():
+        if networks.reuse():
+            with suppress(Exception, SystemExit):
+                build_method(plan, build_objective(plan, networks), count, networks)
+                return
+            # The method may have changed its backbone, which then does not fit a second time; new ones decide.
+            networks.renew()
+        build_method(plan, build_objective(plan, networks), count, networks)
 
 
 def training_set(

@@ -51,7 +51,7 @@ def import_bundle(bundle: Path, runs: Path, origin: str) -> Imported:
     """
     if not _ORIGIN.fullmatch(origin):
         raise InputError(
-            f"The origin {origin!r} must be 1 to 60 letters, digits, dots, dashes or underscores."
+            f"The origin {origin!r} must be 1 to 60 letters, digits, dots, dashes or underscores; name --origin."
         )
     home = runs / IMPORTED / origin
     for folder in (home.parent, home):

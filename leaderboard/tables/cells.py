@@ -146,7 +146,7 @@ def cells_of(found: Collection, metric: str | None = None) -> list[Cell]:
             )
         seeds[run.seed] = run
     if found.runs and not grouped:
-        raise _no_metric(found, metric or HEADLINE)
+        raise _no_metric(found, HEADLINE if metric is None else metric)
     return [_cell(str(key[0]), dict(sorted(seeds.items()))) for key, seeds in grouped.items()]
 
 

@@ -103,17 +103,27 @@ def tables_of(
     Args:
         found: The records.
         metric: Name of the metric; None for NDCG at each run's own cut-off.
-        rows: Settings that head the rows; whatever else differs is added.
+        rows: Settings that head the rows; whatever else differs is added, and of the usual ones those that head the
+            columns are left out.
         columns: Settings that head the columns.
 
     Returns:
         One table per data set, fingerprint of the data, protocol and noise model, in alphabetical order.
 
     Raises:
-        InputError: A metric or setting that no record has.
+        InputError: A metric or setting that no record has, or a setting that would head both rows and columns.
     """
     cells = cells_of(found, metric)
+    usual = tuple(rows) == ROWS
     rows, columns = ([setting_name(name, found) for name in names] for names in (rows, columns))
+    shared = [name for name in rows if name in columns]
+    if shared and usual and len(shared) < len(rows):
+        rows = [name for name in rows if name not in columns]
+    elif shared:
+        raise InputError(
+            f"The setting {shared[0]!r} cannot head both rows and columns; name other rows with --rows or other "
+            "columns with --columns."
+        )
     if "seed" in (*rows, *columns):
         raise InputError(
             "A cell averages its seeds, so they cannot head rows or columns; --filter seed=0 picks one."

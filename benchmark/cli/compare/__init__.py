@@ -19,6 +19,7 @@ from gridbench.cli.options import (
     option,
     parse_assignments,
     plugin_option,
+    plugin_words,
     quiet_option,
     runs_option,
 )
@@ -143,6 +144,7 @@ def compare(
     from gridbench.leaderboard.records.runs import collect, shipped_records
     from gridbench.records.runner import Execution
     from gridbench.sweeps.baselines import baselines_for, control_items, items_beside, noise_differences
+    from gridbench.sweeps.computing import clear_done
     from gridbench.sweeps.grid import Sweep
 
     source = file or shipped_records()
@@ -167,9 +169,10 @@ def compare(
         todo = Sweep((*control, *items), ()).todo(retry_failed)
         announce(method, chosen_loss, baselines, items, control, todo)
         explain_control(baselines, control, todo, here)
-        how.check(runs, todo)
+        how.check(runs, todo, progress)
         if dry_run:
             return
+        clear_done((*control, *items), runs)
         if todo and not no_check and not _built_in(method):
             _check(method, assigned, chosen_loss)
         if todo:
@@ -178,10 +181,14 @@ def compare(
     write_report(report_text(report, chosen, out), out)
     typed = {"method": name, "loss": loss, "slnir": slnir, "baselines": file, "cache": cache}
     typed |= {"runs": runs} if str(runs) != "runs" else {}
-    words = [f"-p {shlex.quote(parameter)}" for parameter in parameters]
-    words += [f"--{flag} {shlex.quote(str(value))}" for flag, value in typed.items() if value is not None]
-    again = " ".join(["gridbench compare", shlex.quote(what), *words])
-    close(again, baselines, items, control, runs, quick, metric)
+    words = [word for parameter in parameters for word in ("-p", parameter)]
+    words += [
+        word for flag, value in typed.items() if value is not None for word in (f"--{flag}", str(value))
+    ]
+    again = shlex.join(["gridbench", "compare", what, *words, *plugin_words()])
+    shown = {"--seeds": seeds, "--metric": metric}
+    same = shlex.join([word for flag, value in shown.items() if value is not None for word in (flag, value)])
+    close(again, f"{again} {same}".rstrip(), baselines, items, control, runs, quick, metric)
 
 
 def _method(what: str, name: str | None) -> str:

@@ -173,6 +173,7 @@ def _done(items: Sequence[Item], runs: Path) -> list[Run]:
 
 def close(
     again: str,
+    same: str,
     baselines: Baselines,
     items: Sequence[Item],
     control: Sequence[Item],
@@ -180,7 +181,18 @@ def close(
     quick: bool,
     metric: str | None,
 ) -> None:
-    """Print the time taken, the conclusions that can be drawn, and the next command: `again` with more seeds."""
+    """Print the time taken, the conclusions that can be drawn, and the next command.
+
+    Args:
+        again: The command with all seeds.
+        same: The command as it was typed, with its seeds and metric.
+        baselines: What was compared with.
+        items: The runs of the method.
+        control: Those of plain training that were computed here.
+        runs: Folder of records.
+        quick: Whether one seed was asked for only to see that it runs.
+        metric: The metric that was asked for.
+    """
     from gridbench.leaderboard.stats.statistics import FEWEST_SEEDS
 
     own = _own_runs(items, runs)
@@ -211,7 +223,7 @@ def close(
                 "To choose among variants of a method, compare them by --metric validation/ndcg: test scores choose "
                 "nothing."
             )
-        say(f"As a page: {again} --out comparison.html")
+        say(f"As a page: {same} --out comparison.html")
         name = items[0].plan.config.method
         say(
             f"To publish: gridbench leaderboard export {name}.zip "

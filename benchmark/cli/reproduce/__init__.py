@@ -113,7 +113,7 @@ def reproduce(
                 source = source_of(name, where, progress.build)
                 say(f"{shown.name}: {shown.title}, on {name}")
                 if dry_run:
-                    _print_plan(shown, source, wanted, epochs, execution, how, retry_failed)
+                    _print_plan(shown, source, wanted, epochs, execution, how, progress, retry_failed)
                     continue
                 try:
                     ids = _compute(shown, source, wanted, epochs, execution, how, progress, retry_failed)
@@ -149,6 +149,7 @@ def _print_plan(
     epochs: int | None,
     execution: Execution,
     how: Computing,
+    progress: ProgressReporter,
     retry_failed: bool,
 ) -> None:
     """Print the grid of a table or figure, its progress, and its remaining requirements; refuse what the runs would."""
@@ -164,7 +165,7 @@ def _print_plan(
     elif source.archive is not None:
         planned = _planned(shown, source, seeds, epochs, execution, how)
         print_summary(planned.sweep, execution.runs, retry_failed, False)
-        planned.check(retry_failed)
+        planned.check(progress, retry_failed)
     else:
         needed = requirements(shown, source, seeds, epochs)
         say(f"  {counted(len(needed), 'run')}; time: {Measured(execution.runs).estimate(needed).words()}.")

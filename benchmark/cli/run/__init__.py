@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from gridbench.cli.options import (
     runs_option,
     threads_option,
 )
+from gridbench.cli.run.next_command import leaderboard_command, next_command
 from gridbench.core.terminal import say
 from gridbench.errors import InputError, method_in_words
 
@@ -97,6 +97,7 @@ def run(
     from gridbench.config import make_config
 
     typed = collect(given)
+    _refuse_lists(typed)
     config = make_config(typed)
     if log_dir is not None and not log:
         raise InputError("--log-dir says where trackers write; name one with --log tensorboard.")
@@ -123,11 +124,35 @@ def run(
             _print_plan(config, execution)
             return
         record = compute(config, execution)
-    print_result(record, typed, cache)
+    machine = {
+        "--device": device if device != "auto" else None,
+        "--threads": threads if threads != 1 else None,
+    }
+    print_result(record, next_command(record, typed, cache, machine))
     if profile:
         from gridbench.cli.run.profile_table import print_profile
 
         print_profile(record)
+
+
+def _refuse_lists(typed: Mapping[str, Any]) -> None:
+    """Refuse several values of one setting, as a sweep takes them.
+
+    Raises:
+        InputError: With the command that takes them.
+    """
+    from gridbench.config import flag_of
+    from gridbench.sweeps.grid import AXES
+
+    for name in AXES:
+        value = typed.get(name)
+        # Names of data sets, backbones and files may have any characters.
+        text = "" if name in ("dataset", "backbone", "weights", "weights_prefix") else str(value)
+        if isinstance(value, list) or "," in text or text.count(":") == 2:
+            raise InputError(
+                f"The setting {name!r} ({flag_of(name)}) is {value!r}; a run takes one value. `gridbench sweep` takes "
+                "lists and ranges."
+            )
 
 
 def _print_plan(config: RunConfig, execution: Execution) -> None:
@@ -157,15 +182,12 @@ def _plain(value: Any) -> str:
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def print_result(
-    record: RunRecord, typed: Mapping[str, Any] | None = None, cache: Path | None = None
-) -> None:
+def print_result(record: RunRecord, following: str | None = None) -> None:
     """Print the closing table of a run.
 
     Args:
         record: The finished run.
-        typed: Settings that were typed, which the suggested next command repeats.
-        cache: Folder of packed archives, where it was named.
+        following: The command that is suggested; None for the leaderboard.
     """
     from rich.table import Table
 
@@ -186,7 +208,7 @@ def print_result(
     if record.config["note"]:
         say(f"Note: {record.config['note']}")
     say(f"Machine: {record.machine}", indent=9)
-    say(f"Record: {record.folder}\nNext:   {_next_command(record, typed or {}, cache)}", indent=8)
+    say(f"Record: {record.folder}\nNext:   {following or leaderboard_command(record)}", indent=8)
 
 
 def _score_rows(record: RunRecord) -> list[Row]:
@@ -255,35 +277,3 @@ def _detection_rows(result: Any) -> list[Row]:
 
 def _percent(value: float | None) -> str:
     return "—" if value is None else f"{100 * value:.1f} %"
-
-
-def _next_command(record: RunRecord, typed: Mapping[str, Any], cache: Path | None) -> str:
-    """Suggest the baseline where it is missing, with every setting that was typed; the leaderboard otherwise."""
-    from gridbench.config import flag_of
-    from gridbench.records.record import iter_records
-
-    runs, config = record.folder.parent, record.config["config"]
-    where = "" if str(runs) == "runs" else f" --runs {shlex.quote(str(runs))}"
-    baseline = config["loss"]
-    there = any(
-        stored.config["config"].get("method") == baseline
-        and stored.config["config"].get("slnir") == config["slnir"]
-        for stored in iter_records(runs)
-        if stored.state == "done"
-    )
-    if baseline and not there and config["method"] != baseline:
-        words = ["gridbench", "run", "--method", baseline, "--dataset", config["dataset"]]
-        words += ["--slnir", str(config["slnir"])]
-        for name, value in typed.items():
-            if name in ("method", "dataset", "slnir", "loss", "parameters"):
-                continue
-            flag = flag_of(name)
-            if isinstance(value, Mapping):
-                words += [word for key, one in value.items() for word in (flag, f"{key}={one}")]
-            elif isinstance(value, bool):
-                words.append(flag if value else flag.replace("--", "--no-", 1))
-            else:
-                words += [flag, str(value)]
-        words += [] if cache is None else ["--cache", str(cache)]
-        return shlex.join(words) + where
-    return f"gridbench leaderboard{where}"

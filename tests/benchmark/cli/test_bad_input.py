@@ -42,6 +42,9 @@ SHORT = [*COMMON, "--epochs", "1"]
     [
         (["--method", "gird"], ["'gird'", "Did you mean 'grid'?"]),
         (["--loss", "bec"], ["'bec'", "Did you mean 'bce'?"]),
+        (["--loss", ""], ["'loss' (--loss) is ''", "not an empty text"]),
+        (["--method", "bce,grid"], ["'method' (--method) is 'bce,grid'", "`gridbench sweep` takes lists"]),
+        (["--slnir", "0:60:10"], ["'slnir' (--slnir) is '0:60:10'", "`gridbench sweep` takes lists"]),
         (["--slnir", "130"], ["'slnir' (--slnir) is '130'", "less than or equal to 100"]),
         (["--slnir", "-5"], ["'slnir' (--slnir) is '-5'", "greater than or equal to 0"]),
         (["--slnir", "nan"], ["'slnir' (--slnir) is 'nan'", "finite"]),

@@ -115,10 +115,16 @@ def test_the_differences_are_those_of_the_paired_seeds(compare, small, baselines
     assert f"{expected:+.1f}".replace("-", "−") in line or abs(expected) < 0.05
 
 
-def test_the_same_command_computes_nothing_again_and_more_seeds_only_what_is_missing(compare, small):
+def test_the_same_command_computes_nothing_again_and_more_seeds_only_what_is_missing(
+    compare, small, tmp_path
+):
     assert "1 run, 1 to compute" in compare(small, "--slnir", "0", "--seeds", "1")[1]
+    (record,) = iter_records(tmp_path / "runs")
+    left = record.folder / "checkpoint-000001.safetensors"
+    left.write_bytes(b"of a process that was killed when its run was done")
     again = compare(small, "--slnir", "0", "--seeds", "1")
     assert "1 run, all there already" in again[1]
+    assert not left.exists()
     assert "2 runs, 1 to compute" in compare(small, "--slnir", "0", "--dry-run")[1]
 
 

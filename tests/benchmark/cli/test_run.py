@@ -44,6 +44,32 @@ def test_the_closing_table_says_what_a_newcomer_needs(cli, short):
         assert following[following.index(option) + 1] == str(value)
 
 
+def test_the_next_command_names_the_baseline_as_it_can_be_typed(cli, short, tmp_path, registries):
+    (tmp_path / "my noise.py").write_text(
+        "from gridbench import register_noise\n"
+        "from gridbench.noise.swap import Swap\n\n"
+        "@register_noise('mine')\n"
+        "class Mine(Swap):\n"
+        '    """Swapped labels."""\n'
+    )
+    (tmp_path / "a.yaml").write_text("pretrained: false\ncompile: false\nflips: false\nmomentum:\n")
+    words = "--noise mine --plugin 'my noise.py' --config a.yaml --threads 2 --epochs 1"
+    code, out, messages = cli(*short, "--method", "grid", "--slnir", 30, *shlex.split(words))
+    assert code == 0, messages
+    (line,) = [line for line in out.splitlines() if line.startswith("Next:")]
+    assert "--no-flips" in line
+    assert "--threads 2" in line
+    assert line.endswith("--plugin 'my noise.py'")
+    code, _, messages = cli(*shlex.split(line.removeprefix("Next:   gridbench ")), "--dry-run")
+    assert (code, messages) == (0, "")
+
+
+def test_a_recipe_that_the_baseline_does_not_have_leads_to_the_leaderboard(cli, short):
+    code, out, messages = cli(*short, "--method", "em_apl", "--slnir", 30, "--recipe", "own", "--epochs", 1)
+    assert code == 0, messages
+    assert "Next:   gridbench leaderboard" in out
+
+
 def test_what_is_not_known_of_the_given_labels_is_no_number(cli, short):
     code, out, _ = cli(*short, "--method", "grid", "--slnir", 0, "--epochs", 1)
     assert code == 0

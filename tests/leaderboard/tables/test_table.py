@@ -252,6 +252,19 @@ def test_rows_and_columns_can_be_any_setting(study):
     assert table.columns == ("bce", "elr", "grid", "oracle", "random", "untrained")
 
 
+def test_a_setting_heads_rows_or_columns_and_not_both(study):
+    (table,) = tables(study, columns=("method",))
+    assert "method" not in table.headings
+    for request in ({"rows": ("slnir",)}, {"rows": ("method",), "columns": ("method",)}):
+        with pytest.raises(InputError, match="cannot head both rows and columns"):
+            tables(study, **request)
+
+
+def test_an_empty_metric_is_no_metric(study):
+    with pytest.raises(InputError, match="No result has the metric ''"):
+        tables(study, metric="")
+
+
 def test_an_unknown_setting_names_the_nearest(study):
     with pytest.raises(InputError, match=r"No result has the setting 'epoch'.*Did you mean 'epochs'"):
         tables(study, rows=("method", "epoch"))
