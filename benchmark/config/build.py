@@ -61,6 +61,7 @@ def _explain(problems: Sequence[Any]) -> str:
         text = (
             problem["msg"]
             .removeprefix("Value error, ")
+            .replace("Decimal input should be an integer, float, string or Decimal object", "a number")
             .removeprefix("Input should be ")
             .partition(", unable")[0]
         )

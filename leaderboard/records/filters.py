@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from gridbench.errors import InputError, nearest
-from gridbench.leaderboard.records.runs import Collection, Setting
+from gridbench.leaderboard.records.runs import Collection, Run, Setting
 from gridbench.leaderboard.tables.cells import order_of, setting_text
 
 __all__ = ["HEADINGS", "Condition", "keep", "parse_condition", "setting_name"]
@@ -100,8 +100,19 @@ def keep(found: Collection, conditions: Iterable[Condition]) -> Collection:
             if item.settings is None
             or condition.holds(item.seed if name == "seed" else item.settings.get(name))
         ]
-        found = replace(found, runs=runs, left_out=left_out)
+        found = replace(
+            found, runs=runs, left_out=left_out, notes=[*found.notes, *_unmet(condition, name, runs)]
+        )
     return found
+
+
+def _unmet(condition: Condition, name: str, runs: Sequence[Run]) -> list[str]:
+    """Return a note on the values of a condition that no result has, of which some may be misspelt."""
+    if condition.sign != "=" or name == "machine" or not runs:
+        return []
+    there = {order_of(setting_text(run.value(name))) for run in runs}
+    missing = [value for value in condition.values if order_of(value) not in there]
+    return [f"No result meets {condition.name}={','.join(missing)}."] if missing else []
 
 
 def setting_name(typed: str, found: Collection) -> str:

@@ -136,14 +136,20 @@ def run(
 
 
 def _refuse_lists(typed: Mapping[str, Any]) -> None:
-    """Refuse several values of one setting, as a sweep takes them.
+    """Refuse several values of one setting, and settings that only sweeps have.
 
     Raises:
         InputError: With the command that takes them.
     """
     from gridbench.config import flag_of
     from gridbench.sweeps.grid import AXES
+    from gridbench.sweeps.settings import OWN
 
+    for name in (*OWN, "chosen"):
+        if name in typed:
+            raise InputError(
+                f"The setting {name!r} is one of sweeps, not of a run; `gridbench sweep` takes it."
+            )
     for name in AXES:
         value = typed.get(name)
         # Names of data sets, backbones and files may have any characters.

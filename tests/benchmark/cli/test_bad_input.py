@@ -88,6 +88,8 @@ def test_run_refuses(refused, words, message):
         ("epochs: many\n", ["'epochs'", "'many'"]),
         ("epochs: yes\n", ["'epochs'", "True"]),
         ("epochs: [3]\n", ["'epochs'", "[3]"]),
+        ("slnir: {a: 1}\n", ["'slnir' (--slnir) is {'a': 1}; it must be a number."]),
+        ("seeds: 5\n", ["'seeds' is one of sweeps", "`gridbench sweep` takes it"]),
         ("parameters: 3\n", ["'parameters'", "3"]),
         ("parameters: {lambda: 200}\n", ["'lambda'", "200"]),
         ("seed: 1\nseed: 2\n", ["'seed' is there twice"]),

@@ -62,3 +62,9 @@ def test_a_comparison_that_nothing_meets_has_no_nearest_name(runs, write_run):
     write_run(runs, slnir="30")
     with pytest.raises(InputError, match=r"No result meets 'slnir>50'\. There are: 30\."):
         keep(collect(runs), [parse_condition("slnir>50")])
+
+
+def test_values_that_no_result_has_are_noted_where_others_of_the_list_have(study):
+    found = keep(collect(study), [parse_condition("method=grid,gird"), parse_condition("slnir=30.0,31")])
+    assert found.notes == ["No result meets method=gird.", "No result meets slnir=31."]
+    assert keep(collect(study), [parse_condition("method!=gird")]).notes == []
