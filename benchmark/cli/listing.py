@@ -151,7 +151,7 @@ def metrics() -> None:
     from rich.table import Table
 
     from gridbench.core.console import Console
-    from gridbench.leaderboard.records.metric_info import METRICS
+    from gridbench.leaderboard.records.metric_info import LAST, METRICS
 
     table = Table(box=None, pad_edge=False)
     for column in ("name", "better", "what it is"):
@@ -163,6 +163,7 @@ def metrics() -> None:
     for prefix, images in (("validation/", "validation images"), ("unseen/", "validation images as queries")):
         first, *_, last = (each.name for each in METRICS if prefix in each.splits)
         say(f"{prefix}{first} to {prefix}{last}: the same for {images}")
+    say(f"{LAST}NAME: the same after the last epoch, in runs that --select best scored with their best one")
 
 
 @listing.command()

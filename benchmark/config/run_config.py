@@ -235,7 +235,9 @@ class RunConfig(pydantic.BaseModel):
         "Train through torch.compile: minutes of compiling first, and slightly different numbers.", later=True
     )
     select: Literal["last", "best"] = _retrieval(
-        "Score the weights of the last epoch, or of the best on validation.", "NAME", default="last"
+        "Score the weights of the last epoch, or of the best on validation with the last beside it.",
+        "NAME",
+        default="last",
     )
 
     @field_validator("*", mode="before")

@@ -1,36 +1,31 @@
-"""Retrieval arrays of a record: per-query scores, rankings, and thumbnails of a few fixed queries."""
+"""Thumbnails of a few fixed queries and of the images that are retrieved for them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from gridbench.datasets.archive.archive import Archive
-from gridbench.evaluation.retrieval import Retrieval, Splits
+from gridbench.evaluation.retrieval import Splits
 
-__all__ = ["retrieval_arrays", "thumbnails"]
+__all__ = ["thumbnail_arrays", "thumbnails"]
 
 Array = np.ndarray[Any, Any]
 SIDE = 64
 
 
-def retrieval_arrays(archive: Archive, splits: Splits, results: Mapping[str, Retrieval]) -> dict[str, Array]:
-    """Return per-query scores and rankings of every pair of splits, and pictures of a few fixed queries.
+def thumbnail_arrays(archive: Archive, splits: Splits, ranking: Array) -> dict[str, Array]:
+    """Return pictures and labels of a few fixed queries and of what is retrieved for them.
 
     Args:
         archive: The archive.
-        splits: Its training images, which are the queries, and what is retrieved for them.
-        results: Prefix of a pair's metrics, empty for the test split -> its retrieval.
+        splits: Its training images, which are the queries, and its test images, which are searched.
+        ranking: (n, k) positions of the test images that were retrieved for each training image.
     """
     arrays: dict[str, Array] = {}
-    for prefix, pair in results.items():
-        tag = prefix.rstrip("/") or "test"
-        arrays.update({f"{tag}.{name}": values.astype(np.float32) for name, values in pair.scores.items()})
-        arrays[f"{tag}.ranking"] = pair.ranking
     shown = _fixed_queries(len(splits.train))
-    queries, retrieved = splits.train[shown], splits.test[results[""].ranking[shown][:, :10]]
+    queries, retrieved = splits.train[shown], splits.test[ranking[shown][:, :10]]
     labels = archive.true_scene_labels
     arrays["thumbnail.queries"] = queries
     arrays["thumbnail.retrieved"] = retrieved

@@ -20,7 +20,10 @@ __all__ = ["is_ranked", "outside_of_classes", "wrong_numbers"]
 # Scores of single queries are kept as float32, whose rounding moves a mean of rates by at most 2**-24.
 TOLERANCE = 1e-6
 PREFIXES = {"test": "", "validation": "validation/", "unseen": "unseen/"}
+PREFIXES |= {f"last.{split}": f"last/{prefix}" for split, prefix in PREFIXES.items()}
 SCORED = {"validation/": "val", "": "test"}
+PREDICTED = {"predictions": "", "last_predictions": "last/"}
+"""Entry of a result with the scores of single classes -> what the names of its metrics begin with."""
 MACRO_MEANS = {
     "average_precision": "map_macro",
     "f1": "f1_macro",
@@ -37,8 +40,8 @@ BETWEEN = {
     "f1_micro_tuned": "f1_tuned",
     "pixel_accuracy": "f1",
 }
-_RANKED = re.compile(r"(?:validation/|unseen/)?(?:ndcg|map|precision|recall)@(?:\d+|r)")
-_SCORES = re.compile(r"(test|validation|unseen)\.((?:ndcg|map|precision|recall)@(?:\d+|r))")
+_RANKED = re.compile(r"(?:last/)?(?:validation/|unseen/)?(?:ndcg|map|precision|recall)@(?:\d+|r)")
+_SCORES = re.compile(r"(?:last\.)?(?:test|validation|unseen)\.(?:ndcg|map|precision|recall)@(?:\d+|r)")
 
 
 def is_ranked(metric: str) -> bool:
@@ -79,7 +82,7 @@ def _retrieval(stored: StoredRun) -> Iterator[str]:
     arrays = read_arrays(stored.folder / "retrieval.npz", _SCORES.fullmatch)
     found = {}
     for key, values in arrays.items():
-        tag, name = key.split(".", 1)
+        tag, _, name = key.rpartition(".")
         rates = values.ndim == 1 and len(values) > 0 and values.dtype.kind in "fiu"
         if not rates or not bool(((values >= 0) & (values <= 1 + TOLERANCE)).all()):
             yield f"{key}: the scores of single queries must be from 0 to 1"
@@ -95,18 +98,24 @@ def _retrieval(stored: StoredRun) -> Iterator[str]:
 
 
 def _predictions(stored: StoredRun) -> Iterator[str]:
-    document, metrics = stored.result.get("predictions"), stored.result["metrics"]
-    for prefix, split in SCORED.items():
-        for name, values in _of_classes(document, split).items():
-            told = metrics.get(prefix + MACRO_MEANS[name])
+    metrics = stored.result["metrics"]
+    for prefix, classes in _scores_of_classes(stored):
+        for name, values in classes.items():
+            metric = prefix + MACRO_MEANS[name]
             known = [value for value in values if value is not None]
-            if told is None or not known:
+            if metric not in metrics or not known:
                 continue
-            mean = math.fsum(known) / len(known)
+            told, mean = metrics[metric], math.fsum(known) / len(known)
             if not math.isclose(told, mean, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
-                metric = prefix + MACRO_MEANS[name]
                 yield f"{metric} is {told:.6g}, but the scores of its classes have the mean {mean:.6g}"
-        yield from outside_of_classes(metrics, prefix, _of_classes(document, split))
+        yield from outside_of_classes(metrics, prefix, classes)
+
+
+def _scores_of_classes(stored: StoredRun) -> Iterator[tuple[str, dict[str, list[float | None]]]]:
+    """Yield the prefix of every group of metrics of predictions, with the scores of single classes by name."""
+    for entry, lead in PREDICTED.items():
+        for prefix, split in SCORED.items():
+            yield lead + prefix, _of_classes(stored.result.get(entry), split)
 
 
 def outside_of_classes(
@@ -208,8 +217,7 @@ def _history(stored: StoredRun) -> Iterator[str]:
 
 def _unfounded(stored: StoredRun) -> Iterator[str]:
     """Yield the scores of predictions and detection that the record keeps nothing to compute from."""
-    for prefix, split in SCORED.items():
-        classes = _of_classes(stored.result.get("predictions"), split)
+    for prefix, classes in _scores_of_classes(stored):
         for name, metric in (*MACRO_MEANS.items(), *((name, metric) for metric, name in BETWEEN.items())):
             told = prefix + metric
             # F1 and the share of right pixels have other classes in records of scene labels and of label maps.

@@ -32,7 +32,8 @@ from gridbench.evaluation.retrieval import (
     predict,
     score_method,
 )
-from gridbench.evaluation.thumbnails import retrieval_arrays
+from gridbench.evaluation.scores import LAST, Scores
+from gridbench.evaluation.thumbnails import thumbnail_arrays
 from gridbench.evaluation.training_view import WholeTrainingSet
 from gridbench.methods.base import Objective
 from gridbench.noise.core.corruption import Corruption
@@ -142,42 +143,32 @@ class Experiment:
         self, known: Mapping[str, Array], *, retrieval_only: bool = False, keep_predictions: bool = False
     ) -> Outcome:
         config = self.plan.config
-        best_epoch = self.trainer.use_best() if self.trainer and config.select == "best" else None
-        try:
-            results, found = self._score_pairs(known=known)
-        except ValueError as error:
-            raise RunFailed(
-                f"The descriptors turned out unusable after training: {error}. The weights are kept; score them with "
-                "another distance: gridbench score RUN --distance euclidean|cosine|manhattan."
-            ) from error
-        metrics = {
-            f"{prefix}{name}": float(values.mean())
-            for prefix, pair in results.items()
-            for name, values in pair.scores.items()
-        }
-        predictions, detected, pixels = Predictions({}, {}), DetectionResult(None, {}, {}), None
-        with self.phases.timed("predictions"):
-            if not retrieval_only:
-                predictions = self._score_predictions(keep_predictions)
+        best_epoch, last = None, None
+        if self.trainer is not None and config.select == "best":
+            last = self._score_weights()
+            best_epoch = self.trainer.use_best()
+        scored = self._score_weights(known, heads=not retrieval_only, keep_predictions=keep_predictions)
+        beside = {} if last is None else {LAST + name: value for name, value in last.metrics.items()}
+        detected, pixels = DetectionResult(None, {}, {}), None
         with self.phases.timed("sample_detection"):
             if not retrieval_only:
-                detected = self._detect_noise(found.get("train"))
+                detected = self._detect_noise(scored.descriptors.get("train"))
                 pixels = self._memorised_pixels()
         present = detected.present
-        last = self.trainer.history[-1] if self.trainer else {}
+        epoch = self.trainer.history[-1] if self.trainer else {}
         result = {
             "schema": 1,
             "id": self.plan.id,
-            "metrics": {**metrics, **predictions.metrics},
-            "predictions": dict(predictions.document),
+            "metrics": {**scored.metrics, **beside},
+            "predictions": dict(scored.predictions.document),
             "noise": {
                 "requested": str(config.slnir),
                 "realised": self.manifest.summary()["realised"],
                 "sha256": self.manifest.summary()["sha256"],
             },
             "noisy_images": float(self.truth.noisy.mean()),
-            "detection": last.get("detection"),
-            "loss_detection": last.get("loss_detection"),
+            "detection": epoch.get("detection"),
+            "loss_detection": epoch.get("loss_detection"),
             "sample_detection": detected.document or None,
             "memorised": None if present is None else memorised_share(present, self.truth),
             "memorised_pixels": pixels,
@@ -186,8 +177,27 @@ class Experiment:
             "parameters": self._count_parameters(),
             "best_epoch": best_epoch,
         }
-        arrays = retrieval_arrays(self.plan.archive, self.splits, results)
-        return Outcome(result, arrays, found, detected.arrays, predictions.arrays)
+        ranking = scored.retrieval[""].ranking
+        arrays = {**scored.arrays, **thumbnail_arrays(self.plan.archive, self.splits, ranking)}
+        if last is not None:
+            result["last_predictions"] = dict(last.predictions.document)
+            arrays |= {f"last.{name}": values for name, values in last.arrays.items() if "@" in name}
+        return Outcome(result, arrays, scored.descriptors, detected.arrays, scored.predictions.arrays)
+
+    def _score_weights(
+        self, known: Mapping[str, Array] | None = None, *, heads: bool = True, keep_predictions: bool = False
+    ) -> Scores:
+        """Score the weights that the method has now."""
+        try:
+            retrieval, descriptors = self._score_pairs(known=known)
+        except ValueError as error:
+            raise RunFailed(
+                f"The descriptors turned out unusable after training: {error}. The weights are kept; score them with "
+                "another distance: gridbench score RUN --distance euclidean|cosine|manhattan."
+            ) from error
+        with self.phases.timed("predictions"):
+            predictions = self._score_predictions(keep_predictions) if heads else Predictions({}, {})
+        return Scores(retrieval, descriptors, predictions)
 
     def _corrupt(self) -> Corruption:
         """Corrupt the training labels by the run's noise model, and keep the manifest."""

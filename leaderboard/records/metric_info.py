@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["METRICS", "Metric", "Unit", "family_of", "metrics_of", "shown", "unit_of"]
+__all__ = ["LAST", "METRICS", "Metric", "Unit", "family_of", "metrics_of", "shown", "unit_of"]
 
 _SINGLE = ("memorised", "memorised_pixels", "predicted_prevalence", "true_prevalence", "noisy_images")
 
@@ -38,6 +38,8 @@ _PERCENT = ("fraction", "percent", "%", 100.0, 1)
 HIGHER, LOWER, NEITHER = Unit(*_PERCENT, "higher"), Unit(*_PERCENT, "lower"), Unit(*_PERCENT, "")
 
 VALIDATION = "validation/"
+LAST = "last/"
+"""Prefix of the scores of the last epoch, which runs that are scored with their best epoch have beside the others."""
 LABELS, SINGLE, MAPS = "scene labels", "single labels", "label maps"
 
 
@@ -108,7 +110,8 @@ _SHARES = ("/prevalence", "/selected_share")
 
 
 def family_of(name: str) -> Metric | None:
-    """Return the metric that a name belongs to, whatever its images, cut-off or part; None for an unknown name."""
+    """Return the metric of a name, whatever its epoch, images, cut-off or part; None for an unknown name."""
+    name = name.removeprefix(LAST)
     split = next((prefix for prefix in _BOTH if name.startswith(prefix)), "")
     return _BY_FAMILY.get(re.split("[@/]", name.removeprefix(split))[0])
 

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable
 
-from gridbench.leaderboard.records.metric_info import LABELS, MAPS, METRICS, SINGLE, VALIDATION
+from gridbench.leaderboard.records.metric_info import LABELS, LAST, MAPS, METRICS, SINGLE, VALIDATION
 from gridbench.leaderboard.records.run import Run
 
 __all__ = ["HEADLINE", "closest", "full_name", "is_prediction", "why_missing"]
@@ -26,12 +26,17 @@ _PREDICTIONS = {
 
 def full_name(typed: str) -> str:
     """Return the recorded spelling of a metric: `val_miou` and `val/miou` are `validation/miou`."""
-    return re.sub(r"^val(idation)?[_/]", VALIDATION, typed)
+    return re.sub(rf"^({LAST})?val(idation)?[_/]", rf"\1{VALIDATION}", typed)
 
 
 def is_prediction(name: str) -> bool:
     """Return whether a metric scores what a trained head predicts."""
-    return name.removeprefix(VALIDATION) in _PREDICTIONS
+    return _of_test(name) in _PREDICTIONS
+
+
+def _of_test(name: str) -> str:
+    """Return a metric's name for test images and the weights that a run is scored with."""
+    return name.removeprefix(LAST).removeprefix(VALIDATION)
 
 
 def closest(typed: str, known: Iterable[str], count: int = 3) -> str:
@@ -48,15 +53,19 @@ def closest(typed: str, known: Iterable[str], count: int = 3) -> str:
 
 
 def why_missing(run: Run, name: str) -> str:
-    """Return why a run has no value of a prediction metric; empty for other metrics."""
+    """Return why a run has no value of a metric of predictions or of the last epoch; empty for other metrics."""
+    if name.startswith(LAST) and run.settings.get("select") != "best":
+        return f"its only scores are those of its last epoch; {LAST} is for runs with --select best"
+    if name.startswith(LAST) and not any(metric.startswith(LAST) for metric in run.metrics):
+        return "recorded before its last epoch was scored, too; computed again with --force, it has them"
     if not is_prediction(name):
         return ""
-    told = run.stored.result.get("predictions")
+    told = run.stored.result.get("last_predictions" if name.startswith(LAST) else "predictions")
     if not isinstance(told, dict) or not told:
         return "recorded before predictions were scored; computed again with --force, they have it"
     if "reason" in told:
         return str(told["reason"])
-    of, wanted = OF.get(str(told.get("of")), "other labels"), _PREDICTIONS[name.removeprefix(VALIDATION)]
+    of, wanted = OF.get(str(told.get("of")), "other labels"), _PREDICTIONS[_of_test(name)]
     if of not in wanted:
         return f"they predict {of}, and this is a score of {wanted}"
     return "undefined for want of images or of positives"

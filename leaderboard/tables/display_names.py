@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gridbench.leaderboard.records.metric_info import METRICS, family_of
+from gridbench.leaderboard.records.metric_info import LAST, METRICS, family_of
 from gridbench.leaderboard.tables.sheet import Sheet, SheetRow
 from gridbench.leaderboard.tables.text import with_unit
 
@@ -40,7 +40,7 @@ _OTHERS = {
     "bigearthnet": "BigEarthNet", "dlrsd": "DLRSD", "labels pixel": "pixel labels", "labels scene": "scene labels",
     "labels single": "single labels", "lambda": "λ", "ucmerced": "UC Merced",
 }  # fmt: skip
-_SPLITS = {"validation/": " (validation)", "unseen/": " (unseen queries)", "": ""}
+_SPLITS = {"validation/": "validation", "unseen/": "unseen queries", "": ""}
 
 _CUT = r"(?:ndcg|map|precision|recall)@(?:\d+|r)"
 _SCORES = "|".join(
@@ -48,7 +48,7 @@ _SCORES = "|".join(
     for metric in METRICS
     if metric.printed and metric.name not in _WORDS and "@" not in metric.name
 )
-_METRIC = rf"(?:validation/|unseen/)?(?:{_CUT}|{_SCORES})"
+_METRIC = rf"(?:{LAST})?(?:validation/|unseen/)?(?:{_CUT}|{_SCORES})"
 _KNOWN = [*(name for name in NAMES if name not in _WORDS), *_OTHERS]
 _NAME = "|".join(sorted(_KNOWN, key=len, reverse=True))
 _TOKENS = re.compile(rf"`[^`]*`|(?<![\w./-])(?:(?P<metric>{_METRIC})|(?P<name>{_NAME}))(?![\w/@-])")
@@ -68,9 +68,11 @@ def display_metric(metric: str) -> str:
     known = family_of(metric)
     if known is None or not known.printed:
         return metric
-    split = next(prefix for prefix in _SPLITS if metric.startswith(prefix))
+    of_epoch = metric.removeprefix(LAST)
+    split = next(prefix for prefix in _SPLITS if of_epoch.startswith(prefix))
     _, at, k = metric.partition("@")
-    return f"{known.printed}{at}{k.upper()}{_SPLITS[split]}"
+    remarks = ", ".join(filter(None, (_SPLITS[split], "" if of_epoch == metric else "last epoch")))
+    return f"{known.printed}{at}{k.upper()}" + (f" ({remarks})" if remarks else "")
 
 
 def row_label(names: Sequence[str], headings: Sequence[str] = ("method", "loss")) -> str:

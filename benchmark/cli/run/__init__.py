@@ -220,14 +220,24 @@ def print_result(record: RunRecord, following: str | None = None) -> None:
 def _score_rows(record: RunRecord) -> list[Row]:
     """Return the retrieval scores by query and searched split, beside the prediction scores of the latter."""
     k = record.config["config"]["k"]
-    shown = (
-        ("test", "", _predicted(record, ""), "training queries, test archive: the headline"),
-        ("validation", "validation/", _predicted(record, "validation/"), "the only one that may select"),
-        ("unseen", "unseen/", "", "validation queries, never trained on"),
-    )
+    best = record.result["best_epoch"]
+    shown = [
+        ("test", "", "training queries, test archive: the headline"),
+        ("validation", "validation/", "the only one that may select"),
+        ("unseen", "unseen/", "validation queries, never trained on"),
+    ]
+    if best is not None:
+        shown.append(
+            ("last epoch", "last/", f"test after the last epoch; above: epoch {best}, the best on validation")
+        )
     return [
-        (f"{name} NDCG@{k}", _percent(record.metrics.get(f"{prefix}ndcg@{k}")), predicted, remark)
-        for name, prefix, predicted, remark in shown
+        (
+            f"{name} NDCG@{k}",
+            _percent(record.metrics.get(f"{prefix}ndcg@{k}")),
+            _predicted(record, prefix),
+            remark,
+        )
+        for name, prefix, remark in shown
     ]
 
 

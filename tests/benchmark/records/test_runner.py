@@ -3,6 +3,7 @@
 import gc
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from gridbench.core.machine import machine_label
 from gridbench.datasets.loading.batches import ahead
 from gridbench.errors import InputError, RunFailed
 from gridbench.methods.losses.bce import BCE
+from gridbench.records.recompute import wrong_numbers
 from gridbench.records.record import iter_records, read_record
 from gridbench.records.runner import Execution
 from gridbench.training.experiment import Experiment
@@ -124,7 +126,30 @@ def test_an_interrupted_run_resumes_to_the_same_bits(go, finished, tmp_path, met
     assert same_numbers(whole, resumed) == []
 
 
-@pytest.mark.parametrize(("select", "times"), [("last", [1, 1, 1]), ("best", [4, 4, 1])])
+@pytest.mark.parametrize("loss", ["bce", "pce"])
+def test_the_best_epoch_leaves_the_scores_of_the_last_one_beside_its_own(finished, loss):
+    settings = {"method": "grid", "loss": loss, "slnir": 60, "epochs": 4, "learning_rate": 0.01}
+    last, best = finished("last", **settings), finished("best", **settings, select="best")
+    rows = [row["validation"] for row in best.epochs()]
+    assert best.result["best_epoch"] == 1 + rows.index(max(rows)) < 4
+    assert best.metrics["validation/ndcg@5"] == max(rows)
+    beside = {name: value for name, value in best.metrics.items() if name.startswith("last/")}
+    assert beside == {f"last/{name}": value for name, value in last.metrics.items()}
+    assert not any(name.startswith("last/") for name in last.metrics)
+    assert wrong_numbers(best, needed=True) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["last/ndcg@5", "last/unseen/map@5", "last/map_macro", "last/validation/f1_micro"]
+)
+def test_forged_scores_of_the_last_epoch_are_found(finished, tmp_path, name):
+    record = finished(method="bce", select="best")
+    forged = json.loads((record.folder / "result.json").read_text())
+    forged["metrics"][name] = 0.99
+    assert [name in reason for reason in wrong_numbers(replace(record, result=forged), needed=True)] == [True]
+
+
+@pytest.mark.parametrize(("select", "times"), [("last", [1, 1, 1]), ("best", [5, 5, 2])])
 def test_no_split_is_described_twice_in_one_evaluation(go, monkeypatch, select, times):
     from gridbench.evaluation import retrieval
 

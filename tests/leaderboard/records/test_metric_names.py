@@ -33,6 +33,8 @@ def test_every_score_of_predictions_has_its_name_and_kind():
         ("val_miou", "validation/miou"),
         ("val/miou", "validation/miou"),
         ("valid", "valid"),
+        ("last/val_miou", "last/validation/miou"),
+        ("last/accuracy", "last/accuracy"),
         ("map@r", "map@r"),
     ],
 )
@@ -81,6 +83,27 @@ def test_a_table_says_which_methods_have_no_value_and_why(runs, write_run):
     assert any(note.startswith("No map_macro: elr (recorded before") for note in table.notes)
     (usual,) = tables_of(collect(runs))
     assert not any(note.startswith("No ") for note in usual.notes)
+
+
+@pytest.mark.parametrize("metric", ["last/ndcg", "last/map_macro"])
+@pytest.mark.parametrize(
+    ("select", "reason"),
+    [("last", "its only scores are those of its last epoch"), ("best", "before its last epoch")],
+)
+def test_why_there_is_no_score_of_the_last_epoch(runs, write_run, metric, select, reason):
+    scored = {"ndcg@20": 0.5, "map_macro": 0.4}
+    write_run(runs, metrics=scored, result={"predictions": SCENE}, select=select)
+    with pytest.raises(InputError, match=f"{reason}.*gridbench list metrics"):
+        cells_of(collect(runs), metric)
+
+
+def test_a_table_of_the_last_epoch(runs, write_run):
+    scored = {"ndcg@20": 0.5, "last/ndcg@20": 0.4}
+    write_run(runs, method="grid", metrics=scored, select="best")
+    write_run(runs, method="bce", metrics={"ndcg@20": 0.5})
+    (table,) = tables_of(collect(runs), "last/ndcg")
+    assert [row.names[0] for row in table.rows] == ["grid"]
+    assert [cell.mean for cell in table.rows[0].cells.values()] == [0.4]
 
 
 def test_the_names_are_listed_with_what_each_is():
