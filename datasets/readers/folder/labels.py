@@ -20,9 +20,9 @@ from gridbench.datasets.readers.tables.label_checks import (
     refuse_combinations,
     refuse_mixed_numbers,
     refuse_variants,
-    says_no_label,
 )
 from gridbench.datasets.readers.tables.label_table import refuse_alike
+from gridbench.datasets.readers.tables.no_labels import says_no_label
 from gridbench.errors import InputError, counted
 
 __all__ = ["MatchedTable", "folder_labels", "match_tables"]

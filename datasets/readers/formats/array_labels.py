@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbench.datasets.readers.source_files import Unreadable, open_regular
-from gridbench.datasets.readers.tables.label_checks import refuse_no_names, refuse_variants
+from gridbench.datasets.readers.tables.label_checks import refuse_variants
+from gridbench.datasets.readers.tables.no_labels import refuse_no_names
 from gridbench.datasets.readers.tables.rows import RawTable, read_raw_table
 from gridbench.errors import InputError, nearest, reason_of
 

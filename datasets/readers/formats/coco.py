@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from gridbench.datasets.readers.formats.drawn import Annotations, Drawn, rectangle
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 
 __all__ = ["coco_annotations"]
 
@@ -51,6 +51,10 @@ def coco_annotations(path: Path, value: Mapping[str, Any]) -> Annotations:
         for name in classes
         if name not in kept
     ]
+    for key, what in (("score", "a score, as predictions have"), ("ignore", "the mark `ignore`")):
+        marked = sum(bool(row.get(key)) for row in value["annotations"])
+        if marked:
+            notes.append(f"{counted(marked, 'annotation')} with {what}: read as any other")
     return Annotations("COCO", kept, images, sizes, notes)
 
 

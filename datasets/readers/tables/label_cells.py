@@ -16,11 +16,11 @@ from gridbench.datasets.readers.tables.label_checks import (
     refuse_entities,
     refuse_flags_in_a_row,
     refuse_halves,
-    refuse_no_names,
     refuse_repetitions,
     refuse_variants,
     refuse_vectors,
 )
+from gridbench.datasets.readers.tables.no_labels import refuse_no_names
 from gridbench.errors import InputError, nearest
 
 __all__ = ["SEPARATORS", "Cells", "divide_cells"]

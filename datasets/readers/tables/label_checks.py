@@ -12,6 +12,7 @@ from gridbench.core.terminal import INVISIBLE
 from gridbench.errors import InputError
 
 __all__ = [
+    "NUMBER",
     "UNFIT",
     "folded_name",
     "has_half",
@@ -21,31 +22,17 @@ __all__ = [
     "refuse_flags_in_a_row",
     "refuse_halves",
     "refuse_mixed_numbers",
-    "refuse_no_names",
     "refuse_repetitions",
     "refuse_variants",
     "refuse_vectors",
-    "says_no_label",
 ]
 
-_MISSING = {"nan", "null", "n/a", "#n/a", "<na>", "#ref!", "#value!", "#name?"}
-_NO_LABEL = {"none", "no label", "unlabeled", "unlabelled", "nothing", "na", "nil", "undefined"}
-_NUMBER = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
-_FRACTION = re.compile(r"[+-]?\d*[.,]\d*[1-9]\d*(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
-_SCORED = re.compile(r"(.*\w)\s*[:=@]\s*[+-]?\d*[.,]?\d+\s*%?")
+NUMBER = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
+"""A whole number, with or without a point."""
 _ENTITY = re.compile(r"&(?:#\w+|\w+);")
-_MONTH = (
-    "(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:tember)?|oct(?:ober)?"
-    "|nov(?:ember)?|dec(?:ember)?)"
-)
-_DATE = re.compile(
-    r"\d{4}([-/.])\d\d?\1\d\d?([ T]\d\d:\d\d.*)?|\d\d?([-/.])\d\d?\3\d{4}|\d\d?/\d\d?/\d\d"
-    rf"|\d\d?[- .]{_MONTH}([- .]\d{{2,4}})?|{_MONTH}-\d\d(\d\d)?",
-    re.ASCII | re.IGNORECASE,
-)
-"""A date as ISO 8601, spreadsheets and people write it."""
 UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Characters that no name has, such as those that control a terminal."""
+_ACCENTS = re.compile("([A-Za-z])[\u0300-\u036f]+")
 _LEAST_FLAGS = 3
 _FLAGS = {"0", "1", "0.", "1.", "0.0", "1.0", "true", "false"}
 _WORDS_BETWEEN = (" and ",)
@@ -59,7 +46,7 @@ _OF_ONE_NAME = "'\u2019\"()[]{}%"
 
 def number_form(name: str) -> str:
     """Return a whole number in the form in which 1, 01 and 1.0 are equal, and any other name as it is."""
-    return str(int(float(name))) if len(name) < 16 and _NUMBER.fullmatch(name) else name
+    return str(int(float(name))) if len(name) < 16 and NUMBER.fullmatch(name) else name
 
 
 @lru_cache(maxsize=10_000)
@@ -68,7 +55,7 @@ def folded_name(name: str) -> str:
 
     A number is itself: -1 is not 1.
     """
-    if _NUMBER.fullmatch(name):
+    if NUMBER.fullmatch(name):
         return name
     visible = unicodedata.normalize("NFKC", re.sub(f"[{INVISIBLE}]", "", name))
     return re.sub(r"[\s_-]+", " ", visible).strip().casefold()
@@ -158,71 +145,6 @@ def refuse_halves(divided: Sequence[Sequence[str]], where: Callable[[int], str])
             )
 
 
-def says_no_label(name: str) -> bool:
-    """Whether a name is a word that people write where there is no label, such as unlabeled or NaN."""
-    return name.lower() in _MISSING | _NO_LABEL
-
-
-def refuse_no_names(
-    divided: Sequence[Sequence[str]], where: Callable[[int], str], chosen: str | None = "none"
-) -> None:
-    """Refuse words and signs that people write where there is no label, dates, scores, and numbers with a fraction.
-
-    Args:
-        divided: Names in each cell.
-        where: Returns the place of a row's cell.
-        chosen: What was found to divide the cells, one of the choices of --separator; None when the user said it, so
-            that a number with a fraction is a class.
-
-    Raises:
-        InputError: With the place of the first.
-    """
-    for row, names in enumerate(divided):
-        for name in names:
-            if UNFIT.search(name):
-                raise InputError(f"{where(row)}: {name!a} holds a character that no name has. Take it out.")
-            if mixed := _two_alphabets(name):
-                raise InputError(
-                    f"{where(row)}: {name!r} holds Cyrillic letters beside Latin ones ({mixed!a}), which look alike. "
-                    "Write the name in one alphabet, or list the classes with --classes FILE."
-                )
-            if name.lower() in _MISSING or not any(character.isalnum() for character in name):
-                raise InputError(
-                    f"{where(row)}: {name!r} is no class. Write the label, or leave the cell empty."
-                )
-            if name.lower() in _NO_LABEL or (name[:1] == "-" and _NUMBER.fullmatch(name)):
-                raise InputError(
-                    f"{where(row)}: {name!r} may be a class, or say that there is no label. Leave the cell empty, or "
-                    "list the classes with --classes FILE."
-                )
-            if chosen and _DATE.fullmatch(name):
-                raise InputError(
-                    f"{where(row)}: {name!r} is a date, which spreadsheets make of names such as 1-3. Write the label; "
-                    f"or say that it is a class: --separator {chosen}, or --classes FILE."
-                )
-            if chosen and (scored := _SCORED.fullmatch(name)):
-                raise InputError(
-                    f"{where(row)}: {name!r} may be the class {scored[1]!r} with a number, such as a score. Write the "
-                    f"labels without numbers; or say that it is a class: --separator {chosen}, or --classes FILE."
-                )
-            if chosen and _FRACTION.fullmatch(name):
-                raise InputError(
-                    f"{where(row)}: {name!r} may be a class or a measurement. Name the column of the classes with "
-                    f"--label-columns NAME; or say that it is a class: --separator {chosen}, or --classes FILE."
-                )
-
-
-def _two_alphabets(name: str) -> str:
-    """Return the Cyrillic letters in a word of a name that has Latin ones, too; nothing for other names."""
-    if name.isascii():
-        return ""
-    for word in re.findall(r"\w+", name):
-        cyrillic = "".join(letter for letter in word if "\u0400" <= letter <= "\u04ff")
-        if cyrillic and re.search("[A-Za-z]", word):
-            return cyrillic
-    return ""
-
-
 def refuse_combinations(divided: Sequence[Sequence[str]], where: Callable[[int], str], chosen: str) -> None:
     """Refuse names such as "water+sand" beside "water" and "sand": they may be several labels.
 
@@ -273,7 +195,7 @@ def _signs(names: Iterable[str]) -> list[str]:
 
 
 def refuse_variants(divided: Sequence[Sequence[str]], where: Callable[[int], str]) -> None:
-    """Refuse names that differ in case, blanks, dashes, underscores and signs at their ends only, and equal numbers.
+    """Refuse names that differ in case, blanks, dashes, accents and signs at their ends only, and equal numbers.
 
     Raises:
         InputError: With the place of the first.
@@ -281,7 +203,7 @@ def refuse_variants(divided: Sequence[Sequence[str]], where: Callable[[int], str
     first: dict[str, tuple[str, int]] = {}
     for row, names in enumerate(divided):
         for name in names:
-            form = number_form(folded_name(name))
+            form = _without_accents(number_form(folded_name(name)))
             spelling, at = first.setdefault(form.strip(_MARKS) or form, (name, row))
             if spelling != name:
                 how = _difference(name, spelling)
@@ -291,9 +213,18 @@ def refuse_variants(divided: Sequence[Sequence[str]], where: Callable[[int], str
                 )
 
 
+def _without_accents(name: str) -> str:
+    """Return a name without the marks above and below Latin letters; those of other scripts make other letters."""
+    if name.isascii():
+        return name
+    return unicodedata.normalize("NFC", _ACCENTS.sub(r"\1", unicodedata.normalize("NFD", name)))
+
+
 def _difference(name: str, spelling: str) -> str:
     if folded_name(name) == folded_name(spelling):
         return "differ in case or blanks only"
+    if _without_accents(folded_name(name)) == _without_accents(folded_name(spelling)):
+        return "differ in accents only"
     return (
         "are the same number"
         if name.strip(_MARKS) == name and spelling.strip(_MARKS) == spelling
@@ -310,7 +241,7 @@ def refuse_mixed_numbers(divided: Sequence[Sequence[str]], where: Callable[[int]
     first: dict[bool, tuple[str, int]] = {}
     for row, names in enumerate(divided):
         for name in names:
-            first.setdefault(_NUMBER.fullmatch(name) is not None, (name, row))
+            first.setdefault(NUMBER.fullmatch(name) is not None, (name, row))
     if len(first) == 2:
         (number, at), (name, other) = first[True], first[False]
         raise InputError(

@@ -347,3 +347,13 @@ def test_answers_to_several_questions_of_label_studio_are_asked_about(tmp_path, 
     assert read("scene").class_names == ("road", "water")
     assert read("scene").labels.tolist() == [[0, 1], [1, 0], [0, 1], [1, 0]]
     assert read("scene", "quality").class_names == ("bad", "good", "road", "water")
+
+
+def test_annotations_of_coco_with_a_score_or_to_be_ignored_are_told(tmp_path):
+    value = copy.deepcopy(COCO)
+    value["annotations"][0]["score"], value["annotations"][1]["ignore"] = 0.3, 1
+    (tmp_path / "labels.json").write_text(json.dumps(value))
+    files = FileIndex({name: Path(name) for name in LABELS})
+    notes = annotation_table(tmp_path / "labels.json", None, files, TableOptions()).notes
+    assert "1 annotation with a score, as predictions have: read as any other" in notes
+    assert "1 annotation with the mark `ignore`: read as any other" in notes

@@ -196,10 +196,31 @@ def test_signs_for_no_label_are_no_class(tmp_path, word):
         read(tmp_path, "file,labels", lambda i: f"water;{word}" if i == 1 else "water")
 
 
-@pytest.mark.parametrize("word", ["none", "NA", "nil", "undefined"])
+@pytest.mark.parametrize("word", ["none", "NA", "nil", "undefined", "not sure", "TODO", "unknown", "n.a."])
 def test_a_word_for_nothing_may_be_a_class_or_not(tmp_path, word):
     with pytest.raises(InputError, match=f"'{word}' may be a class"):
-        read(tmp_path, "file,labels", lambda i: ["water", word][i % 2])
+        read(tmp_path, "file,label", lambda i: ["water", word][i % 2])
+
+
+@pytest.mark.parametrize("code", ["99", "255", "999"])
+def test_a_number_far_beyond_the_others_may_say_that_there_is_no_label(tmp_path, code):
+    with pytest.raises(InputError, match=f"row 3, .*{code} is far beyond the other numbers, up to 2"):
+        read(tmp_path, "file,label", lambda i: code if i == 1 else str(i % 3))
+    named = read(tmp_path, "file,label", lambda i: code if i == 1 else str(i % 3), separator="none")
+    assert code in named.class_names
+
+
+@pytest.mark.parametrize("codes", [("0", "255"), ("111", "211", "523"), ("0", "50", "99")])
+def test_numbers_that_lie_close_or_are_few_are_classes(tmp_path, codes):
+    assert read(tmp_path, "file,label", lambda i: codes[i % len(codes)]).class_names == codes
+
+
+def test_names_that_differ_in_accents_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"'for\u00eat' and 'foret' .* differ in accents only"):
+        read(tmp_path, "file,label", lambda i: ["foret", "for\u00eat"][i % 2])
+    # In other scripts such marks make another letter.
+    words = ("\u304b", "\u304c")
+    assert read(tmp_path, "file,label", lambda i: words[i % 2]).class_names == words
 
 
 @pytest.mark.parametrize("words", [("001", "1"), ("1", "01"), ("7", "7.0"), ("007", "+7")])
