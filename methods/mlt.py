@@ -88,7 +88,6 @@ class MLT(Plain):
             return
         losses, probability = train.apply(self._losses)
         labels = train.scene_labels.to(losses)
-        # All sums have the same divisor, which does not affect the selection.
         self.scaled += scaled_losses(losses, labels).to(self.scaled)
         if epoch == self.estimate_at:
             passes = min(PASSES, self.estimate_at)

@@ -109,6 +109,7 @@ class Updates:
         self._average: dict[str, Tensor] = {}
         if rule.ema is not None:
             self._average = {name: value.detach().clone() for name, value in method.state_dict().items()}
+        self._networks = _network_state(method)
 
     @property
     def pending(self) -> bool:
@@ -165,7 +166,7 @@ class Updates:
         self.done += 1
         decay = min(self.rule.ema, (1 + self.done) / (10 + self.done))
         state: dict[str, Any] = self._method.state_dict()
-        networks = [name for name, value in state.items() if value.is_floating_point() and "." in name]
+        networks = self._networks
         torch._foreach_lerp_(
             [self._average[name] for name in networks], [state[name] for name in networks], 1 - decay
         )
@@ -237,3 +238,17 @@ class Updates:
         if self.rule.clip_norm is not None:
             norm = torch.nn.utils.get_total_norm(gradients)
             torch._foreach_mul_(gradients, (self.rule.clip_norm / (norm + 1e-6)).clamp(max=1.0))
+
+
+def _network_state(method: torch.nn.Module) -> list[str]:
+    """Return the names of a method's floating-point state that belongs to its networks: modules that have parameters.
+
+    The rest is what the method keeps of its samples: in parameters and buffers of its own, or, as GRID's noise share
+    and PRISM's memory do, in a module that holds nothing to train.
+    """
+    networks = {name for name, module in method.named_children() if next(module.parameters(), None) is not None}
+    return [
+        name
+        for name, value in method.state_dict().items()
+        if value.is_floating_point() and "." in name and name.partition(".")[0] in networks
+    ]

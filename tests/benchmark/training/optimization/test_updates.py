@@ -174,6 +174,22 @@ def test_averaged_weights_are_there_for_a_while():
     assert torch.equal(method.targets, without.targets)
 
 
+def test_state_in_a_module_without_parameters_is_not_averaged():
+    method = Small()
+    method.memory = torch.nn.Module()
+    method.memory.register_buffer("share", torch.zeros(1))
+    updates = Updates(method, UpdateRule(1e-2, ema=0.9), 1, 2)
+    for batch in range(2):
+        updates.backward(method.loss(batch))
+        updates.step()
+        method.memory.share.fill_(batch + 1.0)
+        updates.follow()
+    trained_weight = method.net[0].weight.detach().clone()
+    updates.use_average()
+    assert method.memory.share.item() == 2
+    assert not torch.equal(method.net[0].weight, trained_weight)
+
+
 def test_the_rate_follows_the_schedule_and_ends_with_the_run():
     found = []
     rule = UpdateRule(0.1, schedule="cosine", warmup_epochs=1, min_lr=0.01)
