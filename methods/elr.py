@@ -23,9 +23,9 @@ CERTAIN = 1 - 1e-4
 
 @register_method()
 class ELR(Plain):
-    """Adds lambda * log(1 - <t, p>) to the loss, where t is a running mean of the predictions p for an image.
+    """Adds lambda * log(1 - t p) to the loss, where t is a running mean of the predictions p for an image.
 
-    For one label per image p is a softmax, <t, p> the inner product over classes, and each update of t adds p scaled to
+    For one label per image p is a softmax, t p the inner product over classes, and each update of t adds p scaled to
     sum to 1 after clamping, as in shengliu66/ELR. For several, p is a sigmoid per class and the term a mean over batch
     and classes, as in tomburgert/nar_mlc and RSiM's RCML. Targets start at zero, are updated before they are used,
     follow the image's index and receive no gradient.

@@ -1,5 +1,6 @@
 """The catalogue of methods holds what the methods do, and the documentation shows it."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +32,15 @@ def test_the_catalogue_holds_every_method_but_the_plain_ones():
 
 
 def test_the_documentation_shows_the_catalogue():
-    assert PAGE.read_text(encoding="utf-8").endswith(catalogue_page()), "run: make catalogue"
+    page = PAGE.read_text(encoding="utf-8")
+    assert f"\n\n{catalogue_page()}\n## Writing a method\n" in page, "run: make catalogue"
+
+
+def test_the_reference_has_every_method_and_loss():
+    page = (PAGE.parent / "reference" / "components.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^::: (.+)$", page, re.MULTILINE)
+    components = [METHODS.get(name) for name in CATALOGUE] + [LOSSES.get(name) for name in sorted(BUILT_IN)]
+    assert shown == [f"{each.__module__}.{each.__name__}" for each in components]
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
