@@ -114,27 +114,27 @@ def detectors_of(
     """
     given = samples.scene_labels != 0
     reasons: dict[str, str] = {}
-    ways = {"loss": Detector(seen.get("loss"), seen.get("label/loss"))}
+    detectors = {"loss": Detector(seen.get("loss"), seen.get("label/loss"))}
     if samples.margins is None:
         reasons["aum"] = "no margins of the given labels were seen in training"
     else:
-        ways["aum"] = Detector(-samples.margins.mean(1), -np.broadcast_to(samples.margins, given.shape))
+        detectors["aum"] = Detector(-samples.margins.mean(1), -np.broadcast_to(samples.margins, given.shape))
     probability = seen.get("probability")
     if probability is None:
         reasons["confident_learning"] = "the predictions are no probabilities of a class in an image"
     else:
         confident = confident_learning(given, probability.astype(np.float64), exclusive)
-        ways["confident_learning"] = Detector(confident.score.max(1), confident.score, confident.found)
+        detectors["confident_learning"] = Detector(confident.score.max(1), confident.score, confident.found)
     if samples.descriptors is None or len(given) < 2:
         reasons["knn"] = reasons["topofilter"] = "there are no descriptors of the training images to compare"
     else:
         device = next(method.parameters()).device
         votes, outside = _by_neighbours(samples.descriptors, given, exclusive, device)
-        ways["knn"] = Detector(_mean(votes, items), votes)
-        ways["topofilter"] = Detector(_mean(outside, items), outside, outside & items)
+        detectors["knn"] = Detector(_mean(votes, items), votes)
+        detectors["topofilter"] = Detector(_mean(outside, items), outside, outside & items)
     if "softmin" in seen.parts:
-        ways["softmin"] = Detector(seen.get("softmin"), seen.get("label/softmin"))
-    return ways, reasons
+        detectors["softmin"] = Detector(seen.get("softmin"), seen.get("label/softmin"))
+    return detectors, reasons
 
 
 def collect(method: Method, objective: Objective, train: WholeTrainingSet) -> Collected:

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 Array = np.ndarray[Any, Any]
-WAYS = ("method", "loss", "aum", "confident_learning", "knn", "topofilter", "softmin", "random")
+DETECTORS = ("method", "loss", "aum", "confident_learning", "knn", "topofilter", "softmin", "random")
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class DetectionResult:
 
     Attributes:
         present: (N, C) bool, the classes that it predicts present; None without a head.
-        document: For result.json: level -> way -> scores or None, and the reasons for what is None.
-        arrays: For detection.npz: what the scores were computed from, `level.way` and `level.way.selected`.
+        document: For result.json: level -> detector -> scores or None, and the reasons for what is None.
+        arrays: For detection.npz: what the scores were computed from, `level.detector` and `level.detector.selected`.
     """
 
     present: Array | None
@@ -79,10 +79,10 @@ def evaluate_detectors(
     """
     with evaluating(method):
         seen = collect(method, objective, samples.train)
-        opinion = method.score_samples(samples.train) if "loss" in seen.parts else None
-    check_scores(opinion, samples.train.num_samples, method.name)
+        scored = method.score_samples(samples.train) if "loss" in seen.parts else None
+    check_scores(scored, samples.train.num_samples, method.name)
     present = seen.get("present")
-    own = {} if opinion is None else {"images": opinion.images, "labels": opinion.labels}
+    own = {} if scored is None else {"images": scored.images, "labels": scored.labels}
     ours = {name: None if each is None else each.float().cpu().numpy() for name, each in own.items()}
     parts = {"the trained model's losses": [part for each in seen.parts.values() for part in each]}
     parts["the method's own scores"] = [each for each in ours.values() if each is not None]
@@ -92,24 +92,24 @@ def evaluate_detectors(
         return DetectionResult(present, {"image": None, "label": None, "reasons": {"image": reason}}, {})
     losses, there = seen.get("label/loss"), seen.get("label/there")
     items = np.ones(samples.scene_labels.shape, dtype=bool) if there is None else there
-    ways, reasons = detectors_of(method, samples, seen, items, objective.task.predicts == "single")
-    ways["method"] = Detector(ours.get("images"), ours.get("labels"))
+    detectors, reasons = detectors_of(method, samples, seen, items, objective.task.predicts == "single")
+    detectors["method"] = Detector(ours.get("images"), ours.get("labels"))
     rng = numpy_stream(seed, "detection")
-    ways["random"] = Detector(rng.random(len(items)), rng.random(int(items.sum())))
-    if ways["method"].images is None:
-        reasons["method"] = "it has no opinion of its own about samples"
+    detectors["random"] = Detector(rng.random(len(items)), rng.random(int(items.sum())))
+    if detectors["method"].images is None:
+        reasons["method"] = "it does not score samples"
     arrays: dict[str, Array] = {}
-    percents = dict.fromkeys(WAYS, slnir) | {"method": opinion and opinion.noisy_percent}
-    chosen = {way: each.found_images(percents[way]) for way, each in ways.items()}
-    scores = {way: each.images for way, each in ways.items()}
+    percents = dict.fromkeys(DETECTORS, slnir) | {"method": scored and scored.noisy_percent}
+    chosen = {name: each.found_images(percents[name]) for name, each in detectors.items()}
+    scores = {name: each.images for name, each in detectors.items()}
     document: dict[str, Any] = {"image": _scored("image", samples.noisy, scores, chosen, arrays)}
     document["label"] = None
     if losses is None or losses.shape != samples.wrong.shape:
         reasons["label"] = objective.task.no_labels
     else:
         wrong = samples.wrong[items]
-        chosen = {way: each.found_labels(items, int(wrong.sum())) for way, each in ways.items()}
-        scores = {way: each.of_items(items) for way, each in ways.items()}
+        chosen = {name: each.found_labels(items, int(wrong.sum())) for name, each in detectors.items()}
+        scores = {name: each.of_items(items) for name, each in detectors.items()}
         arrays["label.items"] = items
         document["label"] = _scored("label", wrong, scores, chosen, arrays)
     return DetectionResult(present, {**document, "reasons": reasons}, arrays)
@@ -136,16 +136,16 @@ def _scored(
     """Evaluate each detector and keep its scores; random scores follow from the seed and are not kept."""
     arrays[f"{level}.wrong"] = truth
     found: dict[str, Any] = {}
-    for way in WAYS:
-        if scores.get(way) is None:
+    for name in DETECTORS:
+        if scores.get(name) is None:
             # Only maps have pixels.
-            found |= {} if way == "softmin" else {way: None}
+            found |= {} if name == "softmin" else {name: None}
             continue
         # Converted to the type in which they are stored, so that the record reproduces the same numbers.
-        score = scores[way].astype(np.float32)
-        found[way] = detection_scores(truth, score, selected[way])
-        if way != "random":
-            arrays[f"{level}.{way}"] = score
-            if selected[way] is not None:
-                arrays[f"{level}.{way}.selected"] = selected[way]
+        score = scores[name].astype(np.float32)
+        found[name] = detection_scores(truth, score, selected[name])
+        if name != "random":
+            arrays[f"{level}.{name}"] = score
+            if selected[name] is not None:
+                arrays[f"{level}.{name}.selected"] = selected[name]
     return found

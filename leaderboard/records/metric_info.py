@@ -97,7 +97,7 @@ METRICS = (
     Metric("noise/realised", _NOISE, "realised noise rate", unit=Unit("percent", "percent", "%", 1.0, 2, "")),
     Metric("detection/SCORE", _NOISE, "noisy images by the method: precision, recall, f1, auroc"),
     Metric("loss_detection/SCORE", _NOISE, "noisy images by the loss: the same scores"),
-    Metric("sample_detection/LEVEL/WAY/SCORE", _NOISE, "wrong images and labels by the trained model"),
+    Metric("sample_detection/LEVEL/DETECTOR/SCORE", _NOISE, "wrong images and labels by the trained model"),
     Metric("seconds/PHASE", "cost", "seconds of a phase, or total", unit=Unit("seconds", "seconds", "s", 1.0, 1, "")),
     Metric("memory/peak", "cost", "largest memory", unit=Unit("bytes", "megabytes", "MB", 1e-6, 0, "")),
     Metric("parameters/PART", "cost", "parameters: total, backbone", unit=Unit("count", "count", "", 1.0, 0, "")),

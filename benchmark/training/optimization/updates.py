@@ -246,7 +246,9 @@ def _network_state(method: torch.nn.Module) -> list[str]:
     The rest is what the method keeps of its samples: in parameters and buffers of its own, or, as GRID's noise share
     and PRISM's memory do, in a module that holds nothing to train.
     """
-    networks = {name for name, module in method.named_children() if next(module.parameters(), None) is not None}
+    networks = {
+        name for name, module in method.named_children() if next(module.parameters(), None) is not None
+    }
     return [
         name
         for name, value in method.state_dict().items()

@@ -69,7 +69,8 @@ def detection(records: Records) -> list[str]:
         "![Precision of detection over the epochs, pixel level](../figures/detection-pixel.png)",
         "## At the end of a run",
         "Percent, mean ± sample standard deviation over n seeds; lambda at its defaults, 20 at scene level and 10 at "
-        "pixel level. Each number is `gridbench leaderboard --baselines --metric sample_detection/LEVEL/WAY/SCORE`.",
+        "pixel level. Each number is "
+        "`gridbench leaderboard --baselines --metric sample_detection/LEVEL/DETECTOR/SCORE`.",
     )
     opinions = ("loss", "confident_learning", "random")
     for title, grid, plain, rates in (
