@@ -13,6 +13,7 @@ from gridbench.datasets.readers.folder.options import FolderOptions
 from gridbench.datasets.readers.folder.split_lists import LIST_SUFFIXES, find_split_lists
 from gridbench.datasets.readers.tables import TableOptions
 from gridbench.datasets.readers.tables.class_table import ClassTable, read_class_table, with_codes
+from gridbench.datasets.readers.tables.label_cells import UnknownLabel
 from gridbench.errors import InputError
 
 __all__ = ["certain_tables", "read_classes", "read_clean_labels", "read_scene_labels"]
@@ -115,6 +116,10 @@ def read_clean_labels(
     try:
         clean = match_tables({"": options.clean_labels}, found, table.names, _with_numbers(said, table))
     except InputError as error:
+        if isinstance(error, UnknownLabel) and options.classes is None:
+            raise InputError(
+                f"{error} If it is a class that the first labels lack, list all with --classes FILE, one name a line."
+            ) from error
         if said == TableOptions():
             raise
         raise InputError(

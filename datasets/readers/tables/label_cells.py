@@ -23,7 +23,7 @@ from gridbench.datasets.readers.tables.label_checks import (
 from gridbench.datasets.readers.tables.no_labels import refuse_no_names
 from gridbench.errors import InputError, nearest
 
-__all__ = ["SEPARATORS", "Cells", "divide_cells"]
+__all__ = ["SEPARATORS", "Cells", "UnknownLabel", "divide_cells"]
 
 SEPARATORS = {"semicolon": ";", "bar": "|", "comma": ",", "blank": " ", "none": ""}
 _QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
@@ -35,6 +35,10 @@ _DECIMAL = re.compile(r"[+-]?\d+(,\d+)?", re.ASCII)
 _BLANKS = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _CURLY = ("\u201c\u201d", "\u2018\u2019", "\u201e\u201c", "\u00ab\u00bb")
 _PLURAL = {"labels", "tags", "classes", "categories", "targets"}
+
+
+class UnknownLabel(InputError):
+    """A label that is none of the known classes."""
 
 
 @dataclass(frozen=True)
@@ -308,7 +312,7 @@ def _canonical(
                     if name.isdecimal()
                     else " Names in one cell are divided by ; or |."
                 )
-                raise InputError(f"{where(row)}: the label {name!r} is not among the classes.{hint}")
+                raise UnknownLabel(f"{where(row)}: the label {name!r} is not among the classes.{hint}")
             if name not in known:
                 changed[name] = found[0]
             spelt.append(name if name in known else found[0])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +162,18 @@ def test_a_second_table_of_other_columns_is_refused_with_the_reason(root):
     options = FolderOptions(clean_labels=root / "truth.csv", key_column="name")
     with pytest.raises(InputError, match=r"no column 'name'.*give both the same columns"):
         plan_folder(root, options)
+
+
+def test_a_class_that_only_the_clean_labels_have_must_be_listed(root):
+    (root / "classes.txt").unlink()
+    shutil.rmtree(root / "masks")
+    label_csv(root, [f"im{i:02d}.png,{('water', 'road')[i % 2]}" for i in range(12)])
+    (root / "truth.csv").write_text("file,labels\n" + "".join(f"im{i:02d}.png,trees\n" for i in range(12)))
+    with pytest.raises(InputError, match=r"'trees' is not among the classes.*list all with --classes FILE"):
+        plan_folder(root, FolderOptions(clean_labels=root / "truth.csv"))
+    (root / "all.txt").write_text("water\nroad\ntrees\n")
+    plan = plan_folder(root, FolderOptions(clean_labels=root / "truth.csv", classes=root / "all.txt"))
+    assert plan.layout.class_names == ("water", "road", "trees")
 
 
 @pytest.mark.parametrize(
