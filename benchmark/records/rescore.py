@@ -7,6 +7,7 @@ the new settings.
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -152,6 +153,11 @@ def require_weights(stored: StoredRun) -> None:
     if not folder.is_dir():
         raise InputError(
             f"There is no run folder {str(folder)!r}. `gridbench status --all` lists what there is."
+        )
+    if stored.state == "incomplete" and not (folder / "config.json").exists():
+        raise InputError(
+            f"The folder {str(folder)!r} is none of a run. `gridbench status --all --runs {shlex.quote(str(folder))}` "
+            "lists the runs in it, if there are any."
         )
     if stored.state == "corrupt":
         raise InputError(f"The run in {folder} cannot be trusted: {stored.reason}. Train it again.")

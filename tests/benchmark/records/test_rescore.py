@@ -237,6 +237,15 @@ def test_the_command(finished, cache, capsys):
     assert states == {"chi2", "cosine"}
 
 
+def test_a_folder_of_runs_is_no_run(tmp_path, capsys):
+    runs = tmp_path / "my runs"
+    (runs / "one").mkdir(parents=True)
+    with pytest.raises(SystemExit) as stop:
+        main(["score", str(runs), "--k", "3"])
+    assert stop.value.code == 2
+    assert f"gridbench status --all --runs '{runs}'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
