@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
 import click
 
 from gridbench.cli.options import plugin_option
-from gridbench.core.terminal import say
+from gridbench.core.terminal import escape, say
 
 __all__ = ["listing"]
 
@@ -40,13 +42,18 @@ def _print_registry(registry: Any, name: str | None, summary: Callable[[str], st
 
 
 def _print_component(console: Any, registry: Any, name: str) -> None:
-    """Print one component with its parameters: range, default and where the default is from."""
+    """Print one component: its documentation, and its parameters with range, default and where the default is from."""
     from rich.table import Table
 
     from gridbench.parameters import describe
 
     component = registry.get(name)
-    say(f"{name}: {registry.summary(name)}")
+    summary = registry.summary(name)
+    say(f"{name}: {summary}")
+    for paragraph in _paragraphs(component):
+        if paragraph != summary:
+            say(f"\n{paragraph}")
+    say("")
     losses = getattr(component, "losses", None)
     if losses:
         say("supports " + ("every loss" if losses == ("*",) else ", ".join(losses)))
@@ -75,6 +82,14 @@ def _print_component(console: Any, registry: Any, name: str) -> None:
                 f"{value:g}" if isinstance(value, float) else str(value) for value in spec.search
             )
             say(f"sweep --select {parameter} tries {values}", indent=2)
+
+
+def _paragraphs(component: Any) -> list[str]:
+    """Return the paragraphs of the documentation of a component's class, each in one line; examples are left out."""
+    kind = component if inspect.isclass(component) else type(component)
+    text = inspect.cleandoc(kind.__dict__.get("__doc__") or "")
+    paragraphs = re.split(r"\n\s*\n", text) if text else []
+    return [escape(" ".join(each.split())) for each in paragraphs if not each.lstrip().startswith(">>>")]
 
 
 @listing.command()

@@ -36,6 +36,10 @@ class Console(rich.console.Console):
         """Set the stream."""
         self._file = new_file
 
+    def on_broken_pipe(self) -> None:
+        """Raise BrokenPipeError, as `print` does; rich would end the process, which looks like a plug-in's doing."""
+        raise BrokenPipeError
+
     def print(self, *objects: Any, **settings: Any) -> None:
         """Print objects; a table is as wide as its longest words need, even where the terminal is narrower."""
         size = self.size

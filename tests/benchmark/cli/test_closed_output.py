@@ -37,3 +37,10 @@ def test_what_goes_to_files_is_written_first(cli, cache, tmp_path, request, word
     code, _, messages = cli(*words, "--cache", cache)
     assert (code, messages) == (1, "")
     assert [(tmp_path / name).read_bytes()[:4] for name in files] == [PNG] * len(files)
+
+
+@pytest.mark.parametrize("words", ["list metrics", "list methods grid", "leaderboard --baselines"])
+def test_a_table_that_nobody_reads_ends_in_silence(cli, request, words):
+    request.getfixturevalue("closed_output")
+    code, _, messages = cli(*words.split())
+    assert (code, messages) == (1, "")

@@ -1,0 +1,44 @@
+"""`gridbench list NAME`: the documentation of one component, as its class has it."""
+
+import pytest
+
+PLUGIN = '''
+"""Leave the hardest images out."""
+from gridbench.methods.base import Plain
+from gridbench.registry import register_method
+
+
+@register_method()
+class Trimmed(Plain):
+    {documentation}
+    losses = ("bce",)
+'''
+
+
+@pytest.mark.parametrize(
+    ("words", "texts"),
+    [
+        ("methods dividemix", ["(Li, Socher and Hoi, ICLR 2020).", "Ours: both networks train in one step"]),
+        ("losses asl", ["an absent class below the margin costs nothing", "gamma_negative"]),
+        ("noise instance", ["Only ranks count,", "corrupts scene labels"]),
+    ],
+)
+def test_what_had_to_be_decided_is_printed(cli, words, texts):
+    code, out, _ = cli("list", *words.split())
+    assert code == 0
+    assert [text in " ".join(out.split()) for text in texts] == [True] * len(texts)
+
+
+@pytest.mark.parametrize(
+    ("documentation", "shown"),
+    [
+        ('"""Summary.\n\n    Why it\n    works.\n\n    >>> 1 + 1\n    2\n    """', ["Why it works."]),
+        ("", []),
+    ],
+)
+def test_of_a_plug_in_only_its_own_documentation_is_printed(cli, tmp_path, documentation, shown):
+    (tmp_path / "trimmed.py").write_text(PLUGIN.format(documentation=documentation), encoding="utf-8")
+    code, out, _ = cli("list", "methods", "trimmed", "--plugin", "trimmed.py")
+    assert code == 0
+    head, _, _ = out.partition("supports bce")
+    assert [line for line in head.splitlines()[1:] if line] == shown
