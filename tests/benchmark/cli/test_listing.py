@@ -4,7 +4,7 @@ import pytest
 
 PLUGIN = '''
 """Leave the hardest images out."""
-from gridbench.methods.base import Plain
+from gridbench.methods.plain import Plain
 from gridbench.registry import register_method
 
 
@@ -30,15 +30,19 @@ def test_what_had_to_be_decided_is_printed(cli, words, texts):
 
 
 @pytest.mark.parametrize(
-    ("documentation", "shown"),
+    ("name", "documentation", "shown"),
     [
-        ('"""Summary.\n\n    Why it\n    works.\n\n    >>> 1 + 1\n    2\n    """', ["Why it works."]),
-        ("", []),
+        (
+            "documented",
+            '"""Summary.\n\n    Why it\n    works.\n\n    >>> 1 + 1\n    2\n    """',
+            ["Summary.", "Why it works."],
+        ),
+        ("bare", "", []),
     ],
 )
-def test_of_a_plug_in_only_its_own_documentation_is_printed(cli, tmp_path, documentation, shown):
-    (tmp_path / "trimmed.py").write_text(PLUGIN.format(documentation=documentation), encoding="utf-8")
-    code, out, _ = cli("list", "methods", "trimmed", "--plugin", "trimmed.py")
-    assert code == 0
+def test_of_a_plug_in_only_its_own_documentation_is_printed(cli, tmp_path, name, documentation, shown):
+    (tmp_path / f"{name}.py").write_text(PLUGIN.format(documentation=documentation), encoding="utf-8")
+    code, out, messages = cli("list", "methods", name, "--plugin", f"{name}.py")
+    assert (code, messages) == (0, "")
     head, _, _ = out.partition("supports bce")
     assert [line for line in head.splitlines()[1:] if line] == shown
