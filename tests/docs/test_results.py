@@ -204,9 +204,9 @@ def test_a_setting_of_several_cells_is_no_cell(scripts):
 
 def test_runs_of_several_machines_are_never_paired(scripts):
     evidence = scripts("pages.evidence")
-    assert len(evidence.Records(*evidence.SEVERAL, per_noise=True).machines()) == 2
+    assert len(evidence.Records(*evidence.SEVERAL, per_noise=True).machines()) == 3
     with pytest.raises(ValueError, match="several machines"):
-        evidence.Records(*evidence.SEVERAL)  # whose rates are of two
+        evidence.Records(*evidence.SEVERAL)  # whose noises are of three
     with pytest.raises(ValueError, match="several machines"):
         evidence.Records(evidence.BASELINES, evidence.PREDICTIONS, per_noise=True)
 

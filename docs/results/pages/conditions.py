@@ -1,10 +1,11 @@
-"""The methods elsewhere: under other kinds of noise, and the leading ones on other archives and another machine."""
+"""The methods elsewhere: under other kinds of noise, on other archives and on other machines."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 
 from pages.archives import other_archives
@@ -17,6 +18,7 @@ from pages.evidence import (
     ELR,
     FL,
     JOCOR,
+    OTHER_INSTRUCTIONS,
     RESOLVED,
     TEST,
     Records,
@@ -63,7 +65,7 @@ def other_conditions(baselines: Records) -> list[str]:
         lines += [f"### Minus `bce` of the same seed, {title.lower()}", ""]
         lines += minus_plain(records, rows, "bce", SCENE.paired, OTHER_RATE, noise)
         lines += orders(records, rows, (TEST, MAP), OTHER_RATE, noise)
-    return [*lines, *other_archives(), *_other_arithmetic(records, baselines)]
+    return [*lines, *other_archives(), *_other_kernels(records, baselines), *_other_instructions(records)]
 
 
 def _rows(records: Records, names: list[str], rate: float, noise: str = "swap") -> Rows:
@@ -75,24 +77,17 @@ def _machine(records: Records, noise: str) -> str:
     return f"Computed on {machine}."
 
 
-def _other_arithmetic(here: Records, there: Records) -> list[str]:
-    """Return the section on the same runs with sums that are rounded otherwise."""
-    gains, cells, moved, over_seeds = [], [], [], []
+def _other_kernels(here: Records, there: Records) -> list[str]:
+    """Return the section on the same runs with other kernels."""
+    cells = []
     for (name, where), rate in product(TWICE.items(), RATES):
-        pair = [
-            records.seeds(TEST, rate, **each) for records, each in ((there, where), (here, {"method": name}))
-        ]
-        change = {seed: pair[1][seed] - pair[0][seed] for seed in pair[0].keys() & pair[1].keys()}
-        plain = [records.seeds(TEST, rate, **BCE) for records in (there, here)]
-        cells.append([name, str(rate), told(change, n=True)])
-        gains.append(list(zip(pair, plain, strict=True)))
-        moved.append(statistics.variance(change.values()))
-        over_seeds += [statistics.variance(each.values()) for each in pair]
-    texts = compared(gains)
-    rows = [
-        [*cell, *(text if cell[0] != "bce" else ["", ""])] for cell, text in zip(cells, texts, strict=True)
-    ]
-    sds = [math.sqrt(statistics.mean(each)) for each in (moved, over_seeds)]
+        cells.append(
+            Twice(
+                (name, str(rate)),
+                (there.seeds(TEST, rate, **where), here.seeds(TEST, rate, method=name)),
+                (there.seeds(TEST, rate, **BCE), here.seeds(TEST, rate, method=SCENE.plain)),
+            )
+        )
     return [
         *prose(
             "## Another machine, other kernels",
@@ -103,9 +98,73 @@ def _other_arithmetic(here: Records, there: Records) -> list[str]:
             "otherwise, and training carries that on. What that alone does to test NDCG@20 (here minus there, by run), "
             "and the gain over `bce` in both:",
         ),
-        *table(["", "SLNIR", "moved", "gain there", "gain here"], rows),
+        *_twice(cells, "SLNIR"),
+    ]
+
+
+def _other_instructions(here: Records) -> list[str]:
+    """Return the section on the same runs on a CPU with other instructions, under the noise that both were run with."""
+    there, plain = Records(OTHER_INSTRUCTIONS), SCENE.plain
+    (machine,) = there.machines()
+    noise = str(there.runs[0].settings["noise"])
+
+    def both(method: str, metric: str) -> tuple[dict[int, float], dict[int, float]]:
+        one, other = (each.seeds(metric, OTHER_RATE, noise, method=method) for each in (there, here))
+        return one, other
+
+    names = _rows(there, SCENE.names, OTHER_RATE, noise)
+    cells = [
+        Twice((name, heading), both(name, metric), both(plain, metric))
+        for name, (heading, metric) in product(names, SCENE.paired.items())
+    ]
+    return [
         *prose(
-            f"The standard deviation of what a run moves by is {sds[0]:.1f} points over all of these cells; that over "
-            f"the seeds of a cell is {sds[1]:.1f}."
+            "## Another machine, other instructions",
+            f"The leading methods were run with `--noise {noise} --slnir {OTHER_RATE}` on a CPU of the same maker with "
+            f"AVX-512, too ({machine}), by the same commands. What that alone does (here minus there, by run), and "
+            f"the gain over `{plain}` in both:",
+        ),
+        *_twice(cells, "score"),
+    ]
+
+
+@dataclass(frozen=True)
+class Twice:
+    """One cell that two machines computed.
+
+    Attributes:
+        names: The method, and what else names the cell.
+        values: Seed -> value, there and here.
+        plain: The same of plain training.
+    """
+
+    names: tuple[str, str]
+    values: tuple[dict[int, float], dict[int, float]]
+    plain: tuple[dict[int, float], dict[int, float]]
+
+    @property
+    def moved(self) -> dict[int, float]:
+        """Seed -> value here minus value there."""
+        there, here = self.values
+        return {seed: here[seed] - there[seed] for seed in there.keys() & here.keys()}
+
+
+def _twice(cells: Sequence[Twice], heading: str) -> list[str]:
+    """Return the table of what a machine moves and of the gains on both, and how that compares with seeds."""
+    texts = compared([list(zip(cell.values, cell.plain, strict=True)) for cell in cells])
+    rows = [
+        [*cell.names, told(cell.moved, n=True), *(text if cell.names[0] != SCENE.plain else ["", ""])]
+        for cell, text in zip(cells, texts, strict=True)
+    ]
+    variances = (
+        [statistics.variance(cell.moved.values()) for cell in cells],
+        [statistics.variance(values.values()) for cell in cells for values in cell.values],
+    )
+    moved, over_seeds = (math.sqrt(statistics.mean(each)) for each in variances)
+    return [
+        *table(["", heading, "moved", "gain there", "gain here"], rows),
+        *prose(
+            f"The standard deviation of what a run moves by is {moved:.1f} points over all of these cells; that over "
+            f"the seeds of a cell is {over_seeds:.1f}."
         ),
     ]

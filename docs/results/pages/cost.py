@@ -47,7 +47,7 @@ def _files() -> list[list[str]]:
     rows: list[list[str]] = []
     once: dict[tuple[str, str], float] = {}  # a run may lie in two files
     for file in (BASELINES, *sorted(DATA.rglob("*.zip"))):
-        records = Records(file)
+        records = Records(file, per_noise=True)
         hours = {(run.id, run.machine): run.costs().get("seconds/total", 0.0) / 3600 for run in records.runs}
         once |= hours
         rows.append(
