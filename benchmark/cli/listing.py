@@ -89,7 +89,7 @@ def _paragraphs(component: Any) -> list[str]:
     kind = component if inspect.isclass(component) else type(component)
     text = inspect.cleandoc(kind.__dict__.get("__doc__") or "")
     paragraphs = re.split(r"\n\s*\n", text) if text else []
-    return [escape(" ".join(each.split())) for each in paragraphs if not each.lstrip().startswith(">>>")]
+    return [escape(" ".join(each.split())) for each in paragraphs if not re.match(r"\s*>{3} ", each)]
 
 
 @listing.command()
