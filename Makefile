@@ -64,7 +64,7 @@ $(VENV)/.trackers: $(LINKS)
 	$(PIP) install -c constraints.txt --no-build-isolation -e '.[wandb,mlflow]' --config-settings editable_mode=strict
 	@touch $@
 
-test-docs: install  ## Run the commands of the documentation, those that train for hours as dry runs
+test-docs: $(VENV)/.trackers  ## Run the commands of the documentation, those that train for hours as dry runs
 	$(ONE_THREAD) $(BIN)/pytest -n $(JOBS) tests/docs/check_docs.py $(PYTEST_ARGS)
 
 docs: $(VENV)/.docs  ## Build the documentation as a site in build/site; a warning is an error
