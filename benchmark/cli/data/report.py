@@ -105,10 +105,9 @@ def _in_two_splits(archive: Archive) -> list[str]:
     pairs = copies_across_splits(archive) if archive.kind == "folder" else []
     if not pairs:
         return []
-    more = f" and {len(pairs) - _SHOWN} more" if len(pairs) > _SHOWN else ""
     return [
         f"{counted(len(pairs), 'image')} of val or test with the same files as one of another split, so that scores "
-        f"count what was seen before: {', '.join(f'{one} = {other}' for one, other in pairs[:_SHOWN])}{more}"
+        f"count what was seen before: {_equal(pairs)}"
     ]
 
 
@@ -121,11 +120,16 @@ def _labelled_twice(archive: Archive) -> list[str]:
     pairs = copies_with_other_labels(archive) if own_files else []
     if not pairs:
         return []
-    more = f" and {len(pairs) - _SHOWN} more" if len(pairs) > _SHOWN else ""
     return [
         f"{counted(len(pairs), 'image')} with the same files as another one, which has other labels: "
-        f"{', '.join(f'{one} = {other}' for one, other in pairs[:_SHOWN])}{more}"
+        f"{_equal(pairs)}"
     ]
+
+
+def _equal(pairs: Sequence[tuple[str, str]]) -> str:
+    """List the first pairs of images whose files are equal, and say how many more there are."""
+    more = f" and {len(pairs) - _SHOWN} more" if len(pairs) > _SHOWN else ""
+    return ", ".join(f"{one} = {other}" for one, other in pairs[:_SHOWN]) + more
 
 
 def _absent(what: str, names: Sequence[str], counts: dict[str, list[int]]) -> list[str]:
