@@ -166,7 +166,7 @@ def metrics() -> None:
     from rich.table import Table
 
     from gridbench.core.console import Console
-    from gridbench.leaderboard.records.metric_info import LAST, METRICS
+    from gridbench.leaderboard.records.metric_info import LAST, LAST_EPOCHS, METRICS
 
     table = Table(box=None, pad_edge=False)
     for column in ("name", "better", "what it is"):
@@ -179,6 +179,7 @@ def metrics() -> None:
         first, *_, last = (each.name for each in METRICS if prefix in each.splits)
         say(f"{prefix}{first} to {prefix}{last}: the same for {images}")
     say(f"{LAST}NAME: the same after the last epoch, in runs that --select best scored with their best one")
+    say(f"{LAST_EPOCHS}NAME: the mean over the last epochs, in runs with --last-epochs")
 
 
 @listing.command()

@@ -6,7 +6,7 @@ import functools
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -182,18 +182,21 @@ plugin_option = option(
 quiet_option = option("--quiet", is_flag=True, help="Show no progress.")
 
 
-def config_options(*only: str, **descriptions: str) -> Callable[[F], F]:
+def config_options(*only: str, without: Sequence[str] = (), **descriptions: str) -> Callable[[F], F]:
     """Return a decorator that adds an option for each field of RunConfig, given as keywords that may be None.
 
     Values are checked by RunConfig, so that flags, YAML and Python get the same messages.
 
     Args:
         only: Names of the fields to offer, and no file of settings; none: all of them.
+        without: Names of fields that this command does not offer.
         descriptions: What the help says of a field where this command has another default than a run.
     """
     from gridbench.config import FIELDS
 
-    options = [_setting_option(name, descriptions.get(name)) for name in only or FIELDS]
+    options = [
+        _setting_option(name, descriptions.get(name)) for name in only or FIELDS if name not in without
+    ]
     if not only:
         options.append(_file_option)
 

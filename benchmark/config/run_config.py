@@ -239,6 +239,13 @@ class RunConfig(pydantic.BaseModel):
         "NAME",
         default="last",
     )
+    last_epochs: int | None = _retrieval(
+        "Score each of the last N epochs, too, for means over them, as papers on single labels report.",
+        unset="none",
+        ge=2,
+        le=100_000,
+        later=True,
+    )
 
     @field_validator("*", mode="before")
     @classmethod

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +12,15 @@ import numpy as np
 from gridbench.evaluation.predictions import Predictions
 from gridbench.evaluation.retrieval import Retrieval
 
-__all__ = ["LAST", "Scores"]
+__all__ = ["LAST", "LAST_EPOCHS", "Scores", "mean_over_epochs"]
 
 Array = np.ndarray[Any, Any]
 
 LAST = "last/"
 """Prefix of the scores of the last epoch, in a run whose other scores are those of its best epoch."""
+
+LAST_EPOCHS = "last_epochs/"
+"""Prefix of the means over the last epochs, in a run that scores several of them."""
 
 
 @dataclass(frozen=True)
@@ -56,3 +60,21 @@ class Scores:
             arrays |= {f"{split}.{name}": values.astype(np.float32) for name, values in pair.scores.items()}
             arrays[f"{split}.ranking"] = pair.ranking
         return arrays
+
+
+def mean_over_epochs(history: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return the mean of every score over the epochs that were scored.
+
+    Args:
+        history: Rows of epochs; those that were scored have their metrics by name as `scores`.
+
+    Returns:
+        The names with `LAST_EPOCHS` before them -> the means; of no scored epoch, nothing.
+
+    >>> mean_over_epochs([{"loss": 2.0}, {"scores": {"accuracy": 0.5}}, {"scores": {"accuracy": 0.7}}])
+    {'last_epochs/accuracy': 0.6}
+    """
+    scored = [row["scores"] for row in history if "scores" in row]
+    # A score that is not defined for the predictions of some epoch has no mean over them.
+    names = [name for name in (scored[0] if scored else ()) if all(name in scores for scores in scored)]
+    return {LAST_EPOCHS + name: math.fsum(scores[name] for scores in scored) / len(scored) for name in names}

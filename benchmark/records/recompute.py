@@ -11,6 +11,7 @@ import numpy as np
 
 from gridbench.core.zip_files import read_arrays
 from gridbench.errors import InputError, reason_of
+from gridbench.evaluation.scores import LAST, LAST_EPOCHS, mean_over_epochs
 from gridbench.metrics.detection import detection_scores
 from gridbench.noise.core.manifest import Manifest
 from gridbench.records.record import StoredRun, is_group
@@ -213,6 +214,29 @@ def _history(stored: StoredRun) -> Iterator[str]:
         told, last = stored.result.get(name), rows[-1].get(name) if rows else None
         if isinstance(told, Mapping) and isinstance(last, Mapping):
             yield from _differences(name, told, last)
+    if "history.json" in stored.hashes:
+        yield from _means_over_epochs(stored, rows)
+
+
+def _means_over_epochs(stored: StoredRun, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    metrics, wanted = stored.result["metrics"], stored.config["config"].get("last_epochs")
+    told = {name: value for name, value in metrics.items() if name.startswith(LAST_EPOCHS)}
+    scored = [row["scores"] for row in rows if "scores" in row]
+    if not all(is_group(scores, 1) for scores in scored):
+        raise ValueError("the scores of an epoch are not of the form that histories have")
+    if told and rows and len(scored) != wanted:
+        yield f"{len(scored)} epochs of history.json have scores, and the settings ask for {wanted} (last_epochs)"
+        return
+    # What trains nothing has the same scores after every epoch.
+    again = mean_over_epochs(rows) if rows else {LAST_EPOCHS + name: value for name, value in metrics.items()}
+    for name in told:
+        if name not in again:
+            yield f"{name} has a value, and the epochs of history.json have none"
+    yield from _differences("metrics", told, again)
+    if scored:
+        lead = LAST if stored.result.get("best_epoch") is not None else ""
+        final = {name: metrics.get(lead + name) for name in scored[-1]}
+        yield from _differences("scores of the last epoch", scored[-1], final)
 
 
 def _unfounded(stored: StoredRun) -> Iterator[str]:

@@ -80,6 +80,11 @@ def rescore(folder: Path, changes: Mapping[str, Any], execution: Execution) -> R
             f"The run in {folder} chose its epoch by validation scores (--select best), which depend on how "
             "descriptors are compared. Train it again with the new settings."
         )
+    if trained.config.last_epochs:
+        raise InputError(
+            f"The run in {folder} has means over its last epochs (--last-epochs), whose weights were not kept. Train "
+            "it again with the new settings."
+        )
     plan = make_plan(stored_config({**settings, **changes}), cache)
     if plan.id == trained.id:
         raise InputError(f"The run in {folder} is scored like that already. Give another --distance or --k.")

@@ -15,6 +15,7 @@ __all__ = ["Estimate", "Measured", "duration"]
 KIND = (
     *("dataset", "method", "loss", "backbone", "train_size", "batch_size"),
     *("precision", "memory_format", "compile", "fused", "optimizer", "augment", "freeze"),
+    *("select", "last_epochs"),
 )
 """Settings that runs must share for their computing times to be comparable."""
 

@@ -16,7 +16,8 @@ from gridbench.datasets.dataset import Progress
 from gridbench.datasets.open import recipes_of
 from gridbench.errors import InputError, counted
 from gridbench.leaderboard.figures.bars import ablation_panels, count_bars
-from gridbench.leaderboard.figures.curves import detection_curves, loss_curves, noise_curves
+from gridbench.leaderboard.figures.curves import noise_curves
+from gridbench.leaderboard.figures.epochs import detection_curves, loss_curves
 from gridbench.leaderboard.figures.sensitivity import sensitivity_maps
 from gridbench.leaderboard.paper.reproduced import detection_sheets, loss_sheets, paper_sheets
 from gridbench.leaderboard.records.runs import Collection as RunCollection

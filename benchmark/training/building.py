@@ -277,6 +277,7 @@ def training_settings(plan: Plan) -> TrainingSettings:
             ema=config.ema,
         ),
         select_best=config.select == "best",
+        last_epochs=config.last_epochs or 0,
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ from gridbench.evaluation.retrieval import (
     predict,
     score_method,
 )
-from gridbench.evaluation.scores import LAST, Scores
+from gridbench.evaluation.scores import LAST, LAST_EPOCHS, Scores, mean_over_epochs
 from gridbench.evaluation.thumbnails import thumbnail_arrays
 from gridbench.evaluation.training_view import WholeTrainingSet
 from gridbench.methods.base import Objective
@@ -55,6 +56,7 @@ from gridbench.training.trainer import Trainer
 __all__ = ["Experiment", "Outcome"]
 
 Array = np.ndarray[Any, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,7 @@ class Experiment:
             best_epoch = self.trainer.use_best()
         scored = self._score_weights(known, heads=not retrieval_only, keep_predictions=keep_predictions)
         beside = {} if last is None else {LAST + name: value for name, value in last.metrics.items()}
+        beside |= self._means_over_epochs(scored)
         detected, pixels = DetectionResult(None, {}, {}), None
         with self.phases.timed("sample_detection"):
             if not retrieval_only:
@@ -199,6 +202,15 @@ class Experiment:
             predictions = self._score_predictions(keep_predictions) if heads else Predictions({}, {})
         return Scores(retrieval, descriptors, predictions)
 
+    def _means_over_epochs(self, scored: Scores) -> dict[str, float]:
+        """Return the means over the last epochs, where the settings ask for them."""
+        if self.plan.config.last_epochs is None:
+            return {}
+        if self.trainer is not None:
+            return mean_over_epochs(self.trainer.history)
+        # What trains nothing has the same scores after every epoch.
+        return {LAST_EPOCHS + name: value for name, value in scored.metrics.items()}
+
     def _corrupt(self) -> Corruption:
         """Corrupt the training labels by the run's noise model, and keep the manifest."""
         corruption = corrupt_training_labels(self.plan)
@@ -209,27 +221,21 @@ class Experiment:
         assert self.objective is not None
         labels = self.corruption.labels
         data = training_set(self.plan, self.splits.train, labels, self.device, limit_bytes=limit_bytes)
-        # By a weak reference: what holds each other stays in memory, pixels and all, until the next full collection,
-        # and a sweep or an audit computes many runs in one process.
-        this = weakref.WeakMethod(self._validation_score)
-
-        def validate() -> float:
-            score = this()
-            assert score is not None, "a trainer does not outlive its experiment"
-            return score()
-
         settings = training_settings(self.plan)
-        return Trainer(self.method, self.objective.task, data, self.truth, settings, self.device, validate)
+        evaluate = (_weakly(self._validation_score), _weakly(self._epoch_scores))
+        return Trainer(self.method, self.objective.task, data, self.truth, settings, self.device, *evaluate)
 
     def _validation_score(self) -> float:
-        try:
+        """Return the score by which --select best chooses an epoch."""
+        with _comparable("of the validation split, by which --select best chooses,"):
             results, _ = self._score_pairs(pairs=("validation/",), whole=False)
-        except ValueError as error:
-            raise RunFailed(
-                "The descriptors of the validation split, by which --select best chooses, turned out unusable: "
-                f"{error}. Train with another --distance euclidean|cosine|manhattan."
-            ) from error
         return float(results["validation/"].scores[f"ndcg@{self.plan.config.k}"].mean())
+
+    def _epoch_scores(self) -> dict[str, float]:
+        """Return all scores of the weights after an epoch, for --last-epochs."""
+        with _comparable("of an epoch that --last-epochs scores"):
+            retrieval, _ = self._score_pairs()
+        return Scores(retrieval, {}, self._score_predictions(keep=False)).metrics
 
     def _score_pairs(
         self,
@@ -338,3 +344,31 @@ class Experiment:
             "total": sum(p.numel() for p in self.method.parameters()),
             "backbone": sum(p.numel() for p in network.parameters()),
         }
+
+
+def _weakly(method: Callable[[], T]) -> Callable[[], T]:
+    """Return a function that calls a bound method without keeping its object alive.
+
+    What holds each other stays in memory, pixels and all, until the next full collection, and a sweep or an audit
+    computes many runs in one process.
+    """
+    reference = weakref.WeakMethod(method)
+
+    def call() -> T:
+        bound = reference()
+        assert bound is not None, "a trainer does not outlive its experiment"
+        return bound()
+
+    return call
+
+
+@contextmanager
+def _comparable(which: str) -> Iterator[None]:
+    """Turn the error of descriptors that cannot be compared during training into the failure of the run."""
+    try:
+        yield
+    except ValueError as error:
+        raise RunFailed(
+            f"The descriptors {which} turned out unusable: {error}. "
+            "Train with another --distance euclidean|cosine|manhattan."
+        ) from error

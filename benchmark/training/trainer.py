@@ -41,6 +41,7 @@ class TrainingSettings:
         batch_size: Images per step.
         rule: Optimiser, schedule and averaging of the weights.
         select_best: Whether the weights of the best validation epoch are kept besides the last.
+        last_epochs: Number of epochs at the end after each of which all scores are computed.
     """
 
     seed: int
@@ -48,6 +49,7 @@ class TrainingSettings:
     batch_size: int
     rule: UpdateRule
     select_best: bool = False
+    last_epochs: int = 0
 
 
 class TrainingProgress(Protocol):
@@ -69,6 +71,7 @@ class Trainer:
         settings: Epochs, batch size, optimiser.
         device: Where the steps run.
         validate: Returns the validation score of the method as it is; used only to keep the best epoch.
+        scores: Returns all scores of the method as it is, by name; they are logged and choose nothing.
         history: One row per finished epoch.
         steps: Mini-batches so far.
         phases: Seconds spent in each of `PHASES`; training holds those of `IN_TRAINING`.
@@ -81,6 +84,7 @@ class Trainer:
     settings: TrainingSettings
     device: torch.device
     validate: Callable[[], float]
+    scores: Callable[[], Mapping[str, float]]
     history: list[dict[str, Any]] = field(default_factory=list)
     steps: int = 0
 
@@ -115,11 +119,7 @@ class Trainer:
             with self.phases.timed("training"):
                 row = self.train_epoch(epoch)
             self._check_finite(row)
-            if self.settings.select_best:
-                with self.updates.averaged():
-                    with self.phases.timed("validation"):
-                        row["validation"] = self.validate()
-                    self._keep_if_best(row)
+            self._evaluate(row)
             self.history.append(row)
             with self.phases.timed("checkpoint"):
                 save(self.checkpoint())
@@ -309,6 +309,21 @@ class Trainer:
             f"In epoch {row['epoch']} {what} of the method {self.method.name!r} became NaN or infinite. "
             f"Last good checkpoint: {last}. Try a smaller --learning-rate or --precision float32."
         )
+
+    def _evaluate(self, row: dict[str, Any]) -> None:
+        """Add to the row of an epoch the scores of its weights that the settings ask for."""
+        s = self.settings
+        scored = row["epoch"] > s.epochs - s.last_epochs
+        if not s.select_best and not scored:
+            return
+        with self.updates.averaged():
+            with self.phases.timed("validation"):
+                if s.select_best:
+                    row["validation"] = self.validate()
+                if scored:
+                    row["scores"] = dict(self.scores())
+            if s.select_best:
+                self._keep_if_best(row)
 
     def _keep_if_best(self, row: Mapping[str, Any]) -> None:
         if self._best is None or row["validation"] > self._best["score"]:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from matplotlib.figure import Figure
 
 from gridbench.leaderboard.figures.bars import mode_bars, parameter_bars
-from gridbench.leaderboard.figures.curves import detection_curves, loss_curves, noise_curves
+from gridbench.leaderboard.figures.curves import noise_curves
+from gridbench.leaderboard.figures.epochs import detection_curves, loss_curves, score_curves
 from gridbench.leaderboard.figures.ranks import rank_diagram
 from gridbench.leaderboard.figures.sensitivity import sensitivity_maps
 from gridbench.leaderboard.figures.strip_figures import strip_figures
@@ -34,6 +35,7 @@ def figures_of(report: Report) -> Iterator[tuple[str, Figure]]:
 def _of_table(table: Table) -> Iterator[tuple[str, Figure]]:
     single = {f"{table.metric} over noise": noise_curves(table), "parameters": parameter_bars(table)}
     yield from ((name, figure) for name, figure in single.items() if figure is not None)
+    yield from ((f"{table.metric} {name}", figure) for name, figure in score_curves(table))
     yield from detection_curves(table)
     for kind, figures in (
         ("losses", loss_curves(table)),

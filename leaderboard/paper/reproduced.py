@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from gridbench.leaderboard.figures.curves import band_of
+from gridbench.leaderboard.figures.epochs import band_of
 from gridbench.leaderboard.paper.reported import Reported, own_spread, reported_numbers
 from gridbench.leaderboard.records.metric_info import shown, unit_of
 from gridbench.leaderboard.tables.cells import Cell, order_of

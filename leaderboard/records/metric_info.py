@@ -8,7 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["LAST", "METRICS", "Metric", "Unit", "family_of", "metrics_of", "shown", "unit_of"]
+__all__ = [
+    "EPOCHS",
+    "LAST",
+    "LAST_EPOCHS",
+    "METRICS",
+    "Metric",
+    "Unit",
+    "family_of",
+    "metrics_of",
+    "of_scored_weights",
+    "shown",
+    "unit_of",
+]
 
 _SINGLE = ("memorised", "memorised_pixels", "predicted_prevalence", "true_prevalence", "noisy_images")
 
@@ -40,6 +52,10 @@ HIGHER, LOWER, NEITHER = Unit(*_PERCENT, "higher"), Unit(*_PERCENT, "lower"), Un
 VALIDATION = "validation/"
 LAST = "last/"
 """Prefix of the scores of the last epoch, which runs that are scored with their best epoch have beside the others."""
+LAST_EPOCHS = "last_epochs/"
+"""Prefix of the means over the last epochs, in runs that score several of them."""
+EPOCHS = {LAST: "last epoch", LAST_EPOCHS: "mean over the last epochs"}
+"""Prefix of scores of other weights than those that a run is scored with -> what they are, in print."""
 LABELS, SINGLE, MAPS = "scene labels", "single labels", "label maps"
 
 
@@ -109,9 +125,18 @@ _BY_FAMILY = {re.split("[@/]", metric.name)[0]: metric for metric in reversed(ME
 _SHARES = ("/prevalence", "/selected_share")
 
 
+def of_scored_weights(name: str) -> str:
+    """Return the metric's name for the weights that a run is scored with.
+
+    >>> of_scored_weights("last/unseen/map@5"), of_scored_weights("last_epochs/accuracy"), of_scored_weights("miou")
+    ('unseen/map@5', 'accuracy', 'miou')
+    """
+    return next((name.removeprefix(prefix) for prefix in EPOCHS if name.startswith(prefix)), name)
+
+
 def family_of(name: str) -> Metric | None:
     """Return the metric of a name, whatever its epoch, images, cut-off or part; None for an unknown name."""
-    name = name.removeprefix(LAST)
+    name = of_scored_weights(name)
     split = next((prefix for prefix in _BOTH if name.startswith(prefix)), "")
     return _BY_FAMILY.get(re.split("[@/]", name.removeprefix(split))[0])
 

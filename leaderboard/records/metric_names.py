@@ -6,7 +6,17 @@ import difflib
 import re
 from collections.abc import Iterable
 
-from gridbench.leaderboard.records.metric_info import LABELS, LAST, MAPS, METRICS, SINGLE, VALIDATION
+from gridbench.leaderboard.records.metric_info import (
+    EPOCHS,
+    LABELS,
+    LAST,
+    LAST_EPOCHS,
+    MAPS,
+    METRICS,
+    SINGLE,
+    VALIDATION,
+    of_scored_weights,
+)
 from gridbench.leaderboard.records.run import Run
 
 __all__ = ["HEADLINE", "closest", "full_name", "is_prediction", "why_missing"]
@@ -26,7 +36,7 @@ _PREDICTIONS = {
 
 def full_name(typed: str) -> str:
     """Return the recorded spelling of a metric: `val_miou` and `val/miou` are `validation/miou`."""
-    return re.sub(rf"^({LAST})?val(idation)?[_/]", rf"\1{VALIDATION}", typed)
+    return re.sub(rf"^({'|'.join(EPOCHS)})?val(idation)?[_/]", rf"\1{VALIDATION}", typed)
 
 
 def is_prediction(name: str) -> bool:
@@ -36,7 +46,7 @@ def is_prediction(name: str) -> bool:
 
 def _of_test(name: str) -> str:
     """Return a metric's name for test images and the weights that a run is scored with."""
-    return name.removeprefix(LAST).removeprefix(VALIDATION)
+    return of_scored_weights(name).removeprefix(VALIDATION)
 
 
 def closest(typed: str, known: Iterable[str], count: int = 3) -> str:
@@ -53,7 +63,9 @@ def closest(typed: str, known: Iterable[str], count: int = 3) -> str:
 
 
 def why_missing(run: Run, name: str) -> str:
-    """Return why a run has no value of a metric of predictions or of the last epoch; empty for other metrics."""
+    """Return why a run has no value of a metric of predictions or of last epochs; empty for other metrics."""
+    if name.startswith(LAST_EPOCHS) and run.settings.get("last_epochs") is None:
+        return "only its final weights were scored; means over epochs are for runs with --last-epochs"
     if name.startswith(LAST) and run.settings.get("select") != "best":
         return f"its only scores are those of its last epoch; {LAST} is for runs with --select best"
     if name.startswith(LAST) and not any(metric.startswith(LAST) for metric in run.metrics):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gridbench.leaderboard.records.metric_info import LAST, METRICS, family_of
+from gridbench.leaderboard.records.metric_info import EPOCHS, METRICS, family_of, of_scored_weights
 from gridbench.leaderboard.tables.sheet import Sheet, SheetRow
 from gridbench.leaderboard.tables.text import with_unit
 
@@ -48,7 +48,7 @@ _SCORES = "|".join(
     for metric in METRICS
     if metric.printed and metric.name not in _WORDS and "@" not in metric.name
 )
-_METRIC = rf"(?:{LAST})?(?:validation/|unseen/)?(?:{_CUT}|{_SCORES})"
+_METRIC = rf"(?:{'|'.join(EPOCHS)})?(?:validation/|unseen/)?(?:{_CUT}|{_SCORES})"
 _KNOWN = [*(name for name in NAMES if name not in _WORDS), *_OTHERS]
 _NAME = "|".join(sorted(_KNOWN, key=len, reverse=True))
 _TOKENS = re.compile(rf"`[^`]*`|(?<![\w./-])(?:(?P<metric>{_METRIC})|(?P<name>{_NAME}))(?![\w/@-])")
@@ -68,10 +68,10 @@ def display_metric(metric: str) -> str:
     known = family_of(metric)
     if known is None or not known.printed:
         return metric
-    of_epoch = metric.removeprefix(LAST)
-    split = next(prefix for prefix in _SPLITS if of_epoch.startswith(prefix))
+    name = of_scored_weights(metric)
+    split = next(prefix for prefix in _SPLITS if name.startswith(prefix))
     _, at, k = metric.partition("@")
-    remarks = ", ".join(filter(None, (_SPLITS[split], "" if of_epoch == metric else "last epoch")))
+    remarks = ", ".join(filter(None, (_SPLITS[split], EPOCHS.get(metric.removesuffix(name)))))
     return f"{known.printed}{at}{k.upper()}" + (f" ({remarks})" if remarks else "")
 
 

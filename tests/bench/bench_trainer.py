@@ -77,7 +77,7 @@ def trainer_of(
     settings = TrainingSettings(seed=0, epochs=epochs, batch_size=batch_size, rule=rule)
     truth = Truth.of_scene_labels(labels, labels, 0.0)
     method = plain_method("bce")(setup(spec, len(data)))
-    return Trainer(method, method.objective.task, training_set, truth, settings, CPU, lambda: 0.0)
+    return Trainer(method, method.objective.task, training_set, truth, settings, CPU, lambda: 0.0, dict)
 
 
 def bare_loop(data: Archive, spec: BackboneSpec, batch_size: int) -> Callable[[], None]:

@@ -41,6 +41,7 @@ class _AuditGroup(GroupedCommand, click.Group):
 
 @click.group(cls=_AuditGroup, invoke_without_command=True)
 @config_options(
+    without=("last_epochs",),
     method="Training strategy.  [default: bce]",
     backbone="Any timm model, hf-hub:OWNER/NAME, or local-dir:FOLDER.  [default: test_resnet]",
     epochs="Number of epochs of each fold, instead of --steps.",
@@ -229,6 +230,8 @@ def _plan(values: dict[str, Any], cache: Path, building: Any, splits: str) -> Pl
         usual["backbone"] = BACKBONE
     if splits == "all" and values.get("train_size"):
         raise InputError("--splits all audits every image; leave out --train-size.")
+    if values.get("last_epochs") is not None:
+        raise InputError("An audit scores no epochs; leave last_epochs out of its settings.")
     plan = make_plan(make_config({**usual, **values}), cache, building)
     own_backbone = "backbone" in values or "backbone" not in usual
     if plan.kind == "pixel" and plan.config.output_stride is None and not own_backbone:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compare"]
 
-OTHERWISE = ("dataset", "seed", "noise_seed", "slnir", "noise", "noise_parameters")
+OTHERWISE = ("dataset", "seed", "noise_seed", "slnir", "noise", "noise_parameters", "last_epochs")
 SHOWN = ("ndcg@", "map@r", "unseen/ndcg@", "map_macro", "f1_macro", "hamming", "accuracy", "miou")
 
 

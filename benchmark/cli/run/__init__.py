@@ -230,6 +230,8 @@ def _score_rows(record: RunRecord) -> list[Row]:
         shown.append(
             ("last epoch", "last/", f"test after the last epoch; above: epoch {best}, the best on validation")
         )
+    if epochs := record.config["config"].get("last_epochs"):
+        shown.append(("last epochs", "last_epochs/", f"test, mean over the last {epochs} epochs"))
     return [
         (
             f"{name} NDCG@{k}",

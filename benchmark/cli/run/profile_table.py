@@ -19,7 +19,7 @@ WHAT = {
     "detection": "scores of the epoch log",
     "other training": "order of the epoch, random streams",
     "checkpoint": "written after each epoch",
-    "validation": "each epoch, for --select best",
+    "validation": "after epochs, for --select best and --last-epochs",
     "retrieval": "descriptors, rankings, their scores",
     "predictions": "validation and test images predicted by the head, and scored",
     "sample_detection": "the trained model judges its training set",

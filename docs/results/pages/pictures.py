@@ -10,7 +10,7 @@ from pages.evidence import TEST, Records, Where
 from pages.tables import MODES
 from pages.why import PROBE
 
-from gridbench.leaderboard.figures.curves import detection_curves
+from gridbench.leaderboard.figures.epochs import detection_curves
 from gridbench.leaderboard.figures.style import (
     COLUMN,
     GREY,

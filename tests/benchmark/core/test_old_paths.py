@@ -19,7 +19,7 @@ SHOWN = {
     "gridbench.datasets.layout": "GroupLayout Layout Sample",
     "gridbench.datasets.packing": "ArchiveWriter",
     "gridbench.datasets.recipe": "Recipe",
-    "gridbench.leaderboard.figure_curves": "detection_curves",
+    "gridbench.leaderboard.figure_curves": "noise_curves",
     "gridbench.leaderboard.figure_style": "GREY legend_outside looks_of new_figure rendered styled",
     "gridbench.leaderboard.runs": "Run collect",
     "gridbench.leaderboard.statistics": "Interval paired_interval",

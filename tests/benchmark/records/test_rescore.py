@@ -200,10 +200,13 @@ def test_what_cannot_be_scored_is_refused_with_the_reason(go, finished, executio
     best = finished(method="bce", slnir=30, select="best")
     with pytest.raises(InputError, match="--select best"):
         rescore(best.folder, {"k": 3}, execution())
+    several = finished(method="bce", slnir=30, last_epochs=2)
+    with pytest.raises(InputError, match="--last-epochs"):
+        rescore(several.folder, {"k": 3}, execution())
     (first.folder / "done").unlink()
     with pytest.raises(InputError, match="not trained to its end"):
         rescore(first.folder, {"k": 3}, execution())
-    assert len(list(iter_records(execution().runs))) == 3
+    assert len(list(iter_records(execution().runs))) == 4
 
 
 def test_damaged_weights_are_refused(finished, execution):

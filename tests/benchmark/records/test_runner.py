@@ -3,6 +3,7 @@
 import gc
 import json
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -113,15 +114,15 @@ def test_force_runs_anew_to_the_same_numbers(go, finished):
 
 
 @pytest.mark.parametrize("method", ["grid", "bce"])
-@pytest.mark.parametrize("select", ["last", "best"])
-def test_an_interrupted_run_resumes_to_the_same_bits(go, finished, tmp_path, method, select):
-    whole = finished("whole", method=method, slnir=30, select=select)
+@pytest.mark.parametrize("scored", [{}, {"select": "best", "last_epochs": 3, "ema": 0.9}])
+def test_an_interrupted_run_resumes_to_the_same_bits(go, finished, tmp_path, method, scored):
+    whole = finished("whole", method=method, slnir=30, **scored)
     with pytest.raises(KeyboardInterrupt):
-        go(runs="broken", method=method, slnir=30, select=select, progress=StopAfter(2))
+        go(runs="broken", method=method, slnir=30, **scored, progress=StopAfter(2))
     (stored,) = iter_records(tmp_path / "broken")
     assert stored.state == "incomplete"
     said = []
-    resumed = go(runs="broken", method=method, slnir=30, select=select, said=said)
+    resumed = go(runs="broken", method=method, slnir=30, **scored, said=said)
     assert said == ["Going on after epoch 2."]
     assert same_numbers(whole, resumed) == []
 
@@ -147,6 +148,45 @@ def test_forged_scores_of_the_last_epoch_are_found(finished, tmp_path, name):
     forged = json.loads((record.folder / "result.json").read_text())
     forged["metrics"][name] = 0.99
     assert [name in reason for reason in wrong_numbers(replace(record, result=forged), needed=True)] == [True]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"method": "bce"}, {"method": "pce"}, {"method": "ce", "ema": 0.5}, {"method": "untrained"}]
+)
+def test_means_over_the_last_epochs_are_those_of_runs_that_stop_there(finished, settings):
+    stopped = [finished(f"stopped{epochs}", **settings, slnir=30, epochs=epochs).metrics for epochs in (2, 3)]
+    record = finished("long", **settings, slnir=30, epochs=3, last_epochs=2)
+    means = {
+        name.removeprefix("last_epochs/"): value
+        for name, value in record.metrics.items()
+        if name.startswith("last_epochs/")
+    }
+    assert means == pytest.approx({name: (stopped[0][name] + stopped[1][name]) / 2 for name in stopped[0]})
+    assert {name: record.metrics[name] for name in stopped[1]} == stopped[1]
+    assert wrong_numbers(record, needed=True) == []
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda result, rows: result["metrics"].update({"last_epochs/ndcg@5": 0.99}),
+        lambda result, rows: result["metrics"].update({"last_epochs/made_up": 0.99}),
+        lambda result, rows: rows[1].pop("scores"),
+        lambda result, rows: rows[1].update(scores=[0.99]),
+        lambda result, rows: (
+            [row["scores"].update({"map_macro": 0.99}) for row in rows[1:]]
+            and result["metrics"].update({"last_epochs/map_macro": 0.99})
+        ),
+    ],
+)
+@pytest.mark.parametrize("select", ["last", "best"])
+def test_forged_means_over_epochs_are_found(finished, monkeypatch, forge, select):
+    record = finished(method="bce", last_epochs=2, select=select)
+    forged, rows = json.loads((record.folder / "result.json").read_text()), record.epochs()
+    forge(forged, rows)
+    monkeypatch.setattr(type(record), "epochs", lambda self: rows)
+    (reason,) = wrong_numbers(replace(record, result=forged), needed=True)
+    assert re.search("last_epochs|last epoch|scores of an epoch", reason)
 
 
 @pytest.mark.parametrize(("select", "times"), [("last", [1, 1, 1]), ("best", [5, 5, 2])])

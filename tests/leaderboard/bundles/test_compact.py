@@ -16,7 +16,7 @@ from gridbench.errors import InputError
 from gridbench.leaderboard import load
 from gridbench.leaderboard.bundles.bundle_import import import_bundle
 from gridbench.leaderboard.bundles.compact import as_columns, as_rows, pack_compact, read_compact
-from gridbench.leaderboard.figures.curves import band_of
+from gridbench.leaderboard.figures.epochs import band_of
 from gridbench.leaderboard.records.runs import collect, shipped_records
 from gridbench.leaderboard.tables.table import tables_of
 

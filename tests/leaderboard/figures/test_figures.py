@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from gridbench.leaderboard.figures.bars import mode_bars, parameter_bars
-from gridbench.leaderboard.figures.curves import (
+from gridbench.leaderboard.figures.curves import noise_curves
+from gridbench.leaderboard.figures.epochs import (
     band_of,
     detection_curves,
     last_value,
     loss_curves,
-    noise_curves,
+    score_curves,
 )
 from gridbench.leaderboard.figures.figures import figures_of
 from gridbench.leaderboard.figures.ranks import cliques, rank_diagram
@@ -132,6 +133,30 @@ def test_detection_stands_beside_top_k_and_chance(runs, write_run):
     assert lines["GRID (BCE)"] == pytest.approx([60, 70])
     assert lines["top-k by loss of plain training"] == pytest.approx([40, 40])
     assert lines["random choice"] == pytest.approx([30, 30])
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "last_epochs/accuracy"])
+def test_a_score_is_drawn_over_the_epochs_that_were_scored(runs, write_run, metric):
+    means = {"accuracy": 0.5, "last_epochs/accuracy": 0.45}
+    for method, slnir, step in (("ce", "0", 0.1), ("ce", "30", 0.1), ("gce", "30", 0.2)):
+        rows = [{"epoch": at, **({"scores": {"accuracy": at * step}} if at > 1 else {})} for at in (1, 2, 3)]
+        settings = {"method": method, "loss": method, "slnir": slnir, "last_epochs": 2}
+        add_history(write_run(runs, metrics=means, **settings), rows)
+    (table,) = tables_of(collect(runs), metric)
+    ((name, figure),) = score_curves(table)
+    assert name == "over epochs"
+    assert figure.get_supylabel() == "accuracy (%)"
+    assert [panel.get_title(loc="left") for panel in figure.axes] == ["SLNIR 0 %", "SLNIR 30 %"]
+    lines = {line.get_label(): list(line.get_ydata()) for line in figure.axes[1].lines}
+    assert lines == {
+        "CE": pytest.approx([np.nan, 20, 30], nan_ok=True),
+        "GCE": pytest.approx([np.nan, 40, 60], nan_ok=True),
+    }
+
+
+def test_one_scored_epoch_is_no_curve(runs, write_run):
+    add_history(write_run(runs), [{"epoch": 1}, {"epoch": 2, "scores": {"ndcg@20": 0.5}}])
+    assert score_curves(table_of(runs)) == []
 
 
 def test_loss_curves_need_all_three_losses(runs, write_run):

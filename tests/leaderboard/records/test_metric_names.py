@@ -35,6 +35,7 @@ def test_every_score_of_predictions_has_its_name_and_kind():
         ("valid", "valid"),
         ("last/val_miou", "last/validation/miou"),
         ("last/accuracy", "last/accuracy"),
+        ("last_epochs/val_ndcg@5", "last_epochs/validation/ndcg@5"),
         ("map@r", "map@r"),
     ],
 )
@@ -83,6 +84,12 @@ def test_a_table_says_which_methods_have_no_value_and_why(runs, write_run):
     assert any(note.startswith("No map_macro: elr (recorded before") for note in table.notes)
     (usual,) = tables_of(collect(runs))
     assert not any(note.startswith("No ") for note in usual.notes)
+
+
+def test_why_there_is_no_mean_over_epochs(runs, write_run):
+    write_run(runs, metrics={"ndcg@20": 0.5})
+    with pytest.raises(InputError, match="for runs with --last-epochs"):
+        cells_of(collect(runs), "last_epochs/ndcg")
 
 
 @pytest.mark.parametrize("metric", ["last/ndcg", "last/map_macro"])

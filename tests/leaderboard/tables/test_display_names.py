@@ -50,6 +50,7 @@ def test_other_settings_stand_beside_the_name():
         ("unseen/map@5", "mAP@5 (unseen queries)"),
         ("last/accuracy", "accuracy (last epoch)"),
         ("last/unseen/map@5", "mAP@5 (unseen queries, last epoch)"),
+        ("last_epochs/accuracy", "accuracy (mean over the last epochs)"),
         ("noise/realised", "noise/realised"),
     ],
 )
@@ -60,6 +61,7 @@ def test_metrics_in_print(metric, printed):
 def test_scores_of_predictions_are_printed_in_sentences():
     assert as_printed("validation/ece (percent) of grid") == "ECE (validation) (percent) of GRID"
     assert as_printed("last/miou (percent)") == "mIoU (last epoch) (percent)"
+    assert as_printed("last_epochs/ece") == "ECE (mean over the last epochs)"
     assert as_printed("balanced_accuracy, f1_macro_tuned") == "balanced accuracy, macro F1 (tuned thresholds)"
     assert as_printed("its accuracy and hamming") == "its accuracy and hamming"
 

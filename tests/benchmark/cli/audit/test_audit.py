@@ -237,6 +237,16 @@ def test_what_is_wrong_is_said_before_anything_is_written(cli, mine, tmp_path, w
     assert not (tmp_path / "audits").exists()
 
 
+def test_a_file_of_settings_cannot_ask_an_audit_for_scores_of_epochs(cli, mine, tmp_path):
+    (tmp_path / "settings.yaml").write_text("last_epochs: 2\n")
+    code, _, messages = cli(
+        "audit", "--dataset", "mine", "--config", tmp_path / "settings.yaml", *SHORT, *mine
+    )
+    assert code == 2
+    assert "leave last_epochs out" in messages
+    assert not (tmp_path / "audits").exists()
+
+
 def test_applying_nothing_sensible_is_refused(cli, mine, tmp_path):
     folder = audit_folder(cli("audit", "--dataset", "mine", *SHORT, *mine)[1])
     refused = {
@@ -261,6 +271,7 @@ def test_the_help_tells_the_defaults_of_audits_and_leaves_those_of_runs_alone(cl
     assert "[default: bce]" in text
     assert "[default: test_resnet]" in " ".join(text.split())
     assert "[default: grid]" not in text
+    assert "--last-epochs" not in text
     assert "[default: grid]" in cli("run", "--help")[1]
 
 
