@@ -103,29 +103,30 @@ def _other_kernels(here: Records, there: Records) -> list[str]:
 
 
 def _other_instructions(here: Records) -> list[str]:
-    """Return the section on the same runs on a CPU with other instructions, under the noise that both were run with."""
+    """Return the section on the same runs on a CPU with other instructions, under the noises that both have."""
     there, plain = Records(OTHER_INSTRUCTIONS), SCENE.plain
     (machine,) = there.machines()
-    noise = str(there.runs[0].settings["noise"])
 
-    def both(method: str, metric: str) -> tuple[dict[int, float], dict[int, float]]:
+    def both(method: str, metric: str, noise: str) -> tuple[dict[int, float], dict[int, float]]:
         one, other = (each.seeds(metric, OTHER_RATE, noise, method=method) for each in (there, here))
         return one, other
 
-    names = _rows(there, SCENE.names, OTHER_RATE, noise)
-    cells = [
-        Twice((name, heading), both(name, metric), both(plain, metric))
-        for name, (heading, metric) in product(names, SCENE.paired.items())
-    ]
-    return [
-        *prose(
-            "## Another machine, other instructions",
-            f"The leading methods were run with `--noise {noise} --slnir {OTHER_RATE}` on a CPU of the same maker with "
-            f"AVX-512, too ({machine}), by the same commands. What that alone does (here minus there, by run), and "
-            f"the gain over `{plain}` in both:",
-        ),
-        *_twice(cells, "score"),
-    ]
+    lines = prose(
+        "## Another machine, other instructions",
+        "The leading methods were run under some kinds of noise on a CPU of the same maker with AVX-512, too "
+        f"({machine}), by the same commands. What that alone does (here minus there, by run), and the gain over "
+        f"`{plain}` in both:",
+    )
+    noises = {str(run.settings["noise"]) for run in there.runs}
+    for noise, (title, _) in OTHER_NOISE.items():
+        if noise in noises:
+            names = _rows(there, SCENE.names, OTHER_RATE, noise)
+            cells = [
+                Twice((name, heading), both(name, metric, noise), both(plain, metric, noise))
+                for name, (heading, metric) in product(names, SCENE.paired.items())
+            ]
+            lines += [f"### {title} on both machines", "", *_twice(cells, "score")]
+    return lines
 
 
 @dataclass(frozen=True)

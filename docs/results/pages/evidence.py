@@ -22,7 +22,7 @@ SEVERAL = tuple(sorted((HERE / "data").glob("several-labels*.zip")))
 AGAIN = HERE / "data" / "other-machine.zip"
 """Records of SEVERAL that another machine computed, too."""
 OTHER_INSTRUCTIONS = HERE / "data" / "other-instructions.zip"
-"""Records of the leading methods of SEVERAL under one other noise, of a machine with other instructions."""
+"""Records of the leading methods of SEVERAL under other noises, of a machine with other instructions."""
 OTHER_ARCHIVES = HERE / "data" / "other-archives.zip"
 """Records of the leading methods of SEVERAL and LABEL_MAPS on other archives, all of one machine."""
 PREDICTIONS = HERE / "data" / "predictions.zip"
