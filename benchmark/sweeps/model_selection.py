@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +14,14 @@ from typing import Any
 from gridbench.config import FIELDS
 from gridbench.core.files import check_folder
 from gridbench.core.json_files import write_json
-from gridbench.errors import counted
-from gridbench.leaderboard.records.metric_info import unit_of
-from gridbench.leaderboard.records.metric_names import HEADLINE
+from gridbench.errors import InputError, counted
+from gridbench.leaderboard.records.metric_info import VALIDATION, unit_of
+from gridbench.leaderboard.records.metric_names import HEADLINE, is_prediction, of_other_labels
 from gridbench.records.record import SELECTIONS, read_record
 from gridbench.sweeps.grid import Item
 from gridbench.sweeps.search_space import Search, selected_names
 
-__all__ = ["Selection", "Trial", "describe_selection", "select", "write_selection"]
+__all__ = ["Selection", "Trial", "describe_selection", "require_scores", "select", "write_selection"]
 
 SCHEMA = 1
 
@@ -125,6 +126,36 @@ class Selection:
         }
 
 
+def require_scores(items: Iterable[Item], search: Search) -> None:
+    """Refuse a selection by a score that its runs will not have.
+
+    Raises:
+        InputError: An archive has no validation images, or a method's validation scores lack this one.
+    """
+    for plan in (item.plan for item in items):
+        if not selected_names(plan.config.method, plan.config.loss, search):
+            continue
+        if not len(plan.archive.indices("val")):
+            raise InputError(
+                f"The data set {plan.config.dataset!r} has no validation images, by whose scores --select chooses. "
+                "Give the values themselves, such as -p NAME=VALUE, or prepare the data with a validation split."
+            )
+        metric, k = search.metric, plan.config.k
+        cut = re.fullmatch(rf"{VALIDATION}\w+@(\d+)", metric)
+        if cut and metric != f"{VALIDATION}precision@1" and int(cut[1]) != k:
+            raise InputError(
+                f"Rankings are scored at k = {k}, and --metric {metric} asks for another length. Choose by "
+                f"{metric.partition('@')[0]}@{k}, or add --k {cut[1]}."
+            )
+        if is_prediction(metric) and plan.loss is not None:
+            reason = of_other_labels(metric, str(plan.loss.task.predicts))
+            if reason:
+                raise InputError(
+                    f"The heads of {plan.config.method} have no {metric} to select by: {reason}. "
+                    "`gridbench list metrics` lists the scores."
+                )
+
+
 def select(items: Iterable[Item], runs: Path, search: Search) -> list[Selection]:
     """Choose, for each method and loss of a sweep, the parameters that scored best on validation.
 
@@ -191,7 +222,8 @@ def describe_selection(selection: Selection) -> list[str]:
     ):
         values = ", ".join(f"{name} {_short(value)}" for name, value in trial.parameters.items())
         if trial.missing:
-            lines.append(f"    {values}: left out, {counted(len(trial.missing), 'run')} not done")
+            lack = "without that score" if set(trial.missing.values()) == {UNKNOWN} else "not done"
+            lines.append(f"    {values}: left out, {counted(len(trial.missing), 'run')} {lack}")
             continue
         mark = "->" if trial is chosen else "  "
         lines.append(f" {mark} {values}: {100 * trial.mean:.2f} % ({counted(len(trial.scores), 'run')})")

@@ -18,7 +18,7 @@ from gridbench.records.sweep_manifest import DeclaredRun, declare
 from gridbench.sweeps.chosen import chosen_settings
 from gridbench.sweeps.computing import Computing, clear_done
 from gridbench.sweeps.grid import Item, Sweep, expand, make_sweep
-from gridbench.sweeps.model_selection import Selection, select, write_selection
+from gridbench.sweeps.model_selection import Selection, require_scores, select, write_selection
 from gridbench.sweeps.search_space import Search, tries_of
 from gridbench.sweeps.settings import read_settings
 from gridbench.training.backbone import require_backbone
@@ -168,6 +168,8 @@ def plan_sweep(
     settle = chooser.settle if chooser else None
     cache = execution.cache or default_cache()
     planned = make_sweep(combinations, execution.runs, cache, progress.build, settle)
+    if search is not None:
+        require_scores(planned.items, search)
     if chooser:
         execution = replace(execution, chosen=chooser.documents)
     return PlannedSweep(planned, execution, computing, search)

@@ -19,7 +19,7 @@ from gridbench.leaderboard.records.metric_info import (
 )
 from gridbench.leaderboard.records.run import Run
 
-__all__ = ["HEADLINE", "closest", "full_name", "is_prediction", "why_missing"]
+__all__ = ["HEADLINE", "closest", "full_name", "is_prediction", "of_other_labels", "why_missing"]
 
 HEADLINE = "ndcg"
 """The name of the metric that means NDCG at each run's own cut-off k."""
@@ -42,6 +42,20 @@ def full_name(typed: str) -> str:
 def is_prediction(name: str) -> bool:
     """Return whether a metric scores what a trained head predicts."""
     return _of_test(name) in _PREDICTIONS
+
+
+def of_other_labels(name: str, predicted: str) -> str:
+    """Return why predictions of a kind of labels have no value of a metric of predictions; empty where they may have.
+
+    Args:
+        name: The metric.
+        predicted: What is predicted: `Task.predicts`.
+
+    >>> of_other_labels("validation/miou", "labels")
+    'they predict scene labels, and this is a score of label maps'
+    """
+    of, wanted = OF.get(predicted, "other labels"), _PREDICTIONS[_of_test(name)]
+    return "" if of in wanted else f"they predict {of}, and this is a score of {wanted}"
 
 
 def _of_test(name: str) -> str:
@@ -77,7 +91,4 @@ def why_missing(run: Run, name: str) -> str:
         return "recorded before predictions were scored; computed again with --force, they have it"
     if "reason" in told:
         return str(told["reason"])
-    of, wanted = OF.get(str(told.get("of")), "other labels"), _PREDICTIONS[_of_test(name)]
-    if of not in wanted:
-        return f"they predict {of}, and this is a score of {wanted}"
-    return "undefined for want of images or of positives"
+    return of_other_labels(name, str(told.get("of"))) or "undefined for want of images or of positives"

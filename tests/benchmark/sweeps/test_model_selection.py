@@ -2,13 +2,19 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
 from gridbench.errors import InputError
 from gridbench.records.record import read_record
 from gridbench.sweeps.grid import expand, make_sweep
-from gridbench.sweeps.model_selection import describe_selection, select, write_selection
+from gridbench.sweeps.model_selection import (
+    describe_selection,
+    require_scores,
+    select,
+    write_selection,
+)
 from gridbench.sweeps.search_space import Search, tries_of
 
 SEARCH = Search(("lambda",), {"lambda": ["10", "20", "30"]})
@@ -208,7 +214,9 @@ def test_a_run_without_the_score_counts_as_none_and_is_not_waited_for(plan, runs
         write(item, runs, 0.5)
     (selection,) = select(made.items, runs, by("validation/map_macro"))
     assert selection.chosen is None
-    assert "no try has validation/map_macro for all of its runs" in describe_selection(selection)[1]
+    lines = describe_selection(selection)
+    assert "no try has validation/map_macro for all of its runs" in lines[1]
+    assert lines[2].endswith("lambda 10: left out, 4 runs without that score")
 
 
 @pytest.mark.parametrize(
@@ -223,3 +231,31 @@ def test_a_run_without_the_score_counts_as_none_and_is_not_waited_for(plan, runs
 def test_only_validation_scores_choose(metric, said):
     with pytest.raises(InputError, match=said):
         by(metric)
+
+
+def test_an_archive_without_validation_images_selects_nothing(plan):
+    made = plan(methods=("grid", "bce"))
+    require_scores(made.items, SEARCH)
+    plans = (replace(item.plan, archive=item.plan.archive.as_training()) for item in made.items)
+    items = [replace(item, plan=each) for item, each in zip(made.items, plans, strict=True)]
+    with pytest.raises(InputError, match="no validation images, by whose scores --select chooses"):
+        require_scores(items, SEARCH)
+    require_scores([item for item in items if item.plan.config.method == "bce"], SEARCH)
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        ("validation/miou", "they predict scene labels, and this is a score of label maps"),
+        ("validation/accuracy", "this is a score of single labels"),
+        ("validation/ndcg@6", "Choose by validation/ndcg@5, or add --k 6"),
+    ],
+)
+def test_a_score_that_the_runs_will_not_have_is_refused_before_they_are_computed(plan, metric, said):
+    with pytest.raises(InputError, match=said):
+        require_scores(plan().items, by(metric))
+
+
+@pytest.mark.parametrize("metric", ["map_macro", "hamming", "ndcg@5", "precision@1", "map@r", "ndcg"])
+def test_scores_that_the_runs_will_have_are_taken(plan, metric):
+    require_scores(plan().items, by(f"validation/{metric}"))
