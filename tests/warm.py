@@ -1,22 +1,31 @@
 """Answers orders on standard input by forking a process that has torch loaded, so that a run takes a moment to start.
 
+What draws figures is loaded, too, which takes as long as the rest of a small leaderboard.
+
 An order is a line of JSON. One with `lines` runs command lines, one after the other, one with `script` a file; the
 answer is the process's id. One with `wait` waits for a process; the answer is its exit code. A write is a flush to
 disk, a renaming or a removal; a process kills itself before write number `at`.
 """
 
+import gc
 import json
 import os
 import runpy
 import signal
 import sys
 
+import matplotlib.backends.backend_agg
+import matplotlib.backends.backend_pdf
+import matplotlib.backends.backend_svg  # noqa: F401
 import timm  # noqa: F401
 import torch
 
 import gridbench.cli.run
 import gridbench.evaluation.retrieval
-import gridbench.records.runner  # noqa: F401
+import gridbench.leaderboard.figures.figures
+import gridbench.leaderboard.formats.markdown
+import gridbench.records.runner
+import gridbench.sweeps.computing  # noqa: F401
 from gridbench.cli import main
 
 leave = os._exit  # a plug-in that is loaded cannot call it any more
@@ -60,6 +69,8 @@ def carry_out(order):
 
 
 torch.set_num_threads(1)
+# Whoever is forked neither copies what is loaded nor searches it for garbage.
+gc.freeze()
 for line in sys.stdin:
     order = json.loads(line)
     if "wait" in order:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 __all__ = [
@@ -134,6 +135,8 @@ def of_scored_weights(name: str) -> str:
     return next((name.removeprefix(prefix) for prefix in EPOCHS if name.startswith(prefix)), name)
 
 
+# A file of records asks thousands of times for the same hundred names.
+@lru_cache(maxsize=4096)
 def family_of(name: str) -> Metric | None:
     """Return the metric of a name, whatever its epoch, images, cut-off or part; None for an unknown name."""
     name = of_scored_weights(name)
@@ -141,6 +144,7 @@ def family_of(name: str) -> Metric | None:
     return _BY_FAMILY.get(re.split("[@/]", name.removeprefix(split))[0])
 
 
+@lru_cache(maxsize=4096)
 def unit_of(name: str) -> Unit:
     """Return the unit of a metric's name; an unknown metric is a rate stored as a fraction, the higher the better."""
     metric = family_of(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -80,7 +81,13 @@ class Records:
     """
 
     def __init__(self, *files: Path, per_noise: bool = False) -> None:
-        self.runs = collect(*(files or (BASELINES, STUDIES))).runs
+        self.runs = _runs(*(files or (BASELINES, STUDIES)))
+        # Every number of a page asks for a cell, and there are thousands of runs.
+        self._under: dict[tuple[str, str, str | None], list[Run]] = {}
+        for run in self.runs:
+            slnir, noise, method = (_plain(run.settings[name]) for name in ("slnir", "noise", "method"))
+            for each in (method, None):
+                self._under.setdefault((slnir, noise, each), []).append(run)
         paired: dict[tuple[object, ...], set[str]] = {}
         for run in self.runs:
             noise = (run.settings["noise"], str(run.settings["slnir"])) if per_noise else ()
@@ -105,7 +112,8 @@ class Records:
             ValueError: The settings belong to more than one cell.
         """
         conditions = {"slnir": f"{slnir:g}", "noise": noise, **where}
-        found = [r for r in self.runs if all(_plain(r.settings.get(k)) == v for k, v in conditions.items())]
+        under = self._under.get((conditions["slnir"], conditions["noise"], conditions.get("method")), [])
+        found = [run for run in under if all(_plain(run.settings.get(k)) == v for k, v in where.items())]
         if len({run.cell for run in found}) > 1:
             raise ValueError(f"{conditions} is more than one cell")
         return {run.seed: run for run in found}
@@ -123,6 +131,16 @@ class Records:
         frame = pd.DataFrame(series)
         frame.index = frame.index + 1
         return frame
+
+
+@cache
+def _runs(*files: Path) -> Sequence[Run]:
+    """Return the runs of one or more files; each file is read once, however many pages are of it."""
+    if len(files) == 1:
+        return collect(*files).runs
+    runs = [run for file in files for run in _runs(file)]
+    # What is there twice counts once, if its numbers are the same.
+    return runs if len({(run.origin, run.id) for run in runs}) == len(runs) else collect(*files).runs
 
 
 def _plain(value: object) -> str:
