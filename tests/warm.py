@@ -1,6 +1,6 @@
 """Answers orders on standard input by forking a process that has torch loaded, so that a run takes a moment to start.
 
-What draws figures is loaded, too, which takes as long as the rest of a small leaderboard.
+What scores predictions and draws figures is loaded, too, which takes as long as the rest of a short run.
 
 An order is a line of JSON. One with `lines` runs command lines, one after the other, one with `script` a file; the
 answer is the process's id. One with `wait` waits for a process; the answer is its exit code. A write is a flush to
@@ -24,6 +24,7 @@ import gridbench.cli.run
 import gridbench.evaluation.retrieval
 import gridbench.leaderboard.figures.figures
 import gridbench.leaderboard.formats.markdown
+import gridbench.metrics.predictions
 import gridbench.records.runner
 import gridbench.sweeps.computing  # noqa: F401
 from gridbench.cli import main
