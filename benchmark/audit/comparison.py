@@ -20,7 +20,7 @@ from gridbench.evaluation.predictions import CleanLabels, score_predictions
 from gridbench.evaluation.retrieval import Splits, score_method
 from gridbench.plan import Plan
 from gridbench.records.runner import Execution, execute
-from gridbench.training.experiment import Experiment, Outcome
+from gridbench.training.experiment import BaseExperiment, Outcome
 
 __all__ = ["Changes", "ComparedExperiment", "Shared", "changes_between", "retrain", "shared_between"]
 
@@ -183,7 +183,7 @@ def shared_between(before: Archive, after: Archive, level: str) -> Shared:
     return Shared(splits, (labels[0], labels[1]), left_out, any(clean), same)
 
 
-class ComparedExperiment(Experiment):
+class ComparedExperiment(BaseExperiment):
     """A run scored on the images and labels that two archives share.
 
     Args:

@@ -18,7 +18,7 @@ from gridbench.evaluation.retrieval import MAPS_TOGETHER, TOGETHER, predict
 from gridbench.plan import Plan
 from gridbench.records.record import RunRecord, read_record
 from gridbench.records.runner import Execution, execute
-from gridbench.training.experiment import Experiment, Outcome
+from gridbench.training.experiment import BaseExperiment, Outcome
 from gridbench.training.margins import MarginSums
 
 __all__ = [
@@ -81,7 +81,7 @@ def divide(count: int, folds: int, rng: np.random.Generator, groups: Sequence[An
     return fold_of[owner]
 
 
-class FoldExperiment(Experiment):
+class FoldExperiment(BaseExperiment):
     """A run that trains on all images but those of one fold, and then predicts these.
 
     Args:

@@ -26,7 +26,7 @@ class Execution:
         cache: Folder of packed archives; None for the user's own.
         device: auto, cpu, cuda or cuda:N.
         keep: light (no weights, no pictures), weights, or all (descriptors and predictions too).
-        force: Run anew even if the record is there.
+        force: Run again even if the record exists.
         threads: Number of CPU threads, which affects the order of summation.
         progress: Callback after every epoch.
         building: Progress callback for building an archive.

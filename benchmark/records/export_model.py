@@ -44,7 +44,7 @@ def export_model(
         target: Folder to write; it holds config.json, model.safetensors and README.md.
         cache: Folder of packed archives, which tell the bands and how they are standardised.
         progress: Progress callback for building an archive.
-        force: Replace what is in the folder.
+        force: Replace the content of the folder.
 
     Raises:
         InputError: The run is not finished or kept no weights, cannot be rebuilt, or its network is no timm model.

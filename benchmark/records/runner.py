@@ -33,13 +33,13 @@ from gridbench.training.autotune.precision import Chooser
 from gridbench.training.backbone import require_backbone
 from gridbench.training.checkpoint import Checkpoint, CheckpointWriter, load_checkpoint
 from gridbench.training.compile import require_compiler
-from gridbench.training.experiment import Experiment
+from gridbench.training.experiment import BaseExperiment, Experiment
 from gridbench.training.trackers import LoggedRun, Trackers, check_trackers
 from gridbench.training.trainer import TrainingProgress
 
 __all__ = ["Execution", "NoRoom", "RunBusy", "check", "execute", "planned", "run"]
 
-Builder = Callable[[Plan, torch.device], Experiment]
+Builder = Callable[[Plan, torch.device], BaseExperiment]
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _finished(plan: Plan, execution: Execution) -> RunRecord | None:
     return None
 
 
-def _built(plan: Plan, execution: Execution, build: Builder) -> Experiment:
+def _built(plan: Plan, execution: Execution, build: Builder) -> BaseExperiment:
     """Build the parts of a run, and refuse settings that turn out to be wrong there."""
     device = choose_device(execution.device)
     if plan.config.compile:
@@ -172,7 +172,7 @@ def _built(plan: Plan, execution: Execution, build: Builder) -> Experiment:
         return build(plan, device)
 
 
-def _compute(experiment: Experiment, folder: Path, execution: Execution, build: Builder) -> RunRecord:
+def _compute(experiment: BaseExperiment, folder: Path, execution: Execution, build: Builder) -> RunRecord:
     plan = experiment.plan
     environment = environment_of(experiment, execution)
     here = machine_label(environment["machine"])
@@ -211,8 +211,8 @@ def _trackers(
 
 
 def _resumed(
-    experiment: Experiment, folder: Path, execution: Execution, build: Builder
-) -> tuple[Experiment, Sequence[Mapping[str, Any]]]:
+    experiment: BaseExperiment, folder: Path, execution: Execution, build: Builder
+) -> tuple[BaseExperiment, Sequence[Mapping[str, Any]]]:
     """Go on from the last checkpoint; one that cannot be used is set aside, and the run starts over.
 
     Returns:

@@ -20,12 +20,12 @@ from gridbench.records.record import DONE, FAILED, WEIGHTS, RunRecord, finish_re
 from gridbench.records.run_folder import REPLACED, NoRoom, asides, locked, no_room
 from gridbench.training.checkpoint import clear_checkpoints, has_checkpoint
 from gridbench.training.compile import compile_failure
-from gridbench.training.experiment import Experiment, Outcome
+from gridbench.training.experiment import BaseExperiment, Outcome
 from gridbench.training.pretrained import published_weights
 from gridbench.training.timing import IN_TRAINING
 
 
-def environment_of(experiment: Experiment, execution: Execution) -> dict[str, Any]:
+def environment_of(experiment: BaseExperiment, execution: Execution) -> dict[str, Any]:
     """Return what a record says of where a run was computed, before it is: versions, machine, initial weights."""
     plan = experiment.plan
     environment = describe_environment(experiment.device)
@@ -41,7 +41,7 @@ def environment_of(experiment: Experiment, execution: Execution) -> dict[str, An
     return environment
 
 
-def times(experiment: Experiment, scoring: float) -> dict[str, Any]:
+def times(experiment: BaseExperiment, scoring: float) -> dict[str, Any]:
     """Return `seconds`, the phases that add up to the run, and `profile`, the parts of training where there was any."""
     scored = experiment.phases.seconds
     after = {phase: scored.get(phase, 0.0) for phase in ("predictions", "sample_detection")}
@@ -71,7 +71,7 @@ def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:
 
 def write_record(
     folder: Path,
-    experiment: Experiment,
+    experiment: BaseExperiment,
     outcome: Outcome,
     history: list[dict[str, Any]],
     environment: dict[str, Any],

@@ -126,7 +126,7 @@ def test_a_dry_run_refuses_what_the_run_refuses(cli, short, tmp_path, monkeypatc
 
 def test_a_dry_run_of_what_is_done_asks_for_nothing_that_training_needs(cli, short, tmp_path, monkeypatch):
     assert cli(*short, "--method", "bce", "--slnir", 30)[0] == 0
-    monkeypatch.setattr("gridbench.training.experiment.build_method", None)
+    monkeypatch.setattr("gridbench.training.experiment.base.build_method", None)
     code, out, _ = cli(*short, "--method", "bce", "--slnir", 30, "--dry-run")
     assert code == 0
     assert re.search(r"^state +done$", out, re.MULTILINE)

@@ -179,7 +179,7 @@ def test_a_recipe_that_brings_a_faster_layout_leaves_records_without_it_what_the
     before, named = plan(), plan(memory_format="channels_last", fused=True)
     levels = recipes_of(before.config.dataset, before.archive.kind)
     fast = {name: replace(each, memory_format="channels_last", fused=True) for name, each in levels.items()}
-    monkeypatch.setattr("gridbench.plan.recipes_of", lambda name, kind: fast)
+    monkeypatch.setattr("gridbench.plan.make.recipes_of", lambda name, kind: fast)
     assert plan().id == named.id
     assert plan(memory_format="contiguous", fused=False).id == before.id
     for each in (before, named):
@@ -240,7 +240,7 @@ def test_a_raised_version_changes_the_identity(plan, monkeypatch, component):
 
 def test_a_raised_version_of_the_protocol_changes_the_identity(plan, monkeypatch):
     before = plan().id
-    monkeypatch.setattr("gridbench.plan.PROTOCOL_VERSION", PROTOCOL_VERSION + 1)
+    monkeypatch.setattr("gridbench.plan.make.PROTOCOL_VERSION", PROTOCOL_VERSION + 1)
     assert plan().id != before
 
 

@@ -112,8 +112,8 @@ def test_kept_descriptors_are_scored_without_passing_an_image(go, execution, mon
         raise AssertionError("an image was passed")
 
     monkeypatch.setattr("gridbench.evaluation.retrieval.describe", no_pass)
-    monkeypatch.setattr("gridbench.training.experiment.predict", no_pass)
-    monkeypatch.setattr("gridbench.training.experiment.evaluate_detectors", no_pass)
+    monkeypatch.setattr("gridbench.training.experiment.base.predict", no_pass)
+    monkeypatch.setattr("gridbench.training.experiment.experiment.evaluate_detectors", no_pass)
     scored = rescore(first.folder, {"distance": "cosine"}, execution(keep="all"))
     assert content(scored) == content(anew)
     for name in ("descriptors.npz", "predictions.npz"):
