@@ -12,25 +12,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbench.core.files import LARGEST_TABLE, open_file, read_bytes
-from gridbench.core.json_files import parse_json
+from gridbench.core.files import open_file
 from gridbench.core.zip_files import check_array_header
 from gridbench.datasets.archive.arrayfile import file_sha256
 from gridbench.datasets.archive.indexing import (
     CLEAN_LABEL_MAPS,
     CLEAN_SCENE_LABELS,
-    GEOREFERENCES,
-    GROUPS,
     INDEX,
     LABEL_MAPS,
-    NAMES,
     SCENE_LABELS,
     SPLIT,
     check_arrays,
     content_fingerprint,
+    damaged_archive,
     read_index,
 )
 from gridbench.datasets.archive.layout import IGNORE, SPLITS, Georeference
+from gridbench.datasets.archive.sample_lists import read_georeferences, read_names, read_sample_groups
 from gridbench.datasets.archive.statistics import band_statistics
 from gridbench.datasets.progress import Progress, silent
 from gridbench.errors import InputError, nearest, reason_of
@@ -124,11 +122,13 @@ class Archive:
             size = path.stat().st_size if path.is_file() else -1
             if size != facts["bytes"]:
                 found = "is missing" if size < 0 else f"has {size} bytes instead of {facts['bytes']}"
-                raise _damaged(directory, f"its file {path} {found}")
+                raise damaged_archive(directory, f"its file {path} {found}")
         try:
             archive = cls(directory, index)
         except (KeyError, TypeError, ValueError) as error:
-            raise _damaged(directory, f"it cannot be read ({type(error).__name__}: {error})") from error
+            raise damaged_archive(
+                directory, f"it cannot be read ({type(error).__name__}: {error})"
+            ) from error
         if _read_index(directory) != index:
             raise InputError(
                 f"The archive {directory} was packed anew while it was being opened. Run the same command again."
@@ -179,42 +179,17 @@ class Archive:
     @functools.cached_property
     def names(self) -> list[str]:
         """Name of each sample in packed order."""
-        try:
-            content = self._content(NAMES)
-            if b"\0" in content:
-                raise ValueError("they hold a zero byte")
-            names = content.decode().split("\n")[:-1]
-        except (OSError, ValueError) as error:
-            raise _damaged(self.directory, f"its names cannot be read ({reason_of(error)})") from error
-        return self._one_each(names, NAMES)
+        return read_names(self.directory, self._index, len(self))
 
     @functools.cached_property
     def sample_groups(self) -> list[str] | None:
         """Group of each sample in packed order, such as the scene that it was cut from; None without groups."""
-        if GROUPS not in self._index["files"]:
-            return None
-        try:
-            groups = parse_json(self._content(GROUPS), largest=LARGEST_TABLE)
-        except (OSError, ValueError) as error:
-            raise _damaged(self.directory, f"its groups cannot be read ({reason_of(error)})") from error
-        return self._one_each(groups, GROUPS)
+        return read_sample_groups(self.directory, self._index, len(self))
 
     @functools.cached_property
     def georeferences(self) -> list[Georeference | None] | None:
-        """Georeference of each sample, in packed order; None where no source file has one, or it was packed without."""
-        if GEOREFERENCES not in self._index["files"]:
-            return None
-        try:
-            entries = parse_json(self._content(GEOREFERENCES), largest=LARGEST_TABLE)
-            places = [
-                None if entry is None else Georeference(entry[0], tuple(map(float, entry[1])))  # type: ignore[arg-type]
-                for entry in entries
-            ]
-        except (OSError, ValueError, TypeError, LookupError) as error:
-            raise _damaged(
-                self.directory, f"its georeferences cannot be read ({reason_of(error)})"
-            ) from error
-        return self._one_each(places, GEOREFERENCES)
+        """Georeference of each sample in packed order; None if no sample has one."""
+        return read_georeferences(self.directory, self._index, len(self))
 
     def as_training(self) -> Archive:
         """Return a view of this archive in which every sample belongs to the train split, under another fingerprint.
@@ -294,21 +269,20 @@ class Archive:
             progress(done, len(files), f"checking {file}")
             found[file] = {"sha256": file_sha256(self.directory / file)}
             if found[file]["sha256"] != facts["sha256"]:
-                raise _damaged(
+                raise damaged_archive(
                     self.directory, f"its file {self.directory / file} has changed since it was packed"
                 )
         if content_fingerprint({**self._index, "files": found}) != self.fingerprint:
-            raise _damaged(self.directory, "its fingerprint is not that of its content")
+            raise damaged_archive(self.directory, "its fingerprint is not that of its content")
         progress(len(files), len(files), "computing the statistics again")
         self._verify_statistics()
         for maps in (self.label_maps, self.clean_label_maps):
             for label_map in () if maps is None else maps:
                 if bool(((label_map >= self.num_classes) & (label_map != IGNORE)).any()):
-                    raise _damaged(self.directory, "a label map holds a class that there is not")
-        # Reading them checks them.
-        assert (
-            len(self.names) == len(self.sample_groups or self.names) == len(self.georeferences or self.names)
-        )
+                    raise damaged_archive(self.directory, "a label map holds a class that there is not")
+        # Reading a list checks it; one that has been read may have changed since.
+        for read in (read_names, read_sample_groups, read_georeferences):
+            read(self.directory, self._index, len(self))
 
     def _verify_statistics(self) -> None:
         train = self.indices("train")
@@ -320,24 +294,7 @@ class Archive:
             ("mean", "std"), (self.mean, self.std), zip(*again, strict=True), strict=True
         ):
             if not np.allclose(stored, np.concatenate(found), rtol=1e-9, atol=0):
-                raise _damaged(self.directory, f"the {name} in its index is not that of its pixels")
-
-    def _content(self, file: str) -> bytes:
-        """Return the content of a file as it was packed: it is read when it is asked for, and may be another by then.
-
-        Raises:
-            ValueError: It is another, as where the archive has been packed anew since it was opened.
-            OSError: It cannot be read.
-        """
-        content = read_bytes(self.directory / file, LARGEST_TABLE)
-        if hashlib.sha256(content).hexdigest() != self._index["files"][file]["sha256"]:
-            raise ValueError(f"{file} has changed since it was packed, or since the archive was opened")
-        return content
-
-    def _one_each(self, values: Any, file: str) -> list[Any]:
-        if not isinstance(values, list) or len(values) != len(self):
-            raise _damaged(self.directory, f"{file} does not hold one entry an image")
-        return values
+                raise damaged_archive(self.directory, f"the {name} in its index is not that of its pixels")
 
     def _array(self, file: str) -> NDArray[Any]:
         path = self.directory / file
@@ -357,11 +314,4 @@ def _read_index(directory: Path) -> dict[str, Any]:
     try:
         return read_index(path)
     except (OSError, ValueError) as error:
-        raise _damaged(directory, reason_of(error)) from error
-
-
-def _damaged(directory: Path, what: str) -> InputError:
-    return InputError(
-        f"The packed archive {directory} cannot be used: {what}. Delete that folder and build it again: "
-        f"gridbench data prepare --help"
-    )
+        raise damaged_archive(directory, reason_of(error)) from error

@@ -17,6 +17,7 @@ from gridbench.core.json_files import read_json
 from gridbench.datasets.archive.arrayfile import file_sha256
 from gridbench.datasets.archive.layout import IGNORE, SPLITS, Layout
 from gridbench.datasets.archive.statistics import band_statistics
+from gridbench.errors import InputError
 
 __all__ = [
     "CLEAN_LABEL_MAPS",
@@ -32,6 +33,7 @@ __all__ = [
     "SPLIT",
     "check_arrays",
     "content_fingerprint",
+    "damaged_archive",
     "group_file",
     "make_index",
     "read_index",
@@ -210,3 +212,16 @@ def index_checksum(index: Mapping[str, Any]) -> str:
     """Hash an index without its own checksum."""
     rest = {key: value for key, value in index.items() if key != "checksum"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def damaged_archive(directory: Path, what: str) -> InputError:
+    """Return the error for an archive that cannot be used.
+
+    Args:
+        directory: Folder of the archive.
+        what: What is wrong with it.
+    """
+    return InputError(
+        f"The packed archive {directory} cannot be used: {what}. Delete that folder and build it again: "
+        f"gridbench data prepare --help"
+    )

@@ -22,7 +22,8 @@ from gridbench.datasets.archive.archive import Archive
 from gridbench.datasets.archive.building import build_once
 from gridbench.datasets.archive.indexing import INDEX
 from gridbench.datasets.archive.layout import SPLITS
-from gridbench.datasets.archive.writer import ArchiveWriter, discard, plan_digest
+from gridbench.datasets.archive.packing_plan import plan_digest
+from gridbench.datasets.archive.writer import ArchiveWriter, discard
 from gridbench.datasets.cache import archive_directory
 from gridbench.datasets.dataset import Progress, silent
 from gridbench.datasets.readers.base import Outcome, Plan, Unit

@@ -15,7 +15,8 @@ from gridbench.datasets.archive.archive import Archive
 from gridbench.datasets.archive.arrayfile import RowFile, write_array
 from gridbench.datasets.archive.building import build_once, packed_from
 from gridbench.datasets.archive.layout import GroupLayout, Layout, Sample
-from gridbench.datasets.archive.writer import ArchiveWriter, packed_order
+from gridbench.datasets.archive.packing_plan import packed_order
+from gridbench.datasets.archive.writer import ArchiveWriter
 from gridbench.errors import InputError
 
 LAYOUT = Layout((GroupLayout("g", ("only",), 4, 4, "uint8"),), ("a", "b", "c"))
