@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -18,6 +18,7 @@ from gridbench.methods.hooks import (
     ParameterGroup,
     SampleScores,
     Sampling,
+    StepOutput,
     TrainingView,
     check_views,
 )
@@ -50,27 +51,6 @@ __all__ = [
 ANY_LOSS: tuple[str, ...] = ("*",)
 NoiseRate = Callable[[Tensor, Tensor], float]
 """(N, C) labels and (N, C) probabilities -> estimated noise rate, 0 to 1."""
-
-
-@dataclass(frozen=True)
-class StepOutput:
-    """Output of one training step.
-
-    Attributes:
-        loss: Scalar that the trainer differentiates.
-        per_sample_loss: (B,) loss of each image under the descriptor network's head, with or without its graph.
-        noisy_score: (B,) higher means more probably mislabelled, or None if the method does not score samples.
-        selected: (B,) bool, images that this step treated as noisy, or None.
-        prediction: The head's output, detached, for memorisation and prevalence; None when there is none.
-        logs: Name -> scalar to average over the epoch.
-    """
-
-    loss: Tensor
-    per_sample_loss: Tensor
-    noisy_score: Tensor | None = None
-    selected: Tensor | None = None
-    prediction: Tensor | None = None
-    logs: Mapping[str, float | Tensor] = field(default_factory=dict)
 
 
 class Backbone(Protocol):

@@ -19,7 +19,7 @@ from gridbench.core.streams import torch_scope
 from gridbench.datasets import Archive
 from gridbench.evaluation.training_view import WholeTrainingSet
 from gridbench.methods.base import Batch, Method, StepOutput
-from gridbench.methods.hooks import check_output
+from gridbench.methods.checks import check_output
 from gridbench.plan import Plan
 from gridbench.training.checkpoint import load_checkpoint, save_checkpoint
 from gridbench.training.experiment import Experiment

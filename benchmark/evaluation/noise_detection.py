@@ -17,7 +17,7 @@ from gridbench.core.streams import numpy_stream
 from gridbench.evaluation.detectors import Detector, LabelledSet, collect, detectors_of
 from gridbench.evaluation.training_view import evaluating
 from gridbench.methods.base import Method, Objective
-from gridbench.methods.hooks import check_scores
+from gridbench.methods.checks import check_scores
 from gridbench.metrics.detection import detection_scores
 
 __all__ = [

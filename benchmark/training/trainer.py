@@ -17,7 +17,7 @@ from gridbench.errors import RunFailed
 from gridbench.evaluation.frozen_features import FrozenFeatures
 from gridbench.evaluation.training_view import WholeTrainingSet, draw_batch
 from gridbench.methods.base import Batch, Method, StepOutput
-from gridbench.methods.hooks import check_output, check_sampling, versions_of, written_to
+from gridbench.methods.checks import check_output, check_sampling, versions_of, written_to
 from gridbench.methods.tasks.task import Task
 from gridbench.training.checkpoint import Checkpoint
 from gridbench.training.epoch_metrics import EpochLog, Truth

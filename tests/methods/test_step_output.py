@@ -14,7 +14,7 @@ from gridbench.conformance.subject import Subject
 from gridbench.errors import InputError, RunFailed
 from gridbench.evaluation.retrieval import describe, predict
 from gridbench.methods.base import Loss, SampleScores, StepOutput
-from gridbench.methods.hooks import check_output, check_scores, versions_of, written_to
+from gridbench.methods.checks import check_output, check_scores, versions_of, written_to
 from gridbench.methods.plain import Plain
 from gridbench.training.epoch_metrics import EpochLog, Truth
 

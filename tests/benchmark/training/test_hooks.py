@@ -17,7 +17,7 @@ from gridbench.core.streams import numpy_stream
 from gridbench.errors import InputError, RunFailed
 from gridbench.evaluation.training_view import WholeTrainingSet, draw_batch
 from gridbench.methods.base import Batch, Geometry, Method, ParameterGroup, View
-from gridbench.methods.hooks import check_sampling
+from gridbench.methods.checks import check_sampling
 from gridbench.methods.plain import Plain
 from gridbench.registry import METHODS
 
