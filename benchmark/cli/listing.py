@@ -121,11 +121,11 @@ def _print_catalogue() -> None:
     widths = {"name": 12, "labels": 8, "idea": 16, "passes": 6, "keeps": 9, "extra": 6, "paper": 9}
     for heading, width in widths.items():
         table.add_column(heading, width=width)
-    told = {"may": "slnir", "clean": "clean labels", "": ""}
+    privileged = {"may": "slnir", "clean": "clean labels", "": ""}
     for each in METHODS:
         entry = CATALOGUE.get(each)
         if entry is not None:
-            rest = (entry.cost, entry.keeps, told[entry.told], entry.paper)
+            rest = (entry.cost, entry.state, privileged[entry.privileged], entry.paper)
             table.add_row(each, entry.labels, entry.idea, *rest)
         elif each not in BUILT_IN:
             origin = METHODS.origin(each)
@@ -184,7 +184,11 @@ def metrics() -> None:
 
 @listing.command()
 @click.option(
-    "--cache", type=click.Path(file_okay=False), default=None, metavar="DIR", help="Folder of archives."
+    "--cache",
+    type=click.Path(file_okay=False),
+    default=None,
+    metavar="DIR",
+    help="Folder of packed archives.",
 )
 @plugin_option
 def datasets(cache: str | None) -> None:
@@ -203,15 +207,19 @@ def datasets(cache: str | None) -> None:
 @listing.command()
 @click.argument("patterns", nargs=-1, metavar="[PATTERN]...")
 @click.option(
-    "--probe", is_flag=True, help="Build each, and show descriptor width, sign and usable distances."
+    "--probe",
+    is_flag=True,
+    help="Build each model, and show the width and sign of its descriptors and the usable distances.",
 )
-@click.option("--bands", type=click.IntRange(min=1), default=3, show_default=True, help="Bands, for --probe.")
+@click.option(
+    "--bands", type=click.IntRange(min=1), default=3, show_default=True, help="Number of bands for --probe."
+)
 @click.option(
     "--size",
     type=click.IntRange(min=8),
     default=64,
     show_default=True,
-    help="Side of the images, for --probe.",
+    help="Side of the images in pixels for --probe.",
 )
 def backbones(patterns: tuple[str, ...], probe: bool, bands: int, size: int) -> None:
     """List timm models whose name matches a PATTERN, such as 'resnet*'."""
@@ -246,7 +254,7 @@ def backbones(patterns: tuple[str, ...], probe: bool, bands: int, size: int) -> 
     default=224,
     show_default=True,
     metavar="PIXELS",
-    help="Side of images and label maps as the network sees them.",
+    help="Side of the images and label maps in pixels, as the network sees them.",
 )
 @click.option(
     "--latent",
@@ -257,7 +265,7 @@ def backbones(patterns: tuple[str, ...], probe: bool, bands: int, size: int) -> 
     help="Latent dimension of the VAE.",
 )
 @click.option("--output-stride", type=click.IntRange(1, 64), metavar="N", help="Stride of the feature map.")
-@click.option("--task", "tasks", multiple=True, metavar="NAME", help="Only this task; again for more.")
+@click.option("--task", "tasks", multiple=True, metavar="NAME", help="Only this task; can be repeated.")
 def parameters(
     backbone: str,
     classes: int,

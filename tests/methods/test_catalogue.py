@@ -47,8 +47,8 @@ def test_the_reference_has_every_method_and_loss():
 def test_a_method_that_is_told_the_noise_rate_or_clean_labels_says_so(name):
     method = METHODS.get(name)
     words = {word for row in describe(method.Parameters) for word in row[3].words}
-    told = "clean" if method.labels == "clean" else "may" if "slnir" in words else ""
-    assert CATALOGUE[name].told == told
+    privileged = "clean" if method.labels == "clean" else "may" if "slnir" in words else ""
+    assert CATALOGUE[name].privileged == privileged
     # No default depends on the noise rate.
     assert all(default != "slnir" for _, _, default, _ in describe(method.Parameters))
 
