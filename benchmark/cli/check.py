@@ -24,9 +24,11 @@ __all__ = ["check"]
     "parameters",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Parameter of the component; again for more.",
+    help="Parameter of the component; can be repeated.",
 )
-@click.option("--loss", "losses", multiple=True, metavar="NAME", help="Only with this loss; again for more.")
+@click.option(
+    "--loss", "losses", multiple=True, metavar="NAME", help="Check only with this loss; can be repeated."
+)
 @plugin_option
 def check(what: str, parameters: tuple[str, ...], losses: tuple[str, ...]) -> None:
     """Check whether a method, loss, noise model or data set does all that the harness relies on.

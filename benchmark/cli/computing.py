@@ -35,7 +35,7 @@ _OPTIONS = (
         "--workers",
         group="machine",
         type=click.IntRange(min=0),
-        help="local: processes, 0 computes in this one.  [default: as many as cores or devices can hold]",
+        help="local: number of processes, 0 to compute in this one.  [default: as many as fit the cores or devices]",
     ),
     option(
         "--threads",
@@ -43,14 +43,14 @@ _OPTIONS = (
         metavar="N|auto",
         default="1",
         show_default=True,
-        help="CPU threads of a run; another number counts as another machine. auto measures which is fastest here.",
+        help="CPU threads per run; runs with another number count as another machine's. auto measures the fastest.",
     ),
     option(
         "--device",
         "devices",
         group="machine",
         multiple=True,
-        help="local: device of a worker; again for more, assigned in turn.",
+        help="local: device of the workers; if repeated, workers take the devices in turn.",
     ),
     option(
         "--per-device",
@@ -58,7 +58,7 @@ _OPTIONS = (
         metavar="N|auto",
         default="auto",
         show_default=True,
-        help="local: runs at once on an accelerator; auto starts with one and measures what fits.",
+        help="local: concurrent runs per accelerator; auto starts with one and measures how many fit.",
     ),
     option(
         "--address",
@@ -74,21 +74,21 @@ _OPTIONS = (
         type=click.FloatRange(min=0),
         default=0.0,
         show_default=True,
-        help="ray: accelerators that a run asks for; 0.5 puts two runs on one.",
+        help="ray: accelerators per run; with 0.5, two runs share one.",
     ),
     option(
         "--time-limit",
         type=click.FloatRange(min=1),
         group="machine",
         metavar="SECONDS",
-        help="Longest time for one run.",
+        help="Time limit for each run.",
     ),
     option(
         "--max-failures",
         type=click.IntRange(min=1),
         group="machine",
         metavar="N",
-        help="Stop after that many failures.",
+        help="Stop after this many failed runs.",
     ),
 )
 

@@ -134,7 +134,7 @@ threads_option = option(
     default=1,
     show_default=True,
     group="machine",
-    help="CPU threads; another number counts as another machine.",
+    help="Number of CPU threads; runs with another number count as another machine's.",
 )
 
 
@@ -145,7 +145,7 @@ def keep_option(default: str) -> Callable[[F], F]:
         type=click.Choice(["light", "weights", "all"]),
         default=default,
         show_default=True,
-        help="How much a record holds: no weights and pictures, weights, or descriptors and predictions too.",
+        help="What a record holds: no weights and pictures, weights, or also descriptors and predictions.",
     )
 
 
@@ -177,7 +177,7 @@ plugin_option = option(
     expose_value=False,
     callback=_load_plugins,
     metavar="FILE",
-    help="Load methods, losses, noise models or data sets from this Python file; again for more.",
+    help="Load methods, losses, noise models or data sets from this Python file; can be repeated.",
 )
 quiet_option = option("--quiet", is_flag=True, help="Show no progress.")
 
@@ -213,7 +213,7 @@ _file_option = option(
     "config_file",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="YAML file with the names of the settings (noise_seed: 1); flags win.",
+    help="YAML file of settings by name, such as noise_seed: 1; flags take precedence.",
 )
 
 

@@ -57,7 +57,7 @@ class _Sweep(GroupedCommand):
     group="retrieval",
     type=click.IntRange(min=2),
     metavar="N",
-    help="Tries of each method in a selection.  [default: 10]",
+    help="Number of variants to try per method in a selection.  [default: 10]",
 )
 @option(
     "--metric",
@@ -66,7 +66,10 @@ class _Sweep(GroupedCommand):
     help="Validation score that --select chooses by.  [default: validation/ndcg]",
 )
 @click.option(
-    "--chosen", is_flag=True, default=None, help="Run what earlier selections in the folder of runs chose."
+    "--chosen",
+    is_flag=True,
+    default=None,
+    help="Run the variants that earlier selections in the folder of runs chose.",
 )
 @runs_option
 @cache_option

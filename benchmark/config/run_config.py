@@ -42,17 +42,17 @@ USUAL: Mapping[str, Any] = {
     "augment": "weak",
     "recipe": "common",
 }
-"""Settings added after runs had been published -> the value that is equal to what runs did before."""
+"""Settings added after runs had been published -> the value that reproduces those earlier runs."""
 
 BY_RECIPE = {name: USUAL[name] for name in ("memory_format", "fused")}
-"""Those that a data set's recipe may set, so that it matters whether the user gave them."""
+"""Those of them that a data set's recipe may set: for these, an explicit value differs from none."""
 
 
 class RunConfig(pydantic.BaseModel):
-    """Settings of a run. Fields that are None take the value of the data set's recipe, the method or the loss.
+    """Settings of a run. Fields that are None take their value from the data set's recipe, the method or the loss.
 
-    Every field changes the run's numbers and is part of its identity; where and how fast it runs is not in here. The
-    options of the command line are generated from these fields.
+    Every field can change the run's numbers and is part of its identity; options that only decide where and how fast it
+    is computed are no fields. The options of the command line are generated from the fields.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
@@ -61,19 +61,19 @@ class RunConfig(pydantic.BaseModel):
     method: str = _method("Training strategy.", "NAME", default="grid")
     loss: str | None = _method("Loss that the method trains with.", "NAME", "the method's own")
     parameters: dict[str, float | int | bool | str] = _method(
-        "Parameter of the method or its loss, such as -p lambda=20; again for more.",
+        "Parameter of the method or its loss, such as -p lambda=20; can be repeated.",
         flag="-p",
         default_factory=dict,
     )
     level: Literal["scene", "pixel", "single"] | None = _method(
-        "Labels that are learnt from: scene (several an image), pixel (label maps) or single (one an image).",
+        "Labels to learn from: scene (several per image), pixel (label maps) or single (one per image).",
         "NAME",
         "that of the loss",
         later=True,
     )
     noise: str = _noise("Noise model; swap is the paper's.", "NAME", default="swap")
     noise_parameters: dict[str, float | int | bool | str] = _noise(
-        "Parameter of the noise model; again for more.", flag="--noise-parameter", default_factory=dict
+        "Parameter of the noise model; can be repeated.", flag="--noise-parameter", default_factory=dict
     )
     slnir: Decimal = _noise(
         "Synthetic label noise injection ratio: percent of the training labels, an exact decimal.",
@@ -93,7 +93,7 @@ class RunConfig(pydantic.BaseModel):
     weights_prefix: str | None = _recipe(
         "Prefix of the parameter names in that file, if it holds several networks.",
         "TEXT",
-        "found",
+        "detected",
         later=True,
     )
     output_stride: int | None = _recipe(
@@ -113,16 +113,16 @@ class RunConfig(pydantic.BaseModel):
     batch_size: int | None = _recipe("Mini-batch size.", unset="recipe", ge=2, lt=2**31)
     learning_rate: float | None = _recipe("Learning rate.", unset="recipe", gt=0, le=100)
     train_size: int | None = _data(
-        "Number of training images, the first of the packed order; 0 for all.", unset="recipe", ge=0, lt=2**31
+        "Number of training images, taken in packed order; 0 for all.", unset="recipe", ge=0, lt=2**31
     )
     crop: int | None = _recipe(
         "Side of the random crop in pixels, 0 for none.", unset="recipe", ge=0, lt=2**31
     )
-    flips: bool | None = _recipe("Mirror images at random, both ways.", unset="recipe")
+    flips: bool | None = _recipe("Flip images at random, horizontally and vertically.", unset="recipe")
     brightness: float | None = _recipe(
-        "Half-width of the random brightness offset on standardised images.", unset="recipe", ge=0, le=10
+        "Largest random brightness offset, up or down, on standardised images.", unset="recipe", ge=0, le=10
     )
-    move_maps: bool | None = _recipe("Crop and mirror label maps with their images.", unset="protocol")
+    move_maps: bool | None = _recipe("Crop and flip label maps together with their images.", unset="protocol")
     crop_for: Literal["image", "run"] | None = _recipe(
         "Draw a random crop for each image, or one for the run.", unset="protocol"
     )
@@ -148,10 +148,10 @@ class RunConfig(pydantic.BaseModel):
         "Optimiser by its name in timm: adamw, sgd (Nesterov), momentum, ...", "NAME", "adam", later=True
     )
     momentum: float | None = _recipe(
-        "Momentum, of optimisers that have one.", unset="0.9", ge=0, lt=1, later=True
+        "Momentum, for optimisers that have one.", unset="0.9", ge=0, lt=1, later=True
     )
     weight_decay: float | None = _recipe(
-        "Weight decay of all weights but biases and those of normalisations.",
+        "Weight decay of all weights except biases and those of normalisation layers.",
         unset="0",
         ge=0,
         le=1,
@@ -165,7 +165,7 @@ class RunConfig(pydantic.BaseModel):
         later=True,
     )
     warmup_epochs: float | None = _recipe(
-        "Epochs in which the learning rate rises to its value in equal steps.", unset="0", ge=0, later=True
+        "Epochs over which the learning rate rises linearly to its value.", unset="0", ge=0, later=True
     )
     min_lr: float | None = _recipe(
         "Learning rate at which cosine and onecycle end, and below which step does not go.",
@@ -185,15 +185,15 @@ class RunConfig(pydantic.BaseModel):
         later=True,
     )
     ema: float | None = _recipe(
-        "Score the exponential moving average of the weights; the value is its decay per update.",
+        "Score the exponential moving average of the weights; the value is the decay per update.",
         unset="none",
         gt=0,
         lt=1,
         later=True,
     )
     augment: Literal["weak", "strong"] | None = _recipe(
-        "weak: crops, mirroring and brightness as set; strong: then rotation, shear, translation, gain, blur and "
-        "cut-out for any number of bands, too.",
+        "weak: crops, flips and brightness as set; strong: also rotation, shear, translation, gain, blur and "
+        "cut-out, for any number of bands.",
         "NAME",
         "weak",
         later=True,
@@ -202,12 +202,12 @@ class RunConfig(pydantic.BaseModel):
         "Strength of strong augmentation, 0 to 1.", unset="0.5", ge=0, le=1, later=True
     )
     freeze: Literal["backbone"] | None = _recipe(
-        "backbone: train the heads alone, on the descriptors of the backbone as it starts.",
+        "backbone: train only the heads, on the descriptors of the initial backbone.",
         "NAME",
         later=True,
     )
     recipe: Literal["common", "own"] | None = _recipe(
-        "common: the data set's, the same for all methods; own: what the method's own paper trains with.",
+        "common: the data set's recipe, the same for all methods; own: that of the method's own paper.",
         "NAME",
         "common",
         later=True,
@@ -220,19 +220,20 @@ class RunConfig(pydantic.BaseModel):
         measurable=True,
     )
     memory_format: Literal["contiguous", "channels_last", "auto"] | None = _machine(
-        "How images and weights lie in memory: contiguous, channels_last (often faster for convolutions), or auto.",
+        "Memory layout of images and weights: contiguous, channels_last (often faster for convolutions), or auto.",
         "NAME",
         "recipe",
         later=True,
         measurable=True,
     )
     fused: bool | None = _machine(
-        "Adam's fused kernel: the same formula in fewer passes over the weights, rounded otherwise.",
+        "Use Adam's fused kernel: the same formula in fewer passes over the weights, with different rounding.",
         unset="recipe",
         later=True,
     )
     compile: Literal[True] | None = _machine(
-        "Train through torch.compile: minutes of compiling first, and slightly different numbers.", later=True
+        "Train with torch.compile, which takes minutes to compile and gives slightly different numbers.",
+        later=True,
     )
     select: Literal["last", "best"] = _retrieval(
         "Score the weights of the last epoch, or of the best on validation with the last beside it.",

@@ -64,7 +64,7 @@ class _AuditGroup(GroupedCommand, click.Group):
     default=1,
     show_default=True,
     metavar="N",
-    help="Networks for each fold, on seeds of their own, whose predictions are averaged.",
+    help="Number of networks per fold, each with its own seed; their predictions are averaged.",
 )
 @option(
     "--splits",
@@ -72,7 +72,7 @@ class _AuditGroup(GroupedCommand, click.Group):
     type=click.Choice(["train", "all"]),
     default="train",
     show_default=True,
-    help="Audit the training labels, or those of validation and test, too: folds over all images.",
+    help="Audit only the training labels, or all labels, with folds over all images.",
 )
 @option(
     "--folds",
@@ -87,7 +87,7 @@ class _AuditGroup(GroupedCommand, click.Group):
     type=click.Choice(["group", "image"]),
     default="group",
     show_default=True,
-    help="Keep together what the archive knows to belong together (tiles of an image, squares), or nothing.",
+    help="Keep related images in one fold (tiles of an image, groups, map squares), or divide image by image.",
 )
 @option(
     "--group-pattern",
@@ -101,7 +101,7 @@ class _AuditGroup(GroupedCommand, click.Group):
     default=Path("audits"),
     show_default=True,
     metavar="DIR",
-    help="Folder of audits; each gets a folder of its own in it.",
+    help="Parent folder; each audit gets a folder of its own in it.",
 )
 @click.option(
     "--top",
@@ -111,7 +111,9 @@ class _AuditGroup(GroupedCommand, click.Group):
     metavar="N",
     help="How many suspicious labels the page shows; audit.csv lists ten times as many.",
 )
-@click.option("--dry-run", is_flag=True, help="Show what would be trained and how long it takes, and stop.")
+@click.option(
+    "--dry-run", is_flag=True, help="Show what would be trained and an estimate of the time, and stop."
+)
 @cache_option
 @device_option
 @threads_option
@@ -138,14 +140,14 @@ def audit(
     """List the labels that are probably wrong or missing, most suspicious first.
 
     Every image is scored by networks that were trained without it (k folds), by default small ones with plain BCE.
-    The result is audit.csv, and audit.html, a page on which you accept or reject each suggestion and see how far
-    down the list it is worth going. The same command again resumes, or only writes the files anew. With --slnir, noise
-    is put on top of the labels, and the tables tell how well it is found: a test on your own archive.
+    The result is audit.csv and audit.html, a page on which you accept or reject each suggestion, and which shows how
+    far down the list it is worth going. The same command again resumes an interrupted audit, or rewrites its files.
+    With --slnir, noise is added to the labels, and the tables show how well it is found: a test on your own archive.
 
-    Where every image has exactly one label, a finding is that another class should take its place (plain ce).
+    Where every image has exactly one label, plain ce is trained, and each finding suggests another class for it.
 
     With --loss pce, or another loss of label maps, the maps are audited: connected regions that are probably of another
-    class, missing and spurious objects, and displaced maps, one finding each. `apply` writes corrected masks then.
+    class, missing and spurious objects, and displaced maps, one finding each. `apply` then writes corrected masks.
 
     \b
       gridbench audit --dataset mine --dry-run

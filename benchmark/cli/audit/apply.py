@@ -46,16 +46,18 @@ __all__ = ["apply"]
     "original",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="The table that the archive was prepared from: labels.csv keeps its rows and all its columns.",
+    help="The table that the archive was prepared from; labels.csv then keeps all its rows and columns.",
 )
 @click.option(
-    "--key-column", metavar="NAME", help="Column of --labels that names the images, as when it was prepared."
+    "--key-column",
+    metavar="NAME",
+    help="Column of --labels that names the images, as given when the archive was prepared.",
 )
 @click.option(
     "--label-columns",
     multiple=True,
     metavar="NAME",
-    help="Columns of --labels that hold the labels; again for more.",
+    help="Columns of --labels that hold the labels; can be repeated.",
 )
 @click.option("--separator", metavar="WORD", help="Separator of the labels in a cell of --labels.")
 @click.option(
@@ -67,21 +69,21 @@ __all__ = ["apply"]
 @click.option(
     "--beyond-line",
     is_flag=True,
-    help="Change more than that unseen, though it may break more than it mends.",
+    help="Allow --top to change more labels than that, although this may do more harm than good.",
 )
 @click.option(
     "--kind",
     type=click.Choice(["both", "wrong", "missing"]),
     default="both",
     show_default=True,
-    help="Which labels --top counts.",
+    help="Labels to which --top applies.",
 )
 @click.option(
     "--splits",
     type=click.Choice(["train", "all"]),
     default="train",
     show_default=True,
-    help="Change training labels only, or validation and test labels, too, if they were audited.",
+    help="Change only training labels, or also validation and test labels if they were audited.",
 )
 @click.option(
     "--out",
@@ -90,16 +92,14 @@ __all__ = ["apply"]
     metavar="DIR",
     help="Output folder for labels.csv or the masks.",
 )
-@click.option(
-    "--force", is_flag=True, help="Replace a labels.csv, clean_labels.csv or images that are there."
-)
+@click.option("--force", is_flag=True, help="Replace existing labels.csv, clean_labels.csv and images.")
 @click.option(
     "--images",
     is_flag=True,
-    help="Write the images too, so that DIR can be prepared as it is (tiles, built-in).",
+    help="Also write the images, so that DIR can be prepared as it is (tiles, built-in archives).",
 )
 @click.option(
-    "--with-injected-noise", is_flag=True, help="Go on although the audited labels hold injected noise."
+    "--with-injected-noise", is_flag=True, help="Proceed although the audited labels contain injected noise."
 )
 @cache_option
 def apply(
@@ -117,11 +117,11 @@ def apply(
     """Write corrected labels from an audit as a table that `gridbench data prepare folder` reads.
 
     AUDIT is the folder that `gridbench audit` named. With both --decisions and --top, the
-    first of the list are changed unless they were rejected. Validation and test labels stay as they are, unless
-    --splits all changes them, too.
+    labels at the top of the list are changed unless they were rejected. Validation and test labels stay as they are
+    unless --splits all is given.
 
-    Of an audit of label maps, DIR gets corrected masks (PNG, or GeoTIFF with the image's coordinates where it has
-    some) and classes.csv instead.
+    For an audit of label maps, DIR instead gets classes.csv and corrected masks: PNG, or GeoTIFF with the coordinates
+    of the image where it has any.
 
     \b
       gridbench audit apply audits/FOLDER --decisions decisions.csv \\

@@ -56,15 +56,15 @@ SHOWN = ("ndcg@", "map@r", "unseen/ndcg@", "map_macro", "f1_macro", "hamming", "
     default=Path("audits/compared"),
     show_default=True,
     metavar="DIR",
-    help="Folder of the records; finished runs are reused.",
+    help="Folder of run records; finished runs are reused.",
 )
 @click.option(
     "--out",
     type=OutputFile(),
     metavar="FILE",
-    help="Write changes and scores to this JSON file, too.",
+    help="Also write changes and scores to this JSON file.",
 )
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
 @click.option("--dry-run", is_flag=True, help="Show what was changed and what would be trained, and stop.")
 @cache_option
 @device_option

@@ -26,12 +26,12 @@ __all__ = ["export"]
     "images, or FiftyOne's plain JSON for image classification; of georeferenced images, GeoJSON or GeoPackage of "
     "outlines in degrees: of findings in label maps, or of whole images with suspicious labels.",
 )
-@click.option("--out", type=OutputFile(), required=True, metavar="FILE", help="Where to.")
+@click.option("--out", type=OutputFile(), required=True, metavar="FILE", help="Output file.")
 @click.option(
     "--top",
     type=click.IntRange(min=1),
     metavar="N",
-    help="How many labels.  [default: up to the stopping line]",
+    help="Number of labels.  [default: up to the stopping line]",
 )
 @click.option(
     "--prefix",
@@ -45,7 +45,7 @@ __all__ = ["export"]
     metavar="TEXT",
     help="Suffix of the image names, such as .png.",
 )
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
 @cache_option
 def export(
     audit: Path,

@@ -42,10 +42,10 @@ __all__ = ["compare"]
     group="method",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Parameter of the method; again for more.",
+    help="Parameter of the method; can be repeated.",
 )
 @option(
-    "--method", "name", group="method", metavar="NAME", help="Which method of FILE, where it holds several."
+    "--method", "name", group="method", metavar="NAME", help="Name of the method, if FILE registers several."
 )
 @option(
     "--loss",
@@ -69,7 +69,7 @@ __all__ = ["compare"]
     "--quick",
     group="recipe",
     is_flag=True,
-    help="One noise rate and one seed: shows that it runs, and nothing else yet.",
+    help="One noise rate and one seed: shows only that the method runs.",
 )
 @option(
     "--metric",
@@ -88,12 +88,15 @@ __all__ = ["compare"]
     "--no-check",
     group="method",
     is_flag=True,
-    help="Do not check first that FILE does what the harness relies on.",
+    help="Skip the conformance checks of FILE.",
 )
 @click.option("--retry-failed", is_flag=True, help="Try failed runs again.")
 @click.option("--dry-run", is_flag=True, help="Show what would run, how long it may take, and stop.")
 @click.option(
-    "--format", "format_", type=click.Choice(FORMATS), help="[default: as --out ends, else terminal]"
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    help="[default: by the extension of --out, else terminal]",
 )
 @click.option("--out", type=OutputFile(), help="Write the tables to this file.")
 @plugin_option
@@ -124,8 +127,8 @@ def compare(
     """Check a method, run it on exactly the cells of the baselines, and show its place among them.
 
     FILE_OR_NAME is a plug-in file or a registered method. It sees the corrupted labels, the initial network, the seeds
-    and the settings that the baselines had; the same command again goes on where it stopped. Where the baselines were
-    computed on another machine, plain training is computed here too, and the method is paired with that.
+    and the settings that the baselines had; the same command again resumes where it stopped. Where the baselines were
+    computed on another machine, plain training is also computed here, and the method is paired with that.
 
     \b
     Examples:

@@ -113,7 +113,11 @@ def verify(name: str, cache: Path | None, quiet: bool) -> None:
     help="Write a contact sheet (PNG): images of every class, with labels and maps.",
 )
 @click.option(
-    "--count", type=click.IntRange(1, 400), default=24, show_default=True, help="Images on the sheet."
+    "--count",
+    type=click.IntRange(1, 400),
+    default=24,
+    show_default=True,
+    help="Number of images on the sheet.",
 )
 @click.option(
     "--format", "format_", type=click.Choice(["terminal", "json"]), default="terminal", show_default=True

@@ -36,7 +36,8 @@ __all__ = ["prepare"]
 def prepare() -> None:
     """Read an archive from disk, check it, and pack it under a name.
 
-    Afterwards `gridbench run --dataset NAME` works. The same command again goes on where it was interrupted.
+    Afterwards `gridbench run --dataset NAME` works. The same command again resumes an interrupted
+    packing.
     """
 
 
@@ -76,7 +77,7 @@ def _band_numbers(text: str | None) -> tuple[int, ...] | None:
 @land_use_options
 @click.option("--labels-from-maps", is_flag=True, help="Take scene labels from the label maps.")
 @click.option(
-    "--map-base", type=click.IntRange(0, 1), help="Whether grey maps count from 0 or 1.  [default: found]"
+    "--map-base", type=click.IntRange(0, 1), help="Whether grey maps count from 0 or 1.  [default: detected]"
 )
 def dlrsd(data: tuple[Path, ...], name: str, **given: Any) -> None:
     """Pack DLRSD: photographs of UC Merced, label maps, multi-labels.
@@ -110,16 +111,20 @@ def ucmerced(data: tuple[Path, ...], name: str, **given: Any) -> None:
 
 @prepare.command()
 @shared(data_option(several=True))
-@click.option("--pixels", type=click.Choice(["v1", "v2"]), help="Whose pixels, when both versions are there.")
 @click.option(
-    "--labels", type=click.Choice(["v1", "v2", "both"]), help="Whose labels; both: v1 noisy, v2 the truth."
+    "--pixels", type=click.Choice(["v1", "v2"]), help="Version whose pixels are packed, if both are given."
 )
-@click.option("--maps/--no-maps", default=None, help="Pack reference maps.  [default: when they are there]")
+@click.option(
+    "--labels",
+    type=click.Choice(["v1", "v2", "both"]),
+    help="Version whose labels are packed; both: v1 as noisy and v2 as clean labels.",
+)
+@click.option("--maps/--no-maps", default=None, help="Pack reference maps.  [default: if there are any]")
 @click.option(
     "--split", metavar="SPLIT", help="own, paper, or shares like 70/10/20.  [default: own, else paper]"
 )
-@click.option("--splits", type=FOLDER, metavar="DIR", help="Folder of your lists train, val, test.")
-@click.option("--exclude", type=FILE, multiple=True, metavar="FILE", help="A list of patches to leave out.")
+@click.option("--splits", type=FOLDER, metavar="DIR", help="Folder with your own lists train, val and test.")
+@click.option("--exclude", type=FILE, multiple=True, metavar="FILE", help="List of patches to leave out.")
 def bigearthnet(data: tuple[Path, ...], name: str, **given: Any) -> None:
     """Pack BigEarthNet (Sentinel-2), version 1 or 2, from TIFF files or an LMDB of safetensors.
 
@@ -153,7 +158,7 @@ def _embedded_options(options: dict[str, Any]) -> EmbeddedOptions:
     "--label-columns",
     multiple=True,
     metavar="NAME",
-    help="Column of labels, again for more.  [default: found]",
+    help="Column of labels; can be repeated.  [default: detected]",
 )
 @click.option("--clean-column", metavar="NAME", help="Column of the clean labels.")
 @image_options
@@ -182,16 +187,20 @@ def parquet(data: Path, name: str, **given: Any) -> None:
     "--images", required=True, type=FILE, metavar="FILE", help="A .npy of (N, H, W, bands) or (N, H, W)."
 )
 @click.option(
-    "--labels", required=True, type=FILE, metavar="FILE", help="A .npy, .npz or table, a row an image."
+    "--labels",
+    required=True,
+    type=FILE,
+    metavar="FILE",
+    help="A .npy file, .npz file or table with one row per image.",
 )
 @click.option("--label-column", "column", metavar="NAME", help="Column or array of the labels.")
 @click.option("--clean-column", metavar="NAME", help="Column or array of the clean labels.")
 @click.option(
     "--split-column",
     metavar="NAME",
-    help="Column or array that says train, val or test of each image.  [default: split ...]",
+    help="Column or array that holds train, val or test for each image.  [default: split ...]",
 )
-@click.option("--classes", type=FILE, metavar="FILE", help="Class names, one a line.")
+@click.option("--classes", type=FILE, metavar="FILE", help="Class names, one per line.")
 @image_options
 def arrays(name: str, **given: Any) -> None:
     """Pack an array of images with labels beside it, such as CIFAR-10 with the labels of CIFAR-10N.

@@ -41,9 +41,11 @@ def shared(data: Callable[[Any], Any] | None = None) -> Callable[[F], F]:
         click.option("--name", required=True, metavar="NAME", help="Name of the packed archive."),
         cache_option,
         click.option(
-            "--workers", type=click.IntRange(min=1, max=1024), help="Reading processes.  [default: by amount]"
+            "--workers",
+            type=click.IntRange(min=1, max=1024),
+            help="Number of reading processes.  [default: by the amount of data]",
         ),
-        click.option("--force", is_flag=True, help="Replace an archive of that name."),
+        click.option("--force", is_flag=True, help="Replace an existing archive of this name."),
         click.option("--dry-run", is_flag=True, help="Show how the files are interpreted, and stop."),
         quiet_option,
     )
@@ -52,7 +54,7 @@ def shared(data: Callable[[Any], Any] | None = None) -> Callable[[F], F]:
 
 def data_option(several: bool) -> Callable[[F], F]:
     """Return `--data`, for one folder or several."""
-    again = "; again for more" if several else ""
+    again = "; can be repeated" if several else ""
     return click.option(
         "--data", required=True, multiple=several, type=FOLDER, metavar="DIR", help=f"Your files{again}."
     )
@@ -61,7 +63,9 @@ def data_option(several: bool) -> Callable[[F], F]:
 land_use_options = _with(
     (
         shared(data_option(several=True)),
-        click.option("--labels", type=FILE, metavar="FILE", help="File of multi-labels.  [default: found]"),
+        click.option(
+            "--labels", type=FILE, metavar="FILE", help="File of multi-labels.  [default: detected]"
+        ),
     )
 )
 
@@ -72,7 +76,7 @@ _resize = click.option(
     help="Resize images to N px a side.",
 )
 _split = click.option(
-    "--split", help="Shares of train, val, test.  [default: 70/10/20, or what the files say]"
+    "--split", help="Shares of train, val, test.  [default: the split that the files give, else 70/10/20]"
 )
 _value_range = click.option(
     "--value-range", nargs=2, type=float, metavar="LOW HIGH", help="Stretch this range to 16 bits."
@@ -82,7 +86,7 @@ _nodata = click.option(
     default="drop",
     show_default=True,
     metavar="drop|mean|VALUE",
-    help="Pixels that are NaN or declared as no data: leave their image or tile out, or fill them.",
+    help="How to treat pixels that are NaN or declared as no data: drop their image or tile, or fill them.",
 )
 _max_pixels = click.option(
     "--max-pixels",
@@ -103,7 +107,7 @@ folder_options = _with(
             "--masks",
             type=FOLDER,
             metavar="DIR",
-            help="Folder of masks of the images' names.  [default: masks/ ...]",
+            help="Folder of masks, named like their images.  [default: masks/ ...]",
         ),
         click.option(
             "--labels",
@@ -111,27 +115,30 @@ folder_options = _with(
             metavar="FILE",
             help="Table of scene labels, or an export of COCO, Label Studio or CVAT.  [default: labels.csv ...]",
         ),
-        click.option("--clean-labels", type=FILE, metavar="FILE", help="A second table: the clean truth."),
+        click.option("--clean-labels", type=FILE, metavar="FILE", help="Second table, with clean labels."),
         click.option(
-            "--clean-masks", type=FOLDER, metavar="DIR", help="A second folder of masks: the clean truth."
+            "--clean-masks", type=FOLDER, metavar="DIR", help="Second folder of masks, with clean labels."
         ),
         click.option(
-            "--classes", type=FILE, metavar="FILE", help="Class names, with values or colours of the masks."
+            "--classes",
+            type=FILE,
+            metavar="FILE",
+            help="Class names, with their values or colours in the masks.",
         ),
         click.option(
             "--mask-values",
             type=FILE,
             metavar="FILE",
-            help="Which class each value or colour of the masks is: columns name and value, color, or r, g, b.",
+            help="Table of mask values: columns name and value, color, or r, g, b.",
         ),
         click.option(
-            "--key-column", metavar="NAME", help="Column that names the images.  [default: the one that does]"
+            "--key-column", metavar="NAME", help="Column that names the images.  [default: detected]"
         ),
         click.option(
             "--label-columns",
             multiple=True,
             metavar="NAME",
-            help="Column of a class, again for more; or the one that lists labels.  [default: found]",
+            help="Column of a class (can be repeated), or the one that lists labels.  [default: detected]",
         ),
         click.option(
             "--separator",
@@ -139,14 +146,16 @@ folder_options = _with(
             help="Separator of the labels in one cell.  [default: detected]",
         ),
         click.option(
-            "--split-column", metavar="NAME", help="Column of train, val and test.  [default: split ...]"
+            "--split-column",
+            metavar="NAME",
+            help="Column that holds train, val or test.  [default: split ...]",
         ),
         click.option(
             "--ignore-class",
             "ignore_classes",
             multiple=True,
             metavar="NAME",
-            help="A row of --classes that is no class.",
+            help="Row of --classes whose pixels have no class.",
         ),
         click.option(
             "--draw-masks", is_flag=True, help="Draw the outlines of an export in --labels as label maps."
@@ -154,7 +163,7 @@ folder_options = _with(
         click.option(
             "--overlap",
             type=click.Choice(["later", "smaller"]),
-            help="Which of two drawn objects is seen where they overlap.  [default: later]",
+            help="Which of two overlapping objects is drawn on top.  [default: later]",
         ),
         click.option(
             "--background",
@@ -168,21 +177,22 @@ folder_options = _with(
             help="Cut images into tiles of N px (needs masks).",
         ),
         click.option(
-            "--tile-overlap", type=click.IntRange(min=1), metavar="N", help="Pixels that tiles share."
+            "--tile-overlap",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Overlap of neighbouring tiles in pixels.",
         ),
-        click.option(
-            "--pad", is_flag=True, help="Fill up the tiles at the edges instead of leaving them out."
-        ),
+        click.option("--pad", is_flag=True, help="Pad the tiles at the edges instead of leaving them out."),
         _resize,
         click.option(
             "--min-cover",
             type=click.FloatRange(0, 1),
-            help="Cover from which a class of the mask counts.  [default: 0.01]",
+            help="Smallest share of the mask for which a class counts as a label.  [default: 0.01]",
         ),
         click.option(
             "--min-labelled",
             type=click.FloatRange(0, 1),
-            help="Share that must have a class.  [default: 0]",
+            help="Smallest share of the pixels that must have a class.  [default: 0]",
         ),
         _value_range,
         _split,

@@ -54,7 +54,7 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
     default="runs",
     show_default=True,
     metavar="DIR",
-    help="Folder that results are read from, or a file of compact records.",
+    help="Folder of run records, or a file of compact records.",
 )
 @click.option(
     "--baselines", is_flag=True, help="Read the records that ship with gridbench instead of a folder."
@@ -62,25 +62,34 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option("--metric", metavar="NAME", help="Metric to compare.  [default: ndcg at each run's own k]")
 @click.option("--dataset", multiple=True, metavar="NAME", help="Only this data set; can be repeated.")
 @click.option(
-    "--filter", "filters", multiple=True, metavar="CONDITION", help="Such as slnir>=30; can be repeated."
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="CONDITION",
+    help="Only runs that satisfy this condition, such as slnir>=30; can be repeated.",
 )
 @click.option(
-    "--rows", callback=_names, metavar="NAMES", help="Settings that head the rows.  [default: method,loss]"
+    "--rows", callback=_names, metavar="NAMES", help="Settings that identify a row.  [default: method,loss]"
 )
 @click.option(
-    "--columns", callback=_names, metavar="NAMES", help="Settings that head the columns.  [default: slnir]"
+    "--columns", callback=_names, metavar="NAMES", help="Settings that identify a column.  [default: slnir]"
 )
 @click.option(
-    "--format", "format_", type=click.Choice(FORMATS), help="[default: as --out ends, else terminal]"
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    help="[default: by the extension of --out, else terminal]",
 )
 @click.option("--statistics", is_flag=True, help="Add paired differences over seeds, ranks and areas.")
 @click.option(
     "--against",
     metavar="METHOD",
-    help="Compare with this method instead of plain training, or with: reported.",
+    help="Compare with this method instead of plain training, or with reported numbers: reported.",
 )
-@click.option("--selected", is_flag=True, help="Hide what a sweep's --select tried and did not choose.")
-@click.option("--reported", is_flag=True, help="Add the tables that papers report, set apart.")
+@click.option(
+    "--selected", is_flag=True, help="Hide the variants that a sweep's --select tried but did not choose."
+)
+@click.option("--reported", is_flag=True, help="Add the numbers that papers report, as separate tables.")
 @click.option("--figures", type=OutputFolder(), help="Draw every figure into this folder.")
 @click.option("--out", type=OutputFile(), help="Write to this file.")
 @click.pass_context

@@ -25,7 +25,7 @@ __all__ = ["export_bundle", "import_records", "nothing_finished", "own_records"]
 
 @click.command("export")
 @click.argument("bundle", type=OutputFile(), required=False)
-@click.option("--out", type=OutputFile(), metavar="FILE", help="The same as BUNDLE.")
+@click.option("--out", type=OutputFile(), metavar="FILE", help="Another way to give BUNDLE.")
 @click.option(
     "--runs",
     type=click.Path(),
@@ -33,12 +33,16 @@ __all__ = ["export_bundle", "import_records", "nothing_finished", "own_records"]
     default=("runs",),
     show_default=True,
     metavar="DIR",
-    help="Folder that results are read from, or a file of compact records; again for more.",
+    help="Folder of run records, or a file of compact records; can be repeated.",
 )
 @click.option(
-    "--filter", "filters", multiple=True, metavar="CONDITION", help="Such as method=grid; can be repeated."
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="CONDITION",
+    help="Only runs that satisfy this condition, such as method=grid; can be repeated.",
 )
-@click.option("--weights", is_flag=True, help="Pack the trained weights too.")
+@click.option("--weights", is_flag=True, help="Also pack the trained weights.")
 @click.option(
     "--compact",
     is_flag=True,
@@ -155,9 +159,11 @@ def _origin_of(file: Path) -> str:
     default="runs",
     show_default=True,
     metavar="DIR",
-    help="Folder that results are in.",
+    help="Folder of run records.",
 )
-@click.option("--origin", metavar="NAME", help="Whose records these are.  [default: the bundle's name]")
+@click.option(
+    "--origin", metavar="NAME", help="Origin under which the records are kept.  [default: the bundle's name]"
+)
 def import_records(bundle: Path, runs: str, origin: str | None) -> None:
     """Check BUNDLE and take its records in, kept apart from one's own by their origin."""
     from gridbench.leaderboard.bundles.bundle_import import import_bundle

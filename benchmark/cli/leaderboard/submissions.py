@@ -35,7 +35,11 @@ __all__ = ["submit", "verify_submission"]
     help="Folder of records.",
 )
 @click.option(
-    "--filter", "filters", multiple=True, metavar="CONDITION", help="Such as method=mine; again for more."
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="CONDITION",
+    help="Only runs that satisfy this condition, such as method=mine; can be repeated.",
 )
 @click.option(
     "--plugin",
@@ -43,7 +47,7 @@ __all__ = ["submit", "verify_submission"]
     multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Plug-in that the records were computed with: it is checked here and packed; again for more.",
+    help="Plug-in that the records were computed with, which is checked and packed; can be repeated.",
 )
 def submit(bundle: Path, runs: tuple[str, ...], filters: tuple[str, ...], plugins: tuple[Path, ...]) -> None:
     """Pack records, the plug-in that made them and its conformance report into BUNDLE, to be handed in.
@@ -82,12 +86,12 @@ def submit(bundle: Path, runs: tuple[str, ...], filters: tuple[str, ...], plugin
     "--recompute",
     multiple=True,
     metavar="RUN",
-    help="Compute this run again, by the start of its name; all: every.",
+    help="Recompute this run, given by the start of its name; all: every run.",
 )
 @click.option(
     "--run-plugin",
     is_flag=True,
-    help="Run the bundle's plug-in, which is code with your rights; read it first.",
+    help="Allow the bundle's plug-in to run: it is code that runs with your permissions, so read it first.",
 )
 @cache_option
 @device_option

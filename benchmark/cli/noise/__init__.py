@@ -66,7 +66,7 @@ noise.add_command(tables)
     "assigned",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Parameter of the noise; again for more.",
+    help="Parameter of the noise; can be repeated.",
 )
 @click.option("--level", type=click.Choice(list(PLAIN)), default="scene", show_default=True)
 @click.option("--noise-seed", metavar="N", default="0", show_default=True, help="Seed of the noise.")
@@ -118,12 +118,12 @@ def apply(
 
 @noise.command()
 @_folder
-@click.option("--dataset", metavar="NAME", help="Archive that the classes are named by.")
+@click.option("--dataset", metavar="NAME", help="Archive whose class names are shown.")
 @click.option(
     "--figure",
     type=OutputFile(),
     metavar="FILE",
-    help="Write the transition table as a figure (PNG).",
+    help="Draw the transition table to this file (PNG).",
 )
 @click.option(
     "--examples",

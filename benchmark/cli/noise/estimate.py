@@ -29,7 +29,9 @@ _file = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--noisy", type=_file, metavar="FILE", help="Noisy scene labels of the same images and classes."
 )
-@click.option("--dataset", metavar="NAME", help="Instead: an archive that was packed with both label files.")
+@click.option(
+    "--dataset", metavar="NAME", help="Instead of the two files: an archive that was packed with both."
+)
 @click.option(
     "--out",
     required=True,

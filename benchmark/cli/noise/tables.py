@@ -19,7 +19,9 @@ __all__ = ["tables"]
 
 
 @click.command()
-@click.option("--dataset", metavar="NAME", help="Also the rate of each on this archive's training labels.")
+@click.option(
+    "--dataset", metavar="NAME", help="Also show the rate of each table on this archive's training labels."
+)
 @click.option(
     "--level",
     type=click.Choice(["single", "scene"]),

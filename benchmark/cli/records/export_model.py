@@ -23,7 +23,7 @@ __all__ = ["export_model"]
 )
 @cache_option
 @plugin_option
-@click.option("--force", is_flag=True, help="Replace what is in the folder.")
+@click.option("--force", is_flag=True, help="Replace the content of the folder.")
 @quiet_option
 def export_model(record: Path, out: Path | None, cache: Path | None, force: bool, quiet: bool) -> None:
     """Write the network of a finished run so that timm alone loads it, with a model card.

@@ -20,7 +20,7 @@ __all__ = ["score"]
     "--runs",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Folder that the record goes to.  [default: beside RUN]",
+    help="Folder for the new record.  [default: beside RUN]",
 )
 @cache_option
 @plugin_option

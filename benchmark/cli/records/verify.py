@@ -39,7 +39,7 @@ __all__ = ["verify"]
     group="data",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Compact records, or a folder of runs, that hold METHOD's.  [default: those that ship with gridbench]",
+    help="Compact records, or a folder of runs, with those of METHOD.  [default: those that ship with gridbench]",
 )
 @option(
     "--runs",
@@ -47,12 +47,12 @@ __all__ = ["verify"]
     default=Path("verified"),
     show_default=True,
     metavar="DIR",
-    help="Folder that the run computed here goes to.",
+    help="Folder for the recomputed run.",
 )
 @cache_option
 @device_option
 @threads_option
-@option("--force", is_flag=True, help="Compute anew even if the run was computed here before.")
+@option("--force", is_flag=True, help="Recompute even if the run was recomputed here before.")
 @plugin_option
 @quiet_option
 def verify(

@@ -40,7 +40,7 @@ __all__ = ["reproduce"]
     "--dataset",
     group="data",
     metavar="NAME",
-    help="Another archive, such as bluemarble.  [default: the paper's own]",
+    help="Archive to use, such as bluemarble.  [default: the paper's own]",
 )
 @option(
     "--seeds", group="recipe", default="5", show_default=True, metavar="N", help="Seeds 0 to N-1, or a list."
@@ -56,7 +56,7 @@ __all__ = ["reproduce"]
     default=Path("reproduced"),
     show_default=True,
     metavar="DIR",
-    help="Where tables (Markdown, LaTeX) and figures (PNG, PDF) are written.",
+    help="Folder for tables (Markdown, LaTeX) and figures (PNG, PDF).",
 )
 @computing_options
 @keep_option("light")
@@ -80,7 +80,7 @@ def reproduce(
     """Compute a table or figure of the GRID paper on its exact grid, and compare measured with reported values.
 
     `list` says what each needs. The runs are ordinary ones: tables and figures share them, the same command again
-    goes on where it stopped, and what is done is not computed again.
+    resumes where it stopped, and nothing that is done is computed again.
 
     \b
       gridbench reproduce list

@@ -54,20 +54,20 @@ Row = tuple[str, str, str, str]
     "--log",
     type=click.Choice(["tensorboard", "wandb", "mlflow"]),
     multiple=True,
-    help="Log to this experiment tracker; again for more.  [extras: gridbench[tensorboard], [wandb], [mlflow]]",
+    help="Log to this experiment tracker; can be repeated.  [extras: gridbench[tensorboard], [wandb], [mlflow]]",
 )
 @click.option(
     "--log-dir",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Folder of what trackers write here.  [default: tensorboard in the run's folder; wandb, mlflow in --runs]",
+    help="Folder for the local files of trackers.  [default: tensorboard in the run's folder; wandb, mlflow in --runs]",
 )
 @click.option(
     "--profile",
     is_flag=True,
-    help="Show how long each phase took; an accelerator is waited for at each, so training is slower.",
+    help="Show the time of each phase; training is slower, since accelerators are synchronised at each.",
 )
-@click.option("--force", is_flag=True, help="Run anew even if the record is there.")
+@click.option("--force", is_flag=True, help="Run again even if the record exists.")
 @click.option("--dry-run", is_flag=True, help="Show what would run, and stop.")
 @quiet_option
 def run(
@@ -86,7 +86,7 @@ def run(
 ) -> None:
     """Corrupt the training labels, train a method, retrieve, and score the ranking.
 
-    The same command again resumes an unfinished run, and does nothing when it is done.
+    The same command again resumes an unfinished run, and does nothing if it is done.
 
     \b
     Examples:

@@ -27,17 +27,17 @@ LONGEST_REASON = 300
 @click.option(
     "--verify",
     is_flag=True,
-    help="Compare every file of the finished and imported runs with its hash, and scores with those of queries.",
+    help="Check every file of finished and imported runs against its hash, and scores against those of single queries.",
 )
-@click.option("--all", "everything", is_flag=True, help="List the finished runs and sweeps, too.")
-@click.option("--watch", is_flag=True, help="Repeat until nothing is left; a terminal shows a live table.")
+@click.option("--all", "everything", is_flag=True, help="Also list finished runs and sweeps.")
+@click.option("--watch", is_flag=True, help="Repeat until no run is left; on a terminal, as a live table.")
 @click.option(
     "--every",
     type=click.FloatRange(min=0.2),
     default=2.0,
     show_default=True,
     metavar="SECONDS",
-    help="Time between two looks of --watch.",
+    help="Interval of --watch.",
 )
 @click.option(
     "--format", "format_", type=click.Choice(["terminal", "json"]), default="terminal", show_default=True
