@@ -61,16 +61,16 @@ def in_words(error: BaseException) -> str:
     return message if isinstance(error, GridbenchError) else f"{type(error).__name__}: {message}"
 
 
-def reason_of(error: BaseException, told: object = None) -> str:
+def reason_of(error: BaseException, path: object = None) -> str:
     """Return the message of an error; one of the operating system in its words, without the number.
 
     Args:
         error: The error.
-        told: The path that the message around it names already, which is not told again.
+        path: The path that the surrounding message names, which is then left out here.
     """
     if not isinstance(error, OSError) or not error.strerror:
         return str(error)
-    if error.filename is None or str(error.filename) == str(told):
+    if error.filename is None or str(error.filename) == str(path):
         return error.strerror
     return f"{error.strerror}: {str(error.filename)!r}"
 

@@ -39,7 +39,7 @@ class DivideMix(TwoNetworks):
     """
 
     losses = ("ce",)
-    because = "it mixes and guesses one label an image"
+    because = "it mixes and guesses one label per image"
     views = ("weak", "weak")
     recipe: ClassVar[Mapping[str, Any]] = {
         # LiJunnan1992/DivideMix, Train_cifar.py: 64 labelled and 64 others; a tenth of the rate from epoch 150 on.

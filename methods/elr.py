@@ -40,7 +40,7 @@ class ELR(Plain):
 
         lambda_: float | None = parameter(
             None,
-            "weight of the regularisation; unset: 1 for several labels, 3 for one label an image",
+            "weight of the regularisation; unset: 1 for several labels, 3 for one",
             "several labels: RSiM's RCML, above 2 it may run away; one: shengliu66/ELR, CIFAR-10, symmetric noise",
             low=0,
             high=1000,
@@ -48,7 +48,7 @@ class ELR(Plain):
         )
         beta: float | None = parameter(
             None,
-            "share of the old in each update of the targets; unset: 0.9 for several labels, 0.7 for one label an image",
+            "share of the old in each update of the targets; unset: 0.9 for several labels, 0.7 for one",
             "several labels: RSiM's RCML; one: shengliu66/ELR, CIFAR-10, symmetric noise",
             low=0,
             high=1,

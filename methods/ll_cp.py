@@ -21,7 +21,7 @@ class LLCp(LargeLoss):
 
     As the paper defines it: published code tests the scheme with `is`, which is false for a name from the command line,
     and so runs LL-Ct; where it edits, it leaves out the k-th label. An epoch corrects the share delta of all labels.
-    Where that is less than one label a step, ours: not every step corrects one, since a ceiling each time would
+    Where that is less than one label per step, ours: not every step corrects one, since a ceiling each time would
     correct several times the share.
     """
 

@@ -32,7 +32,7 @@ class NPN(Plain):
     """
 
     losses = ("ce",)
-    because = "its partial and negative labels are terms of cross entropy over one label an image"
+    because = "its partial and negative labels are terms of cross entropy over one label per image"
     views = ("weak", "strong")
     recipe: ClassVar[Mapping[str, Any]] = {
         # Its README, for CIFAR-100; the rate is constant there during the warm-up and falls by a cosine after it.

@@ -10,7 +10,7 @@ from gridbench.registry import LOSSES, METHODS
 
 __all__ = ["LEVELS", "chosen_loss", "kin_of", "losses_at", "losses_of", "plain_loss", "usual_loss"]
 
-LEVELS = {"scene": "several scene labels an image", "pixel": "label maps", "single": "one label an image"}
+LEVELS = {"scene": "several scene labels per image", "pixel": "label maps", "single": "one label per image"}
 """Level of labels -> what it is of."""
 
 _USUAL = {"scene": "bce", "pixel": "pce", "single": "ce"}

@@ -36,7 +36,7 @@ class SOP(Plain):
     """
 
     losses = ("ce",)
-    because = "it models the noise of one label an image inside of the cross entropy"
+    because = "it models the noise of one label per image inside of the cross entropy"
     recipe: ClassVar[Mapping[str, Any]] = {
         # shengliu66/SOP, config_cifar10.json and README.
         "optimizer": "momentum",

@@ -199,7 +199,7 @@ def checked_ranking(ranking: Any, queries: int, size: int, depth: int) -> Ints:
             f"The ranking has shape {array.shape} and type {array.dtype}; expected ({queries}, ranks)."
         )
     if array.shape[1] < depth:
-        raise ValueError(f"The ranking holds {array.shape[1]} ranks a query; {depth} are needed.")
+        raise ValueError(f"The ranking holds {array.shape[1]} ranks per query; {depth} are needed.")
     array = array[:, :depth].astype(np.int64)
     if array.size and (array.min() < 0 or array.max() >= size):
         raise ValueError(

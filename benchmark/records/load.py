@@ -35,7 +35,7 @@ class LoadedRun(RunRecord):
 
     @cached_property
     def history(self) -> pd.DataFrame:
-        """One row an epoch: losses, and what was found of noisy samples as `detection/<score>`."""
+        """One row per epoch: losses, and what was found of noisy samples as `detection/<score>`."""
         import pandas as pd
 
         frame = pd.json_normalize(self.epochs(), sep="/")
@@ -94,9 +94,9 @@ class LoadedRun(RunRecord):
         _check_split(split)
         kept = self.arrays("predictions.npz")
         if split not in kept:
-            told = self.result.get("predictions") or {}
-            if "reason" in told:
-                raise InputError(f"The run in {self.folder} has no predictions: {told['reason']}.")
+            predictions = self.result.get("predictions") or {}
+            if "reason" in predictions:
+                raise InputError(f"The run in {self.folder} has no predictions: {predictions['reason']}.")
             raise InputError(
                 f"The run in {self.folder} keeps no predictions of {split!r}, and no record keeps the head. Compute it "
                 f"again: gridbench run --config {self.folder / 'config.json'} --keep all --force"

@@ -106,9 +106,9 @@ def _predictions(stored: StoredRun) -> Iterator[str]:
             known = [value for value in values if value is not None]
             if metric not in metrics or not known:
                 continue
-            told, mean = metrics[metric], math.fsum(known) / len(known)
-            if not math.isclose(told, mean, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
-                yield f"{metric} is {told:.6g}, but the scores of its classes have the mean {mean:.6g}"
+            recorded, mean = metrics[metric], math.fsum(known) / len(known)
+            if not math.isclose(recorded, mean, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
+                yield f"{metric} is {recorded:.6g}, but the scores of its classes have the mean {mean:.6g}"
         yield from outside_of_classes(metrics, prefix, classes)
 
 
@@ -130,15 +130,16 @@ def outside_of_classes(
         classes: Name -> C scores, None for a class without a positive.
     """
     for metric, name in BETWEEN.items():
-        values, told = classes.get(name) or [], metrics.get(prefix + metric)
+        values, recorded = classes.get(name) or [], metrics.get(prefix + metric)
         known = [value for value in values if value is not None]
-        if told is None or not known:
+        if recorded is None or not known:
             continue
         # Predictions of an absent class lower F1 and leave recall unchanged.
         low = 0.0 if len(known) < len(values) and name != "recall" else min(known)
-        if not low - TOLERANCE <= told <= max(known) + TOLERANCE:
+        if not low - TOLERANCE <= recorded <= max(known) + TOLERANCE:
             yield (
-                f"{prefix}{metric} is {told:.6g}, but the {name} of its classes is from {low:.6g} to {max(known):.6g}"
+                f"{prefix}{metric} is {recorded:.6g}, but the {name} of its classes is from {low:.6g} to "
+                f"{max(known):.6g}"
             )
 
 
@@ -195,7 +196,7 @@ def _epochs(stored: StoredRun) -> list[dict[str, Any]]:
 
 
 def _noise(stored: StoredRun) -> Iterator[str]:
-    told = stored.result.get("noise") or {}
+    recorded = stored.result.get("noise") or {}
     if not {"noise.json", "noise.npz"} <= stored.hashes.keys():
         return
     try:
@@ -204,35 +205,35 @@ def _noise(stored: StoredRun) -> Iterator[str]:
         yield f"noise: {error}"
         return
     for name in ("realised", "sha256"):
-        if name in told and told[name] != summary[name]:
-            yield f"noise/{name} is {told[name]!r}, but the list of changes gives {summary[name]!r}"
+        if name in recorded and recorded[name] != summary[name]:
+            yield f"noise/{name} is {recorded[name]!r}, but the list of changes gives {summary[name]!r}"
 
 
 def _history(stored: StoredRun) -> Iterator[str]:
     rows = _epochs(stored)
     for name in ("detection", "loss_detection"):
-        told, last = stored.result.get(name), rows[-1].get(name) if rows else None
-        if isinstance(told, Mapping) and isinstance(last, Mapping):
-            yield from _differences(name, told, last)
+        recorded, last = stored.result.get(name), rows[-1].get(name) if rows else None
+        if isinstance(recorded, Mapping) and isinstance(last, Mapping):
+            yield from _differences(name, recorded, last)
     if "history.json" in stored.hashes:
         yield from _means_over_epochs(stored, rows)
 
 
 def _means_over_epochs(stored: StoredRun, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     metrics, wanted = stored.result["metrics"], stored.config["config"].get("last_epochs")
-    told = {name: value for name, value in metrics.items() if name.startswith(LAST_EPOCHS)}
+    recorded = {name: value for name, value in metrics.items() if name.startswith(LAST_EPOCHS)}
     scored = [row["scores"] for row in rows if "scores" in row]
     if not all(is_group(scores, 1) for scores in scored):
         raise ValueError("the scores of an epoch are not of the form that histories have")
-    if told and rows and len(scored) != wanted:
+    if recorded and rows and len(scored) != wanted:
         yield f"{len(scored)} epochs of history.json have scores, and the settings ask for {wanted} (last_epochs)"
         return
     # What trains nothing has the same scores after every epoch.
     again = mean_over_epochs(rows) if rows else {LAST_EPOCHS + name: value for name, value in metrics.items()}
-    for name in told:
+    for name in recorded:
         if name not in again:
             yield f"{name} has a value, and the epochs of history.json have none"
-    yield from _differences("metrics", told, again)
+    yield from _differences("metrics", recorded, again)
     if scored:
         lead = LAST if stored.result.get("best_epoch") is not None else ""
         final = {name: metrics.get(lead + name) for name in scored[-1]}
@@ -243,12 +244,12 @@ def _unfounded(stored: StoredRun) -> Iterator[str]:
     """Yield the scores of predictions and detection that the record keeps nothing to compute from."""
     for prefix, classes in _scores_of_classes(stored):
         for name, metric in (*MACRO_MEANS.items(), *((name, metric) for metric, name in BETWEEN.items())):
-            told = prefix + metric
+            recorded = prefix + metric
             # F1 and the share of right pixels have other classes in records of scene labels and of label maps.
-            if told in stored.result["metrics"] and not any(
+            if recorded in stored.result["metrics"] and not any(
                 value is not None for value in classes.get(name, [])
             ):
-                yield f"{told} has a value, and result.json has no {name} of single classes"
+                yield f"{recorded} has a value, and result.json has no {name} of single classes"
     kept = _kept(stored)
     for level in ("image", "label"):
         for way, scores in ((stored.result.get("sample_detection") or {}).get(level) or {}).items():
@@ -265,9 +266,9 @@ def _unfounded(stored: StoredRun) -> Iterator[str]:
             yield f"{name} has scores, and the last epoch of history.json has none"
 
 
-def _differences(where: str, told: Mapping[str, Any], again: Mapping[str, Any]) -> Iterator[str]:
-    for name in told.keys() & again.keys():
-        one, other = told[name], again[name]
+def _differences(where: str, recorded: Mapping[str, Any], again: Mapping[str, Any]) -> Iterator[str]:
+    for name in recorded.keys() & again.keys():
+        one, other = recorded[name], again[name]
         both = isinstance(one, int | float) and isinstance(other, int | float)
         if not (math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE) if both else one == other):
             yield f"{where}/{name} is {one!r}, but what it is made of gives {other!r}"

@@ -120,12 +120,12 @@ class SweepStatus:
         ):
             if number:
                 parts.append(f"{number} {name}")
-        told = ", ".join(parts)
+        text = ", ".join(parts)
         if self.seconds_left is not None:
-            return f"{told}; about {duration(self.seconds_left)} to go"
+            return f"{text}; about {duration(self.seconds_left)} to go"
         if self.left and not self.running:
-            return f"{told}; nothing is running now, time: {self.rest.words()}"
-        return told
+            return f"{text}; nothing is running now, time: {self.rest.words()}"
+        return text
 
 
 @dataclass(frozen=True)

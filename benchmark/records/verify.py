@@ -166,8 +166,8 @@ def _verdict(
             "The losses of the first epoch differ by more than 0.1 %, where machines agree on four digits: this is "
             "another computation and not another machine.",
         )
-    told = f"The test score differs by {difference:+.2f} points; what machines differ by is {BOUND_SOURCE}."
-    return ("within" if abs(difference) <= BOUND else "differs"), told
+    remark = f"The test score differs by {difference:+.2f} points; what machines differ by is {BOUND_SOURCE}."
+    return ("within" if abs(difference) <= BOUND else "differs"), remark
 
 
 def _hashes(what: str, there: Any, here: Any) -> Line:

@@ -110,9 +110,9 @@ def _watch(
             elif event.kind in ("done", "failed", "busy"):
                 finished += 1
                 share[event.index] = 1.0
-                told = label + (f": {event.detail}" if event.kind != "done" else "")
-                failures += [told] if event.kind == "failed" else []
-                progress.say(f"{event.kind:6} {told}")
+                line = label + (f": {event.detail}" if event.kind != "done" else "")
+                failures += [line] if event.kind == "failed" else []
+                progress.say(f"{event.kind:6} {line}")
             detail = f"{finished} finished, {len(failures)} failed"
             progress.show("sweep", sum(share.values()), len(todo), detail)
             if max_failures and len(failures) >= max_failures:

@@ -94,9 +94,9 @@ def _refuse_unless_single(archive: Archive, labels: NDArray[np.uint8], instead: 
     found = [f"{none} with none"] * bool(none) + [f"{several} with several"] * bool(several)
     first = ", ".join(f"{archive.names[i]} ({counts[i]})" for i in wrong[:NAMED].tolist())
     raise InputError(
-        f"A single-label loss needs exactly one label an image, and the data set {archive.name!r} has "
+        f"A single-label loss needs exactly one label per image, and the data set {archive.name!r} has "
         f"{' and '.join(found)} among {len(archive)} images; the first, with their numbers of labels: {first}. "
-        f"For several labels an image: gridbench run --dataset {archive.name} --loss {instead}"
+        f"For several labels per image: gridbench run --dataset {archive.name} --loss {instead}"
     )
 
 

@@ -86,9 +86,9 @@ def why_missing(run: Run, name: str) -> str:
         return "recorded before its last epoch was scored, too; computed again with --force, it has them"
     if not is_prediction(name):
         return ""
-    told = run.stored.result.get("last_predictions" if name.startswith(LAST) else "predictions")
-    if not isinstance(told, dict) or not told:
+    predictions = run.stored.result.get("last_predictions" if name.startswith(LAST) else "predictions")
+    if not isinstance(predictions, dict) or not predictions:
         return "recorded before predictions were scored; computed again with --force, they have it"
-    if "reason" in told:
-        return str(told["reason"])
-    return of_other_labels(name, str(told.get("of"))) or "undefined for want of images or of positives"
+    if "reason" in predictions:
+        return str(predictions["reason"])
+    return of_other_labels(name, str(predictions.get("of"))) or "undefined for want of images or of positives"

@@ -117,8 +117,8 @@ def is_hash(value: object) -> bool:
 
 def _seconds(phases: object) -> dict[str, float]:
     """Return `seconds/<phase>` of an environment, without values that are no amount of time."""
-    told = phases if isinstance(phases, Mapping) else {}
-    return {f"seconds/{phase}": float(value) for phase, value in told.items() if _is_amount(value)}
+    seconds = phases if isinstance(phases, Mapping) else {}
+    return {f"seconds/{phase}": float(value) for phase, value in seconds.items() if _is_amount(value)}
 
 
 def _is_amount(value: object) -> TypeGuard[float]:

@@ -154,7 +154,9 @@ def as_run(stored: StoredRun, origin: str) -> Run | LeftOut:
             settings=settings,
             metrics=metrics_of(stored.result),
             reference=bool(stored.config.get("reference", False)),
-            note="; ".join(filter(None, (str(stored.config.get("note") or ""), _told(settings)))),
+            note="; ".join(
+                filter(None, (str(stored.config.get("note") or ""), _note_on_noise_rate(settings)))
+            ),
             origin=origin,
             stored=stored,
         )
@@ -167,11 +169,11 @@ def as_run(stored: StoredRun, origin: str) -> Run | LeftOut:
         return LeftOut(stored.folder, "corrupt", reason, settings, seed)
 
 
-def _told(settings: Mapping[str, Setting]) -> str:
+def _note_on_noise_rate(settings: Mapping[str, Setting]) -> str:
     """Return the footnote of a run that was given the noise rate; empty for other runs."""
     tied = [name for name, value in settings.items() if name.startswith("parameters.") and value == "slnir"]
     names = ", ".join(f"{name.removeprefix('parameters.')}=slnir" for name in tied)
-    return f"told the noise rate ({names})" if tied else ""
+    return f"given the noise rate ({names})" if tied else ""
 
 
 def _settings(config: Mapping[str, Any]) -> tuple[dict[str, Setting], int]:

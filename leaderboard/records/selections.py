@@ -62,12 +62,12 @@ def say_chosen(found: Collection, selections: Iterable[Chosen]) -> Collection:
         for cell in selection.cells:
             words.setdefault(cell, []).append(selection.words)
     settings = {run.cell: _without_noise(run) for run in found.runs if run.cell in words}
-    told: dict[str, list[str]] = {}
+    described: dict[str, list[str]] = {}
     for cell, same in settings.items():
-        told.setdefault(same, []).extend(words[cell])
+        described.setdefault(same, []).extend(words[cell])
     runs = [
         replace(run, note="; ".join(filter(None, (run.note, *dict.fromkeys(said)))))
-        if not run.origin and (said := told.get(_without_noise(run)))
+        if not run.origin and (said := described.get(_without_noise(run)))
         else run
         for run in found.runs
     ]

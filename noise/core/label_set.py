@@ -79,7 +79,7 @@ class LabelSet:
             InputError: Some have none or several; the message counts them.
         """
         check_single(
-            self.scene_labels, "Noise for single labels needs exactly one label an image, and", self.names
+            self.scene_labels, "Noise for single labels needs exactly one label per image, and", self.names
         )
 
     @cached_property

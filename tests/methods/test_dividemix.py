@@ -65,7 +65,7 @@ def test_each_network_learns_from_the_sets_that_the_other_one_makes(lab):
 
 
 def labelled_batch(lab, epoch=1):
-    """Two images for each set of both networks, with one label an image."""
+    """Two images for each set of both networks, with one label per image."""
     batch = lab.batch(8, epoch=epoch, indices=[2, 3, 1, 1, 4, 5, 0, 0])
     labels = torch.eye(lab.classes)[torch.arange(8) % lab.classes]
     return replace(batch, scene_labels=labels, sizes=(2, 2, 2, 2))

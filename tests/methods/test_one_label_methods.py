@@ -1,4 +1,4 @@
-"""Methods for one label an image: golden values of their official code, and identities."""
+"""Methods for one label per image: golden values of their official code, and identities."""
 
 from dataclasses import replace
 

@@ -163,7 +163,7 @@ def test_losses_have_kin_of_other_labels():
         ("elr", "pce", None, "Of the same family: ce, bce"),
         ("bce", None, "single", "Of the same family: ce"),
         ("grid", "gce", "scene", "Of the same family: bgce"),
-        ("lnc", None, "single", "does not learn from one label an image"),
+        ("lnc", None, "single", "does not learn from one label per image"),
         ("untrained", "ce", None, "takes no --loss"),
     ],
 )

@@ -85,7 +85,7 @@ def test_a_perfect_ranking_scores_one_where_something_is_relevant():
 def test_bad_input(score):
     for change, message in (
         ({"k": 0}, "k is 0"),
-        ({"k": 3}, "2 ranks a query; 3 are needed"),
+        ({"k": 3}, "2 ranks per query; 3 are needed"),
         ({"ranking": [[0, 2]]}, "indices 0 to 2"),
         ({"query_labels": [[0.5]]}, "allowed are 0 and 1"),
     ):

@@ -205,7 +205,7 @@ def _fact_rows(
     rows = [
         ("images", f"{len(archive)} of {height} x {width}: {splits}"),
         ("bands", bands),
-        ("labels an image", f"{facts.mean_labels:.2f} on average ({per_image})"),
+        ("labels per image", f"{facts.mean_labels:.2f} on average ({per_image})"),
         ("single labels", source or "no: not every image has exactly one label"),
         ("largest SLNIR", ", ".join(f"{level} labels {rate} %" for level, rate in largest.items())),
     ]

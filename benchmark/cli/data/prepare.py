@@ -47,7 +47,7 @@ def folder(data: Path, name: str, **given: Any) -> None:
     """Pack your own images, with a table of labels, masks, or both.
 
     --data holds images/ and labels.csv (columns file, labels, and if you like split, group; or one column of 0 and 1
-    for each class) or masks/ and classes.txt (one name a line) or classes.csv (name, value, color).
+    for each class) or masks/ and classes.txt (one name per line) or classes.csv (name, value, color).
 
     \b
       gridbench data prepare folder --data my/archive --name mine

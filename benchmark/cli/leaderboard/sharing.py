@@ -46,7 +46,7 @@ __all__ = ["export_bundle", "import_records", "nothing_finished", "own_records"]
 @click.option(
     "--compact",
     is_flag=True,
-    help="A few kilobytes a record: settings, results, history (4 digits), noise summary and environment; "
+    help="A few kilobytes per record: settings, results, history (4 digits), noise summary and environment; "
     "no rankings, pictures and weights.",
 )
 def export_bundle(

@@ -72,8 +72,8 @@ def _time(cost: Estimate) -> str:
 
     if not cost.known:
         return "unknown" if cost.unknown else "seconds"
-    told = duration(cost.seconds)
-    return f"{told} for {cost.known}, of {cost.unknown} unknown" if cost.unknown else told
+    text = duration(cost.seconds)
+    return f"{text} for {cost.known}, of {cost.unknown} unknown" if cost.unknown else text
 
 
 def _memory(cost: Estimate) -> str:

@@ -277,8 +277,8 @@ def _noisy_images(result: Any) -> str:
 
 def _predicted(record: RunRecord, prefix: str) -> str:
     """Return the first scores of what the head predicts of a split."""
-    told = record.result.get("predictions") or {}
-    shown = PREDICTED.get(str(told.get("of")), ())
+    predictions = record.result.get("predictions") or {}
+    shown = PREDICTED.get(str(predictions.get("of")), ())
     values = [(words, record.metrics.get(prefix + name)) for words, name in shown]
     return "\n".join(f"{words} {_percent(value)}" for words, value in values if value is not None)
 

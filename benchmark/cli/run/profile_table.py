@@ -27,7 +27,7 @@ WHAT = {
 
 
 def profile_rows(environment: dict[str, Any]) -> list[tuple[str, float, float | None]]:
-    """Return (phase, seconds, milliseconds a step or None) of a record; the seconds add up to the run's.
+    """Return (phase, seconds, milliseconds per step or None) of a record; the seconds add up to the run's.
 
     Args:
         environment: The record's environment.json; one from before phases were kept gives fewer rows.
@@ -42,7 +42,7 @@ def profile_rows(environment: dict[str, Any]) -> list[tuple[str, float, float | 
 
 
 def print_profile(record: RunRecord) -> None:
-    """Print the phases of a run with seconds, share, and milliseconds a step of training."""
+    """Print the phases of a run with seconds, share, and milliseconds per step of training."""
     from rich.table import Table
 
     from gridbench.core.console import Console
@@ -51,7 +51,7 @@ def print_profile(record: RunRecord) -> None:
     rows = profile_rows(environment)
     total = sum(seconds for _, seconds, _ in rows) or 1.0
     table = Table(title=f"Phases of {total:.1f} s", title_justify="left")
-    for name in ("phase", "seconds", "share", "ms a step"):
+    for name in ("phase", "seconds", "share", "ms per step"):
         table.add_column(name, justify="left" if name == "phase" else "right")
     table.add_column("")
     for phase, seconds, step in rows:

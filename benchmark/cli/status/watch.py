@@ -51,14 +51,14 @@ def watch_runs(
                     report = look()
                     live.update(picture(report), refresh=True)
         else:
-            told = lines(report)
-            say("\n".join(told), indent=11)
+            shown = lines(report)
+            say("\n".join(shown), indent=11)
             while not _over(report):
                 time.sleep(every)
                 report = look()
-                if lines(report) != told:
-                    told = lines(report)
-                    say("\n".join(["", *told]), indent=11)
+                if lines(report) != shown:
+                    shown = lines(report)
+                    say("\n".join(["", *shown]), indent=11)
     except KeyboardInterrupt:
         console.print()
     return report

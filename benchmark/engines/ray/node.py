@@ -131,12 +131,12 @@ class _Reporter:
 
     def __init__(self, tell: Callable[[tuple[Any, ...]], None]) -> None:
         self._tell = tell
-        self._told = 0.0
+        self._reported_at = 0.0
 
     def epoch(self, done: int, total: int, row: Any) -> None:
         now = time.monotonic()
-        if done in (1, total) or now - self._told > SECONDS_BETWEEN_EPOCHS:
-            self._told = now
+        if done in (1, total) or now - self._reported_at > SECONDS_BETWEEN_EPOCHS:
+            self._reported_at = now
             self._tell(("epoch", done, total))
 
 

@@ -60,7 +60,7 @@ class Chooser:
     say: Callable[[str], None]
     building: Progress | None = None
     documents: dict[str, dict[str, Any]] = field(default_factory=dict, init=False)
-    _told: set[str] = field(default_factory=set, init=False)
+    _announced: set[str] = field(default_factory=set, init=False)
 
     def settle(self, config: RunConfig) -> RunConfig:
         """Return the settings with every `auto` replaced by the chosen value.
@@ -141,12 +141,12 @@ class Chooser:
         lines = [f"{config.backbone}, batch {config.batch_size}, {self.device}{threads} ({how}):"]
         plainest = next(iter(times.values()), 0.0)
         lines += [
-            f"  {name:26} {1000 * seconds:9.1f} ms a step  {plainest / seconds:5.2f}x"
+            f"  {name:26} {1000 * seconds:9.1f} ms per step  {plainest / seconds:5.2f}x"
             for name, seconds in times.items()
         ]
         text = "\n".join([*lines, f"Chosen: {chosen}."])
-        if text not in self._told:
-            self._told.add(text)
+        if text not in self._announced:
+            self._announced.add(text)
             self.say(text)
 
 

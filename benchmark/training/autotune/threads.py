@@ -86,8 +86,8 @@ def fastest_threads(plan: Plan, cache: Path, say: Callable[[str], None]) -> int:
         machine_cache.put(file, key, known)
     rates = {int(number): rate for number, rate in known.items()}
     chosen = fewest_good(rates)
-    told = ", ".join(f"{rate:.1f} steps/s with {number}" for number, rate in sorted(rates.items()))
-    say(f"Threads of a run: {chosen} ({measured}, all processes together: {told}).")
+    by_threads = ", ".join(f"{rate:.1f} steps/s with {number}" for number, rate in sorted(rates.items()))
+    say(f"Threads of a run: {chosen} ({measured}, all processes together: {by_threads}).")
     return chosen
 
 

@@ -86,7 +86,7 @@ def read_classes(
         return read_class_table(options.mask_values, options.ignore_classes, of_masks=True)
     raise InputError(
         f"The masks of {root} hold numbers or colours; say what they stand for with --classes FILE: "
-        "one name a line, or a .csv with the columns name, value, color."
+        "one name per line, or a .csv with the columns name, value, color."
     )
 
 
@@ -118,7 +118,7 @@ def read_clean_labels(
     except InputError as error:
         if isinstance(error, UnknownLabel) and options.classes is None:
             raise InputError(
-                f"{error} If it is a class that the first labels lack, list all with --classes FILE, one name a line."
+                f"{error} If it is a class that the first labels lack, list all with --classes FILE, one name per line."
             ) from error
         if said == TableOptions():
             raise

@@ -217,7 +217,7 @@ def folder_labels(found: FoundFiles, class_names: Sequence[str] | None) -> Match
     labels[np.arange(len(folders)), [names.index(folder) for folder in folders]] = 1
     columns = {"split": [found.split[key] for key in parts]} if found.split else {}
     reading = (
-        f"labels: the folder of each image, {counted(len(set(folders)), 'class', 'classes')}, one label an image",
+        f"labels: the folder of each image, {counted(len(set(folders)), 'class', 'classes')}, one label per image",
     )
     table = LabelTable(list(parts), names, labels, columns, tuple(notes), reading)
     return MatchedTable(table, {key: row for row, key in enumerate(parts)})
@@ -237,6 +237,6 @@ def _refuse_other_folders(found: FoundFiles, parts: Mapping[str, tuple[str, ...]
     if unlabelled is not None:
         raise InputError(
             f"The folder {unlabelled!r} may be a class, or hold images without a label. Move it elsewhere, or list the "
-            "classes with --classes FILE, one name a line."
+            "classes with --classes FILE, one name per line."
         )
     return refuse_parallel_folders(folders)

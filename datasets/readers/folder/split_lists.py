@@ -89,7 +89,7 @@ def unread_splits(root: Path, images: Mapping[str, Path], apart_from: Sequence[P
 
 
 def is_name_list(path: Path) -> bool:
-    """Whether a file lists one name a line, so that it is a list of a split and no table of labels."""
+    """Whether a file lists one name per line, so that it is a list of a split and no table of labels."""
     if path.suffix.lower() not in LIST_SUFFIXES or not path.is_file():
         return False
     with path.open(encoding="utf-8", errors="replace") as file:

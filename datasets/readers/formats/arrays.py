@@ -39,7 +39,7 @@ class ArrayOptions:
 
     Attributes:
         images: `.npy` of (N, H, W, bands) or (N, H, W).
-        labels: `.npy`, `.npz` or table of one class number or name an image, or of (N, C) zeros and ones.
+        labels: `.npy`, `.npz` or table of one class number or name per image, or of (N, C) zeros and ones.
         column: Column of the table or array of the `.npz` with the labels; None when there is one.
         clean_column: The same for the clean labels; None without.
         classes: File of the class names, with their numbers where these are no running ones; None to call classes by

@@ -88,7 +88,7 @@ class ClassTable:
 def read_class_table(path: Path, ignore: Sequence[str] = (), of_masks: bool = False) -> ClassTable:
     """Read a class table.
 
-    A `.txt` holds one name a line, in the order of the masks' values, or a value (`1 water`) or colour
+    A `.txt` holds one name per line, in the order of the masks' values, or a value (`1 water`) or colour
     (`0 0 255 water`) before each name. Other tables have a header with `name` and, as needed, `value`
     and `color` (`#3C1098`, or three numbers) or `r`, `g`, `b`.
 
@@ -208,7 +208,7 @@ def _numbered(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _read_lines(path: Path) -> list[_Row]:
-    """Read one name a line; numbers before every name are its value, or its colour when there are three."""
+    """Read one name per line; numbers before every name are its value, or its colour when there are three."""
     lines = [canonical(line.strip().rstrip(",;").rstrip()) for line in read_text(path).splitlines()]
     lines = [line for line in lines if line]
     _refuse_other_lines(path, lines)
@@ -266,17 +266,17 @@ def _refuse_other_lines(path: Path, lines: Sequence[str]) -> None:
     half = next((line for line in lines if has_half(line) or line.endswith((":", "="))), None)
     if half is not None:
         raise InputError(
-            f"{path} holds the line {half[:40]!r}, as in JSON, YAML or Python. Write one name a line."
+            f"{path} holds the line {half[:40]!r}, as in JSON, YAML or Python. Write one name per line."
         )
     row = next((line for line in lines if _CELLS.fullmatch(line)), None)
     if row is not None:
         raise InputError(
             f"{path} holds the line {row[:40]!r}, as tables of several columns do. Save a .csv with a header such as "
-            "value,r,g,b,name, or write one name a line."
+            "value,r,g,b,name, or write one name per line."
         )
     signs = {",": "commas", ";": "semicolons", "|": "bars", "\t": "tabs"}
     if len(lines) == 1 and (sign := next((sign for sign in signs if sign in first), "")):
-        raise InputError(f"{path} holds one line with {signs[sign]}. Write one name a line.")
+        raise InputError(f"{path} holds one line with {signs[sign]}. Write one name per line.")
 
 
 def _values(table: RawTable, header: Sequence[str]) -> tuple[list[int | None], tuple[str, ...]]:

@@ -246,6 +246,6 @@ def refuse_mixed_numbers(divided: Sequence[Sequence[str]], where: Callable[[int]
         (number, at), (name, other) = first[True], first[False]
         raise InputError(
             f"{where(at)}: {number!r} is a number and {name!r} ({where(other)}) a name. Both may be classes, or one "
-            "class in two forms. List the classes with --classes FILE: one name a line, or, if numbers stand for "
+            "class in two forms. List the classes with --classes FILE: one name per line, or, if numbers stand for "
             "names, a table with the columns value and name."
         )

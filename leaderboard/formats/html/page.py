@@ -156,9 +156,9 @@ def _summary(report: Report) -> str:
 
 
 def _footer(details: Mapping[str, Any]) -> str:
-    told, pictured = len(details["runs"]), details["pictured"]
+    shown, pictured = len(details["runs"]), details["pictured"]
     return (
-        f"Made by gridbench {metadata.version('gridbench')} from run records. The file carries the details of {told} "
+        f"Made by gridbench {metadata.version('gridbench')} from run records. The file carries the details of {shown} "
         f"runs and the pictures of {pictured}; choose a number in the table to see them. It asks the network for "
         "nothing."
     )

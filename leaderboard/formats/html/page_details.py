@@ -61,7 +61,7 @@ def details_of(runs: Sequence[Run], budget: Budget) -> tuple[dict[str, Any], dic
     common = _common(chosen)
     environments = _Environments()
     left = budget.pictures
-    told = []
+    contents = []
     for run in chosen:
         content = _run(run, common, environments)
         if left > 0:
@@ -69,15 +69,15 @@ def details_of(runs: Sequence[Run], budget: Budget) -> tuple[dict[str, Any], dic
             if strips is not None and len(strips["image"]) <= left:
                 left -= len(strips["image"])
                 content["strips"] = strips
-        told.append(content)
-    pictured = sum("strips" in content for content in told)
+        contents.append(content)
+    pictured = sum("strips" in content for content in contents)
     details = {
         "common": {name: _short(value) for name, value in common.items() if value != ""},
         "environments": [dict(entries) for entries in environments.known],
-        "runs": told,
+        "runs": contents,
         "pictured": pictured,
         "left_out": (
-            f"This page carries the details of {len(told)} of {len(runs)} runs; those of this run are in its folder."
+            f"This page has the details of {len(contents)} of {len(runs)} runs; those of this run are in its folder."
         ),
     }
     return details, {_key(run): at for at, run in enumerate(chosen)}
@@ -124,8 +124,8 @@ def _metrics(run: Run) -> Iterable[tuple[str, str]]:
 def _environment(run: Run) -> tuple[dict[str, str], list[tuple[str, str]]]:
     entries = dict(flatten(run.environment))
     timing = [(n, _short(v)) for n, v in entries.items() if n == "started" or n.startswith("seconds.")]
-    told = {name for name, _ in timing} | {"schema"}
-    return {name: _short(value) for name, value in entries.items() if name not in told}, timing
+    apart = {name for name, _ in timing} | {"schema"}
+    return {name: _short(value) for name, value in entries.items() if name not in apart}, timing
 
 
 def _noise(run: Run) -> dict[str, str]:
@@ -136,8 +136,10 @@ def _noise(run: Run) -> dict[str, str]:
     if not isinstance(manifest, Mapping):
         return {}
     # Lists, such as counts per class, stay in the record: the page has no room for them.
-    told = {name: value for name, value in flatten(manifest) if name != "schema" and value is not None}
-    return {name: _short(value) for name, value in list(told.items())[:60] if not str(value).startswith("[")}
+    entries = {name: value for name, value in flatten(manifest) if name != "schema" and value is not None}
+    return {
+        name: _short(value) for name, value in list(entries.items())[:60] if not str(value).startswith("[")
+    }
 
 
 def _history(run: Run) -> dict[str, Any] | None:

@@ -36,7 +36,7 @@ class BSCE(Loss):
         alpha: float = parameter(
             1.0,
             "weight of BCE",
-            "ours; the paper's values for one label an image are 0.1 (CIFAR-10) and 6 (CIFAR-100)",
+            "ours; the paper's values for one label per image are 0.1 (CIFAR-10) and 6 (CIFAR-100)",
             low=0,
             high=1000,
             search=(0.01, 0.03, 0.1, 0.3, 0.5, 1.0, 2.0, 4.0, 6.0, 10.0),

@@ -166,7 +166,7 @@ def _epochs(settings: Settings, arithmetic: str, layout: str | None, compiled: b
         "images/s": images / median,
         "lowest": images / max(rounds),
         "highest": images / min(rounds),
-        "ms a step": 1000 * median / (images / trainer.settings.batch_size),
+        "ms per step": 1000 * median / (images / trainer.settings.batch_size),
         "data, share of a step": spent["data"] / in_step,
         "first epoch, s": first,
     }

@@ -19,7 +19,7 @@ WRONG = {4: 2, 9: 1}
 
 @pytest.fixture
 def single(open_page, audit_by_hand, tmp_path):
-    """Open the page of an audit of one label an image, with two labels that the models contradict."""
+    """Open the page of an audit of one label per image, with two labels that the models contradict."""
 
     def build(target):
         layout = Layout((GroupLayout("rgb", ("r", "g", "b"), 8, 8, "uint8"),), CLASSES)

@@ -142,7 +142,7 @@ def test_a_profile_shows_every_phase(cli, short):
     assert code == 0
     assert re.search(r"Learning rate at the end of each epoch: 0\.00\d+, 0?[\d.e-]+\n", out), out
     for phase in (
-        "Phases of", "ms a step", "data", "forward", "backward", "optimizer", "detection", "checkpoint",
+        "Phases of", "ms per step", "data", "forward", "backward", "optimizer", "detection", "checkpoint",
         "validation", "retrieval", "sample_detection",
     ):  # fmt: skip
         assert phase in out

@@ -205,7 +205,7 @@ def test_rows_that_were_told_the_noise_rate_say_so_below_the_table(runs, write_r
     write_run(runs, method="bce", parameters={})
     (table,) = tables(runs)
     assert {row.names[0]: row.note for row in table.rows} == {"co_teaching": "[1]", "bce": ""}
-    assert "[1] told the noise rate (tau=slnir)" in table.notes
+    assert "[1] given the noise rate (tau=slnir)" in table.notes
 
 
 @pytest.mark.parametrize(("slnir", "told"), [("0", True), ("30", False)])

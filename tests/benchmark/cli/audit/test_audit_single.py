@@ -1,4 +1,4 @@
-"""`gridbench audit` of one label an image, from a folder for each class to a replaced label."""
+"""`gridbench audit` of one label per image, from a folder for each class to a replaced label."""
 
 import csv
 

@@ -110,7 +110,7 @@ def test_a_folder_for_each_class_gives_one_label_an_image(tmp_path):
     assert (archive.scene_labels.sum(1) == 1).all()
     labels = by_name(archive, archive.scene_labels)
     assert labels["Sea Lake/x1"].tolist() == [0, 0, 1]
-    assert "labels: the folder of each image, 3 classes, one label an image" in archive.report["reading"]
+    assert "labels: the folder of each image, 3 classes, one label per image" in archive.report["reading"]
 
 
 def test_a_folder_for_each_class_below_those_of_the_splits(tmp_path):

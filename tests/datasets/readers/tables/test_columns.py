@@ -244,7 +244,7 @@ def test_the_prefix_of_files_uploaded_to_label_studio_is_known(tmp_path):
 @pytest.mark.parametrize("text", ["- sea\n- land\n", "'sea'\n'land'\n", '"sea"\n"land"\n'])
 def test_lists_of_classes_in_yaml_or_python_are_refused(tmp_path, text):
     (tmp_path / "classes.txt").write_text(text)
-    with pytest.raises(InputError, match="Write one name a line"):
+    with pytest.raises(InputError, match="Write one name per line"):
         read_class_table(tmp_path / "classes.txt")
 
 
