@@ -120,7 +120,7 @@ class Method(nn.Module):
     Attributes:
         losses: Names of the supported losses, `ANY_LOSS`, or empty for a method that trains nothing.
         compares_losses: Whether it takes a small loss as evidence of a clean label, which excludes signed losses.
-        because: Why only these losses are supported; shown if another one is requested.
+        because: Reason why only these losses are supported; shown if another one is requested.
         labels: Which labels it learns from: the corrupted ones, the clean ones (a reference row), or none.
         ranking: Ranking used for retrieval: by descriptors, or at random (a reference row).
         version: Incremented when its numbers change.
@@ -169,13 +169,13 @@ class Method(nn.Module):
             raise TypeError(f"The method {cls.__name__} cannot be used: {error}.") from error
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; a network or a parameter may not have the name of a part of every method."""
+        """Set an attribute; a network or a parameter may not take a name that the base class defines."""
         if isinstance(value, (nn.Module, nn.Parameter)):
             self._refuse_taken(name)
         super().__setattr__(name, value)
 
     def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
-        """Register a buffer; it may not have the name of a part of every method."""
+        """Register a buffer; it may not take a name that the base class defines."""
         self._refuse_taken(name)
         super().register_buffer(name, tensor, persistent)
 
@@ -230,10 +230,10 @@ class Method(nn.Module):
         """Return which images an epoch draws; called after `on_epoch_start`.
 
         None: every image once, in random order. A tensor of (N,) weights: N images, drawn with replacement in
-        proportion to them. A list of tensors of indices: with one, these images once, in random order; with several,
-        every mini-batch holds an equal share of each list, side by side in the order of the lists, and `batch.parts`
-        has them one by one. The epoch is then as long as the first list; of the others, each is shuffled and repeated
-        as often as that needs.
+        proportion to the weights. A list with one tensor of indices: these images once, in random order. A list with
+        several: every mini-batch holds an equal share of each, in the order of the list, and `batch.parts` has the
+        shares separately. The epoch is then as long as the first tensor; the others are shuffled and repeated as often
+        as needed.
 
         Args:
             epoch: Epoch from 0.
@@ -280,7 +280,7 @@ class Method(nn.Module):
 
 
 def _check_declared(cls: type[Method]) -> None:
-    """Refuse declarations of another type: text, for example, would be taken for a list of its letters.
+    """Refuse class attributes of the wrong type; a string, for example, would be read as a list of its letters.
 
     Raises:
         ValueError: With the reason.

@@ -18,18 +18,18 @@ __all__ = ["check_output", "check_sampling", "check_scores", "versions_of", "wri
 HISTORY = (
     "detection", "epoch", "learning_rate", "loss", "loss_detection", "memorised", "predicted_prevalence", "validation"
 )  # fmt: skip
-"""What a row of the history holds of every method, so that no method may log anything by these names."""
+"""Names in the history that are reserved, since every method has them; a method may not log under them."""
 
 
 def check_output(output: Any, size: int) -> None:
-    """Check the form of what a step returned; nothing is read off the device.
+    """Check the type and shapes of the output of a step, without reading from the device.
 
     Args:
         output: What `Method.step` returned.
         size: Images of the batch.
 
     Raises:
-        ValueError: It is no `StepOutput`, or a part of it is of another shape or type.
+        ValueError: It is not a `StepOutput`, or a part has the wrong shape or type.
     """
     if not all(hasattr(output, name) for name in ("loss", "per_sample_loss", "logs")):
         raise ValueError(f"it returned a {type(output).__name__}, not a StepOutput")
@@ -67,7 +67,7 @@ def check_output(output: Any, size: int) -> None:
 
 
 def check_scores(scores: Any, num_samples: int, method: str) -> None:
-    """Check the form of what `score_samples` of a method returned.
+    """Check the type and shapes of what `score_samples` of a method returned.
 
     Raises:
         RunFailed: It is neither None nor `SampleScores` of one number per image.
@@ -104,7 +104,7 @@ def _is_number(value: Any) -> bool:
 
 
 def versions_of(batch: Batch) -> dict[str, tuple[Tensor, int]]:
-    """Return the tensors of a batch by name, each with how often it has been written to."""
+    """Return the tensors of a batch by name, each with its version, which counts the writes to it."""
     views = {"batch": batch, **{f"batch.views[{i}]": view for i, view in enumerate(batch.views[1:], 1)}}
     return {
         f"{where}.{name}": (value, value._version)
@@ -115,12 +115,12 @@ def versions_of(batch: Batch) -> dict[str, tuple[Tensor, int]]:
 
 
 def written_to(versions: Mapping[str, tuple[Tensor, int]]) -> str:
-    """Return the name of the first tensor that was written to since; empty without one."""
+    """Return the name of the first tensor that has been written to since; empty if there is none."""
     return next((name for name, (value, before) in versions.items() if value._version != before), "")
 
 
 def check_sampling(sampling: Any, num_samples: int, batch_size: int) -> tuple[Tensor | None, list[Tensor]]:
-    """Return the weights, or the lists of indices, that a sampler gave; neither where every image is visited once.
+    """Return the weights or the lists of indices that a sampler gave; neither if every image is visited once.
 
     Args:
         sampling: What `Method.sampler` returned.
@@ -128,7 +128,7 @@ def check_sampling(sampling: Any, num_samples: int, batch_size: int) -> tuple[Te
         batch_size: Images per step.
 
     Raises:
-        ValueError: It is none of the things that a sampler may return.
+        ValueError: It is nothing that a sampler may return.
     """
     if sampling is None:
         return None, []
@@ -136,8 +136,8 @@ def check_sampling(sampling: Any, num_samples: int, batch_size: int) -> tuple[Te
         weights = sampling.detach().cpu().double()
         if not sampling.is_floating_point() or weights.shape != (num_samples,):
             raise ValueError(
-                f"it returned a tensor {sampling.dtype} of the shape {tuple(sampling.shape)}; weights are a tensor of "
-                f"floats of the shape ({num_samples},), and lists of indices stand in a list: [indices]"
+                f"it returned a {sampling.dtype} tensor of the shape {tuple(sampling.shape)}; weights are a tensor of "
+                f"floats of the shape ({num_samples},), and indices are given as a list of tensors: [indices]"
             )
         if not bool(torch.isfinite(weights).all() and (weights >= 0).all() and (weights > 0).any()):
             raise ValueError("its weights must be finite, at least 0, and not all 0")
@@ -147,8 +147,8 @@ def check_sampling(sampling: Any, num_samples: int, batch_size: int) -> tuple[Te
         integers = isinstance(indices, Tensor) and indices.dtype in (torch.int32, torch.int64)
         if not integers or indices.ndim != 1:
             raise ValueError(
-                f"its list {number} is no tensor of integers of the shape (n,); of a mask, give "
-                "mask.nonzero().flatten()"
+                f"its list {number} is no tensor of integers of the shape (n,); turn a mask into "
+                "indices by mask.nonzero().flatten()"
             )
         if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < num_samples:
             raise ValueError(f"its list {number} holds indices beyond 0 to {num_samples - 1}")

@@ -76,7 +76,7 @@ class ParameterGroup:
     def __post_init__(self) -> None:
         what = f"the parameter group {self.name!r}"
         if self.lr is None and self.momentum is not None:
-            raise ValueError(f"{what} has a momentum of its own and no lr of its own; give both or neither")
+            raise ValueError(f"{what} has a momentum but no lr of its own; give both or neither")
         if self.lr is not None and self.lr_factor != 1.0:
             raise ValueError(f"{what} has both lr and lr_factor; give one of them")
         for name, low, high in (
@@ -130,7 +130,7 @@ class TrainingView(Protocol):
         """Apply a function to the whole training set, in its order, in evaluation mode and without gradients.
 
         Args:
-            function: A mini-batch -> tensor (B, ...), or several of such.
+            function: A mini-batch -> tensor (B, ...), or several such tensors.
             views: Augmentations to draw for each image, which `batch.views` then holds; without any, images and maps
                 are cut at the centre, as in evaluation.
 
@@ -142,7 +142,7 @@ class TrainingView(Protocol):
         """Apply a function to the training set as `apply` does, and average the entries that it returns.
 
         Args:
-            function: A mini-batch -> values of the entries of the loss; one or several of such.
+            function: A mini-batch -> one or several values of the entries of the loss.
         """
 
 
@@ -169,14 +169,17 @@ class SampleScores:
 
 
 def check_views(views: Any, none: bool = False) -> tuple[str, ...]:
-    """Return the names of views.
+    """Validate the names of views.
 
     Args:
-        views: What was given.
-        none: Whether none at all is allowed.
+        views: A sequence of names.
+        none: Whether it may be empty.
+
+    Returns:
+        The names.
 
     Raises:
-        ValueError: They are no sequence of names of views.
+        ValueError: It is not a sequence of names of views.
     """
     names = () if isinstance(views, str) else tuple(views)
     if not (names or none) or isinstance(views, str) or not set(names) <= set(VIEWS):

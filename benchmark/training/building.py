@@ -1,4 +1,4 @@
-"""Construction of the components of a plan: backbone, objective, method, training set and schedule."""
+"""Construction of the components of a plan: backbone, objective, method, training set and training settings."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ __all__ = [
 
 Array = np.ndarray[Any, Any]
 Backbones = Callable[[BackboneSpec], TimmBackbone]
-SECONDS_UNSEEN = 2.0
-"""Checks that take no longer show no progress."""
+QUIET_SECONDS = 2.0
+"""Progress is shown once checks take longer than this."""
 
 
 def spec_of(plan: Plan) -> BackboneSpec:
@@ -70,7 +70,7 @@ def build_objective(plan: Plan, backbone: Backbones = build_backbone) -> Objecti
 
     Args:
         plan: The plan.
-        backbone: Makes a backbone.
+        backbone: Builds a backbone from its specification.
     """
     if plan.loss is None:
         return None
@@ -92,7 +92,7 @@ def build_method(
         plan: The plan.
         objective: The task and its loss.
         num_samples: Number of training images.
-        backbone: Makes a backbone.
+        backbone: Builds a backbone from its specification.
 
     Raises:
         InputError: A parameter does not fit the data, or the chosen distance cannot compare the backbone's
@@ -122,7 +122,7 @@ def check_networks(plans: Iterable[Plan], progress: Progress | None = None) -> N
 
     Args:
         plans: The runs.
-        progress: Called as `progress(done, total, what)` while this takes long.
+        progress: Called as `progress(done, total, what)` once this takes longer than some seconds.
 
     Raises:
         InputError: With the reason.
@@ -145,7 +145,7 @@ def check_networks(plans: Iterable[Plan], progress: Progress | None = None) -> N
             for plan in alike.values():
                 _check_network(plan, networks)
                 done += 1
-                if progress is not None and time.monotonic() - began > SECONDS_UNSEEN:
+                if progress is not None and time.monotonic() - began > QUIET_SECONDS:
                     progress(done, total, "checking parameters")
 
 
@@ -153,7 +153,7 @@ class _Networks:
     """Backbones for methods that are built only to be checked; copies of one, since building takes most of the time.
 
     Args:
-        original: Makes a backbone, the same one for the same specification.
+        original: Builds a backbone; returns the same one for the same specification.
     """
 
     def __init__(self, original: Backbones) -> None:
@@ -162,17 +162,17 @@ class _Networks:
         self._taken: dict[BackboneSpec, int] = {}
 
     def reuse(self) -> bool:
-        """Hand out the same backbones again from now on; return whether there are any."""
+        """Start over with the backbones made so far; return whether there are any."""
         self._taken.clear()
         return bool(self._made)
 
     def renew(self) -> None:
-        """Hand out new copies from now on."""
+        """Start over with new copies."""
         self._made.clear()
         self._taken.clear()
 
     def __call__(self, spec: BackboneSpec) -> TimmBackbone:
-        """Return a backbone that nothing else in the method at hand has."""
+        """Return a backbone that the current method does not have yet."""
         made, taken = self._made.setdefault(spec, []), self._taken.get(spec, 0)
         self._taken[spec] = taken + 1
         if taken == len(made):
@@ -181,9 +181,9 @@ class _Networks:
 
 
 def _check_network(plan: Plan, networks: _Networks) -> None:
-    """Build a method with the backbones of one of its kind with other parameters.
+    """Build a method, reusing the backbones of the same method with other parameters.
 
-    Only the parameters differ, and copying large backbones for each would take minutes.
+    Copying large backbones for each set of parameters would take minutes.
     """
     count = len(training_images(plan.archive, plan.config.train_size))
     with failure_of_a_run():
@@ -191,7 +191,7 @@ def _check_network(plan: Plan, networks: _Networks) -> None:
             with suppress(Exception, SystemExit):
                 build_method(plan, build_objective(plan, networks), count, networks)
                 return
-            # The method may have changed its backbone, which then does not fit a second time; new ones decide.
+            # A method may modify its backbones so that they cannot be used twice; only a failure with new ones counts.
             networks.renew()
         build_method(plan, build_objective(plan, networks), count, networks)
 

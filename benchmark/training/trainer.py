@@ -70,10 +70,10 @@ class Trainer:
         truth: Ground truth about the label noise, used for logging only.
         settings: Epochs, batch size, optimiser.
         device: Where the steps run.
-        validate: Returns the validation score of the method as it is; used only to keep the best epoch.
-        scores: Returns all scores of the method as it is, by name; they are logged and choose nothing.
+        validate: Returns the validation score of the current weights; used only to keep the best epoch.
+        scores: Returns all scores of the current weights by name; they are only logged.
         history: One row per finished epoch.
-        steps: Mini-batches so far.
+        steps: Number of mini-batches so far.
         phases: Seconds spent in each of `PHASES`; training holds those of `IN_TRAINING`.
     """
 
@@ -104,13 +104,13 @@ class Trainer:
         """Begin to measure phases.
 
         Args:
-            synchronise: Wait for an accelerator at both ends of each phase, which is slower, so that each is its own.
+            synchronise: Whether to synchronise an accelerator at both ends of each phase; slower, but exact.
         """
         self.phases = Phases(self.device, synchronise)
         self.phases.seconds = dict.fromkeys(PHASES, 0.0)
 
     def train(self, progress: TrainingProgress, save: Callable[[Checkpoint], None]) -> None:
-        """Run the epochs that are left, handing a checkpoint to `save` after each.
+        """Run the remaining epochs, passing a checkpoint to `save` after each.
 
         Raises:
             RunFailed: A loss or a weight became NaN or infinite; the last checkpoint is from the epoch before.
@@ -226,7 +226,9 @@ class Trainer:
         except (RuntimeError, LookupError, AttributeError, TypeError, ValueError) as error:
             raise ValueError(f"the checkpoint does not fit the method: {error}") from error
         if len(self.history) != checkpoint.epoch:
-            raise ValueError(f"the checkpoint tells {len(self.history)} of {checkpoint.epoch} epochs")
+            raise ValueError(
+                f"the checkpoint has the history of {len(self.history)} of {checkpoint.epoch} epochs"
+            )
 
     def use_best(self) -> int:
         """Put the weights of the best validation epoch into the method and return that epoch, counted from 1."""
@@ -256,7 +258,7 @@ class Trainer:
         output = self.method.step(batch)
         try:
             check_output(output, len(batch.indices))
-            # What is logged would be compared with labels and images that the archive does not have.
+            # Logged scores would refer to labels and images that the archive does not have.
             if written := written_to(before):
                 raise ValueError(f"it wrote into {written}; work on a copy")
         except ValueError as error:
@@ -294,7 +296,7 @@ class Trainer:
         return batch
 
     def _valid_in_all(self, batch: Batch) -> Tensor:
-        """Return (B,) bool: samples from which something can be learnt in every view."""
+        """Return (B,) bool: samples that have something to learn from in every view."""
         valid = [each for view in batch.views if (each := self.task.valid(view)) is not None]
         return torch.stack(valid).all(0)
 

@@ -1,4 +1,4 @@
-"""The packed, memory-mapped form that every data set has once it is read."""
+"""The packed, memory-mapped form of every data set."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ class Archive:
         clean_label_maps: (N, H, W) uint8, a second and cleaner set of maps, memory-mapped; or None.
         mean: (bands,) float64 of the train split's stored numbers.
         std: (bands,) float64 of the train split's stored numbers.
-        report: What the reader found out while building it.
-        plan: sha256 in hex over what was decided before a pixel was read; the same work has the same.
-        source: sha256 in hex of the plug-in's file that packed it; None where another reader did.
+        report: Findings of the reader that built it.
+        plan: sha256 in hex over what was decided before a pixel was read.
+        source: sha256 in hex of the plug-in that packed it; None for a built-in reader.
     """
 
     def __init__(self, directory: Path, index: dict[str, Any]) -> None:
@@ -113,7 +113,7 @@ class Archive:
             verify: Whether to read every byte and compare it with the recorded hashes.
 
         Raises:
-            InputError: There is none, it is not one of ours, or a file is missing, cut short or changed.
+            InputError: There is no archive, its index is invalid, or a file is missing, truncated or changed.
         """
         directory = Path(directory)
         index = _read_index(directory)
@@ -131,7 +131,7 @@ class Archive:
             ) from error
         if _read_index(directory) != index:
             raise InputError(
-                f"The archive {directory} was packed anew while it was being opened. Run the same command again."
+                f"The archive {directory} was packed again while it was being opened. Run the same command again."
             )
         if verify:
             archive.verify()
@@ -258,10 +258,10 @@ class Archive:
         return pair[0], pair[1]
 
     def verify(self, progress: Progress = silent) -> None:
-        """Read every byte and compute again what the index says of it: hashes, fingerprint, statistics.
+        """Read every byte, and recompute the hashes, the fingerprint and the statistics in the index.
 
         Raises:
-            InputError: Something is not as it was packed; the message names it.
+            InputError: Something has changed since it was packed; the message names it.
         """
         files = self._index["files"]
         found = {}
@@ -279,7 +279,7 @@ class Archive:
         for maps in (self.label_maps, self.clean_label_maps):
             for label_map in () if maps is None else maps:
                 if bool(((label_map >= self.num_classes) & (label_map != IGNORE)).any()):
-                    raise damaged_archive(self.directory, "a label map holds a class that there is not")
+                    raise damaged_archive(self.directory, "a label map holds a number that is no class")
         # Reading a list checks it; one that has been read may have changed since.
         for read in (read_names, read_sample_groups, read_georeferences):
             read(self.directory, self._index, len(self))

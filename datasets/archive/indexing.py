@@ -1,4 +1,4 @@
-"""The index of a packed archive: hashes of its files, band statistics, fingerprint; made, and read back with care."""
+"""Making, reading and validation of the index of a packed archive: file hashes, band statistics, fingerprint."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ SPLIT = "split.npy"
 NAMES = "names.txt"
 GROUPS = "sample_groups.json"
 SOURCES = "sources.npy"
-"""(N, 32) uint8, sha256 over each sample's source files: known, but no part of the content."""
+"""(N, 32) uint8, sha256 over each sample's source files; not part of the fingerprint."""
 
 GEOREFERENCES = "georeferences.json"
-"""Where each sample lies on the earth: known, but no part of the content, since nothing learns from it."""
+"""Georeference of each sample; not part of the fingerprint, since nothing learns from it."""
 
 _BESIDE = (SOURCES, GEOREFERENCES)
 _DTYPES = ("uint8", "uint16")
@@ -79,7 +79,7 @@ def make_index(
         files: Names of all files.
         count: Number of images N.
         train: (n,) rows of the train split, at least one.
-        facts: What else belongs into the index: name, kind, plan, report.
+        facts: Further entries of the index: name, kind, plan, report.
     """
     mean: list[float] = []
     std: list[float] = []
@@ -110,7 +110,7 @@ def make_index(
 
 
 def read_index(path: Path) -> dict[str, Any]:
-    """Read an index and check that it is one: its form, its checksum, and that its fingerprint is that of its content.
+    """Read an index, and check its form, its checksum and its fingerprint.
 
     Raises:
         ValueError: With the reason.
@@ -120,7 +120,9 @@ def read_index(path: Path) -> dict[str, Any]:
     if not isinstance(index, dict) or "schema" not in index:
         raise ValueError(f"{path} is not an archive's index")
     if index["schema"] != SCHEMA:
-        raise ValueError(f"it has form {index['schema']!r} and this version of gridbench reads form {SCHEMA}")
+        raise ValueError(
+            f"it has schema {index['schema']!r}, and this version of gridbench reads schema {SCHEMA}"
+        )
     if index.get("checksum") != index_checksum(index):
         raise ValueError(f"{path} has changed since it was packed")
     try:
@@ -165,14 +167,14 @@ def _wrong_field(index: Mapping[str, Any]) -> str:
 
 
 def check_arrays(index: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Check that every array of an archive has a row per image, its type, and labels and splits that there are.
+    """Check that every array of an archive has a row per image, the right type, and valid labels and splits.
 
     Args:
         index: What `read_index` returned.
         arrays: File -> array.
 
     Raises:
-        ValueError: One does not; or one that every archive has is missing.
+        ValueError: An array is invalid, or a required one is missing.
     """
     missing = {SCENE_LABELS, SPLIT} - arrays.keys()
     if missing:
@@ -198,7 +200,7 @@ def check_arrays(index: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -
 
 
 def content_fingerprint(index: Mapping[str, Any]) -> str:
-    """Hash what an archive's content is: its files' hashes, its bands and its class names."""
+    """Hash the content of an archive: the hashes of its files, its bands and its class names."""
     content = {
         "schema": index["schema"],
         "class_names": index["class_names"],

@@ -31,7 +31,7 @@ def check_plan(layout: Layout, names: Sequence[str], split: Sequence[str]) -> No
     """Refuse a layout or names that no archive can have.
 
     Raises:
-        InputError: No names, a name twice or with a line break, another split, class names alike, or another type.
+        InputError: Names are missing, repeated or contain line breaks; or a split, class name or type is invalid.
     """
     if not names:
         raise InputError("There is nothing to pack: no sample was found.")
@@ -63,7 +63,7 @@ def check_plan(layout: Layout, names: Sequence[str], split: Sequence[str]) -> No
 def plan_digest(
     layout: Layout, names: Sequence[str], split: Sequence[str], settings: Mapping[str, Any]
 ) -> str:
-    """Hash all that is decided before a pixel is read, to identify the work of an interrupted build."""
+    """Hash everything that is decided before a pixel is read, to recognise an interrupted build."""
     described = dataclasses.asdict(layout)
     if not layout.clean_maps:
         # Archives that were packed before clean maps existed keep their digest.

@@ -41,13 +41,13 @@ Check = Callable[[NDArray[Any]], NDArray[np.uint8]]
 
 _JOURNAL = "journal.npy"
 _PLAN = "plan.json"
-# Forcing rows to the disk takes time; a kill loses at most what was packed in so many seconds.
+# Flushing takes time, so it is done every few seconds; a kill loses at most what was packed since.
 _COMMIT_SECONDS = 5.0
 _TODO, _WRITTEN, _LEFT_OUT = 0, 1, 2
 
 
 def discard(folder: Path) -> None:
-    """Remove what an earlier attempt left, first what says that it can be continued: the rest may take a while."""
+    """Remove what an earlier attempt left; first the plan, so that a half-removed attempt is never continued."""
     (folder / _PLAN).unlink(missing_ok=True)
     if folder.exists():
         shutil.rmtree(folder)
@@ -59,12 +59,12 @@ class ArchiveWriter:
     Args:
         folder: Where the files go.
         layout: Layout of the samples.
-        names: Name of each sample, no two alike, in the reader's order.
+        names: Unique name of each sample, in the reader's order.
         split: Split of each sample, one of train, val, test.
-        settings: What else decides the content, as JSON values; an attempt with other settings starts afresh.
+        settings: JSON values of whatever else decides the content; an attempt with other settings starts afresh.
         groups: Group of each sample, or None.
-        georeferences: Where each sample lies, None for one without; or None when no sample says so. They are no
-            part of the plan and of the fingerprint.
+        georeferences: Georeference of each sample, None for a sample without; or None if no sample has one. They
+            belong to neither the plan nor the fingerprint.
 
     Attributes:
         plan: sha256 in hex over everything that was decided before a pixel was read.
@@ -149,7 +149,7 @@ class ArchiveWriter:
         self._note(row, _WRITTEN)
 
     def leave_out(self, position: int) -> None:
-        """Note that a sample does not belong in the archive."""
+        """Mark a sample as left out of the archive."""
         self._note(int(self._place[position]), _LEFT_OUT)
 
     def name_of(self, position: int) -> str:
@@ -158,11 +158,11 @@ class ArchiveWriter:
 
     @property
     def commit_is_due(self) -> bool:
-        """Whether the last commit is seconds ago."""
+        """Whether the last commit is more than some seconds ago."""
         return time.monotonic() - self._committed > _COMMIT_SECONDS
 
     def commit(self) -> None:
-        """Force the rows written so far onto the disk, then note them as done."""
+        """Flush the rows written so far to the disk, then mark them as done."""
         for file in self._files():
             file.sync()
         for row in self._pending:
@@ -177,7 +177,7 @@ class ArchiveWriter:
         Args:
             name: Name of the data set.
             kind: Which reader built it.
-            report: What the reader found out, as JSON values.
+            report: Findings of the reader, as JSON values.
             progress: Progress callback.
 
         Raises:
@@ -222,7 +222,11 @@ class ArchiveWriter:
         fsync_directory(self.folder)
 
     def close(self, commit: bool = True) -> None:
-        """Close the files, so that another attempt can continue after the last commit, which may be one of now."""
+        """Close the files, so that another attempt can continue after the last commit.
+
+        Args:
+            commit: Whether to commit first.
+        """
         if commit:
             self.commit()
         for file in [*self._files(), self._journal]:
@@ -240,7 +244,7 @@ class ArchiveWriter:
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def _attempt(self) -> bytes:
-        """What an attempt must have in common with an earlier one to continue it."""
+        """Return what must be equal for an attempt to continue an earlier one."""
         return f"{self.plan}{self._source or ''}".encode()
 
     def _files(self) -> list[RowFile]:

@@ -78,6 +78,6 @@ def test_a_long_check_shows_how_far_it_has_come(plans, monkeypatch):
     each = plans("grid", "lambda", [10, 20, 30])
     building.check_networks(each, lambda *what: shown.append(what))
     assert shown == []
-    monkeypatch.setattr(building, "SECONDS_UNSEEN", -1.0)
+    monkeypatch.setattr(building, "QUIET_SECONDS", -1.0)
     building.check_networks(each, lambda *what: shown.append(what))
     assert shown == [(done, 3, "checking parameters") for done in (1, 2, 3)]

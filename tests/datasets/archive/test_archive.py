@@ -265,6 +265,6 @@ def test_an_archive_that_is_packed_anew_meanwhile_is_not_opened(make_archive, mo
 
     monkeypatch.setattr(archive_module, "check_arrays", replace)
     with pytest.raises(
-        InputError, match=r"was packed anew while it was being opened\. Run the same command again"
+        InputError, match=r"was packed again while it was being opened\. Run the same command again"
     ):
         Archive.open(archive.directory)

@@ -165,7 +165,7 @@ def test_damaged_side_files_cost_only_their_own_part(runs, write_run):
 def test_the_budget_is_kept_and_said(study):
     document = page_document(report_of(study), Budget(runs=4))
     assert len(document["details"]["runs"]) == 4
-    assert document["details"]["left_out"].startswith("This page carries the details of 4 of 32 runs")
+    assert document["details"]["left_out"].startswith("This page has the details of 4 of 32 runs")
     cells = [c for row in document["tables"][0]["rows"] for c in row["entries"] if c["n"]]
     # One seed of each of four cells, rather than all seeds of one.
     assert sorted(len(cell["runs"]) for cell in cells if cell["runs"]) == [1, 1, 1, 1]
