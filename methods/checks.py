@@ -147,7 +147,7 @@ def check_sampling(sampling: Any, num_samples: int, batch_size: int) -> tuple[Te
         integers = isinstance(indices, Tensor) and indices.dtype in (torch.int32, torch.int64)
         if not integers or indices.ndim != 1:
             raise ValueError(
-                f"its list {number} is no tensor of integers of the shape (n,); turn a mask into "
+                f"its list {number} is not a tensor of integers of the shape (n,); turn a mask into "
                 "indices by mask.nonzero().flatten()"
             )
         if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < num_samples:

@@ -28,7 +28,7 @@ class ELRPlus(TwoNetworks):
     As in shengliu66/ELR, ELR_plus, for CIFAR-10 (for 100 classes it also multiplies labels by the targets, which is
     left out). Ours: both networks learn from the same mini-batches in one step, where published code trains one after
     the other for an epoch; the decay of the averages rises over a share of the run. Averages see mini-batches in
-    training mode, as there. The output for a mixed image is no prediction for either image, so the epochs log none.
+    training mode, as there. The output for a mixed image is not a prediction for either image, so the epochs log none.
     """
 
     losses = ("ce",)

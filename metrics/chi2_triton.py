@@ -30,7 +30,7 @@ tl: Any = None
 """The module triton.language, once the kernel is defined."""
 
 TOLERANCE = 4e-6
-"""Relative difference between two orders of adding up a thousand float32 terms that is no fault."""
+"""Relative difference between two orders of adding up a thousand float32 terms that is not a fault."""
 
 
 def should_use(distance: str, dtype: torch.dtype, device: torch.device, elements: int) -> bool:
@@ -113,7 +113,7 @@ def chi2_fill(queries: Tensor, archive: Tensor, out: Tensor) -> None:
 def _kernel() -> Any:
     """Return the kernel, defined when it is first needed.
 
-    Triton is not imported by name, since it is no dependency that can be declared: torch's builds for accelerators
+    Triton is not imported by name, since it is not a dependency that can be declared: torch's builds for accelerators
     bring the version that they need, and others bring none. The kernel reads `tl` from this module's globals.
     """
     global tl

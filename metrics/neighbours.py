@@ -40,7 +40,7 @@ def nearest_others(descriptors: Any, k: int, device: torch.device | str = "cpu")
         (N, k) indices.
 
     Raises:
-        ValueError: k is not a whole number from 1 to N - 1, or the descriptors are no matrix of finite numbers.
+        ValueError: k is not a whole number from 1 to N - 1, or the descriptors are not a matrix of finite numbers.
 
     Example:
         >>> nearest_others([[0.0], [1.0], [3.0]], 1).tolist()

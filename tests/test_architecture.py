@@ -146,7 +146,7 @@ def keyword(call: ast.Call, name: str) -> str:
 
 
 def texts(tree: ast.AST) -> Iterator[ast.Constant]:
-    """Yield the text constants that are no docstrings."""
+    """Yield the text constants that are not docstrings."""
     documentation = {id(node.value) for node in nodes(tree) if isinstance(node, ast.Expr)}
     for node in nodes(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:

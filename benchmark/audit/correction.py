@@ -149,7 +149,7 @@ def table_lines(path: Path) -> list[dict[str, Any]]:
     A spreadsheet may have saved it again since the page wrote it, with semicolons or tabs, or as UTF-16.
 
     Raises:
-        InputError: It cannot be read, or is no text.
+        InputError: It cannot be read, or is not text.
         ValueError: A line has more cells than the header, or two columns have one name.
     """
     text = read_text(path)

@@ -141,14 +141,14 @@ def _check_labels(document: Mapping[str, Any], arrays: Mapping[str, Array], arch
             _require(_within(arrays[name], 0, 1), f"{name} holds other values than 0 and 1")
     for name in ("probabilities", "scores"):
         _require(arrays[name].shape == shape, f"{name} has the shape {arrays[name].shape}, not {shape}")
-        _require(_is_share(arrays[name]), f"{name} holds what is no probability")
+        _require(_is_share(arrays[name]), f"{name} holds what is not a probability")
     _require(document["level"] in ("scene", "single"), "its level is neither scene nor single")
     if document["level"] == "single":
         _require((arrays["given"].sum(1) == 1).all(), "given has images without exactly one label")
     if "margins" in arrays:
         margins = arrays["margins"]
         fits = margins.shape in (shape, (shape[0], 1)) and margins.dtype.kind == "f"
-        _require(fits and np.isfinite(margins).all(), "margins are no numbers of the labels")
+        _require(fits and np.isfinite(margins).all(), "margins are not numbers of the labels")
     _check_expected(document, arrays["scores"].size)
 
 
@@ -165,7 +165,7 @@ def _check_regions(document: Mapping[str, Any], arrays: Mapping[str, Array], arc
     _check_positions(positions, len(archive))
     shape = (len(positions), *maps.shape[1:])
     _require(arrays["given"].shape == shape, f"given has the shape {arrays['given'].shape}, not {shape}")
-    _require(arrays["given"].dtype == np.uint8, "given is no array of bytes")
+    _require(arrays["given"].dtype == np.uint8, "given is not an array of bytes")
     count = len(images) if images.ndim == 1 else -1
     _require(_within(images, 0, len(positions) - 1), "images names one that was not audited")
     _require(facts.shape == (count, FACTS) and facts.dtype.kind in "iu", "facts has another form")
@@ -179,15 +179,15 @@ def _check_regions(document: Mapping[str, Any], arrays: Mapping[str, Array], arc
     )
     _require(_within(pixels, 0, area - 1), "pixels lie outside of their map")
     known = _within(becomes[becomes != IGNORE], 0, classes)
-    _require(becomes.dtype == np.uint8 and known, "becomes holds what is no class")
+    _require(becomes.dtype == np.uint8 and known, "becomes holds what is not a class")
     _require(
-        arrays["scores"].shape == (count,) and _is_share(arrays["scores"]), "scores are no probabilities"
+        arrays["scores"].shape == (count,) and _is_share(arrays["scores"]), "scores are not probabilities"
     )
     evidence = arrays["evidence"]
     _require(evidence.shape == (count,) and evidence.dtype.kind == "f", "evidence has another form")
     if "injected" in arrays:
         injected = arrays["injected"]
-        _require(injected.shape == (count,) and _is_share(injected), "injected are no shares")
+        _require(injected.shape == (count,) and _is_share(injected), "injected are not shares")
     _check_expected(document, count)
 
 
@@ -197,7 +197,7 @@ def _require(condition: object, reason: str) -> None:
 
 
 def _check_positions(positions: Array, count: int) -> None:
-    _require(positions.ndim == 1 and len(positions), "positions is no list of images")
+    _require(positions.ndim == 1 and len(positions), "positions is not a list of images")
     _require(_within(positions, 0, count - 1), "positions names images that there are not")
     _require(len(np.unique(positions)) == len(positions), "positions names an image twice")
 
@@ -217,4 +217,4 @@ def _check_expected(document: Mapping[str, Any], count: int) -> None:
     for name in ("change", "look"):
         value = expected[name]
         _require(type(value) is int and 0 <= value <= count, f"expected has {value!r:.40} for {name!r}")
-    _require(isinstance(document["id"], str), "its id is no text")
+    _require(isinstance(document["id"], str), "its id is not text")

@@ -146,7 +146,7 @@ def _check_words(command: click.Command) -> None:
 
 def _plain_number(kind: Any, value: Any, *where: Any) -> Any:
     if isinstance(value, str) and not is_plain_number(value):
-        kind.fail(f"{value!r} is no number in plain digits.", *where)
+        kind.fail(f"{value!r} is not a number in plain digits.", *where)
     number = type(kind).convert(kind, value, *where)
     if abs(number) >= 2**63 and not isinstance(number, float):
         kind.fail(f"{value!r} is too large a number.", *where)
@@ -156,7 +156,7 @@ def _plain_number(kind: Any, value: Any, *where: Any) -> Any:
 def _path(kind: Any, value: Any, *where: Any) -> Any:
     # An empty word, such as a shell variable that is not set, would be the current folder.
     if not value or "\0" in os.fsdecode(value):
-        kind.fail(f"{os.fsdecode(value)!r} is no path; the current folder is '.'.", *where)
+        kind.fail(f"{os.fsdecode(value)!r} is not a path; the current folder is '.'.", *where)
     return type(kind).convert(kind, value, *where)
 
 

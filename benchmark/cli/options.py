@@ -95,7 +95,7 @@ class OutputFolder(click.Path):
         """Return the path.
 
         Raises:
-            InputError: It is no folder, or cannot be written.
+            InputError: It is not a folder, or cannot be written.
         """
         from gridbench.core.files import check_folder, check_writable
 

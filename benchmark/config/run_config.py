@@ -52,7 +52,7 @@ class RunConfig(pydantic.BaseModel):
     """Settings of a run. Fields that are None take their value from the data set's recipe, the method or the loss.
 
     Every field can change the run's numbers and is part of its identity; options that only decide where and how fast it
-    is computed are no fields. The options of the command line are generated from the fields.
+    is computed are not fields. The options of the command line are generated from the fields.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)

@@ -23,7 +23,7 @@ def check_documentation(component: Any) -> None:
     whole = isinstance(version, int) and not isinstance(version, bool) and version >= 1
     require(whole, f"its version is {version!r} and must be a whole number from 1")
     parameters = component.Parameters
-    require(dataclasses.is_dataclass(parameters), "its Parameters are no dataclass")
+    require(dataclasses.is_dataclass(parameters), "its Parameters are not a dataclass")
     undeclared = [field.name for field in dataclasses.fields(parameters) if not field.metadata]
     require(
         not undeclared, f"its parameters {undeclared} are not declared with gridbench.parameters.parameter"

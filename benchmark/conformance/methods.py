@@ -71,7 +71,7 @@ def builds(subject: Subject) -> None:
     hidden = [name for name, p in method.descriptor_network.named_parameters() if id(p) not in own]
     require(
         not hidden,
-        f"{len(hidden)} weights of the descriptor network, such as {hidden[:1]}, are no parameters of the method: "
+        f"{len(hidden)} weights of the descriptor network, such as {hidden[:1]}, are not parameters of the method: "
         "keep networks as attributes or in torch.nn containers",
     )
 
@@ -212,7 +212,7 @@ def is_scored(subject: Subject) -> None:
     experiment = subject.built if subject.loss is None else subject.trained[0]
     metrics = experiment.score().result["metrics"]
     wrong = {name: value for name, value in metrics.items() if not 0 <= value <= 1 + 1e-9}
-    require(not wrong, f"its scores are no shares: {wrong}")
+    require(not wrong, f"its scores are not shares: {wrong}")
     require(len(experiment.weights()) > 0, "it has no weights to keep")
 
 

@@ -59,7 +59,7 @@ def parse_json(
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
-        raise ValueError("it is no text") from None
+        raise ValueError("it is not text") from None
     longest = _check_structure(content, largest, nested)
     options: dict[str, Any] = {"parse_constant": _no_constant, "parse_float": _finite} if strict else {}
     value = json.loads(text, parse_int=_integer, object_pairs_hook=_object, **options)
@@ -69,7 +69,7 @@ def parse_json(
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            raise ValueError("it holds text that is no Unicode") from None
+            raise ValueError("it holds text that is not Unicode") from None
     return value
 
 
@@ -107,7 +107,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"it holds {name}, which is no number")
+    raise ValueError(f"it holds {name}, which is not a number")
 
 
 def _integer(text: str) -> int:

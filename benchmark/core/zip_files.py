@@ -84,7 +84,7 @@ def check_zip(archive: zipfile.ZipFile, size: int) -> None:
         raise ValueError("it holds a file twice")
     for entry in entries:
         if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):
-            raise ValueError(f"{entry.filename!r}: it is no plain file")
+            raise ValueError(f"{entry.filename!r}: it is not a plain file")
         if entry.flag_bits & 1:
             raise ValueError(f"{entry.filename!r}: it is encrypted")
     # Members may overlap: what they claim together is compared with the size of the file, not with their own.
@@ -140,7 +140,7 @@ def read_arrays(
         wanted: Whether an array of that name is to be read; None for all.
 
     Raises:
-        ValueError: It is no archive of arrays, or would unpack to far more than its size.
+        ValueError: It is not an archive of arrays, or would unpack to far more than its size.
         OSError: It cannot be read.
     """
     file: IO[bytes] = io.BytesIO(source) if isinstance(source, bytes) else open_file(source)
@@ -156,14 +156,14 @@ def read_arrays(
                         found[name] = _array(archive, entry)
                 return found
         except ZIP_ERRORS as error:
-            raise ValueError(f"it is no archive of arrays ({error})") from None
+            raise ValueError(f"it is not an archive of arrays ({error})") from None
 
 
 def check_arrays(path: Path) -> None:
     """Check an npz file by only the headers of its arrays.
 
     Raises:
-        ValueError: It is no archive of arrays, holds pickled objects, or would unpack to far more than its size.
+        ValueError: It is not an archive of arrays, holds pickled objects, or would unpack to far more than its size.
         OSError: It cannot be read.
     """
     with open_file(path) as file:
@@ -174,7 +174,7 @@ def check_arrays(path: Path) -> None:
                     with archive.open(entry) as member:
                         check_array_header(member, entry.filename, entry.file_size)
         except ZIP_ERRORS as error:
-            raise ValueError(f"it is no archive of arrays ({error})") from None
+            raise ValueError(f"it is not an archive of arrays ({error})") from None
 
 
 def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray[Any, Any]:

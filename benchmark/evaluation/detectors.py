@@ -121,7 +121,7 @@ def detectors_of(
         detectors["aum"] = Detector(-samples.margins.mean(1), -np.broadcast_to(samples.margins, given.shape))
     probability = seen.get("probability")
     if probability is None:
-        reasons["confident_learning"] = "the predictions are no probabilities of a class in an image"
+        reasons["confident_learning"] = "the predictions are not probabilities of a class in an image"
     else:
         confident = confident_learning(given, probability.astype(np.float64), exclusive)
         detectors["confident_learning"] = Detector(confident.score.max(1), confident.score, confident.found)

@@ -107,7 +107,7 @@ def of_each_image(method: Method, function: Any, images: torch.Tensor) -> torch.
     """Return what a method's `describe` or `predict` says of a batch of images.
 
     Raises:
-        RunFailed: It is no tensor with as many rows as there are images.
+        RunFailed: It is not a tensor with as many rows as there are images.
     """
     output = function(images)
     if output is None:

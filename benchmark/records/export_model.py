@@ -47,11 +47,11 @@ def export_model(
         force: Replace the content of the folder.
 
     Raises:
-        InputError: The run is not finished or kept no weights, cannot be rebuilt, or its network is no timm model.
+        InputError: The run is not finished or kept no weights, cannot be rebuilt, or its network is not a timm model.
     """
     stored = read_record(source, verify=True)
     if not isinstance(stored, RunRecord):
-        raise InputError(f"{source} is no finished run: {stored.reason}.")
+        raise InputError(f"{source} is not a finished run: {stored.reason}.")
     if WEIGHTS not in stored.hashes:
         raise InputError(
             f"The run in {source} kept no weights (--keep light). Run it again with --keep weights --force."

@@ -161,7 +161,7 @@ def _of_classes(document: Any, split: str) -> dict[str, list[float | None]]:
             [value for value in values if value is not None] if isinstance(values, list) else [None]
         )
         if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers):
-            raise ValueError("the scores of classes are no numbers")
+            raise ValueError("the scores of classes are not numbers")
         if not all(0 <= value <= 1 + TOLERANCE for value in numbers):
             raise ValueError("the scores of classes must be from 0 to 1")
     return scores
@@ -191,7 +191,7 @@ def _kept(stored: StoredRun) -> dict[str, np.ndarray[Any, Any]]:
 def _epochs(stored: StoredRun) -> list[dict[str, Any]]:
     rows: Any = stored.epochs() if "history.json" in stored.hashes else []
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ValueError("history.json is no list of epochs")
+        raise ValueError("history.json is not a list of epochs")
     return rows
 
 

@@ -87,7 +87,7 @@ class StoredRun:
         """Return one dictionary per epoch."""
         rows = parse_json(self.content("history.json"))
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise ValueError("history.json is no list of epochs")
+            raise ValueError("history.json is not a list of epochs")
         return rows
 
     def environment(self) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class StoredRun:
     def _object(self, name: str) -> dict[str, Any]:
         value = parse_json(self.content(name))
         if not isinstance(value, dict):
-            raise ValueError(f"{name} is no object")
+            raise ValueError(f"{name} is not an object")
         return value
 
     def retrieval(self) -> dict[str, np.ndarray[Any, Any]]:
@@ -177,7 +177,7 @@ def read_record(folder: Path, verify: bool = False) -> StoredRun:
             raise ValueError("done does not list result.json")
         for name, expected in files.items():
             if not _NAME.fullmatch(name):
-                raise ValueError(f"done lists {name!r}, which is no name of a file")
+                raise ValueError(f"done lists {name!r}, which is not a name of a file")
             if not (folder / name).is_file():
                 raise ValueError(f"{name} is missing")
             if verify and file_hash(folder / name) != expected:

@@ -100,7 +100,7 @@ def _config(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a run by which its computing time is estimated.
 
     Raises:
-        ValueError: One of them is no setting.
+        ValueError: One of them is not a setting.
     """
     config = dict(given)
     epochs = config.get("epochs")
@@ -120,7 +120,7 @@ def _command(text: str) -> str:
 
     Raises:
         ValueError: It would do something else.
-        SyntaxError: It is no call.
+        SyntaxError: It is not a call.
     """
     if text.startswith("gridbench.sweep("):
         same = f"gridbench.sweep({ast.literal_eval(text[len('gridbench.sweep(') : -1])!r})"

@@ -114,7 +114,7 @@ def check_comparable(stored: StoredRun) -> None:
         stored.result["noise"].get("sha256")
         headline = stored.result["metrics"][f"ndcg@{stored.config['config']['k']}"]
         if isinstance(headline, bool) or not math.isfinite(headline):
-            raise ValueError("its NDCG is no number")
+            raise ValueError("its NDCG is not a number")
     except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(
             f"The record in {stored.folder} is none that can be compared: {reason_of(error)}. Ask for it anew "

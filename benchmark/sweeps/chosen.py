@@ -29,7 +29,7 @@ def chosen_settings(
         runs: Folder of records that holds the selections.
         axes: Name of a setting -> its values, of which `method` leaves out selections; without `slnir` the noise
             rates are those of the selection.
-        base: Settings that are no axes.
+        base: Settings that are not axes.
 
     Raises:
         InputError: A setting is none that may differ, or the folder holds no choice, or none of a named method.

@@ -85,7 +85,7 @@ class Selection:
     def chosen(self) -> Trial | None:
         """The trial of best mean, the first of equal ones; None while some are not finished.
 
-        A trial of which a run failed is no candidate: its mean would be over other runs than those of the others.
+        A trial of which a run failed is not a candidate: its mean would be over other runs than those of the others.
         """
         if any(trial.unfinished for trial in self.trials):
             return None

@@ -166,7 +166,7 @@ def independent(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return tensors in main memory of which no two share storage, as safetensors requires.
 
     Raises:
-        TypeError: A value is no tensor.
+        TypeError: A value is not a tensor.
     """
     copies: dict[str, Tensor] = {}
     storages: set[int] = set()
@@ -208,7 +208,7 @@ def clear_checkpoints(folder: Path) -> None:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    # The index first: without it the weights that are left are no checkpoint.
+    # The index first: without it the weights that are left are not a checkpoint.
     if os.path.lexists(folder / INDEX):
         yield folder / INDEX
     yield from folder.glob("checkpoint-*.safetensors")

@@ -174,7 +174,7 @@ class EpochLog:
             epoch: Zero-based epoch; the row holds the one-based number.
 
         Raises:
-            RunFailed: A loss or a score of an image is no number; images without one are those that no step saw.
+            RunFailed: A loss or a score of an image is not a number; images without one are those that no step saw.
         """
         row: dict[str, Any] = {"epoch": epoch + 1}
         row.update({name: float(total) / max(self._count, 1) for name, total in self._sums.items()})

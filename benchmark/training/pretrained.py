@@ -74,7 +74,7 @@ def _on_the_hub(name: str) -> tuple[str, str | None]:
     """
     repository, _, revision = name.removeprefix(HUB).partition("@")
     if not _REPOSITORY.fullmatch(repository) or ".." in name or not _REVISION.fullmatch(revision):
-        raise InputError(f"The backbone {name!r} is no name of the hub; write hf-hub:OWNER/NAME.")
+        raise InputError(f"The backbone {name!r} is not a name of the hub; write hf-hub:OWNER/NAME.")
     return repository, revision or None
 
 
@@ -142,7 +142,7 @@ def weights_hash(path: Path) -> str:
     """Return the sha256 of a file of weights, computed once for all runs of a sweep.
 
     Raises:
-        OSError: It cannot be read, or is no regular file.
+        OSError: It cannot be read, or is not a regular file.
     """
     found = path.stat()
     return _hash(path, (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))

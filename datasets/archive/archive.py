@@ -279,7 +279,7 @@ class Archive:
         for maps in (self.label_maps, self.clean_label_maps):
             for label_map in () if maps is None else maps:
                 if bool(((label_map >= self.num_classes) & (label_map != IGNORE)).any()):
-                    raise damaged_archive(self.directory, "a label map holds a number that is no class")
+                    raise damaged_archive(self.directory, "a label map holds a number that is not a class")
         # Reading a list checks it; one that has been read may have changed since.
         for read in (read_names, read_sample_groups, read_georeferences):
             read(self.directory, self._index, len(self))

@@ -48,7 +48,7 @@ def groupings_of(archive: Archive, pattern: str | None = None) -> list[Grouping]
         None, one or several; none where every sample is a group of its own.
 
     Raises:
-        InputError: The pattern is no regular expression, or does not fit a sample.
+        InputError: The pattern is not a regular expression, or does not fit a sample.
     """
     names = archive.names
     if pattern is not None:
@@ -73,12 +73,12 @@ def match_groups(pattern: str, names: Sequence[str]) -> list[str]:
     """Return what a regular expression finds in each name: its first group, else the whole match.
 
     Raises:
-        InputError: It is no regular expression, does not fit a name, or takes longer than a second for ten names.
+        InputError: It is not a regular expression, does not fit a name, or takes longer than a second for ten names.
     """
     try:
         compiled = re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
-        raise InputError(f"The group pattern {pattern!r} is no regular expression: {error}.") from None
+        raise InputError(f"The group pattern {pattern!r} is not a regular expression: {error}.") from None
     groups = []
     try:
         with _limited_time(SECONDS + len(names) / 10):

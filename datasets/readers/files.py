@@ -56,7 +56,7 @@ _SIDE_CARS = (".ovr", ".msk")
 def walk_files(folder: Path, apart_from: Iterable[Path] = ()) -> Iterator[Path]:
     """Yield the files below a folder, through linked folders too, each folder once, hidden ones never.
 
-    What is no regular file is passed over unless it is called like an image: then its reader says what it is.
+    What is not a regular file is passed over unless it is called like an image: then its reader says what it is.
 
     Args:
         folder: Where to look.
@@ -98,7 +98,7 @@ def raster_files(folder: Path, apart_from: Iterable[Path] = ()) -> list[Path]:
 
 
 def is_raster(path: Path) -> bool:
-    """Whether a file is called like an image, or begins like one and is no side-car of another."""
+    """Whether a file is called like an image, or begins like one and is not a side-car of another."""
     named = _is_named_as_image(path)
     return named or (path.suffix.lower() not in _SIDE_CARS and format_of(path) is not None)
 
@@ -108,7 +108,7 @@ def _is_named_as_image(path: Path) -> bool:
 
 
 def other_kinds(folder: Path) -> str:
-    """Return the endings of the files below a folder that are no images, and how many have each; empty for none."""
+    """Return the endings of the files below a folder that are not images, and how many have each; empty for none."""
     counts = Counter(
         path.suffix.lower() for path in walk_files(folder) if path.suffix and not is_raster(path)
     )

@@ -297,7 +297,7 @@ class _Attempt:
         self.findings = Counter(noted)
 
     def commit(self) -> None:
-        """Note what was packed as done, after the findings before and after it: the two are no single write."""
+        """Note what was packed as done, after the findings before and after it: the two are not a single write."""
         now = {self._done(): dict(self.findings)}
         write_json(self._path, {"state": self._state, "noted": {**self._noted, **now}})
         self.writer.commit()

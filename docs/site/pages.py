@@ -48,7 +48,7 @@ def _link(match: re.Match[str]) -> str:
     target, anchor = match[1], match[2] or ""
     if target.startswith("docs/"):
         return f"]({target.removeprefix('docs/')}{anchor})"
-    # A file that is no page, such as the licence, is shown as its name.
+    # A file that is not a page, such as the licence, is shown as its name.
     return f"]({PAGES[target]}{anchor})" if target in PAGES else "](#)"
 
 

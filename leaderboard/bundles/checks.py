@@ -92,7 +92,7 @@ def opened(path: Path, check_name: Callable[[str], None]) -> Iterator[Bundle]:
         with open_file(path, LARGEST_FILE) as file, zipfile.ZipFile(file) as archive:
             check_zip(archive, os.fstat(file.fileno()).st_size)
             if CONTENTS not in archive.namelist():
-                raise ValueError(f"{CONTENTS} is missing, so it is no bundle of gridbench")
+                raise ValueError(f"{CONTENTS} is missing, so it is not a bundle of gridbench")
             contents = _contents(archive)
             _refuse_all(path, list(_wrong_names(archive, contents["files"], check_name)))
             yield Bundle(path, archive, contents, contents["files"])
@@ -116,7 +116,7 @@ def _contents(archive: zipfile.ZipFile) -> dict[str, Any]:
     if not isinstance(files, dict) or contents.get("schema") != 1:
         raise ValueError(f"{CONTENTS}: it is of another format than 1")
     if not all(is_hash(value) for value in files.values()):
-        raise ValueError(f"{CONTENTS}: it holds something that is no hash")
+        raise ValueError(f"{CONTENTS}: it holds something that is not a hash")
     return dict(contents)
 
 
@@ -177,10 +177,10 @@ def _check_weights(file: IO[bytes], size: int) -> None:
     start = file.read(8)
     length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
     if length > min(size - 8, LARGEST_JSON):
-        raise ValueError("it is no safetensors file")
+        raise ValueError("it is not a safetensors file")
     header = parse_json(file.read(length), strict=True)
     if not isinstance(header, dict):
-        raise ValueError("it is no safetensors file")
+        raise ValueError("it is not a safetensors file")
     room = size - 8 - length
     for name, entry in header.items():
         if name == "__metadata__":

@@ -152,10 +152,10 @@ def read_compact(path: Path) -> list[CompactRun]:
                 raise ValueError(f"it has {len(line):,} bytes, more than a record can need")
             documents = parse_json(line, strict=True)
             if not isinstance(documents, dict):
-                raise ValueError("it is no record")
+                raise ValueError("it is not a record")
             name = str(documents["folder"])
             if not FOLDER_NAME.fullmatch(name):
-                raise ValueError("its name is no name of a folder")
+                raise ValueError("its name is not a name of a folder")
             config, result = documents["config"], documents["result"]
             for part in (config, result):
                 if not isinstance(part, dict):
@@ -213,10 +213,10 @@ def as_columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def as_rows(columns: Any) -> list[dict[str, Any]]:
     """Turn columns back into rows."""
     if not isinstance(columns, dict):
-        raise ValueError("a history is no table")
+        raise ValueError("a history is not a table")
     parts = {name: as_rows(part) if isinstance(part, dict) else part for name, part in columns.items()}
     if not all(isinstance(part, list) for part in parts.values()):
-        raise ValueError("a history has a column that is no list")
+        raise ValueError("a history has a column that is not a list")
     if len(set(map(len, parts.values()))) > 1:
         raise ValueError("the columns of a history differ in length")
     return [dict(zip(parts, values, strict=True)) for values in zip(*parts.values(), strict=True)]

@@ -131,13 +131,13 @@ def opened_submission(path: Path, folder: Path) -> Iterator[Submission]:
                 and all(isinstance(value, str) for value in row.values())
                 for row in findings
             ):
-                raise ValueError(f"{CONFORMANCE}: it is no list of findings")
+                raise ValueError(f"{CONFORMANCE}: it is not a list of findings")
             bundle.extract(RECORDS, folder / RECORDS)
             sources = {
                 name: bundle.read(name, LARGEST_TEXT) for name in bundle.files if name.startswith("plugin/")
             }
         except KeyError as error:
-            refuse(path, [f"{error.args[0]} is missing, so it is no submission"])
+            refuse(path, [f"{error.args[0]} is missing, so it is not a submission"])
         (folder / "plugin").mkdir()
         for name, content in sources.items():
             (folder / name).write_bytes(content)

@@ -93,7 +93,7 @@ def _curve(
 
 
 def _positions(table: Table) -> dict[str, float]:
-    """Return column -> place on the axis; nothing where some column is no number."""
+    """Return column -> place on the axis; nothing where some column is not a number."""
     if any(order_of(column)[0] != 1 for column in table.columns):
         return {}
     return {column: float(column) for column in table.columns}

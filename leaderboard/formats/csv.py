@@ -42,11 +42,11 @@ def render_csv(report: Report) -> str:
         apostrophe.
 
     Raises:
-        InputError: Statistics were asked for, which are no cells.
+        InputError: Statistics were asked for, which are not cells.
     """
     if report.statistics or report.beside:
         raise InputError(
-            "Statistics and comparisons are no cells, so csv has no place for them; use --format json."
+            "Statistics and comparisons are not cells, so csv has no place for them; use --format json."
         )
     cells = [(cell, table.unit) for table in report.tables for cell in table.cells]
     extra = differing([cell for cell, _ in cells], _FIRST)

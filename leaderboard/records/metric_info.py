@@ -160,7 +160,7 @@ def metrics_of(result: Mapping[str, Any]) -> dict[str, float]:
     """Return the metrics of a record's result by name, without those that are missing or unknown.
 
     Raises:
-        ValueError: One is no number, not finite or negative.
+        ValueError: One is not a number, not finite or negative.
     """
     values: dict[str, Any] = dict(result["metrics"])
     values |= {name: result.get(name) for name in _SINGLE}

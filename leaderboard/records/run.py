@@ -94,7 +94,7 @@ class Run:
     def implausible(self) -> Iterator[str]:
         """Yield what cannot be of a record whose files are whole."""
         if not is_hash(self.id) or not is_hash(self.cell):
-            yield "its id is no hash"
+            yield "its id is not a hash"
         rate = float(str(self.settings["slnir"]))
         if not 0 <= rate <= 100:
             yield f"its slnir is {rate:g}; allowed is 0 to 100"
@@ -116,7 +116,7 @@ def is_hash(value: object) -> bool:
 
 
 def _seconds(phases: object) -> dict[str, float]:
-    """Return `seconds/<phase>` of an environment, without values that are no amount of time."""
+    """Return `seconds/<phase>` of an environment, without values that are not an amount of time."""
     seconds = phases if isinstance(phases, Mapping) else {}
     return {f"seconds/{phase}": float(value) for phase, value in seconds.items() if _is_amount(value)}
 

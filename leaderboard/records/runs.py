@@ -137,7 +137,7 @@ def _compact(file: Path) -> list[Run]:
 
 
 def as_run(stored: StoredRun, origin: str) -> Run | LeftOut:
-    """Read a record as a run, or say why it is no result: unfinished, damaged, or with values that cannot be."""
+    """Read a record as a run, or say why it is not a result: unfinished, damaged, or with values that cannot be."""
     settings: dict[str, Setting] | None = None
     seed: int | None = None
     try:

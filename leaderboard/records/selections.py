@@ -51,7 +51,7 @@ def read_selections(places: Iterable[Path]) -> tuple[list[Chosen], list[str]]:
             if document["chosen"] is not None:
                 found.append(_chosen(document))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            notes.append(f"{SELECTIONS}/{file.name} is no selection: {in_words(error)}")
+            notes.append(f"{SELECTIONS}/{file.name} is not a selection: {in_words(error)}")
     return found, notes
 
 

@@ -228,7 +228,7 @@ def nemenyi_difference(methods: int, blocks: int, alpha: float = 0.05) -> float:
 def win_rate(method: Curve, baseline: Curve, higher_is_better: bool = True) -> float:
     """Return the share of paired (column, seed) in which a method beats a baseline; a tie counts half.
 
-    With a value that is no number a pair is not won.
+    With a value that is not a number a pair is not won.
 
     Returns:
         0 to 1; NaN when nothing is paired.

@@ -91,7 +91,7 @@ class Task(ABC):
         return self.probabilities(prediction)
 
     def distribution(self, prediction: Tensor) -> Tensor | None:
-        """Return the probabilities of a prediction, of its shape (B, C, ...); None when it is no distribution."""
+        """Return the probabilities of a prediction, of its shape (B, C, ...); None when it is not a distribution."""
         return None
 
     def pixel_classes(self, prediction: Tensor) -> Tensor | None:
@@ -115,7 +115,7 @@ class Task(ABC):
     def symmetric_kl(self, one: Tensor, other: Tensor) -> Tensor | None:
         """Return the (B, ...) divergences KL(p||q) + KL(q||p) of two predictions, one for each entry of the loss.
 
-        None when the task's outputs are no distributions.
+        None when the task's outputs are not distributions.
         """
         return None
 

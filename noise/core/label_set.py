@@ -93,7 +93,7 @@ class LabelSet:
         """(N, H, W) class ids, 255 and negative ones are ignored pixels; not to be written to.
 
         Raises:
-            InputError: There are none, or they are no label maps of so many classes; the message names the sample.
+            InputError: There are none, or they are not label maps of so many classes; the message names the sample.
         """
         return self._read_maps[0]
 

@@ -60,13 +60,13 @@ def read_part(path: Path, read: Callable[[Path], Any]) -> Any:
 
 
 def check_types(arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Refuse arrays of changes that are no whole numbers.
+    """Refuse arrays of changes that are not whole numbers.
 
     Raises:
         ValueError: One of them is of another type.
     """
     if any(array.dtype.kind not in "iu" for array in arrays.values()):
-        raise ValueError("the changes are no whole numbers")
+        raise ValueError("the changes are not whole numbers")
 
 
 def check_form(manifest: Any) -> None:
@@ -82,7 +82,7 @@ def check_form(manifest: Any) -> None:
     count, classes = manifest.shape[0], len(manifest.positives)
     for name, numbers in (("positives", manifest.positives), ("affected", manifest.affected)):
         if numbers.shape != (classes,) or not 0 < classes <= MOST_CLASSES or numbers.min() < 0:
-            raise ValueError(f"{name} are no counts of 1 to {MOST_CLASSES} classes")
+            raise ValueError(f"{name} are not counts of 1 to {MOST_CLASSES} classes")
     # Of a single class it may be more than there are, where labels are added.
     if sum(manifest.affected.tolist()) > sum(manifest.positives.tolist()):
         raise ValueError("more is affected than there is")

@@ -55,7 +55,7 @@ def checked_table(table: Any, num_classes: int | None = None, origin: str = "tra
     try:
         array = np.array(table, dtype=np.float64)
     except (TypeError, ValueError):
-        raise InputError(f"The {origin} is no table of numbers.") from None
+        raise InputError(f"The {origin} is not a table of numbers.") from None
     if array.ndim != 2 or array.shape[0] != array.shape[1] or array.shape[0] == 0:
         raise InputError(f"The {origin} has shape {array.shape}; expected one row and one column per class.")
     if num_classes is not None and len(array) != num_classes:

@@ -96,7 +96,7 @@ def draw_map_examples(
     Args:
         pictures: (n, h, w, 3) uint8.
         names: n names of the images.
-        before: (n, H, W) clean maps; what is no class is left white.
+        before: (n, H, W) clean maps; what is not a class is left white.
         after: (n, H, W) noisy maps.
         class_names: C names.
         title: Title of the figure.

@@ -182,7 +182,7 @@ CVATS = {
     "a box of no number": xml(IMAGE.format('<box label="class 0" xtl="nan" ytl="0" xbr="1" ybr="1"/>')),
     "a mask without end": xml(IMAGE.format('<mask label="x" rle="1" width="1e9" height="1e9" left="0" top="0"/>')),
     "a polygon of words": xml(IMAGE.format('<polygon label="class 0" points="a,b;c,d;e,f"/>')),
-    "text that is no text": b"<annotations>\xff\xfe</annotations>",
+    "text that is not text": b"<annotations>\xff\xfe</annotations>",
 }  # fmt: skip
 
 

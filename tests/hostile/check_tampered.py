@@ -18,7 +18,7 @@ HISTORIES = {
     "a loss of text": json.dumps([{"epoch": 1, "loss": OSC}]).encode(),
     "no loss": b'[{"epoch": 1, "loss": null}]',
     "a loss of a list": b'[{"epoch": 1, "loss": [1]}]',
-    "a loss that is no number": b'[{"epoch": 1, "loss": NaN}]',
+    "a loss that is not a number": b'[{"epoch": 1, "loss": NaN}]',
     "an infinite loss": b'[{"epoch": 1, "loss": 1e999}]',
     "a loss of digits": b'[{"epoch": 1, "loss": 123456789012345678901234567890}]',
     "losses within losses": b'[{"epoch": 1, "loss": {"a": {"b": "x"}}}]',

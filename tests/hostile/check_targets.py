@@ -1,4 +1,4 @@
-"""Targets that would destroy what is no file of one's own."""
+"""Targets that would destroy what is not a file of one's own."""
 
 from __future__ import annotations
 

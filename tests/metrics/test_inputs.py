@@ -1,4 +1,4 @@
-"""What people hand to the metrics: tensors of any kind, lists, tables, and what is no matrix of numbers."""
+"""What people hand to the metrics: tensors of any kind, lists, tables, and what is not a matrix of numbers."""
 
 import numpy as np
 import pandas as pd

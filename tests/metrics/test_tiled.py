@@ -68,7 +68,7 @@ def test_the_kernel_equals_float64_in_the_interpreter(tmp_path):
 
 @pytest.fixture
 def elsewhere(monkeypatch):
-    """A device that is no CPU, though nothing can run on it; triton seems to be installed."""
+    """A device that is not a CPU, though nothing can run on it; triton seems to be installed."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     chi2_triton.is_available.cache_clear()
     yield torch.device("meta")

@@ -46,7 +46,7 @@ def _read(path: Path, content: bytes) -> list[Labelled]:
     if not isinstance(value, dict) or not all(
         isinstance(value.get(key), list) and all(isinstance(row, dict) for row in value[key]) for key in lists
     ):
-        raise InputError(f"{path} is no COCO file: it lacks the lists {', '.join(lists)}.")
+        raise InputError(f"{path} is not a COCO file: it lacks the lists {', '.join(lists)}.")
     return [
         Labelled(name, (frozenset(each.label for each in drawn),))
         for name, drawn in coco_annotations(path, value).images.items()

@@ -118,6 +118,6 @@ def _check_classes(path: Path, each: Labelled, classes: Mapping[str, int]) -> No
     for label in sorted(frozenset().union(*each.labels)):
         if label not in classes:
             raise InputError(
-                f"{path}: {each.name!r} has the label {label!r:.80}, which is no class of the archive."
+                f"{path}: {each.name!r} has the label {label!r:.80}, which is not a class of the archive."
                 f"{nearest(label, classes)} A correction cannot add classes."
             )

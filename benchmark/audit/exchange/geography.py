@@ -183,7 +183,7 @@ def located(
     if not features:
         raise InputError(
             f"No finding lies in an image of {archive.name!r} whose coordinates are known as degrees. They are kept of "
-            "GeoTIFF and JPEG 2000 with a coordinate reference system that is no local one; an archive that was "
+            "GeoTIFF and JPEG 2000 with a coordinate reference system that is not a local one; an archive that was "
             "prepared before has none: gridbench data prepare folder ... --force"
         )
     return features

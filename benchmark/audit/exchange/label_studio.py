@@ -45,7 +45,7 @@ def _read(path: Path, content: bytes) -> list[Labelled]:
     """Read tasks of the full or the minimal export; tasks without a submitted annotation are left out."""
     tasks = parse_json(content, largest=LARGEST_TABLE, nested=MOST_ANNOTATED)
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
-        raise InputError(f"{path} is no export of Label Studio: a list of tasks.")
+        raise InputError(f"{path} is not an export of Label Studio: a list of tasks.")
     found = []
     for number, task in enumerate(tasks, 1):
         where = f"{path}, task {number}"
@@ -69,7 +69,7 @@ def _submitted(where: str, task: Mapping[str, Any]) -> tuple[frozenset[str], ...
         return (_words(where, [words] if isinstance(words, str) else words),)
     annotations = task["annotations"]
     if not isinstance(annotations, list) or not all(isinstance(each, dict) for each in annotations):
-        raise InputError(f"{where}: its annotations are no list of objects.")
+        raise InputError(f"{where}: its annotations are not a list of objects.")
     return tuple(_choices(where, each) for each in annotations if not each.get("was_cancelled"))
 
 

@@ -101,7 +101,7 @@ def find_regions(given: Array, odds: Array) -> list[Candidate]:
     own = sums[np.arange(len(sums)), labels]
     sums[np.arange(len(sums)), labels] = -np.inf
     numbers = parts.numbers[left]
-    # 255 is no class, but no ignored pixel is left.
+    # 255 is not a class, but no ignored pixel is left.
     here = np.take_along_axis(odds, np.where(known, given, 0)[None].astype(np.int64), 0)[0][left]
     of_given = np.bincount(numbers, here, len(labels))
     evidence = np.where(contradicts == 1, own - of_given, sums.max(1, initial=-np.inf) - own) / parts.sizes

@@ -200,7 +200,7 @@ def format_of(format_: str | None, out: Path | None) -> str:
     if not format_ and ending not in _SUFFIXES:
         known = ", ".join(each for each in _SUFFIXES if each)
         raise InputError(
-            f"--out ends in {ending!r}, which is no format. Take {known}, or name one with --format."
+            f"--out ends in {ending!r}, which is not a format. Take {known}, or name one with --format."
         )
     return format_ or _SUFFIXES[ending]
 

@@ -56,7 +56,7 @@ def write_files(folder: Path, archive: Archive, manifest: Manifest, noisy: Array
     """Write noisy labels, the list of changes and the manifest: all of them, or after an error none.
 
     Scene labels become `labels.csv` with a line per training image and a column of 0 and 1 per class, label maps
-    become one PNG each in `maps/`, in which 255 is no class; `changes.csv` names image, class before and after.
+    become one PNG each in `maps/`, in which 255 is not a class; `changes.csv` names image, class before and after.
 
     Args:
         folder: Output folder, created if it does not exist.
@@ -147,7 +147,7 @@ def _pixels(path: Path) -> Array:
         with Image.open(io.BytesIO(_read(path))) as image:
             return np.asarray(image)
     except (OSError, ValueError, SyntaxError) as error:
-        raise InputError(f"{path} is no label map: {reason_of(error, path)}.") from None
+        raise InputError(f"{path} is not a label map: {reason_of(error, path)}.") from None
 
 
 def _read(path: Path) -> bytes:

@@ -135,7 +135,7 @@ def _from_path(path: Path, values: Mapping[str, Any], file: Path | None) -> Stor
     folder = path if path.is_dir() else path.parent
     if path.is_file() and path.name != "config.json":
         raise InputError(
-            f"{path} is no record; name a run folder or its config.json, or its method with --records FILE."
+            f"{path} is not a record; name a run folder or its config.json, or its method with --records FILE."
         )
     stored = read_record(folder, verify=True)
     if stored.state != "done":

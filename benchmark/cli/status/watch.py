@@ -34,7 +34,7 @@ def watch_runs(
 
     Args:
         look: Reads the status of the folder.
-        lines: Formats a report as lines for an output that is no terminal.
+        lines: Formats a report as lines for an output that is not a terminal.
         every: Seconds between two readings.
         console: Where to show it; None for the standard output.
 

@@ -161,11 +161,11 @@ def read_bytes(path: Path | str, largest: int = LARGEST_FILE) -> bytes:
 
 
 def read_text(path: Path, largest: int = LARGEST_TABLE, encoding: str = "utf-8") -> str:
-    """Return the text in a file; what holds a zero byte is no text.
+    """Return the text in a file; what holds a zero byte is not text.
 
     Raises:
-        UnsafeFile: It is no regular file, or larger than `largest`.
-        UnicodeDecodeError: It is no text of that encoding.
+        UnsafeFile: It is not a regular file, or larger than `largest`.
+        UnicodeDecodeError: It is not text of that encoding.
         OSError: It cannot be read.
     """
     with open_file(path, largest) as file:

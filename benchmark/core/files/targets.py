@@ -70,7 +70,7 @@ def check_writable(folder: Path) -> None:
     there = next((path for path in (folder, *folder.absolute().parents) if os.path.lexists(path)), folder)
     if os.path.lexists(there) and not there.is_dir():
         raise InputError(
-            f"{str(there)!r} is no folder, so nothing can be written below it. Name another folder."
+            f"{str(there)!r} is not a folder, so nothing can be written below it. Name another folder."
         )
     if not os.access(there, os.W_OK):
         raise InputError(f"Nothing can be written to the folder {str(there)!r}. Name another folder.")

@@ -191,7 +191,7 @@ def next_bytes(ray: Any, task: Any) -> bytes:
     an error; so does the iteration over a task at its end. Here only what is stored as bytes is read.
 
     Raises:
-        TaskLost: The task or its node ended without a message, or the message is no bytes.
+        TaskLost: The task or its node ended without a message, or the message is not bytes.
         RayError: It could not be fetched in time.
     """
     worker = _core_worker(ray)
@@ -237,7 +237,7 @@ def _reason(metadata: bytes) -> str:
     number = metadata.split(b",")[0]
     if number.isdigit() and len(number) < 6 and int(number) in errors.values():
         return f"Ray lost it ({errors.Name(int(number))})"
-    return "its node sent an object that is no bytes, which is not read"
+    return "its node sent an object that is not bytes, which is not read"
 
 
 def _probe(address: str) -> None:
@@ -248,7 +248,7 @@ def _probe(address: str) -> None:
     """
     host, _, port = address.rpartition(":")
     if not host or "/" in host or not (port.isascii() and port.isdecimal() and int(port[:6]) < 65536):
-        raise OSError("it is no HOST:PORT")
+        raise OSError("it is not HOST:PORT")
     try:
         socket.create_connection((host, int(port)), timeout=PROBE_SECONDS).close()
     except OSError as error:

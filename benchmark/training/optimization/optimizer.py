@@ -153,7 +153,7 @@ def check_groups(method: nn.Module, groups: Sequence[ParameterGroup]) -> None:
     for name, parameter in given:
         if id(parameter) not in own:
             raise ValueError(
-                f"the parameter group {name!r} holds a tensor that is no parameter of the method"
+                f"the parameter group {name!r} holds a tensor that is not a parameter of the method"
             )
         if id(parameter) in seen:
             raise ValueError(f"the parameter {own[id(parameter)]!r} is in two places of the parameter groups")

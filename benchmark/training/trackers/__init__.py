@@ -1,6 +1,6 @@
 """Experiment trackers that a run can log to, one file each, and the few calls that they share.
 
-A tracker is given every epoch and the finished record. It is no part of the record or of its hashes, changes nothing
+A tracker is given every epoch and the finished record. It is not part of the record or of its hashes, changes nothing
 that a run computes, and never stops one: a failure is reported once, and the run goes on without that tracker.
 """
 

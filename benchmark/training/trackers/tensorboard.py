@@ -1,6 +1,6 @@
 """Event files that TensorBoard, and whatever reads its format, can open: a scalar for each number of the history.
 
-They lie in a folder of their own, are no part of the record or of its hashes, and change nothing that a run computes.
+They lie in a folder of their own, are not part of the record or of its hashes, and change nothing that a run computes.
 """
 
 from __future__ import annotations

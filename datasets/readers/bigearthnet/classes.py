@@ -136,7 +136,7 @@ def classes_of_codes(codes: NDArray[np.generic]) -> NDArray[np.uint8]:
         or int(codes.max(initial=0)) >= len(_BY_CODE)
     ):
         raise UnknownLabel(
-            f"{codes.dtype.name} numbers from {codes.min()} to {codes.max()} are no CORINE codes"
+            f"{codes.dtype.name} numbers from {codes.min()} to {codes.max()} are not CORINE codes"
         )
     result = _BY_CODE[codes]
     unknown = result == _UNKNOWN

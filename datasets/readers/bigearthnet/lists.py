@@ -53,7 +53,7 @@ def read_names(path: Path) -> list[str]:
             names.append(name)
         elif number > 0 and any(cell.strip() for cell in row):
             raise InputError(
-                f"The list {path} holds {','.join(row)!r} in line {number + 1}, which is no patch."
+                f"The list {path} holds {','.join(row)!r} in line {number + 1}, which is not a patch."
             )
     if not names:
         raise InputError(f"The list {path} holds no patch.")

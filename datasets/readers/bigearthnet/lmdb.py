@@ -124,7 +124,7 @@ def _first_groups(lmdb: Path, patches: Sequence[Patch]) -> list[GroupLayout]:
                     GroupLayout(name, bands, int(height), int(width), "uint16")
                     for (name, bands), (height, width) in zip(BANDS, sizes, strict=True)
                 ]
-            problem = Unreadable(f"{lmdb}:{patch.name}", "holds a band that is no image")
+            problem = Unreadable(f"{lmdb}:{patch.name}", "holds a band that is not an image")
         except KeyError as error:
             problem = Unreadable(f"{lmdb}:{patch.name}", f"lacks the band {error}")
         except Unreadable as error:
@@ -175,7 +175,7 @@ def _tensors(name: str, value: bytes) -> dict[str, NDArray[np.generic]]:
     try:
         tensors: dict[str, NDArray[np.generic]] = load(value)
     except (SafetensorError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
-        raise Unreadable(name, f"is no safetensors ({error})") from error
+        raise Unreadable(name, f"is not safetensors ({error})") from error
     if not tensors:
         raise Unreadable(name, "is empty")
     return tensors

@@ -43,7 +43,7 @@ def value_places(path: Path) -> dict[bytes, Place]:
     """Return the offset of the value of each key in a file `data.mdb`.
 
     Raises:
-        ValueError: It is no LMDB, cut short, or a page of keys is damaged.
+        ValueError: It is not an LMDB, cut short, or a page of keys is damaged.
         OSError: It cannot be read.
     """
     with open_file(path, _ANY_SIZE) as file:
@@ -125,7 +125,7 @@ class _Pages:
         content = self._read(at, _ROOT_AT + _ROOT.size)
         magic, version, _, _, page_size = _META.unpack_from(content, _PAGE.size)
         if (magic, version) != (_MAGIC, _VERSION):
-            raise ValueError("it is no LMDB of data version 1, written on a 64-bit machine")
+            raise ValueError("it is not an LMDB of data version 1, written on a 64-bit machine")
         return (page_size, *_ROOT.unpack_from(content, _ROOT_AT))
 
     def _read(self, offset: int, length: int) -> bytes:

@@ -208,4 +208,4 @@ def _v1_labels(content: bytes, path: Path) -> tuple[int, ...]:
     except UnknownLabel as error:
         raise Unreadable(path, str(error)) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise Unreadable(path, f"is no JSON with labels ({error})") from error
+        raise Unreadable(path, f"is not JSON with labels ({error})") from error

@@ -174,7 +174,7 @@ def nothing_to_learn(root: Path) -> str:
     elif odd := [
         p.name for p in sorted(root.iterdir()) if p.name.lower() in _ALL_LABEL_FILES and not p.is_file()
     ]:
-        text += f" {odd[0]} is there, but is no regular file (a folder, or a link to nothing)."
+        text += f" {odd[0]} is there, but is not a regular file (a folder, or a link to nothing)."
     elif hint := _odd_folders([path.relative_to(root).parts for path in images]):
         text += f" {hint}"
     elif kinds := other_kinds(root):
@@ -186,7 +186,7 @@ def nothing_to_learn(root: Path) -> str:
 
 
 def _odd_folders(images: Sequence[Sequence[str]]) -> str:
-    """Return why folders of images are no classes: some lie deeper than others, or beside those of splits.
+    """Return why folders of images are not classes: some lie deeper than others, or beside those of splits.
 
     Args:
         images: Folders and name of each image.

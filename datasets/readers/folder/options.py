@@ -28,7 +28,7 @@ class FolderOptions:
         clean_masks: Second, cleaner folder of masks, which have the images' names.
         classes: Table of the classes.
         mask_values: Table of the values or colours of the classes in masks.
-        ignore_classes: Names in the class table that are no classes.
+        ignore_classes: Names in the class table that are not classes.
         key_column: Column of the table that names the image files.
         label_columns: Columns of the classes, or one column that lists them.
         separator: Separator of the labels in one cell.

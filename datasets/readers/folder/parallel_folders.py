@@ -1,4 +1,4 @@
-"""Folders that hold the images and masks of the same scenes, which are no classes."""
+"""Folders that hold the images and masks of the same scenes, which are not classes."""
 
 from __future__ import annotations
 

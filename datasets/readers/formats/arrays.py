@@ -42,7 +42,7 @@ class ArrayOptions:
         labels: `.npy`, `.npz` or table of one class number or name per image, or of (N, C) zeros and ones.
         column: Column of the table or array of the `.npz` with the labels; None when there is one.
         clean_column: The same for the clean labels; None without.
-        classes: File of the class names, with their numbers where these are no running ones; None to call classes by
+        classes: File of the class names, with their numbers where these are not running ones; None to call classes by
             number or by the table's names.
         split_column: Column of the table or array of the `.npz` that says train, val or test; None to look for one
             that is called split, subset, phase, set or partition.

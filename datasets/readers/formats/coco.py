@@ -47,7 +47,7 @@ def coco_annotations(path: Path, value: Mapping[str, Any]) -> Annotations:
     }
     kept = tuple(name for name in classes if name in used or name not in above) or classes
     notes = [
-        f"the category {name!r} is above others and of no annotation, so it is no class"
+        f"the category {name!r} is above others and of no annotation, so it is not a class"
         for name in classes
         if name not in kept
     ]
@@ -124,7 +124,7 @@ def _coco_object(path: Path, row: Mapping[str, Any], label: str) -> Drawn:
         if not isinstance(shape, list) or not all(
             _numbers(part) and len(part) >= 6 and len(part) % 2 == 0 for part in shape
         ):
-            raise InputError(f"{where} is no list of polygons x, y, x, y, ...")
+            raise InputError(f"{where} is not a list of polygons x, y, x, y, ...")
         return Drawn(label, tuple(tuple(map(float, part)) for part in shape))
     if _numbers(box, 4):
         x, y, width, height = map(float, box)

@@ -37,9 +37,11 @@ def cvat_annotations(path: Path, content: bytes) -> Annotations:
         # As text: what an encoding declares could hide entities from the look above.
         root = ElementTree.fromstring(content.decode("utf-8-sig"))
     except (ElementTree.ParseError, ValueError) as error:
-        raise InputError(f"{path} is no XML in UTF-8: {error}.") from error
+        raise InputError(f"{path} is not XML in UTF-8: {error}.") from error
     if root.tag != "annotations" or not root.findall("image"):
-        raise InputError(f"{path} is no export of CVAT for images 1.1: it has no <annotations> with <image>.")
+        raise InputError(
+            f"{path} is not an export of CVAT for images 1.1: it has no <annotations> with <image>."
+        )
     listed = [name.text or "" for name in root.iterfind("meta//label/name")]
     images: dict[str, list[Drawn]] = {}
     sizes: dict[str, tuple[int, int]] = {}

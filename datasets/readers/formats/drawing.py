@@ -45,7 +45,7 @@ def draw(drawing: Drawing, size: tuple[int, int]) -> NDArray[np.uint8]:
         (H, W) classes.
 
     Raises:
-        ValueError: Run lengths are of another size, or coordinates are no numbers of pixels.
+        ValueError: Run lengths are of another size, or coordinates are not numbers of pixels.
     """
     label_map = np.full(size, drawing.outside, dtype=np.uint8)
     order = [k for k, each in enumerate(drawing.outlines.objects) if each.has_area]

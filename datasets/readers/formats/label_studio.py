@@ -110,7 +110,7 @@ def _studio_results(
         width, height = result.get("original_width", 0), result.get("original_height", 0)
         shape = _studio_shape(value, width, height)
         if not all(isinstance(label, str) for label in labels):
-            raise InputError(f"{where} has a label that is no text.")
+            raise InputError(f"{where} has a label that is not text.")
         drawn += [Drawn(label, shape, is_box=kind == "rectanglelabels") for label in labels]
     return drawn
 

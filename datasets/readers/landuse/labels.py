@@ -92,7 +92,7 @@ def read_label_source(path: Path, images: Sequence[str]) -> LabelSource:
     for row in table.rows:
         name = PurePosixPath(row[0].strip().replace("\\", "/")).name.split(".")[0].lower()
         if parse_name(name) is None:
-            raise InputError(f"{path}: {row[0]!r} is no image of UC Merced.")
+            raise InputError(f"{path}: {row[0]!r} is not an image of UC Merced.")
         if name in labels:
             raise InputError(f"{path} names {name} twice.")
         labels[name] = _zeros_and_ones(path, name, [row[place[i]] for i in range(len(CLASS_NAMES))])

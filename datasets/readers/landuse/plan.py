@@ -115,7 +115,7 @@ def _reading(
     if files.maps:
         plain = "by colour or palette" if base is None else f"plain indices count the classes from {base}"
         said = " (--map-base)" if options.map_base is not None else ""
-        lines.append(f"label maps: {plain}{said}; 255 is no class")
+        lines.append(f"label maps: {plain}{said}; 255 is not a class")
     if chosen is not None:
         lines.append(
             f"labels: {chosen.path.name}, {counted(len(chosen.labels), 'row')}, {len(CLASS_NAMES)} classes by name"

@@ -111,7 +111,7 @@ def index_base(maps: Iterable[Path], given: int | None = None) -> tuple[int | No
         The index of the first class, None when no map holds plain indices; and sentences about it.
 
     Raises:
-        InputError: The values do not tell, contradict what the user said, or are no indices at all.
+        InputError: The values do not tell, contradict what the user said, or are not indices at all.
     """
     seen: set[int] = set()
     for path in maps:
@@ -141,7 +141,7 @@ def index_base(maps: Iterable[Path], given: int | None = None) -> tuple[int | No
         )
     if given is not None:
         return given, [
-            "label maps hold 0, which is no class when they count from 1"
+            "label maps hold 0, which is not a class when they count from 1"
         ] if given and 0 in seen else []
     if 0 in seen and _CLASSES in seen:
         return 1, [f"label maps hold 0 beside 1 to {_CLASSES}; 0 is taken for no class"]

@@ -121,7 +121,7 @@ def _refuse_ambiguous_255(seen: set[int], content: MaskContent, names: Sequence[
 
 
 def _in_order(count: int, first: int) -> dict[int, int | None]:
-    """Return the codes of classes that are numbered in their order from `first` on; 255 is no class."""
+    """Return the codes of classes that are numbered in their order from `first` on; 255 is not a class."""
     return {255: None, **{first + c: c for c in range(count)}}
 
 

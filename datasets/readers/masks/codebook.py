@@ -64,7 +64,7 @@ class Codebook:
             (H, W) uint8, 255 where no class is known, and a count for each unknown value.
 
         Raises:
-            Unreadable: It has colours and no colours are known, or numbers that are no classes.
+            Unreadable: It has colours and no colours are known, or numbers that are not classes.
         """
         if self.one_hot:
             return _class_of_bands(_all_bands(raster), path), {}
@@ -236,7 +236,7 @@ def _class_of_bands(bands: NDArray[np.generic], path: Path) -> NDArray[np.uint8]
     if len(values) > 2 or (len(values) == 2 and values[0] != 0) or len(bands) > _UNKNOWN:
         raise Unreadable(
             path,
-            f"has {len(bands)} bands that hold {', '.join(map(str, values[:5]))}, so they are no bands of "
+            f"has {len(bands)} bands that hold {', '.join(map(str, values[:5]))}, so they are not bands of "
             "single classes",
         )
     on = bands != 0
@@ -261,7 +261,7 @@ def _whole_numbers(raster: Raster, path: Path) -> tuple[NDArray[Any], NDArray[np
     if band.dtype.kind == "b":
         return band.astype(np.uint8), None
     if band.dtype.kind != "f":
-        raise Unreadable(path, f"is no mask: it holds {band.dtype.name} numbers")
+        raise Unreadable(path, f"is not a mask: it holds {band.dtype.name} numbers")
     numbers = band.astype(np.float64)
     known = ~np.isnan(numbers)
     if raster.nodata is not None and not _may_be_a_class(raster.nodata):
@@ -270,7 +270,7 @@ def _whole_numbers(raster: Raster, path: Path) -> tuple[NDArray[Any], NDArray[np
     fits = _may_be_a_class(filled)
     if not np.all(fits):
         odd = filled[~fits][0]
-        raise Unreadable(path, f"is no mask: it holds the number {odd}; masks hold whole numbers")
+        raise Unreadable(path, f"is not a mask: it holds the number {odd}; masks hold whole numbers")
     return filled.astype(np.int64), known
 
 

@@ -109,7 +109,7 @@ def _filled(
         if pixels.dtype.kind in "ui":
             limits = np.iinfo(pixels.dtype.name)
             if not limits.min <= value <= limits.max:
-                raise InputError(f"--nodata {nodata} is no number of {pixels.dtype.name} images.")
+                raise InputError(f"--nodata {nodata} is not a number of {pixels.dtype.name} images.")
             value = round(value)
         band[missing] = value
     return filled

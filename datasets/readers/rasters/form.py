@@ -105,7 +105,7 @@ def choose_form(
         The form, and sentences about what the images hold beyond their plain bands and about those of another kind.
 
     Raises:
-        InputError: The numbers are no whole numbers and no range was given, or no image has the chosen bands.
+        InputError: The numbers are not whole numbers and no range was given, or no image has the chosen bands.
     """
     notes = peculiarities(shapes, nodata, alpha, chosen)
     _refuse_other_order(shapes)
@@ -162,7 +162,7 @@ def transparency_is_data(paths: Iterable[Path], limits: Limits = LIMITS) -> bool
 def _refuse_other_order(shapes: Sequence[Shape]) -> None:
     """Refuse images whose files give names in common to their bands, and not the same ones in the same order."""
     orders = sorted({shape.names for shape in shapes if shape.names})
-    # Names that match no other file, such as t1_B2 and t2_B2, are no evidence.
+    # Names that match no other file, such as t1_B2 and t2_B2, are not evidence.
     for one, other in itertools.combinations(orders[:_LOOKED_AT], 2):
         if len(one) == len(other) and set(one) & set(other):
             raise InputError(

@@ -28,7 +28,7 @@ _MOST_PAGES = 1024
 # Bits of TIFF's tag NewSubfileType: 1 for a page that is a smaller copy of another, 4 for a mask of transparency.
 _MASK = 4
 _REDUCED_OR_MASK = 1 | _MASK
-# TIFF's tag PhotometricInterpretation: numbers that are no brightness, or one that falls as they rise.
+# TIFF's tag PhotometricInterpretation: numbers that are not brightness, or one that falls as they rise.
 _OTHER_COLOURS = {
     0: "stores white as 0 and black as the largest number (MINISWHITE); save it with black as 0",
     **dict.fromkeys((8, 9, 10), "stores colours as CIELAB; save it as RGB"),
@@ -64,7 +64,8 @@ def read_header(file: BinaryIO, path: Path) -> Header:
     driver = driver_of(head)
     if driver is None:
         raise Unreadable(
-            path, "is no image that is read (PNG, JPEG, TIFF, JPEG 2000, BMP, GIF, WebP, binary PGM or PPM)"
+            path,
+            "is not an image that is read (PNG, JPEG, TIFF, JPEG 2000, BMP, GIF, WebP, binary PGM or PPM)",
         )
     header = Header(driver, size)
     try:

@@ -59,7 +59,7 @@ def read_directories(file: BinaryIO, most: int) -> list[Directory]:
         most: Number of directories after which reading stops.
 
     Raises:
-        ValueError: It is no TIFF, or a directory lies outside the file or follows itself.
+        ValueError: It is not a TIFF, or a directory lies outside the file or follows itself.
     """
 
     def read(place: int, size: int) -> bytes:
@@ -77,7 +77,7 @@ def _directories(read: Callable[[int, int], bytes], most: int) -> list[Directory
     head = read(0, 16)
     order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
     if not order:
-        raise ValueError("it is no TIFF")
+        raise ValueError("it is not a TIFF")
     (version,) = struct.unpack_from(f"{order}H", head, 2)
     large = version == 43
     word, entry, size = (f"{order}Q", 20, 8) if large else (f"{order}I", 12, 2)

@@ -107,7 +107,7 @@ def read_class_table(path: Path, ignore: Sequence[str] = (), of_masks: bool = Fa
             f"--ignore-class: there is no class {unknown[0]!r} in "
             f"{path}.{nearest(unknown[0], [row[0] for row in rows])}"
         )
-    # A row of this name that has a value or colour is no class in any table of masks.
+    # A row of this name that has a value or colour is not a class in any table of masks.
     coded = [name for name, value, colour in rows if of_masks or value is not None or colour is not None]
     ignored = {*ignore, *(name for name in coded if name.casefold() in NO_CLASS)}
     # A class may have several values or colours, each in a row of its own.
@@ -157,7 +157,7 @@ def with_codes(table: ClassTable, path: Path) -> ClassTable:
 
 
 def parse_colour(text: str) -> Colour | None:
-    """Return (red, green, blue) of `#3C1098`, `60 16 152` or `60,16,152`; None when it is no colour."""
+    """Return (red, green, blue) of `#3C1098`, `60 16 152` or `60,16,152`; None when it is not a colour."""
     word = text.strip()
     if hexadecimal := re.fullmatch(r"(?:#|0[xX])?([0-9A-Fa-f]{6})", word):
         number = int(hexadecimal[1], 16)
@@ -297,7 +297,7 @@ def _whole_numbers(table: RawTable, at: int) -> list[int | None]:
     for row, cell in enumerate(table.column(at)):
         number = re.fullmatch(r"([+-]?\d+)(\.0+)?", cell)
         if cell and not number:
-            raise InputError(f"{table.where(row, at)}: {cell!r} is no whole number.")
+            raise InputError(f"{table.where(row, at)}: {cell!r} is not a whole number.")
         values.append(int(number.group(1)) if number else None)
     return values
 
@@ -316,7 +316,7 @@ def _colours(table: RawTable, header: Sequence[str], names: Sequence[str]) -> li
         colour = parse_colour(cell) if cell.strip() else None
         if colour is None and cell.strip():
             raise InputError(
-                f"{table.path}, row {table.lines[row]}: {cell!r} of {names[row]!r} is no colour; write "
+                f"{table.path}, row {table.lines[row]}: {cell!r} of {names[row]!r} is not a colour; write "
                 "#RRGGBB, or three numbers from 0 to 255."
             )
         colours.append(colour)

@@ -96,7 +96,7 @@ def refuse_flags_beside_words(table: RawTable, binaries: Sequence[int], rest: Se
     """Refuse columns of 0 and 1 that leave images without a label, or never change, beside one that may hold labels.
 
     A column of words of which each is in several rows may hold the labels whatever its name; then columns such as
-    `geprüft` are no classes.
+    `geprüft` are not classes.
 
     Raises:
         InputError: With the options for either reading.

@@ -69,7 +69,7 @@ def find_key_column(table: RawTable, files: FileIndex | None, options: TableOpti
     matches = {i: [files.find(cell) for cell in table.column(i)] for i in range(len(table.header))}
     counts = {i: sum(map(bool, found)) for i, found in matches.items()}
     names = {i: len({tuple(f) for f in found if f}) for i, found in matches.items()}
-    # A column that names each file again and again, such as a fold beside files called 0.png to 4.png, is no key.
+    # A column that names each file again and again, such as a fold beside files called 0.png to 4.png, is not a key.
     single = [i for i in counts if 2 * names[i] >= counts[i] > 0] or list(counts)
     best = max(counts[i] for i in single)
     if best == 0:

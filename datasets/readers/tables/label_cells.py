@@ -75,7 +75,7 @@ def divide_cells(
         numbers: Number of a known class -> its name, for cells that hold numbers.
 
     Raises:
-        InputError: There is more than one way to divide them, a cell says nothing, or a label is no known class.
+        InputError: There is more than one way to divide them, a cell says nothing, or a label is not a known class.
     """
     for row, cell in enumerate(cells):
         if "\n" in cell or "\r" in cell or "\t" in cell:
@@ -156,7 +156,9 @@ def _bracketed(cells: Sequence[str], where: Callable[[int], str]) -> list[list[s
         return None
     if len(listed) < len(filled):
         odd = next(row for row in filled if row not in set(listed))
-        raise InputError(f"{where(odd)}: {cells[odd]!r} is no list in brackets, and {cells[listed[0]]!r} is.")
+        raise InputError(
+            f"{where(odd)}: {cells[odd]!r} is not a list in brackets, and {cells[listed[0]]!r} is."
+        )
     return [_in_brackets(cell[1:-1], where, row) if cell else [] for row, cell in enumerate(cells)]
 
 

@@ -162,7 +162,7 @@ def _class_columns(
             what = repr(cell) if cell else "the empty cell"
             raise InputError(
                 f"{table.where(row, i)}: {what} is neither 0 nor 1. Write 0 or 1 (or yes and no, true and false); "
-                "if the column is no class, name those that are with --label-columns."
+                "if the column is not a class, name those that are with --label-columns."
             )
         labels[:, c] = [values[cell] == 1 for cell in cells]
         columns.reasons[i] = f"class, 1 in {counted(int(labels[:, c].sum()), 'row')}"
@@ -216,8 +216,8 @@ def _other_columns(table: RawTable, columns: Columns) -> dict[str, list[str]]:
         nothing = next((word for word in words if word.casefold() in EMPTY), None)
         if nothing is not None:
             raise InputError(
-                f"{table.where(words.index(nothing), columns.group)}: {nothing!r} is no group. Give each image without "
-                "one a group of its own."
+                f"{table.where(words.index(nothing), columns.group)}: {nothing!r} is not a group. Give each image "
+                "without one a group of its own."
             )
         refuse_alike(sorted(set(words)), f"groups of {table.path}", lambda word: number_form(word.casefold()))
         columns.reasons[columns.group] = (

@@ -64,7 +64,7 @@ def refuse_no_names(
                 )
             if name.lower() in _MISSING or not any(character.isalnum() for character in name):
                 raise InputError(
-                    f"{where(row)}: {name!r} is no class. Write the label, or leave the cell empty."
+                    f"{where(row)}: {name!r} is not a class. Write the label, or leave the cell empty."
                 )
             if name.lower() in _NO_LABEL or (name[:1] == "-" and NUMBER.fullmatch(name)):
                 raise InputError(

@@ -116,13 +116,13 @@ def read_text(path: Path) -> str:
     """Read a text file, whatever its line ends, with or without a byte order mark.
 
     Raises:
-        InputError: It is missing, or it is no text.
+        InputError: It is missing, or it is not text.
     """
     try:
         with open_file(path, LARGEST_TABLE) as file:
             start = file.read(4096)
         if b"\0" in start and start[:2] not in (b"\xff\xfe", b"\xfe\xff"):
-            raise InputError(f"{path} is no text: it holds zero bytes.")
+            raise InputError(f"{path} is not text: it holds zero bytes.")
         content = read_bytes(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
@@ -136,7 +136,7 @@ def read_text(path: Path) -> str:
             f"{path} is not UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8 (in Excel: CSV UTF-8)."
         ) from error
     if "\0" in text:
-        raise InputError(f"{path} is no text: it holds zero bytes.")
+        raise InputError(f"{path} is not text: it holds zero bytes.")
     return text
 
 
@@ -211,7 +211,7 @@ def _numbered_rows(path: Path) -> tuple[list[list[str]], list[int], str]:
     elif suffix in TABLE_SUFFIXES:
         found, divided_by = _read_delimited(path)
     else:
-        raise InputError(f"{path} is no table; known are {', '.join(TABLE_SUFFIXES)}.")
+        raise InputError(f"{path} is not a table; known are {', '.join(TABLE_SUFFIXES)}.")
     cells = _Cells()
     rows: list[list[str]] = []
     lines: list[int] = []

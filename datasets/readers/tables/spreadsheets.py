@@ -232,7 +232,7 @@ def cell_text(cell: object) -> str:
     """Return a value as a cell of a table: nothing for none, no point in whole numbers, no midnight, lists as JSON.
 
     Raises:
-        ValueError: It is bytes that are no text in UTF-8.
+        ValueError: It is bytes that are not text in UTF-8.
     """
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return ""

@@ -34,7 +34,7 @@ class Judged:
         return limit + (f">= {self.at_least:g}" if self.at_least is not None else "")
 
     def _beyond(self, value: float) -> bool:
-        # What is no number at all is within no limit.
+        # What is not a number at all is within no limit.
         low_enough = self.at_most is None or value <= self.at_most
         return not (low_enough and (self.at_least is None or value >= self.at_least))
 

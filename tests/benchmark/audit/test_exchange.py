@@ -180,7 +180,7 @@ def test_tasks_without_an_answer_decide_nothing(tmp_path):
 
 HOSTILE = {
     "another image": ("cvat", cvat(["water"], "c.png"), "there is no image 'c.png'"),
-    "another class": ("cvat", cvat(["watre"]), "'watre', which is no class of the archive.*'water'"),
+    "another class": ("cvat", cvat(["watre"]), "'watre', which is not a class of the archive.*'water'"),
     "the same image twice": (
         "coco",
         {**coco(), "images": [{"id": 1, "file_name": n} for n in "xy"]},
@@ -207,9 +207,9 @@ HOSTILE = {
         "neither a name nor one of",
     ),
     "no labels": ("fiftyone", {"labels": {}}, "no image that somebody has labelled"),
-    "labels in a list": ("fiftyone", {"labels": []}, "no labels.json of FiftyOne"),
+    "labels in a list": ("fiftyone", {"labels": []}, "not a labels.json of FiftyOne"),
     "an entity": ("cvat", '<!DOCTYPE a [<!ENTITY b "c">]><annotations/>', "declares a document type"),
-    "half a file": ("cvat", cvat(["water"])[:-20], "is no XML"),
+    "half a file": ("cvat", cvat(["water"])[:-20], "is not XML"),
     "an object for tasks": ("label-studio", {"data": 3}, "a list of tasks"),
     "a task of nothing": ("label-studio", [{"data": 3}], "its image is not known"),
     "choices in a number": (
@@ -225,7 +225,7 @@ HOSTILE = {
     "annotations in a text": (
         "label-studio",
         [{"data": {"name": "part/b"}, "annotations": "x"}],
-        "no list of objects",
+        "not a list of objects",
     ),
     "images in a text": ("coco", {"images": "x", "annotations": [], "categories": []}, "lacks the lists"),
     "a category that is not listed": ("coco", coco(9), "category 9, which is not listed"),

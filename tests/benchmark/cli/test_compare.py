@@ -416,7 +416,7 @@ def test_a_dry_run_refuses_a_folder_of_runs_that_cannot_be_written(command, cach
     where = ("--baselines", baselines, "--runs", baselines / "runs", "--cache", cache, "--workers", 0)
     code, _, err = command("compare", small, *where, "--dry-run")
     assert code == 2
-    assert "is no folder, so nothing can be written below it" in err
+    assert "is not a folder, so nothing can be written below it" in err
 
 
 def test_a_file_that_is_no_baselines_is_said(compare, small, tmp_path):

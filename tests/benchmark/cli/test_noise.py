@@ -280,7 +280,7 @@ def test_verify_notices_a_map_that_was_drawn_on(applied, noise, tmp_path, archiv
     assert code == 2
     assert f"{path.name} is not what follows" in messages
     path.write_bytes(b"no picture")
-    assert f"{path.name} is no label map" in noise("verify", "noisy", "--dataset", "stripes")[2]
+    assert f"{path.name} is not a label map" in noise("verify", "noisy", "--dataset", "stripes")[2]
 
 
 def test_the_noise_of_a_run_is_verified_against_its_own_archive(noise, tmp_path, cache, settings):
@@ -330,8 +330,8 @@ def test_an_archive_with_one_class_is_corrupted_as_far_as_that_goes(cli, single)
     ("text", "message"),
     [
         ("1,2\n3,4\n", "is of 2 classes, but the labels have 5"),
-        ("1,2\n3\n", "no table of numbers"),
-        ("water,ice\nno,numbers\n", "no table of numbers"),
+        ("1,2\n3\n", "not a table of numbers"),
+        ("water,ice\nno,numbers\n", "not a table of numbers"),
         ("\n".join(["1,1,1,1,-1"] * 5), "holds -1 in row 0, column 4"),
         ("\n".join(["1,1,1,1,nan"] * 5), "holds nan in row 0, column 4"),
         ("", "has shape"),

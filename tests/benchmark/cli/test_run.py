@@ -110,8 +110,8 @@ def test_a_dry_run_shows_everything_and_writes_nothing(cli, short, tmp_path):
         (("--device", "cudda"), r"no device 'cudda'\. Allowed: auto, cpu"),
         (("--backbone", "test_vit"), r"'test_vit' gives negative descriptors .* --distance euclidean"),
         (("--log", "wandb"), r"wandb, which is not installed: pip install"),
-        (("--log", "tensorboard", "--log-dir", "file/below"), r"file' is no folder"),
-        (("--runs", "file/below"), r"cannot be written: Not a directory|file' is no folder"),
+        (("--log", "tensorboard", "--log-dir", "file/below"), r"file' is not a folder"),
+        (("--runs", "file/below"), r"cannot be written: Not a directory|file' is not a folder"),
         (("--noise", "confusable", "--slnir", 100), r"rate of 100 % .* The largest rate here is"),
     ],
 )

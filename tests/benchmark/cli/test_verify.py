@@ -58,7 +58,7 @@ def test_what_cannot_be_verified(verify, record):
     assert "There is no record" in verify("runs/none")[2]
     assert "Did you mean 'grid'" in verify("gird")[2]
     assert "leave out the settings" in verify(record.folder, "--slnir", 30)[2]
-    assert "is no record" in verify(record.folder / "history.json")[2]
+    assert "is not a record" in verify(record.folder / "history.json")[2]
     assert "name another folder" in verify(record.folder, "--runs", record.folder.parent)[2]
     (record.folder / "done").unlink()
     assert "Only a finished run can be verified" in verify(record.folder)[2]

@@ -270,7 +270,7 @@ BROKEN = {
         def descriptor_network(self):
             return self.hidden[0]
         """,
-        {"Builds itself": "are no parameters of the method"},
+        {"Builds itself": "are not parameters of the method"},
     ),
     "declares_nothing": (
         """
@@ -424,7 +424,7 @@ class Miscounts(NoiseModel):
 
 
 def test_a_noise_model_that_counts_wrong_is_found(tmp_path):
-    """It does so at every rate but 0, which is no rate that it cannot realise."""
+    """It does so at every rate but 0, which is not a rate that it cannot realise."""
     path = tmp_path / "miscounts.py"
     path.write_text(MISCOUNTING, encoding="utf-8")
     load_plugin(path)

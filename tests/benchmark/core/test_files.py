@@ -60,14 +60,14 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, monkeypatch, name)
 @pytest.mark.parametrize("name", ["", "made", "made/in it"])
 def test_a_folder_below_a_file_is_refused(tmp_path, name):
     (tmp_path / "file").write_text("text", encoding="utf-8")
-    with pytest.raises(InputError, match=r"file' is no folder, so nothing can be written below it"):
+    with pytest.raises(InputError, match=r"file' is not a folder, so nothing can be written below it"):
         files.check_writable(tmp_path / "file" / name)
 
 
 @pytest.mark.parametrize("name", ["", "made/in it"])
 def test_a_folder_that_is_a_link_to_nowhere_is_refused(tmp_path, name):
     (tmp_path / "link").symlink_to(tmp_path / "gone")
-    with pytest.raises(InputError, match=r"link' is no folder, so nothing can be written below it"):
+    with pytest.raises(InputError, match=r"link' is not a folder, so nothing can be written below it"):
         files.check_writable(tmp_path / "link" / name)
 
 

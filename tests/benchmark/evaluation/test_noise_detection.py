@@ -163,7 +163,7 @@ def test_label_maps_are_judged_by_image_and_by_class_in_an_image(go, method, los
     assert set(found["image"]) == set(found["label"]) == WAYS | {"softmin"}
     assert (found["image"]["method"] is not None) == (found["label"]["method"] is not None) == own
     assert found["image"]["confident_learning"] is found["label"]["confident_learning"] is None
-    assert "no probabilities" in found["reasons"]["confident_learning"]
+    assert "not probabilities" in found["reasons"]["confident_learning"]
     # Class c covers rows 3c to 3c + 2, one in three classes in an image.
     assert arrays["label.items"].shape == (48, 5)
     assert 0 < arrays["label.items"].mean() < 1

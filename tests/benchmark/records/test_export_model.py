@@ -93,14 +93,14 @@ def test_timm_alone_gives_the_same_descriptors(record, cache, tmp_path, capsys, 
     ("values", "reason"),
     [
         ({"keep": "light"}, "kept no weights"),
-        ({}, "is no finished run"),
+        ({}, "is not a finished run"),
     ],
 )
 def test_what_cannot_be_exported(settings, cache, tmp_path, capsys, values, reason):
     keep = values.pop("keep", "weights")
     execution = Execution(runs=tmp_path / "runs", cache=cache, device="cpu", threads=1, keep=keep)
     folder = run(make_config({**settings, "method": "bce", "epochs": 1, **values}), execution).folder
-    if reason == "is no finished run":
+    if reason == "is not a finished run":
         (folder / "done").unlink()
     with pytest.raises(SystemExit) as stop:
         main(["export-model", str(folder), "--out", str(tmp_path / "model"), "--cache", str(cache)])

@@ -90,7 +90,7 @@ def test_positions_of_another_image_size_are_resampled_as_timm_does(tmp_path, na
 
 
 def test_other_positions_are_refused(tmp_path):
-    """A row of five patches is no square."""
+    """A row of five patches is not a square."""
     file = tmp_path / "w.safetensors"
     model = timm.create_model("test_vit", num_classes=0, img_size=32)
     save_file({**model.state_dict(), "pos_embed": torch.zeros(1, 6, 64)}, file)

@@ -36,7 +36,7 @@ def test_a_pattern_of_the_user_wins():
     assert found.groups == ["a", "a", "b"]
 
 
-@pytest.mark.parametrize(("pattern", "message"), [("(", "no regular expression"), ("z", "does not fit")])
+@pytest.mark.parametrize(("pattern", "message"), [("(", "not a regular expression"), ("z", "does not fit")])
 def test_patterns_that_do_not_fit(pattern, message):
     with pytest.raises(InputError, match=message):
         groupings_of(archive(["a"]), pattern)

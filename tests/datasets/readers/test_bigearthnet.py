@@ -223,7 +223,7 @@ def test_lists_that_cannot_be_right_are_refused(tmp_path):
     with pytest.raises(InputError, match="'nonsense' in line 2"):
         read_names(tmp_path / "a.csv")
     (tmp_path / "a.csv").write_text("header\n")
-    with pytest.raises(InputError, match="no patch"):
+    with pytest.raises(InputError, match="not a patch"):
         read_names(tmp_path / "a.csv")
     (tmp_path / "train.csv").write_text(V1[0])
     (tmp_path / "bigearthnet-test.csv").write_text(V1[0])
@@ -300,7 +300,7 @@ def test_a_json_that_is_none_is_listed(one, tmp_path, content):
     (one / "BigEarthNet-v1.0" / V1[0] / f"{V1[0]}_labels_metadata.json").write_text(content)
     archive = packed(one, tmp_path, split="60/20/20")
     assert len(archive) == 5
-    reason = "is no JSON with labels" if content else "is empty"
+    reason = "is not JSON with labels" if content else "is empty"
     assert reason in archive.report["failed"][0]["reason"]
 
 
@@ -580,7 +580,7 @@ def test_what_an_lmdb_lacks_is_listed(encoded, tmp_path):
     archive = packed(encoded, tmp_path)
     assert sorted(archive.names) == sorted(V2[:2])
     reasons = sorted(row["reason"][:15] for row in archive.report["failed"])
-    assert reasons == ["is missing", "is no safetenso"]
+    assert reasons == ["is missing", "is not safetens"]
 
 
 def test_a_pickled_lmdb_is_refused(tmp_path, two):

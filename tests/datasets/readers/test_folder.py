@@ -532,7 +532,7 @@ def test_tiles_take_labels_from_the_masks_even_beside_a_table(large, tmp_path):
     [
         ({"tile": 64}, "No tile of 64 px fits"),
         ({"tile": 16, "resize": 16}, "not both"),
-        ({"tile": 16, "group_pattern": "("}, "no regular expression"),
+        ({"tile": 16, "group_pattern": "("}, "not a regular expression"),
         ({"tile": 16, "group_pattern": "x(9)"}, "does not fit the image"),
         ({"tile": 16, "split": "70/10"}, "70/10/20"),
         ({"tile": 16, "split": "0/10/20"}, "70/10/20"),

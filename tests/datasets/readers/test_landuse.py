@@ -224,7 +224,7 @@ def test_dlrsd_without_maps_points_to_ucmerced(original):
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
-    with pytest.raises(InputError, match="no image of UC Merced"):
+    with pytest.raises(InputError, match="not an image of UC Merced"):
         plan_dlrsd([tmp_path], LandUseOptions())
     with pytest.raises(InputError, match="no folder"):
         plan_dlrsd([tmp_path / "x"], LandUseOptions())
@@ -311,7 +311,7 @@ def test_map_base_is_obeyed_or_refused(original):
         plan_dlrsd([original], LandUseOptions(map_base=0))
     save("L0")
     plan = plan_dlrsd([original], LandUseOptions(map_base=1))
-    assert "label maps hold 0, which is no class when they count from 1" in plan.report["notes"]
+    assert "label maps hold 0, which is not a class when they count from 1" in plan.report["notes"]
 
 
 def test_grey_pictures_of_palette_maps_are_refused(original):
@@ -451,7 +451,7 @@ def test_without_any_label_file_the_message_says_what_to_give(original):
     [
         (["image", *CLASS_NAMES[:-1]], ["airplane00", *[0] * 16], "no column for water"),
         (["image", *CLASS_NAMES], ["airplane00", *[0] * 16, 2], "'2', not 0 or 1"),
-        (["image", *CLASS_NAMES], ["airplain00", *[0] * 17], "no image of UC Merced"),
+        (["image", *CLASS_NAMES], ["airplain00", *[0] * 17], "not an image of UC Merced"),
     ],
 )
 def test_a_label_file_that_cannot_be_right_is_refused(tmp_path, header, row, message):

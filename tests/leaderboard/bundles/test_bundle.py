@@ -203,11 +203,11 @@ HUGE = npz(changed=np.zeros(1))
         (add("record/deeper/config.json"), "no record has a file of that name"),
         (add(".hidden/config.json"), "no record has a file of that name"),
         (replace("noise.npz", PICKLED), "pickled Python objects"),
-        (replace("noise.npz", b"PK nothing"), "no archive of arrays"),
-        (replace("history.json", b"[NaN]"), "NaN, which is no number"),
+        (replace("noise.npz", b"PK nothing"), "not an archive of arrays"),
+        (replace("history.json", b"[NaN]"), "NaN, which is not a number"),
         (replace("history.json", b"[" * 5000 + b"]" * 5000), "nested too deeply"),
         (replace("history.json", b'["' + b"x" * 200_000 + b'"]'), "a text of 200,000 characters"),
-        (replace("history.json", b"\xc3\x28\xc3\x28"), "no text"),
+        (replace("history.json", b"\xc3\x28\xc3\x28"), "not text"),
         (replace("history.json", b"[1e999]"), "out of range"),
         (within("result.json", lambda r: r["metrics"].update({"ndcg@20": 1.5})), "a share is at most 1"),
         (within("result.json", lambda r: r["metrics"].update({"ndcg@20": -0.5})), "is negative"),
@@ -268,7 +268,7 @@ def test_a_link_in_a_bundle_is_refused(bundle, runs):
     entry.external_attr = 0o120777 << 16
     with zipfile.ZipFile(bundle, "a") as archive:
         archive.writestr(entry, "/etc/passwd")
-    with pytest.raises(InputError, match="no plain file"):
+    with pytest.raises(InputError, match="not a plain file"):
         import_bundle(bundle, runs, "friend")
 
 

@@ -141,8 +141,8 @@ def settings(**values):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda d: d.update(folder="../outside"), "no name of a folder"),
-        (lambda d: d.update(folder="/etc"), "no name of a folder"),
+        (lambda d: d.update(folder="../outside"), "not a name of a folder"),
+        (lambda d: d.update(folder="/etc"), "not a name of a folder"),
         (lambda d: d.pop("result"), "it lacks 'result'"),
         (lambda d: d.update(config=[]), "list"),
         (settings(epochs=500), "settings were edited"),
@@ -151,7 +151,7 @@ def settings(**values):
         (within("result", id="b" * 64), "belongs to another run"),
         (within("result", metrics={"ndcg@20": 1.5}), "a share is at most 1"),
         (within("result", metrics={"ndcg@20": -1}), "is negative"),
-        (within("result", metrics={"ndcg@20": float("nan")}), "NaN, which is no number"),
+        (within("result", metrics={"ndcg@20": float("nan")}), "NaN, which is not a number"),
         (within("result", metrics={}), "holds no metrics"),
         (within("result", extra="x" * 200_000), "a text of 200,000 characters"),
         (within("result", seconds={"train": -3.0}), "is negative"),
@@ -210,7 +210,7 @@ def test_a_history_that_is_none_is_no_history(packed):
 def test_a_history_whose_columns_are_none_is_no_history(packed, history):
     count = len(read_compact(packed))
     rewrite(packed, texts={"histories.jsonl": json.dumps(history).encode() + b"\n" + b"{}\n" * (count - 1)})
-    with pytest.raises(ValueError, match="no list"):
+    with pytest.raises(ValueError, match="not a list"):
         read_compact(packed)[0].epochs()
     assert shown(packed, "html")
 

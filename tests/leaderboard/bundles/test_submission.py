@@ -134,7 +134,7 @@ def better_scores(files):
         (lambda files: files.update({"plugin/../evil.py": b""}), "no submission has a file of that name"),
         (lambda files: files.update({"setup.py": b""}), "no submission has a file of that name"),
         (lambda files: files.pop("records.zip"), "is missing"),
-        (lambda files: files.update({"conformance.json": b"{}"}), "no list of findings"),
+        (lambda files: files.update({"conformance.json": b"{}"}), "not a list of findings"),
         (lambda files: files.update({"records.zip": b"PK"}), "records.zip"),
         (better_scores, "ndcg@5"),
     ],

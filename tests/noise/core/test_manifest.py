@@ -282,7 +282,7 @@ def test_changes_of_another_type_are_refused(tmp_path, kind):
     manifest = make()[1]
     manifest.save(tmp_path)
     np.savez(tmp_path / "noise.npz", changed=np.zeros((1, 3), dtype=kind))
-    with pytest.raises(InputError, match=r"does not hold a noise manifest.*no whole numbers"):
+    with pytest.raises(InputError, match=r"does not hold a noise manifest.*not whole numbers"):
         Manifest.load(tmp_path)
 
 

@@ -110,8 +110,8 @@ def test_weighted_offers_follow_their_weights():
     [
         ("1,2\n3,4\n", "is of 2 classes, but the labels have 5"),
         ("1,2,3\n4,5,6\n", "one row and one column per class"),
-        ("1,2\n3\n", "no table of numbers"),
-        ("a,b\nc,d\n", "no table of numbers|one row and one column"),
+        ("1,2\n3\n", "not a table of numbers"),
+        ("a,b\nc,d\n", "not a table of numbers|one row and one column"),
         ("", "one row and one column per class"),
         ("\n".join(["1,1,1,1,-1"] * 5), "holds -1 in row 0, column 4"),
         ("\n".join(["1,1,nan,1,1"] * 5), "holds nan in row 0, column 2"),

@@ -223,7 +223,7 @@ def test_networks_whose_descriptors_can_be_negative_audit_too(cli, mine):
         (("--method", "oracle"), "does not learn from the labels as they are"),
         (("--loss", "rrl", "--method", "rrl"), "label maps"),
         (("--folds", 400), "The number of folds is 400; with 42 images it can be 2 to 42"),
-        (("--group-pattern", "("), "no regular expression"),
+        (("--group-pattern", "("), "not a regular expression"),
         (("--steps", 3), "Give --steps or --epochs, not both"),
         (("--splits", "all", "--train-size", 10), "leave out --train-size"),
         (("--dataset", "mien"), "mine"),

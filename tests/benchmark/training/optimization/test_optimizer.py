@@ -178,7 +178,7 @@ def test_groups_that_cannot_be_trained_are_refused():
     for groups, reason in (
         ([ParameterGroup("a", first), ParameterGroup("b", first)], "two places"),
         ([ParameterGroup("a", first), ParameterGroup("a", second)], "same name"),
-        ([ParameterGroup("a", list(stranger[0].parameters()))], "no parameter of the method"),
+        ([ParameterGroup("a", list(stranger[0].parameters()))], "not a parameter of the method"),
         ([ParameterGroup("a", first, lr=0.1)], "follows the run's learning rate"),
     ):
         with pytest.raises(ValueError, match=reason):

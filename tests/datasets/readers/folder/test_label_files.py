@@ -224,7 +224,7 @@ def test_a_file_that_names_no_image_is_not_proposed_as_the_table(tmp_path):
 def test_a_table_that_is_no_file_is_named(tmp_path):
     picture(tmp_path / "images/a.png")
     (tmp_path / "labels.csv").mkdir()
-    with pytest.raises(InputError, match=r"labels.csv is there, but is no regular file"):
+    with pytest.raises(InputError, match=r"labels.csv is there, but is not a regular file"):
         plan(tmp_path)
 
 
@@ -240,7 +240,7 @@ def test_a_broken_line_of_metadata_is_counted(tmp_path):
     root = hugging_face(tmp_path, write_jsonl, lambda i: {"label": WORDS[i]})
     with (root / "train/metadata.jsonl").open("a") as file:
         file.write('{"file_name": "9.png", label}\n')
-    with pytest.raises(InputError, match=r"train/metadata.jsonl is no JSON: .* line 4 column"):
+    with pytest.raises(InputError, match=r"train/metadata.jsonl is not JSON: .* line 4 column"):
         plan(root)
 
 

@@ -1,4 +1,4 @@
-"""Folders of images and of their masks, which are no classes."""
+"""Folders of images and of their masks, which are not classes."""
 
 from __future__ import annotations
 

@@ -128,11 +128,11 @@ BAD = {
         for key in ("images", "annotations", "categories")
         for value in ({}, None, "x", 3, True, {"1": {"id": 1}})
     },
-    "no JSON": ("{", "is no JSON"),
-    "too deep": ("[" * 100_000, "is no JSON"),
-    "another JSON": ("{}", "is no export that is read"),
-    "another XML": ("<a/>", "no export of CVAT"),
-    "cut XML": ("<annotations><image", "is no XML"),
+    "no JSON": ("{", "is not JSON"),
+    "too deep": ("[" * 100_000, "is not JSON"),
+    "another JSON": ("{}", "is not an export that is read"),
+    "another XML": ("<a/>", "not an export of CVAT"),
+    "cut XML": ("<annotations><image", "is not XML"),
     "entities": ('<!DOCTYPE a [<!ENTITY b "c">]><annotations>&b;</annotations>', "declares a document type"),
     "unknown image": (
         broken(lambda v: v["annotations"][0].update(image_id=99)),
@@ -174,7 +174,7 @@ BAD = {
     ),
     "odd polygon": (
         broken(lambda v: v["annotations"][0].update(segmentation=[[1, 2, 3]])),
-        "no list of polygons",
+        "not a list of polygons",
     ),
     "annotators differ": (
         json.dumps(
@@ -286,7 +286,7 @@ def test_a_category_above_others_without_an_annotation_is_no_class(tmp_path):
     path.write_text(json.dumps(value))
     found, _ = read(path)
     assert found.class_names == ("tree", "road", "lake")
-    assert "the category 'set' is above others and of no annotation, so it is no class" in found.notes
+    assert "the category 'set' is above others and of no annotation, so it is not a class" in found.notes
     value["annotations"][0]["category_id"] = 0
     path.write_text(json.dumps(value))
     assert read(path)[0].class_names == ("set", "tree", "road", "lake")

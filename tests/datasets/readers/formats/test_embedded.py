@@ -107,7 +107,7 @@ def test_files_named_by_split_keep_it_and_a_bad_image_is_left_out(tmp_path):
     assert [len(archive.indices(split)) for split in ("train", "val", "test")] == [2, 4, 4]
     reasons = [row["reason"] for row in archive.report["failed"]]
     assert len(reasons) == 2
-    assert any("is no image that is read" in reason for reason in reasons)
+    assert any("is not an image that is read" in reason for reason in reasons)
 
 
 def test_changed_parquet_is_not_handed_back(tmp_path):
@@ -319,7 +319,7 @@ BAD_LABELS = {
     "nan.npy": (lambda path: np.save(path, np.array([*NOISY[:9], np.nan])), "labels are .* whole numbers"),
     "nan.csv": (
         lambda path: path.write_text("label\n" + "sand\n" * 9 + "nan\n"),
-        "row 11, .* 'nan' is no class",
+        "row 11, .* 'nan' is not a class",
     ),
     "case.csv": (lambda path: path.write_text("label\n" + "sand\n" * 9 + "Sand\n"), "differ in case"),
     "order.csv": (
@@ -441,7 +441,7 @@ def test_bands_that_come_first_are_refused_with_what_moves_them(tmp_path, shape)
     [
         (["Cat", "cat", "dog"], "differ in case"),
         (["cat ", "cat", "dog"], "differ in case or blanks"),
-        (["", "cat", "dog"], "is no class"),
+        (["", "cat", "dog"], "is not a class"),
         (["NA", "cat", "dog"], "may be a class, or say that there is no label"),
         (["a;b", "b", "a"], "may be several labels"),
         ([*range(50), 255], "one that says that there is no label"),

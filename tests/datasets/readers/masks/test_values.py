@@ -175,7 +175,7 @@ def test_masks_with_two_readings_or_none_are_refused(masks, names, given, messag
     [
         (grey(0.5, 1, dtype=np.float32), "holds the number 0.5"),
         (Raster(np.array([[[1]], [[1]]], np.uint8), None), "more than one of them is on"),
-        (Raster(np.array([[[1, 2]], [[0, 0]]], np.uint8), None), "no bands of single classes"),
+        (Raster(np.array([[[1, 2]], [[0, 0]]], np.uint8), None), "not bands of single classes"),
         (Raster(np.array([[[300]]], np.uint16), np.zeros((256, 3), np.uint8)), "index 300"),
     ],
 )
@@ -267,8 +267,8 @@ def test_lists_of_classes_with_lines_that_are_none_are_refused(tmp_path, text, m
         ("c.txt", "1 sea\n1 land\n", "gives the value 1 to two classes"),
         ("c.txt", "0 0 9 sea\n0 0 9 land\n", r"gives the colour \(0, 0, 9\) to two classes"),
         ("c.csv", "value,farbe\n1,sea\n", "needs a header with the column `name`; it has value, farbe"),
-        ("c.csv", "name,value\nsea,1-2\n", "row 2, column 'value': '1-2' is no whole number"),
-        ("c.csv", "name,color\nsea,#F00\n", "row 2: '#F00' of 'sea' is no colour"),
+        ("c.csv", "name,value\nsea,1-2\n", "row 2, column 'value': '1-2' is not a whole number"),
+        ("c.csv", "name,color\nsea,#F00\n", "row 2: '#F00' of 'sea' is not a colour"),
     ],
 )
 def test_tables_of_classes_that_cannot_be_understood_are_refused(tmp_path, file, text, message):

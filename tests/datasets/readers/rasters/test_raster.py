@@ -75,7 +75,12 @@ def test_a_file_that_is_cut_short_is_never_read_as_something_else(file, share):
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(None, "is missing"), (b"", "is empty"), (b"text", "is no image that is read"), (POINTER, "Git LFS")],
+    [
+        (None, "is missing"),
+        (b"", "is empty"),
+        (b"text", "is not an image that is read"),
+        (POINTER, "Git LFS"),
+    ],
 )
 def test_what_is_no_image_is_said_plainly(tmp_path, content, reason, capfd):
     path = tmp_path / "a.tif"

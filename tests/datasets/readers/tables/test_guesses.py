@@ -192,7 +192,7 @@ def test_parts_of_names_that_are_no_names_are_left_alone(tmp_path):
 
 @pytest.mark.parametrize("word", ["-", "?", "--", "...", "nan", "N/A"])
 def test_signs_for_no_label_are_no_class(tmp_path, word):
-    with pytest.raises(InputError, match=r"row 3, column 'labels': .* is no class"):
+    with pytest.raises(InputError, match=r"row 3, column 'labels': .* is not a class"):
         read(tmp_path, "file,labels", lambda i: f"water;{word}" if i == 1 else "water")
 
 
@@ -247,7 +247,7 @@ def test_a_number_with_a_fraction_may_be_a_measurement(tmp_path, number):
 
 @pytest.mark.parametrize("word", ["NaN", "none", "null", "NA", "N/A"])
 def test_images_without_a_group_are_not_one_group(tmp_path, word):
-    with pytest.raises(InputError, match=f"row 3, column 'group': '{word}' is no group"):
+    with pytest.raises(InputError, match=f"row 3, column 'group': '{word}' is not a group"):
         read(tmp_path, "file,labels,group", lambda i: f"water,{['g', word][i % 2]}")
 
 
