@@ -223,7 +223,7 @@ def test_lists_that_cannot_be_right_are_refused(tmp_path):
     with pytest.raises(InputError, match="'nonsense' in line 2"):
         read_names(tmp_path / "a.csv")
     (tmp_path / "a.csv").write_text("header\n")
-    with pytest.raises(InputError, match="not a patch"):
+    with pytest.raises(InputError, match="no patch"):
         read_names(tmp_path / "a.csv")
     (tmp_path / "train.csv").write_text(V1[0])
     (tmp_path / "bigearthnet-test.csv").write_text(V1[0])

@@ -224,7 +224,7 @@ def test_dlrsd_without_maps_points_to_ucmerced(original):
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
-    with pytest.raises(InputError, match="not an image of UC Merced"):
+    with pytest.raises(InputError, match="no image of UC Merced"):
         plan_dlrsd([tmp_path], LandUseOptions())
     with pytest.raises(InputError, match="no folder"):
         plan_dlrsd([tmp_path / "x"], LandUseOptions())
