@@ -41,6 +41,7 @@ USUAL: Mapping[str, Any] = {
     "accumulate": 1,
     "augment": "weak",
     "recipe": "common",
+    "select_by": "retrieval",
 }
 """Settings added after runs had been published -> the value that reproduces those earlier runs."""
 
@@ -239,6 +240,13 @@ class RunConfig(pydantic.BaseModel):
         "Score the weights of the last epoch, or of the best on validation with the last beside it.",
         "NAME",
         default="last",
+    )
+    select_by: Literal["retrieval", "prediction"] | None = _retrieval(
+        "What --select best compares on validation: NDCG of retrieval, or predictions (mAP of several labels, "
+        "accuracy of one, mIoU of maps).",
+        "NAME",
+        "retrieval",
+        later=True,
     )
     last_epochs: int | None = _retrieval(
         "Score each of the last N epochs, too, for means over them, as papers on single labels report.",

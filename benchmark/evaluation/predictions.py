@@ -13,12 +13,15 @@ from torch import Tensor
 from gridbench.evaluation.retrieval import Splits
 from gridbench.methods.tasks.task import Task
 
-__all__ = ["CleanLabels", "Predictions", "score_predictions"]
+__all__ = ["HEADLINE", "CleanLabels", "Predictions", "score_predictions"]
 
 Array = np.ndarray[Any, Any]
 
 SCORED: Mapping[str, str] = {"validation/": "val", "": "test"}
 """Prefix of a metric -> split; validation first, since thresholds that are used on test are chosen there."""
+
+HEADLINE: Mapping[str, str] = {"labels": "map_macro", "single": "accuracy", "pixels": "miou"}
+"""`Task.predicts` -> the score that stands for how good such predictions are."""
 
 NO_HEAD = "the method trains no head"
 NOT_FINITE = "the head's output is not finite"

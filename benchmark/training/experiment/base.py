@@ -16,9 +16,9 @@ import torch
 from gridbench.core.environment import keep_float32
 from gridbench.datasets.loading.batches import EvaluationSet
 from gridbench.datasets.loading.storage import Pixels
-from gridbench.errors import RunFailed
+from gridbench.errors import InputError, RunFailed
 from gridbench.evaluation.noise_detection import centre_of
-from gridbench.evaluation.predictions import CleanLabels, Predictions, score_predictions
+from gridbench.evaluation.predictions import HEADLINE, CleanLabels, Predictions, score_predictions
 from gridbench.evaluation.retrieval import (
     MAPS_TOGETHER,
     PAIRS,
@@ -147,6 +147,11 @@ class BaseExperiment(ABC):
 
     def _build_trainer(self, limit_bytes: int | None) -> Trainer:
         assert self.objective is not None
+        if self.plan.config.select == "best" and not len(self.splits.val):
+            raise InputError(
+                f"The data set {self.plan.config.dataset!r} has no validation images, by whose scores --select best "
+                "chooses an epoch. Leave it out, or prepare the data with a validation split."
+            )
         labels = self.corruption.labels
         data = training_set(self.plan, self.splits.train, labels, self.device, limit_bytes=limit_bytes)
         settings = training_settings(self.plan)
@@ -155,9 +160,29 @@ class BaseExperiment(ABC):
 
     def _validation_score(self) -> float:
         """Return the score by which --select best chooses an epoch."""
+        if self.plan.config.select_by == "prediction":
+            return self._validation_score_of_predictions()
         with _comparable("of the validation split, by which --select best chooses,"):
             results, _ = self._score_pairs(pairs=("validation/",), whole=False)
         return float(results["validation/"].scores[f"ndcg@{self.plan.config.k}"].mean())
+
+    def _validation_score_of_predictions(self) -> float:
+        """Return the score of what the head predicts of the validation images; no test image is looked at.
+
+        Raises:
+            RunFailed: There is no such score.
+        """
+        nothing = self.splits.test[:0]
+        found = self._score_predictions(keep=False, splits=replace(self.splits, test=nothing))
+        name = HEADLINE.get(str(found.document.get("of")), "")
+        score = found.metrics.get(f"validation/{name}")
+        if score is None:
+            reason = found.document.get("reason", f"no {name} is defined for want of positives")
+            raise RunFailed(
+                f"No epoch can be chosen by predictions of the validation images: {reason}. "
+                "Leave out --select-by prediction."
+            )
+        return score
 
     def _epoch_scores(self) -> dict[str, float]:
         """Return all scores of the weights after an epoch, for --last-epochs."""
@@ -184,8 +209,8 @@ class BaseExperiment(ABC):
             whole=whole,
         )
 
-    def _score_predictions(self, keep: bool) -> Predictions:
-        """Score what the head predicts of the validation and test images."""
+    def _score_predictions(self, keep: bool, splits: Splits | None = None) -> Predictions:
+        """Score what the head predicts of the validation and test images, or of those in other splits."""
         archive = self.plan.archive
 
         def maps(positions: Array) -> Array:
@@ -193,7 +218,9 @@ class BaseExperiment(ABC):
 
         clean = CleanLabels(self.relevance, maps)
         task = self.objective.task if self.objective else None
-        return score_predictions(task, self.predictions, self.splits, clean, archive.class_names, keep)
+        return score_predictions(
+            task, self.predictions, splits or self.splits, clean, archive.class_names, keep
+        )
 
     def _margins(self) -> Array | None:
         """Return the mean margins of the given labels in training; None for a method that did not see them."""

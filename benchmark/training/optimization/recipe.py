@@ -96,6 +96,8 @@ def complete_recipe(config: RunConfig, asked: RunConfig, method: type[Method]) -
                 f"The setting 'warmup_epochs' (--warmup-epochs) is {config.warmup_epochs:g}; it must be below the "
                 f"number of epochs, {epochs}."
             )
+    if config.select_by and config.select != "best":
+        _changes_nothing("select_by", "--select best")
     if config.last_epochs and config.last_epochs > epochs:
         raise InputError(
             f"The setting 'last_epochs' (--last-epochs) is {config.last_epochs}; it may be at most the number of "

@@ -18,6 +18,8 @@ from gridbench.core.machine import machine_label
 from gridbench.datasets.loading.batches import ahead
 from gridbench.errors import InputError, RunFailed
 from gridbench.methods.losses.bce import BCE
+from gridbench.methods.plain import Plain
+from gridbench.plan import make_plan
 from gridbench.records.recompute import wrong_numbers
 from gridbench.records.record import iter_records, read_record
 from gridbench.records.runner import Execution
@@ -140,6 +142,31 @@ def test_the_best_epoch_leaves_the_scores_of_the_last_one_beside_its_own(finishe
     assert wrong_numbers(best, needed=True) == []
 
 
+@pytest.mark.parametrize(("method", "score"), [("bce", "map_macro"), ("pce", "miou")])
+def test_the_best_epoch_may_be_that_of_the_predictions(finished, method, score):
+    chosen = {"select": "best", "select_by": "prediction"}
+    record = finished(method=method, slnir=60, epochs=4, learning_rate=0.01, last_epochs=4, **chosen)
+    rows = record.epochs()
+    scores = [row["scores"][f"validation/{score}"] for row in rows]
+    assert [row["validation"] for row in rows] == scores
+    assert record.result["best_epoch"] == 1 + scores.index(max(scores))
+    of_best = rows[record.result["best_epoch"] - 1]["scores"]
+    assert {name: record.metrics[name] for name in of_best} == of_best
+
+
+def test_predictions_that_are_not_there_choose_no_epoch(go, monkeypatch):
+    real = Plain.predict
+    monkeypatch.setattr(Plain, "predict", lambda self, images: real(self, images) if self.training else None)
+    with pytest.raises(RunFailed, match=r"the method trains no head\. Leave out --select-by prediction"):
+        go(method="bce", select="best", select_by="prediction")
+
+
+def test_without_validation_images_there_is_no_best_epoch(cache, settings):
+    plan = make_plan(make_config({**settings, "method": "bce", "select": "best"}), cache)
+    with pytest.raises(InputError, match="no validation images, by whose scores --select best"):
+        Experiment(replace(plan, archive=plan.archive.as_training()), torch.device("cpu"))
+
+
 @pytest.mark.parametrize(
     "name", ["last/ndcg@5", "last/unseen/map@5", "last/map_macro", "last/validation/f1_micro"]
 )
@@ -151,11 +178,11 @@ def test_forged_scores_of_the_last_epoch_are_found(finished, tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"method": "bce"}, {"method": "pce"}, {"method": "ce", "ema": 0.5}, {"method": "untrained"}]
+    "asked", [{"method": "bce"}, {"method": "grid", "loss": "pce", "ema": 0.5}, {"method": "untrained"}]
 )
-def test_means_over_the_last_epochs_are_those_of_runs_that_stop_there(finished, settings):
-    stopped = [finished(f"stopped{epochs}", **settings, slnir=30, epochs=epochs).metrics for epochs in (2, 3)]
-    record = finished("long", **settings, slnir=30, epochs=3, last_epochs=2)
+def test_means_over_the_last_epochs_are_those_of_runs_that_stop_there(finished, asked):
+    stopped = [finished(f"stopped{epochs}", **asked, slnir=30, epochs=epochs).metrics for epochs in (2, 3)]
+    record = finished("long", **asked, slnir=30, epochs=3, last_epochs=2)
     means = {
         name.removeprefix("last_epochs/"): value
         for name, value in record.metrics.items()

@@ -51,3 +51,22 @@ def test_the_level_is_in_the_identity_of_single_labels_alone(bench):
     ]
     assert references[0].id != references[1].id
     np.testing.assert_array_equal(references[1].archive.scene_labels, bench.single_label_archive.scene_labels)
+
+
+class Quiet:
+    def epoch(self, done, total, row):
+        pass
+
+
+def test_the_best_epoch_of_single_labels_may_be_that_of_the_highest_validation_accuracy(bench):
+    asked = {"select": "best", "select_by": "prediction", "last_epochs": 3, "epochs": 3}
+    experiment = Experiment(bench.plan(method="ce", loss="ce", **asked), CPU)
+    experiment.trainer.train(Quiet(), lambda checkpoint: None)
+    rows = experiment.trainer.history
+    accuracies = [row["scores"]["validation/accuracy"] for row in rows]
+    assert [row["validation"] for row in rows] == accuracies
+    result = experiment.score().result
+    assert result["best_epoch"] == 1 + accuracies.index(max(accuracies))
+    assert result["metrics"]["last_epochs/accuracy"] == pytest.approx(
+        np.mean([row["scores"]["accuracy"] for row in rows])
+    )

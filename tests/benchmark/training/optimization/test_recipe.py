@@ -37,6 +37,7 @@ def plan(cache, settings):
         ({"freeze": "backbone", "method": "untrained"}, "changes nothing without a method that trains"),
         ({"min_lr": 1e-5}, "changes nothing without --schedule"),
         ({"min_lr": 0.1, "schedule": "cosine"}, "must be below the learning rate, 0.001"),
+        ({"select_by": "prediction"}, "changes nothing without --select best"),
         ({"last_epochs": 4}, "may be at most the number of epochs, 3"),
         ({"warmup_epochs": 3}, "must be below the number of epochs, 3"),
         ({"warmup_epochs": 1, "schedule": "onecycle"}, "has a warm-up of its own"),
