@@ -53,7 +53,7 @@ def refuse_parallel_folders(folders: Mapping[str, Mapping[str, Path]]) -> list[s
             f"The folders {one!r} and {other!r} hold files of the same names, such as {shared[0]}, of which those in "
             f"one may be the masks or another view of those in the other: --images {shlex.quote(str(places[0]))} "
             f"--masks {shlex.quote(str(places[1]))}. If they are classes, list them with --classes FILE, one "
-            "name a line."
+            "name per line."
         )
     if not same:
         return []

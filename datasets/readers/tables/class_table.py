@@ -261,7 +261,7 @@ def _refuse_other_lines(path: Path, lines: Sequence[str]) -> None:
     if len(lines) > 1 and all(line[0] in "-*'\"" for line in lines):
         raise InputError(
             f"{path} begins with {first!r}, and every line with such a sign, as in YAML or Python. Write one name "
-            "a line."
+            "per line."
         )
     half = next((line for line in lines if has_half(line) or line.endswith((":", "="))), None)
     if half is not None:

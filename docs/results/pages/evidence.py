@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parents[1]
 BASELINES = HERE.parents[1] / "leaderboard" / "records" / "baselines" / "bluemarble.zip"
 STUDIES = HERE / "data" / "studies.zip"
 """Records of `bluemarble` that are no baselines: other noise models, other parameters, methods of studies."""
-SEVERAL = tuple(sorted((HERE / "data").glob("several-labels*.zip")))
+SEVERAL = tuple(sorted((HERE / "data" / "several-labels").glob("*.zip")))
 """Records of every method for several labels per image, of one recipe, which is its own; each noise of one machine."""
 AGAIN = HERE / "data" / "other-machine.zip"
 """Records of SEVERAL that another machine computed, too."""

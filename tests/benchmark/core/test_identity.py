@@ -88,6 +88,8 @@ CHANGES = {
     "fused": True,
     "compile": True,
     "select": "best",
+    "select_by": None,  # of --select best, below
+    "last_epochs": 2,
 }
 
 
@@ -147,6 +149,7 @@ def test_the_flag_of_a_reference_row_is_in_the_identity_of_a_plug_in(plan, tmp_p
     [
         ({"optimizer": "sgd"}, "momentum", 0.5, 0.9),
         ({"schedule": "cosine"}, "min_lr", 1e-5, 1e-6),
+        ({"select": "best"}, "select_by", "prediction", "retrieval"),
         ({"augment": "strong"}, "augment_strength", 0.3, 0.6),
     ],
 )
@@ -167,6 +170,7 @@ def test_settings_that_need_another_change_the_identity(plan, needed, setting, o
         {"recipe": "common"},
         {"memory_format": "contiguous"},
         {"fused": False},
+        {"select_by": "retrieval"},
     ],
 )
 def test_saying_what_runs_did_before_changes_nothing(plan, usual):

@@ -342,7 +342,7 @@ def forge(files, name, **fields):
         ),
         (lambda files: files.pop("noise.npz"), r"noise\.npz is missing"),
         (lambda files: files.update({"extra.json": b"{}"}), r"name 'extra\.json'"),
-        (lambda files: files.update({"weights.safetensors": b"\x80\x04."}), "no safetensors"),
+        (lambda files: files.update({"weights.safetensors": b"\x80\x04."}), "not a safetensors file"),
         (lambda files: files.update({"environment.json": b"[" * 10**6}), "lists and objects"),
         (lambda files: files.update({"failed.json": b"not JSON"}), "Expecting"),
         (lambda files: forge(files, "result.json", metrics={"ndcg@5": 0.999}), "ndcg@5 is 0.999"),

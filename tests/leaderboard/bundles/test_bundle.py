@@ -255,8 +255,8 @@ def test_weights_whose_tensors_lie_outside_are_refused(record, runs, tmp_path):
     bad = safetensors({"weight": {"dtype": "F32", "shape": [2], "data_offsets": [0, 9000]}})
     for content, reason in (
         (bad, "outside the file"),
-        (b"123", "no safetensors"),
-        (b"\xff" * 20, "no safetensors"),
+        (b"123", "not a safetensors file"),
+        (b"\xff" * 20, "not a safetensors file"),
     ):
         rewrite(file, replace("weights.safetensors", content))
         with pytest.raises(InputError, match=reason):
