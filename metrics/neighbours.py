@@ -17,7 +17,7 @@ __all__ = ["nearest_others", "neighbour_disagreement", "outside_largest_componen
 
 Ints = npt.NDArray[np.int64]
 
-TOGETHER = 1 << 24
+MAX_DISTANCES = 1 << 24
 """Distances that are computed together: 64 MB."""
 
 CHECKED_ROWS = 4096
@@ -53,7 +53,7 @@ def nearest_others(descriptors: Any, k: int, device: torch.device | str = "cpu")
     rows = torch.as_tensor(np.asarray(to_numpy(descriptors, "descriptors"), dtype=np.float32), device=device)
     rows = rows - rows.mean(0)
     half = rows.square().sum(1) / 2
-    found, step = [], max(TOGETHER // len(rows), 1)
+    found, step = [], max(MAX_DISTANCES // len(rows), 1)
     for start in range(0, len(rows), step):
         block = rows[start : start + step]
         # Half of the squared distance, less what is the same for the whole row.

@@ -14,7 +14,7 @@ import torch
 
 from gridbench.audit.masks.log_odds import code_probabilities
 from gridbench.errors import InputError
-from gridbench.evaluation.retrieval import MAPS_TOGETHER, TOGETHER, predict
+from gridbench.evaluation.retrieval import IMAGE_BATCH, MAP_BATCH, predict
 from gridbench.plan import Plan
 from gridbench.records.record import RunRecord, read_record
 from gridbench.records.runner import Execution, execute
@@ -130,7 +130,7 @@ class FoldExperiment(BaseExperiment):
         """Return (n, C), averaged over an image and its mirror images where training mirrors them, too."""
         assert self.objective is not None
         task, parts = self.objective.task, []
-        for images in self.evaluation_set(self._held_out).batches(TOGETHER):
+        for images in self.evaluation_set(self._held_out).batches(IMAGE_BATCH):
             said = (task.probabilities(view) for view in predict(self.method, self._views(images)))
             seen = [probabilities for probabilities in said if probabilities is not None]
             parts.append(torch.stack(seen).mean(0).cpu().numpy())
@@ -140,7 +140,7 @@ class FoldExperiment(BaseExperiment):
         """Return (n, C, H, W) uint8 codes of the log-odds of each pixel's classes, averaged over the same views."""
         assert self.objective is not None
         task, parts = self.objective.task, []
-        for images in self.evaluation_set(self._held_out).batches(MAPS_TOGETHER):
+        for images in self.evaluation_set(self._held_out).batches(MAP_BATCH):
             total, count = None, 0
             for axes, logits in zip(self._axes(), predict(self.method, self._views(images)), strict=True):
                 distribution = task.distribution(logits)

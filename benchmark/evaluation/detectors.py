@@ -22,16 +22,16 @@ __all__ = ["Collected", "Detector", "LabelledSet", "collect", "detectors_of", "s
 
 Array = np.ndarray[Any, Any]
 
-VOTERS = 10
+KNN_NEIGHBOURS = 10
 """Nearest neighbours by the cosine that vote on a label (Zhu et al., ICML 2022, SimiFeat's default)."""
 
-JOINED = 4
+TOPOFILTER_NEIGHBOURS = 4
 """Nearest neighbours by the Euclidean distance that TopoFilter joins (pxiangwu/TopoFilter, k_cc)."""
 
 TEMPERATURE = 0.1
 """Of cleanlab's softmin over the pixels of a map (cleanlab.segmentation.rank)."""
 
-SHORTEST = 1e-12
+MIN_NORM = 1e-12
 """Descriptors are divided by at least this length."""
 
 
@@ -191,9 +191,9 @@ def _by_neighbours(
     Of several labels per image, each class is a problem of two sides, of which both have a largest component.
     """
     last = len(given) - 1
-    directions = descriptors / np.maximum(np.linalg.norm(descriptors, axis=1, keepdims=True), SHORTEST)
-    votes = neighbour_disagreement(given, nearest_others(directions, min(VOTERS, last), device))
-    joined = nearest_others(descriptors, min(JOINED, last), device)
+    directions = descriptors / np.maximum(np.linalg.norm(descriptors, axis=1, keepdims=True), MIN_NORM)
+    votes = neighbour_disagreement(given, nearest_others(directions, min(KNN_NEIGHBOURS, last), device))
+    joined = nearest_others(descriptors, min(TOPOFILTER_NEIGHBOURS, last), device)
     if exclusive:
         outside = outside_largest_component(given.argmax(1), joined)
         return votes, given & outside[:, None]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gridbench.datasets.loading.batches import TrainingSet
-from gridbench.evaluation.retrieval import MAPS_TOGETHER, TOGETHER
+from gridbench.evaluation.retrieval import IMAGE_BATCH, MAP_BATCH
 from gridbench.methods.base import Batch, Method
 from gridbench.training.backbone import TimmBackbone
 
@@ -50,7 +50,7 @@ class FrozenFeatures:
 
 def _features(network: TimmBackbone, data: TrainingSet) -> Tensor | None:
     """Return the features (N, ...) of the training images; None where they would take too much room."""
-    size = MAPS_TOGETHER if data.has_maps else TOGETHER
+    size = MAP_BATCH if data.has_maps else IMAGE_BATCH
     parts, unused = [], np.random.default_rng(0)
     for start in range(0, len(data), size):
         positions = np.arange(start, min(start + size, len(data)))

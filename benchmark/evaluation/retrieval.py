@@ -24,9 +24,9 @@ from gridbench.metrics.ranking import (
 )
 
 __all__ = [
-    "MAPS_TOGETHER",
+    "IMAGE_BATCH",
+    "MAP_BATCH",
     "PAIRS",
-    "TOGETHER",
     "Retrieval",
     "Splits",
     "describe",
@@ -38,10 +38,10 @@ __all__ = [
 
 Array = np.ndarray[Any, Any]
 
-TOGETHER, MAPS_TOGETHER = 256, 32
+IMAGE_BATCH, MAP_BATCH = 256, 32
 """Images that pass the network at once in evaluation; few where it answers by maps: 256 at 224 px take a gigabyte."""
 
-RANKED_TOGETHER = 2**22
+MAX_PAIRS = 2**22
 """Pairs of a query and a searched image whose whole ranking is in memory at once: 32 MB of indices."""
 
 PAIRS: Mapping[str, tuple[str, str]] = {
@@ -187,7 +187,7 @@ def _map_at_r(
 ) -> Array:
     """Return MAP@R of each query; some queries are ranked at a time, since R may be the size of the archive."""
     scores = np.empty(len(query_labels))
-    step = max(1, RANKED_TOGETHER // max(1, len(searched_labels)))
+    step = max(1, MAX_PAIRS // max(1, len(searched_labels)))
     rng = None if chance is None else _draws(chance)
     for rows in (slice(start, start + step) for start in range(0, len(scores), step)):
         labels = query_labels[rows]
@@ -235,7 +235,7 @@ def score_method(
             continue
         for split in (query_split, searched_split):
             if split not in descriptors and not by_chance:
-                descriptors[split] = describe(method, shown(split).batches(TOGETHER))
+                descriptors[split] = describe(method, shown(split).batches(IMAGE_BATCH))
         results[prefix] = score_retrieval(
             descriptors.get(query_split, np.empty((0, 0))),
             descriptors.get(searched_split, np.empty((0, 0))),

@@ -15,7 +15,7 @@ from torch import Tensor
 from gridbench.core.streams import numpy_stream, torch_stream
 from gridbench.datasets.loading.batches import TrainingBatch, TrainingSet, ahead
 from gridbench.errors import counted
-from gridbench.evaluation.retrieval import MAPS_TOGETHER, TOGETHER
+from gridbench.evaluation.retrieval import IMAGE_BATCH, MAP_BATCH
 from gridbench.methods.base import Averages, Batch, Entries, Geometry, Method, View, mean_of_valid
 from gridbench.methods.hooks import check_views
 from gridbench.methods.tasks.task import Task
@@ -74,7 +74,7 @@ class WholeTrainingSet:
         """
         data, number, views = self._data, self._passes, check_views(views, none=True)
         self._passes += 1
-        size = MAPS_TOGETHER if data.has_maps else TOGETHER
+        size = MAP_BATCH if data.has_maps else IMAGE_BATCH
         calls = [
             partial(self._batch, np.arange(start, min(start + size, len(data))), views, number, step)
             for step, start in enumerate(range(0, len(data), size))

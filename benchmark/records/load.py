@@ -74,10 +74,10 @@ class LoadedRun(RunRecord):
         _check_split(split)
         if split in kept:
             return kept[split]
-        from gridbench.evaluation.retrieval import TOGETHER, describe
+        from gridbench.evaluation.retrieval import IMAGE_BATCH, describe
 
         experiment = self._rebuilt(cache, device)
-        return describe(experiment.method, experiment.shown(split).batches(TOGETHER))
+        return describe(experiment.method, experiment.shown(split).batches(IMAGE_BATCH))
 
     def predictions(self, split: str) -> np.ndarray[Any, Any]:
         """Return what the trained head predicts of a split.

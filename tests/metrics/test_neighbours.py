@@ -5,7 +5,7 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from gridbench.metrics import nearest_others, neighbour_disagreement, outside_largest_component
-from gridbench.metrics.neighbours import TOGETHER
+from gridbench.metrics.neighbours import MAX_DISTANCES
 
 POINTS = np.array(
     [
@@ -39,9 +39,11 @@ def test_golden_values_of_the_vote():
     assert share[[8, 0]].tolist() == pytest.approx([1, 1 / 3])
 
 
-@pytest.mark.parametrize(("n", "k", "together"), [(60, 5, TOGETHER), (61, 60, TOGETHER), (60, 7, 60 * 13)])
+@pytest.mark.parametrize(
+    ("n", "k", "together"), [(60, 5, MAX_DISTANCES), (61, 60, MAX_DISTANCES), (60, 7, 60 * 13)]
+)
 def test_the_neighbours_are_those_of_scikit_learn(monkeypatch, n, k, together):
-    monkeypatch.setattr("gridbench.metrics.neighbours.TOGETHER", together)
+    monkeypatch.setattr("gridbench.metrics.neighbours.MAX_DISTANCES", together)
     descriptors = np.random.default_rng(k).standard_normal((n, 9)) + 3
     expected = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(descriptors).kneighbors()[1]
     np.testing.assert_array_equal(nearest_others(descriptors, k), expected)

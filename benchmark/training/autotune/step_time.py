@@ -20,7 +20,7 @@ ROUNDS = 5
 """Times that each backbone is timed, one after the other, so that what else runs slows all of them alike."""
 ENOUGH = 20.0
 """Seconds after which no further round is begun."""
-SHORTEST = 0.05
+MIN_SECONDS = 0.05
 """Seconds that are timed in one piece at least, in which an accelerator is waited for once."""
 
 
@@ -45,7 +45,7 @@ def step_times(specs: Mapping[str, BackboneSpec], batch: int, device: torch.devi
     for name, spec in specs.items():
         try:
             step = stepper(spec, batch, device)
-            repeats[name] = max(1, min(10, math.ceil(SHORTEST / _seconds(step, 1, device))))
+            repeats[name] = max(1, min(10, math.ceil(MIN_SECONDS / _seconds(step, 1, device))))
             steps[name] = step
         except RuntimeError as error:
             reason = error

@@ -20,9 +20,9 @@ from gridbench.errors import InputError, RunFailed
 from gridbench.evaluation.noise_detection import centre_of
 from gridbench.evaluation.predictions import HEADLINE, CleanLabels, Predictions, score_predictions
 from gridbench.evaluation.retrieval import (
-    MAPS_TOGETHER,
+    IMAGE_BATCH,
+    MAP_BATCH,
     PAIRS,
-    TOGETHER,
     Retrieval,
     Splits,
     predict,
@@ -134,7 +134,7 @@ class BaseExperiment(ABC):
 
     def predictions(self, split: str) -> Iterator[torch.Tensor]:
         """Yield the head's output for the images of a split, in evaluation mode, batch by batch."""
-        size = MAPS_TOGETHER if self.plan.kind == "pixel" else TOGETHER
+        size = MAP_BATCH if self.plan.kind == "pixel" else IMAGE_BATCH
         yield from predict(self.method, self.shown(split).batches(size))
 
     @abstractmethod
