@@ -90,8 +90,8 @@ class Records:
                 self._under.setdefault((slnir, noise, each), []).append(run)
         paired: dict[tuple[object, ...], set[str]] = {}
         for run in self.runs:
-            noise = (run.settings["noise"], str(run.settings["slnir"])) if per_noise else ()
-            paired.setdefault((run.settings["kind"] == "single", *noise), set()).add(run.machine)
+            condition = (run.settings["noise"], str(run.settings["slnir"])) if per_noise else ()
+            paired.setdefault((run.settings["kind"] == "single", *condition), set()).add(run.machine)
         for machines in paired.values():
             if len(machines) > 1:
                 raise ValueError(
