@@ -63,7 +63,7 @@ class Unreadable(Exception):
 
 
 def driver_of(head: bytes) -> str | None:
-    """Return the GDAL driver for a file by its first bytes, or None when it is of no format that is read.
+    """Return the GDAL driver for a file by its first bytes, or None when its format is not supported.
 
     Args:
         head: At least the first `SIGNATURE_BYTES` bytes, fewer when the file is shorter.
@@ -79,7 +79,7 @@ def driver_of(head: bytes) -> str | None:
 
 
 def format_of(path: Path) -> str | None:
-    """Return the GDAL driver for a file, or None when it cannot be read or is of no format that is read."""
+    """Return the GDAL driver for a file, or None when it cannot be read or its format is not supported."""
     try:
         with open_regular(path) as file:
             return driver_of(file.read(SIGNATURE_BYTES))

@@ -56,7 +56,7 @@ def read_header(file: BinaryIO, path: Path) -> Header:
         path: Its path, for messages.
 
     Raises:
-        Unreadable: It is of no format that is read, damaged, or cut short.
+        Unreadable: It is not in a supported format, is damaged, or is cut short.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -65,7 +65,7 @@ def read_header(file: BinaryIO, path: Path) -> Header:
     if driver is None:
         raise Unreadable(
             path,
-            "is not an image that is read (PNG, JPEG, TIFF, JPEG 2000, BMP, GIF, WebP, binary PGM or PPM)",
+            "is not an image in a supported format (PNG, JPEG, TIFF, JPEG 2000, BMP, GIF, WebP, binary PGM or PPM)",
         )
     header = Header(driver, size)
     try:

@@ -117,7 +117,7 @@ def read_raster(
         The pixels, upright.
 
     Raises:
-        Unreadable: The file is missing, empty, cut short, too large, no regular file, or of no format that is read.
+        Unreadable: The file is missing, empty, cut short, too large, not a regular file, or not in a supported format.
     """
     with open_regular(path) if content is None else io.BytesIO(content) as file:
         header = read_header(file, path)

@@ -130,7 +130,7 @@ BAD = {
     },
     "no JSON": ("{", "is not JSON"),
     "too deep": ("[" * 100_000, "is not JSON"),
-    "another JSON": ("{}", "is not an export that is read"),
+    "another JSON": ("{}", "is not an export in a supported format"),
     "another XML": ("<a/>", "not an export of CVAT"),
     "cut XML": ("<annotations><image", "is not XML"),
     "entities": ('<!DOCTYPE a [<!ENTITY b "c">]><annotations>&b;</annotations>', "declares a document type"),

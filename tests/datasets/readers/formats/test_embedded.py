@@ -107,7 +107,7 @@ def test_files_named_by_split_keep_it_and_a_bad_image_is_left_out(tmp_path):
     assert [len(archive.indices(split)) for split in ("train", "val", "test")] == [2, 4, 4]
     reasons = [row["reason"] for row in archive.report["failed"]]
     assert len(reasons) == 2
-    assert any("is not an image that is read" in reason for reason in reasons)
+    assert any("is not an image in a supported format" in reason for reason in reasons)
 
 
 def test_changed_parquet_is_not_handed_back(tmp_path):

@@ -96,7 +96,7 @@ def test_a_description_of_other_files_is_no_image(kind, ending, tmp_path, server
     path.write_text(PROGRAMS[kind](secret, url))
     before = len(asked)
     for read in (read_raster, read_shape):
-        with pytest.raises(Unreadable, match="is not an image that is read"):
+        with pytest.raises(Unreadable, match="is not an image in a supported format"):
             read(path)
     assert len(asked) == before
 

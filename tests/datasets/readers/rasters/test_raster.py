@@ -78,7 +78,7 @@ def test_a_file_that_is_cut_short_is_never_read_as_something_else(file, share):
     [
         (None, "is missing"),
         (b"", "is empty"),
-        (b"text", "is not an image that is read"),
+        (b"text", "is not an image in a supported format"),
         (POINTER, "Git LFS"),
     ],
 )
