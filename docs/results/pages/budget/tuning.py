@@ -24,7 +24,7 @@ class Tuning:
 
     Attributes:
         comparison: The same methods at their defaults.
-        file: File of the compact records, all of one machine.
+        file: File of the compact records, in which each noise rate is of one machine.
         picture: Name of the picture of the gains.
     """
 
@@ -35,7 +35,7 @@ class Tuning:
     @cached_property
     def records(self) -> Records:
         """The tries, and what was chosen on five seeds."""
-        return Records(self.file)
+        return Records(self.file, per_noise=True)
 
     @cached_property
     def searches(self) -> dict[str, Search]:
@@ -46,17 +46,31 @@ class Tuning:
 
     @cached_property
     def rates(self) -> list[int]:
-        """The noise rates at which what was chosen for every method was run with more seeds than that of the tries."""
-        return [
-            rate
-            for rate in RATES
-            if all(len(self.records.find(rate, **self.chosen(name))) > 1 for name in self.searches)
-        ]
+        """The noise rates at which what was chosen for plain training was run with more than one seed."""
+        plain = self.comparison.plain
+        return [rate for rate in RATES if len(self.records.find(rate, **self.chosen(plain))) > 1]
 
     @property
     def others(self) -> list[str]:
         """The methods apart from plain training."""
         return [name for name in self.searches if name != self.comparison.plain]
+
+    @cached_property
+    def everywhere(self) -> list[str]:
+        """Those of the other methods that ran with every seed of plain training at every rate."""
+        return [name for name in self.others if all(self.ran(name, rate) for rate in self.rates)]
+
+    def ran(self, method: str, rate: int) -> bool:
+        """Return whether what was chosen for a method ran with every seed of plain training."""
+        seeds, plain = (
+            self.records.find(rate, **self.chosen(name)).keys() for name in (method, self.comparison.plain)
+        )
+        return seeds >= plain
+
+    def machine(self, rate: int) -> str:
+        """Return the machine that computed this noise rate."""
+        run, *_ = self.records.find(rate, **self.chosen(self.comparison.plain)).values()
+        return run.machine
 
     def chosen(self, method: str) -> Where:
         """Return the cell of what was chosen for a method."""
@@ -93,10 +107,10 @@ class Tuning:
         """Metric -> method -> difference averaged over the rates of each seed; all of them are one family."""
         metrics = list(self.comparison.paired.values())
         family = iter(
-            holm_corrected([self._average(name, metric) for name in self.others for metric in metrics])
+            holm_corrected([self._average(name, metric) for name in self.everywhere for metric in metrics])
         )
-        by_method = {name: {metric: next(family) for metric in metrics} for name in self.others}
-        return {metric: {name: by_method[name][metric] for name in self.others} for metric in metrics}
+        by_method = {name: {metric: next(family) for metric in metrics} for name in self.everywhere}
+        return {metric: {name: by_method[name][metric] for name in self.everywhere} for metric in metrics}
 
     def _average(self, method: str, metric: str) -> Interval:
         one, other = (
@@ -124,7 +138,8 @@ def tries(tuning: Tuning, level: str) -> list[str]:
     return [
         *prose(
             f"{count} tries of each method, plain training among them, on **validation** NDCG@20 (percent) at SLNIR "
-            f"{TRIED_AT} with seed 0; the best try was then run at SLNIR {rates_told(tuning.rates)} with five seeds. A "
+            f"{TRIED_AT} with seed 0; the best try was then run at SLNIR {rates_told(tuning.rates)} with five seeds"
+            f"{_partly(tuning)}. A "
             "try is a learning rate and a value of every parameter that the method declares for a search: the "
             f"defaults, and nine drawn at random. {listed(alone)} have no parameters to search, so their tries are "
             "ten learning rates. "
@@ -148,14 +163,25 @@ def _derived(names: list[str]) -> str:
     return f"(What {listed(names)} expects by default follows from the archive and is none of its values to try.) "
 
 
+def _partly(tuning: Tuning) -> str:
+    """Say at which rates only some methods ran, and which machines computed what, where that is not one."""
+    parts = []
+    for rate in tuning.rates:
+        ran = sum(tuning.ran(name, rate) for name in tuning.searches)
+        if ran < len(tuning.searches):
+            parts.append(f"at {rate} that of {ran} of the {len(tuning.searches)} methods")
+    if len({tuning.machine(rate) for rate in tuning.rates}) > 1:
+        parts += [f"SLNIR {rate} on {tuning.machine(rate)}" for rate in tuning.rates]
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
 def chosen(tuning: Tuning, level: str) -> list[str]:
     """Return the tables of test scores, by default and with what was chosen."""
     comparison = tuning.comparison
-    (machine,) = tuning.records.machines()
     elsewhere = [
         rate
         for rate in tuning.rates
-        if comparison.records.find(rate, method=comparison.plain)[0].machine != machine
+        if comparison.records.find(rate, method=comparison.plain)[0].machine != tuning.machine(rate)
     ]
     paired_with = (
         f", at SLNIR {rates_told(elsewhere)} of another machine, so that no seed is paired with them"
@@ -200,23 +226,27 @@ def gains(tuning: Tuning) -> list[str]:
         return lines
     rows = [
         [f"{name} - {plain}", *differences_told(tuning.averaged[metric][name] for metric in metrics.values())]
-        for name in tuning.others
+        for name in tuning.everywhere
     ]
     return [*lines, "### Averaged over the rates of each seed", "", *table(["", *metrics], rows)]
+
+
+def _machines(records: Records, rate: int) -> set[str]:
+    """Return the machines that have runs at a rate of the paper's noise."""
+    return {
+        run.machine
+        for run in records.runs
+        if run.settings["noise"] == "swap" and float(str(run.settings["slnir"])) == rate
+    }
 
 
 def minus_tuned(tuning: Tuning, records: Records, rows: Mapping[str, Where], how: str) -> list[str]:
     """Return the tables of cells of other records minus tuned plain training; `rows`: method -> cell.
 
-    Raises:
-        ValueError: The records are of other machines.
+    Only those noise rates are compared that one machine computed for both.
     """
-    if records.machines().keys() != tuning.records.machines().keys():
-        raise ValueError(
-            "these records are of other machines than the tries, and runs of two are never paired"
-        )
     plain = tuning.comparison.plain
-    rates = [rate for rate in RATES if len(tuning.records.find(rate, **tuning.chosen(plain))) > 1]
+    rates = [rate for rate in tuning.rates if {tuning.machine(rate)} == _machines(records, rate)]
     lines = []
     for title, metric in tuning.comparison.paired.items():
         texts = compared(
@@ -259,7 +289,8 @@ def wins(tuning: Tuning) -> Figure:
     """Draw where tuned methods beat tuned plain training, in the order of the page."""
     columns: dict[str, Mapping[str, Mapping[str, Interval]]] = {
         f"SLNIR\n{rate}": {
-            metric: {name: row[at] for name, row in rows.items()} for metric, rows in tuning.at_rates.items()
+            metric: {name: row[at] for name, row in rows.items() if row[at].seeds}
+            for metric, rows in tuning.at_rates.items()
         }
         for at, rate in enumerate(tuning.rates)
     }
