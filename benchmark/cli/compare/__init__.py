@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -182,16 +183,29 @@ def compare(
             how.compute(Execution(runs=runs, cache=cache, keep="light"), todo, progress)
     report = comparison_report(baselines, items, control, runs, metric)
     write_report(report_text(report, chosen, out), out)
-    typed = {"method": name, "loss": loss, "slnir": slnir, "baselines": file, "cache": cache}
+    typed: dict[str, object] = {
+        "method": name,
+        "loss": loss,
+        "slnir": slnir,
+        "baselines": file,
+        "cache": cache,
+    }
     typed |= {"runs": runs} if str(runs) != "runs" else {}
-    words = [word for parameter in parameters for word in ("-p", parameter)]
-    words += [
-        word for flag, value in typed.items() if value is not None for word in (f"--{flag}", str(value))
-    ]
-    again = shlex.join(["gridbench", "compare", what, *words, *plugin_words()])
-    shown = {"--seeds": seeds, "--metric": metric}
-    same = shlex.join([word for flag, value in shown.items() if value is not None for word in (flag, value)])
+    again = shlex.join(
+        ["gridbench", "compare", what, *_words("-p", *parameters), *_options(typed), *plugin_words()]
+    )
+    same = shlex.join(_options({"seeds": seeds, "metric": metric}))
     close(again, f"{again} {same}".rstrip(), baselines, items, control, runs, quick, metric)
+
+
+def _words(flag: str, *values: object) -> list[str]:
+    """Return a flag before each value, as typed."""
+    return [word for value in values for word in (flag, str(value))]
+
+
+def _options(given: Mapping[str, object]) -> list[str]:
+    """Return the options that were given, as typed."""
+    return [word for name, value in given.items() if value is not None for word in _words(f"--{name}", value)]
 
 
 def _method(what: str, name: str | None) -> str:
