@@ -104,7 +104,7 @@ class Comparison:
         """Return name -> cell of the methods that were run under this noise."""
         return {name: {"method": name} for name in names if self.records.find(rate, noise, method=name)}
 
-    def gain(self, name: str, metric: str, rates: Sequence[int], noise: str = "swap") -> Interval:
+    def gain(self, name: str, metric: str, rates: Sequence[float], noise: str = "swap") -> Interval:
         """Return the difference from plain training, averaged over rates within each seed."""
         one, other = (
             {str(rate): self.seeds(metric, rate, each, noise) for rate in rates}
@@ -113,7 +113,7 @@ class Comparison:
         return paired_interval(one, other)
 
     def family(
-        self, names: Sequence[str], metrics: Sequence[str], rates: Sequence[int], noise: str = "swap"
+        self, names: Sequence[str], metrics: Sequence[str], rates: Sequence[float], noise: str = "swap"
     ) -> dict[str, dict[str, Interval]]:
         """Return metric -> method -> difference from plain training, all of them corrected as one family."""
         found = [self.gain(name, metric, rates, noise) for name in names for metric in metrics]

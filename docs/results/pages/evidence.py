@@ -41,12 +41,10 @@ TUNED_MAPS = BUDGET / "label-maps.zip"
 """Records of the tries of the methods of LABEL_MAPS, and of what was chosen, all of the same machine."""
 OPTIMISERS = HERE / "data" / "optimisers.zip"
 """Records of plain training by optimisers and schedules, all of one machine."""
-SINGLE_LABELS = tuple(sorted((HERE / "data").glob("single-labels*.zip")))
-"""Records of every method for one label per image; each noise rate of one machine."""
+SINGLE_LABELS = tuple(sorted((HERE / "data" / "single-labels").glob("*.zip")))
+"""Records of every method for one label per image, of one recipe, which is its own; each noise of one machine."""
 LABEL_MAPS = tuple(sorted((HERE / "data").glob("label-maps*.zip")))
 """Records of every method for label maps; each noise rate of one machine."""
-WORST = HERE / "data" / "cifar10n-worst.zip"
-"""Records of the methods for one label per image, under the noise that CIFAR-10N's worst labels have."""
 
 _HEADS = {"mode": "hybrid", "kl_reduction": "sum", "kl_weight": "1", "epsilon": "sample"}
 GRID = {"method": "grid", "loss": "bce", **{f"parameters.{name}": value for name, value in _HEADS.items()}}

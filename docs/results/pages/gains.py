@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -32,8 +32,13 @@ OTHER_NOISE: Mapping[str, tuple[str, str]] = {
 """Noise model -> heading and what it does."""
 
 
-def who_wins(comparison: Comparison, noises: Iterable[str] = ()) -> Figure:
-    """Draw the gain of every method over plain training under every noise; what is resolved is bold and framed."""
+def who_wins(comparison: Comparison, noises: Mapping[str, tuple[str, float]] = {}) -> Figure:
+    """Draw the gain of every method over plain training under every noise; what is resolved is bold and framed.
+
+    Args:
+        comparison: The methods and their records.
+        noises: Heading of a column -> its noise model and rate, for noise that is not the paper's.
+    """
     names, rates = comparison.others, comparison.rates
     shown = (TEST, comparison.prediction)
     every = list(comparison.paired.values())
@@ -43,9 +48,9 @@ def who_wins(comparison: Comparison, noises: Iterable[str] = ()) -> Figure:
         columns["mean of\n" + ", ".join(map(str, rates))] = comparison.family(
             comparison.everywhere, every, rates
         )
-    for noise in noises:
-        ran = list(comparison.rows(names, OTHER_RATE, noise))
-        columns[f"{noise}\n{OTHER_RATE}"] = comparison.family(ran, every, [OTHER_RATE], noise)
+    for heading, (noise, rate) in noises.items():
+        ran = list(comparison.rows(names, rate, noise))
+        columns[heading] = comparison.family(ran, every, [rate], noise)
     about = f"{comparison.labels}: points above plain {comparison.plain.upper()}"
     return win_map(names, columns, about, {NAMES[metric]: metric for metric in shown})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 from pages.comparison import SCENE, at_each_rate, averaged, introduction
 from pages.evidence import Records, prose
-from pages.gains import OTHER_NOISE, cost_and_gain, side_by_side, who_wins
+from pages.gains import OTHER_NOISE, OTHER_RATE, cost_and_gain, side_by_side, who_wins
 from pages.leading import between_rates
 
 
@@ -38,7 +38,7 @@ def several(_: Records) -> list[str]:
 
 def wins(_: Records) -> Figure:
     """Draw who wins at which rate and under which noise, in the order of the page."""
-    return who_wins(SCENE, OTHER_NOISE)
+    return who_wins(SCENE, {f"{noise}\n{OTHER_RATE}": (noise, OTHER_RATE) for noise in OTHER_NOISE})
 
 
 def gains(_: Records) -> Figure:

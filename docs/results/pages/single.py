@@ -1,28 +1,15 @@
-"""Every method for one label per image under the paper's noise, and some under that of CIFAR-10N's worst labels."""
+"""Every method for one label per image, under the paper's noise and under that of CIFAR-10N's worst labels."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from matplotlib.figure import Figure
-from pages.comparison import ACCURACY, SINGLE, at_each_rate, averaged, introduction
-from pages.evidence import TEST, UNSEEN, WORST, Records, Where, prose
+from pages.comparison import REFERENCES, SINGLE, at_each_rate, averaged, introduction
+from pages.evidence import TEST, Records, prose
 from pages.gains import side_by_side, who_wins
 from pages.scored import minus_plain, orders, scores
 
-CIFAR = ("class_dependent", 37.72)
+WORST, WORST_RATE = "class_dependent", 37.72
 """Noise model, and the rate that its table `cifar10n_worst` has by itself on the ten most frequent classes."""
-WORST_ROWS: Mapping[str, Where] = {
-    name: {"method": name} for name in ("ce", "gce", "sce", "nce_rce", "elr", "jocor", "grid")
-}
-WORST_REFERENCES: Mapping[str, Where] = {name: {"method": name} for name in ("oracle", "untrained")}
-WORST_SCORES: Mapping[str, str] = {
-    "NDCG@20": TEST,
-    "NDCG@20, unseen queries": UNSEEN,
-    "accuracy": ACCURACY,
-    "ECE": "ece",
-    "remembered": "memorised",
-}
 
 
 def single(_: Records) -> list[str]:
@@ -48,23 +35,21 @@ def single(_: Records) -> list[str]:
 
 
 def _worst() -> list[str]:
-    """Return the section on the noise of CIFAR-10N's worst labels, whose runs are of another machine."""
-    records = Records(WORST)
-    (machine,) = records.machines()
-    noise, rate = CIFAR
-    paired = {title: metric for title, metric in WORST_SCORES.items() if metric in (ACCURACY, TEST)}
+    """Return the section on the noise of CIFAR-10N's worst labels."""
+    records = SINGLE.records
+    rows, references = (SINGLE.rows(names, WORST_RATE, WORST) for names in (SINGLE.names, REFERENCES))
+    (machine,) = {run.machine for run in records.runs if run.settings["noise"] == WORST}
     return [
         *prose(
             "## CIFAR-10N's worst labels",
             "`cifar10n_worst` draws by the confusions of CIFAR-10N's worst labels, laid over the ten most frequent "
-            f"classes ([noise](../noise.md)); at {rate} % it is the table itself. Computed on {machine}, and paired "
-            "among themselves alone.",
+            f"classes ([noise](../noise.md)); at {WORST_RATE} % it is the table itself. Computed on {machine}.",
         ),
-        *scores(records, {**WORST_ROWS, **WORST_REFERENCES}, WORST_SCORES, rate, noise),
-        "### Minus `ce` of the same seed, CIFAR-10N's worst labels",
+        *scores(records, rows | references, SINGLE.scores, WORST_RATE, WORST),
+        f"### Minus `{SINGLE.plain}` of the same seed, CIFAR-10N's worst labels",
         "",
-        *minus_plain(records, WORST_ROWS, "ce", paired, rate, noise),
-        *orders(records, WORST_ROWS, (TEST, ACCURACY), rate, noise),
+        *minus_plain(records, rows, SINGLE.plain, SINGLE.paired, WORST_RATE, WORST),
+        *orders(records, rows, (TEST, SINGLE.prediction), WORST_RATE, WORST),
     ]
 
 
@@ -75,4 +60,4 @@ def single_scores(_: Records) -> Figure:
 
 def single_wins(_: Records) -> Figure:
     """Draw who wins at which rate, in the order of the page."""
-    return who_wins(SINGLE)
+    return who_wins(SINGLE, {"CIFAR-10N\nworst": (WORST, WORST_RATE)})
