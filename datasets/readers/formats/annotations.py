@@ -104,8 +104,8 @@ def _read(path: Path, questions: Sequence[str]) -> Annotations | RawTable:
     if isinstance(value, dict) and value and all(map(_is_labels, value.values())):
         return table_of_records(path, [{"file": name, "labels": labels} for name, labels in value.items()])
     raise InputError(
-        f"{path} is not an export in a supported format: COCO (images, annotations, categories), a list of Label Studio tasks, "
-        'a list of records such as [{"file": "a.png", "labels": ["water"]}] (in pandas: to_json(FILE, '
+        f"{path} is not an export in a supported format: COCO (images, annotations, categories), a list of Label "
+        'Studio tasks, a list of records such as [{"file": "a.png", "labels": ["water"]}] (in pandas: to_json(FILE, '
         'orient=\'records\')), an object of the images\' labels such as {"a.png": ["water"]}, or CVAT for images 1.1 '
         "in XML."
     )
