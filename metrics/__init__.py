@@ -20,6 +20,7 @@ _EXPORTS = {
     "confident_learning": "gridbench.metrics.confident",
     "detection_scores": "gridbench.metrics.detection",
     "distances": "gridbench.metrics.nearest",
+    "kept_scores": "gridbench.metrics.detection",
     "ndcg_at_k": "gridbench.metrics.ndcg",
     "nearest_others": "gridbench.metrics.neighbours",
     "neighbour_disagreement": "gridbench.metrics.neighbours",

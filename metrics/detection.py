@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from gridbench.core.percent import Percent, share_of
 from gridbench.metrics.relevance import checked_depth, to_numpy
 
-__all__ = ["detection_scores", "top_count", "top_share"]
+__all__ = ["detection_scores", "kept_scores", "top_count", "top_share"]
 
 
 def detection_scores(truth: Any, score: Any = None, selected: Any = None) -> dict[str, float | None]:
@@ -52,6 +53,38 @@ def detection_scores(truth: Any, score: Any = None, selected: Any = None) -> dic
     if score is not None:
         result["auroc"], result["average_precision"] = _ranking_scores(noisy, _scores(score, count))
     return result
+
+
+def kept_scores(scores: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Turn the scores of the images flagged as mislabelled into those of the images kept as clean.
+
+    Args:
+        scores: As `detection_scores` returns them.
+
+    Returns:
+        `label_precision`, the share of the kept images whose labels are clean, and `label_recall`, the share of the
+        images with clean labels that is kept; None where no selection was scored, nothing is kept or nothing is clean.
+        Co-teaching (Han et al., NeurIPS 2018) and its successors report the first of them.
+
+    Example:
+        Of ten images four are mislabelled; three are flagged, two of them rightly:
+
+        >>> flagged = {"precision": 2 / 3, "recall": 2 / 4, "selected_share": 0.3, "prevalence": 0.4}
+        >>> {name: round(value, 3) for name, value in kept_scores(flagged).items()}
+        {'label_precision': 0.714, 'label_recall': 0.833}
+    """
+    flagged, noisy = scores.get("selected_share"), scores.get("prevalence")
+    if flagged is None or noisy is None:
+        return {"label_precision": None, "label_recall": None}
+    # An undefined precision or recall is of no flagged or no noisy image: then none was found.
+    found = flagged * (scores.get("precision") or 0.0)
+    kept, clean = 1.0 - flagged, 1.0 - noisy
+    # Differences of rounded shares: keep what is none or all from leaving 0 to 1 by a rounding error.
+    kept_and_clean = min(max(clean - flagged + found, 0.0), kept, clean)
+    return {
+        "label_precision": _share(kept_and_clean, kept),
+        "label_recall": _share(kept_and_clean, clean),
+    }
 
 
 def top_share(score: Any, percent: Percent) -> npt.NDArray[np.bool_]:

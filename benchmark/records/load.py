@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gridbench.errors import InputError, counted, nearest
+from gridbench.metrics import kept_scores
 from gridbench.records.record import WEIGHTS, RunRecord, iter_records, read_record
 
 if TYPE_CHECKING:
@@ -35,10 +36,13 @@ class LoadedRun(RunRecord):
 
     @cached_property
     def history(self) -> pd.DataFrame:
-        """One row per epoch: losses, and what was found of noisy samples as `detection/<score>`."""
+        """One row per epoch: losses, and what was found of noisy samples as `detection/<score>`.
+
+        `detection/label_precision` and `detection/label_recall` are those of the samples kept as clean.
+        """
         import pandas as pd
 
-        frame = pd.json_normalize(self.epochs(), sep="/")
+        frame = pd.json_normalize([_with_kept(row) for row in self.epochs()], sep="/")
         return frame.set_index("epoch") if "epoch" in frame else frame
 
     def model(self, cache: str | os.PathLike[str] | None = None, device: str = "cpu") -> nn.Module:
@@ -147,6 +151,15 @@ def load(folder: str | os.PathLike[str]) -> LoadedRun:
             f"There is no run folder {str(path)!r}.{near} `gridbench status --all` lists what there is."
         )
     raise InputError(f"The run in {str(path)!r} is not done ({stored.state}): {stored.reason}.")
+
+
+def _with_kept(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the scores of the samples kept as clean, which follow from those of the flagged ones, to an epoch's row."""
+    groups = ((name, row.get(name)) for name in ("detection", "loss_detection"))
+    return {
+        **row,
+        **{name: {**scores, **kept_scores(scores)} for name, scores in groups if isinstance(scores, dict)},
+    }
 
 
 def _check_split(split: str) -> None:

@@ -214,7 +214,9 @@ def _band(panel: Axes, band: pd.DataFrame, look: Look, label: str, scale: float)
         markevery=every,
         label=label,
     )
-    panel.fill_between(band.index, mean - std, mean + std, color=look.colour, alpha=0.15, linewidth=0)
+    # What is never negative, such as a share, has no band below zero.
+    low = (mean - std).clip(lower=0) if (mean.dropna() >= 0).all() else mean - std
+    panel.fill_between(band.index, low, mean + std, color=look.colour, alpha=0.15, linewidth=0)
 
 
 def _level(panel: Axes, share: float, dash: str, label: str) -> None:

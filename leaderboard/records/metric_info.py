@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
+from gridbench.metrics.detection import kept_scores
+
 __all__ = [
     "EPOCHS",
     "LAST",
@@ -112,7 +114,8 @@ METRICS = (
     Metric("true_prevalence", _NOISE, "share of labels that are present", unit=NEITHER),
     Metric("noisy_images", _NOISE, "share of training images with a wrong label", unit=NEITHER),
     Metric("noise/realised", _NOISE, "realised noise rate", unit=Unit("percent", "percent", "%", 1.0, 2, "")),
-    Metric("detection/SCORE", _NOISE, "noisy images by the method: precision, recall, f1, auroc"),
+    Metric("detection/SCORE", _NOISE, "noisy images by the method: precision, recall, f1, auroc; of those kept: "
+           "label_precision, label_recall"),
     Metric("loss_detection/SCORE", _NOISE, "noisy images by the loss: the same scores"),
     Metric("sample_detection/LEVEL/DETECTOR/SCORE", _NOISE, "wrong images and labels by the trained model"),
     Metric("seconds/PHASE", "cost", "seconds of a phase, or total", unit=Unit("seconds", "seconds", "s", 1.0, 1, "")),
@@ -187,7 +190,16 @@ def metrics_of(result: Mapping[str, Any]) -> dict[str, float]:
         if value < 0:
             raise ValueError(f"its {name} is negative ({value})")
         metrics[name] = float(value)
-    return metrics
+    return metrics | _of_kept(metrics)
+
+
+def _of_kept(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the scores of the images kept as clean, which follow from those of the flagged ones."""
+    found: dict[str, float] = {}
+    for group in ("detection/", "loss_detection/"):
+        scores = {name.removeprefix(group): metrics[name] for name in metrics if name.startswith(group)}
+        found |= {f"{group}{name}": score for name, score in kept_scores(scores).items() if score is not None}
+    return found
 
 
 def _unknown(values: Mapping[str, Any]) -> set[str]:

@@ -47,6 +47,30 @@ def test_by_hand():
     assert result["average_precision"] == pytest.approx((1 + 2 / 3) / 2)
 
 
+SELECTIONS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=SELECTIONS)
+def test_the_kept_images_are_scored_as_scikit_learn_scores_clean_images_that_are_found(rows):
+    truth, selected = (np.array(column) for column in zip(*rows, strict=True))
+    kept = metrics.kept_scores(metrics.detection_scores(truth, selected=selected))
+    undefined = {"label_precision": selected.all(), "label_recall": truth.all()}
+    expected = {
+        "label_precision": precision_score(~truth, ~selected, zero_division=0),
+        "label_recall": recall_score(~truth, ~selected, zero_division=0),
+    }
+    for name, value in kept.items():
+        assert value is None if undefined[name] else value == pytest.approx(expected[name], abs=1e-12)
+        assert value is None or 0 <= value <= 1
+
+
+def test_without_a_selection_no_images_are_kept():
+    scores = metrics.detection_scores([True, False], [0.9, 0.1])
+    assert metrics.kept_scores(scores) == {"label_precision": None, "label_recall": None}
+    assert metrics.kept_scores({}) == {"label_precision": None, "label_recall": None}
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     rows=st.lists(

@@ -28,6 +28,11 @@ def test_a_run_that_kept_all_has_everything(go, cache):
     assert len(repr(record)) < 120
     assert list(record.history.index) == [1, 2]
     assert {"loss", "loss_detection/auroc"} <= set(record.history.columns)
+    first = record.epochs()[0]["detection"]
+    clean = 1 - first["selected_share"] - first["prevalence"] + first["selected_share"] * first["precision"]
+    found = record.history.loc[1]
+    assert found["detection/label_precision"] == pytest.approx(clean / (1 - first["selected_share"]))
+    assert found["detection/label_recall"] == pytest.approx(clean / (1 - first["prevalence"]))
     assert record.predictions("test").shape == (24, 5)
     archive = gridbench.datasets.open_archive("stripes", cache)
     images = archive.standardise(archive.gather(archive.indices("val")))

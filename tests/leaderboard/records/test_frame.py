@@ -46,6 +46,16 @@ def test_detection_is_flattened_and_a_missing_value_gives_no_row(runs, write_run
     assert not metrics & {"detection/auroc", "memorised"}
 
 
+def test_a_selection_is_scored_by_what_it_keeps_too(runs, write_run):
+    """Of ten images four are mislabelled; three are flagged, two of them rightly."""
+    scores = {"precision": 2 / 3, "recall": 2 / 4, "prevalence": 0.4, "selected_share": 0.3}
+    write_run(runs, result={"detection": scores, "loss_detection": {"prevalence": 0.4, "auroc": 0.5}})
+    values = load(runs).set_index("metric").value
+    assert values["detection/label_precision"] == pytest.approx(5 / 7)
+    assert values["detection/label_recall"] == pytest.approx(5 / 6)
+    assert "loss_detection/label_precision" not in values
+
+
 def test_what_depends_on_unknown_labels_is_no_number(runs, write_run):
     """Nothing injected and no clean labels: none is known to be wrong, which is not that all are right."""
     scores = {"precision": 0.0, "accuracy": 0.8, "f1": 0.0, "prevalence": 0.0, "selected_share": 0.2}
