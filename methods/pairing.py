@@ -18,7 +18,7 @@ _USUAL = {"scene": "bce", "pixel": "pce", "single": "ce"}
 
 def losses_at(level: str) -> list[str]:
     """Return the names of the losses over labels of a level."""
-    return [name for name in LOSSES if LOSSES.get(name).task.annotation == level]
+    return [name for name in LOSSES if LOSSES.get(name).task.level == level]
 
 
 def losses_of(method: type[Method], level: str | None = None) -> list[str]:
@@ -29,7 +29,7 @@ def losses_of(method: type[Method], level: str | None = None) -> list[str]:
     names = list(method.losses)
     if method.losses == ANY_LOSS:
         names = [name for name in LOSSES if not (method.compares_losses and LOSSES.get(name).signed)]
-    return names if level is None else [name for name in names if LOSSES.get(name).task.annotation == level]
+    return names if level is None else [name for name in names if LOSSES.get(name).task.level == level]
 
 
 def usual_loss(method: type[Method], level: str | None = None) -> str | None:
@@ -56,7 +56,7 @@ def usual_loss(method: type[Method], level: str | None = None) -> str | None:
 
 def plain_loss(loss: str) -> str:
     """Return the loss of plain training on the labels that a loss learns from: bce, ce or pce."""
-    return _USUAL[LOSSES.get(loss).task.annotation]
+    return _USUAL[LOSSES.get(loss).task.level]
 
 
 def chosen_loss(method: type[Method], loss: str | None, level: str | None) -> type[Loss] | None:
@@ -85,10 +85,10 @@ def chosen_loss(method: type[Method], loss: str | None, level: str | None) -> ty
             f"The method {method.name!r} does not support the loss {found.name!r}; it supports "
             f"{', '.join(names)}" + (f", because {because}." if because else ".") + _closest(kin)
         )
-    if level is not None and found.task.annotation != level:
-        kin = [name for name in kin_of(found.name) if LOSSES.get(name).task.annotation == level]
+    if level is not None and found.task.level != level:
+        kin = [name for name in kin_of(found.name) if LOSSES.get(name).task.level == level]
         raise InputError(
-            f"The loss {found.name!r} learns from {LEVELS[found.task.annotation]}, not from {LEVELS[level]} "
+            f"The loss {found.name!r} learns from {LEVELS[found.task.level]}, not from {LEVELS[level]} "
             f"(--level {level}). Losses that do: {', '.join(losses_at(level))}.{_closest(kin)}"
         )
     return found

@@ -40,7 +40,7 @@ class Boundary(NoiseModel):
     are drawn uniformly from all maps together.
     """
 
-    kinds = ("pixel",)
+    levels = ("pixel",)
     Parameters = Parameters
 
     def corrupt_maps(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:

@@ -50,7 +50,7 @@ class ClassDependent(NoiseModel):
     """
 
     version = 2
-    kinds = ("scene", "single")
+    levels = ("scene", "single")
     Parameters = Parameters
 
     def inputs(self) -> tuple[Path, ...]:

@@ -35,7 +35,7 @@ class Coarse(NoiseModel):
     its labelled pixels (the lower one if two tie) and counts for that class; its ignored pixels stay.
     """
 
-    kinds = ("pixel",)
+    levels = ("pixel",)
     Parameters = Parameters
 
     def corrupt_maps(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:

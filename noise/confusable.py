@@ -41,7 +41,7 @@ class Confusable(NoiseModel):
     co-occurrences with all other classes is largest. A class that never occurs in company has no partner then.
     """
 
-    kinds = ("scene", "single")
+    levels = ("scene", "single")
     Parameters = Parameters
 
     def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:

@@ -24,7 +24,7 @@ class Extra(NoiseModel):
     They are drawn uniformly without replacement from all pairs of an image and a class that it does not have.
     """
 
-    kinds = ("scene",)
+    levels = ("scene",)
     refuses: ClassVar[Mapping[str, str]] = {
         "single": "it adds labels, and of single labels every image keeps exactly one"
     }

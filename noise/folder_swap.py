@@ -46,7 +46,7 @@ class Parameters:
 class FolderSwap(NoiseModel):
     """Replaces the same share of the (image, class) pairs of every folder by any other class."""
 
-    kinds = ("scene", "pixel", "single")
+    levels = ("scene", "pixel", "single")
     version = 2
     # With label maps, pairs whose class the map does not have are drawn, too.
     counts_drawn = True

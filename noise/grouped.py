@@ -40,7 +40,7 @@ class Grouped(NoiseModel):
     Within them the draw is that of the swap. Groups by labels are cut from the images sorted by their label sets.
     """
 
-    kinds = ("scene", "single")
+    levels = ("scene", "single")
     Parameters = Parameters
 
     def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:

@@ -53,7 +53,7 @@ class Instance(NoiseModel):
     images, by brightness and roughness of their bands, whose clean label differs (`difficulty.neighbour_difficulty`).
     """
 
-    kinds = ("scene", "single")
+    levels = ("scene", "single")
     Parameters = Parameters
 
     def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:

@@ -50,7 +50,7 @@ class InstanceLinear(NoiseModel):
     Labels are drawn one after another in proportion to the flip rate of their image (`transition.replace_by_weight`).
     """
 
-    kinds = ("single",)
+    levels = ("single",)
     refuses: ClassVar[Mapping[str, str]] = {"scene": NEEDS_SINGLE}
     Parameters = Parameters
 

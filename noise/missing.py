@@ -34,7 +34,7 @@ class Missing(NoiseModel):
     Labels are drawn one after another, each uniformly among those of images that can still give one up.
     """
 
-    kinds = ("scene",)
+    levels = ("scene",)
     refuses: ClassVar[Mapping[str, str]] = {
         "single": "it removes labels, and of single labels every image keeps exactly one"
     }

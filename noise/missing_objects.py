@@ -39,7 +39,7 @@ class MissingObjects(NoiseModel):
     cannot vanish.
     """
 
-    kinds = ("pixel",)
+    levels = ("pixel",)
     Parameters = Parameters
 
     def corrupt_maps(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:

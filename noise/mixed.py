@@ -44,7 +44,7 @@ class Mixed(NoiseModel):
     """
 
     version = 2
-    kinds = ("scene",)
+    levels = ("scene",)
     refuses: ClassVar[Mapping[str, str]] = {
         "single": "it adds and removes labels, and of single labels every image keeps exactly one"
     }

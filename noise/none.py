@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridbench.errors import InputError
-from gridbench.noise.core.corruption import Corruption, Kind
+from gridbench.noise.core.corruption import Corruption, Level
 from gridbench.noise.core.label_set import LabelSet
 from gridbench.noise.core.model import NoiseModel
 from gridbench.registry import register_noise
@@ -21,7 +21,7 @@ __all__ = ["Unchanged"]
 class Unchanged(NoiseModel):
     """The identity; the only rate is 0."""
 
-    kinds = ("scene", "pixel", "single")
+    levels = ("scene", "pixel", "single")
 
     def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:
         """Return a copy of the labels."""
@@ -33,7 +33,7 @@ class Unchanged(NoiseModel):
 
 
 def _identity(
-    clean: npt.NDArray[Any], present: npt.NDArray[np.bool_], rate: Decimal, kind: Kind
+    clean: npt.NDArray[Any], present: npt.NDArray[np.bool_], rate: Decimal, level: Level
 ) -> Corruption:
     if rate:
         raise InputError(
@@ -42,4 +42,4 @@ def _identity(
         )
     positives = present.sum(axis=0, dtype=np.int64)
     nothing = np.zeros((0, 3), dtype=np.int64)
-    return Corruption(clean.copy(), nothing, rate, kind, positives, np.zeros_like(positives))
+    return Corruption(clean.copy(), nothing, rate, level, positives, np.zeros_like(positives))

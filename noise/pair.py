@@ -25,7 +25,7 @@ class Pair(NoiseModel):
     NeurIPS 2018). From 50 % on most labels of a class are those of the class before it, so rates are usually below.
     """
 
-    kinds = ("single",)
+    levels = ("single",)
     refuses: ClassVar[Mapping[str, str]] = {"scene": NEEDS_SINGLE}
 
     def corrupt_scene(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:

@@ -36,7 +36,7 @@ class Region(NoiseModel):
     map does not have, uniformly; two regions of a map may get the same one.
     """
 
-    kinds = ("pixel",)
+    levels = ("pixel",)
     Parameters = Parameters
 
     def corrupt_maps(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:

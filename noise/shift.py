@@ -37,7 +37,7 @@ class Shift(NoiseModel):
     would come to lie the class stays. A map counts for the class that covers most of it.
     """
 
-    kinds = ("pixel",)
+    levels = ("pixel",)
     Parameters = Parameters
 
     def corrupt_maps(self, labels: LabelSet, rate: Decimal, rng: np.random.Generator) -> Corruption:

@@ -160,7 +160,7 @@ class Parameters:
 class Swap(NoiseModel):
     """The paper's rule; the rate is the share of (image, class) pairs that are replaced."""
 
-    kinds = ("scene", "pixel", "single")
+    levels = ("scene", "pixel", "single")
     Parameters = Parameters
     authors_code: ClassVar[Mapping[str, Any]] = {"replacement": "any"}
 

@@ -40,7 +40,7 @@ class Symmetric(NoiseModel):
     own class, fewer labels change than are drawn: at 10 classes and a rate of 40 about 36 %.
     """
 
-    kinds = ("single",)
+    levels = ("single",)
     refuses: ClassVar[Mapping[str, str]] = {"scene": NEEDS_SINGLE}
     Parameters = Parameters
 

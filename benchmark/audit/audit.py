@@ -168,7 +168,7 @@ def audit_labels(plan: Plan, folding: Folding, root: Path, execution: Execution,
     probabilities = held_out.probabilities
     before = np.asarray(plan.archive.scene_labels[positions] != 0, dtype=np.uint8)
     rng = numpy_stream(plan.config.seed, "audit/bootstrap")
-    single = plan.kind == "single"
+    single = plan.level == "single"
     estimate = estimate_errors(given, probabilities, rng, exclusive=single)
     evidence = evidence_of_margins(estimate.scores, held_out.margins)
     expected = expect(estimate, given, probabilities, rng, evidence, single)

@@ -96,7 +96,7 @@ class FoldExperiment(BaseExperiment):
         train = archive.indices("train")[: size or None]
         self._positions, self._held_out = held, train[held]
         super().__init__(plan, device, np.setdiff1d(np.arange(len(train)), held) if kept is None else kept)
-        if self.trainer is not None and plan.kind != "pixel":
+        if self.trainer is not None and plan.level != "pixel":
             # On three archives, margins over the whole training ranked wrong labels better than over its first third.
             count, epochs = len(self.splits.train), self.trainer.settings.epochs
             self.trainer.margins = MarginSums(self.trainer.task, count, epochs, device, whole=True)
@@ -113,7 +113,7 @@ class FoldExperiment(BaseExperiment):
             if self.trainer is not None and self.plan.config.select == "best"
             else None
         )
-        predicted = self._coded_maps() if self.plan.kind == "pixel" else self._probabilities()
+        predicted = self._coded_maps() if self.plan.level == "pixel" else self._probabilities()
         result = {
             "schema": 1,
             "id": self.plan.id,
@@ -121,7 +121,7 @@ class FoldExperiment(BaseExperiment):
             "best_epoch": best,
         }
         arrays = {"positions": self._positions.astype(np.int64), "probabilities": predicted}
-        margins = None if self.plan.kind == "pixel" else self._margins()
+        margins = None if self.plan.level == "pixel" else self._margins()
         if margins is not None:
             arrays["margins"] = margins.astype(np.float32)
         return Outcome(result, arrays, {})
@@ -182,7 +182,7 @@ def check_auditable(plan: Plan) -> None:
             f"The method {plan.config.method!r} does not learn from the labels as they are, so it cannot audit them. "
             "Take another --method, such as bce."
         )
-    if plan.kind == "pixel" and plan.loss.task.predicts != "pixels":
+    if plan.level == "pixel" and plan.loss.task.predicts != "pixels":
         raise InputError(
             f"The loss {plan.loss.name!r} learns from label maps, but predicts no class for a pixel, so no region can "
             "be compared with it. Take --loss pce."
@@ -197,7 +197,7 @@ def fold_plan(plan: Plan, held: Array) -> Plan:
         held: (n,) positions of the images that are held out.
     """
     digest = hashlib.sha256(np.asarray(held, dtype="<i8").tobytes()).hexdigest()
-    margins = {} if plan.kind == "pixel" else {"margins": MARGINS}
+    margins = {} if plan.level == "pixel" else {"margins": MARGINS}
     return replace(plan, versions={**plan.versions, "held_out": digest, **margins})
 
 
@@ -234,7 +234,7 @@ def predict_held_out(plan: Plan, fold_of: Array, execution: Execution, members: 
         RunFailed: A fold started and could not be finished.
     """
     check_auditable(plan)
-    if plan.kind == "pixel":
+    if plan.level == "pixel":
         raise InputError(
             f"The loss {plan.config.loss!r} learns from label maps; an audit is of scene labels here. Take a loss of "
             "scene labels: --loss bce."

@@ -59,7 +59,7 @@ def common_facts(
     }
     return {
         "schema": SCHEMA,
-        "level": plan.kind,
+        "level": plan.level,
         "id": folder.name[-10:],
         "config": plan.config.canonical(),
         "dataset": plan.archive.name,

@@ -60,10 +60,10 @@ def _print_component(console: Any, registry: Any, name: str) -> None:
     if recipe := getattr(component, "recipe", None):
         settings = ", ".join(f"{setting} {value}" for setting, value in recipe.items())
         say(f"its own recipe (--recipe own): {settings}")
-    if kinds := getattr(component, "kinds", None):
-        from gridbench.noise.core.model import KINDS
+    if levels := getattr(component, "levels", None):
+        from gridbench.noise.core.model import LEVELS
 
-        say("corrupts " + ", ".join(KINDS.get(kind, kind) for kind in kinds))
+        say("corrupts " + ", ".join(LEVELS.get(level, level) for level in levels))
     rows = describe(component.Parameters) if hasattr(component, "Parameters") else []
     if not rows:
         say("no parameters")

@@ -68,7 +68,7 @@ class Workbench:
     def plan(self, **settings: Any) -> Plan:
         """Plan a run on the tiny archive that the loss can learn from."""
         loss = settings.get("loss")
-        single = loss is not None and LOSSES.get(loss).task.annotation == "single"
+        single = loss is not None and LOSSES.get(loss).task.level == "single"
         archive = self.single_label_archive if single else self.archive
         return make_plan(make_config({**SETTINGS, "dataset": archive.name, **settings}), self.folder)
 

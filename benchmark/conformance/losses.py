@@ -53,7 +53,7 @@ def _check_declarations(loss: type[Loss]) -> None:
         isinstance(task, type) and issubclass(task, Task),
         f"its task is {task!r}; it must be a class such as gridbench.methods.tasks.classification.Classification",
     )
-    require(loss.task.annotation in LEVELS, f"its task learns from {loss.task.annotation!r}")
+    require(loss.task.level in LEVELS, f"its task learns from {loss.task.level!r}")
     require(0 <= loss.lambda_percent <= 100, f"its lambda_percent is {loss.lambda_percent}")
 
 
@@ -113,5 +113,5 @@ def _case(loss: Loss) -> Case:
     for parameter in head.parameters():
         with torch.no_grad():
             parameter.copy_(torch.randn(parameter.shape, generator=generator))
-    batch = make_batch(labels="first_none", level=task.annotation)
+    batch = make_batch(labels="first_none", level=task.level)
     return Case(loss, head, task.target(batch), features)

@@ -16,7 +16,7 @@ from gridbench.core.labels import IGNORE
 from gridbench.core.streams import numpy_stream
 from gridbench.errors import InputError
 from gridbench.noise import LabelSet, NoiseModel
-from gridbench.noise.core.model import KINDS, WrongCorruption
+from gridbench.noise.core.model import LEVELS, WrongCorruption
 from gridbench.parameters import parse
 
 __all__ = ["check_noise"]
@@ -35,27 +35,27 @@ class Case:
 
     Attributes:
         model: The noise model.
-        kind: scene, pixel or single.
+        level: scene, pixel or single.
         scene: (N, C) uint8; at the level of single labels every image has exactly one.
         maps: (N, H, W) uint8.
     """
 
     model: Any
-    kind: str
+    level: str
     scene: np.ndarray[Any, Any]
     maps: np.ndarray[Any, Any]
 
     @property
     def clean(self) -> np.ndarray[Any, Any]:
         """The labels before."""
-        return self.maps if self.kind == "pixel" else self.scene
+        return self.maps if self.level == "pixel" else self.scene
 
     def corrupt(self, rate: str, seed: int = 0) -> Any:
         """Corrupt copies of the labels."""
         labels = LabelSet(CLASSES, self.scene, self.maps, difficulty=self.scene * 0.5, descriptors=LOOKS)
         try:
-            corruption = self.model.apply(labels, rate, numpy_stream(seed, "noise"), self.kind)
-            self.model.check(corruption, labels, rate, self.kind)
+            corruption = self.model.apply(labels, rate, numpy_stream(seed, "noise"), self.level)
+            self.model.check(corruption, labels, rate, self.level)
             return corruption
         except WrongCorruption as error:
             raise Violation(str(error).partition(". A noise model")[0]) from None
@@ -81,15 +81,17 @@ def check_noise(model: type[Any], parameters: Mapping[str, Any]) -> Iterator[Fin
     if not all(finding.passed for finding in documented):
         return
     chosen = parse(model.Parameters, parameters, f"noise model {model.name!r}")
-    for kind in model.kinds:
-        yield from carry_out(CHECKS, _case(model(chosen), kind), kind, model, (corrupts,))
+    for level in model.levels:
+        yield from carry_out(CHECKS, _case(model(chosen), level), level, model, (corrupts,))
 
 
 def _check_declarations(model: type[Any]) -> None:
     """It extends NoiseModel and says which levels of labels it corrupts."""
     require(issubclass(model, NoiseModel), "it does not extend gridbench.noise.NoiseModel")
-    kinds = tuple(getattr(model, "kinds", ()))
-    require(kinds and set(kinds) <= set(KINDS), f"its kinds are {kinds}; allowed are {', '.join(KINDS)}")
+    levels = tuple(getattr(model, "levels", ()))
+    require(
+        levels and set(levels) <= set(LEVELS), f"its levels are {levels}; allowed are {', '.join(LEVELS)}"
+    )
 
 
 def corrupts(case: Case) -> None:
@@ -100,7 +102,7 @@ def corrupts(case: Case) -> None:
     noisy = np.asarray(corruption.labels)
     require(noisy.shape == before.shape, f"labels of {before.shape} become {noisy.shape}")
     require(noisy.dtype == before.dtype, f"labels of {before.dtype} become {noisy.dtype}")
-    known = set(np.unique(before)) | set(range(CLASSES)) if case.kind == "pixel" else {0, 1}
+    known = set(np.unique(before)) | set(range(CLASSES)) if case.level == "pixel" else {0, 1}
     require(set(np.unique(noisy)) <= known, "it makes labels that do not exist")
 
 
@@ -132,7 +134,7 @@ def lists_what_it_changed(case: Case) -> None:
     listed[changed[:, 0]] = True
     missed = np.flatnonzero(different & ~listed)
     require(not len(missed), f"image {missed[:1]} was changed and is not listed")
-    if case.kind != "pixel":
+    if case.level != "pixel":
         rebuilt = case.clean.copy()
         removed, added = changed[changed[:, 1] >= 0], changed[changed[:, 2] >= 0]
         rebuilt[removed[:, 0], removed[:, 1]] = 0
@@ -163,7 +165,7 @@ CHECKS: tuple[Callable[[Case], None], ...] = (
 )
 
 
-def _case(model: Any, kind: str) -> Case:
+def _case(model: Any, level: str) -> Case:
     rng = numpy_stream(0, "conformance")
     scene = np.zeros((COUNT, CLASSES), dtype=np.uint8)
     maps = np.full((COUNT, SIDE, SIDE), IGNORE, dtype=np.uint8)
@@ -172,6 +174,6 @@ def _case(model: Any, kind: str) -> Case:
         scene[i, classes] = 1
         for row, c in enumerate(classes):
             maps[i, 4 * row : 4 * row + 4] = c
-    if kind == "single":
+    if level == "single":
         scene = np.eye(CLASSES, dtype=np.uint8)[scene.argmax(axis=1)]
-    return Case(model, kind, scene, maps)
+    return Case(model, level, scene, maps)

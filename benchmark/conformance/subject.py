@@ -154,7 +154,7 @@ class Subject:
 
     def batch(self, size: int = BATCH, labels: str = "mixed", epoch: int = 0) -> Batch:
         """Return a mini-batch of random images for a method that is `ready`; see `make_batch`."""
-        batch = make_batch(size, labels, level=self.plan.kind, views=len(self.method.views))
+        batch = make_batch(size, labels, level=self.plan.level, views=len(self.method.views))
         parts = self._made.get(("parts", epoch), 1)
         sizes = tuple(size // parts + (i < size % parts) for i in range(parts)) if parts > 1 else ()
         return replace(batch, epoch=epoch, sizes=sizes)

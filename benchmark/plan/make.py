@@ -52,14 +52,14 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
     if config.protocol == "authors_code" and published and not config.noise_parameters:
         config = config.model_copy(update={"noise": published[0], "noise_parameters": dict(published[1])})
         noise = _noise_for(config)
-    kind = loss.task.annotation if loss else config.level or "scene"
-    noise.require_kind(kind)
-    archive = _labelled(archive, kind, loss)
-    recipe = recipe_at(recipes_of(config.dataset, archive.kind), kind)
+    level = loss.task.level if loss else config.level or "scene"
+    noise.require_level(level)
+    archive = _labelled(archive, level, loss)
+    recipe = recipe_at(recipes_of(config.dataset, archive.kind), level)
     if recipe is None:
-        raise InputError(f"The data set {config.dataset!r} has no recipe for {kind}-level labels.")
-    level = kind if kind == "single" or (loss is None and kind != "scene") else None
-    config = config.model_copy(update={"level": level})
+        raise InputError(f"The data set {config.dataset!r} has no recipe for {level}-level labels.")
+    told = level == "single" or (loss is None and level != "scene")
+    config = config.model_copy(update={"level": level if told else None})
     filled = fill_defaults(config, recipe, loss, parameters.settings(), noise, archive.kind)
     filled = complete_recipe(fit_to_archive(config, filled, archive), config, method)
     return Plan(
@@ -70,8 +70,8 @@ def make_plan(config: RunConfig, cache: Path, progress: Progress | None = None) 
         loss=loss,
         loss_parameters=parameters.loss,
         noise=noise,
-        kind=kind,
-        versions=_versions(filled, method, loss, noise, archive, kind),
+        level=level,
+        versions=_versions(filled, method, loss, noise, archive, level),
         plugin=source_digest([method, loss, loss and loss.task, type(noise), _dataset(config.dataset)]),
         resolved=parameters.numbers,
     )
@@ -94,7 +94,7 @@ def _opened(dataset: str, cache: Path, progress: Progress | None) -> Archive:
 
 
 def _versions(
-    config: RunConfig, method: type[Method], loss: type[Loss] | None, noise: Any, archive: Archive, kind: str
+    config: RunConfig, method: type[Method], loss: type[Loss] | None, noise: Any, archive: Archive, level: str
 ) -> dict[str, Any]:
     """Return the versions and hashes of everything that a run uses, for its identity.
 
@@ -108,7 +108,7 @@ def _versions(
         "noise": noise.version,
         # Real noise affects every score of labels, and the oracle learns from the clean table.
         **({"real_noise": 1} if archive.has_clean_labels else {}),
-        **({"single_labels": SINGLE_LABELS} if kind == "single" else {}),
+        **({"single_labels": SINGLE_LABELS} if level == "single" else {}),
         # Whether a plug-in's row is a reference is part of the identity; of built-in methods it is known.
         **({"reference": 1} if method.labels != "noisy" and source_digest([method]) else {}),
         # Images pass through a frozen backbone in larger batches than before, with other rounding.

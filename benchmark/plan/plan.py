@@ -26,7 +26,7 @@ class Plan:
         loss: The loss's class, or None.
         loss_parameters: Its parameters.
         noise: The noise model.
-        kind: Level of the labels that are corrupted: scene, pixel or single.
+        level: Level of the labels that are corrupted: scene, pixel or single.
         versions: Declared versions of everything used.
         plugin: sha256 over the sources of the plug-ins used, or None.
         resolved: Numbers that stand for parameters given as words, such as lambda=slnir; empty for most runs.
@@ -39,7 +39,7 @@ class Plan:
     loss: type[Loss] | None
     loss_parameters: Any
     noise: Any
-    kind: str
+    level: str
     versions: Mapping[str, Any]
     plugin: str | None
     resolved: Mapping[str, Any] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Plan:
             "id": self.id,
             "cell": self.cell,
             "config": self.config.canonical(),
-            "kind": self.kind,
+            "kind": self.level,
             "versions": dict(self.versions),
             "dataset_fingerprint": self.archive.fingerprint,
             "plugin": self.plugin,

@@ -40,7 +40,7 @@ LOSSES: Registry[Any] = Registry(
     "loss", "gridbench.methods.losses", "gridbench.losses", ("entries", "task"), "gridbench.methods.base.Loss"
 )
 NOISE: Registry[Any] = Registry(
-    "noise model", "gridbench.noise", "gridbench.noise", ("corrupt", "kinds"), "gridbench.noise.NoiseModel"
+    "noise model", "gridbench.noise", "gridbench.noise", ("corrupt", "levels"), "gridbench.noise.NoiseModel"
 )
 DATASETS: Registry[Any] = Registry(
     "data set", "gridbench.datasets", "gridbench.datasets", ("open", "recipes"), instances=True

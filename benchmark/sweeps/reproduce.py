@@ -86,7 +86,7 @@ def _expected(settings: Iterable[Mapping[str, Any]], source: Source) -> Iterator
     """Yield the settings that the time of the runs depends on, without opening an archive."""
     for values in settings:
         method, loss = pair_of(values.get("method"), values.get("loss"))
-        recipe = source.recipes[loss.task.annotation if loss else "scene"]
+        recipe = source.recipes[loss.task.level if loss else "scene"]
         yield {
             "dataset": source.name,
             "method": method.name,
@@ -101,7 +101,7 @@ def _expected(settings: Iterable[Mapping[str, Any]], source: Source) -> Iterator
 def levels_of(shown: Exhibit) -> set[str]:
     """Return the levels of labels that a table or figure learns from: scene, pixel, or both."""
     losses = {loss for part in shown.parts for loss in part.get("loss", part["method"]).split(",")}
-    return {LOSSES.get(loss).task.annotation for loss in losses}
+    return {LOSSES.get(loss).task.level for loss in losses}
 
 
 def needs_maps(shown: Exhibit) -> bool:
@@ -155,7 +155,7 @@ def counts_of(source: Source) -> list[ParameterCounts]:
             size = (recipe.crop, recipe.crop)
         spec = BackboneSpec(recipe.backbone, bands, size, output_stride=recipe.output_stride)
         tasks = dict.fromkeys(
-            LOSSES.get(name).task.name for name in LOSSES if LOSSES.get(name).task.annotation == level
+            LOSSES.get(name).task.name for name in LOSSES if LOSSES.get(name).task.level == level
         )
         counts += count_parameters(spec, classes, tasks=tuple(tasks))
     return counts

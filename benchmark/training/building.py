@@ -106,7 +106,7 @@ def build_method(
         num_samples=num_samples,
         num_classes=plan.archive.num_classes,
         epochs=config.epochs or 0,
-        map_size=plan.archive.image_size if plan.kind == "pixel" else None,
+        map_size=plan.archive.image_size if plan.level == "pixel" else None,
         noise_rate=_noise_rate,
     )
     method = plan.method(setup, plan.method_parameters)
@@ -217,9 +217,9 @@ def training_set(
     config, archive = plan.config, plan.archive
     labels = labels or plan.method.labels
     scene, maps = archive.scene_labels[indices], None
-    if plan.kind == "pixel":
+    if plan.level == "pixel":
         maps = archive.label_maps[indices]
-    if labels == "noisy" and plan.kind == "pixel":
+    if labels == "noisy" and plan.level == "pixel":
         # Clean scene labels would reveal which classes the noisy maps should contain.
         scene, maps = map_presence(noisy, archive.num_classes)[0], noisy
     elif labels == "noisy":
@@ -288,7 +288,7 @@ def _seeded(plan: Plan, stream: str, factory: Callable[[], Any]) -> Any:
 
 def _map_size(plan: Plan) -> tuple[int, int] | None:
     """Return the size of the label maps as a batch holds them: cut like the images."""
-    if plan.kind != "pixel":
+    if plan.level != "pixel":
         return None
     crop = plan.config.crop if plan.config.move_maps is not False else 0
     return (crop, crop) if crop else plan.archive.image_size

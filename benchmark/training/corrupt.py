@@ -60,7 +60,7 @@ def corrupt_training_labels(plan: Plan) -> Corruption:
         class_names=archive.class_names,
     )
     rng = numpy_stream(config.noise_seed or 0, "noise")
-    corruption: Corruption = plan.noise.apply(labels, str(config.slnir), rng, plan.kind)
+    corruption: Corruption = plan.noise.apply(labels, str(config.slnir), rng, plan.level)
     return corruption
 
 
@@ -85,7 +85,7 @@ def check_labelled(plan: Plan, labels: Array) -> None:
     Raises:
         InputError: Every pixel of the training maps is to be ignored.
     """
-    if plan.kind == "pixel" and bool((labels == IGNORE).all()):
+    if plan.level == "pixel" and bool((labels == IGNORE).all()):
         raise InputError(
             f"No pixel of the {len(labels)} training maps of {plan.config.dataset!r} is labelled "
             f"(all are {IGNORE}, ignored); a pixel loss has nothing to learn. Use a scene loss: --loss bce."
@@ -105,7 +105,7 @@ def check_noise(plans: Iterable[Plan]) -> None:
     for plan in plans:
         config = plan.config
         noise = (config.noise, str(config.noise_parameters), plan.versions.get("noise_files"))
-        labels = (config.dataset, plan.archive.fingerprint, plan.kind, config.train_size)
+        labels = (config.dataset, plan.archive.fingerprint, plan.level, config.train_size)
         shared.setdefault((*labels, *noise), {}).setdefault(config.slnir, plan)
     refused = {}
     for by_rate in shared.values():
@@ -130,10 +130,10 @@ def truth_of(plan: Plan, images: Array, labels: Array) -> Truth:
         labels: Their corrupted labels, (N, C) or (N, H, W).
     """
     archive = plan.archive
-    real = archive.clean_label_maps if plan.kind == "pixel" else archive.clean_scene_labels
+    real = archive.clean_label_maps if plan.level == "pixel" else archive.clean_scene_labels
     # Fewer single labels may change than were drawn; then the number that really changed is flagged.
-    injected = float(plan.config.slnir) if real is None and plan.kind != "single" else None
-    if plan.kind == "pixel":
+    injected = float(plan.config.slnir) if real is None and plan.level != "single" else None
+    if plan.level == "pixel":
         clean = (archive.true_label_maps[i] for i in images)
         return Truth.of_label_maps(labels, clean, archive.num_classes, injected)
     return Truth.of_scene_labels(labels, archive.true_scene_labels[images], injected)

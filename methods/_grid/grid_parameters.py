@@ -70,7 +70,7 @@ def resolve_lambda(parameters: Parameters, context: Context) -> Parameters:
     if parameters.lambda_ is None:
         assert context.loss is not None
         return replace(parameters, lambda_=float(context.loss.lambda_percent))
-    if parameters.lambda_ == "auto" and context.loss is not None and context.loss.task.annotation == "pixel":
+    if parameters.lambda_ == "auto" and context.loss is not None and context.loss.task.level == "pixel":
         raise InputError(
             f"lambda=auto reads the noise rate off predicted scene labels, and the loss {context.loss.name!r} "
             "learns from label maps. Give lambda as a number, 0 to 100."

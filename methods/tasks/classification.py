@@ -15,7 +15,7 @@ class Classification(Task):
     """One fully connected layer from the descriptor to a logit per class."""
 
     name = "classification"
-    annotation = "scene"
+    level = "scene"
     reads = "descriptor"
     predicts = "labels"
 

@@ -19,7 +19,7 @@ class Cooccurrence(Task):
     """One fully connected layer with ReLU from the descriptor to the upper triangle of the graph's weights."""
 
     name = "cooccurrence"
-    annotation = "pixel"
+    level = "pixel"
     reads = "descriptor"
     predicts = "labels"
     threshold = PRESENT_WEIGHT

@@ -33,7 +33,7 @@ class Segmentation(Task):
     """Three transposed convolutions from the feature map to a logit per class and pixel."""
 
     name = "segmentation"
-    annotation = "pixel"
+    level = "pixel"
     reads = "feature_map"
     predicts = "pixels"
 

@@ -16,7 +16,7 @@ class SingleLabel(Task):
     """One fully connected layer from the descriptor to a logit per class, and a softmax over the classes."""
 
     name = "single_label"
-    annotation = "single"
+    level = "single"
     reads = "descriptor"
     predicts = "single"
 

@@ -14,11 +14,11 @@ __all__ = ["Task", "has_known_pixel", "label_maps"]
 
 
 class Task(ABC):
-    """Prediction task: the output predicted from image features, and the annotation that it is learnt from.
+    """Prediction task: the output predicted from image features, and the labels that it is learnt from.
 
     Attributes:
         name: Name of the task and of its file.
-        annotation: Which labels it needs: scene labels, label maps, or the single label of each image.
+        level: Which labels it needs: scene labels, label maps, or the single label of each image.
         reads: What its head takes: the pooled descriptor or the feature map before pooling.
         predicts: What its predictions are scored as: `labels`, which classes an image shows (`class_scores`); `single`,
             which one (`class_scores`); `pixels`, which class each pixel shows (`pixel_classes`); None, not at all.
@@ -33,7 +33,7 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
-    annotation: ClassVar[Literal["scene", "pixel", "single"]]
+    level: ClassVar[Literal["scene", "pixel", "single"]]
     reads: ClassVar[Literal["descriptor", "feature_map"]]
     predicts: ClassVar[Literal["labels", "single", "pixels"] | None] = None
     threshold: ClassVar[float] = 0.5

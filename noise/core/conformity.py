@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridbench.core.labels import is_labelled
-from gridbench.noise.core.corruption import Corruption, Ints, Kind, apply_changes
+from gridbench.noise.core.corruption import Corruption, Ints, Level, apply_changes
 from gridbench.noise.core.manifest_changes import pixels_of
 
 __all__ = ["check_corruption"]
@@ -18,7 +18,7 @@ Array = npt.NDArray[Any]
 
 
 def check_corruption(
-    corruption: Any, clean: Array, class_counts: Array, kind: Kind, rate: Decimal, counts_drawn: bool
+    corruption: Any, clean: Array, class_counts: Array, level: Level, rate: Decimal, counts_drawn: bool
 ) -> None:
     """Check that the changes turn the clean labels into the noisy ones, and that the counts follow from them.
 
@@ -26,7 +26,7 @@ def check_corruption(
         corruption: What the model returned.
         clean: (N, C) scene labels or (N, H, W) label maps that it was given.
         class_counts: (N, C) labels, or pixels, of each class.
-        kind: `"scene"` or `"pixel"`.
+        level: `"scene"` or `"pixel"`.
         rate: Requested rate in percent.
         counts_drawn: See `NoiseModel.counts_drawn`.
 
@@ -34,13 +34,13 @@ def check_corruption(
         ValueError: With the reason.
     """
     _require(isinstance(corruption, Corruption), f"a {type(corruption).__name__}, not a Corruption")
-    _check_forms(corruption, clean, class_counts, kind, rate)
-    if kind == "pixel":
+    _check_forms(corruption, clean, class_counts, level, rate)
+    if level == "pixel":
         pixels = _check_maps(corruption, clean, class_counts)
     else:
         _check_scene_labels(corruption, clean)
         pixels = None
-    _check_counts(corruption, class_counts.sum(axis=0, dtype=np.int64), pixels, kind, counts_drawn)
+    _check_counts(corruption, class_counts.sum(axis=0, dtype=np.int64), pixels, level, counts_drawn)
 
 
 def _require(condition: object, reason: str) -> None:
@@ -59,7 +59,7 @@ def _repeats(values: Ints) -> bool:
     return bool((ordered[1:] == ordered[:-1]).any())
 
 
-def _check_forms(c: Corruption, clean: Array, class_counts: Array, kind: Kind, rate: Decimal) -> None:
+def _check_forms(c: Corruption, clean: Array, class_counts: Array, level: Level, rate: Decimal) -> None:
     """Check types and shapes."""
     count, classes = class_counts.shape
     for name in ("labels", "changed", "positives", "affected", *(() if c.runs is None else ("runs",))):
@@ -75,11 +75,11 @@ def _check_forms(c: Corruption, clean: Array, class_counts: Array, kind: Kind, r
     for name, counts in (("positives", c.positives), ("affected", c.affected)):
         _require(counts.shape == (classes,), f"{name} of the shape {counts.shape}; it must be ({classes},)")
         _require((counts >= 0).all(), f"{name} with numbers below 0")
-    allowed = ("pixel",) if kind == "pixel" else ("scene", "single")
-    _require(c.kind in allowed, f"the kind {c.kind!r} for {kind} labels")
+    allowed = ("pixel",) if level == "pixel" else ("scene", "single")
+    _require(c.level in allowed, f"the level {c.level!r} for {level} labels")
     _require(c.requested == rate, f"a requested rate of {c.requested} %, where {rate} % was asked for")
     sample, before, after = c.changed.T
-    lowest = 0 if kind == "pixel" else -1
+    lowest = 0 if level == "pixel" else -1
     inside = (sample >= 0) & (sample < count) & (np.maximum(before, after) >= 0)
     for each in (before, after):
         inside &= (each >= lowest) & (each < classes)
@@ -135,7 +135,7 @@ def _check_maps(c: Corruption, clean: Array, class_counts: Array) -> Ints:
     return np.bincount(clean[differs].astype(np.int64), minlength=class_counts.shape[1])
 
 
-def _check_counts(c: Corruption, units: Ints, pixels: Ints | None, kind: Kind, counts_drawn: bool) -> None:
+def _check_counts(c: Corruption, units: Ints, pixels: Ints | None, level: Level, counts_drawn: bool) -> None:
     """Check that `affected` counts what changed."""
     total = int(c.affected.sum())
     _require(
@@ -150,7 +150,7 @@ def _check_counts(c: Corruption, units: Ints, pixels: Ints | None, kind: Kind, c
     # The rate is a share of labels, or of pixels, where those are what positives counts.
     if not np.array_equal(c.positives, units):
         return
-    if kind == "pixel":
+    if level == "pixel":
         assert pixels is not None
         own = pixels
     else:

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Corruption", "Ints", "Kind", "apply_changes", "scene_corruption"]
+__all__ = ["Corruption", "Ints", "Level", "apply_changes", "scene_corruption"]
 
 Ints = npt.NDArray[np.int64]
-Kind = Literal["scene", "pixel", "single"]
+Level = Literal["scene", "pixel", "single"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class Corruption:
         changed: (K, 3) of sample, class before, class after, in this order of sorting; -1 as class before means
             that a label was only added, as class after that one was only removed.
         requested: Requested rate in percent, exact.
-        kind: `"scene"`, `"pixel"`, or `"single"` for scene labels of which every image has exactly one.
+        level: `"scene"`, `"pixel"`, or `"single"` for scene labels of which every image has exactly one.
         positives: (C,) how many units of each class the rate is a share of; for most models the labels there
             are, see the model.
         affected: (C,) how many of them changed.
@@ -36,7 +36,7 @@ class Corruption:
     labels: npt.NDArray[Any]
     changed: Ints
     requested: Decimal
-    kind: Kind
+    level: Level
     positives: Ints
     affected: Ints
     runs: Ints | None = None
@@ -52,7 +52,7 @@ class Corruption:
     def noisy(self) -> npt.NDArray[np.bool_]:
         """(N,) whether the labels of the sample ended up different: a class that was given back does not count."""
         sample, before, after = self.changed.T
-        if self.kind != "pixel":
+        if self.level != "pixel":
             width = self.labels.shape[1]
             returned = np.isin(sample * width + before, (sample * width + after)[after >= 0])
             sample = sample[(before < 0) | ~returned]

@@ -23,7 +23,7 @@ from gridbench.core.json_files import read_json
 from gridbench.core.labels import IGNORE
 from gridbench.core.zip_files import read_arrays
 from gridbench.errors import InputError
-from gridbench.noise.core.corruption import Corruption, Ints, Kind, apply_changes
+from gridbench.noise.core.corruption import Corruption, Ints, Level, apply_changes
 from gridbench.noise.core.labels import checked_maps, checked_scene_labels, class_pixels
 from gridbench.noise.core.manifest_changes import (
     check_affected,
@@ -38,7 +38,7 @@ __all__ = ["Manifest"]
 
 SCHEMA = 1
 TEXT, ARRAYS = "noise.json", "noise.npz"
-_PLAIN = ("model", "version", "parameters", "kind", "requested", "seed", "fingerprint")
+_PLAIN = ("model", "version", "parameters", "requested", "seed", "fingerprint")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class Manifest:
         model: Registry name of the noise model.
         version: Its version.
         parameters: Its parameters as plain values.
-        kind: `"scene"`, `"pixel"` or `"single"`.
+        level: `"scene"`, `"pixel"` or `"single"`.
         requested: Requested rate in percent, as the text of an exact decimal.
         seed: Seed of the noise; None when it is not known.
         fingerprint: Fingerprint of the archive; None when it is not known.
@@ -65,7 +65,7 @@ class Manifest:
     model: str
     version: int
     parameters: Mapping[str, Any]
-    kind: Kind
+    level: Level
     requested: str
     seed: int | None
     fingerprint: str | None
@@ -93,7 +93,7 @@ class Manifest:
             seed: Seed that the generator was derived from.
             fingerprint: Fingerprint of the archive whose labels were corrupted.
         """
-        taken = ("kind", "positives", "affected", "changed", "runs", "merging")
+        taken = ("level", "positives", "affected", "changed", "runs", "merging")
         return cls(
             model=model.name,
             version=model.version,
@@ -110,7 +110,7 @@ class Manifest:
     @property
     def sha256(self) -> str:
         """Hash of the shape and of every change, the same on every platform."""
-        digest = hashlib.sha256(f"gridbench noise {SCHEMA} {self.kind} {list(self.shape)}\n".encode())
+        digest = hashlib.sha256(f"gridbench noise {SCHEMA} {self.level} {list(self.shape)}\n".encode())
         for name, rows in self.arrays().items():
             digest.update(f"{name} {len(rows)}\n".encode())
             digest.update(np.ascontiguousarray(rows, dtype="<i8").tobytes())
@@ -130,7 +130,7 @@ class Manifest:
             "model": self.model,
             "version": self.version,
             "parameters": dict(self.parameters),
-            "kind": self.kind,
+            "kind": self.level,
             "requested": self.requested,
             "realised": 100.0 * affected / total if total else 0.0,
             "seed": self.seed,
@@ -184,6 +184,7 @@ class Manifest:
             check_types(arrays)
             manifest = cls(
                 **{name: stored[name] for name in _PLAIN},
+                level=stored["kind"],
                 shape=tuple(stored["shape"]),
                 positives=np.array(stored["per_class"]["positives"], dtype=np.int64),
                 affected=np.array(stored["per_class"]["affected"], dtype=np.int64),
@@ -276,14 +277,14 @@ class Manifest:
 
     def _present(self, labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
         clean = checked_scene_labels(labels)
-        check_shape("single" if self.kind == "single" else "scene", clean.shape, self.kind, self.shape)
+        check_shape("single" if self.level == "single" else "scene", clean.shape, self.level, self.shape)
         check_changes(self.changed, clean != 0, self.merging, self._counted)
         return clean
 
     def _pixels(self, maps: npt.NDArray[Any]) -> npt.NDArray[Any]:
         classes = len(self.positives)
         clean = checked_maps(maps, classes, IGNORE)
-        check_shape("pixel", clean.shape, self.kind, self.shape)
+        check_shape("pixel", clean.shape, self.level, self.shape)
         present = class_pixels(clean, classes, IGNORE) > 0
         if self.runs is None:
             check_changes(self.changed, present, self.merging, self._counted)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from gridbench.core.labels import IGNORE
 from gridbench.errors import InputError
-from gridbench.noise.core.corruption import Ints, Kind
+from gridbench.noise.core.corruption import Ints, Level
 
 __all__ = ["check_affected", "check_changes", "check_runs", "check_shape", "pixels_of"]
 
@@ -18,18 +18,18 @@ RUNS = 1 << 16
 """Runs of changed pixels that are expanded together."""
 
 
-def check_shape(kind: Kind, shape: tuple[int, ...], own_kind: Kind, own_shape: tuple[int, ...]) -> None:
-    """Check that labels are of the kind and shape that a manifest is of.
+def check_shape(level: Level, shape: tuple[int, ...], own_level: Level, own_shape: tuple[int, ...]) -> None:
+    """Check that labels are of the level and shape that a manifest is of.
 
     Raises:
         InputError: They are not; the message says what both are.
     """
     words = {"scene": "scene labels", "pixel": "label maps", "single": "single labels"}
-    if kind != own_kind:
-        raise InputError(f"The noise manifest is of {words[own_kind]}, not of {words[kind]}.")
+    if level != own_level:
+        raise InputError(f"The noise manifest is of {words[own_level]}, not of {words[level]}.")
     if shape != own_shape:
         raise InputError(
-            f"The noise manifest is of {words[kind]} of shape {own_shape}, but these have {shape}."
+            f"The noise manifest is of {words[level]} of shape {own_shape}, but these have {shape}."
         )
 
 

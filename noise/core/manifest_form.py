@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridbench.errors import InputError
-from gridbench.noise.core.corruption import Ints, Kind
+from gridbench.noise.core.corruption import Ints, Level
 
 __all__ = ["FOLDER_SWAP", "check_form", "check_types", "read_part", "tally"]
 
@@ -70,7 +70,7 @@ def check_types(arrays: Mapping[str, npt.NDArray[Any]]) -> None:
 
 
 def check_form(manifest: Any) -> None:
-    """Refuse a manifest whose entries are of another kind, or whose changes lie outside of its own shape.
+    """Refuse a manifest whose entries are of another level, or whose changes lie outside of its own shape.
 
     Args:
         manifest: The `Manifest` that was read, whose file imports this one.
@@ -131,7 +131,7 @@ def _unit(manifest: Any) -> str | None:
     """Return what a manifest counts; None where its model is not of this package, or the changes do not say."""
     if manifest.model != FOLDER_SWAP or manifest.version < 2:
         return _COUNTED.get(manifest.model)
-    if manifest.kind == "pixel":
+    if manifest.level == "pixel":
         return "drawn"
     # Labels that are read off maps change where these disagree with the scene labels, too.
     return "labels" if manifest.parameters.get("labels") == "own" else None
@@ -149,11 +149,11 @@ def _check_entries(manifest: Any) -> None:
         "model": isinstance(manifest.model, str),
         "version": isinstance(manifest.version, int),
         "parameters": isinstance(manifest.parameters, Mapping),
-        "kind": manifest.kind in get_args(Kind),
+        "level": manifest.level in get_args(Level),
         "requested": isinstance(manifest.requested, str),
         "seed": manifest.seed is None or isinstance(manifest.seed, int),
         "fingerprint": manifest.fingerprint is None or isinstance(manifest.fingerprint, str),
-        "shape": len(shape) == (3 if manifest.kind == "pixel" else 2)
+        "shape": len(shape) == (3 if manifest.level == "pixel" else 2)
         and all(isinstance(side, int) and 0 < side < 2**31 for side in shape)
         and math.prod(shape) < 2**62,
     }

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from gridbench.errors import InputError
 from gridbench.noise.core.conformity import check_corruption
-from gridbench.noise.core.corruption import Corruption, Kind
+from gridbench.noise.core.corruption import Corruption, Level
 from gridbench.noise.core.difficulty import NEIGHBOURS
 from gridbench.noise.core.label_set import LabelSet
 from gridbench.noise.core.labels import check_single
@@ -22,9 +22,9 @@ from gridbench.noise.core.manifest import Manifest
 from gridbench.noise.core.rates import Rate, exact_rate
 from gridbench.noise.core.sampling import checked_generator
 
-__all__ = ["KINDS", "NEEDS_SINGLE", "NoParameters", "NoiseModel", "UnsuitableNoise", "WrongCorruption"]
+__all__ = ["LEVELS", "NEEDS_SINGLE", "NoParameters", "NoiseModel", "UnsuitableNoise", "WrongCorruption"]
 
-KINDS = {"scene": "scene labels", "pixel": "label maps", "single": "single labels"}
+LEVELS = {"scene": "scene labels", "pixel": "label maps", "single": "single labels"}
 """Level of labels -> what it is called in messages."""
 
 NEEDS_SINGLE = (
@@ -61,8 +61,8 @@ class WrongCorruption(InputError):
 class NoiseModel(ABC):
     """Corrupts labels by an exact rate.
 
-    A model overrides `corrupt_scene`, `corrupt_maps` or both, and says so in `kinds`. It changes copies, draws from the
-    given generator only, is the identity at rate 0, and gives the same result for the same generator state. A model
+    A model overrides `corrupt_scene`, `corrupt_maps` or both, and says so in `levels`. It changes copies, draws from
+    the given generator only, is the identity at rate 0, and gives the same result for the same generator state. A model
     that overrides `scene` or `pixel` instead works, too; it checks its arrays itself.
 
     Single labels are scene labels of which every image has exactly one, before and after: a model that replaces labels
@@ -74,7 +74,7 @@ class NoiseModel(ABC):
     Attributes:
         name: Registry name, set by `register_noise`.
         version: Raised when its results change.
-        kinds: Which labels it corrupts: `"scene"`, `"pixel"`, `"single"`.
+        levels: Which labels it corrupts: `"scene"`, `"pixel"`, `"single"`.
         refuses: Level of labels -> why it does not corrupt those, for messages.
         needs_difficulty: Whether an overridden `scene` is given the difficulty of each label.
         reads_folders: Whether an overridden `corrupt` is given the folders of the images.
@@ -86,7 +86,7 @@ class NoiseModel(ABC):
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
-    kinds: ClassVar[tuple[Kind, ...]]
+    levels: ClassVar[tuple[Level, ...]]
     refuses: ClassVar[Mapping[str, str]] = {}
     needs_difficulty: ClassVar[bool] = False
     reads_folders: ClassVar[bool] = False
@@ -97,14 +97,14 @@ class NoiseModel(ABC):
     def __init__(self, parameters: Any = None) -> None:
         self.parameters = self.Parameters() if parameters is None else parameters
 
-    def require_kind(self, kind: str) -> None:
+    def require_level(self, level: str) -> None:
         """Check that the model corrupts labels of a level.
 
         Raises:
             UnsuitableNoise: It does not; the message says what it corrupts, and why not these.
         """
-        if kind not in self.kinds:
-            raise self._refusal(kind)
+        if level not in self.levels:
+            raise self._refusal(level)
 
     def inputs(self) -> tuple[Path, ...]:
         """Return the files that the noise depends on; a run's identity holds their content."""
@@ -142,14 +142,14 @@ class NoiseModel(ABC):
         """
         raise self._refusal("pixel")
 
-    def apply(self, labels: LabelSet, rate: Rate, rng: np.random.Generator, kind: Kind) -> Corruption:
+    def apply(self, labels: LabelSet, rate: Rate, rng: np.random.Generator, level: Level) -> Corruption:
         """Corrupt the labels that a method learns from.
 
         Args:
             labels: The labels of the training set.
             rate: 0 to 100 percent, exact unless a float.
             rng: Random number generator.
-            kind: Which labels to corrupt.
+            level: Which labels to corrupt.
 
         Returns:
             The noisy labels and the changes.
@@ -158,68 +158,68 @@ class NoiseModel(ABC):
             InputError: The model does not corrupt such labels, there are none, or the rate cannot be realised.
             WrongCorruption: What the model returned is not what it did to the labels.
         """
-        self.require_kind(kind)
+        self.require_level(level)
         checked_generator(rng)
-        if kind == "pixel" and not labels.has_maps:
+        if level == "pixel" and not labels.has_maps:
             raise InputError(
                 f"The noise model {self.name!r} was asked to corrupt label maps, and there are none."
             )
-        if kind != "single":
-            return self._checked(labels, rate, rng, kind)
+        if level != "single":
+            return self._checked(labels, rate, rng, level)
         labels.check_single()
         corruption = self._checked(labels, rate, rng, "scene")
         why = f"The noise model {self.name!r} must leave every image exactly one label, and with these parameters"
         check_single(corruption.labels, why, labels.names)
-        return replace(corruption, kind="single")
+        return replace(corruption, level="single")
 
-    def check(self, corruption: Any, labels: LabelSet, rate: Rate, kind: Kind) -> None:
+    def check(self, corruption: Any, labels: LabelSet, rate: Rate, level: Level) -> None:
         """Check that a corruption of these labels is what this model says that it did.
 
         Args:
             corruption: What the model returned.
             labels: The labels that it was given.
             rate: Requested rate in percent.
-            kind: Which labels it corrupted.
+            level: Which labels it corrupted.
 
         Raises:
             WrongCorruption: Labels, changes and counts do not go together.
         """
-        clean = labels.maps if kind == "pixel" else labels.scene_labels
-        counts = labels.class_pixels if kind == "pixel" else labels.present
-        level: Kind = "pixel" if kind == "pixel" else "scene"
+        clean = labels.maps if level == "pixel" else labels.scene_labels
+        counts = labels.class_pixels if level == "pixel" else labels.present
+        form: Level = "pixel" if level == "pixel" else "scene"
         try:
-            check_corruption(corruption, clean, counts, level, exact_rate(rate), self.counts_drawn)
+            check_corruption(corruption, clean, counts, form, exact_rate(rate), self.counts_drawn)
         except ValueError as error:
             raise WrongCorruption(
                 f"The noise model {self.name!r} returned {error}. A noise model returns what it did to the labels; "
                 "see CONTRIBUTING.md, and try it with: gridbench check FILE_OR_NAME."
             ) from None
 
-    def _checked(self, labels: LabelSet, rate: Rate, rng: np.random.Generator, kind: Kind) -> Corruption:
-        corruption = self._apply(labels, rate, rng, kind)
+    def _checked(self, labels: LabelSet, rate: Rate, rng: np.random.Generator, level: Level) -> Corruption:
+        corruption = self._apply(labels, rate, rng, level)
         # The conformance suite checks our own models, as often as they change and not in every run, since on a large
         # archive it takes as long as the noise itself.
         if type(self).__module__.partition(".")[0] != __name__.partition(".")[0]:
-            self.check(corruption, labels, rate, kind)
+            self.check(corruption, labels, rate, level)
         # The labels that were given may not be written to, and these may be used otherwise.
-        clean = labels.maps if kind == "pixel" else labels.scene_labels
+        clean = labels.maps if level == "pixel" else labels.scene_labels
         shared = np.may_share_memory(corruption.labels, clean)
         return replace(corruption, labels=corruption.labels.copy()) if shared else corruption
 
-    def _apply(self, labels: LabelSet, rate: Rate, rng: np.random.Generator, kind: Kind) -> Corruption:
+    def _apply(self, labels: LabelSet, rate: Rate, rng: np.random.Generator, level: Level) -> Corruption:
         ours = type(self)
         neighbours = getattr(self.parameters, "neighbours", NEIGHBOURS)
-        hard = labels.difficulty(neighbours) if self.needs_difficulty and kind == "scene" else None
+        hard = labels.difficulty(neighbours) if self.needs_difficulty and level == "scene" else None
         if ours.corrupt is not NoiseModel.corrupt:
             given = (labels.scene_labels, labels.maps if labels.has_maps else None, labels.num_classes)
             more: dict[str, Any] = {"difficulty": hard} if self.needs_difficulty else {}
             more |= {"folders": labels.folders} if self.reads_folders else {}
-            return self.corrupt(*given, rate, rng, kind, **more)
-        if kind == "scene" and ours.scene is not NoiseModel.scene:
+            return self.corrupt(*given, rate, rng, level, **more)
+        if level == "scene" and ours.scene is not NoiseModel.scene:
             return self.scene(labels.scene_labels, rate, rng, hard)
-        if kind == "pixel" and ours.pixel is not NoiseModel.pixel:
+        if level == "pixel" and ours.pixel is not NoiseModel.pixel:
             return self.pixel(labels.maps, labels.num_classes, rate, rng)
-        change = self.corrupt_scene if kind == "scene" else self.corrupt_maps
+        change = self.corrupt_scene if level == "scene" else self.corrupt_maps
         return change(labels, exact_rate(rate), rng)
 
     def scene(
@@ -272,11 +272,11 @@ class NoiseModel(ABC):
         num_classes: int,
         rate: Rate,
         rng: np.random.Generator,
-        kind: Kind,
+        level: Level,
         difficulty: npt.NDArray[Any] | None = None,
         folders: npt.NDArray[Any] | None = None,
     ) -> Corruption:
-        """Corrupt arrays of labels of the requested kind.
+        """Corrupt arrays of labels of the requested level.
 
         Args:
             scene_labels: (N, C) of 0 and 1.
@@ -284,7 +284,7 @@ class NoiseModel(ABC):
             num_classes: C.
             rate: 0 to 100 percent, exact unless a float.
             rng: Random number generator.
-            kind: Which labels to corrupt.
+            level: Which labels to corrupt.
             difficulty: (N, C), how easily each entry is got wrong, for models that need it.
             folders: (N,) folder of each image, for models that read it.
 
@@ -295,7 +295,7 @@ class NoiseModel(ABC):
             InputError: As `apply`.
         """
         labels = LabelSet(num_classes, scene_labels, label_maps, difficulty=difficulty, folders=folders)
-        return self.apply(labels, rate, rng, kind)
+        return self.apply(labels, rate, rng, level)
 
     def manifest(self, corruption: Corruption, plan: Planned) -> Manifest:
         """Describe a corruption made for a planned run.
@@ -309,10 +309,10 @@ class NoiseModel(ABC):
         """
         return Manifest.of(corruption, self, plan.config.noise_seed, plan.archive.fingerprint)
 
-    def _refusal(self, kind: str) -> UnsuitableNoise:
-        can = " and ".join(KINDS[each] for each in self.kinds)
-        because = f": {self.refuses[kind]}" if kind in self.refuses else ""
+    def _refusal(self, level: str) -> UnsuitableNoise:
+        can = " and ".join(LEVELS[each] for each in self.levels)
+        because = f": {self.refuses[level]}" if level in self.refuses else ""
         return UnsuitableNoise(
-            f"The noise model {self.name!r} corrupts {can}, not {KINDS.get(kind, repr(kind))}{because}. "
+            f"The noise model {self.name!r} corrupts {can}, not {LEVELS.get(level, repr(level))}{because}. "
             "See: gridbench list noise."
         )

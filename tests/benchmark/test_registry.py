@@ -439,11 +439,11 @@ def test_a_package_that_ends_the_process_while_it_is_imported_is_named(registry,
 @pytest.mark.parametrize("version", ["1", 0, -1, 1.0, None, True])
 def test_a_version_that_is_no_whole_number_is_refused(version):
     """It is a part of a run's identity."""
-    thing = type("Thing", (), {"corrupt": None, "kinds": (), "version": version, "__module__": "things"})
+    thing = type("Thing", (), {"corrupt": None, "levels": (), "version": version, "__module__": "things"})
     with pytest.raises(InputError, match=r"has the version .*; it must be a whole number from 1"):
         register_noise("saw")(thing)
 
 
 def test_a_noise_model_has_to_say_what_it_corrupts():
-    with pytest.raises(InputError, match=r"The noise model 'saw' from .* lacks kinds"):
+    with pytest.raises(InputError, match=r"The noise model 'saw' from .* lacks levels"):
         register_noise("saw")(type("Saw", (), {"corrupt": None, "__module__": "things"}))

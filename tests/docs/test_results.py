@@ -64,13 +64,13 @@ def test_the_oracle_is_plain_training_without_noise(scripts):
 
 
 @pytest.mark.parametrize(
-    ("comparison", "annotation"), [("SCENE", "scene"), ("SINGLE", "single"), ("MAPS", "pixel")]
+    ("comparison", "labels"), [("SCENE", "scene"), ("SINGLE", "single"), ("MAPS", "pixel")]
 )
-def test_the_page_of_a_level_leaves_no_method_out(scripts, comparison, annotation):
+def test_the_page_of_a_level_leaves_no_method_out(scripts, comparison, labels):
     learning = {
         name
         for name in METHODS.names()
-        if any(LOSSES.get(loss).task.annotation == annotation for loss in losses_of(METHODS.get(name)))
+        if any(LOSSES.get(loss).task.level == labels for loss in losses_of(METHODS.get(name)))
     }
     page, five = scripts("pages.comparison"), set(range(5))
     level = getattr(page, comparison)

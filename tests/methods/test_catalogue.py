@@ -64,7 +64,7 @@ def test_no_method_can_see_validation_labels():
 @each_trained
 def test_the_labels_are_those_of_its_losses(name):
     tasks = {LOSSES.get(loss).task.name for loss in losses_of(METHODS.get(name))}
-    levels = {LOSSES.get(loss).task.annotation for loss in losses_of(METHODS.get(name))}
+    levels = {LOSSES.get(loss).task.level for loss in losses_of(METHODS.get(name))}
     expected = ", ".join(word for level, word in WORDS.items() if level in levels)
     if len(levels) == 3:
         expected = "any" if "cooccurrence" in tasks else "any but graphs"

@@ -11,8 +11,8 @@ from gridbench.errors import InputError
 from gridbench.parameters import parse
 from gridbench.registry import NOISE
 
-SCENE = [name for name in NOISE if "scene" in NOISE.get(name).kinds and NOISE.origin(name) == "gridbench"]
-PIXEL = [name for name in NOISE if "pixel" in NOISE.get(name).kinds and NOISE.origin(name) == "gridbench"]
+SCENE = [name for name in NOISE if "scene" in NOISE.get(name).levels and NOISE.origin(name) == "gridbench"]
+PIXEL = [name for name in NOISE if "pixel" in NOISE.get(name).levels and NOISE.origin(name) == "gridbench"]
 # What replaces a label needs a class that the image has not; what only removes or adds does not.
 REPLACING = ["swap", "grouped", "class_dependent", "confusable", "instance"]
 

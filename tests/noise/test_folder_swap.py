@@ -27,19 +27,19 @@ def classes_in(maps):
     return np.array([[c in one for c in range(CLASSES)] for one in maps])
 
 
-def corrupt(labels, maps, rate, kind, folders, source="maps", seed=0):
+def corrupt(labels, maps, rate, level, folders, source="maps", seed=0):
     model = FolderSwap(Parameters(labels=source))
     rng = np.random.default_rng(seed)
-    return model.corrupt(labels, maps, CLASSES, rate, rng, kind, folders=folders)
+    return model.corrupt(labels, maps, CLASSES, rate, rng, level, folders=folders)
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 10**6), rate=st.integers(0, 100), kind=st.sampled_from(["scene", "pixel"]))
-def test_every_folder_gives_up_its_own_share(seed, rate, kind):
+@given(seed=st.integers(0, 10**6), rate=st.integers(0, 100), level=st.sampled_from(["scene", "pixel"]))
+def test_every_folder_gives_up_its_own_share(seed, rate, level):
     rng = np.random.default_rng(seed)
     maps = maps_of(rng)
     folders = rng.choice(["airplane", "beach", "chaparral"], size=len(maps))
-    noise = corrupt(classes_in(maps).astype(np.uint8), maps, rate, kind, folders, seed=seed)
+    noise = corrupt(classes_in(maps).astype(np.uint8), maps, rate, level, folders, seed=seed)
     pairs = classes_in(maps).sum(1)
     drawn = noise.changed[noise.changed[:, 1] >= 0]
     inside = {folder: folders == folder for folder in np.unique(folders)}
@@ -48,7 +48,7 @@ def test_every_folder_gives_up_its_own_share(seed, rate, kind):
     for folder, here in inside.items():
         # A region that takes the class of one that goes leaves one label fewer to go.
         gone = here[drawn[:, 0]].sum()
-        assert gone == shares[folder] if kind == "pixel" else gone <= shares[folder]
+        assert gone == shares[folder] if level == "pixel" else gone <= shares[folder]
     assert (drawn[:, 1] != drawn[:, 2]).all()
 
 
@@ -103,8 +103,8 @@ def published(table, maps, percent, folders, rng):
     return drawn, noisy
 
 
-@pytest.mark.parametrize("kind", ["scene", "pixel"])
-def test_pairs_are_those_of_the_table_as_in_the_published_code(kind, tmp_path):
+@pytest.mark.parametrize("level", ["scene", "pixel"])
+def test_pairs_are_those_of_the_table_as_in_the_published_code(level, tmp_path):
     """Class 1 is on every map and never in the table, class 2 in half of the table and on no map."""
     table, maps = np.zeros((20, CLASSES), np.uint8), np.zeros((20, 4, 4), np.uint8)
     table[:, 0], table[:10, 2], maps[:, :2] = 1, 1, 1
@@ -112,12 +112,12 @@ def test_pairs_are_those_of_the_table_as_in_the_published_code(kind, tmp_path):
     theirs, ours = np.zeros(CLASSES), np.zeros(CLASSES)
     for seed in range(100):
         drawn, _ = published(table, maps, 30, folders, np.random.default_rng(seed))
-        noise = corrupt(table, maps, 30, kind, folders, seed=seed)
+        noise = corrupt(table, maps, 30, level, folders, seed=seed)
         assert noise.affected.sum() == len(drawn) == 9
         assert noise.positives.tolist() == table.sum(0).tolist()
         theirs += np.bincount([before for _, before in drawn], minlength=CLASSES)
         ours += noise.affected
-        if kind == "pixel":
+        if level == "pixel":
             assert noise.changed[:, 1].tolist() == [0] * int(noise.affected[0])
             assert (noise.labels[maps == 1] == 1).all()
         else:
@@ -126,7 +126,7 @@ def test_pairs_are_those_of_the_table_as_in_the_published_code(kind, tmp_path):
     np.testing.assert_allclose(ours, theirs, atol=50)
     Manifest.of(noise, FolderSwap(Parameters(labels="maps"))).save(tmp_path)
     loaded = Manifest.load(tmp_path)
-    again = loaded.apply(table) if kind == "scene" else loaded.apply_maps(maps)
+    again = loaded.apply(table) if level == "scene" else loaded.apply_maps(maps)
     np.testing.assert_array_equal(again, noise.labels)
 
 
@@ -136,10 +136,10 @@ def test_the_manifest_reproduces_regions_and_labels_that_merge(source, seed):
     maps = maps_of(np.random.default_rng(seed))
     labels = classes_in(maps).astype(np.uint8)
     model = FolderSwap(Parameters(labels=source))
-    for kind in ("scene", "pixel"):
-        noise = corrupt(labels, maps, 80, kind, None, source, seed)
+    for level in ("scene", "pixel"):
+        noise = corrupt(labels, maps, 80, level, None, source, seed)
         manifest = Manifest.of(noise, model)
-        again = manifest.apply(labels) if kind == "scene" else manifest.apply_maps(maps)
+        again = manifest.apply(labels) if level == "scene" else manifest.apply_maps(maps)
         np.testing.assert_array_equal(again, noise.labels)
-        expected = (noise.labels != (labels if kind == "scene" else maps)).reshape(len(maps), -1).any(1)
+        expected = (noise.labels != (labels if level == "scene" else maps)).reshape(len(maps), -1).any(1)
         np.testing.assert_array_equal(noise.noisy, expected)

@@ -126,7 +126,7 @@ def test_the_type_of_the_labels_does_not_matter(name, dtype, table_file):
 @pytest.mark.parametrize("name", MODELS)
 def test_they_refuse_label_maps_and_other_labels(name, table_file):
     model = build(name, table_file)
-    if "pixel" not in model.kinds:
+    if "pixel" not in model.levels:
         with pytest.raises(InputError, match=f"'{name}' corrupts scene labels.*, not label maps"):
             model.corrupt(np.eye(5), np.zeros((5, 2, 2), int), 5, 10, generator(), "pixel")
     with pytest.raises(InputError, match="allowed are 0 and 1"):

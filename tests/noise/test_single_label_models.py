@@ -59,7 +59,7 @@ def test_every_image_keeps_exactly_one_label_and_the_record_says_what_changed(na
     model = build(name, **MODELS[name])
     made = corrupt(model, rate=rate)
     assert (made.labels.sum(axis=1) == 1).all()
-    assert made.kind == "single"
+    assert made.level == "single"
     assert made.labels.dtype == LABELS.dtype
     rebuilt = LABELS.copy()
     for image, before, after in made.changed.tolist():

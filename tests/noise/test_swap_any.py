@@ -150,22 +150,22 @@ def test_the_paper_s_draw_of_a_known_generator_stays():
     assert changed.tolist() == expected
 
 
-@pytest.mark.parametrize("kind", ["scene", "pixel"])
-def test_the_manifest_reproduces_it_and_refuses_other_labels(kind, tmp_path):
+@pytest.mark.parametrize("level", ["scene", "pixel"])
+def test_the_manifest_reproduces_it_and_refuses_other_labels(level, tmp_path):
     labels, maps = typical(300), generator(4).integers(0, 3, (40, 5, 5)).astype(np.uint8)
-    clean = labels if kind == "scene" else maps
+    clean = labels if level == "scene" else maps
     swap = model("any")
-    corruption = swap.corrupt(labels, maps, 17, 40, generator(8), kind)
+    corruption = swap.corrupt(labels, maps, 17, 40, generator(8), level)
     Manifest.of(corruption, swap, 8, "ab" * 32).save(tmp_path)
     loaded = Manifest.load(tmp_path)
     assert loaded.parameters == {"replacement": "any"}
-    reproduced = loaded.apply(labels) if kind == "scene" else loaded.apply_maps(maps)
+    reproduced = loaded.apply(labels) if level == "scene" else loaded.apply_maps(maps)
     np.testing.assert_array_equal(reproduced, corruption.labels)
-    loaded.verify("ab" * 32, **{"labels" if kind == "scene" else "maps": clean})
+    loaded.verify("ab" * 32, **{"labels" if level == "scene" else "maps": clean})
 
     sample, before, _ = loaded.changed[0]
     fewer, more = clean.copy(), clean.copy()
-    if kind == "scene":
+    if level == "scene":
         fewer[sample, before] = 0
         more[:, 16] = 1
     else:
@@ -173,7 +173,7 @@ def test_the_manifest_reproduces_it_and_refuses_other_labels(kind, tmp_path):
         more[0, 0, 0] = 15
     for other in (fewer, more):
         with pytest.raises(InputError, match="of other labels"):
-            loaded.verify(**{"labels" if kind == "scene" else "maps": other})
+            loaded.verify(**{"labels" if level == "scene" else "maps": other})
 
 
 def test_a_class_that_became_itself_or_was_there_is_refused():

@@ -68,7 +68,7 @@ def test_invariants(labels, slnir, seed):
     assert result.changed.dtype == np.int64
     assert sorted(map(tuple, result.changed.tolist())) == list(map(tuple, result.changed.tolist()))
 
-    assert result.kind == "scene"
+    assert result.level == "scene"
     assert result.positives.tolist() == labels.sum(0).tolist()
     assert result.affected.tolist() == removed.sum(0).tolist()
     assert result.noisy.tolist() == removed.any(1).tolist()

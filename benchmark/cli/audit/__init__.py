@@ -189,12 +189,12 @@ def audit(
             building=progress.build,
             say=progress.say,
         )
-        if plan.kind == "pixel":
+        if plan.level == "pixel":
             regions = audit_label_maps(plan, folding, out, execution, members, top)
         else:
             found = audit_labels(plan, folding, out, execution, members)
     where = [] if cache is None else ["--cache", str(cache)]
-    if plan.kind == "pixel":
+    if plan.level == "pixel":
         print_mask_audit(*regions, where, top)
         return
     ranked = found.ranked()
@@ -236,7 +236,7 @@ def _plan(values: dict[str, Any], cache: Path, building: Any, splits: str) -> Pl
         raise InputError("An audit scores no epochs; leave last_epochs out of its settings.")
     plan = make_plan(make_config({**usual, **values}), cache, building)
     own_backbone = "backbone" in values or "backbone" not in usual
-    if plan.kind == "pixel" and plan.config.output_stride is None and not own_backbone:
+    if plan.level == "pixel" and plan.config.output_stride is None and not own_backbone:
         usual["output_stride"] = MAP_STRIDE
         plan = make_plan(make_config({**usual, **values}), cache, building)
     if (

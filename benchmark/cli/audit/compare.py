@@ -119,7 +119,7 @@ def compare(
 
         first = [plan_of(name, wanted[0]) for name in (before, after)]
         one, two = (plan.archive for plan in first)
-        changes, shared = changes_between(one, two), shared_between(one, two, first[0].kind)
+        changes, shared = changes_between(one, two), shared_between(one, two, first[0].level)
         _print_changes(before, after, changes, shared)
         config = first[0].config
         say(

@@ -39,7 +39,7 @@ def noisy_labels(manifest: Manifest, archive: Archive) -> Array:
     """
     manifest.verify(archive.fingerprint)
     train = training_images(archive, manifest.shape[0])
-    if manifest.kind != "pixel":
+    if manifest.level != "pixel":
         return manifest.apply(_clean_labels(archive, manifest)[train])
     if archive.label_maps is None:
         raise InputError(f"The noise manifest is of label maps, and {archive.name!r} has none.")
@@ -48,7 +48,7 @@ def noisy_labels(manifest: Manifest, archive: Archive) -> Array:
 
 def _clean_labels(archive: Archive, manifest: Manifest) -> Array:
     """Return the (N, C) labels that a manifest of scene labels or single labels is of."""
-    labels: Array = single_labels(archive) if manifest.kind == "single" else archive.scene_labels
+    labels: Array = single_labels(archive) if manifest.level == "single" else archive.scene_labels
     return labels
 
 
@@ -66,7 +66,7 @@ def write_files(folder: Path, archive: Archive, manifest: Manifest, noisy: Array
     """
     names = _names(archive, manifest)
     with all_or_nothing(folder):
-        if manifest.kind != "pixel":
+        if manifest.level != "pixel":
             write_bytes(folder / LABELS, _labels_csv(names, archive.class_names, noisy))
         else:
             for path, one in zip(_map_paths(folder, names), noisy, strict=True):
@@ -95,12 +95,12 @@ def check_files(folder: Path, archive: Archive, manifest: Manifest, noisy: Array
     if not (folder / CHANGES).exists():
         return 0
     tables = {CHANGES: _changes_csv(names, archive.class_names, manifest)}
-    if manifest.kind != "pixel":
+    if manifest.level != "pixel":
         tables[LABELS] = _labels_csv(names, archive.class_names, noisy)
     for name, expected in tables.items():
         if _read(folder / name) != expected:
             raise InputError(f"{folder / name} is not what follows from the noise manifest beside it.")
-    if manifest.kind != "pixel":
+    if manifest.level != "pixel":
         return len(tables)
     for path, one in zip(_map_paths(folder, names), noisy, strict=True):
         if not np.array_equal(_pixels(path), one):
@@ -169,11 +169,11 @@ def example_figure(manifest: Manifest, archive: Archive, title: str) -> bytes:
         InputError: Nothing was changed, or the manifest is of another archive.
     """
     noisy = noisy_labels(manifest, archive)
-    chosen = choose_examples(manifest.changed, EXAMPLES["pixel" if manifest.kind == "pixel" else "scene"])
+    chosen = choose_examples(manifest.changed, EXAMPLES["pixel" if manifest.level == "pixel" else "scene"])
     if not len(chosen):
         raise InputError("Nothing was changed, so there is no example to show.")
     places = training_images(archive, manifest.shape[0])[chosen]
-    maps = archive.label_maps if manifest.kind == "pixel" else None
+    maps = archive.label_maps if manifest.level == "pixel" else None
     clean = (_clean_labels(archive, manifest) if maps is None else maps)[places]
     draw = draw_label_examples if maps is None else draw_map_examples
     names = [archive.names[i] for i in places]

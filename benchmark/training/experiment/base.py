@@ -134,7 +134,7 @@ class BaseExperiment(ABC):
 
     def predictions(self, split: str) -> Iterator[torch.Tensor]:
         """Yield the head's output for the images of a split, in evaluation mode, batch by batch."""
-        size = MAP_BATCH if self.plan.kind == "pixel" else IMAGE_BATCH
+        size = MAP_BATCH if self.plan.level == "pixel" else IMAGE_BATCH
         yield from predict(self.method, self.shown(split).batches(size))
 
     @abstractmethod

@@ -127,7 +127,7 @@ class Experiment(BaseExperiment):
             return DetectionResult(None, {}, {})
         plan, config, train = self.plan, self.plan.config, self.splits.train
         data = self._data_as_given()
-        if plan.kind == "pixel":
+        if plan.level == "pixel":
             wrong = wrong_classes(*self._evaluated_maps(), plan.archive.num_classes)
         else:
             wrong = (self.corruption.labels != 0) != (self.relevance[train] != 0)
@@ -151,7 +151,7 @@ class Experiment(BaseExperiment):
 
     def _memorised_pixels(self) -> float | None:
         """Return the share of relabelled pixels whose wrong label the model predicts; None where there are no maps."""
-        if self.plan.kind != "pixel" or self.objective is None:
+        if self.plan.level != "pixel" or self.objective is None:
             return None
         given, clean = self._evaluated_maps()
         predictions = self.predictions("train")

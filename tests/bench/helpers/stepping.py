@@ -101,7 +101,7 @@ def stepper(
     )
     trained.train()
     updates = Updates(trained, UpdateRule(learning_rate=1e-3), EPOCHS, batches=1)
-    batch = make_batch(batch_size, epoch, single=kind.annotation == "single")
+    batch = make_batch(batch_size, epoch, single=kind.level == "single")
     # As a run begins: a method that keeps labels or weights would otherwise train on buffers of zeros.
     trained.start(OneBatch(batch))
     again = View(batch.images, batch.label_maps, batch.geometry)

@@ -31,7 +31,7 @@ def pairs():
         method = METHODS.get(name)
         seen = plain if name in LOSSES else set()
         for loss in losses_of(method) or (None,):
-            level = loss and LOSSES.get(loss).task.annotation
+            level = loss and LOSSES.get(loss).task.level
             marks = [pytest.mark.slow] if level in seen else []
             seen.add(level)
             yield pytest.param(name, loss, marks=marks, id=f"{name}-{loss}")
@@ -412,7 +412,7 @@ from gridbench.noise import NoiseModel, realisable, scene_corruption
 class Miscounts(NoiseModel):
     """Removes labels."""
 
-    kinds = ("scene",)
+    levels = ("scene",)
 
     def corrupt_scene(self, labels, rate, rng):
         pairs = np.argwhere(labels.present)

@@ -13,7 +13,7 @@ from gridbench.registry import NOISE
 from gridbench.training.corrupt import corrupt_training_labels, difficulty_of
 from gridbench.training.experiment import Experiment
 
-SCENE = [name for name in NOISE if "scene" in NOISE.get(name).kinds and NOISE.origin(name) == "gridbench"]
+SCENE = [name for name in NOISE if "scene" in NOISE.get(name).levels and NOISE.origin(name) == "gridbench"]
 
 
 @pytest.fixture

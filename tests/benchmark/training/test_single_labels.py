@@ -40,7 +40,7 @@ def test_images_of_several_labels_are_refused_with_the_loss_for_them(bench, loss
 
 def test_the_level_is_in_the_identity_of_single_labels_alone(bench):
     single = bench.plan(method="ce", loss="ce")
-    assert (single.kind, single.config.level, single.versions["single_labels"]) == ("single", "single", 1)
+    assert (single.level, single.config.level, single.versions["single_labels"]) == ("single", "single", 1)
     scene = bench.plan(method="bce", loss="bce")
     assert scene.id == bench.plan(method="bce", loss="bce", level="scene").id
     assert (scene.config.level, "single_labels" in scene.versions) == (None, False)

@@ -19,7 +19,7 @@ class Model(NoiseModel):
     """Replaces two labels, or one class of one map, and returns what a test makes of it."""
 
     name = "made"
-    kinds = ("scene", "pixel", "single")
+    levels = ("scene", "pixel", "single")
 
     def __init__(self, change):
         super().__init__()
@@ -37,9 +37,9 @@ class Model(NoiseModel):
         return self.change(made, labels)
 
 
-def corrupt(change, kind="scene"):
-    scene = SINGLE if kind == "single" else LABELS
-    return Model(change).apply(LabelSet(4, scene, MAPS), 40, np.random.default_rng(0), kind)
+def corrupt(change, level="scene"):
+    scene = SINGLE if level == "single" else LABELS
+    return Model(change).apply(LabelSet(4, scene, MAPS), 40, np.random.default_rng(0), level)
 
 
 def put(name, value):
@@ -76,13 +76,13 @@ SCENE = {
     "a total": (put("affected", 2), "affected of the type int"),
     "more affected than there is": (put("positives", np.zeros(4, int)), "affected counts of 2, of 0 that there are"),
     "another rate": (put("requested", Decimal(30)), "a requested rate of 30 %, where 40 %"),
-    "another kind": (put("kind", "pixel"), "the kind 'pixel' for scene labels"),
+    "another level": (put("level", "pixel"), "the level 'pixel' for scene labels"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["scene", "single"])
-def test_what_goes_together_is_taken(kind):
-    assert corrupt(lambda made, _: made, kind).affected.tolist() == [1, 1, 0, 0]
+@pytest.mark.parametrize("level", ["scene", "single"])
+def test_what_goes_together_is_taken(level):
+    assert corrupt(lambda made, _: made, level).affected.tolist() == [1, 1, 0, 0]
 
 
 @pytest.mark.parametrize("what", SCENE)
@@ -126,15 +126,15 @@ def test_maps_that_do_not_go_with_the_changes_are_refused(what):
     assert corrupt(put("runs", RUNS), "pixel").affected.sum() == 1
 
 
-@pytest.mark.parametrize("kind", ["scene", "pixel", "single"])
-def test_a_model_cannot_write_to_the_labels_that_it_is_given(kind):
+@pytest.mark.parametrize("level", ["scene", "pixel", "single"])
+def test_a_model_cannot_write_to_the_labels_that_it_is_given(level):
     def write(made, labels):
-        (labels.maps if kind == "pixel" else labels.scene_labels)[0] = 0
+        (labels.maps if level == "pixel" else labels.scene_labels)[0] = 0
         return made
 
     before = LABELS.copy(), SINGLE.copy(), MAPS.copy()
     with pytest.raises(ValueError, match="read-only"):
-        corrupt(write, kind)
+        corrupt(write, level)
     assert all(map(np.array_equal, before, (LABELS, SINGLE, MAPS)))
 
 
@@ -143,7 +143,7 @@ def test_labels_that_are_returned_as_they_were_given_are_copied():
 
     class Same(NoiseModel):
         name = "same"
-        kinds = ("scene",)
+        levels = ("scene",)
 
         def corrupt_scene(self, labels, rate, rng):
             made = scene_corruption(labels.scene_labels, np.zeros((0, 3), int), rate)

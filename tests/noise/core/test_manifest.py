@@ -20,10 +20,10 @@ MAPS[:, 0, 0] = 255
 CLASSES = 7
 
 
-def make(kind: str = "scene", rate: object = "30", seed: int = 5):
+def make(level: str = "scene", rate: object = "30", seed: int = 5):
     model = NOISE.get("swap")()
     rng = np.random.default_rng(seed)
-    corruption = model.corrupt(LABELS, MAPS, CLASSES, rate, rng, kind)
+    corruption = model.corrupt(LABELS, MAPS, CLASSES, rate, rng, level)
     return corruption, Manifest.of(corruption, model, seed=seed, fingerprint="ab" * 32)
 
 
@@ -66,17 +66,17 @@ def test_a_class_that_nobody_has_is_no_nan():
     assert manifest.summary()["realised"] == 0.0
 
 
-@pytest.mark.parametrize("kind", ["scene", "pixel"])
+@pytest.mark.parametrize("level", ["scene", "pixel"])
 @pytest.mark.parametrize("rate", [0, 30])
-def test_round_trip_reproduces_the_noisy_labels(kind, rate, tmp_path):
-    corruption, manifest = make(kind, rate)
+def test_round_trip_reproduces_the_noisy_labels(level, rate, tmp_path):
+    corruption, manifest = make(level, rate)
     manifest.save(tmp_path)
     loaded = Manifest.load(tmp_path)
     assert loaded.summary() == manifest.summary()
     np.testing.assert_array_equal(loaded.changed, corruption.changed)
-    clean = LABELS if kind == "scene" else MAPS
+    clean = LABELS if level == "scene" else MAPS
     before = clean.copy()
-    noisy = loaded.apply(LABELS) if kind == "scene" else loaded.apply_maps(MAPS)
+    noisy = loaded.apply(LABELS) if level == "scene" else loaded.apply_maps(MAPS)
     np.testing.assert_array_equal(noisy, corruption.labels)
     assert noisy.dtype == clean.dtype
     np.testing.assert_array_equal(clean, before)
@@ -110,7 +110,7 @@ def test_the_hash_is_known_and_depends_on_every_change():
         {"changed": np.array([[0, 2, 1]])},
         {"changed": np.array([[0, 1, 2]] * 2)},
         {"shape": (3, 3)},
-        {"kind": "pixel"},
+        {"level": "pixel"},
     ]
     hashes = {Manifest(**{**fixed, **other}).sha256 for other in others}
     assert len(hashes | {Manifest(**fixed).sha256}) == 5
@@ -145,7 +145,7 @@ OTHER[:, :] = 1 - OTHER
 
 
 @pytest.mark.parametrize(
-    ("kind", "given", "message"),
+    ("level", "given", "message"),
     [
         (
             "scene",
@@ -160,9 +160,9 @@ OTHER[:, :] = 1 - OTHER
         ("pixel", {"maps": np.full_like(MAPS, 9)}, "holds class 9"),
     ],
 )
-def test_verify_refuses_what_is_not_its_own(kind, given, message):
+def test_verify_refuses_what_is_not_its_own(level, given, message):
     with pytest.raises(InputError, match=message):
-        make(kind)[1].verify(**given)
+        make(level)[1].verify(**given)
 
 
 @pytest.mark.parametrize("row", [[40, 0, 1], [-1, 0, 1], [0, 7, 1], [0, 0, 7], [0, -2, 1], [0, 0, -2]])
@@ -231,8 +231,8 @@ def test_a_copied_manifest_is_as_good(saved, tmp_path):
 
 
 HOSTILE = {
-    "a kind that there is not": {"kind": "x"},
-    "a kind of a list": {"kind": ["scene"]},
+    "a level that there is not": {"level": "x"},
+    "a level of a list": {"level": ["scene"]},
     "parameters of a list": {"parameters": ["replacement"]},
     "parameters of text": {"parameters": "replacement"},
     "a fingerprint of a number": {"fingerprint": 7},
@@ -267,9 +267,8 @@ def test_a_manifest_that_lies_is_refused_before_anything_is_counted(tmp_path, mo
     manifest = Manifest(**{**vars(make()[1]), **HOSTILE[kind]})
     per_class = {"positives": manifest.positives.tolist(), "affected": manifest.affected.tolist()}
     stored = {**make()[1].summary(), "per_class": per_class, "sha256": manifest.sha256}
-    stored |= {
-        name: value for name, value in HOSTILE[kind].items() if name in stored and name not in per_class
-    }
+    written = {{"level": "kind"}.get(name, name): value for name, value in HOSTILE[kind].items()}
+    stored |= {name: written[name] for name in written.keys() & stored.keys() - per_class.keys()}
     np.savez(tmp_path / "noise.npz", **manifest.arrays())
     (tmp_path / "noise.json").write_text(json.dumps(stored))
     monkeypatch.setattr(Manifest, "summary", lambda self: pytest.fail("its changes were counted"))
@@ -287,11 +286,11 @@ def test_changes_of_another_type_are_refused(tmp_path, kind):
 
 
 OWN = [
-    (name, kind)
+    (name, level)
     for name in NOISE
     if NOISE.origin(name) == "gridbench"
-    for kind in NOISE.get(name).kinds
-    if (name, kind) != ("none", "pixel")
+    for level in NOISE.get(name).levels
+    if (name, level) != ("none", "pixel")
 ]
 
 
@@ -299,34 +298,34 @@ OWN = [
 def corrupted(tmp_path):
     """Corrupt labels by a model of the package, and return the manifest."""
 
-    def corrupt(name, kind, rate=30):
+    def corrupt(name, level, rate=30):
         component, given = NOISE.get(name), {}
         if name == "class_dependent":
             np.savetxt(tmp_path / "table.csv", np.ones((CLASSES, CLASSES)), delimiter=",", fmt="%g")
             given = {"table": str(tmp_path / "table.csv")}
-        if name == "folder_swap" and kind != "pixel":
+        if name == "folder_swap" and level != "pixel":
             given = {"labels": "own"}
         if name == "confusable":
             given = {"pairs": "0-1,2-3,4-5"}
         model = component(parse(component.Parameters, given, name))
         rng = np.random.default_rng(2)
         blocks = np.repeat(np.repeat(rng.integers(0, 3, (12, 5, 5)), 4, axis=1), 4, axis=2)
-        scene = np.eye(CLASSES, dtype=int)[rng.integers(0, CLASSES, 40)] if kind == "single" else LABELS
+        scene = np.eye(CLASSES, dtype=int)[rng.integers(0, CLASSES, 40)] if level == "single" else LABELS
         labels = LabelSet(
             CLASSES,
-            None if kind == "pixel" else scene,
-            blocks if kind == "pixel" else None,
+            None if level == "pixel" else scene,
+            blocks if level == "pixel" else None,
             difficulty=rng.random(LABELS.shape),
             descriptors=rng.integers(0, 255, (40, 9)),
         )
-        return Manifest.of(model.apply(labels, str(rate), rng, kind), model)
+        return Manifest.of(model.apply(labels, str(rate), rng, level), model)
 
     return corrupt
 
 
-@pytest.mark.parametrize(("name", "kind"), OWN)
-def test_what_is_affected_follows_from_the_changes(corrupted, tmp_path, name, kind):
-    manifest = corrupted(name, kind, 0 if name == "none" else 30)
+@pytest.mark.parametrize(("name", "level"), OWN)
+def test_what_is_affected_follows_from_the_changes(corrupted, tmp_path, name, level):
+    manifest = corrupted(name, level, 0 if name == "none" else 30)
     manifest.save(tmp_path / "kept")
     assert Manifest.load(tmp_path / "kept").summary() == manifest.summary()
     other = manifest.affected.copy()

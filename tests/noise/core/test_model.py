@@ -11,7 +11,7 @@ import pytest
 from gridbench import noise
 from gridbench.errors import InputError
 from gridbench.noise import LabelSet, NoiseModel, corrupt_label_maps, corrupt_scene_labels
-from gridbench.noise.core.model import KINDS
+from gridbench.noise.core.model import LEVELS
 from gridbench.registry import NOISE
 
 LABELS = (np.random.default_rng(0).random((30, 6)) < 0.3).astype(np.uint8)
@@ -28,9 +28,9 @@ def test_every_model_keeps_the_protocol(name):
     assert issubclass(model_class, NoiseModel)
     assert model_class.name == name
     assert isinstance(model_class.version, int)
-    assert model_class.kinds
-    assert set(model_class.kinds) <= set(KINDS)
-    assert not set(model_class.kinds) & set(model_class.refuses)
+    assert model_class.levels
+    assert set(model_class.levels) <= set(LEVELS)
+    assert not set(model_class.levels) & set(model_class.refuses)
     assert NOISE.summary(name).endswith((".", ":"))
 
 
@@ -42,22 +42,22 @@ def test_swap_is_the_two_functions():
     np.testing.assert_array_equal(pixel.labels, corrupt_label_maps(MAPS, 6, 30, generator()).labels)
 
 
-@pytest.mark.parametrize("kind", ["scene", "pixel"])
-def test_none_changes_nothing(kind):
+@pytest.mark.parametrize("level", ["scene", "pixel"])
+def test_none_changes_nothing(level):
     model = NOISE.get("none")()
-    result = model.corrupt(LABELS, MAPS, 6, 0, generator(), kind)
-    clean = LABELS if kind == "scene" else MAPS
+    result = model.corrupt(LABELS, MAPS, 6, 0, generator(), level)
+    clean = LABELS if level == "scene" else MAPS
     np.testing.assert_array_equal(result.labels, clean)
     assert not np.shares_memory(result.labels, clean)
     assert (len(result.changed), result.realised, result.affected.sum()) == (0, 0.0, 0)
     with pytest.raises(InputError, match="'none' changes nothing, so a rate of 10 %"):
-        model.corrupt(LABELS, MAPS, 6, 10, generator(), kind)
+        model.corrupt(LABELS, MAPS, 6, 10, generator(), level)
 
 
 def test_refusals():
     class OnlyScene(NoiseModel):
         name = "only-scene"
-        kinds = ("scene",)
+        levels = ("scene",)
 
     with pytest.raises(InputError, match="'only-scene' corrupts scene labels, not label maps"):
         OnlyScene().corrupt(LABELS, MAPS, 6, 0, generator(), "pixel")
@@ -85,7 +85,7 @@ class OldScene(NoiseModel):
     """A model that overrides the array methods, as plug-ins of the first version do."""
 
     name = "old-scene"
-    kinds = ("scene", "pixel")
+    levels = ("scene", "pixel")
     needs_difficulty = True
 
     def scene(self, labels, rate, rng, difficulty=None):
@@ -100,24 +100,24 @@ class OldFolders(NoiseModel):
     """A model that overrides `corrupt` and asks for folders."""
 
     name = "old-folders"
-    kinds = ("scene",)
+    levels = ("scene",)
     reads_folders = True
 
-    def corrupt(self, scene_labels, label_maps, num_classes, rate, rng, kind, folders=None):
-        self.seen = (num_classes, kind, label_maps is None, folders.tolist())
+    def corrupt(self, scene_labels, label_maps, num_classes, rate, rng, level, folders=None):
+        self.seen = (num_classes, level, label_maps is None, folders.tolist())
         return corrupt_scene_labels(scene_labels, rate, rng)
 
 
-@pytest.mark.parametrize("kind", ["scene", "pixel"])
-def test_models_written_against_arrays_still_work(kind):
+@pytest.mark.parametrize("level", ["scene", "pixel"])
+def test_models_written_against_arrays_still_work(level):
     hard = np.random.default_rng(2).random(LABELS.shape)
     labels = LabelSet(6, LABELS, lambda: MAPS, difficulty=lambda neighbours: hard * neighbours)
     model, swap = OldScene(), NOISE.get("swap")()
-    ours = model.apply(labels, "30", generator(), kind)
-    np.testing.assert_array_equal(ours.labels, swap.apply(labels, "30", generator(), kind).labels)
-    again = model.corrupt(LABELS, MAPS, 6, "30", generator(), kind, hard * 20)
+    ours = model.apply(labels, "30", generator(), level)
+    np.testing.assert_array_equal(ours.labels, swap.apply(labels, "30", generator(), level).labels)
+    again = model.corrupt(LABELS, MAPS, 6, "30", generator(), level, hard * 20)
     np.testing.assert_array_equal(again.labels, ours.labels)
-    if kind == "scene":
+    if level == "scene":
         rate, difficulty = model.seen
         assert rate == "30"
         np.testing.assert_array_equal(difficulty, hard * 20)
