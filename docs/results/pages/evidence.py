@@ -38,7 +38,7 @@ SAME_RATE = BUDGET / "same-rate.zip"
 TUNED_SINGLE = BUDGET / "single-labels.zip"
 """Records of the tries of the methods of SINGLE_LABELS, and of what was chosen, all of the same machine."""
 TUNED_MAPS = BUDGET / "label-maps.zip"
-"""Records of the tries of the methods of LABEL_MAPS, and of what was chosen, all of the same machine."""
+"""Records of the tries of the methods of LABEL_MAPS, and of what was chosen, each noise rate of one machine."""
 OPTIMISERS = HERE / "data" / "optimisers.zip"
 """Records of plain training by optimisers and schedules, all of one machine."""
 SINGLE_LABELS = tuple(sorted((HERE / "data" / "single-labels").glob("*.zip")))
