@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from gridbench.datasets.archive.groups import match_groups
+from gridbench.datasets.archive.layout import SPLITS
 from gridbench.datasets.readers.folder.layout import split_of_name
 from gridbench.datasets.readers.folder.options import DEFAULT_SPLIT, FolderOptions
 from gridbench.datasets.readers.folder.sources import FolderSources
@@ -44,6 +45,8 @@ def split_of(
 ) -> list[str]:
     """Return the split of each sample: what the table says, else the folders, else lists of names, else by shares.
 
+    A split that divides groups is taken as it is, with a note.
+
     Args:
         sources: What was found; its reading is added to.
         owners: (N,) key of the image that each sample is of.
@@ -53,6 +56,31 @@ def split_of(
     Raises:
         InputError: Two of them disagree.
     """
+    split = _split_of(sources, owners, groups, options)
+    if groups is not None:
+        sources.notes += _divided_groups(groups, split)
+    return split
+
+
+def _divided_groups(groups: Sequence[str], split: Sequence[str]) -> list[str]:
+    """Return a sentence on groups that a given split divides, so that test images are like training images."""
+    splits: dict[str, set[str]] = {}
+    for group, word in zip(groups, split, strict=True):
+        splits.setdefault(group, set()).add(word)
+    divided = [group for group, words in splits.items() if len(words) > 1]
+    if not divided:
+        return []
+    where = " and ".join(word for word in SPLITS if word in splits[divided[0]])
+    return [
+        f"{len(divided)} of {counted(len(splits), 'group')} are in several splits, such as {divided[0]!r} in {where}: "
+        "images of one group may be alike, which makes test scores too good. To keep groups together, leave out the "
+        "split that the files give"
+    ]
+
+
+def _split_of(
+    sources: FolderSources, owners: Sequence[str], groups: Sequence[str] | None, options: FolderOptions
+) -> list[str]:
     labels, folders = sources.labels, sources.found.split
     lists = ", ".join(path.name for path in sources.split_lists)
     by_table = labels is not None and "split" in labels.table.columns

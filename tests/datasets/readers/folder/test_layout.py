@@ -308,12 +308,25 @@ def test_the_reading_says_what_became_of_every_column_and_class(tmp_path):
         "  file    name of the image file; there is an image for 6 rows",
         "  labels  labels, divided by semicolons",
         "  split   split: train 2, val 2, test 2",
-        "  group   group: 2 groups, kept together by the split",
+        "  group   group: 2 groups",
         "  score   not used",
         "classes: 2, images of each in train / val / test",
         "  a  2 / 2 / 2",
         "  b  2 / 2 / 2",
     ]
+
+
+@pytest.mark.parametrize(("groups", "noted"), [("aabbcc", False), ("aabbbc", True)])
+def test_groups_that_a_given_split_divides_are_noted(tmp_path, groups, noted):
+    root = tmp_path / "own"
+    for i in range(6):
+        picture(root / "images" / f"{i}.png", i)
+    splits = ["train", "train", "val", "val", "test", "test"]
+    rows = "".join(f"{i}.png,{'xy'[i % 2]},{splits[i]},{groups[i]}\n" for i in range(6))
+    (root / "labels.csv").write_text("file,label,split,group\n" + rows)
+    notes = [note for note in plan(root).report["notes"] if "in several splits" in note]
+    assert bool(notes) == noted
+    assert all("1 of 3 groups" in note and "'b' in val and test" in note for note in notes)
 
 
 # Published data sets
