@@ -357,6 +357,17 @@ def test_a_mask_of_another_size_is_listed_and_left_out(root, tmp_path):
     assert archive.report["failed_count"] == 1
     assert "im00.png" in archive.report["failed"][0]["file"]
     assert "18 x 18, its image 16 x 16" in archive.report["failed"][0]["reason"]
+    note = "1 mask of another size than its image, which is left out: im00.png (18 x 18)"
+    assert note in plan_folder(root, FolderOptions()).report["notes"]
+
+
+def test_masks_that_all_have_another_size_are_refused_before_packing(root):
+    for path in (root / "masks").iterdir():
+        Image.fromarray(mask_of(0, 8)).save(path)
+    with pytest.raises(
+        InputError, match=r"None of the masks has the size of its image; the first: im00.png \(8 x 8\)"
+    ):
+        plan_folder(root, FolderOptions())
 
 
 # What images may look like
