@@ -19,6 +19,10 @@ from gridbench.errors import InputError, counted
 __all__ = ["drawing_digest", "drawings_of", "with_background"]
 
 
+_ROUNDING = 1
+"""Pixels by which tools round boxes beyond their image."""
+
+
 def with_background(table: ClassTable, options: FolderOptions) -> ClassTable:
     """Return the classes with that of the pixels outside all objects, if it was named."""
     if options.background is None or options.background in table.names:
@@ -45,6 +49,7 @@ def drawings_of(
             "--draw-masks draws the outlines of an export of COCO, Label Studio or CVAT; name it with --labels FILE."
         )
     _refuse_shares(outlines)
+    _refuse_corners(outlines)
     place = {name: c for c, name in enumerate(table.names)}
     outside = IGNORE if options.background is None else place[options.background]
     overlap = options.overlap or "later"
@@ -68,6 +73,35 @@ def _refuse_shares(outlines: Sequence[Outlines]) -> None:
         raise InputError(
             "--draw-masks: all coordinates lie between 0 and 1. They are read as pixels: multiply shares of the "
             "image's sides by its width and height."
+        )
+
+
+def _refuse_corners(outlines: Sequence[Outlines]) -> None:
+    """Refuse boxes that reach beyond their images, while all lie within them if read as two corners.
+
+    Raises:
+        InputError: With one of the boxes.
+    """
+    beyond = None
+    for image in outlines:
+        for each in image.objects:
+            if not each.is_box or image.size is None:
+                continue
+            height, width = image.size
+            outline = each.polygons[0]
+            left, top, right, bottom = (*outline[:2], max(outline[::2]), max(outline[1::2]))
+            box = left, top, right - left, bottom - top
+            if not (box[2] > left and box[3] > top and box[2] <= width and box[3] <= height):
+                return
+            if right > width + _ROUNDING or bottom > height + _ROUNDING:
+                beyond = beyond or (box, width, height)
+    if beyond is not None:
+        box, width, height = beyond
+        shown = ", ".join(f"{at:g}" for at in box)
+        raise InputError(
+            f"--draw-masks: the box {shown} reaches beyond its image of {width} x {height} pixels. A box is left, top, "
+            "width and height; all boxes lie in their images if read as left, top, right and bottom. If they are "
+            "corners, subtract left from right and top from bottom."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -101,6 +102,11 @@ def _read(path: Path, questions: Sequence[str]) -> Annotations | RawTable:
         ):
             return _understood(partial(studio_annotations, questions=questions), path, value)
         return table_of_records(path, value)
+    if isinstance(value, dict) and value.get("type") == "FeatureCollection":
+        raise InputError(
+            f"{path} is GeoJSON, which is not supported. Burn it into masks (in QGIS: Rasterize; in Python: "
+            "rasterio.features.rasterize), and name their folder with --masks DIR."
+        )
     if isinstance(value, dict) and value and all(map(_is_labels, value.values())):
         return table_of_records(path, [{"file": name, "labels": labels} for name, labels in value.items()])
     raise InputError(
@@ -126,7 +132,9 @@ def _understood(read: Callable[[Path, Any], Annotations], path: Path, content: A
 
 
 def _json(path: Path, content: bytes) -> Any:
-    text = content.removeprefix(b"\xef\xbb\xbf")
+    if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        content = content.decode("utf-16").encode()
+    text = content.removeprefix(codecs.BOM_UTF8)
     lines = [line for line in text.splitlines() if line.strip()]
     # If each line is an object, the file is JSON Lines, whatever its name.
     objects = len(lines) > 1 and all(line.strip()[:1] + line.strip()[-1:] == b"{}" for line in lines)

@@ -357,3 +357,17 @@ def test_annotations_of_coco_with_a_score_or_to_be_ignored_are_told(tmp_path):
     notes = annotation_table(tmp_path / "labels.json", None, files, TableOptions()).notes
     assert "1 annotation with a score, as predictions have: read as any other" in notes
     assert "1 annotation with the mark `ignore`: read as any other" in notes
+
+
+def test_json_in_utf_16_is_read(tmp_path):
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps([{"file": "t0.png", "label": "W\u00e4lder"}]), encoding="utf-16")
+    table = annotation_table(path, None, FileIndex({"t0": Path("t0.png")}), TableOptions())
+    assert table.class_names == ("W\u00e4lder",)
+
+
+def test_geojson_is_refused_with_what_makes_masks_of_it(tmp_path):
+    path = tmp_path / "annotations.json"
+    path.write_text(json.dumps({"type": "FeatureCollection", "name": "parcels", "features": []}))
+    with pytest.raises(InputError, match=r"is GeoJSON.*--masks DIR"):
+        annotation_table(path, None, FileIndex({}), TableOptions())

@@ -213,3 +213,29 @@ def test_outlines_in_shares_of_the_sides_are_refused(root):
     path.write_text(json.dumps(export))
     with pytest.raises(InputError, match="all coordinates lie between 0 and 1"):
         plan_folder(root, FolderOptions(draw_masks=True))
+
+
+@pytest.mark.parametrize(
+    ("boxes", "refused"),
+    [
+        ([[4, 4, 7, 7], [1, 2, 5, 6]], True),
+        ([[4, 4, 7, 7], [5, 5, 3, 3]], False),
+        ([[2, 2, 6.5, 6.5]], False),
+        ([[1, 1, 3, 3]], False),
+    ],
+)
+def test_boxes_that_may_be_two_corners_are_refused(tmp_path, boxes, refused):
+    (tmp_path / "images").mkdir()
+    names = [f"{i}.png" for i in range(4)]
+    for i, name in enumerate(names):
+        Image.fromarray(np.full((8, 8, 3), i, np.uint8)).save(tmp_path / "images" / name)
+    export = coco(names)
+    export["annotations"] = [
+        {"id": i, "image_id": i, "category_id": 1, "bbox": box} for i, box in enumerate(boxes)
+    ]
+    (tmp_path / "annotations.json").write_text(json.dumps(export))
+    if refused:
+        with pytest.raises(InputError, match=r"box 4, 4, 7, 7 reaches beyond .* left, top, right and bottom"):
+            plan_folder(tmp_path, FolderOptions(draw_masks=True))
+    else:
+        assert plan_folder(tmp_path, FolderOptions(draw_masks=True)).layout.map_size == (8, 8)
