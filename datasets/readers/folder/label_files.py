@@ -180,7 +180,8 @@ def nothing_to_learn(root: Path) -> str:
     elif kinds := other_kinds(root):
         text += (
             f" Files are there that end in {kinds}. One file for each image, as YOLO, Pascal VOC and LabelMe write, is "
-            "not read: export COCO JSON from the tool. Masks in .npy or .mat must be saved as PNG or TIFF."
+            "not read: export COCO JSON from the tool. Masks in .npy or .mat must be saved as PNG or TIFF, "
+            "tables in .xls or .ods as .xlsx or .csv."
         )
     return text
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gridbench.core.labels import IGNORE
 from gridbench.datasets.readers.files import canonical
-from gridbench.datasets.readers.tables.label_checks import UNFIT, has_half
+from gridbench.datasets.readers.tables.label_checks import TAKE_OUT, UNFIT, has_half
 from gridbench.datasets.readers.tables.rows import RawTable, read_raw_table, read_text
 from gridbench.errors import InputError, nearest
 
@@ -118,7 +118,7 @@ def read_class_table(path: Path, ignore: Sequence[str] = (), of_masks: bool = Fa
             names.append(name)
     odd = next((name for name in names if UNFIT.search(name)), None)
     if odd is not None:
-        raise InputError(f"{path}: {odd!a} holds a character that no name has. Take it out.")
+        raise InputError(f"{path}: {odd!a} holds a character that no name has. {TAKE_OUT}")
     for folded in {name.casefold() for name in names}:
         alike = [name for name in names if name.casefold() == folded]
         if len(alike) > 1:

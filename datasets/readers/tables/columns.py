@@ -258,12 +258,28 @@ def _find_labels(table: RawTable, rest: Sequence[int], columns: Columns) -> None
     if not listings and len({cell for i in several for cell in table.column(i)} - {""}) <= 2:
         # Columns of two words, such as ja and nein, are flags.
         several = []
-    names = " ".join(f"--label-columns {shlex.quote(table.header[i])}" for i in several)
     raise InputError(
         f"{table.path} holds no labels: it needs a column `labels` with names divided by ;, or a column of 0 and 1 "
-        f"for each class{example}. Its columns are {shortened(', '.join(table.header))}; name yours with "
-        f"{shortened(names) or '--label-columns NAME, again for more'}: an image has the labels of all."
+        f"for each class{example}. Its columns are {shortened(', '.join(table.header))}; "
+        f"{_how_to_name(table, several, bool(listings))}."
     )
+
+
+def _how_to_name(table: RawTable, several: Sequence[int], numbered: bool) -> str:
+    """Return what the user can say about columns that may hold labels; `numbered` are label1, label2 and so on."""
+    options = [f"--label-columns {shlex.quote(table.header[i])}" for i in several]
+    # Several labels of an image are different words, while people agree about some images.
+    agree = any(
+        len({row[i] for i in several}) < len(several) for row in table.rows if all(row[i] for i in several)
+    )
+    if not numbered and agree:
+        return (
+            f"{' and '.join(repr(table.header[i]) for i in several)} hold the same words, as labels of several people "
+            f"or before and after a correction do. Say which are the labels: {shortened(' or '.join(options))}; the "
+            "truth behind noisy labels is a table of its own (--clean-labels FILE)"
+        )
+    named = shortened(" ".join(options)) or "--label-columns NAME, again for more"
+    return f"name yours with {named}: an image has the labels of all"
 
 
 def _example_of(table: RawTable, i: int) -> str:

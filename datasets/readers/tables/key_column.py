@@ -17,6 +17,7 @@ from gridbench.datasets.readers.tables.column_words import (
     LIST_NAMES,
     PANDAS_INDEX,
 )
+from gridbench.datasets.readers.tables.label_checks import decoded_again
 from gridbench.datasets.readers.tables.rows import RawTable
 from gridbench.errors import InputError, nearest
 
@@ -28,6 +29,9 @@ __all__ = [
     "refuse_missing_header",
     "shortened",
 ]
+
+
+_ROUNDED = re.compile(r"\d[.,]?\d*E\+?\d+", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def find_key_column(table: RawTable, files: FileIndex | None, options: TableOpti
         where = f" ({table.divided_by})" if "sheet" in table.divided_by else ""
         raise InputError(
             f"No column of {table.path}{where} names the images. Its first row is {shortened(shown)}. "
-            f"{_example(files)}{_difference(table, files)}"
+            f"{_example(files)}{_difference(table, files) or _rounded(table)}"
         )
     fitting = [i for i in single if 2 * counts[i] >= best]
     full = [i for i in fitting if 2 * sum(map(files.has_full_name, table.column(i))) >= counts[i]]
@@ -188,6 +192,8 @@ def _difference(table: RawTable, files: FileIndex) -> str:
         "capitals": str.lower,
         "blanks, dashes or underscores": lambda name: re.sub(r"[\s_-]+", "", name),
         "commas or zeros of numbers": lambda name: re.sub(r",(?=\d{3})|\.0+$", "", name),
+        "quotes around them": lambda name: name.strip("'\"\u2018\u2019\u201c\u201d"),
+        "their encoding": decoded_again,
         "their endings": lambda name: name.removesuffix(PurePosixPath(name).suffix),
         "the folders before the name": lambda name: PurePosixPath(name.replace("\\", "/")).name,
         "zeros before numbers": lambda name: re.sub(r"(?<!\d)0+(?=\d)", "", name),
@@ -207,6 +213,15 @@ def _difference(table: RawTable, files: FileIndex) -> str:
             found = sum(fold(cell) in known for cell in cells)
             if 2 * found >= min(len(cells), len(files)) and found > 1:
                 return f" The names in the column {name!r} differ from them in {word}: write them alike."
+    return ""
+
+
+def _rounded(table: RawTable) -> str:
+    """Return a sentence on a number such as 1.23457E+11, as spreadsheets write long ones; empty without."""
+    for row in table.rows:
+        number = next((cell for cell in row if _ROUNDED.fullmatch(cell)), None)
+        if number is not None:
+            return f" {number} is a rounded number, as spreadsheets write long ones: give the column the format Text."
     return ""
 
 

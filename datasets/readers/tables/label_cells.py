@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gridbench.datasets.readers.tables.label_checks import (
+    TAKE_OUT,
     UNFIT,
     folded_name,
     number_form,
@@ -177,7 +178,7 @@ def _in_brackets(inside: str, where: Callable[[int], str], row: int) -> list[str
         names = [_ESCAPED.sub(_unescaped, one or other) for one, other in _QUOTED.findall(inside)]
     odd = next((name for name in names if UNFIT.search(name)), None)
     if odd is not None:
-        raise InputError(f"{where(row)}: {odd!a} holds a character that no name has.")
+        raise InputError(f"{where(row)}: {odd!a} holds a character that no name has. {TAKE_OUT}")
     return [stripped for name in names if (stripped := name.strip())]
 
 

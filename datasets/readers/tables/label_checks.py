@@ -13,9 +13,12 @@ from gridbench.errors import InputError
 
 __all__ = [
     "NUMBER",
+    "TAKE_OUT",
     "UNFIT",
+    "decoded_again",
     "folded_name",
     "has_half",
+    "how_alike",
     "number_form",
     "refuse_combinations",
     "refuse_entities",
@@ -30,8 +33,9 @@ __all__ = [
 NUMBER = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
 """A whole number, with or without a point."""
 _ENTITY = re.compile(r"&(?:#\w+|\w+);")
-UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Characters that no name has, such as those that control a terminal."""
+UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
+"""Characters that no name has, such as those that control a terminal, or stand for letters that were lost."""
+TAKE_OUT = "Take it out; if it stands for a letter, save the file as UTF-8 where the letter is still there."
 _ACCENTS = re.compile("([A-Za-z])[\u0300-\u036f]+")
 _LEAST_FLAGS = 3
 _FLAGS = {"0", "1", "0.", "1.", "0.0", "1.0", "true", "false"}
@@ -49,15 +53,29 @@ def number_form(name: str) -> str:
     return str(int(float(name))) if len(name) < 16 and NUMBER.fullmatch(name) else name
 
 
+def decoded_again(name: str) -> str:
+    """Return a name whose UTF-8 bytes were read as Latin letters, as a program for Windows reads them, as it was.
+
+    >>> decoded_again("W\u00c3\u00a4lder") == "W\u00e4lder"
+    True
+    """
+    if name.isascii():
+        return name
+    try:
+        return name.encode("cp1252").decode("utf-8")
+    except UnicodeError:
+        return name
+
+
 @lru_cache(maxsize=10_000)
 def folded_name(name: str) -> str:
     """Return a name in a form in which spellings that differ in case, blanks, dashes or underscores are equal.
 
-    A number is itself: -1 is not 1.
+    So are those that were read in another encoding. A number is itself: -1 is not 1.
     """
     if NUMBER.fullmatch(name):
         return name
-    visible = unicodedata.normalize("NFKC", re.sub(f"[{INVISIBLE}]", "", name))
+    visible = unicodedata.normalize("NFKC", re.sub(f"[{INVISIBLE}]", "", decoded_again(name)))
     return re.sub(r"[\s_-]+", " ", visible).strip().casefold()
 
 
@@ -220,9 +238,16 @@ def _without_accents(name: str) -> str:
     return unicodedata.normalize("NFC", _ACCENTS.sub(r"\1", unicodedata.normalize("NFD", name)))
 
 
+def how_alike(name: str, spelling: str) -> str:
+    """Return what two names differ in that `folded_name` makes equal."""
+    if decoded_again(name) != name or decoded_again(spelling) != spelling:
+        return "are one name in two encodings"
+    return "differ in case or blanks only"
+
+
 def _difference(name: str, spelling: str) -> str:
     if folded_name(name) == folded_name(spelling):
-        return "differ in case or blanks only"
+        return how_alike(name, spelling)
     if _without_accents(folded_name(name)) == _without_accents(folded_name(spelling)):
         return "differ in accents only"
     return (

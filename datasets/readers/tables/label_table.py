@@ -21,8 +21,10 @@ from gridbench.datasets.readers.tables.flags import binary
 from gridbench.datasets.readers.tables.key_column import TableOptions, column_word, shortened
 from gridbench.datasets.readers.tables.label_cells import divide_cells
 from gridbench.datasets.readers.tables.label_checks import (
+    TAKE_OUT,
     UNFIT,
     folded_name,
+    how_alike,
     number_form,
     refuse_mixed_numbers,
     refuse_variants,
@@ -160,9 +162,14 @@ def _class_columns(
         if None in values.values():
             row, cell = next((row, cell) for row, cell in enumerate(cells) if values[cell] is None)
             what = repr(cell) if cell else "the empty cell"
+            unknown = (
+                " Where it is not known whether an image has a class, take the row out, or write 0."
+                if cell.lower() in EMPTY or number_form(cell) == "-1"
+                else ""
+            )
             raise InputError(
                 f"{table.where(row, i)}: {what} is neither 0 nor 1. Write 0 or 1 (or yes and no, true and false); "
-                "if the column is not a class, name those that are with --label-columns."
+                f"if the column is not a class, name those that are with --label-columns.{unknown}"
             )
         labels[:, c] = [values[cell] == 1 for cell in cells]
         columns.reasons[i] = f"class, 1 in {counted(int(labels[:, c].sum()), 'row')}"
@@ -197,6 +204,11 @@ def _other_columns(table: RawTable, columns: Columns) -> dict[str, list[str]]:
         flags = {1: one or "", 0: "test" if one == "train" else "train"}
         words = []
         for row, cell in enumerate(table.column(columns.split)):
+            if not cell:
+                raise InputError(
+                    f"{table.where(row, columns.split)} (file {table.rows[row][columns.key]}) is empty: write train, "
+                    "val or test, or take the row out."
+                )
             try:
                 known = None if one is None else binary(cell)
                 words.append(read_split(cell) if known is None else flags[known])
@@ -220,9 +232,7 @@ def _other_columns(table: RawTable, columns: Columns) -> dict[str, list[str]]:
                 "without one a group of its own."
             )
         refuse_alike(sorted(set(words)), f"groups of {table.path}", lambda word: number_form(word.casefold()))
-        columns.reasons[columns.group] = (
-            f"group: {counted(len(set(words)), 'group')}, kept together by the split"
-        )
+        columns.reasons[columns.group] = f"group: {counted(len(set(words)), 'group')}"
         others["group"] = words
     return others
 
@@ -262,14 +272,10 @@ def refuse_alike(names: Sequence[str], what: str, form: Callable[[str], str] = f
     first: dict[str, str] = {}
     for name in names:
         if UNFIT.search(name):
-            raise InputError(f"The {what}: {name!a} holds a character that no name has. Take it out.")
+            raise InputError(f"The {what}: {name!a} holds a character that no name has. {TAKE_OUT}")
         other = first.setdefault(form(name), name)
         if other != name:
-            how = (
-                "differ in case or blanks only"
-                if folded_name(other) == folded_name(name)
-                else "are the same number"
-            )
+            how = how_alike(other, name) if folded_name(other) == folded_name(name) else "are the same number"
             raise InputError(f"The {what} {other!r} and {name!r} {how}. Write them alike.")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from gridbench.datasets.readers.tables.label_checks import NUMBER, UNFIT
+from gridbench.datasets.readers.tables.label_checks import NUMBER, TAKE_OUT, UNFIT
 from gridbench.errors import InputError
 
 __all__ = ["refuse_no_names", "says_no_label"]
@@ -56,7 +56,7 @@ def refuse_no_names(
     for row, names in enumerate(divided):
         for name in names:
             if UNFIT.search(name):
-                raise InputError(f"{where(row)}: {name!a} holds a character that no name has. Take it out.")
+                raise InputError(f"{where(row)}: {name!a} holds a character that no name has. {TAKE_OUT}")
             if mixed := _two_alphabets(name):
                 raise InputError(
                     f"{where(row)}: {name!r} holds Cyrillic letters beside Latin ones ({mixed!a}), which look alike. "

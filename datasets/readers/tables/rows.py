@@ -21,10 +21,11 @@ from gridbench.datasets.readers.tables.spreadsheets import (
     TooManyCells,
     cell_text,
     check_cells,
+    hidden_rows,
     read_parquet,
     read_workbook,
 )
-from gridbench.errors import InputError
+from gridbench.errors import InputError, counted
 
 __all__ = [
     "TABLE_SUFFIXES",
@@ -122,7 +123,7 @@ def read_text(path: Path) -> str:
         with open_file(path, LARGEST_TABLE) as file:
             start = file.read(4096)
         if b"\0" in start and start[:2] not in (b"\xff\xfe", b"\xfe\xff"):
-            raise InputError(f"{path} is not text: it holds zero bytes.")
+            raise InputError(f"{path} is not text: it holds zero bytes. If it is UTF-16, save it as UTF-8.")
         content = read_bytes(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
@@ -136,7 +137,7 @@ def read_text(path: Path) -> str:
             f"{path} is not UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8 (in Excel: CSV UTF-8)."
         ) from error
     if "\0" in text:
-        raise InputError(f"{path} is not text: it holds zero bytes.")
+        raise InputError(f"{path} is not text: it holds zero bytes. If it is UTF-16, save it as UTF-8.")
     return text
 
 
@@ -224,6 +225,8 @@ def _numbered_rows(path: Path) -> tuple[list[list[str]], list[int], str]:
                 )
             rows.append(read)
             lines.append(number)
+    if suffix == ".xlsx" and (hidden := hidden_rows(path)):
+        divided_by += f" ({counted(hidden, 'hidden row')}, which {'is' if hidden == 1 else 'are'} read, too)"
     return rows, lines, divided_by
 
 

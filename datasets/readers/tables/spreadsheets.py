@@ -6,6 +6,7 @@ import datetime
 import json
 import math
 import re
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,15 @@ from gridbench.core.zip_files import check_zip
 from gridbench.datasets.readers.tables.hub_classes import class_names_of, with_names
 from gridbench.errors import InputError, reason_of
 
-__all__ = ["MOST_CELLS", "TooManyCells", "cell_text", "check_cells", "read_parquet", "read_workbook"]
+__all__ = [
+    "MOST_CELLS",
+    "TooManyCells",
+    "cell_text",
+    "check_cells",
+    "hidden_rows",
+    "read_parquet",
+    "read_workbook",
+]
 
 # BigEarthNet's 600,000 patches with a column for each of 43 classes are 26 million.
 MOST_CELLS = 32_000_000
@@ -23,6 +32,7 @@ LARGEST_WORKBOOK = 2**29
 ROWS_AT_ONCE = 4096
 MOST_SHEETS = 20
 _MERGED = re.compile(rb"""<(?:\w+:)?mergeCell\s[^>]*?ref=["']([A-Za-z0-9:$]{1,40})["']""")
+_HIDDEN = re.compile(rb"""<(?:\w+:)?row\s[^>]*?\bhidden=["'](?:1|true)["'][^>]*>""")
 # Rows without a cell between two that have some.
 LONGEST_GAP = 100_000
 
@@ -102,7 +112,10 @@ def read_workbook(path: Path) -> Iterator[list[str]]:
         raise
     # On damaged workbooks openpyxl raises errors of any type.
     except Exception as error:
-        raise InputError(f"{path} cannot be read as a workbook: {reason_of(error, path)}.") from error
+        hint = ""
+        if isinstance(error, zipfile.BadZipFile):
+            hint = " If it is a table of text, let its name end in .csv; from any other, save it as .xlsx."
+        raise InputError(f"{path} cannot be read as a workbook: {reason_of(error, path)}.{hint}") from error
     finally:
         for book in books:
             book.close()
@@ -152,6 +165,23 @@ def _refuse_merged_cells(path: Path, sheet: Any) -> None:
         )
 
 
+def hidden_rows(path: Path) -> int:
+    """Return how many rows of the sheet that `read_workbook` has read are hidden, as by a filter."""
+    import openpyxl
+
+    book = openpyxl.load_workbook(path, read_only=True)
+    try:
+        sheet = book.worksheets[_sheet_to_read(path, book)]
+        count, rest = 0, b""
+        with sheet._get_source() as member:
+            while part := member.read(1 << 20):
+                whole, _, rest = (rest + part).rpartition(b">")
+                count += len(_HIDDEN.findall(whole + b">"))
+        return count
+    finally:
+        book.close()
+
+
 def _check_workbook(path: Path) -> None:
     """Refuse a workbook by what its members would take, and one whose XML declares entities.
 
@@ -159,8 +189,6 @@ def _check_workbook(path: Path) -> None:
         ValueError: With the reason.
         OSError: It cannot be read.
     """
-    import zipfile
-
     with open_file(path, LARGEST_TABLE) as file, zipfile.ZipFile(file) as archive:
         check_zip(archive, path.stat().st_size)
         unpacked = sum(entry.file_size for entry in archive.infolist())

@@ -85,7 +85,7 @@ def test_several_columns_of_names_are_read_together_when_they_are_named(tmp_path
     with pytest.raises(InputError, match="--label-columns label1 --label-columns label2"):
         read(tmp_path, "file,label1,label2", row)
     with pytest.raises(InputError, match="--label-columns main --label-columns 'a second'"):
-        read(tmp_path, "file,main,a second", lambda i: f"{'abc'[i % 3]},{'ab'[i % 2]}")
+        read(tmp_path, "file,main,a second", lambda i: f"{'abc'[i % 3]},{'de'[i % 2]}")
     with pytest.raises(InputError, match="Write 1 for 'ja' and 0 for 'nein'"):
         read(tmp_path, "file,Wald,Wasser", lambda i: f"{['ja', 'nein'][i % 2]},{['ja', 'nein'][i // 2 % 2]}")
     with pytest.raises(InputError, match="--label-columns NAME, again for more"):

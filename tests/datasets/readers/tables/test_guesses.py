@@ -397,3 +397,52 @@ def test_the_user_is_told_of_a_column_that_may_give_the_split(tmp_path):
         "and test into it, or name it with --split-column",
     )
     assert read(tmp_path, "file,labels,mode", lambda i: f"water,{'train' if i else 'bus'}").notes == ()
+
+
+@pytest.mark.parametrize("columns", ["noisy,truth", "annotator 1,annotator 2"])
+def test_columns_of_the_same_words_are_not_proposed_together(tmp_path, columns):
+    words = ["water", "sand", "trees", "sand", "water", "trees"]
+    with pytest.raises(
+        InputError, match=r"hold the same words.*--label-columns \S.* or --label-columns"
+    ) as raised:
+        read(tmp_path, f"file,{columns}", lambda i: f"{words[i]},{words[-i]}")
+    assert "the labels of all" not in str(raised.value)
+
+
+def test_a_name_in_two_encodings_is_refused(tmp_path):
+    broken = "W\u00e4lder".encode().decode("cp1252")
+    with pytest.raises(InputError, match="are one name in two encodings"):
+        read(tmp_path, "file,label", lambda i: ["W\u00e4lder", broken, "Wiesen"][i % 3])
+    with pytest.raises(InputError, match="are one name in two encodings"):
+        read(tmp_path, f"file,W\u00e4lder,{broken}", lambda i: f"{i % 2},1")
+
+
+@pytest.mark.parametrize(("header", "row"), [("file,label", "St\ufffdbe"), ("file,St\ufffdbe,sand", "1,0")])
+def test_letters_that_were_lost_are_refused(tmp_path, header, row):
+    with pytest.raises(InputError, match=r"ufffdbe' holds a character .* save the file as UTF-8"):
+        read(tmp_path, header, lambda i: row)
+
+
+def test_what_became_of_names_is_told(tmp_path):
+    numbers = [f"12345678901{i}" for i in range(6)]
+    files = FileIndex({name: Path(f"images/{name}.png") for name in numbers})
+    path = tmp_path / "labels.csv"
+    for cell, message in {
+        "1.23457E+11": "1.23457E.11 is a rounded number, as spreadsheets write long ones",
+        "'{}'": "differ from them in quotes around them",
+    }.items():
+        rows = "".join(f"{cell.format(name)},{'xy'[i % 2]}\n" for i, name in enumerate(numbers))
+        path.write_text("file,label\n" + rows)
+        with pytest.raises(InputError, match=message):
+            read_label_table(path, None, files, TableOptions())
+
+
+def test_an_empty_cell_of_the_split_is_called_so(tmp_path):
+    with pytest.raises(InputError, match=r"row 4, column 'split' \(file c.png\) is empty: write train"):
+        read(tmp_path, "file,label,split", lambda i: f"x,{'' if i == 2 else SPLITS[i]}")
+
+
+@pytest.mark.parametrize("cell", ["", "NaN", "-1"])
+def test_what_to_do_where_a_class_is_not_known_is_told(tmp_path, cell):
+    with pytest.raises(InputError, match=r"neither 0 nor 1.* not known .*, take the row out"):
+        read(tmp_path, "file,water,sand", lambda i: f"{cell if i == 2 else 1},{i % 2}")

@@ -334,6 +334,23 @@ def test_workbooks_and_parquet_are_read(tmp_path):
     }
 
 
+def test_hidden_rows_of_a_sheet_are_told(tmp_path):
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for row in (["file", "labels"], *([f"t{i}", "ab"[i % 2]] for i in range(3))):
+        book.active.append(row)
+    book.save(tmp_path / "all.xlsx")
+    book.active.row_dimensions[3].hidden = True
+    book.save(tmp_path / "filtered.xlsx")
+    plain, filtered = (
+        read_label_table(tmp_path / f"{name}.xlsx", None, index()) for name in ("all", "filtered")
+    )
+    assert labels_of(plain) == labels_of(filtered)
+    assert "hidden" not in plain.reading[0]
+    assert "(1 hidden row, which is read, too)" in filtered.reading[0]
+
+
 @pytest.mark.parametrize("size", ["A1", "A1:B2", "A1:A9", "B2:C3", "A1:ZZ3", None])
 def test_the_size_that_a_sheet_declares_may_be_wrong(tmp_path, size):
     import openpyxl
