@@ -7,7 +7,7 @@ import json
 import math
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,6 @@ def read_workbook(path: Path) -> Iterator[list[str]]:
     """
     import openpyxl
     from openpyxl.cell.cell import ERROR_CODES
-    from openpyxl.utils import get_column_letter
 
     total, gap, errors = 0, 0, frozenset(ERROR_CODES)
     before: object = None
@@ -90,23 +89,7 @@ def read_workbook(path: Path) -> Iterator[list[str]]:
             width = max(width, len(row))
             total += width
             check_cells(path, total)
-            for column, (cell, formula) in enumerate(zip(row, formulas, strict=True), start=1):
-                if cell is formula or (cell is not None and cell not in errors):
-                    continue
-                # A formula of a range is an object, whose text is the formula.
-                text, place = (
-                    str(formula if isinstance(formula, str) else getattr(formula, "text", "of a data table")),
-                    get_column_letter(column),
-                )
-                if cell is None:
-                    raise InputError(
-                        f"{path}: the cell {place}{number} holds the formula {text:.200}, which was never computed. "
-                        "Open and save the workbook in a spreadsheet program, or write the values."
-                    )
-                if text != cell:
-                    raise InputError(
-                        f"{path}: the formula {text:.200} in the cell {place}{number} gives {cell}."
-                    )
+            _refuse_failed_formulas(path, number, row, formulas, errors)
             yield [*map(cell_text, row), *[""] * (width - len(row))]
     except InputError:
         raise
@@ -119,6 +102,38 @@ def read_workbook(path: Path) -> Iterator[list[str]]:
     finally:
         for book in books:
             book.close()
+
+
+def _refuse_failed_formulas(
+    path: Path, number: int, row: Sequence[Any], formulas: Sequence[Any], errors: frozenset[str]
+) -> None:
+    """Refuse a row with a formula that was never computed, or whose value is an error.
+
+    Args:
+        path: The workbook.
+        number: Number of the row, from 1.
+        row: Values of its cells.
+        formulas: What the cells hold: formulas where there are any, else the same values.
+        errors: Values that stand for an error.
+
+    Raises:
+        InputError: There is such a formula; the message names its cell.
+    """
+    for column, (cell, formula) in enumerate(zip(row, formulas, strict=True), start=1):
+        if cell is formula or (cell is not None and cell not in errors):
+            continue
+        from openpyxl.utils import get_column_letter
+
+        # A formula of a range is an object, whose text is the formula.
+        text = str(formula if isinstance(formula, str) else getattr(formula, "text", "of a data table"))
+        place = f"{get_column_letter(column)}{number}"
+        if cell is None:
+            raise InputError(
+                f"{path}: the cell {place} holds the formula {text:.200}, which was never computed. Open and save the "
+                "workbook in a spreadsheet program, or write the values."
+            )
+        if text != cell:
+            raise InputError(f"{path}: the formula {text:.200} in the cell {place} gives {cell}.")
 
 
 def _sheet_to_read(path: Path, book: Any) -> int:
