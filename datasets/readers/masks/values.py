@@ -36,30 +36,9 @@ def interpret_masks(content: MaskContent, table: ClassTable, what: str = "masks"
     Raises:
         InputError: Two readings fit, none does, or most pixels would have no class.
     """
-    kinds = content.files
-    if not kinds:
-        first = content.unreadable[0] if content.unreadable else "there is none"
-        raise InputError(f"None of the {what} can be read; the first: {first}")
-    if len(content.unreadable) > kinds.total():
-        raise InputError(
-            f"{len(content.unreadable)} of {len(content.unreadable) + kinds.total()} {what} cannot be read; the first: "
-            f"{content.unreadable[0]}"
-        )
-    if kinds["bands"]:
-        if table.colours:
-            raise InputError(
-                f"The class table gives colours, and the {what} hold {counted(kinds['bands'], 'file')} with bands of "
-                "two numbers, as those with a band for each class. Save colours as three bands of 8 bits, or leave "
-                "the colours out of the table."
-            )
+    _require_readable(content, table, what)
+    if content.files["bands"]:
         return _from_bands(content, table, what)
-    if kinds["colours"] and not table.colours:
-        some = ", ".join(hex_of(colour) for colour, _ in content.colours.most_common(5))
-        raise InputError(
-            f"The {what} hold colours ({some}), and the class table gives no colours. Add columns r, g, b, "
-            "or a column color with #RRGGBB, "
-            "to the table of --classes or --mask-values."
-        )
     # Grey values saved as colours and palette indices are colours when the table has any, and values otherwise.
     values, colours = Counter(content.values), Counter(content.colours)
     if table.colours:
@@ -71,7 +50,7 @@ def interpret_masks(content: MaskContent, table: ClassTable, what: str = "masks"
         values.update(content.indices)
         refuse_different_palettes(content, what)
     codes: dict[int, int | None] = {}
-    heading = f"{what}: {_counted(kinds)}"
+    heading = f"{what}: {_counted(content.files)}"
     shares: list[Share] = []
     if values:
         codes, reason = _values(values, content, table, what)
@@ -87,6 +66,35 @@ def interpret_masks(content: MaskContent, table: ClassTable, what: str = "masks"
         hex_of(c) for c in colours if c not in table.colours
     }
     return describe_masks(Codebook(codes, table.colours), heading, shares, unknown, content, table, what)
+
+
+def _require_readable(content: MaskContent, table: ClassTable, what: str) -> None:
+    """Refuse masks that are mostly unreadable, or whose colours the table does not explain.
+
+    Raises:
+        InputError: With the reason and what to do.
+    """
+    kinds = content.files
+    if not kinds:
+        first = content.unreadable[0] if content.unreadable else "there is none"
+        raise InputError(f"None of the {what} can be read; the first: {first}")
+    if len(content.unreadable) > kinds.total():
+        raise InputError(
+            f"{len(content.unreadable)} of {len(content.unreadable) + kinds.total()} {what} cannot be read; the first: "
+            f"{content.unreadable[0]}"
+        )
+    if kinds["bands"] and table.colours:
+        raise InputError(
+            f"The class table gives colours, and the {what} hold {counted(kinds['bands'], 'file')} with bands of "
+            "two numbers, as those with a band for each class. Save colours as three bands of 8 bits, or leave "
+            "the colours out of the table."
+        )
+    if kinds["colours"] and not kinds["bands"] and not table.colours:
+        some = ", ".join(hex_of(colour) for colour, _ in content.colours.most_common(5))
+        raise InputError(
+            f"The {what} hold colours ({some}), and the class table gives no colours. Add columns r, g, b, "
+            "or a column color with #RRGGBB, to the table of --classes or --mask-values."
+        )
 
 
 def _values(
