@@ -37,7 +37,7 @@ class DISC(Plain):
     """
 
     losses = ("ce",)
-    because = "it compares how probable one label per image is"
+    because = "it compares the probabilities of the one label of each image"
     views = ("weak", "strong")
     recipe: ClassVar[Mapping[str, Any]] = {
         # JackYFL/DISC, algorithms/DISC.py for CIFAR; a tenth of the rate at epochs 80 and 160.

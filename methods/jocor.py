@@ -48,7 +48,7 @@ class JoCoR(TwoNetworks):
 
         lambda_: float | None = parameter(
             None,
-            "weight of the divergence against the label losses; unset: 0.6, with one label per image 0.9",
+            "weight of the divergence against the label losses; unset: 0.6 for several labels, 0.9 for one",
             "several labels: youngwk/IDMN; one: hongxin001/JoCoR, README, CIFAR-10",
             low=0,
             high=1,
@@ -57,7 +57,7 @@ class JoCoR(TwoNetworks):
         selection: str | None = parameter(
             None,
             "what the small-loss selection drops: entries (label: classes, pixels) or images (sample); unset: label, "
-            "with one label per image sample",
+            "but sample for one label per image",
             "label: youngwk/IDMN; sample: hongxin001/JoCoR",
             choices=("label", "sample"),
         )

@@ -148,7 +148,7 @@ def _check_labels(document: Mapping[str, Any], arrays: Mapping[str, Array], arch
     if "margins" in arrays:
         margins = arrays["margins"]
         fits = margins.shape in (shape, (shape[0], 1)) and margins.dtype.kind == "f"
-        _require(fits and np.isfinite(margins).all(), "margins are not numbers of the labels")
+        _require(fits and np.isfinite(margins).all(), "margins does not hold a number per label")
     _check_expected(document, arrays["scores"].size)
 
 

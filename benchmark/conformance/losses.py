@@ -58,7 +58,7 @@ def _check_declarations(loss: type[Loss]) -> None:
 
 
 def gives_one_number_an_image(case: Case) -> None:
-    """Gives one finite number an image, in float32, also for half precision and far-off predictions."""
+    """Gives one finite number per image, in float32, also for half precision and far-off predictions."""
     for scale in (0.0, 1.0, 1e3, -1e3):
         prediction = case.prediction(scale)
         losses = case.loss(prediction, case.target)

@@ -244,12 +244,12 @@ def _unfounded(stored: StoredRun) -> Iterator[str]:
     """Yield the scores of predictions and detection that the record keeps nothing to compute from."""
     for prefix, classes in _scores_of_classes(stored):
         for name, metric in (*MACRO_MEANS.items(), *((name, metric) for metric, name in BETWEEN.items())):
-            recorded = prefix + metric
+            score = prefix + metric
             # F1 and the share of right pixels have other classes in records of scene labels and of label maps.
-            if recorded in stored.result["metrics"] and not any(
+            if score in stored.result["metrics"] and not any(
                 value is not None for value in classes.get(name, [])
             ):
-                yield f"{recorded} has a value, and result.json has no {name} of single classes"
+                yield f"{score} has a value, and result.json has no {name} of single classes"
     kept = _kept(stored)
     for level in ("image", "label"):
         for way, scores in ((stored.result.get("sample_detection") or {}).get(level) or {}).items():

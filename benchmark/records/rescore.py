@@ -161,8 +161,8 @@ def require_weights(stored: StoredRun) -> None:
         )
     if stored.state == "incomplete" and not (folder / "config.json").exists():
         raise InputError(
-            f"The folder {str(folder)!r} is none of a run. `gridbench status --all --runs {shlex.quote(str(folder))}` "
-            "lists the runs in it, if there are any."
+            f"The folder {str(folder)!r} is not that of a run. "
+            f"`gridbench status --all --runs {shlex.quote(str(folder))}` lists the runs in it, if there are any."
         )
     if stored.state == "corrupt":
         raise InputError(f"The run in {folder} cannot be trusted: {stored.reason}. Train it again.")

@@ -124,7 +124,7 @@ def seeds_of(given: Any) -> list[str]:
     """Return the seeds that are meant: 0 to N-1 for a number N, or those of a list or range.
 
     Raises:
-        InputError: It is not a number from 1, and no list.
+        InputError: It is neither a number from 1 nor a list.
     """
     text = str(given)
     number = text.isascii() and text.isdecimal()

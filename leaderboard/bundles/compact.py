@@ -155,7 +155,7 @@ def read_compact(path: Path) -> list[CompactRun]:
                 raise ValueError("it is not a record")
             name = str(documents["folder"])
             if not FOLDER_NAME.fullmatch(name):
-                raise ValueError("its name is not a name of a folder")
+                raise ValueError("its name is not that of a folder")
             config, result = documents["config"], documents["result"]
             for part in (config, result):
                 if not isinstance(part, dict):

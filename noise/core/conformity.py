@@ -157,5 +157,5 @@ def _check_counts(c: Corruption, units: Ints, pixels: Ints | None, level: Level,
         _, before, after = c.changed.T
         own = np.bincount(np.where(before < 0, after, before), minlength=len(units))
     label = _first(c.affected != own)
-    told, real = (0, 0) if label is None else (int(c.affected[label]), int(own[label]))
-    _require(label is None, f"affected counts of {told} of class {label}, of which {real} changed")
+    reported, real = (0, 0) if label is None else (int(c.affected[label]), int(own[label]))
+    _require(label is None, f"affected counts of {reported} of class {label}, of which {real} changed")

@@ -115,7 +115,11 @@ def _check_affected(manifest: Any) -> None:
         own = tally(np.where(before < 0, after, before), len(affected))
         pairs = zip(own, affected, strict=True)
         wrong = next(
-            (c for c, (real, told) in enumerate(pairs) if real > told or (unit == "labels" and real < told)),
+            (
+                c
+                for c, (real, recorded) in enumerate(pairs)
+                if real > recorded or (unit == "labels" and real < recorded)
+            ),
             None,
         )
         if wrong is not None:

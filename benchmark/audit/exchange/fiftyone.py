@@ -43,7 +43,7 @@ def _read(path: Path, content: bytes) -> list[Labelled]:
         classes is None or (isinstance(classes, list) and all(isinstance(name, str) for name in classes))
     ):
         raise InputError(
-            f"{path} is not a labels.json of FiftyOne: it lacks `labels`, or `classes` are not names."
+            f"{path} is not a labels.json of FiftyOne: it lacks `labels`, or `classes` is not a list of names."
         )
     return [
         Labelled(name, (frozenset(_class(path, name, each, classes) for each in _targets(target)),))

@@ -211,7 +211,7 @@ def _dataset_of(folder: Path) -> str:
     """Return the data set of a run.
 
     Raises:
-        InputError: The folder is none of a run.
+        InputError: It is not the folder of a run.
     """
     from gridbench.records.record import read_record
 

@@ -141,8 +141,8 @@ def settings(**values):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda d: d.update(folder="../outside"), "not a name of a folder"),
-        (lambda d: d.update(folder="/etc"), "not a name of a folder"),
+        (lambda d: d.update(folder="../outside"), "not that of a folder"),
+        (lambda d: d.update(folder="/etc"), "not that of a folder"),
         (lambda d: d.pop("result"), "it lacks 'result'"),
         (lambda d: d.update(config=[]), "list"),
         (settings(epochs=500), "settings were edited"),
