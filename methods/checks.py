@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gridbench.errors import RunFailed
 from gridbench.methods.hooks import SampleScores
 from gridbench.methods.tasks.batch import Batch
 
@@ -66,21 +65,29 @@ def check_output(output: Any, size: int) -> None:
             raise ValueError(f"the logged {name!r} is {what}; it must be one number")
 
 
-def check_scores(scores: Any, num_samples: int, method: str) -> None:
-    """Check the type and shapes of what `score_samples` of a method returned.
+def check_scores(scores: Any, num_samples: int) -> None:
+    """Check the type and shapes of what `Method.score_samples` returned.
+
+    Args:
+        scores: What it returned.
+        num_samples: Number of training images N.
 
     Raises:
-        RunFailed: It is neither None nor `SampleScores` of one number per image.
+        ValueError: It is neither None nor `SampleScores` of one number per image.
     """
-    try:
-        if scores is not None:
-            if not isinstance(scores, SampleScores):
-                raise ValueError(f"it returned a {type(scores).__name__}, not SampleScores")
-            _check_tensor("images", scores.images, (num_samples,))
-            if scores.labels is not None:
-                _check_tensor("labels", scores.labels, tuple(torch.as_tensor(scores.labels).shape[:1]))
-    except (TypeError, ValueError) as error:
-        raise RunFailed(f"The scores of samples of the method {method!r}: {error}.") from error
+    if scores is None:
+        return
+    if not isinstance(scores, SampleScores):
+        raise ValueError(f"it returned a {type(scores).__name__}, not SampleScores")
+    _check_tensor("images", scores.images, (num_samples,))
+    labels = scores.labels
+    if labels is None:
+        return
+    if isinstance(labels, Tensor) and labels.ndim != 1:
+        raise ValueError(
+            f"labels has the shape {tuple(labels.shape)} and must be (M,), one number per label; flatten it"
+        )
+    _check_tensor("labels", labels, tuple(getattr(labels, "shape", ())))
 
 
 def _check_tensor(name: str, value: Any, shape: tuple[int, ...]) -> None:

@@ -58,7 +58,7 @@ def check(what: str, parameters: tuple[str, ...], losses: tuple[str, ...]) -> No
             findings = list(check_component(kind, name, given, losses))
         for line in _lines(findings):
             say(f"  {line}")
-        failed += sum(not finding.passed for finding in findings)
+        failed += len({finding.check for finding in findings if not finding.passed})
     if failed:
         raise RunFailed(f"{counted(failed, 'check')} failed.")
     say("All checks passed.")

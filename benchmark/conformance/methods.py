@@ -14,7 +14,7 @@ from torch import Tensor
 from gridbench.config import make_config
 from gridbench.conformance.documentation import check_documentation
 from gridbench.conformance.findings import Finding, carry_out, first_difference, require
-from gridbench.conformance.fixtures import CLASSES, SIDE, Workbench
+from gridbench.conformance.fixtures import Workbench
 from gridbench.conformance.reproducibility import (
     computes_the_same_again,
     draws_from_its_streams_alone,
@@ -22,9 +22,13 @@ from gridbench.conformance.reproducibility import (
     resumes_exactly,
     starts_alike,
 )
-from gridbench.conformance.subject import Subject, step_on, training_view
-from gridbench.errors import InputError
-from gridbench.evaluation.training_view import evaluating
+from gridbench.conformance.scoring import (
+    describes_each_image_on_its_own,
+    is_scored,
+    scores_samples_repeatably,
+)
+from gridbench.conformance.subject import Subject, step_on
+from gridbench.errors import InputError, counted
 from gridbench.methods.base import ANY_LOSS, Batch, Method, StepOutput
 from gridbench.methods.pairing import losses_of
 from gridbench.registry import LOSSES, UnknownName
@@ -81,6 +85,11 @@ def step_has_its_shapes(subject: Subject) -> None:
     _require_finite(step_on(subject.ready(), subject.batch()))
 
 
+def trains(subject: Subject) -> None:
+    """Trains for three epochs on 14 images, in batches of eight and six."""
+    assert subject.trained
+
+
 def gradients_arrive(subject: Subject) -> None:
     """The descriptor network is trained by finite gradients, or follows a network that is."""
     method = subject.ready()
@@ -97,6 +106,23 @@ def gradients_arrive(subject: Subject) -> None:
     require(
         first_difference(before, after),
         f"training does not change the descriptor network: {why}",
+    )
+
+
+def updates_what_it_trains(subject: Subject) -> None:
+    """Every parameter that gets a gradient is in a parameter group."""
+    method = subject.ready()
+    step_on(method, subject.batch())
+    grouped = {id(p) for group in method.parameter_groups() for p in group.parameters}
+    left_out = [
+        name
+        for name, p in method.named_parameters()
+        if id(p) not in grouped and p.grad is not None and bool((p.grad != 0).any())
+    ]
+    require(
+        not left_out,
+        f"{counted(len(left_out), 'parameter')}, such as {left_out[:1]}, would stay as initialised: add them to "
+        "parameter_groups, or call requires_grad_(False) if they should",
     )
 
 
@@ -157,66 +183,13 @@ def takes_images_without_labels(subject: Subject) -> None:
                 _require_good_step(method, kept)
 
 
-def describes_each_image_on_its_own(subject: Subject) -> None:
-    """Descriptors are finite, do not depend on the other images, and describing changes nothing."""
-    method = subject.built.method if subject.loss is None else subject.trained[0].method
-    method.eval()
-    before = {name: value.clone() for name, value in method.state_dict().items()}
-    images = subject.batch(6).images
-    with torch.no_grad():
-        together, alone = method.describe(images), method.describe(images[:1])
-        prediction = method.predict(images)
-    method.train()
-    _require_descriptors(together, alone)
-    changed = first_difference(before, dict(method.state_dict()))
-    require(not changed, f"describing or predicting changes {changed!r}")
-    if prediction is not None:
-        task = subject.plan.loss.task(CLASSES, (SIDE, SIDE)) if subject.plan.loss else None
-        present = task.present(prediction) if task else torch.empty(6, CLASSES)
-        require(present.shape == (6, CLASSES), f"predict gives {tuple(prediction.shape)}, which fits no task")
-
-
-def scores_samples_repeatably(subject: Subject) -> None:
-    """The scores of its training samples have their shapes, draw nothing and change nothing."""
-    method, train = subject.trained[0].method, training_view(subject.trained[0])
-    before = {name: value.clone() for name, value in method.state_dict().items()}
-    drawn = torch.get_rng_state()
-    with evaluating(method):
-        scores, again = method.score_samples(train), method.score_samples(train)
-    different = (
-        "score_samples draws random numbers or remembers; in evaluation it must give the same each time"
-    )
-    require(torch.equal(torch.get_rng_state(), drawn), different)
-    changed = first_difference(before, dict(method.state_dict()))
-    require(not changed, f"score_samples changes {changed!r}")
-    if scores is None or again is None:
-        require(scores is again, different)
-        return
-    for name, size in (("images", train.num_samples), ("labels", None)):
-        values, repeated = getattr(scores, name), getattr(again, name)
-        if values is None and name == "labels":
-            continue
-        shape = tuple(values.shape)
-        require(
-            values.ndim == 1 and size in (None, len(values)),
-            f"the scores of {name} have the shape {shape} on {train.num_samples} images and must be ({size or 'M'},)",
-        )
-        require(bool(torch.isfinite(values.float()).all()), f"the scores of {name} are not finite")
-        require(torch.equal(values, repeated), different)
-    share = scores.noisy_percent
-    require(share is None or 0 <= share <= 100, f"noisy_percent is {share}; a percentage is 0 to 100")
-
-
-def is_scored(subject: Subject) -> None:
-    """A trained method is scored."""
-    experiment = subject.built if subject.loss is None else subject.trained[0]
-    metrics = experiment.score().result["metrics"]
-    wrong = {name: value for name, value in metrics.items() if not 0 <= value <= 1 + 1e-9}
-    require(not wrong, f"its scores are not shares: {wrong}")
-    require(len(experiment.weights()) > 0, "it has no weights to keep")
-
-
-BASIC: tuple[Callable[[Subject], None], ...] = (builds, step_has_its_shapes, leaves_the_batch_alone)
+BASIC: tuple[Callable[[Subject], None], ...] = (
+    builds,
+    step_has_its_shapes,
+    leaves_the_batch_alone,
+    trains,
+    scores_samples_repeatably,
+)
 REFERENCE: tuple[Callable[[Subject], None], ...] = (
     builds,
     starts_alike,
@@ -228,7 +201,9 @@ TRAINED: tuple[Callable[[Subject], None], ...] = (
     starts_alike,
     step_has_its_shapes,
     leaves_the_batch_alone,
+    trains,
     gradients_arrive,
+    updates_what_it_trains,
     computes_the_same_again,
     draws_from_its_streams_alone,
     learns_from_the_given_labels_alone,
@@ -264,13 +239,3 @@ def _require_finite_gradients(method: Method) -> None:
     for name, parameter in method.named_parameters():
         finite = parameter.grad is None or bool(torch.isfinite(parameter.grad).all())
         require(finite, f"the gradient of {name!r} is not finite")
-
-
-def _require_descriptors(together: Tensor, alone: Tensor) -> None:
-    require(together.ndim == 2, f"descriptors have the shape {tuple(together.shape)} and must be (B, D)")
-    require(len(together) == 6, f"6 images give {len(together)} descriptors")
-    require(torch.isfinite(together).all(), "descriptors are not finite")
-    require(
-        torch.allclose(together[:1], alone, rtol=1e-4, atol=1e-5),
-        "an image's descriptor depends on the images beside it, even in evaluation mode",
-    )

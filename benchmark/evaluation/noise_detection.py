@@ -14,6 +14,7 @@ import numpy as np
 
 from gridbench.core.labels import wrong_pixels
 from gridbench.core.streams import numpy_stream
+from gridbench.errors import RunFailed
 from gridbench.evaluation.detectors import Detector, LabelledSet, collect, detectors_of
 from gridbench.evaluation.training_view import evaluating
 from gridbench.methods.base import Method, Objective
@@ -80,7 +81,10 @@ def evaluate_detectors(
     with evaluating(method):
         seen = collect(method, objective, samples.train)
         scored = method.score_samples(samples.train) if "loss" in seen.parts else None
-    check_scores(scored, samples.train.num_samples, method.name)
+    try:
+        check_scores(scored, samples.train.num_samples)
+    except ValueError as error:
+        raise RunFailed(f"The scores of samples of the method {method.name!r}: {error}.") from error
     present = seen.get("present")
     own = {} if scored is None else {"images": scored.images, "labels": scored.labels}
     ours = {name: None if each is None else each.float().cpu().numpy() for name, each in own.items()}

@@ -204,17 +204,18 @@ def test_predictions_of_some_images_alone_are_refused():
         (SampleScores(torch.ones(2)), r"images has the shape \(2,\) on 3 images"),
         (SampleScores([1.0, 2.0, 3.0]), "images is a list"),
         (SampleScores(torch.ones(3), torch.ones(3, 5)), r"labels has the shape \(3, 5\)"),
+        (SampleScores(torch.ones(3), torch.tensor(1.0)), r"labels has the shape \(\) and must be"),
         (SampleScores(torch.ones(3), [1.0]), "labels is a list"),
     ],
 )
 def test_scores_of_another_form_are_refused(scores, reason):
-    with pytest.raises(RunFailed, match=f"The scores of samples of the method 'made': {reason}"):
-        check_scores(scores, 3, "made")
+    with pytest.raises(ValueError, match=reason):
+        check_scores(scores, 3)
 
 
 def test_no_scores_and_good_ones_are_taken():
     for scores in (None, SampleScores(torch.ones(3)), SampleScores(torch.ones(3), torch.ones(7), 20)):
-        check_scores(scores, 3, "made")
+        check_scores(scores, 3)
 
 
 @pytest.mark.parametrize(

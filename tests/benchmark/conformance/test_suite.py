@@ -87,6 +87,8 @@ class Broken(Plain):
 
 DECLARED = "Its losses exist; its labels, ranking and recipe are among those there are"
 TRAINED = "The descriptor network is trained by finite gradients, or follows a network that is"
+GROUPED = "Every parameter that gets a gradient is in a parameter group"
+SCORED = "The scores of its training samples have their shapes, draw nothing and change nothing"
 RESUMED = (
     "Going on from a checkpoint after an interruption inside an epoch gives the same bits as not stopping"
 )
@@ -107,7 +109,30 @@ BROKEN = {
             from gridbench.methods.base import ParameterGroup
             return [ParameterGroup("head", list(self.head.parameters()))]
         """,
-        {TRAINED: "is it in no parameter group?"},
+        {TRAINED: "is it in no parameter group?", GROUPED: "'backbone."},
+    ),
+    "leaves_its_head_out": (
+        """
+        def parameter_groups(self):
+            from gridbench.methods.base import ParameterGroup
+            return [ParameterGroup("backbone", list(self.backbone.parameters()))]
+        """,
+        {GROUPED: "2 parameters, such as ['head.weight'], would stay as initialised"},
+    ),
+    "expects_a_larger_training_set": (
+        """
+        def on_epoch_start(self, epoch, train):
+            train.scene_labels.sum(1).topk(25 if epoch else 1)
+        """,
+        # Every other check trains it as well, and would repeat the reason.
+        {"Trains for three epochs on 14 images, in batches of eight and six": "out of range"},
+    ),
+    "scores_its_samples_by_a_bare_tensor": (
+        """
+        def score_samples(self, train):
+            return torch.zeros(train.num_samples)
+        """,
+        {SCORED: "it returned a Tensor, not SampleScores"},
     ),
     "forgets_its_state": (
         """
@@ -210,9 +235,7 @@ BROKEN = {
             draw = lambda batch: [(torch.rand(len(batch.images), 5, generator=batch.generator), None)]
             return SampleScores(train.average(draw)[0].images)
         """,
-        {
-            "The scores of its training samples have their shapes, draw nothing and change nothing": "draws random"
-        },
+        {SCORED: "draws random"},
     ),
     "divides_by_the_number_of_labels": (
         """
@@ -323,6 +346,7 @@ IN_THE_FAST_SUITE = [
     "corrects_labels_in_place",
     "starves_its_backbone",
     "leaves_its_backbone_out",
+    "expects_a_larger_training_set",
     "forgets_its_state",
     "keeps_a_constant_of_its_start",
     "looks_up_the_clean_labels",
@@ -358,10 +382,13 @@ def call(capsys, *words):
 
 def test_the_command_says_what_failed_and_exits_with_one(broken, capsys):
     body, _ = BROKEN["corrects_labels_in_place"]
+    body = "losses = ('bce', 'asl')\n" + textwrap.dedent(body)
     code, out, messages = call(capsys, "check", broken("mine", body))
     assert code == 1
     assert "method mine" in out
-    assert "FAILED  A step leaves the batch as it was (with bce): it writes into batch.scene_labels" in out
+    assert (
+        "FAILED  A step leaves the batch as it was (with bce, asl): it writes into batch.scene_labels" in out
+    )
     # What trains it would fail for the same reason, and is not tried.
     assert "ok      A step returns what it must, in its shapes" in out
     assert TRAINED not in out
