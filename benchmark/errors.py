@@ -10,6 +10,7 @@ __all__ = [
     "GridbenchError",
     "InputError",
     "RunFailed",
+    "as_sentence",
     "counted",
     "in_words",
     "method_in_words",
@@ -59,6 +60,16 @@ def in_words(error: BaseException) -> str:
     except BaseException:
         message = "its message cannot be read"
     return message if isinstance(error, GridbenchError) else f"{type(error).__name__}: {message}"
+
+
+def as_sentence(message: str) -> str:
+    """Return a message with a full stop where it has none, as those of other libraries, so that another can follow.
+
+    Examples:
+        >>> as_sentence("index out of range"), as_sentence("What?")
+        ('index out of range.', 'What?')
+    """
+    return message if message.endswith((".", "!", "?")) else f"{message}."
 
 
 def reason_of(error: BaseException, path: object = None) -> str:

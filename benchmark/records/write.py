@@ -13,7 +13,7 @@ from typing import Any
 from gridbench.core.environment import describe_environment
 from gridbench.core.files import file_hash
 from gridbench.core.json_files import write_json
-from gridbench.errors import GridbenchError, RunFailed, in_words
+from gridbench.errors import GridbenchError, RunFailed, as_sentence, in_words
 from gridbench.plan import Plan
 from gridbench.records.execution import Execution
 from gridbench.records.record import DONE, FAILED, WEIGHTS, RunRecord, finish_record, read_record
@@ -155,9 +155,10 @@ def failed(error: BaseException, folder: Path, plan: Plan) -> GridbenchError:
         where = f"That could not be noted in {folder}."
     if asides(folder, REPLACED):
         where += f" The record that it was to replace is in {asides(folder, REPLACED)[-1]}."
+    said = as_sentence(message)
     if isinstance(error, RunFailed):
-        return RunFailed(f"{message} {where}")
-    return RunFailed(f"The run failed: {message} {where} The same command resumes it.")
+        return RunFailed(f"{said} {where}")
+    return RunFailed(f"The run failed: {said} {where} The same command resumes it.")
 
 
 def _encodable(text: str) -> str:

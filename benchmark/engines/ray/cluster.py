@@ -27,7 +27,7 @@ from gridbench.engines.ray.transport import (
     read_message,
     store_folder,
 )
-from gridbench.errors import GridbenchError
+from gridbench.errors import GridbenchError, as_sentence
 from gridbench.plan import Plan, make_plan
 from gridbench.records.record import RunRecord, read_record
 from gridbench.records.run_folder import NoRoom, RunBusy, locked, unwritable
@@ -193,7 +193,9 @@ class RayCluster:
             else:
                 if stored.state == "done":
                     return Event(index, "done", str(stored.folder))
-                return Event(index, "failed", f"{stored.reason} The traceback is in {stored.folder}.")
+                return Event(
+                    index, "failed", f"{as_sentence(stored.reason)} The traceback is in {stored.folder}."
+                )
         elif message.kind == "failed":
             return Event(index, "failed", reason)
         if work.tries[index] < TRIES:
