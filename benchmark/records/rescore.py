@@ -35,7 +35,7 @@ from gridbench.records.run_folder import locked, prepare, unwritable
 from gridbench.records.write import write_record
 from gridbench.training.backbone import TimmBackbone
 from gridbench.training.checkpoint import load_checkpoint
-from gridbench.training.experiment import Experiment
+from gridbench.training.experiment import Experiment, Outcome
 
 __all__ = ["load_weights", "require_weights", "rescore", "trained_plan"]
 
@@ -75,16 +75,7 @@ def rescore(folder: Path, changes: Mapping[str, Any], execution: Execution) -> R
     cache = execution.cache or default_cache()
     settings = dict(stored.config["config"])
     trained = trained_plan(stored, cache, execution.building)
-    if trained.config.select == "best":
-        raise InputError(
-            f"The run in {folder} chose its epoch by validation scores (--select best), which depend on how "
-            "descriptors are compared. Train it again with the new settings."
-        )
-    if trained.config.last_epochs:
-        raise InputError(
-            f"The run in {folder} has means over its last epochs (--last-epochs), whose weights were not kept. Train "
-            "it again with the new settings."
-        )
+    _refuse_other_epochs(trained, folder)
     plan = make_plan(stored_config({**settings, **changes}), cache)
     if plan.id == trained.id:
         raise InputError(f"The run in {folder} is scored like that already. Give another --distance or --k.")
@@ -99,16 +90,7 @@ def rescore(folder: Path, changes: Mapping[str, Any], execution: Execution) -> R
         known, history, trained_on = _restore(experiment, stored, trained, environment["machine"])
         started = time.perf_counter()
         if known:
-            # The record kept only the descriptor network, and samples are scored by the head.
-            with _readable(stored):
-                descriptors = _descriptors_of(stored, experiment)
-                detection, predictions = stored.detection(), stored.arrays("predictions.npz")
-                metrics = stored.result["metrics"].items()
-                of_the_head = {name: value for name, value in metrics if not is_ranked(name)}
-            outcome = experiment.score_again(descriptors)
-            ranked = outcome.result["metrics"]
-            result = {**outcome.result, **known, "metrics": {**ranked, **of_the_head}}
-            outcome = replace(outcome, result=result, detection=detection, predictions=predictions)
+            outcome = _rank_again(experiment, stored, known)
         else:
             outcome = experiment.score(keep_predictions=execution.keep == "all")
     environment["seconds"] = {"retrieval": round(time.perf_counter() - started, 3)}
@@ -126,6 +108,45 @@ def rescore(folder: Path, changes: Mapping[str, Any], execution: Execution) -> R
             return write_record(target, experiment, outcome, history, environment, execution.keep)
         except OSError as error:
             raise unwritable(execution.runs, error) from None
+
+
+def _refuse_other_epochs(trained: Plan, folder: Path) -> None:
+    """Refuse a run whose scores are not those of its last epoch alone.
+
+    Raises:
+        InputError: It chose its epoch by validation scores, or has means over several epochs.
+    """
+    if trained.config.select == "best":
+        raise InputError(
+            f"The run in {folder} chose its epoch by validation scores (--select best), which depend on how "
+            "descriptors are compared. Train it again with the new settings."
+        )
+    if trained.config.last_epochs:
+        raise InputError(
+            f"The run in {folder} has means over its last epochs (--last-epochs), whose weights were not kept. Train "
+            "it again with the new settings."
+        )
+
+
+def _rank_again(experiment: Experiment, stored: StoredRun, known: Mapping[str, Any]) -> Outcome:
+    """Rank the descriptors of a finished run, and keep its scores of predictions and of samples.
+
+    Those are computed by the head, which the record does not keep.
+
+    Args:
+        experiment: The run with the new settings and the trained weights.
+        stored: The record of the finished run.
+        known: Entries of its result that do not depend on how descriptors are compared.
+    """
+    with _readable(stored):
+        descriptors = _descriptors_of(stored, experiment)
+        detection, predictions = stored.detection(), stored.arrays("predictions.npz")
+        metrics = stored.result["metrics"].items()
+        of_the_head = {name: value for name, value in metrics if not is_ranked(name)}
+    outcome = experiment.score_again(descriptors)
+    ranked = outcome.result["metrics"]
+    result = {**outcome.result, **known, "metrics": {**ranked, **of_the_head}}
+    return replace(outcome, result=result, detection=detection, predictions=predictions)
 
 
 def trained_plan(stored: StoredRun, cache: Path, building: Progress | None = None) -> Plan:
