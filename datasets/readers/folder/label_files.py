@@ -201,6 +201,11 @@ def _odd_folders(images: Sequence[Sequence[str]]) -> str:
             f"Images lie at different depths ({shown}): if folders are the classes, move the images that are in none "
             "elsewhere."
         )
+    if set(depths) == {3} and len(odd) == len(tops) > 1:
+        return (
+            f"Images lie two folders deep ({'/'.join(images[0])}): if the upper folders are splits, call them train, "
+            "val and test; if they are the classes, move the images of each into one folder."
+        )
     if odd and len(odd) < len(tops):
         return (
             f"Folders of splits are {', '.join(sorted(set(tops) - set(odd)))}, and {odd[0]!r} is none (known are "

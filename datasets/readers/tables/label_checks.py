@@ -42,6 +42,7 @@ _FLAGS = {"0", "1", "0.", "1.", "0.0", "1.0", "true", "false"}
 _WORDS_BETWEEN = (" and ",)
 _WITHIN_NAMES = "-_"
 """Signs that join the words of a name as blanks do, and divide labels now and then."""
+_APOSTROPHES = str.maketrans(dict.fromkeys("`\u00b4\u02bc\u2018\u2019\u2032", "'"))
 _MARKS = "?!*.,:;() "
 """Signs that people put before or behind a label that they doubt, or leave there by mistake."""
 _OF_ONE_NAME = "'\u2019\"()[]{}%"
@@ -69,14 +70,14 @@ def decoded_again(name: str) -> str:
 
 @lru_cache(maxsize=10_000)
 def folded_name(name: str) -> str:
-    """Return a name in a form in which spellings that differ in case, blanks, dashes or underscores are equal.
+    """Return a name in a form in which spellings that differ in case, blanks, dashes and the like are equal.
 
     So are those that were read in another encoding. A number is itself: -1 is not 1.
     """
     if NUMBER.fullmatch(name):
         return name
     visible = unicodedata.normalize("NFKC", re.sub(f"[{INVISIBLE}]", "", decoded_again(name)))
-    return re.sub(r"[\s_-]+", " ", visible).strip().casefold()
+    return re.sub(r"[\s_\u2010-\u2015-]+", " ", visible.translate(_APOSTROPHES)).strip().casefold()
 
 
 def refuse_vectors(cells: Sequence[str], where: Callable[[int], str]) -> None:
@@ -242,7 +243,16 @@ def how_alike(name: str, spelling: str) -> str:
     """Return what two names differ in that `folded_name` makes equal."""
     if decoded_again(name) != name or decoded_again(spelling) != spelling:
         return "are one name in two encodings"
-    return "differ in case or blanks only"
+    return (
+        "differ in case, blanks or signs only"
+        if _has_signs(name, spelling)
+        else "differ in case or blanks only"
+    )
+
+
+def _has_signs(*names: str) -> bool:
+    """Whether a name holds a dash or an apostrophe of another form than the keyboard's."""
+    return any(re.search("[\u2010-\u2015]", name) or name != name.translate(_APOSTROPHES) for name in names)
 
 
 def _difference(name: str, spelling: str) -> str:

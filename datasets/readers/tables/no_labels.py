@@ -20,6 +20,8 @@ _CODES = (99, 255, 999, 9999, 65535)
 """Numbers by which people say that there is no label."""
 _FRACTION = re.compile(r"[+-]?\d*[.,]\d*[1-9]\d*(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _SCORED = re.compile(r"(.*\w)\s*[:=@]\s*[+-]?\d*[.,]?\d+\s*%?")
+_GREEK = "\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7\u03bd\u03bf"
+"""Greek letters that look like Latin ones."""
 _MONTH = (
     "(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:tember)?|oct(?:ober)?"
     "|nov(?:ember)?|dec(?:ember)?)"
@@ -58,8 +60,9 @@ def refuse_no_names(
             if UNFIT.search(name):
                 raise InputError(f"{where(row)}: {name!a} holds a character that no name has. {TAKE_OUT}")
             if mixed := _two_alphabets(name):
+                alphabet = "Greek" if mixed[0] < "\u0400" else "Cyrillic"
                 raise InputError(
-                    f"{where(row)}: {name!r} holds Cyrillic letters beside Latin ones ({mixed!a}), which look alike. "
+                    f"{where(row)}: {name!r} holds {alphabet} letters beside Latin ones ({mixed!a}), which look alike. "
                     "Write the name in one alphabet, or list the classes with --classes FILE."
                 )
             if name.lower() in _MISSING or not any(character.isalnum() for character in name):
@@ -89,13 +92,15 @@ def refuse_no_names(
 
 
 def _two_alphabets(name: str) -> str:
-    """Return the Cyrillic letters in a word of a name that has Latin ones, too; nothing for other names."""
+    """Return the Cyrillic letters of a word that has Latin ones, too, or Greek ones that look like these."""
     if name.isascii():
         return ""
     for word in re.findall(r"\w+", name):
-        cyrillic = "".join(letter for letter in word if "\u0400" <= letter <= "\u04ff")
-        if cyrillic and re.search("[A-Za-z]", word):
-            return cyrillic
+        # Other Greek letters are signs beside Latin ones, as in \u03bcm.
+        for others in ("[\u0400-\u04ff]", f"[{_GREEK}]"):
+            found = "".join(re.findall(others, word))
+            if found and re.search("[A-Za-z]", word):
+                return found
     return ""
 
 

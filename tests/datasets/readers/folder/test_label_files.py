@@ -321,3 +321,12 @@ def test_images_outside_of_folders_of_classes_are_named(tmp_path, odd, message):
     picture(tmp_path / odd)
     with pytest.raises(InputError, match=message):
         plan(tmp_path)
+
+
+def test_folders_that_may_be_splits_of_another_name_are_told(tmp_path):
+    for i in range(4):
+        path = tmp_path / ["train_set", "test_set"][i % 2] / "ab"[i // 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (i, i, i)).save(path)
+    with pytest.raises(InputError, match=r"two folders deep .*call them train, val and test"):
+        plan_folder(tmp_path, FolderOptions())

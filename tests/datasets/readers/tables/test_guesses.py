@@ -446,3 +446,25 @@ def test_an_empty_cell_of_the_split_is_called_so(tmp_path):
 def test_what_to_do_where_a_class_is_not_known_is_told(tmp_path, cell):
     with pytest.raises(InputError, match=r"neither 0 nor 1.* not known .*, take the row out"):
         read(tmp_path, "file,water,sand", lambda i: f"{cell if i == 2 else 1},{i % 2}")
+
+
+@pytest.mark.parametrize("other", ["bare\u2013soil", "Bare\u2010Soil"])
+def test_dashes_of_other_forms_are_dashes(tmp_path, other):
+    with pytest.raises(InputError, match="differ in case, blanks or signs only"):
+        read(tmp_path, "file,label", lambda i: ["bare-soil", other, "water"][i % 3])
+    assert read_one(tmp_path, "Farmer\u2019s land", ("Farmer's land", "water")) == ("Farmer's land",)
+
+
+def read_one(tmp_path, label, names):
+    """Return the classes of one image whose label is known among these."""
+    path = tmp_path / "one.csv"
+    path.write_text(f"file,label\na.png,{label}\n", encoding="utf-8")
+    table = read_label_table(path, names, FileIndex({"a": Path("a.png")}), TableOptions())
+    return tuple(name for name, on in zip(table.class_names, table.labels[0], strict=True) if on)
+
+
+def test_greek_letters_that_look_like_latin_ones_are_refused(tmp_path):
+    with pytest.raises(InputError, match="holds Greek letters beside Latin ones"):
+        read(tmp_path, "file,label", lambda i: ["Ocean", "\u039fcean"][i % 2])
+    table = read(tmp_path, "file,label", lambda i: ["10\u03bcm", "\u03b1rea"][i % 2])
+    assert len(table.class_names) == 2
