@@ -219,7 +219,7 @@ def _find_labels(table: RawTable, rest: Sequence[int], columns: Columns) -> None
     binaries = [i for i in rest if i not in listing and is_class_column(table, i)]
     ignored = [i for i in binaries if is_never_a_class(column_word(table, i))]
     binaries = [i for i in binaries if i not in ignored]
-    refuse_unsure_classes(table, binaries)
+    refuse_unsure_classes(table, binaries, listing)
     if not listing:
         refuse_objects_beside_flags(table, binaries, rest)
     if len(listing) > 1:

@@ -74,7 +74,7 @@ def is_unsure(word: str) -> bool:
     )
 
 
-def refuse_unsure_classes(table: RawTable, binaries: Sequence[int]) -> None:
+def refuse_unsure_classes(table: RawTable, binaries: Sequence[int], listing: Sequence[int]) -> None:
     """Refuse columns of 0 and 1 that may be something else than classes, when there are others beside them.
 
     Raises:
@@ -85,10 +85,12 @@ def refuse_unsure_classes(table: RawTable, binaries: Sequence[int]) -> None:
         names = " ".join(
             f"--label-columns {shlex.quote(table.header[i])}" for i in binaries if i not in unsure
         )
+        if listing:
+            names = f"--label-columns {shlex.quote(table.header[listing[0]])}, or {names}"
         what = "a split" if column_word(table, unsure[0]) in SPLIT_FLAGS else "something else about the image"
         raise InputError(
             f"{table.path}: the column {table.header[unsure[0]]!r} may be a class or {what}. Name the "
-            f"columns of classes: {shortened(names)}"
+            f"column{'' if listing else 's'} of {'labels' if listing else 'classes'}: {shortened(names)}"
         )
 
 

@@ -468,3 +468,10 @@ def test_greek_letters_that_look_like_latin_ones_are_refused(tmp_path):
         read(tmp_path, "file,label", lambda i: ["Ocean", "\u039fcean"][i % 2])
     table = read(tmp_path, "file,label", lambda i: ["10\u03bcm", "\u03b1rea"][i % 2])
     assert len(table.class_names) == 2
+
+
+def test_a_column_of_labels_is_proposed_before_columns_of_small_numbers(tmp_path):
+    with pytest.raises(
+        InputError, match=r"Name the column of labels: --label-columns label, or --label-columns tile$"
+    ):
+        read(tmp_path, "file,label,tile,scene_id", lambda i: f"{'xyz'[i % 3]},{i // 2},{i // 3}")
