@@ -80,7 +80,7 @@ def check_scores(scores: Any, num_samples: int) -> None:
     if not isinstance(scores, SampleScores):
         raise ValueError(f"it returned a {type(scores).__name__}, not SampleScores")
     _check_tensor("images", scores.images, (num_samples,))
-    labels = scores.labels
+    labels: Any = scores.labels
     if labels is None:
         return
     if isinstance(labels, Tensor) and labels.ndim != 1:
