@@ -121,8 +121,8 @@ def updates_what_it_trains(subject: Subject) -> None:
     ]
     require(
         not left_out,
-        f"{counted(len(left_out), 'parameter')}, such as {left_out[:1]}, would stay as initialised: add them to "
-        "parameter_groups, or call requires_grad_(False) if they should",
+        f"{counted(len(left_out), 'parameter')}, such as {next(iter(left_out), '')!r}, would stay as initialised: add "
+        "them to parameter_groups, or call requires_grad_(False) if they should",
     )
 
 

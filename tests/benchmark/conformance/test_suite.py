@@ -117,7 +117,7 @@ BROKEN = {
             from gridbench.methods.base import ParameterGroup
             return [ParameterGroup("backbone", list(self.backbone.parameters()))]
         """,
-        {GROUPED: "2 parameters, such as ['head.weight'], would stay as initialised"},
+        {GROUPED: "2 parameters, such as 'head.weight', would stay as initialised"},
     ),
     "expects_a_larger_training_set": (
         """
